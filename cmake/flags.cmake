@@ -1,0 +1,50 @@
+# Compiler flags, in three groups: what decides how code is generated (anqa_flags, everything built here),
+# what gcc and clang warn of (ANQA_WARNINGS, all our C), and what only the library gets (ANQA_LIBRARY_FLAGS).
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON) # executables too
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g") # without NDEBUG: ANQA_DEBUG checks stay on while developing
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g -DNDEBUG")
+set(CMAKE_C_FLAGS_DEBUG "-O1 -g")
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Kind of build" FORCE)
+endif()
+
+add_library(anqa_flags INTERFACE)
+target_compile_definitions(anqa_flags INTERFACE _GNU_SOURCE=)
+target_compile_options(anqa_flags INTERFACE
+  -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/= # __FILE__ is relative to the tree
+  -fno-omit-frame-pointer # backtraces of contained faults walk frame pointers
+  -fno-common
+  -fstack-protector-strong
+  -fstack-clash-protection) # a big frame must not jump over the guard page
+target_link_options(anqa_flags INTERFACE LINKER:-z,noexecstack)
+
+if(ANQA_SANITIZE)
+  target_compile_options(anqa_flags INTERFACE -fsanitize=${ANQA_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(anqa_flags INTERFACE -fsanitize=${ANQA_SANITIZE})
+elseif(ANQA_COVERAGE)
+  target_compile_options(anqa_flags INTERFACE --coverage -O0 -fprofile-update=atomic)
+  target_link_options(anqa_flags INTERFACE --coverage)
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_options(anqa_flags INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
+endif()
+
+set(ANQA_WARNINGS
+  -Wall -Wextra -Wno-unused-parameter -Wshadow -Wvla -Wundef -Wformat=2 -Wwrite-strings -Wpointer-arith
+  -Wcast-align -Wimplicit-fallthrough -Wdouble-promotion -Wstrict-prototypes -Wmissing-prototypes)
+if(ANQA_WERROR)
+  list(APPEND ANQA_WARNINGS -Werror)
+endif()
+# Assembly is preprocessed only: it has no use for warnings about C.
+list(TRANSFORM ANQA_WARNINGS REPLACE "(.+)" "$<$<COMPILE_LANGUAGE:C>:\\1>")
+
+set(ANQA_LIBRARY_FLAGS ${ANQA_WARNINGS} -fvisibility=hidden)
+if(NOT ANQA_SANITIZE AND NOT ANQA_COVERAGE)
+  # Stacks that processes borrow are small. Sanitizers and -O0 make frames larger than they are.
+  list(APPEND ANQA_LIBRARY_FLAGS $<$<COMPILE_LANGUAGE:C>:-Wframe-larger-than=4096>)
+endif()

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Usage: run.sh BUILD CC
+# Installs the library into an empty prefix and builds an application against it, outside of the tree, the ways that
+# users do: by pkg-config, and by CMake's find_package with the shared and with the static library.
+set -u
+build=$1
+cc=$2
+source=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+
+number=0
+failed=0
+step() { # $1: name, then a command
+    number=$((number + 1))
+    name=$1
+    shift
+    if text=$("$@" 2>&1); then
+        echo "ok $number - $name"
+        return 0
+    fi
+    failed=1
+    echo "not ok $number - $name"
+    printf '%s\n' "$text" | sed 's/^/# /'
+    return 1
+}
+
+# shellcheck disable=SC2317 # both functions are called by step
+by_pkg_config() {
+    PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name anqa.pc)")
+    export PKG_CONFIG_PATH
+    libdir=$(pkg-config --variable=libdir anqa) &&
+        flags=$(pkg-config --cflags --libs anqa) || return 1
+    for flag in -fstack-clash-protection -fno-omit-frame-pointer -pthread -rdynamic; do
+        case " $flags " in
+        *" $flag "*) ;;
+        *)
+            echo "pkg-config does not give $flag, but: $flags"
+            return 1
+            ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # a list of words
+    "$cc" -std=gnu17 -Wall -Wextra -Werror "$source/app.c" $flags "-Wl,-rpath,$libdir" -o "$work/app" &&
+        "$work/app"
+}
+
+# shellcheck disable=SC2317
+cmake_build() {
+    cmake -S "$source" -B "$work/cmake" -G Ninja "-DCMAKE_PREFIX_PATH=$prefix" "-DCMAKE_C_COMPILER=$cc" &&
+        cmake --build "$work/cmake"
+}
+
+echo "1..6"
+step "the library installs" cmake --install "$build" --prefix "$prefix"
+step "every public header is installed" diff -r "$source/../../include/anqa" "$prefix/include/anqa"
+step "an application builds and runs by pkg-config" by_pkg_config
+step "applications build by find_package" cmake_build
+step "the one with the shared library runs" "$work/cmake/app_shared"
+step "the one with the static library runs" "$work/cmake/app_static"
+exit $failed
