@@ -1,0 +1,116 @@
+#include "harness.h"
+
+#include <anqa/buf.h>
+
+#include <pthread.h>
+
+TEST(a_copy_holds_the_bytes_and_not_the_source)
+{
+    char source[] = "hello";
+    anqa_buf buf;
+
+    CHECK_STATUS(anqa_buf_copy(source, 5, &buf), ANQA_OK);
+    source[0] = 'j';
+    CHECK_STR(anqa_buf_str(buf), "hello");
+    anqa_buf_unref(buf);
+}
+
+TEST(an_empty_copy_needs_no_block)
+{
+    anqa_buf buf;
+
+    CHECK_STATUS(anqa_buf_copy(NULL, 0, &buf), ANQA_OK);
+    CHECK_EQ(buf.len, 0);
+    CHECK(buf.block == NULL && buf.ptr != NULL);
+    anqa_buf_unref(buf);
+}
+
+static const struct {
+    size_t from, len;
+    const char *slice;
+} slices[] = {
+    {0, 5, "hello"},
+    {1, 3, "ell"},
+    {3, 100, "lo"},
+    {5, 1, ""},
+    {6, 1, ""},
+    {SIZE_MAX, SIZE_MAX, ""},
+    {2, 0, ""},
+    {1, SIZE_MAX, "ello"},
+};
+
+TEST(a_slice_is_cut_to_what_is_there)
+{
+    anqa_buf buf = anqa_buf_static("hello", 5);
+
+    for (size_t i = 0; i < ANQA_COUNT(slices); i++)
+        CHECK_STR(anqa_buf_str(anqa_buf_slice(buf, slices[i].from, slices[i].len)), slices[i].slice,
+            "row %zu", i);
+    CHECK_EQ(anqa_buf_slice((anqa_buf){0}, 0, 3).len, 0);
+}
+
+TEST(a_slice_keeps_the_whole_alive)
+{
+    anqa_buf buf, slice;
+    char *bytes;
+
+    CHECK_STATUS(anqa_buf_new(6, &buf, &bytes), ANQA_OK);
+    memcpy(bytes, "abcdef", 6);
+    slice = anqa_buf_ref(anqa_buf_slice(buf, 2, 2));
+    anqa_buf_unref(buf);
+    CHECK_STR(anqa_buf_str(slice), "cd");
+    anqa_buf_unref(slice);
+}
+
+TEST(a_size_that_overflows_is_refused)
+{
+    anqa_buf buf;
+    char *bytes;
+
+    CHECK_STATUS(anqa_buf_new(SIZE_MAX, &buf, &bytes), ANQA_E_NOMEM);
+    CHECK_STATUS(anqa_buf_new(SIZE_MAX - 7, &buf, &bytes), ANQA_E_NOMEM);
+}
+
+static void *ref_and_unref(void *shared)
+{
+    anqa_buf buf = *(anqa_buf *)shared;
+
+    for (int i = 0; i < 20000; i++) {
+        anqa_buf mine = anqa_buf_ref(buf);
+        CHECK_EQ(mine.ptr[3], 'l');
+        anqa_buf_unref(mine);
+    }
+    anqa_buf_unref(buf); /* the count this thread was given */
+    return NULL;
+}
+
+TEST(threads_share_a_buf_and_the_last_one_frees_it)
+{
+    pthread_t threads[4];
+    anqa_buf buf;
+
+    CHECK_STATUS(anqa_buf_copy("hello", 5, &buf), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(threads); i++) {
+        anqa_buf_ref(buf);
+        CHECK_EQ(pthread_create(&threads[i], NULL, ref_and_unref, &buf), 0);
+    }
+    for (size_t i = 0; i < ANQA_COUNT(threads); i++)
+        pthread_join(threads[i], NULL);
+    CHECK_STR(anqa_buf_str(buf), "hello");
+    anqa_buf_unref(buf);
+}
+
+TEST(a_failing_allocation_is_a_status)
+{
+    size_t failed = 0;
+
+    EACH_ALLOC_FAILURE {
+        anqa_buf buf;
+        anqa_status s = anqa_buf_copy("x", 1, &buf);
+        CHECK(s == ANQA_OK || s == ANQA_E_NOMEM);
+        failed += s != ANQA_OK;
+        if (s == ANQA_OK)
+            anqa_buf_unref(buf);
+    }
+    CHECK_EQ(failed, 1);
+}
