@@ -1,0 +1,25 @@
+/**
+ * anqa/anqa.h - all of Anqa, for applications.
+ */
+#ifndef ANQA_ANQA_H
+#define ANQA_ANQA_H
+
+/* IWYU pragma: begin_exports */
+#include <anqa/application.h>
+#include <anqa/arena.h>
+#include <anqa/base.h>
+#include <anqa/buf.h>
+#include <anqa/config.h>
+#include <anqa/fault.h>
+#include <anqa/gen_server.h>
+#include <anqa/json.h>
+#include <anqa/log.h>
+#include <anqa/memory.h>
+#include <anqa/process.h>
+#include <anqa/registry.h>
+#include <anqa/runtime.h>
+#include <anqa/supervisor.h>
+#include <anqa/telemetry.h>
+/* IWYU pragma: end_exports */
+
+#endif

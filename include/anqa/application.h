@@ -1,0 +1,73 @@
+/**
+ * anqa/application.h - a whole program: its children under one supervisor, its start, its orderly end.
+ *
+ *     static const anqa_app shop = {.name = "shop", .children = (const anqa_child_spec[]){{.server = &stock}, {0}}};
+ *     int main(int argc, char **argv) { return anqa_main(argc, argv, &shop); }
+ *
+ * Starting: `start`, then the children from left to right under a top supervisor named as the application. Stopping is
+ * the reverse: `prep_stop` while all still run, the children from right to left, then `stop`. The callbacks run in the
+ * application's own process and may wait.
+ *
+ * anqa_main reads arguments and configuration, starts a runtime and the application, and sleeps until SIGTERM or SIGINT,
+ * or until the top supervisor gives up. Then it stops in order, within `runtime.stop_timeout`; another SIGINT or SIGTERM
+ * cuts that short.
+ *
+ * Threads. The functions below are for foreign threads that are not attached, such as main's.
+ */
+#ifndef ANQA_APPLICATION_H
+#define ANQA_APPLICATION_H
+
+#include <anqa/runtime.h>
+#include <anqa/supervisor.h>
+
+ANQA_BEGIN_DECLS
+
+/** `static const`. Zero is a sensible default everywhere but for the name. */
+typedef struct anqa_app {
+    const char *name;
+    const char *version; /* for --version */
+    const char *about;   /* one line for --help */
+    const anqa_child_spec *children; /* {0} ends them */
+    anqa_strategy strategy;          /* of the top supervisor */
+    uint32_t max_restarts, max_seconds;
+    anqa_status (*start)(anqa_error *err); /* before the children */
+    void (*prep_stop)(void);               /* while they still run */
+    void (*stop)(void);                    /* when all have ended */
+} anqa_app;
+
+/** Exit statuses of anqa_main. */
+enum {
+    ANQA_EXIT_OK = 0,
+    ANQA_EXIT_START = 1,   /* did not start: bad configuration, or a child failed */
+    ANQA_EXIT_USAGE = 2,   /* an argument that is not known */
+    ANQA_EXIT_FAILED = 70, /* the top supervisor gave up, or the runtime is tainted and was to drain */
+    ANQA_EXIT_HURRIED = 71 /* the orderly stop was cut short, by its deadline or a second signal */
+};
+
+/**
+ * Starts an application in a runtime; returns when all children have started. One runtime can hold several, under
+ * different names.
+ * Fails: E_EXISTS (it runs already), else as anqa_supervisor_start_link; err names the child: "child 'db' failed to
+ * start: ...". What `start` returns comes back as it is.
+ * Context: foreign, not attached; blocks.
+ */
+ANQA_API anqa_status anqa_app_start(anqa_rt *rt, const anqa_app *app, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Stops an application in order. timeout_ms: for all of it; what then still runs is killed.
+ * Fails: E_NOT_FOUND (it does not run), E_TIMEOUT (something had to be killed).   Context: foreign, not attached; blocks.
+ */
+ANQA_API anqa_status anqa_app_stop(anqa_rt *rt, const anqa_app *app, uint32_t timeout_ms);
+
+/** The application's top supervisor; nobody when it does not run. Context: process. */
+ANQA_API anqa_pid anqa_app_supervisor(const anqa_app *app);
+
+/** Everything a program needs, see above. Returns the status for main to return. Context: main thread. */
+ANQA_API int anqa_main(int argc, char **argv, const anqa_app *app);
+
+/** Asks the running anqa_main to stop in order, as SIGTERM would. Any thread or process. */
+ANQA_API void anqa_main_stop(void);
+
+ANQA_END_DECLS
+
+#endif

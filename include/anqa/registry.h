@@ -1,0 +1,112 @@
+/**
+ * anqa/registry.h - finding processes by name or key.
+ *
+ * Names (`anqa_register`, `anqa_whereis`) are unique in a runtime. An application may have registries of its own, each a
+ * `static const` struct, with unique keys (one process a key) or duplicate ones (any number of processes a key; a process
+ * any number of times). Keys are any bytes up to 65,535 of them. An entry may carry a value, which is JSON text.
+ *
+ *     static const anqa_registry rooms = {.name = "rooms"};
+ *     ...
+ *     s = anqa_registry_register(&rooms, topic, ANQA_JSON_NULL, &holder);
+ *     pid = anqa_registry_whereis(&rooms, topic);
+ *
+ * Ownership. An entry belongs to the process that registered it; nobody else can change or remove it. It is gone before
+ * links and monitors hear of the end of that process: who got a DOWN never finds the dead. A registry itself needs no
+ * start and no end; it is made in a runtime when it is first used there and goes with it.
+ *
+ * Cost. A look-up takes no lock and hashes the key once (SipHash with a key of this run, as keys may come from outside).
+ * Registering takes the registry's lock for a moment. So there is nothing to partition.
+ *
+ * Threads. "Context: process" throughout.
+ */
+#ifndef ANQA_REGISTRY_H
+#define ANQA_REGISTRY_H
+
+#include <anqa/process.h>
+
+ANQA_BEGIN_DECLS
+
+/* ---------------------------------------------------------------- names */
+
+/** Gives the calling process a name. Fails: E_EXISTS (taken), E_INVALID (empty, too long), E_NOMEM. */
+ANQA_API anqa_status anqa_register(const char *name) ANQA_MUST_CHECK;
+
+/** Takes the name away again. Fails: E_NOT_FOUND, E_PERMISSION (it is another's). */
+ANQA_API anqa_status anqa_unregister(const char *name);
+
+/** Who has the name; nobody (anqa_pid_is_none) if no live process has. Calls and casts to nobody fail as to the dead. */
+ANQA_API anqa_pid anqa_whereis(const char *name);
+
+/* ---------------------------------------------------------------- registries */
+
+typedef enum anqa_keys { ANQA_KEYS_UNIQUE, ANQA_KEYS_DUPLICATE } anqa_keys;
+
+/** `static const`: known by its address. */
+typedef struct anqa_registry {
+    const char *name; /* for people and for listeners */
+    anqa_keys keys;
+    /* Registered name of a process that is told of every change: a message "register" or "unregister" from the process
+     * concerned, whose body is {"registry": name, "key": key}. NULL: nobody. */
+    const char *listener;
+} anqa_registry;
+
+/** One entry, as look-ups give it out. */
+typedef struct anqa_registry_entry {
+    anqa_str key;
+    anqa_pid pid;
+    anqa_json value; /* null unless something else was registered */
+} anqa_registry_entry;
+
+/**
+ * Registers the calling process under a key.
+ * ret_holder: may be NULL; on E_EXISTS, and only then, the process that has the key: the second one wants to know it.
+ * Fails: E_EXISTS (unique keys only), E_INVALID (a key that is too long), E_NOMEM.
+ */
+ANQA_API anqa_status anqa_registry_register(
+    const anqa_registry *registry, anqa_str key, anqa_json value, anqa_pid *ret_holder) ANQA_MUST_CHECK;
+
+/** Removes all own entries of a key. Fails: E_NOT_FOUND. */
+ANQA_API anqa_status anqa_registry_unregister(const anqa_registry *registry, anqa_str key);
+
+/** The process of a key (duplicate keys: the one registered last); nobody if there is none. */
+ANQA_API anqa_pid anqa_registry_whereis(const anqa_registry *registry, anqa_str key);
+
+/** All entries of a key, the youngest first. They live as long as the current event. */
+ANQA_API void anqa_registry_lookup(
+    const anqa_registry *registry, anqa_str key, anqa_registry_entry **ret_entries, size_t *ret_count);
+
+/** Runs `run` in the caller for each process of a key, which may send, call and wait. Returns how many there were. */
+ANQA_API size_t anqa_registry_dispatch(const anqa_registry *registry, anqa_str key,
+    void (*run)(const anqa_registry_entry *entry, void *arg), void *arg);
+
+/** Sends a message to each process of a key. Returns how many there were. */
+ANQA_API size_t anqa_registry_send(const anqa_registry *registry, anqa_str key, const char *tag, anqa_payload payload);
+
+/** Replaces the value of an own entry of a unique key. Fails: E_NOT_FOUND, E_PERMISSION (another's), E_UNSUPPORTED
+ * (duplicate keys), E_NOMEM. */
+ANQA_API anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str key, anqa_json value) ANQA_MUST_CHECK;
+
+/** Number of entries in all, and of one key. */
+ANQA_API size_t anqa_registry_count(const anqa_registry *registry);
+ANQA_API size_t anqa_registry_count_key(const anqa_registry *registry, anqa_str key);
+
+/** Entries of a process, in no order; looks at all entries. They live as long as the current event. */
+ANQA_API void anqa_registry_keys(
+    const anqa_registry *registry, anqa_pid pid, anqa_registry_entry **ret_entries, size_t *ret_count);
+
+/** Entries that `match` accepts (NULL: all), in no order. It must not wait. They live as long as the current event. */
+ANQA_API void anqa_registry_select(const anqa_registry *registry, bool (*match)(const anqa_registry_entry *entry, void *arg),
+    void *arg, anqa_registry_entry **ret_entries, size_t *ret_count);
+
+/** Runs `run` while no other process runs something under the lock of the same key; a cooperative lock, which ends with
+ * its holder. It may wait. Not to be nested with the same key. Context: process; may wait. */
+ANQA_API void anqa_registry_lock(const anqa_registry *registry, anqa_str key, void (*run)(void *arg), void *arg);
+
+/** Keeps a JSON value with the registry, not bound to any process. Fails: E_NOMEM. */
+ANQA_API anqa_status anqa_registry_put_meta(const anqa_registry *registry, const char *name, anqa_json value) ANQA_MUST_CHECK;
+/** That value, as long as the current event; a zeroed one when there is none. */
+ANQA_API anqa_json anqa_registry_meta(const anqa_registry *registry, const char *name);
+
+ANQA_END_DECLS
+
+#endif

@@ -1,0 +1,192 @@
+/**
+ * anqa/supervisor.h - processes that start others, and start them again when they end.
+ *
+ *     static const anqa_supervisor shop = {
+ *         .name = "shop", .strategy = ANQA_REST_FOR_ONE,
+ *         .children = (const anqa_child_spec[]){{.server = &stock}, {.id = "till", .server = &till}, {0}},
+ *     };
+ *
+ * A *supervisor* starts its children from left to right, each when the one before has started, and stops them from right
+ * to left. When a child ends, its restart type says whether it is to run again, and the strategy which others go with
+ * it. More than `max_restarts` restarts (failed attempts count) within `max_seconds` end the supervisor itself, with
+ * SHUTDOWN, so that its own supervisor may try. The defaults are Elixir's: 3 in 5 seconds, so the fourth crash ends it.
+ *
+ * A *dynamic supervisor* begins without children, all made after one model, as many as are asked for, known by their
+ * pids. One that has a name may also address them by key, a string: anqa_ensure_child, anqa_child_pid. Such a look-up
+ * runs in the caller and does not ask the supervisor. It never waits for a child: a slow init holds up nobody but the
+ * one who asked for that child.
+ *
+ * Specs are `static const`; zero is a sensible default everywhere. A spec that contradicts itself is E_INVALID, and the
+ * error names the supervisor, the child, and what to do.
+ *
+ * Children are linked to their supervisor. What they have in common: a child is ended by an exit signal SHUTDOWN, has
+ * `shutdown_ms` to end, and is killed then. Memory that a restart needs is the supervisor's: a child's argument is copied.
+ *
+ * Threads. Specs are shared and constant. "Context: process" throughout.
+ */
+#ifndef ANQA_SUPERVISOR_H
+#define ANQA_SUPERVISOR_H
+
+#include <anqa/gen_server.h>
+#include <anqa/process.h>
+
+ANQA_BEGIN_DECLS
+
+/* ---------------------------------------------------------------- children */
+
+typedef enum anqa_restart {
+    ANQA_PERMANENT, /* always */
+    ANQA_TRANSIENT, /* unless it ended with normal, shutdown or {shutdown, text} */
+    ANQA_TEMPORARY  /* never; its spec goes with it */
+} anqa_restart;
+
+/** For shutdown_ms: no signal SHUTDOWN, killed at once. */
+#define ANQA_BRUTAL_KILL (UINT32_MAX - 1)
+
+struct anqa_supervisor;
+struct anqa_dynamic_supervisor;
+
+/** A child: an id and exactly one of server, supervisor, dynamic_supervisor, run. {0} ends a list of them. */
+typedef struct anqa_child_spec {
+    const char *id; /* unique in its supervisor; NULL: the name of the server or supervisor. Dynamic children need none */
+    const anqa_gen_server *server;
+    const struct anqa_supervisor *supervisor;
+    const struct anqa_dynamic_supervisor *dynamic_supervisor;
+    void (*run)(void *arg); /* a plain function; it has started when its process has */
+    const void *arg;        /* for init or run. A server's arg_size says what is copied; for run: arg_size here */
+    size_t arg_size;
+    anqa_restart restart;
+    uint32_t shutdown_ms;   /* 0: 5,000, for supervisors ANQA_INFINITY. Or ANQA_BRUTAL_KILL, ANQA_INFINITY */
+    bool significant;       /* counts for auto_shutdown */
+} anqa_child_spec;
+
+/** Inside a child: its id, or the key it was started for; empty otherwise. Lives as long as the process. */
+ANQA_API anqa_str anqa_child_id(void);
+
+/* ---------------------------------------------------------------- supervisors */
+
+typedef enum anqa_strategy {
+    ANQA_ONE_FOR_ONE,  /* only the one that ended */
+    ANQA_REST_FOR_ONE, /* it and all that were started later */
+    ANQA_ONE_FOR_ALL   /* all */
+} anqa_strategy;
+
+/** When a supervisor ends itself, with SHUTDOWN, because significant children have ended. */
+typedef enum anqa_auto_shutdown { ANQA_NEVER, ANQA_ANY_SIGNIFICANT, ANQA_ALL_SIGNIFICANT } anqa_auto_shutdown;
+
+/** For max_restarts: not even one. */
+#define ANQA_NO_RESTARTS UINT32_MAX
+
+typedef struct anqa_supervisor {
+    const char *name; /* registered; NULL: none */
+    anqa_strategy strategy;
+    uint32_t max_restarts; /* 0: 3 */
+    uint32_t max_seconds;  /* 0: 5 */
+    anqa_auto_shutdown auto_shutdown;
+    const anqa_child_spec *children; /* {0} ends them; NULL: none */
+} anqa_supervisor;
+
+/**
+ * Starts a supervisor, linked to the caller, and its children; returns when all have started.
+ * Fails: E_INVALID (a spec), E_EXISTS (its name), E_STOPPED (a child failed to start: those before it were stopped again);
+ * err says which child and why. As for a gen_server, a caller that does not trap exits gets the exit signal as well.
+ * Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_supervisor_start_link(const anqa_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err)
+    ANQA_MUST_CHECK;
+
+/** Stops children from right to left, then the supervisor. As anqa_gen_server_stop. Dynamic ones too. */
+ANQA_API anqa_status anqa_supervisor_stop(anqa_pid supervisor, anqa_reason reason, uint32_t timeout_ms);
+
+/**
+ * Adds a child behind the others and starts it. The spec, its id and arg_size bytes of its argument are copied.
+ * Fails: E_RUNNING (that id runs), E_EXISTS (that id is there, but ended), E_IGNORE (kept, without a process), else as a
+ * start; then the spec is not kept. E_NOPROC: no supervisor.
+ * Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_supervisor_start_child(
+    anqa_pid supervisor, const anqa_child_spec *child, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+
+/** Stops a child. Its spec stays, unless it is temporary. Fails: E_NOT_FOUND. Fine when it has ended already. */
+ANQA_API anqa_status anqa_supervisor_terminate_child(anqa_pid supervisor, const char *id, anqa_error *err);
+/** Starts a child that was stopped or ended. Fails: E_NOT_FOUND, E_RUNNING, else as a start. */
+ANQA_API anqa_status anqa_supervisor_restart_child(
+    anqa_pid supervisor, const char *id, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+/** Forgets a child that was stopped or ended. Fails: E_NOT_FOUND, E_RUNNING. */
+ANQA_API anqa_status anqa_supervisor_delete_child(anqa_pid supervisor, const char *id, anqa_error *err);
+
+/* ---------------------------------------------------------------- looking at children */
+
+typedef enum anqa_child_kind { ANQA_CHILD_WORKER, ANQA_CHILD_SUPERVISOR } anqa_child_kind;
+typedef enum anqa_child_state { ANQA_CHILD_ENDED, ANQA_CHILD_RUNNING, ANQA_CHILD_STARTING, ANQA_CHILD_RESTARTING } anqa_child_state;
+
+typedef struct anqa_child_info {
+    anqa_str id;          /* or key; empty: it has none */
+    anqa_pid pid;         /* nobody unless running or starting */
+    anqa_child_kind kind;
+    anqa_child_state state;
+    anqa_restart restart;
+    uint32_t restarts;    /* of this child; dynamic supervisors do not count them */
+} anqa_child_info;
+
+typedef struct anqa_child_counts {
+    size_t specs, active, supervisors, workers;
+} anqa_child_counts;
+
+/**
+ * The children of any supervisor, newest first (dynamic ones: in no order). They live as long as the current event.
+ * Fails: E_NOPROC, E_DIED, E_TIMEOUT (5,000 ms).   Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_supervisor_which_children(
+    anqa_pid supervisor, anqa_child_info **ret_children, size_t *ret_count) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_supervisor_count_children(anqa_pid supervisor, anqa_child_counts *ret_counts) ANQA_MUST_CHECK;
+
+/** The tree below a supervisor as text, drawn with lines; lives as long as the current event. Context: process; may wait. */
+ANQA_API anqa_str anqa_tree_text(anqa_pid supervisor);
+/** Writes that to standard output, with colours if it is a terminal. Context: process; may wait. */
+ANQA_API void anqa_tree_print(anqa_pid supervisor);
+
+/* ---------------------------------------------------------------- dynamic supervisors */
+
+typedef struct anqa_dynamic_supervisor {
+    const char *name;      /* registered; NULL: none, then children cannot have keys */
+    uint32_t max_restarts; /* 0: 3 */
+    uint32_t max_seconds;  /* 0: 5 */
+    uint32_t max_children; /* 0: no limit */
+    anqa_child_spec child; /* what all children are; `arg` is given for each */
+} anqa_dynamic_supervisor;
+
+/** As anqa_supervisor_start_link. */
+ANQA_API anqa_status anqa_dynamic_supervisor_start_link(
+    const anqa_dynamic_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Starts one more child of a supervisor that has a name.   arg: for init or run, copied as the model's arg_size says.
+ * Fails: E_LIMIT (max_children), E_IGNORE, E_NOPROC (no supervisor), else as a start; err may be NULL.
+ * Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_start_child(
+    const anqa_dynamic_supervisor *supervisor, const void *arg, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+/** The same by pid. arg_size: as the model says, 0 for a pointer that is handed on. Fails: E_INVALID for another size. */
+ANQA_API anqa_status anqa_dynamic_supervisor_start_child(
+    anqa_pid supervisor, const void *arg, size_t arg_size, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+/** Stops a child. Fails: E_NOT_FOUND.   Context: process; may wait. */
+ANQA_API anqa_status anqa_dynamic_supervisor_terminate_child(anqa_pid supervisor, anqa_pid child);
+
+/** The child of a key, found without asking the supervisor; nobody if there is none. Context: process. */
+ANQA_API anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key);
+
+/**
+ * Makes sure that there is a child of that key: finds it, or has it started. Of many who ask at once one starts it and
+ * all get the outcome.   arg: for a child that must be started.
+ * Fails: as anqa_dynamic_supervisor_start_child; E_INVALID (no name, key too long).   Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_ensure_child(const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg)
+    ANQA_MUST_CHECK;
+/** The same, with its pid and the error in words. */
+ANQA_API anqa_status anqa_ensure_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg,
+    anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+
+ANQA_END_DECLS
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * What the areas above the runtime may hang into it: clean-up at the exit of a process, objects that live as long as
+ * a runtime, and reclamation for tables that every scheduler reads.
+ *
+ * Reclamation is by quiescent states (QSBR). A scheduler is quiescent between two turns of its loop, so code of a
+ * process may follow pointers into a shared table as long as it does not wait. What was taken out of a table is handed
+ * to qsbr_retire and freed when every scheduler has passed a quiescent state and no foreign reader is inside. Threads
+ * that are not schedulers (foreign, workers) read between qsbr_read_begin and qsbr_read_end; on schedulers
+ * these two cost a load and a branch.
+ */
+#ifndef RUNTIME_HOOKS_H
+#define RUNTIME_HOOKS_H
+
+#include <anqa/process.h>
+#include <anqa/runtime.h>
+
+/* owner: the process it was added to. Runs on the thread that ends the process, before EXIT and DOWN signals go out;
+ * must not wait or exit. The hook's memory belongs to whoever added it and may be freed by `run`. */
+struct exit_hook {
+    struct exit_hook *next, **link;
+    void (*run)(struct exit_hook *hook, anqa_pid pid);
+};
+
+/* To the calling process. Every hook runs at most once. */
+void exit_hook_add(struct exit_hook *hook);
+void exit_hook_remove(struct exit_hook *hook);
+
+/* Objects with the life of a runtime, one per kind; made by whoever asks first, dropped by anqa_stop after the last
+ * process is gone, in reverse order of the kinds. */
+enum rt_local { RT_LOCAL_REGISTRY, RT_LOCAL_APPLICATION, RT_LOCAL_COUNT };
+/* The object, made by `make` when it is not there yet (under a lock: make must not ask for locals). NULL: no memory. */
+void *rt_local(anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object));
+
+/* Frees `object` with `free_fn` once nobody can see it any more. Any thread of the runtime; never waits. When there is
+ * no memory for the note it waits for the readers (spins) and frees at once. */
+void qsbr_retire(anqa_rt *rt, void (*free_fn)(void *object), void *object);
+void qsbr_read_begin(anqa_rt *rt);
+void qsbr_read_end(anqa_rt *rt);
+
+#endif

@@ -1,0 +1,10 @@
+/* The memory of a process, as the rest of the runtime sees it. */
+#ifndef RUNTIME_MEMORY_H
+#define RUNTIME_MEMORY_H
+
+#include "runtime/proc.h"
+
+/* Drops the heap of a process that has ended. */
+void proc_heap_drop(struct sched *s, struct proc *p);
+
+#endif

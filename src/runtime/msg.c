@@ -1,0 +1,147 @@
+/* Messages: made by the sender, dropped by whoever has them last. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/proc.h"
+#include "runtime/sched.h"
+
+static struct msg *msg_alloc(struct sched *s, size_t payload)
+{
+    unsigned class = block_class(sizeof(struct msg) + payload);
+    struct msg *msg = block_take(&s->blocks, class);
+
+    if (msg == NULL)
+        return NULL;
+    COUNT_ADD(s, messages, 1);
+    msg->pub.class_ = (uint8_t)class;
+    return msg;
+}
+
+static void msg_set(struct msg *msg, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref)
+{
+    msg->next = NULL;
+    msg->pub.tag = tag;
+    msg->pub.from = from;
+    msg->pub.ref = ref;
+    msg->pub.body = (anqa_json){NULL, 0};
+    msg->pub.u.block = NULL;
+    msg->pub.kind = (uint8_t)kind;
+    msg->pub.payload = ANQA_PAYLOAD_NONE;
+    msg->pub.flags_ = 0;
+    msg->pub.life_ = 0;
+}
+
+struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref)
+{
+    struct msg *msg = msg_alloc(s, 0);
+
+    if (msg != NULL)
+        msg_set(msg, kind, tag, from, ref);
+    return msg;
+}
+
+/* Too long to lie in the message: it becomes a buf that only this message counts. */
+static anqa_status msg_long(struct msg *msg, const anqa_payload *payload)
+{
+    anqa_buf buf;
+    char *bytes;
+    anqa_status status = anqa_buf_new(payload->len + 1, &buf, &bytes);
+
+    if (status != ANQA_OK)
+        return status;
+    memcpy(bytes, payload->ptr, payload->len);
+    bytes[payload->len] = '\0';
+    msg->pub.body = (anqa_json){buf.ptr, payload->len};
+    msg->pub.u.block = buf.block;
+    return ANQA_OK;
+}
+
+static anqa_status msg_fill(struct msg *msg, const anqa_payload *payload)
+{
+    msg->pub.payload = (uint8_t)payload->kind;
+    switch (payload->kind) {
+    case ANQA_PAYLOAD_NONE: return ANQA_OK;
+    case ANQA_PAYLOAD_BYTES:
+    case ANQA_PAYLOAD_JSON:
+        if (payload->len > MSG_INLINE_MAX)
+            return msg_long(msg, payload);
+        if (payload->len > 0)
+            memcpy(msg->bytes, payload->ptr, payload->len);
+        msg->bytes[payload->len] = '\0';
+        msg->pub.body = (anqa_json){msg->bytes, payload->len};
+        return ANQA_OK;
+    case ANQA_PAYLOAD_BUF:
+        anqa_buf_ref((anqa_buf){payload->u.block, payload->ptr, payload->len});
+        msg->pub.u.block = payload->u.block;
+        break;
+    case ANQA_PAYLOAD_OBJECT: msg->pub.u.type = payload->u.type; break;
+    default: return ANQA_E_INVALID;
+    }
+    msg->pub.body = (anqa_json){payload->ptr, payload->len};
+    return ANQA_OK;
+}
+
+anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref, const anqa_payload *payload,
+    struct msg **ret_msg)
+{
+    bool copied = payload->kind == ANQA_PAYLOAD_BYTES || payload->kind == ANQA_PAYLOAD_JSON;
+    struct msg *msg;
+    anqa_status status;
+
+    if (payload->len > MSG_PAYLOAD_MAX)
+        return ANQA_E_LIMIT;
+    msg = msg_alloc(s, copied && payload->len <= MSG_INLINE_MAX ? payload->len + 1 : 0);
+    if (msg == NULL)
+        return ANQA_E_NOMEM;
+    msg_set(msg, kind, tag, from, ref);
+    status = msg_fill(msg, payload);
+    if (status != ANQA_OK) {
+        msg->pub.payload = ANQA_PAYLOAD_NONE;
+        msg_drop(s, msg);
+        return status;
+    }
+    *ret_msg = msg;
+    return ANQA_OK;
+}
+
+static void msg_drop_payload(struct msg *msg)
+{
+    anqa_msg *pub = &msg->pub;
+
+    if (pub->kind == ANQA_MSG_DOWN || pub->kind == ANQA_MSG_EXIT || pub->kind == SIG_EXIT) {
+        anqa_reason_unref(pub->u.reason);
+        return;
+    }
+    if (pub->payload == ANQA_PAYLOAD_OBJECT) {
+        void *object = (void *)(uintptr_t)pub->body.ptr;
+        if (object != NULL && pub->u.type->drop != NULL)
+            pub->u.type->drop(object);
+        else
+            free(object);
+        return;
+    }
+    if (pub->payload != ANQA_PAYLOAD_NONE && pub->u.block != NULL)
+        anqa_buf_unref((anqa_buf){pub->u.block, pub->body.ptr, pub->body.len});
+}
+
+void msg_drop(struct sched *s, struct msg *msg)
+{
+    if (msg == NULL)
+        return;
+    msg_drop_payload(msg);
+    COUNT_ADD(s, messages, -1);
+    block_put(&s->blocks, msg->pub.class_, msg);
+}
+
+void *anqa_msg_take(const anqa_msg *msg, const anqa_type *type)
+{
+    anqa_msg *own = &MSG_OF(msg)->pub;
+    void *object;
+
+    if (msg->payload != ANQA_PAYLOAD_OBJECT || msg->u.type != type)
+        return NULL;
+    object = (void *)(uintptr_t)own->body.ptr;
+    own->body = (anqa_json){NULL, 0};
+    own->payload = ANQA_PAYLOAD_NONE;
+    return object;
+}

@@ -1,0 +1,37 @@
+/* What the files of anqa/net.h share. */
+#ifndef RUNTIME_NET_INT_H
+#define RUNTIME_NET_INT_H
+
+#include <anqa/net.h>
+
+#include "runtime/address.h"
+#include "runtime/poller.h"
+
+/* A time-out that begins with the first wait: a call that need not wait does not look at the clock. */
+struct patience {
+    uint32_t timeout_ms;
+    bool begun;
+    uint64_t deadline_ms;
+};
+
+static inline struct patience patience_of(uint32_t timeout_ms)
+{
+    return (struct patience){.timeout_ms = timeout_ms};
+}
+
+/* fd_wait within what is left; E_TIMEOUT at once when it is 0 from the start. */
+anqa_status patience_wait(struct patience *patience, struct fd_entry *entry, unsigned what) ANQA_MUST_CHECK;
+/* ANQA_INFINITY, or what is left. */
+uint32_t patience_left(struct patience *patience);
+
+/* A socket for an address, or -1 and errno. */
+int net_socket(const struct address *address);
+/* Makes fd an entry; closes it when that fails. `what` is for people. */
+anqa_status net_open(int fd, enum fd_kind kind, bool is_unix, const char *what, struct fd_entry **ret_entry, anqa_error *err)
+    ANQA_MUST_CHECK;
+/* Closing fd will reset the connection. */
+void net_linger_off(int fd);
+/* A failure to get a descriptor, worded: names the limit that is reached. */
+anqa_status net_fail_limit(anqa_error *err, int errnum, const char *what);
+
+#endif

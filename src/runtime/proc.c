@@ -1,0 +1,656 @@
+/* Slots, spawning and dying. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <anqa/log.h>
+
+#include "runtime/memory.h"
+#include "runtime/proc.h"
+#include "runtime/sched.h"
+
+#define SLOT_BATCH 64u
+#define SLOT_KEEP (4 * SLOT_BATCH)
+#define LABEL_MAX 63
+
+/* ---------------------------------------------------------------- slots */
+
+anqa_pid proc_pid(const anqa_rt *rt, const struct proc *p)
+{
+    uint64_t slot = (uint64_t)(p - rt->slots);
+
+    return (anqa_pid){(uint64_t)rt->node << 56 | slot << 32 | atomic_load_explicit(&p->generation, memory_order_relaxed)};
+}
+
+struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid)
+{
+    uint32_t slot = pid_slot(pid);
+
+    if (slot >= rt->options.max_processes || pid.bits >> 56 != rt->node || pid_generation(pid) == 0)
+        return NULL;
+    return &rt->slots[slot];
+}
+
+/* A batch of slots from the runtime: returned ones first, then untouched ones. */
+static void slots_refill(struct sched *s)
+{
+    anqa_rt *rt = s->rt;
+
+    pthread_mutex_lock(&rt->slot_lock);
+    while (s->free_count < SLOT_BATCH && rt->free_slots != NULL) {
+        struct proc *p = rt->free_slots;
+        rt->free_slots = p->run_next;
+        p->run_next = s->free_slots;
+        s->free_slots = p;
+        s->free_count++;
+    }
+    if (s->free_count == 0) {
+        uint32_t used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
+        uint32_t more = rt->options.max_processes - used < SLOT_BATCH ? rt->options.max_processes - used : SLOT_BATCH;
+        for (uint32_t i = more; i-- > 0;) { /* the lowest ends on top */
+            struct proc *p = &rt->slots[used + i];
+            atomic_init(&p->in, IN_CLOSED);
+            p->run_next = s->free_slots;
+            s->free_slots = p;
+            s->free_count++;
+        }
+        atomic_store_explicit(&rt->slots_used, used + more, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&rt->slot_lock);
+}
+
+static struct proc *slot_take(struct sched *s)
+{
+    struct proc *p;
+
+    if (s->free_slots == NULL)
+        slots_refill(s);
+    p = s->free_slots;
+    if (p == NULL)
+        return NULL;
+    s->free_slots = p->run_next;
+    s->free_count--;
+    return p;
+}
+
+static void slots_return(struct sched *s, uint32_t keep)
+{
+    anqa_rt *rt = s->rt;
+
+    pthread_mutex_lock(&rt->slot_lock);
+    while (s->free_count > keep) {
+        struct proc *p = s->free_slots;
+        s->free_slots = p->run_next;
+        s->free_count--;
+        p->run_next = rt->free_slots;
+        rt->free_slots = p;
+    }
+    pthread_mutex_unlock(&rt->slot_lock);
+}
+
+void proc_slots_done(struct sched *s)
+{
+    slots_return(s, 0);
+}
+
+void proc_release(struct sched *s, struct proc *p)
+{
+    p->state_kind = PROC_FREE;
+    if (p->flags & PROC_FOREIGN)
+        return; /* its place keeps it */
+    if (atomic_load_explicit(&p->generation, memory_order_relaxed) == UINT32_MAX)
+        return; /* used up: retired for good */
+    p->run_next = s->free_slots;
+    s->free_slots = p;
+    if (++s->free_count > SLOT_KEEP)
+        slots_return(s, SLOT_KEEP - SLOT_BATCH);
+}
+
+/* ---------------------------------------------------------------- parts */
+
+struct proc_more *proc_more(struct sched *s, struct proc *p)
+{
+    if (p->more == NULL) {
+        p->more = block_take(&s->blocks, block_class(sizeof *p->more));
+        if (p->more != NULL)
+            *p->more = (struct proc_more){0};
+    }
+    return p->more;
+}
+
+static void lineage_ref(struct lineage *lineage)
+{
+    if (lineage != NULL)
+        atomic_fetch_add_explicit(&lineage->count, 1, memory_order_relaxed);
+}
+
+static void lineage_unref(struct sched *s, struct lineage *lineage)
+{
+    /* acq_rel: everybody's reads come before the block is used again. Pairs with itself on other schedulers. */
+    while (lineage != NULL && atomic_fetch_sub_explicit(&lineage->count, 1, memory_order_acq_rel) == 1) {
+        struct lineage *up = lineage->up;
+        block_put(&s->blocks, block_class(sizeof *lineage), lineage);
+        lineage = up;
+    }
+}
+
+static struct lineage *lineage_new(struct sched *s, anqa_pid pid, struct lineage *up)
+{
+    struct lineage *lineage = block_take(&s->blocks, block_class(sizeof *lineage));
+
+    if (lineage == NULL)
+        return NULL;
+    lineage_ref(up);
+    atomic_init(&lineage->count, 1);
+    lineage->up = up;
+    lineage->pid = pid;
+    return lineage;
+}
+
+/* The node that names `p` for its children: made for the first of them. */
+static struct lineage *lineage_of(struct sched *s, struct proc *p)
+{
+    struct proc_more *more = proc_more(s, p);
+
+    if (more == NULL)
+        return NULL;
+    if (more->own == NULL)
+        more->own = lineage_new(s, proc_pid(s->rt, p), p->lineage);
+    return more->own;
+}
+
+static bool set_label(struct sched *s, struct proc *p, const char *label)
+{
+    struct proc_more *more = proc_more(s, p);
+    size_t len = strnlen(label, LABEL_MAX);
+
+    if (more == NULL)
+        return false;
+    if (more->label == NULL)
+        more->label = block_take(&s->blocks, block_class(LABEL_MAX + 1));
+    if (more->label == NULL)
+        return false;
+    memcpy(more->label, label, len);
+    more->label[len] = '\0';
+    return true;
+}
+
+/* ---------------------------------------------------------------- spawn */
+
+static anqa_status opts_check(const anqa_spawn_opts *opts, uint16_t schedulers)
+{
+    if ((opts->run == NULL) == (opts->behaviour == NULL))
+        return ANQA_E_INVALID;
+    if (opts->behaviour != NULL && opts->behaviour->handle == NULL)
+        return ANQA_E_INVALID;
+    if (opts->scheduler > schedulers || opts->priority > ANQA_PRIORITY_MAX || opts->mailbox_limit > BOUND_MASK)
+        return ANQA_E_INVALID;
+    return opts->arg_size > 0 && opts->arg == NULL ? ANQA_E_INVALID : ANQA_OK;
+}
+
+static bool state_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opts)
+{
+    size_t size = opts->state_size > opts->arg_size ? opts->state_size : opts->arg_size;
+
+    p->state = (void *)(uintptr_t)opts->arg;
+    if (size == 0)
+        return true;
+    if (size <= BLOCK_MAX) {
+        p->state_class = (uint8_t)block_class(size);
+        p->state = block_take(&s->blocks, p->state_class);
+        p->flags |= PROC_OWN_STATE;
+    } else {
+        p->state = malloc(size);
+        p->flags |= PROC_BIG_STATE;
+    }
+    if (p->state == NULL)
+        return false;
+    memset(p->state, 0, size);
+    if (opts->arg_size > 0)
+        memcpy(p->state, opts->arg, opts->arg_size);
+    return true;
+}
+
+static void state_free(struct sched *s, struct proc *p)
+{
+    if (p->flags & PROC_OWN_STATE && p->state != NULL)
+        block_put(&s->blocks, p->state_class, p->state);
+    else if (p->flags & PROC_BIG_STATE)
+        free(p->state);
+}
+
+static bool more_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opts, struct proc *parent)
+{
+    if (opts->heap_quota != 0) {
+        if (proc_more(s, p) == NULL)
+            return false;
+        p->more->heap_quota = opts->heap_quota;
+    }
+    if (opts->label != NULL && !set_label(s, p, opts->label))
+        return false;
+    if (opts->inherit_callers && parent != NULL) {
+        if (proc_more(s, p) == NULL)
+            return false;
+        p->more->callers = lineage_new(s, proc_pid(s->rt, parent), parent->more == NULL ? NULL : parent->more->callers);
+        return p->more->callers != NULL;
+    }
+    return true;
+}
+
+/* Both ends of a link and of a monitor are written at once: the child has not begun to run. */
+static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts, struct proc *parent, anqa_ref *ret_ref)
+{
+    anqa_pid pid = proc_pid(s->rt, p);
+    struct rel *ours, *theirs;
+    uint64_t ref;
+
+    if (parent == NULL || (!opts->link && !opts->monitor))
+        return true;
+    if (opts->link) {
+        theirs = rels_put(s, &p->rels, proc_pid(s->rt, parent).bits);
+        ours = theirs == NULL ? NULL : rels_put(s, &parent->rels, pid.bits);
+        if (ours == NULL)
+            return false;
+        ours->x = theirs->y = sched_new_ref(s);
+    }
+    if (!opts->monitor)
+        return true;
+    ref = opts->monitor_ref.bits != 0 ? opts->monitor_ref.bits : sched_new_ref(s);
+    theirs = rels_put(s, &p->rels, ref);
+    ours = theirs == NULL ? NULL : rels_put(s, &parent->rels, ref);
+    if (ours == NULL) {
+        struct rel *link = rels_get(parent->rels, pid.bits);
+        if (link != NULL)
+            rels_remove(s, &parent->rels, link);
+        return false;
+    }
+    *theirs = (struct rel){ref, proc_pid(s->rt, parent).bits, REL_WATCHER};
+    *ours = (struct rel){ref, pid.bits, REL_MONITOR};
+    if (ret_ref != NULL)
+        ret_ref->bits = ref;
+    return true;
+}
+
+static void parts_free(struct sched *s, struct proc *p)
+{
+    struct proc_more *more = p->more;
+
+    state_free(s, p);
+    rels_free(s, p->rels);
+    lineage_unref(s, p->lineage);
+    if (more == NULL)
+        return;
+    for (struct msg *msg = more->kept; msg != NULL;) {
+        struct msg *next = msg->next;
+        msg_drop(s, msg);
+        msg = next;
+    }
+    if (more->label != NULL)
+        block_put(&s->blocks, block_class(LABEL_MAX + 1), more->label);
+    lineage_unref(s, more->own);
+    lineage_unref(s, more->callers);
+    block_put(&s->blocks, block_class(sizeof *more), more);
+}
+
+/* A new life for a slot. */
+static void proc_reset(struct proc *p)
+{
+    p->head = p->tail = NULL;
+    p->run_next = NULL;
+    p->code.run = NULL;
+    p->state = NULL;
+    p->stack = NULL;
+    p->rels = NULL;
+    p->more = NULL;
+    p->heap = NULL;
+    p->hooks = NULL;
+    p->lineage = NULL;
+    p->exit_reason = (anqa_reason){0};
+    p->flags = PROC_NEW;
+    p->priority = ANQA_PRIORITY_NORMAL;
+    p->state_kind = PROC_ALIVE;
+    p->state_class = 0;
+    atomic_store_explicit(&p->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->bound, 0, memory_order_relaxed);
+    /* Relaxed: who learns the new pid learns it through a release of ours. */
+    atomic_store_explicit(&p->generation, atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void spawn_undo(struct sched *s, struct proc *p)
+{
+    parts_free(s, p);
+    proc_release(s, p);
+}
+
+/* Where it starts; from outside they are dealt round. */
+static uint8_t spawn_place(struct sched *s, const anqa_spawn_opts *opts)
+{
+    if (opts->scheduler != 0)
+        return (uint8_t)(opts->scheduler - 1);
+    return (uint8_t)(s->foreign ? s->picks++ % s->rt->sched_count : s->index);
+}
+
+anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc *parent, anqa_pid *ret_pid, anqa_ref *ret_ref)
+{
+    anqa_status status = opts_check(opts, s->rt->sched_count);
+    struct proc *p;
+
+    if (status != ANQA_OK)
+        return status;
+    if (atomic_load_explicit(&s->rt->stopping, memory_order_relaxed) && parent == NULL)
+        return ANQA_E_STOPPED;
+    p = slot_take(s);
+    if (p == NULL)
+        return ANQA_E_LIMIT;
+    proc_reset(p);
+    if (opts->run != NULL) {
+        p->code.run = opts->run;
+        p->flags |= PROC_RUN;
+    } else {
+        p->code.behaviour = opts->behaviour;
+    }
+    p->flags |= (opts->trap_exit ? PROC_TRAP : 0u) | (opts->pinned ? PROC_PINNED : 0u);
+    p->priority = (uint8_t)opts->priority;
+    if (opts->mailbox_limit != 0)
+        atomic_store_explicit(&p->bound, opts->mailbox_limit | (uint32_t)opts->overflow << BOUND_SHIFT, memory_order_relaxed);
+    if (parent != NULL) {
+        p->lineage = lineage_of(s, parent);
+        lineage_ref(p->lineage);
+    }
+    if ((parent != NULL && p->lineage == NULL) || !state_new(s, p, opts) || !more_new(s, p, opts, parent) ||
+        !relate(s, p, opts, parent, ret_ref)) {
+        spawn_undo(s, p);
+        return ANQA_E_NOMEM;
+    }
+    *ret_pid = proc_pid(s->rt, p);
+    p->sched = spawn_place(s, opts);
+    COUNT_ADD(s, spawned, 1);
+    /* We hold the token of a process that nobody knows yet. */
+    atomic_store_explicit(&p->in, IN_BUSY, memory_order_release);
+    sched_ready(s, p);
+    return ANQA_OK;
+}
+
+anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot)
+{
+    struct proc *p = *slot != NULL ? *slot : slot_take(s);
+
+    if (p == NULL || atomic_load_explicit(&p->generation, memory_order_relaxed) == UINT32_MAX)
+        return ANQA_E_LIMIT;
+    if (*slot == NULL)
+        p->sched = (uint8_t)(SCHED_ATTACHED + s->place);
+    *slot = p;
+    proc_reset(p);
+    p->flags = PROC_FOREIGN | PROC_TRAP | PROC_PINNED;
+    s->current = p;
+    COUNT_ADD(s, spawned, 1);
+    atomic_store_explicit(&p->in, IN_IDLE, memory_order_release);
+    return ANQA_OK;
+}
+
+/* ---------------------------------------------------------------- dying */
+
+void proc_run_defers(struct sched *s, struct proc *p, uint64_t down_to)
+{
+    struct proc_more *more = p->more;
+    bool nested = s->in_defer;
+
+    while (more != NULL && more->defers != NULL && more->defers->id > down_to) {
+        struct defer *defer = more->defers, copy = *defer;
+        more->defers = defer->next;
+        block_put(&s->blocks, block_class(sizeof *defer), defer);
+        s->in_defer = true;
+        s->act.nowait++;
+        copy.fn(copy.arg);
+        s->act.nowait--;
+        s->in_defer = nested;
+    }
+}
+
+/* After a fault or an exit in one of them the rest is given up: their order is a promise that can not be kept. */
+void proc_drop_defers(struct sched *s, struct proc *p)
+{
+    while (p->more != NULL && p->more->defers != NULL) {
+        struct defer *defer = p->more->defers;
+        p->more->defers = defer->next;
+        block_put(&s->blocks, block_class(sizeof *defer), defer);
+    }
+}
+
+static void run_hooks(struct proc *p, anqa_pid pid)
+{
+    while (p->hooks != NULL) {
+        struct exit_hook *hook = p->hooks;
+        p->hooks = hook->next;
+        if (hook->next != NULL)
+            hook->next->link = &p->hooks;
+        hook->run(hook, pid);
+    }
+}
+
+static void tell_one(struct sched *s, anqa_pid pid, const struct rel *rel, anqa_reason reason)
+{
+    struct msg *msg;
+
+    if ((rel->key & REF_BIT) == 0) {
+        mailbox_exit(s, (anqa_pid){rel->key}, pid, reason);
+        return;
+    }
+    switch (rel->y) {
+    case REL_ALIAS:
+    case REL_ALIAS_ONCE: return;
+    case REL_WATCHER:
+    case REL_OWED: mailbox_down(s, (anqa_pid){rel->x}, (anqa_ref){rel->key}, pid, reason, 0); return;
+    default: /* we watched: they need not tell us any more */
+        msg = msg_new(s, SIG_DEMONITOR, "", pid, (anqa_ref){rel->key});
+        ANQA_INVARIANT(msg != NULL);
+        mailbox_signal(s, (anqa_pid){rel->x}, msg);
+    }
+}
+
+static void tell(struct sched *s, struct proc *p, anqa_pid pid, anqa_reason reason)
+{
+    struct rels *rels = p->rels;
+
+    p->rels = NULL;
+    for (uint32_t i = 0; rels != NULL && i < rels->capacity; i++)
+        if (rels->entries[i].key != 0)
+            tell_one(s, pid, &rels->entries[i], reason);
+    rels_free(s, rels);
+}
+
+/* Messages of the event it died in: who waits for an answer gets the reason. */
+static void drop_held(struct sched *s, struct activation *act, anqa_reason reason)
+{
+    struct msg *msg = act->held;
+
+    act->held = NULL;
+    while (msg != NULL) {
+        struct msg *next = msg->next;
+        if (msg->pub.kind == ANQA_MSG_CALL && (msg->pub.flags_ & MSG_ANSWERED) == 0)
+            mailbox_down(s, msg->pub.from, msg->pub.ref, (anqa_pid){0}, reason, 0);
+        msg_drop(s, msg);
+        msg = next;
+    }
+}
+
+static void report(struct sched *s, struct proc *p, anqa_pid pid, anqa_reason reason)
+{
+    anqa_reason_kind kind = anqa_reason_get_kind(reason);
+    char pid_text[ANQA_PID_TEXT], text[512];
+
+    if (anqa_reason_is_quiet(reason) || kind == ANQA_REASON_KILLED || kind == ANQA_REASON_KILL)
+        return;
+    anqa_log(ANQA_ERROR, "process.crashed", "process=%s label=%s reason=%s", anqa_pid_text(pid, pid_text),
+        p->more != NULL && p->more->label != NULL ? p->more->label : "", anqa_reason_format(reason, text, sizeof text));
+}
+
+/* All that only the process itself used. */
+void proc_bury(struct sched *s, struct proc *p)
+{
+    if (p->state_kind == PROC_ZOMBIE) {
+        struct proc *before = s->current;
+        struct activation act = s->act;
+        s->current = p;
+        s->act = (struct activation){0};
+        proc_run_defers(s, p, 0);
+        s->current = before;
+        s->act = act;
+        COUNT_ADD(s, zombies, -1);
+    }
+    proc_heap_drop(s, p);
+    if (p->stack != NULL) {
+        COUNT_ADD(s, stacks, -1);
+        stack_put(&s->stacks, p->stack);
+        p->stack = NULL;
+    }
+    parts_free(s, p);
+    anqa_reason_unref(p->exit_reason);
+    p->exit_reason = (anqa_reason){0};
+    if (p->flags & PROC_TOKEN_OUT)
+        p->state_kind = PROC_DEAD_QUEUED;
+    else
+        proc_release(s, p);
+}
+
+/* Nothing reaches the mailbox from here on. */
+static void mailbox_close(struct sched *s, struct proc *p, anqa_reason reason)
+{
+    uint32_t life = atomic_load_explicit(&p->generation, memory_order_relaxed);
+    /* acq_rel: as in mailbox_drain. Pairs with the push, which finds IN_CLOSED or is found here. */
+    uintptr_t in = atomic_exchange_explicit(&p->in, IN_CLOSED, memory_order_acq_rel);
+    struct msg *unread = p->head;
+
+    if (in != IN_IDLE && (p->flags & PROC_FOREIGN) == 0)
+        p->flags |= PROC_TOKEN_OUT;
+    p->head = p->tail = NULL;
+    mailbox_discard(s, unread, life, reason);
+    if (in > IN_CLOSED)
+        mailbox_discard(s, (struct msg *)in, life, reason);
+}
+
+void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
+{
+    anqa_pid pid = proc_pid(s->rt, p);
+    struct activation *act = p->stack != NULL ? p->stack->arg : &s->act;
+    bool zombie = p->more != NULL && p->more->foreign_work > 0;
+
+    if (p->state_kind == PROC_ZOMBIE) { /* from an exit or fault in one of its defers */
+        proc_bury(s, p);
+        s->current = NULL;
+        return;
+    }
+    s->current = p;
+    p->state_kind = PROC_DYING;
+    p->exit_reason = reason;
+    if (act->timer.bits != 0)
+        timer_cancel(s, act->timer);
+    act->timer.bits = 0;
+    if (!zombie)
+        proc_run_defers(s, p, 0);
+    report(s, p, pid, reason);
+    run_hooks(p, pid);
+    mailbox_close(s, p, reason);
+    drop_held(s, act, reason);
+    tell(s, p, pid, reason);
+    COUNT_ADD(s, exited, 1);
+    s->current = NULL;
+    if (zombie) {
+        p->state_kind = PROC_ZOMBIE;
+        COUNT_ADD(s, zombies, 1);
+        return;
+    }
+    proc_bury(s, p);
+}
+
+/* ---------------------------------------------------------------- exit from inside */
+
+static void spare_refill(struct sched *s)
+{
+    s->spare = stack_take(&s->stacks);
+    ANQA_INVARIANT(s->spare != NULL); /* one has just been put back */
+}
+
+/* On a fresh stack: the frames that called anqa_exit are gone. */
+static _Noreturn void exit_entry(void *arg)
+{
+    struct sched *s = arg;
+    struct proc *p = s->current;
+    const anqa_behaviour *behaviour = p->flags & PROC_RUN ? NULL : p->code.behaviour;
+
+    spare_refill(s);
+    s->act.nowait = s->act.section = 0;
+    s->act.mark = NULL;
+    if (behaviour != NULL && behaviour->terminate != NULL && (p->flags & (PROC_NEW | PROC_TERMINATING | PROC_FAULTED)) == 0) {
+        p->flags |= PROC_TERMINATING;
+        p->flags &= ~(uint32_t)PROC_DOOMED;
+        behaviour->terminate(p->state, p->exit_reason);
+    }
+    sched_activity_end(s);
+    proc_die(s, p, p->exit_reason);
+    sched_loop(s);
+    __builtin_unreachable();
+}
+
+/* An attached thread's stack can not be abandoned: somebody else's frames are on it. */
+static _Noreturn void exit_foreign(anqa_reason reason)
+{
+    char text[256], line[320];
+
+    snprintf(line, sizeof line, "an attached thread does not exit: %s", anqa_reason_format(reason, text, sizeof text));
+    anqa_invariant_failed(line, __FILE__, __LINE__);
+}
+
+_Noreturn void proc_exit(struct sched *s, anqa_reason reason)
+{
+    struct proc *p = s->current;
+    struct stack *from = s->stack;
+
+    if (p->flags & PROC_FOREIGN)
+        exit_foreign(reason);
+    if (s->in_defer) { /* an exit in a defer ends the list, the reason to die stays */
+        s->in_defer = false;
+        proc_drop_defers(s, p);
+        anqa_reason_unref(reason);
+    } else {
+        anqa_reason_unref(p->exit_reason);
+        p->exit_reason = reason;
+        p->flags |= PROC_DOOMED;
+        proc_run_defers(s, p, s->act.defer_mark);
+    }
+    s->stack = s->spare;
+    s->spare = NULL;
+    stack_abandon_start(from, s->stack, exit_entry, s);
+}
+
+_Noreturn void proc_faulted(struct sched *s, anqa_reason reason)
+{
+    struct proc *p = s->current;
+
+    s->stack = s->spare;
+    p->flags |= PROC_FAULTED;
+    if (s->in_defer) {
+        s->in_defer = false;
+        proc_drop_defers(s, p);
+        anqa_reason_unref(reason);
+    } else {
+        anqa_reason_unref(p->exit_reason);
+        p->exit_reason = reason;
+        p->flags |= PROC_DOOMED;
+    }
+    exit_entry(s);
+}
+
+size_t proc_quota(const struct sched *s, const struct proc *p)
+{
+    return p->more != NULL && p->more->heap_quota != 0 ? p->more->heap_quota : s->rt->options.heap_quota;
+}
+
+void anqa_set_label(const char *label)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    (void)set_label(s, p, label == NULL ? "" : label);
+}

@@ -1,0 +1,278 @@
+/*
+ * The process slot, its parts, and how other files of the runtime touch it.
+ *
+ * A slot is type-stable memory: it is a process slot for ever, whoever holds a stale pid may read it. One life of a
+ * slot is a generation. Slots are taken and released by schedulers; a slot whose generation is used up is retired.
+ *
+ * The mailbox has two stages. Stage one, `in`, is a stack of messages that any thread pushes to with one compare and
+ * swap; the owner takes all of it with one exchange and turns it round, which gives the order of arrival. Draining
+ * applies signals at once and appends messages to stage two, `head`..`tail`, which only the owner touches.
+ *
+ * `in` also says who must make the process run. Whoever swaps IN_IDLE for something holds *the token*: he alone must
+ * put the process into a run queue, once. The owner gives the token back by leaving IN_IDLE in the exchange of a drain.
+ * So a process is in at most one queue, and `run_next` is the only link that it needs. IN_CLOSED means dead: the one who
+ * finds it answers for the dead. A message carries the generation it was meant for, so one that slips into the next
+ * life of a slot is answered by its owner.
+ */
+#ifndef RUNTIME_PROC_H
+#define RUNTIME_PROC_H
+
+#include <assert.h>
+#include <stdatomic.h>
+
+#include <anqa/process.h>
+#include <anqa/runtime.h>
+
+#include "base/container.h"
+#include "runtime/hooks.h"
+#include "runtime/stack.h"
+
+struct sched;
+
+/* ---------------------------------------------------------------- messages */
+
+/* Kinds below MSG_SIGNALS are anqa_msg_kind and go to stage two; the others are signals, applied by the drain. */
+enum { MSG_SIGNALS = 16, SIG_LINK = MSG_SIGNALS, SIG_UNLINK, SIG_MONITOR, SIG_DEMONITOR, SIG_EXIT, SIG_WAKE };
+
+/* Flags of a message. */
+enum {
+    MSG_BY_LINK = 1,  /* EXIT: came over a link, and counts only while the link is there */
+    MSG_BY_ALIAS = 2, /* ref is an alias of the receiver: dropped when it is not active */
+    MSG_ANSWERED = 4, /* CALL: its answer has gone out */
+    MSG_KEPT = 8,     /* taken out of the event by anqa_msg_keep */
+    MSG_COUNTED = 16, /* counts against the bound of the mailbox */
+    MSG_NEVER = 32    /* DOWN: the request was not begun */
+};
+
+struct msg {
+    struct msg *next;
+    anqa_msg pub;
+    char bytes[]; /* payload of BYTES and JSON, unless it is too long: then it became a BUF */
+};
+
+static_assert(offsetof(struct msg, bytes) == 64, "a 64-byte message is two cache lines");
+
+/* Largest payload that is copied into the message itself, with a NUL behind. */
+#define MSG_INLINE_MAX (1024 - 64 - 1)
+#define MSG_PAYLOAD_MAX ((size_t)64 << 20)
+
+/* Signals carry one more number: the target (LINK, MONITOR), or the receiver's addition to a link (UNLINK). */
+#define MSG_EXTRA(msg) ((msg)->pub.body.len)
+
+#define MSG_OF(public_msg) ANQA_CONTAINER_OF((anqa_msg *)(uintptr_t)(public_msg), struct msg, pub)
+
+/* A message without payload, everything set. NULL: no memory. */
+struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref);
+/* A message with a payload. */
+anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref, const anqa_payload *payload,
+    struct msg **ret_msg);
+void msg_drop(struct sched *s, struct msg *msg);
+
+/* ---------------------------------------------------------------- relations */
+
+/* Links, monitors, aliases and open requests of one process: a hash table by pid (links) or reference (all else).
+ * A link is a set of two additions, each known by the reference of the side that made it, so that link and unlink from
+ * both sides at once end with both sides agreeing: an unlink removes only the additions it has seen. */
+enum { REL_MONITOR = 1, REL_WATCHER, REL_REQUEST, REL_OWED, REL_ALIAS, REL_ALIAS_ONCE };
+
+struct rel {
+    uint64_t key; /* pid of a link, or a reference (top bit set); 0: empty */
+    uint64_t x;   /* link: our addition's reference, or 0; else: the other's pid */
+    uint64_t y;   /* link: theirs, or 0; else: REL_ */
+};
+
+struct rels {
+    uint32_t count, capacity; /* capacity is a power of two */
+    struct rel entries[];
+};
+
+#define REF_BIT ((uint64_t)1 << 63)
+
+struct rel *rels_get(struct rels *rels, uint64_t key);
+/* The entry of `key`, a new one is zeroed. NULL: no memory. */
+struct rel *rels_put(struct sched *s, struct rels **rels, uint64_t key);
+void rels_remove(struct sched *s, struct rels **rels, struct rel *rel);
+void rels_free(struct sched *s, struct rels *rels);
+
+/* ---------------------------------------------------------------- the slot */
+
+#define IN_BUSY ((uintptr_t)0)
+#define IN_IDLE ((uintptr_t)1)
+#define IN_CLOSED ((uintptr_t)2)
+
+enum proc_state { PROC_FREE, PROC_ALIVE, PROC_DYING, PROC_ZOMBIE, PROC_DEAD_QUEUED };
+
+/* Flags, owner only. */
+enum {
+    PROC_NEW = 1 << 0,         /* has not run yet */
+    PROC_RUN = 1 << 1,         /* `code.run`, not a behaviour */
+    PROC_TRAP = 1 << 2,
+    PROC_PINNED = 1 << 3,
+    PROC_FOREIGN = 1 << 4,     /* an attached thread */
+    PROC_TERMINATING = 1 << 5, /* `terminate` has been entered */
+    PROC_DOOMED = 1 << 6,      /* exit_reason is set; dies at the next chance */
+    PROC_WOKEN = 1 << 7,       /* what it waits for has come */
+    PROC_OWN_STATE = 1 << 8,   /* state is a block, class in state_class */
+    PROC_BIG_STATE = 1 << 9,   /* state is malloc'ed */
+    PROC_TOKEN_OUT = 1 << 10,  /* dead, and still in some queue */
+    PROC_FAULTED = 1 << 11     /* its state can not be trusted */
+};
+
+/* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */
+struct lineage {
+    _Atomic(uint32_t) count;
+    struct lineage *up;
+    anqa_pid pid;
+};
+
+struct defer {
+    struct defer *next;
+    void (*fn)(void *arg);
+    void *arg;
+    uint64_t id;
+};
+
+struct fd_entry; /* poller.h */
+
+/* What few processes need. owner: process. */
+struct proc_more {
+    char *label;
+    struct defer *defers;
+    uint64_t next_defer;
+    struct lineage *own;     /* our node, for children */
+    struct lineage *callers;
+    uint32_t foreign_work;   /* operations that hold our memory */
+    uint64_t heap_quota;
+    struct fd_entry *fds;
+    struct msg *kept;        /* anqa_msg_keep */
+};
+
+/* What the process that runs on a stack is doing; moves into the frame of the wait while the stack is lent. */
+struct activation {
+    struct msg *held;        /* messages received in this event, freed at its end */
+    struct msg *mark;        /* everything up to here arrived before mark_ref was made; NULL: nothing is known */
+    uint64_t mark_ref;
+    uint64_t wait_ref;       /* only a message with this ref wakes; 0: any message */
+    uint64_t wait_event;     /* only a SIG_WAKE with this ref wakes; 0: messages count */
+    uint64_t wait_timer;     /* a SIG_WAKE with this ref is the deadline */
+    anqa_timer timer;        /* the deadline's */
+    bool timed_out, event_came;
+    uint64_t defer_mark;     /* defers above it belong to this event's frames */
+    uint32_t nowait, section;
+};
+
+/* owner: scheduler, but for the fields named shared. */
+struct proc {
+    _Atomic(uintptr_t) in;        /* shared: stage one, or IN_ */
+    _Atomic(uint32_t) generation; /* shared */
+    _Atomic(uint32_t) kill;       /* shared: generation that is to be killed without looking at its mail */
+    struct msg *head, *tail;      /* stage two */
+    struct proc *run_next;        /* whoever holds the token */
+    union {
+        void (*run)(void *state);
+        const anqa_behaviour *behaviour;
+    } code;
+    void *state;
+    struct stack *stack;          /* while it waits at depth */
+    struct rels *rels;
+    struct proc_more *more;
+    struct heap *heap;
+    struct exit_hook *hooks;
+    struct lineage *lineage;      /* of the spawner */
+    anqa_reason exit_reason;
+    _Atomic(uint32_t) waiting;    /* shared: counted messages in a bounded mailbox */
+    _Atomic(uint32_t) bound;      /* shared: 0 unbounded; top two bits: anqa_overflow */
+    uint32_t flags;
+    uint8_t sched;                /* where it lives, or SCHED_ATTACHED + place; for whoever has just won the token */
+    uint8_t priority;
+    uint8_t state_kind;           /* enum proc_state */
+    uint8_t state_class;
+};
+
+/* What a process that waits at depth was doing: in its own frames, found through its stack. NULL: it is not waiting. */
+static inline struct activation *proc_waiting(const struct proc *p)
+{
+    return p->stack == NULL ? NULL : p->stack->arg;
+}
+
+static_assert(sizeof(struct proc) == 128, "idle process budget: two cache lines");
+
+#define BOUND_MASK 0x3fffffffu
+#define BOUND_SHIFT 30
+
+/* ---------------------------------------------------------------- pids */
+
+static inline uint32_t pid_slot(anqa_pid pid)
+{
+    return (uint32_t)(pid.bits >> 32) & 0xffffff;
+}
+
+static inline uint32_t pid_generation(anqa_pid pid)
+{
+    return (uint32_t)pid.bits;
+}
+
+anqa_pid proc_pid(const anqa_rt *rt, const struct proc *p);
+/* The slot a pid names, of whatever generation; NULL when no such slot was ever used. */
+struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid);
+
+/* ---------------------------------------------------------------- life */
+
+anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc *parent, anqa_pid *ret_pid, anqa_ref *ret_ref);
+/* The process that the attached thread of `s` is; *slot is its place's. */
+anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot);
+/* Ends `p`, whose frames nobody will use any more: the caller is not on its stack. Takes over `reason`. */
+void proc_die(struct sched *s, struct proc *p, anqa_reason reason);
+/* The last part, when foreign work of a zombie has reported back. */
+void proc_bury(struct sched *s, struct proc *p);
+/* Lets go of the slot of a PROC_DEAD_QUEUED process that has come out of its queue. */
+void proc_release(struct sched *s, struct proc *p);
+/* `more`, made when it is not there. NULL: no memory. */
+struct proc_more *proc_more(struct sched *s, struct proc *p);
+/* The calling process; a broken contract outside of one. */
+struct proc *proc_self(struct sched **ret_sched);
+/* Ends the process that runs on this thread, from its own frames. */
+_Noreturn void proc_exit(struct sched *s, anqa_reason reason);
+/* The same after a fault: the handler has landed us on s->spare, the stack the process was on is abandoned already
+ * (stack_land). terminate is not called. */
+_Noreturn void proc_faulted(struct sched *s, anqa_reason reason);
+/* Runs and removes defers until `id` is the newest (0: all). */
+void proc_run_defers(struct sched *s, struct proc *p, uint64_t down_to);
+void proc_drop_defers(struct sched *s, struct proc *p);
+void proc_slots_done(struct sched *s);
+/* Bytes of anqa_heap and anqa_tmp it may hold; 0: any. */
+size_t proc_quota(const struct sched *s, const struct proc *p);
+
+/* ---------------------------------------------------------------- mailbox */
+
+/* Pushes to whoever holds generation `to`; E_NOPROC and E_FULL leave the message to the caller. */
+anqa_status mailbox_push(struct sched *s, anqa_pid to, struct msg *msg);
+/* Pushes; what can not be delivered is answered as the dead would (DOWN, EXIT noproc) and dropped. */
+void mailbox_signal(struct sched *s, anqa_pid to, struct msg *msg);
+/* Moves stage one to stage two and applies signals. Leaves IN_IDLE: from here on the process can be queued again. */
+void mailbox_drain(struct sched *s, struct proc *p);
+/* Answers a message that its receiver, now dead, has not looked at, and drops it. */
+void mailbox_answer_dead(struct sched *s, struct msg *msg, anqa_reason reason);
+/* Tells the watcher `to`. `flags`: MSG_NEVER or 0. */
+void mailbox_down(struct sched *s, anqa_pid to, anqa_ref ref, anqa_pid who, anqa_reason reason, unsigned flags);
+void mailbox_exit(struct sched *s, anqa_pid to, anqa_pid who, anqa_reason reason);
+/* Notes that a call was taken and will be answered later. */
+void mailbox_owe(struct sched *s, struct proc *p, struct msg *msg);
+void proc_exit_signal(struct sched *s, anqa_pid from, anqa_pid to, anqa_reason reason);
+/* Answers for the undelivered mail of life `life`; `chain` is linked by next. Long chains are dealt with in slices. */
+void mailbox_discard(struct sched *s, struct msg *chain, uint32_t life, anqa_reason reason);
+/* One slice of such a long chain. */
+void trash_run(struct sched *s, unsigned max);
+/* The oldest message of stage two, taken out; NULL when there is none. */
+struct msg *mailbox_pop(struct sched *s, struct proc *p);
+/* Takes `msg` out, which follows `before` (NULL: it is the head). */
+void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct msg *msg);
+/* Ends an event: frees held messages, answers for those that will be answered later are noted. */
+void event_end(struct sched *s, struct proc *p, struct activation *act);
+
+/* Wakes the process that waits for event `ref` (from the scheduler it waits on, or any other). */
+void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref);
+/* Waits until event `ref` has come: true; false at the deadline (ms of anqa_now_ms, UINT64_MAX: none). */
+bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms);
+
+#endif

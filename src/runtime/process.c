@@ -1,0 +1,864 @@
+/* The process API: messages, waiting, links, monitors, timers. */
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <anqa/log.h>
+
+#include "base/clock.h"
+#include "runtime/proc.h"
+#include "runtime/sched.h"
+
+struct proc *proc_self(struct sched **ret_sched)
+{
+    struct sched *s = sched_self;
+
+    if (__builtin_expect(s == NULL || s->current == NULL, 0)) {
+        anqa_invariant_failed("a function for processes was called outside of one", __FILE__, __LINE__);
+    }
+    *ret_sched = s;
+    return s->current;
+}
+
+/* ---------------------------------------------------------------- who am I */
+
+anqa_pid anqa_self(void)
+{
+    struct sched *s = sched_self;
+
+    return s == NULL || s->current == NULL ? (anqa_pid){0} : proc_pid(s->rt, s->current);
+}
+
+anqa_rt *anqa_rt_self(void)
+{
+    return sched_self == NULL ? NULL : sched_self->rt;
+}
+
+static size_t lineage_copy(const struct lineage *lineage, anqa_pid *pids, size_t max)
+{
+    size_t count = 0;
+
+    for (; lineage != NULL; lineage = lineage->up, count++)
+        if (count < max)
+            pids[count] = lineage->pid;
+    return count;
+}
+
+anqa_pid anqa_parent(void)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    return p->lineage == NULL ? (anqa_pid){0} : p->lineage->pid;
+}
+
+size_t anqa_ancestors(anqa_pid *pids, size_t max)
+{
+    struct sched *s;
+
+    return lineage_copy(proc_self(&s)->lineage, pids, max);
+}
+
+size_t anqa_callers(anqa_pid *pids, size_t max)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    return p->more == NULL ? 0 : lineage_copy(p->more->callers, pids, max);
+}
+
+bool anqa_rt_is_alive(anqa_rt *rt, anqa_pid pid)
+{
+    struct proc *p = proc_slot(rt, pid);
+
+    return p != NULL && atomic_load_explicit(&p->generation, memory_order_relaxed) == pid_generation(pid) &&
+        atomic_load_explicit(&p->in, memory_order_relaxed) != IN_CLOSED;
+}
+
+bool anqa_is_alive(anqa_pid pid)
+{
+    return sched_self != NULL && anqa_rt_is_alive(sched_self->rt, pid);
+}
+
+const char *anqa_pid_text(anqa_pid pid, char text[ANQA_PID_TEXT])
+{
+    snprintf(text, ANQA_PID_TEXT, "<%u.%u.%u>", (unsigned)(pid.bits >> 56), pid_slot(pid), pid_generation(pid));
+    return text;
+}
+
+bool anqa_trap_exit(bool on)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    bool before = (p->flags & PROC_TRAP) != 0;
+
+    p->flags = on ? p->flags | PROC_TRAP : p->flags & ~(uint32_t)PROC_TRAP;
+    return before;
+}
+
+anqa_priority anqa_set_priority(anqa_priority priority)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_priority before = (anqa_priority)p->priority;
+
+    ANQA_REQUIRE(priority <= ANQA_PRIORITY_MAX);
+    p->priority = (uint8_t)priority;
+    return before;
+}
+
+void anqa_set_mailbox_limit(uint32_t limit, anqa_overflow overflow)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    ANQA_REQUIRE(limit <= BOUND_MASK && overflow <= ANQA_OVERFLOW_KILL);
+    atomic_store_explicit(
+        &p->bound, limit == 0 ? 0 : limit | (uint32_t)overflow << BOUND_SHIFT, memory_order_relaxed);
+}
+
+size_t anqa_mailbox_length(void)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    size_t count = 0;
+
+    mailbox_drain(s, p);
+    for (struct msg *msg = p->head; msg != NULL; msg = msg->next)
+        count++;
+    return count;
+}
+
+uint64_t sched_new_ref(struct sched *s)
+{
+    return s->next_ref++;
+}
+
+anqa_ref anqa_make_ref(void)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    s->act.mark = p->tail;
+    s->act.mark_ref = sched_new_ref(s);
+    return (anqa_ref){s->act.mark_ref};
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static void payload_drop(const anqa_payload *payload)
+{
+    if (payload->kind != ANQA_PAYLOAD_OBJECT || payload->ptr == NULL)
+        return;
+    if (payload->u.type->drop != NULL)
+        payload->u.type->drop((void *)(uintptr_t)payload->ptr);
+    else
+        free((void *)(uintptr_t)payload->ptr);
+}
+
+/* An object stays the caller's only when the message could not be made. */
+static anqa_status send_from(struct sched *s, anqa_pid from, anqa_pid to, unsigned flags, const char *tag, anqa_ref ref,
+    const anqa_payload *payload)
+{
+    struct msg *msg;
+    anqa_status status = msg_make(s, ANQA_MSG_PLAIN, tag, from, ref, payload, &msg);
+
+    if (status != ANQA_OK)
+        return status;
+    msg->pub.flags_ = (uint8_t)flags;
+    status = mailbox_push(s, to, msg);
+    if (status == ANQA_E_FULL) /* the object is the caller's again */
+        msg->pub.payload = msg->pub.payload == ANQA_PAYLOAD_OBJECT ? ANQA_PAYLOAD_NONE : msg->pub.payload;
+    if (status != ANQA_OK)
+        msg_drop(s, msg);
+    return status;
+}
+
+anqa_status anqa_send_ref(anqa_pid to, const char *tag, anqa_ref ref, anqa_payload payload)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    return send_from(s, proc_pid(s->rt, p), to, 0, tag, ref, &payload);
+}
+
+anqa_status anqa_send(anqa_pid to, const char *tag, anqa_payload payload)
+{
+    return anqa_send_ref(to, tag, (anqa_ref){0}, payload);
+}
+
+anqa_status anqa_send_alias(anqa_alias to, const char *tag, anqa_payload payload)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    return send_from(s, proc_pid(s->rt, p), to.pid, MSG_BY_ALIAS, tag, to.ref, &payload);
+}
+
+/* ---------------------------------------------------------------- waiting */
+
+static bool exiting(const struct proc *p)
+{
+    return (p->flags & PROC_DOOMED) != 0;
+}
+
+/* Signals may have come in: dies here when they say so. */
+static void poll_signals(struct sched *s, struct proc *p)
+{
+    mailbox_drain(s, p);
+    if (exiting(p) && (p->flags & PROC_FOREIGN) == 0)
+        proc_exit(s, anqa_reason_ref(p->exit_reason));
+}
+
+/* An attached thread waits on a futex; in deterministic mode it runs the schedulers itself. */
+static void wait_foreign(struct sched *s, struct proc *p, uint64_t deadline_ms)
+{
+    _Atomic(uint32_t) *sleeping = &s->rt->attached[s->place].sleeping;
+    struct timespec left = {0};
+
+    if (s->rt->options.deterministic) {
+        (void)sched_run_deterministic(s->rt, s, deadline_ms);
+        s->now_ms = s->rt->fake_now_ms;
+        return;
+    }
+    atomic_store_explicit(sleeping, 1, memory_order_seq_cst);
+    /* seq_cst: either we see the message, or its sender sees us asleep. Pairs with sched_ready. */
+    if (atomic_load_explicit(&p->in, memory_order_seq_cst) == IN_IDLE) {
+        uint64_t now = clock_mono_ms(), ms = deadline_ms == UINT64_MAX ? 0 : deadline_ms > now ? deadline_ms - now : 0;
+        left.tv_sec = (time_t)(ms / 1000);
+        left.tv_nsec = (long)(ms % 1000) * 1000000;
+        if (deadline_ms == UINT64_MAX || ms > 0)
+            syscall(SYS_futex, sleeping, FUTEX_WAIT_PRIVATE, 1, deadline_ms == UINT64_MAX ? NULL : &left, NULL, 0);
+    }
+    atomic_store_explicit(sleeping, 0, memory_order_relaxed);
+    s->now_ms = clock_mono_ms();
+}
+
+/* What the wait is for is set in s->act. Comes back when a message or event may be what is waited for. */
+static void wait_once(struct sched *s, struct proc *p, uint64_t deadline_ms)
+{
+    if (p->flags & PROC_FOREIGN) {
+        wait_foreign(s, p, deadline_ms);
+        mailbox_drain(s, p);
+        if (deadline_ms != UINT64_MAX && s->now_ms >= deadline_ms)
+            s->act.timed_out = true;
+        return;
+    }
+    if (!sched_suspend(s))
+        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no stack for one more waiting process: option max_waiting"));
+}
+
+/* With s->act set: a wait that is not allowed is a broken contract. */
+static void wait_begin(struct sched *s, struct proc *p, uint32_t timeout_ms)
+{
+    uint64_t ref;
+
+    if (s->act.nowait != 0 || s->act.section != 0)
+        proc_exit(s, anqa_reason_make(ANQA_REASON_CONTRACT, "a wait where waiting is not allowed"));
+    s->act.timed_out = false;
+    s->act.wait_timer = 0;
+    if (timeout_ms == ANQA_INFINITY || (p->flags & PROC_FOREIGN))
+        return;
+    ref = sched_new_ref(s);
+    struct timer *timer = timer_arm(s, proc_pid(s->rt, p), NULL, ref, timeout_ms);
+    if (timer == NULL)
+        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for a timer"));
+    s->act.timer = timer_handle(s, timer);
+    s->act.wait_timer = ref;
+}
+
+static void wait_end(struct sched *s)
+{
+    if (s->act.timer.bits != 0)
+        timer_cancel(s, s->act.timer);
+    s->act.timer.bits = 0;
+    s->act.wait_ref = s->act.wait_event = s->act.wait_timer = 0;
+}
+
+static uint64_t deadline_of(const struct sched *s, uint32_t timeout_ms)
+{
+    return timeout_ms == ANQA_INFINITY ? UINT64_MAX : s->now_ms + timeout_ms;
+}
+
+struct want {
+    bool (*match)(const anqa_msg *msg, void *arg);
+    void *arg;
+    uint64_t ref;
+};
+
+static bool wanted(const struct want *want, const struct msg *msg)
+{
+    if (want->ref != 0)
+        return msg->pub.ref.bits == want->ref;
+    return want->match == NULL || want->match(&msg->pub, want->arg);
+}
+
+/* The first wanted message behind `after` (NULL: from the start); *ret_last is the last one looked at. */
+static struct msg *search(struct proc *p, struct msg *after, const struct want *want, struct msg **ret_before)
+{
+    struct msg *before = after, *msg = after == NULL ? p->head : after->next;
+
+    while (msg != NULL && !wanted(want, msg)) {
+        before = msg;
+        msg = msg->next;
+    }
+    *ret_before = before;
+    return msg;
+}
+
+static struct msg *receive(struct sched *s, struct proc *p, const struct want *want, uint32_t timeout_ms)
+{
+    uint64_t deadline = deadline_of(s, timeout_ms);
+    struct msg *before = want->ref != 0 && want->ref == s->act.mark_ref ? s->act.mark : NULL, *msg;
+    bool begun = false;
+
+    for (;;) {
+        msg = search(p, before, want, &before);
+        if (msg != NULL)
+            break;
+        poll_signals(s, p);
+        msg = search(p, before, want, &before);
+        if (msg != NULL || timeout_ms == 0 || (begun && s->act.timed_out))
+            break;
+        if (exiting(p))
+            break; /* an attached thread that was killed */
+        if (!begun)
+            wait_begin(s, p, timeout_ms);
+        begun = true;
+        s->act.wait_ref = want->ref;
+        s->act.mark = before; /* kept right by whoever takes a message out meanwhile */
+        wait_once(s, p, deadline);
+        before = s->act.mark;
+    }
+    if (begun)
+        wait_end(s);
+    if (msg == NULL)
+        return NULL;
+    mailbox_unlink(s, p, before, msg);
+    msg->next = s->act.held;
+    s->act.held = msg;
+    return msg;
+}
+
+const anqa_msg *anqa_receive_if(bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct msg *msg = receive(s, p, &(struct want){.match = match, .arg = arg}, timeout_ms);
+
+    return msg == NULL ? NULL : &msg->pub;
+}
+
+const anqa_msg *anqa_receive_ref(anqa_ref ref, uint32_t timeout_ms)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct msg *msg = receive(s, p, &(struct want){.ref = ref.bits}, timeout_ms);
+
+    return msg == NULL ? NULL : &msg->pub;
+}
+
+const anqa_msg *anqa_receive(uint32_t timeout_ms)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    if (p->flags & (PROC_RUN | PROC_FOREIGN)) {
+        event_end(s, p, &s->act);
+        anqa_arena_reset(&s->stack->tmp);
+    }
+    return anqa_receive_if(NULL, NULL, timeout_ms);
+}
+
+static void held_remove(struct activation *act, struct msg *msg)
+{
+    struct msg **link = &act->held;
+
+    while (*link != NULL && *link != msg)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = msg->next;
+}
+
+void anqa_msg_keep(const anqa_msg *message)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct msg *msg = MSG_OF(message);
+    struct proc_more *more = proc_more(s, p);
+
+    if (more == NULL)
+        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory to keep a message"));
+    if (msg->pub.flags_ & MSG_KEPT)
+        return;
+    held_remove(&s->act, msg);
+    if (msg->pub.kind == ANQA_MSG_CALL && (msg->pub.flags_ & MSG_ANSWERED) == 0)
+        mailbox_owe(s, p, msg);
+    msg->pub.flags_ |= MSG_KEPT;
+    msg->next = more->kept;
+    more->kept = msg;
+}
+
+void anqa_msg_free(const anqa_msg *message)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct msg *msg = MSG_OF(message), **link;
+
+    if (msg->pub.flags_ & MSG_KEPT) {
+        for (link = &p->more->kept; *link != msg; link = &(*link)->next)
+            ANQA_REQUIRE(*link != NULL);
+        *link = msg->next;
+    } else {
+        held_remove(&s->act, msg);
+        if (msg->pub.kind == ANQA_MSG_CALL && (msg->pub.flags_ & MSG_ANSWERED) == 0)
+            mailbox_owe(s, p, msg);
+    }
+    msg_drop(s, msg);
+}
+
+void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref)
+{
+    struct msg *msg = msg_new(s, SIG_WAKE, "", (anqa_pid){0}, (anqa_ref){ref});
+
+    ANQA_INVARIANT(msg != NULL); /* a lost wake-up would hang its process for ever */
+    if (mailbox_push(s, pid, msg) != ANQA_OK)
+        msg_drop(s, msg);
+}
+
+bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms)
+{
+    struct proc *p = s->current;
+    uint64_t left = deadline_ms == UINT64_MAX ? ANQA_INFINITY : deadline_ms > s->now_ms ? deadline_ms - s->now_ms : 0;
+    bool came;
+
+    wait_begin(s, p, left < ANQA_INFINITY ? (uint32_t)left : ANQA_INFINITY);
+    s->act.wait_event = ref;
+    s->act.event_came = false;
+    do {
+        wait_once(s, p, deadline_ms);
+    } while (!s->act.event_came && !s->act.timed_out && !exiting(p));
+    came = s->act.event_came;
+    wait_end(s);
+    return came;
+}
+
+void anqa_sleep(uint32_t ms)
+{
+    struct sched *s;
+
+    (void)proc_self(&s);
+    (void)proc_wait_event(s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : s->now_ms + ms);
+}
+
+void anqa_yield(void)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    uint64_t ref;
+
+    if (p->flags & PROC_FOREIGN)
+        return;
+    ref = sched_new_ref(s);
+    proc_wake(s, proc_pid(s->rt, p), ref); /* queues us behind the others */
+    (void)proc_wait_event(s, ref, UINT64_MAX);
+}
+
+/* ---------------------------------------------------------------- exits, links, monitors */
+
+void anqa_exit(anqa_reason reason)
+{
+    struct sched *s;
+
+    (void)proc_self(&s);
+    proc_exit(s, reason);
+}
+
+void proc_exit_signal(struct sched *s, anqa_pid from, anqa_pid to, anqa_reason reason)
+{
+    struct proc *target = proc_slot(s->rt, to);
+    struct msg *msg;
+
+    if (target == NULL) {
+        anqa_reason_unref(reason);
+        return;
+    }
+    if (anqa_reason_get_kind(reason) == ANQA_REASON_KILL &&
+        atomic_load_explicit(&target->generation, memory_order_relaxed) == pid_generation(to))
+        atomic_store_explicit(&target->kill, pid_generation(to), memory_order_relaxed);
+    msg = msg_new(s, SIG_EXIT, "EXIT", from, (anqa_ref){0});
+    ANQA_INVARIANT(msg != NULL); /* a lost exit signal would leave a tree standing */
+    msg->pub.u.reason = reason;
+    if (mailbox_push(s, to, msg) != ANQA_OK)
+        msg_drop(s, msg);
+}
+
+void anqa_exit_signal(anqa_pid to, anqa_reason reason)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_pid self = proc_pid(s->rt, p);
+
+    proc_exit_signal(s, self, to, reason);
+    if (to.bits == self.bits)
+        poll_signals(s, p); /* to oneself it has come when the call returns */
+}
+
+static _Noreturn void no_memory(struct sched *s, const char *what)
+{
+    proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for %s", what));
+}
+
+static void signal_to(struct sched *s, unsigned kind, anqa_pid self, anqa_pid to, uint64_t ref, uint64_t extra)
+{
+    struct msg *msg = msg_new(s, kind, "", self, (anqa_ref){ref});
+
+    if (msg == NULL)
+        no_memory(s, "a signal");
+    MSG_EXTRA(msg) = extra;
+    mailbox_signal(s, to, msg);
+}
+
+void anqa_link(anqa_pid to)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_pid self = proc_pid(s->rt, p);
+    struct rel *rel;
+
+    if (to.bits == self.bits)
+        return;
+    rel = rels_put(s, &p->rels, to.bits);
+    if (rel == NULL)
+        no_memory(s, "a link");
+    if (rel->x != 0)
+        return; /* linked already, from our side */
+    rel->x = sched_new_ref(s);
+    signal_to(s, SIG_LINK, self, to, rel->x, to.bits);
+    poll_signals(s, p);
+}
+
+void anqa_unlink(anqa_pid to)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct rel *rel, seen;
+
+    mailbox_drain(s, p);
+    rel = rels_get(p->rels, to.bits);
+    if (rel == NULL || to.bits & REF_BIT)
+        return;
+    seen = *rel;
+    rels_remove(s, &p->rels, rel);
+    signal_to(s, SIG_UNLINK, proc_pid(s->rt, p), to, seen.x, seen.y);
+}
+
+anqa_ref anqa_monitor(anqa_pid to)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_ref ref = anqa_make_ref();
+    struct rel *rel = rels_put(s, &p->rels, ref.bits);
+
+    if (rel == NULL)
+        no_memory(s, "a monitor");
+    rel->x = to.bits;
+    rel->y = REL_MONITOR;
+    signal_to(s, SIG_MONITOR, proc_pid(s->rt, p), to, ref.bits, 0);
+    return ref;
+}
+
+/* Takes the oldest message with `ref` and one of two kinds out of the mailbox. */
+static bool flush(struct sched *s, struct proc *p, anqa_ref ref, unsigned kind, unsigned or_kind)
+{
+    struct msg *before = NULL;
+
+    for (struct msg *msg = p->head; msg != NULL; before = msg, msg = msg->next) {
+        if (msg->pub.ref.bits != ref.bits || (msg->pub.kind != kind && msg->pub.kind != or_kind))
+            continue;
+        mailbox_unlink(s, p, before, msg);
+        msg_drop(s, msg);
+        return true;
+    }
+    return false;
+}
+
+bool anqa_demonitor(anqa_ref ref, bool flush_down)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct rel *rel;
+    anqa_pid target;
+
+    mailbox_drain(s, p);
+    rel = rels_get(p->rels, ref.bits);
+    if (rel == NULL || rel->y != REL_MONITOR) {
+        if (flush_down)
+            (void)flush(s, p, ref, ANQA_MSG_DOWN, ANQA_MSG_DOWN);
+        return false;
+    }
+    target.bits = rel->x;
+    rels_remove(s, &p->rels, rel);
+    signal_to(s, SIG_DEMONITOR, proc_pid(s->rt, p), target, ref.bits, 0);
+    return true;
+}
+
+anqa_alias anqa_alias_make(anqa_alias_mode mode)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_ref ref = anqa_make_ref();
+    struct rel *rel = rels_put(s, &p->rels, ref.bits);
+
+    if (rel == NULL)
+        no_memory(s, "an alias");
+    rel->y = mode == ANQA_ALIAS_ONE_REPLY ? REL_ALIAS_ONCE : REL_ALIAS;
+    return (anqa_alias){proc_pid(s->rt, p), ref};
+}
+
+bool anqa_unalias(anqa_alias alias)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct rel *rel;
+
+    mailbox_drain(s, p); /* what came before goes through */
+    rel = rels_get(p->rels, alias.ref.bits);
+    if (rel == NULL || (rel->y != REL_ALIAS && rel->y != REL_ALIAS_ONCE))
+        return false;
+    rels_remove(s, &p->rels, rel);
+    return true;
+}
+
+/* ---------------------------------------------------------------- requests */
+
+anqa_caller anqa_msg_caller(const anqa_msg *msg)
+{
+    return (anqa_caller){msg->from, msg->ref, anqa_self()};
+}
+
+anqa_ref anqa_request(anqa_pid to, const char *tag, anqa_payload payload)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_pid self = proc_pid(s->rt, p);
+    anqa_ref ref = anqa_make_ref();
+    struct rel *rel = rels_put(s, &p->rels, ref.bits);
+    struct msg *msg;
+
+    if (rel == NULL || msg_make(s, ANQA_MSG_CALL, tag, self, ref, &payload, &msg) != ANQA_OK) {
+        payload_drop(&payload);
+        no_memory(s, "a request");
+    }
+    rel->x = to.bits;
+    rel->y = REL_REQUEST;
+    switch (mailbox_push(s, to, msg)) {
+    case ANQA_OK: break;
+    case ANQA_E_FULL:
+        mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
+        break;
+    default: mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_NOPROC));
+    }
+    return ref;
+}
+
+void anqa_request_cancel(anqa_ref ref)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct rel *rel;
+    anqa_pid server;
+
+    mailbox_drain(s, p);
+    rel = rels_get(p->rels, ref.bits);
+    if (rel == NULL || rel->y != REL_REQUEST) {
+        (void)flush(s, p, ref, ANQA_MSG_REPLY, ANQA_MSG_DOWN);
+        return;
+    }
+    server.bits = rel->x;
+    rels_remove(s, &p->rels, rel);
+    signal_to(s, SIG_DEMONITOR, proc_pid(s->rt, p), server, ref.bits, 0);
+}
+
+bool anqa_msg_never_started(const anqa_msg *msg)
+{
+    return (msg->flags_ & MSG_NEVER) != 0;
+}
+
+/* The call is no longer owed: it is among the messages of this event, or noted in the table. */
+static bool settle(struct sched *s, struct proc *p, anqa_ref ref)
+{
+    struct rel *rel;
+
+    for (struct msg *msg = s->act.held; msg != NULL; msg = msg->next)
+        if (msg->pub.kind == ANQA_MSG_CALL && msg->pub.ref.bits == ref.bits && (msg->pub.flags_ & MSG_ANSWERED) == 0) {
+            msg->pub.flags_ |= MSG_ANSWERED;
+            return true;
+        }
+    rel = rels_get(p->rels, ref.bits);
+    if (rel == NULL || rel->y != REL_OWED)
+        return false;
+    rels_remove(s, &p->rels, rel);
+    return true;
+}
+
+void anqa_reply_to(const anqa_caller *caller, anqa_payload payload)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_pid self = proc_pid(s->rt, p);
+    struct msg *msg;
+
+    if (caller->server.bits == self.bits && !settle(s, p, caller->ref)) {
+        payload_drop(&payload); /* answered before, or the caller has given up */
+        return;
+    }
+    if (msg_make(s, ANQA_MSG_REPLY, "reply", self, caller->ref, &payload, &msg) != ANQA_OK) {
+        payload_drop(&payload);
+        no_memory(s, "a reply");
+    }
+    if (mailbox_push(s, caller->pid, msg) != ANQA_OK)
+        msg_drop(s, msg);
+    if (caller->server.bits != self.bits) /* who holds the request need not remember it */
+        signal_to(s, SIG_DEMONITOR, self, caller->server, caller->ref.bits, 0);
+}
+
+/* ---------------------------------------------------------------- timers */
+
+struct arm_task {
+    struct task task;
+    anqa_pid to;
+    struct msg *msg;
+    const char *tag;
+    uint32_t delay_ms, every_ms;
+    anqa_timer timer;
+    _Atomic(uint32_t) done;
+};
+
+/* The message's reference is the timer's handle. */
+static anqa_timer arm(struct sched *s, const struct arm_task *what)
+{
+    struct timer *timer = what->every_ms != 0 ? timer_arm_ticks(s, what->to, what->tag, what->every_ms)
+                                              : timer_arm(s, what->to, what->msg, 0, what->delay_ms);
+
+    if (timer == NULL)
+        return (anqa_timer){0};
+    timer->ref = timer_handle(s, timer).bits;
+    if (timer->msg != NULL)
+        timer->msg->pub.ref.bits = timer->ref;
+    return (anqa_timer){timer->ref};
+}
+
+static void arm_run(struct sched *s, struct task *task)
+{
+    struct arm_task *what = ANQA_CONTAINER_OF(task, struct arm_task, task);
+
+    what->timer = arm(s, what);
+    atomic_store_explicit(&what->done, 1, memory_order_release); /* pairs with arm_anywhere */
+    syscall(SYS_futex, &what->done, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+/* An attached thread has no wheel: the first scheduler arms for it. */
+static anqa_timer arm_anywhere(struct sched *s, struct arm_task *what)
+{
+    struct sched *first = &s->rt->scheds[0];
+
+    if (!s->foreign)
+        return arm(s, what);
+    what->task.run = arm_run;
+    if (s->rt->options.deterministic)
+        return arm(first, what); /* the same thread runs both */
+    sched_post(first, &what->task);
+    while (atomic_load_explicit(&what->done, memory_order_acquire) == 0)
+        syscall(SYS_futex, &what->done, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    return what->timer;
+}
+
+anqa_timer anqa_send_after(anqa_pid to, const char *tag, anqa_payload payload, uint32_t delay_ms)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct arm_task what = {.to = to, .delay_ms = delay_ms};
+
+    if (msg_make(s, ANQA_MSG_TIMEOUT, tag, proc_pid(s->rt, p), (anqa_ref){0}, &payload, &what.msg) != ANQA_OK) {
+        payload_drop(&payload);
+        no_memory(s, "a timer");
+    }
+    what.timer = arm_anywhere(s, &what);
+    if (what.timer.bits == 0) {
+        msg_drop(s, what.msg);
+        no_memory(s, "a timer");
+    }
+    return what.timer;
+}
+
+anqa_timer anqa_send_every(anqa_pid to, const char *tag, uint32_t every_ms)
+{
+    struct sched *s;
+    struct arm_task what = {.to = to, .tag = tag, .every_ms = every_ms};
+
+    (void)proc_self(&s);
+    ANQA_REQUIRE(every_ms > 0);
+    what.timer = arm_anywhere(s, &what);
+    if (what.timer.bits == 0)
+        no_memory(s, "a timer");
+    return what.timer;
+}
+
+int64_t anqa_timer_cancel(anqa_timer timer)
+{
+    struct sched *s;
+
+    (void)proc_self(&s);
+    return timer_cancel(s, timer);
+}
+
+uint64_t anqa_now_ms(void)
+{
+    struct sched *s = sched_self;
+
+    if (s == NULL)
+        return clock_mono_ms();
+    if (s->foreign)
+        s->now_ms = s->rt->options.deterministic ? s->rt->fake_now_ms : clock_mono_ms();
+    return s->now_ms;
+}
+
+/* ---------------------------------------------------------------- contracts */
+
+void anqa_require_failed(const char *what, const char *file, int line)
+{
+    struct sched *s = sched_self;
+
+    if (s == NULL || s->current == NULL)
+        anqa_invariant_failed(what, file, line);
+    proc_exit(s, anqa_reason_make(ANQA_REASON_CONTRACT, "%s, %s:%d", what, file, line));
+}
+
+void anqa_nowait_begin(void)
+{
+    if (sched_self != NULL)
+        sched_self->act.nowait++;
+}
+
+void anqa_nowait_end(void)
+{
+    if (sched_self != NULL)
+        sched_self->act.nowait--;
+}
+
+void anqa_section_begin(void)
+{
+    if (sched_self != NULL)
+        sched_self->act.section++;
+}
+
+void anqa_section_end(void)
+{
+    if (sched_self != NULL)
+        sched_self->act.section--;
+}

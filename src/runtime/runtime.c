@@ -1,0 +1,793 @@
+/* Starting and stopping a runtime, attached threads, reclamation, interned tags. */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <anqa/log.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "runtime/fault.h"
+#include "runtime/poller.h"
+#include "runtime/sched.h"
+#include "runtime/watchdog.h"
+#include "runtime/worker.h"
+#include "telemetry/log.h"
+
+#define REFS_PER_MAKER ((uint64_t)1 << 56)
+
+/* ---------------------------------------------------------------- schedulers */
+
+void sched_init(struct sched *s, anqa_rt *rt, uint16_t index)
+{
+    s->rt = rt;
+    s->index = index;
+    s->wake_fd = -1;
+    s->now_ms = rt->options.deterministic ? rt->fake_now_ms : clock_mono_ms();
+    s->random = rt->options.seed * 2654435769u + 88172645463325252u;
+    atomic_init(&s->quiescent, UINT64_MAX);
+    block_cache_init(&s->blocks, &rt->depot);
+    stack_cache_init(&s->stacks, rt->stacks);
+    timers_init(s);
+}
+
+/* References are made without locks: each maker has a range of its own, which 2^56 of them do not use up. */
+static void refs_init(struct sched *s, uint64_t maker)
+{
+    s->next_ref = REF_BIT | maker * REFS_PER_MAKER | 1;
+}
+
+static void *sched_main(void *arg)
+{
+    struct sched *s = arg;
+
+    sched_self = s;
+    if (stack_native_init(&s->native) != ANQA_OK)
+        anqa_invariant_failed("no memory for a scheduler thread", __FILE__, __LINE__);
+    if (s->rt->faults && fault_thread_init(s) != ANQA_OK)
+        anqa_invariant_failed("no memory for a scheduler's signal stack", __FILE__, __LINE__);
+    s->stack = stack_take(&s->stacks);
+    s->spare = stack_take(&s->stacks);
+    ANQA_INVARIANT(s->stack != NULL && s->spare != NULL);
+    atomic_store_explicit(&s->quiescent, 0, memory_order_release);
+    stack_start(&s->native, s->stack, sched_loop, s);
+    atomic_store_explicit(&s->quiescent, UINT64_MAX, memory_order_release);
+    if (s->rt->faults)
+        fault_thread_done(s);
+    stack_put(&s->stacks, s->spare);
+    stack_native_done(&s->native);
+    sched_self = NULL;
+    return NULL;
+}
+
+/* What a scheduler owns, once its thread is gone. */
+static void sched_done(struct sched *s)
+{
+    if (s->rt == NULL)
+        return;
+    while (s->trash != NULL)
+        trash_run(s, UINT32_MAX);
+    timers_done(s);
+    if (s->poller != NULL)
+        poller_close(s);
+    proc_slots_done(s);
+    stack_cache_done(&s->stacks);
+    block_cache_done(&s->blocks);
+}
+
+/* ---------------------------------------------------------------- options */
+
+static uint16_t cores(void)
+{
+    cpu_set_t set;
+    int count;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    count = CPU_COUNT(&set);
+    return (uint16_t)(count < 1 ? 1 : count > SCHED_MAX ? SCHED_MAX : count);
+}
+
+static anqa_status options_check(const anqa_options *o, anqa_error *err)
+{
+    if (o->schedulers > SCHED_MAX)
+        return anqa_fail(err, ANQA_E_RANGE, "schedulers is %u, at most %d are possible", o->schedulers, SCHED_MAX);
+    if (o->max_processes > 0xffffff)
+        return anqa_fail(err, ANQA_E_RANGE, "max_processes is %u, at most 16777215 are possible", o->max_processes);
+    if (o->stack_size != 0 && o->stack_size < 65536)
+        return anqa_fail(err, ANQA_E_RANGE, "stack_size is %zu bytes, at least 65536 are needed", o->stack_size);
+    if (o->deterministic && o->schedulers > 1)
+        return anqa_fail(err, ANQA_E_INVALID, "deterministic runs one scheduler, schedulers is %u", o->schedulers);
+    return ANQA_OK;
+}
+
+static void options_default(anqa_options *o)
+{
+    if (o->deterministic)
+        o->schedulers = 1;
+    if (o->schedulers == 0)
+        o->schedulers = cores();
+    if (o->workers == 0)
+        o->workers = 10;
+    if (o->worker_queue == 0)
+        o->worker_queue = 10000;
+    if (o->max_processes == 0)
+        o->max_processes = 1048576;
+    if (o->watchdog_ms == 0)
+        o->watchdog_ms = 100;
+    if (o->stop_timeout_ms == 0)
+        o->stop_timeout_ms = 30000;
+}
+
+/* ---------------------------------------------------------------- start */
+
+static void tmp_failed(anqa_arena *arena, size_t wanted)
+{
+    struct sched *s = sched_self;
+
+    if (s == NULL || s->current == NULL)
+        return;
+    proc_exit(s, anqa_reason_make(ANQA_REASON_QUOTA, "%zu bytes of temporary memory on top of %zu", wanted, arena->held));
+}
+
+static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
+{
+    struct stack_pool_options stacks = {
+        .size = rt->options.stack_size,
+        .max = rt->options.max_waiting,
+        .tmp_limit = rt->options.heap_quota,
+        .tmp_on_fail = tmp_failed,
+    };
+
+    rt->slots_bytes = (size_t)rt->options.max_processes * sizeof(struct proc);
+    rt->slots = mmap(NULL, rt->slots_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (rt->slots == MAP_FAILED) {
+        rt->slots = NULL;
+        return anqa_fail_errno(err, errno, "cannot reserve %zu bytes for max_processes", rt->slots_bytes);
+    }
+    rt->scheds = aligned_alloc(64, rt->options.schedulers * sizeof(struct sched));
+    rt->outside = aligned_alloc(64, sizeof(struct sched));
+    if (rt->scheds == NULL || rt->outside == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "%u schedulers", rt->options.schedulers);
+    memset(rt->scheds, 0, rt->options.schedulers * sizeof(struct sched));
+    memset(rt->outside, 0, sizeof(struct sched));
+    rt->sched_count = rt->options.schedulers;
+    return stack_pool_open(&stacks, &rt->stacks, err);
+}
+
+static anqa_status scheds_open(anqa_rt *rt, anqa_error *err)
+{
+    sched_init(rt->outside, rt, SCHED_MAX);
+    rt->outside->foreign = true;
+    refs_init(rt->outside, SCHED_MAX);
+    for (uint16_t i = 0; i < rt->sched_count; i++) {
+        struct sched *s = &rt->scheds[i];
+        anqa_status status;
+        sched_init(s, rt, i);
+        refs_init(s, i);
+        status = poller_open(s, err);
+        if (status != ANQA_OK)
+            return status;
+    }
+    return ANQA_OK;
+}
+
+static anqa_status threads_start(anqa_rt *rt, anqa_error *err)
+{
+    for (uint16_t i = 0; i < rt->sched_count; i++) {
+        struct sched *s = &rt->scheds[i];
+        int e = pthread_create(&s->thread, NULL, sched_main, s);
+        if (e != 0)
+            return anqa_fail_errno(err, e, "cannot start scheduler thread %u", i);
+        s->started = true;
+    }
+    return ANQA_OK;
+}
+
+/* Deterministic mode: the calling thread is the scheduler's. */
+static anqa_status thread_adopt(anqa_rt *rt, anqa_error *err)
+{
+    struct sched *s = &rt->scheds[0];
+
+    if (stack_native_init(&s->native) != ANQA_OK)
+        return anqa_fail(err, ANQA_E_NOMEM, "the calling thread's stack");
+    s->started = true;
+    s->spare = stack_take(&s->stacks);
+    if (s->spare == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "the first stack");
+    if (rt->faults && fault_thread_init(s) != ANQA_OK)
+        return anqa_fail(err, ANQA_E_NOMEM, "a signal stack");
+    atomic_store_explicit(&s->quiescent, 0, memory_order_relaxed);
+    return ANQA_OK;
+}
+
+static anqa_status services_start(anqa_rt *rt, anqa_error *err)
+{
+    anqa_status status = ANQA_OK;
+
+    if (!rt->options.no_fault_handlers) {
+        status = fault_install(err);
+        rt->faults = status == ANQA_OK;
+    }
+    if (status == ANQA_OK)
+        status = workers_start(rt, err);
+    if (status == ANQA_OK && rt->options.deterministic)
+        return thread_adopt(rt, err);
+    if (status == ANQA_OK)
+        status = watchdog_start(rt, err);
+    return status == ANQA_OK ? threads_start(rt, err) : status;
+}
+
+static void rt_free(anqa_rt *rt);
+
+anqa_status anqa_start_versioned(const anqa_options *options, const char *header_version, anqa_rt **ret_rt, anqa_error *err)
+{
+    static const anqa_options defaults;
+    anqa_rt *rt;
+    anqa_status status;
+
+    if (options == NULL)
+        options = &defaults;
+    if (header_version == NULL || strcmp(header_version, anqa_version()) != 0)
+        return anqa_fail(err, ANQA_E_VERSION, "compiled against anqa %s, linked with %s: compile again",
+            header_version == NULL ? "?" : header_version, anqa_version());
+    status = options_check(options, err);
+    if (status != ANQA_OK)
+        return status;
+    rt = calloc(1, sizeof *rt);
+    if (rt == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "a runtime");
+    rt->options = *options;
+    options_default(&rt->options);
+    rt->fake_now_ms = 1;
+    atomic_init(&rt->epoch, 1);
+    pthread_mutex_init(&rt->slot_lock, NULL);
+    pthread_mutex_init(&rt->outside_lock, NULL);
+    pthread_mutex_init(&rt->qsbr_lock, NULL);
+    pthread_mutex_init(&rt->local_lock, NULL);
+    block_depot_init(&rt->depot);
+    status = memory_open(rt, err);
+    if (status == ANQA_OK)
+        status = scheds_open(rt, err);
+    if (status == ANQA_OK)
+        status = services_start(rt, err);
+    if (status != ANQA_OK) {
+        rt_free(rt);
+        return status;
+    }
+    *ret_rt = rt;
+    return ANQA_OK;
+}
+
+/* ---------------------------------------------------------------- stop */
+
+static uint64_t sum(anqa_rt *rt, size_t offset)
+{
+    uint64_t total = 0;
+
+    for (uint16_t i = 0; i < rt->sched_count; i++)
+        total += atomic_load_explicit((_Atomic(uint64_t) *)(void *)((char *)&rt->scheds[i].counters + offset), memory_order_relaxed);
+    total += atomic_load_explicit((_Atomic(uint64_t) *)(void *)((char *)&rt->outside->counters + offset), memory_order_relaxed);
+    pthread_mutex_lock(&rt->qsbr_lock);
+    for (size_t i = 0; i < ATTACHED_MAX; i++)
+        if (rt->attached[i].thread != NULL)
+            total += atomic_load_explicit(
+                (_Atomic(uint64_t) *)(void *)((char *)&rt->attached[i].thread->counters + offset), memory_order_relaxed);
+    total += *(uint64_t *)(void *)((char *)&rt->detached + offset);
+    pthread_mutex_unlock(&rt->qsbr_lock);
+    return total;
+}
+
+#define SUM(rt, name) sum((rt), offsetof(struct sched_counters, name))
+
+void anqa_rt_get_stats(anqa_rt *rt, anqa_rt_stats *ret_stats)
+{
+    uint64_t exited = SUM(rt, exited); /* before spawned: the difference is never negative */
+
+    *ret_stats = (anqa_rt_stats){
+        .exited = exited,
+        .spawned = SUM(rt, spawned),
+        .zombies = SUM(rt, zombies),
+        .contained = SUM(rt, contained),
+        .stacks = SUM(rt, stacks),
+        .messages = SUM(rt, messages),
+        .heap_bytes = SUM(rt, heap_bytes),
+        .timers = SUM(rt, timers),
+        .steals = SUM(rt, steals),
+        .tainted = atomic_load_explicit(&rt->tainted, memory_order_relaxed),
+    };
+    ret_stats->processes = ret_stats->spawned - exited;
+}
+
+static void signal_all(anqa_rt *rt, anqa_reason reason)
+{
+    uint32_t used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < used; i++) {
+        anqa_pid pid = proc_pid(rt, &rt->slots[i]);
+        if (anqa_rt_is_alive(rt, pid))
+            anqa_rt_exit_signal(rt, pid, anqa_reason_ref(reason));
+    }
+}
+
+/* True: all processes are gone, and no foreign work holds on to what they left. */
+static bool gone_within(anqa_rt *rt, uint64_t ms)
+{
+    uint64_t end = clock_mono_ms() + ms;
+    anqa_rt_stats stats;
+
+    for (;;) {
+        struct timespec pause = {.tv_nsec = 500000};
+        if (rt->options.deterministic)
+            (void)sched_run_deterministic(rt, NULL, rt->fake_now_ms + 1);
+        anqa_rt_get_stats(rt, &stats);
+        if (stats.processes == 0 && stats.zombies == 0)
+            return true;
+        if (clock_mono_ms() >= end)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* Half of the time is for an orderly end; a process that starts others while it ends is killed with them. */
+static void processes_stop(anqa_rt *rt)
+{
+    uint64_t half = rt->options.stop_timeout_ms / 2, end = clock_mono_ms() + rt->options.stop_timeout_ms;
+
+    signal_all(rt, ANQA_SHUTDOWN);
+    if (gone_within(rt, half))
+        return;
+    do {
+        signal_all(rt, ANQA_KILL);
+        if (gone_within(rt, 20))
+            return;
+    } while (clock_mono_ms() < end);
+    anqa_log(ANQA_EMERGENCY, "runtime.stop.stuck", "timeout_ms=%u next=abort", rt->options.stop_timeout_ms);
+    anqa_invariant_failed("a callback does not return, the stop's deadline is over", __FILE__, __LINE__);
+}
+
+static void threads_stop(anqa_rt *rt)
+{
+    struct sched *first = &rt->scheds[0];
+
+    atomic_store_explicit(&rt->stopping_threads, true, memory_order_seq_cst);
+    if (rt->options.deterministic && first->started) {
+        if (rt->faults)
+            fault_thread_done(first);
+        if (first->spare != NULL)
+            stack_put(&first->stacks, first->spare);
+        stack_native_done(&first->native);
+        return;
+    }
+    for (uint16_t i = 0; i < rt->sched_count; i++)
+        if (rt->scheds[i].started) {
+            sched_notify(&rt->scheds[i]);
+            pthread_join(rt->scheds[i].thread, NULL);
+        }
+}
+
+static void locals_drop(anqa_rt *rt)
+{
+    for (unsigned i = RT_LOCAL_COUNT; i-- > 0;)
+        if (rt->locals[i].object != NULL)
+            rt->locals[i].drop(atomic_load_explicit(&rt->locals[i].object, memory_order_relaxed));
+}
+
+static void retired_free_all(anqa_rt *rt)
+{
+    while (rt->retired != NULL) {
+        struct retired *retired = rt->retired;
+        rt->retired = retired->next;
+        retired->free_fn(retired->object);
+        free(retired);
+    }
+}
+
+/* Copes with a start that came only half-way. */
+static void rt_free(anqa_rt *rt)
+{
+    if (rt->scheds != NULL && rt->sched_count > 0)
+        threads_stop(rt);
+    if (rt->watchdog != NULL)
+        watchdog_stop(rt);
+    if (rt->workers != NULL)
+        workers_stop(rt);
+    locals_drop(rt);
+    retired_free_all(rt);
+    for (uint16_t i = 0; i < rt->sched_count; i++)
+        sched_done(&rt->scheds[i]);
+    if (rt->outside != NULL)
+        sched_done(rt->outside);
+    stack_pool_close(rt->stacks);
+    if (rt->faults)
+        fault_uninstall();
+    free(rt->scheds);
+    free(rt->outside);
+    if (rt->slots != NULL)
+        munmap(rt->slots, rt->slots_bytes);
+    block_depot_done(&rt->depot);
+    pthread_mutex_destroy(&rt->slot_lock);
+    pthread_mutex_destroy(&rt->outside_lock);
+    pthread_mutex_destroy(&rt->qsbr_lock);
+    pthread_mutex_destroy(&rt->local_lock);
+    free(rt);
+}
+
+void anqa_stop(anqa_rt *rt)
+{
+    if (rt == NULL)
+        return;
+    atomic_store_explicit(&rt->stopping, true, memory_order_relaxed);
+    processes_stop(rt);
+    rt_free(rt);
+}
+
+uint64_t anqa_rt_run(anqa_rt *rt, uint64_t until_ms)
+{
+    if (!rt->options.deterministic)
+        return 0;
+    return sched_run_deterministic(rt, sched_self, until_ms == ANQA_INFINITY ? UINT64_MAX : until_ms);
+}
+
+/* ---------------------------------------------------------------- threads from outside */
+
+static struct sched *outside_borrow(anqa_rt *rt)
+{
+    pthread_mutex_lock(&rt->outside_lock);
+    return rt->outside;
+}
+
+static void outside_return(anqa_rt *rt)
+{
+    pthread_mutex_unlock(&rt->outside_lock);
+}
+
+anqa_status anqa_rt_send(anqa_rt *rt, anqa_pid to, const char *tag, anqa_payload payload)
+{
+    struct sched *s = outside_borrow(rt);
+    struct msg *msg;
+    anqa_status status = msg_make(s, ANQA_MSG_PLAIN, tag, (anqa_pid){0}, (anqa_ref){0}, &payload, &msg);
+
+    if (status == ANQA_OK) {
+        status = mailbox_push(s, to, msg);
+        if (status != ANQA_OK)
+            msg_drop(s, msg);
+    }
+    outside_return(rt);
+    return status;
+}
+
+anqa_status anqa_rt_spawn(anqa_rt *rt, const anqa_spawn_opts *opts, anqa_pid *ret_pid)
+{
+    struct sched *s = outside_borrow(rt);
+    anqa_pid pid;
+    anqa_status status = proc_spawn(s, opts, NULL, &pid, NULL);
+
+    outside_return(rt);
+    if (status == ANQA_OK && ret_pid != NULL)
+        *ret_pid = pid;
+    return status;
+}
+
+void anqa_rt_exit_signal(anqa_rt *rt, anqa_pid to, anqa_reason reason)
+{
+    struct sched *s = outside_borrow(rt);
+
+    proc_exit_signal(s, (anqa_pid){0}, to, reason);
+    outside_return(rt);
+}
+
+anqa_status anqa_spawn(const anqa_spawn_opts *opts, anqa_pid *ret_pid, anqa_ref *ret_ref)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    anqa_pid pid;
+    anqa_ref ref = {0};
+    anqa_status status = proc_spawn(s, opts, p, &pid, &ref);
+
+    if (status != ANQA_OK)
+        return status;
+    if (ret_pid != NULL)
+        *ret_pid = pid;
+    if (ret_ref != NULL)
+        *ret_ref = ref;
+    return ANQA_OK;
+}
+
+/* ---------------------------------------------------------------- attached threads */
+
+static bool attached_add(anqa_rt *rt, struct sched *s)
+{
+    uint8_t i = 0;
+
+    pthread_mutex_lock(&rt->qsbr_lock);
+    while (i < ATTACHED_MAX && rt->attached[i].thread != NULL)
+        i++;
+    if (i < ATTACHED_MAX) {
+        rt->attached[i].thread = s;
+        s->place = i;
+        refs_init(s, SCHED_MAX + 1 + i);
+        if (rt->attached[i].refs != 0)
+            s->next_ref = rt->attached[i].refs;
+    }
+    pthread_mutex_unlock(&rt->qsbr_lock);
+    return i < ATTACHED_MAX;
+}
+
+static void count_detached(struct sched_counters *into, struct sched_counters *from)
+{
+    _Atomic(uint64_t) *to = &into->spawned, *of = &from->spawned;
+
+    for (size_t i = 0; i < sizeof *into / sizeof *to; i++)
+        atomic_fetch_add_explicit(&to[i], atomic_load_explicit(&of[i], memory_order_relaxed), memory_order_relaxed);
+}
+
+static void attached_remove(anqa_rt *rt, struct sched *s)
+{
+    pthread_mutex_lock(&rt->qsbr_lock);
+    rt->attached[s->place].thread = NULL;
+    rt->attached[s->place].refs = s->next_ref;
+    count_detached(&rt->detached, &s->counters);
+    pthread_mutex_unlock(&rt->qsbr_lock);
+}
+
+static void attached_free(struct sched *s)
+{
+    anqa_arena_done(&s->native.tmp);
+    stack_native_done(&s->native);
+    sched_done(s);
+    free(s);
+}
+
+anqa_status anqa_attach(anqa_rt *rt, anqa_error *err)
+{
+    struct sched *s;
+    anqa_status status;
+
+    if (sched_self != NULL)
+        return anqa_fail(err, ANQA_E_EXISTS, "this thread is attached already");
+    s = aligned_alloc(64, sizeof *s);
+    if (s == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "an attached thread");
+    memset(s, 0, sizeof *s);
+    sched_init(s, rt, SCHED_MAX);
+    s->foreign = true;
+    s->stack = &s->native;
+    if (stack_native_init(&s->native) != ANQA_OK || !attached_add(rt, s)) {
+        attached_free(s);
+        return anqa_fail(err, ANQA_E_LIMIT, "at most %d threads can be attached", ATTACHED_MAX);
+    }
+    status = proc_spawn_foreign(s, &rt->attached[s->place].slot);
+    if (status != ANQA_OK) {
+        attached_remove(rt, s);
+        attached_free(s);
+        return anqa_fail(err, status, "no process for an attached thread: max_processes is %u", rt->options.max_processes);
+    }
+    sched_self = s;
+    return ANQA_OK;
+}
+
+void anqa_detach(void)
+{
+    struct sched *s = sched_self;
+
+    if (s == NULL || !s->foreign)
+        return;
+    proc_die(s, s->current, ANQA_NORMAL);
+    while (s->trash != NULL)
+        trash_run(s, UINT32_MAX);
+    sched_self = NULL;
+    attached_remove(s->rt, s);
+    attached_free(s);
+}
+
+/* ---------------------------------------------------------------- exit hooks, objects of a runtime */
+
+void exit_hook_add(struct exit_hook *hook)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+
+    hook->next = p->hooks;
+    hook->link = &p->hooks;
+    if (hook->next != NULL)
+        hook->next->link = &hook->next;
+    p->hooks = hook;
+}
+
+void exit_hook_remove(struct exit_hook *hook)
+{
+    *hook->link = hook->next;
+    if (hook->next != NULL)
+        hook->next->link = hook->link;
+}
+
+void *rt_local(anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object))
+{
+    void *object = atomic_load_explicit(&rt->locals[kind].object, memory_order_acquire);
+
+    if (object != NULL)
+        return object;
+    pthread_mutex_lock(&rt->local_lock);
+    object = atomic_load_explicit(&rt->locals[kind].object, memory_order_relaxed);
+    if (object == NULL && (object = make(rt)) != NULL) {
+        rt->locals[kind].drop = drop;
+        atomic_store_explicit(&rt->locals[kind].object, object, memory_order_release); /* pairs with the load above */
+    }
+    pthread_mutex_unlock(&rt->local_lock);
+    return object;
+}
+
+/* ---------------------------------------------------------------- reclamation */
+
+static uint64_t oldest_reader(anqa_rt *rt)
+{
+    uint64_t oldest = atomic_load_explicit(&rt->outside->quiescent, memory_order_seq_cst);
+
+    for (uint16_t i = 0; i < rt->sched_count; i++) {
+        uint64_t at = atomic_load_explicit(&rt->scheds[i].quiescent, memory_order_seq_cst);
+        oldest = at < oldest ? at : oldest;
+    }
+    for (unsigned i = 0; i < ATTACHED_MAX; i++)
+        if (rt->attached[i].thread != NULL) {
+            uint64_t at = atomic_load_explicit(&rt->attached[i].thread->quiescent, memory_order_seq_cst);
+            oldest = at < oldest ? at : oldest;
+        }
+    return oldest;
+}
+
+/* What was retired in epoch e is out of sight for readers whose quiescent state is of e or later. */
+static struct retired *retired_take(anqa_rt *rt)
+{
+    uint64_t oldest = oldest_reader(rt);
+    struct retired *out = NULL, **link = &rt->retired;
+
+    while (*link != NULL) {
+        struct retired *retired = *link;
+        if (retired->epoch > oldest) {
+            link = &retired->next;
+            continue;
+        }
+        *link = retired->next;
+        retired->next = out;
+        out = retired;
+        atomic_fetch_sub_explicit(&rt->retired_count, 1, memory_order_relaxed);
+    }
+    return out;
+}
+
+void qsbr_reclaim(anqa_rt *rt)
+{
+    struct retired *out;
+
+    if (atomic_load_explicit(&rt->retired_count, memory_order_relaxed) == 0 || pthread_mutex_trylock(&rt->qsbr_lock) != 0)
+        return;
+    out = retired_take(rt);
+    pthread_mutex_unlock(&rt->qsbr_lock);
+    while (out != NULL) {
+        struct retired *next = out->next;
+        out->free_fn(out->object);
+        free(out);
+        out = next;
+    }
+}
+
+/* Without memory for a note: waits until all who might see it have moved on. */
+static void qsbr_wait(anqa_rt *rt, uint64_t epoch)
+{
+    struct sched *s = sched_self;
+
+    for (;;) {
+        uint64_t oldest;
+        if (s != NULL) /* we hold no pointer into any table here */
+            atomic_store_explicit(&s->quiescent, s->foreign ? UINT64_MAX : epoch, memory_order_release);
+        pthread_mutex_lock(&rt->qsbr_lock);
+        oldest = oldest_reader(rt);
+        pthread_mutex_unlock(&rt->qsbr_lock);
+        if (oldest >= epoch)
+            return;
+        sched_yield();
+    }
+}
+
+void qsbr_retire(anqa_rt *rt, void (*free_fn)(void *object), void *object)
+{
+    struct retired *retired = malloc(sizeof *retired);
+    /* seq_cst: it was taken out of the table before the epoch grows. Pairs with quiescent. */
+    uint64_t epoch = atomic_fetch_add_explicit(&rt->epoch, 1, memory_order_seq_cst) + 1;
+
+    if (retired == NULL) {
+        qsbr_wait(rt, epoch);
+        free_fn(object);
+        return;
+    }
+    *retired = (struct retired){.free_fn = free_fn, .object = object, .epoch = epoch};
+    pthread_mutex_lock(&rt->qsbr_lock);
+    retired->next = rt->retired;
+    rt->retired = retired;
+    atomic_fetch_add_explicit(&rt->retired_count, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&rt->qsbr_lock);
+}
+
+void qsbr_read_begin(anqa_rt *rt)
+{
+    struct sched *s = sched_self;
+
+    if (s != NULL && !s->foreign)
+        return;
+    if (s == NULL)
+        s = outside_borrow(rt);
+    /* Pairs with qsbr_retire: we are seen, or we see the table without it. */
+    (void)atomic_exchange_explicit(&s->quiescent, atomic_load_explicit(&rt->epoch, memory_order_seq_cst), memory_order_seq_cst);
+}
+
+void qsbr_read_end(anqa_rt *rt)
+{
+    struct sched *s = sched_self;
+
+    if (s != NULL && !s->foreign)
+        return;
+    atomic_store_explicit(&(s == NULL ? rt->outside : s)->quiescent, UINT64_MAX, memory_order_release);
+    if (s == NULL)
+        outside_return(rt);
+}
+
+/* ---------------------------------------------------------------- interned tags */
+
+#define INTERN_MAX 65536u
+#define INTERN_LEN 255
+
+static char *intern_locked(struct map_str *tags, uint32_t *count, anqa_str tag)
+{
+    char *copy = map_str_get(tags, tag);
+
+    if (copy != NULL || *count == INTERN_MAX)
+        return copy;
+    copy = malloc(tag.len + 1);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, tag.ptr, tag.len);
+    copy[tag.len] = '\0';
+    if (map_str_put(tags, anqa_str_make(copy, tag.len), copy, NULL) != ANQA_OK) {
+        free(copy);
+        return NULL;
+    }
+    ++*count;
+    return copy;
+}
+
+const char *anqa_intern(anqa_str tag)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below */
+    static struct map_str tags;
+    static uint32_t count;
+    char *copy;
+
+    if (tag.len == 0)
+        return "";
+    if (tag.len > INTERN_LEN || memchr(tag.ptr, 0, tag.len) != NULL)
+        return NULL;
+    anqa_section_begin();
+    pthread_mutex_lock(&lock);
+    copy = tags.slots == NULL && map_str_init(&tags, 64) != ANQA_OK ? NULL : intern_locked(&tags, &count, tag);
+    pthread_mutex_unlock(&lock);
+    anqa_section_end();
+    return copy;
+}
+
+void anqa_invariant_failed(const char *what, const char *file, int line)
+{
+    char text[512];
+    int len;
+
+    anqa_section_begin(); /* what follows is never contained */
+    len = snprintf(text, sizeof text, "anqa: broken invariant: %s, %s:%d: aborting\n", what, file, line);
+
+    log_drain_now();
+    log_write_now(text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    abort();
+}

@@ -1,0 +1,192 @@
+/*
+ * Schedulers: one OS thread each, with run queues, a timer wheel, a poller, free stacks and free blocks.
+ *
+ * The loop keeps nothing in its own frames that it needs after a callback: when a process waits inside one, the stack
+ * under it, loop frames and all, is left to that process and a fresh loop starts on another stack (see stack.h). When
+ * the process goes on and its callback returns, it returns into the old loop frames, and that stack is the loop's again.
+ *
+ * Run queues. Each scheduler has private lists by priority. With more than one scheduler, processes that may move
+ * (normal priority, no stack, not pinned) wait in a ring instead, from which idle schedulers steal half: the owner
+ * pushes with a release store and pops with a compare and swap, thieves take with the same compare and swap.
+ * From elsewhere a process arrives through `inbound`.
+ */
+#ifndef RUNTIME_SCHED_H
+#define RUNTIME_SCHED_H
+
+#include <pthread.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "runtime/block.h"
+#include "runtime/proc.h"
+#include "runtime/stack.h"
+#include "runtime/timer.h"
+
+#define SCHED_MAX 64
+#define RING_SIZE 256u
+#define ATTACHED_MAX 62
+#define SCHED_ATTACHED 128 /* proc.sched of the attached thread at place 0 */
+
+struct run_queue {
+    struct proc *head, *tail;
+    uint32_t count;
+};
+
+/* Something another thread asks a scheduler to do. Owner: who made it, until `run` is called on the scheduler. */
+struct task {
+    struct task *next;
+    void (*run)(struct sched *s, struct task *task);
+};
+
+/* The dead's mail that is still to be answered. owner: scheduler. */
+struct trash {
+    struct trash *next;
+    struct msg *chain;
+    anqa_reason reason;
+    uint32_t life;
+};
+
+struct poller;
+struct fault; /* fault.h */
+
+/* Counters: written by the owner only, read by any thread. */
+struct sched_counters {
+    _Atomic(uint64_t) spawned, exited, zombies, contained, stacks, messages, heap_bytes, timers, steals;
+};
+
+struct sched {
+    /* owner only */
+    anqa_rt *rt;
+    struct proc *current;       /* who runs now; NULL: the scheduler itself */
+    struct stack *stack;        /* the one we are on */
+    struct activation act;      /* of current */
+    struct run_queue queues[4]; /* by anqa_priority */
+    uint64_t now_ms;
+    uint64_t next_ref;
+    uint32_t picks;
+    uint32_t turns;
+    uint16_t index;             /* 0..n-1; pseudo schedulers: SCHED_MAX */
+    bool foreign;               /* a pseudo scheduler: an attached thread, or the one of outsiders */
+    bool in_defer;              /* a defer of current runs: its exit or fault ends the list of defers */
+    struct block_cache blocks;
+    struct stack_cache stacks;
+    struct stack *spare;        /* for exits and faults: there is always one */
+    struct stack native;        /* the thread's own */
+    struct timer_wheel timers;
+    struct poller *poller;
+    struct proc *free_slots;    /* linked by run_next */
+    uint32_t free_count;
+    struct trash *trash;
+    struct fault *fault;        /* what the fault handler left for the landing */
+    uint64_t random;            /* deterministic mode: the seed's state, */
+    uint64_t until_ms;          /* how far the fake clock may go, */
+    uint64_t ran;               /* activations, */
+    struct proc *pause_for;     /* the attached thread that runs us while it waits, */
+    bool pausing;               /* and whether to go back to it */
+    bool started;               /* the thread is there */
+    uint8_t place;              /* of an attached thread */
+    pthread_t thread;
+    struct sched_counters counters;
+
+    alignas(64) _Atomic(struct proc *) inbound; /* shared: processes to be queued here */
+    _Atomic(struct task *) tasks;               /* shared */
+    _Atomic(struct timer *) timer_returns;      /* shared: cancelled from elsewhere */
+    _Atomic(uint32_t) sleeping;                 /* shared: 1 while in the poller */
+    int wake_fd;
+
+    alignas(64) _Atomic(uint32_t) ring_head; /* shared */
+    _Atomic(uint32_t) ring_tail;             /* owner writes */
+    _Atomic(uint32_t) rob;                   /* shared: stuck; the last one in the ring may be stolen too */
+    _Atomic(uint64_t) activity;              /* shared: grows with every activation; odd while one runs */
+    _Atomic(uint32_t) activity_slot;         /* shared: whose, for the watchdog */
+    _Atomic(uint64_t) quiescent;             /* shared: epoch of the last quiescent state; UINT64_MAX: none needed */
+    _Atomic(struct proc *) ring[RING_SIZE];  /* shared */
+};
+
+struct retired {
+    struct retired *next;
+    void (*free_fn)(void *object);
+    void *object;
+    uint64_t epoch;
+};
+
+/* A place for an attached thread. A sender that has just won the token of its process may still look here when the thread
+ * is long gone, so the slot and the futex stay the place's own for good. */
+struct attached {
+    struct sched *thread;       /* NULL: free */
+    struct proc *slot;          /* made for the first who comes */
+    uint64_t refs;              /* where the references of the next who comes go on */
+    _Atomic(uint32_t) sleeping; /* shared: futex */
+};
+
+struct worker_pool;
+struct watchdog;
+
+struct anqa_rt {
+    anqa_options options;
+    uint8_t node;
+    uint16_t sched_count;
+    struct sched *scheds; /* sched_count of them */
+
+    struct proc *slots;           /* one reserved mapping, touched as used */
+    size_t slots_bytes;
+    pthread_mutex_t slot_lock;    /* guards the two below */
+    struct proc *free_slots;
+    _Atomic(uint32_t) slots_used; /* slots that were ever taken */
+
+    struct block_depot depot;
+    struct stack_pool *stacks;
+
+    pthread_mutex_t outside_lock; /* guards `outside`: threads that are not attached borrow it */
+    struct sched *outside;
+
+    _Atomic(uint32_t) sleepers;   /* schedulers asleep */
+    _Atomic(uint32_t) searching;  /* schedulers looking for something to steal */
+    _Atomic(bool) stopping;         /* no new processes from outside */
+    _Atomic(bool) stopping_threads; /* the schedulers leave their loops */
+    _Atomic(bool) tainted;
+    _Atomic(uint64_t) epoch;
+    pthread_mutex_t qsbr_lock;    /* guards retired and attached */
+    struct retired *retired;
+    _Atomic(uint32_t) retired_count;
+    struct attached attached[ATTACHED_MAX]; /* their `thread` and `refs` */
+    struct sched_counters detached;         /* what threads that are gone have counted */
+    pthread_mutex_t local_lock;   /* guards locals */
+    struct {
+        _Atomic(void *) object;
+        void (*drop)(void *object);
+    } locals[RT_LOCAL_COUNT];
+    struct worker_pool *workers;
+    struct watchdog *watchdog;
+    bool faults;                  /* fault handlers are installed for us */
+    uint64_t fake_now_ms;         /* deterministic mode */
+};
+
+/* The scheduler of this thread; NULL on foreign threads that are not attached. Never keep its address across a wait. */
+extern _Thread_local struct sched *sched_self __attribute__((tls_model("initial-exec")));
+
+/* Queues a process whose token we hold. */
+void sched_ready(struct sched *s, struct proc *p);
+/* Asks `to` to run a task soon. Any thread. */
+void sched_post(struct sched *to, struct task *task);
+void sched_notify(struct sched *to);
+/* One activation of the loop, without end: the entry of a fresh stack. */
+void sched_loop(void *sched);
+/* Leaves the current frames to the current process and comes back when it is resumed. Returns false when there is no stack. */
+bool sched_suspend(struct sched *s);
+
+/* The activation of the current process is over. */
+void sched_activity_end(struct sched *s);
+uint64_t sched_new_ref(struct sched *s);
+void sched_init(struct sched *s, anqa_rt *rt, uint16_t index);
+/* Deterministic mode: runs the one scheduler on this thread, for the attached `waiter` (NULL: for anqa_rt_run). */
+uint64_t sched_run_deterministic(anqa_rt *rt, struct sched *waiter, uint64_t until_ms);
+/* Frees what nobody can see any more. Cheap when there is nothing. */
+void qsbr_reclaim(anqa_rt *rt);
+
+#define COUNT_ADD(s, name, n) \
+    atomic_store_explicit(&(s)->counters.name, \
+        atomic_load_explicit(&(s)->counters.name, memory_order_relaxed) + (uint64_t)(n), memory_order_relaxed)
+
+#endif
