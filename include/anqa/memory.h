@@ -33,14 +33,16 @@ ANQA_BEGIN_DECLS
 ANQA_API void *anqa_heap_alloc(size_t size) __attribute__((malloc, alloc_size(1))) ANQA_RETURNS_NEW;
 
 /** `count` times `size` bytes, cleared; a product that overflows is over any quota. Context: process. */
-ANQA_API void *anqa_heap_calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2))) ANQA_RETURNS_NEW;
+ANQA_API void *anqa_heap_calloc(size_t count, size_t size)
+    __attribute__((malloc, alloc_size(1, 2))) ANQA_RETURNS_NEW;
 
 /**
  * Resizes a piece and returns where it now is; the old address may not be used any more.
  * piece: NULL makes a new one.   size: 0 keeps a piece, it does not free.
  * Context: process.
  */
-ANQA_API void *anqa_heap_realloc(void *piece, size_t size) __attribute__((alloc_size(2))) ANQA_RETURNS_NEW;
+ANQA_API void *anqa_heap_realloc(void *piece, size_t size)
+    __attribute__((alloc_size(2))) ANQA_RETURNS_NEW;
 
 /**
  * Frees a piece; NULL is fine. A piece that is free already, was written past its end, or is not of this process's

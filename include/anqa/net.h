@@ -49,9 +49,11 @@ typedef struct anqa_listener {
 /** Zero is a sensible default everywhere but for `address`. */
 typedef struct anqa_listen_spec {
     const char *address;
-    uint32_t backlog;   /* connections that wait to be accepted; 0: 4,096; the system may have a lower limit */
-    bool shared;        /* others may join the port later */
-    bool join;          /* be one more listener on a port whose listeners are all `shared` or `join`, ours or of the same
+    uint32_t
+        backlog; /* connections that wait to be accepted; 0: 4,096; the system may have a lower limit */
+    bool shared; /* others may join the port later */
+    bool
+        join; /* be one more listener on a port whose listeners are all `shared` or `join`, ours or of the same
                            user; the kernel spreads connections over all of them */
     uint32_t unix_mode; /* permissions of a socket file; 0: 0600 */
 } anqa_listen_spec;
@@ -64,7 +66,8 @@ typedef struct anqa_listen_spec {
  * (another file has that name), E_PERMISSION, E_NOT_FOUND (a name, or the folder of a socket file), E_LIMIT (open
  * files), E_IO (no such address here, ...), E_NOMEM, E_UNSUPPORTED.   Context: process; may wait for a name.
  */
-ANQA_API anqa_status anqa_listen(const anqa_listen_spec *spec, anqa_listener *ret_listener, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_listen(
+    const anqa_listen_spec *spec, anqa_listener *ret_listener, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
  * Waits for a connection and makes it the calling process's. TCP connections have Nagle's delay switched off.
@@ -72,8 +75,8 @@ ANQA_API anqa_status anqa_listen(const anqa_listen_spec *spec, anqa_listener *re
  * accepted was reset if that was possible at all; if not, the call has waited for up to 100 ms, so that calling again
  * in a loop does not spin. E_NOMEM in the same way. E_INVALID, E_PERMISSION: the handle.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_accept(anqa_listener listener, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
-    ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_accept(anqa_listener listener, uint32_t timeout_ms, anqa_conn *ret_conn,
+    anqa_error *err) ANQA_MUST_CHECK;
 
 /** Connections that wait to be accepted are reset. Fails: E_INVALID, E_PERMISSION.   Context: process. */
 ANQA_API anqa_status anqa_listener_close(anqa_listener listener);
@@ -91,8 +94,8 @@ ANQA_API anqa_status anqa_listener_address(anqa_listener listener, char text[ANQ
  * E_PERMISSION, E_LIMIT (open files; or the queue of blocking jobs is full), E_IO (no route, ...), E_NOMEM,
  * E_UNSUPPORTED.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_connect(const char *address, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
-    ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_connect(
+    const char *address, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
  * Makes a connected stream socket that comes from elsewhere (inherited, socketpair) a connection. `fd` belongs to it
@@ -109,14 +112,16 @@ ANQA_API anqa_status anqa_conn_adopt(int fd, anqa_conn *ret_conn, anqa_error *er
  * reset, or the peer can not be reached), what was read may not be all that was sent; E_TIMEOUT; E_INVALID,
  * E_PERMISSION: the handle.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_read(anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *ret_n) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_read(
+    anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *ret_n) ANQA_MUST_CHECK;
 
 /**
  * Reads `size` bytes, no less. timeout_ms: for all of them.
  * got: may be NULL; set also on failure: how many came before it. E_CLOSED with 0: the end was where one may expect it.
  * Fails: as anqa_read.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_read_full(anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *got) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_read_full(
+    anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *got) ANQA_MUST_CHECK;
 
 /**
  * Writes all, or fails. Written means: given to the kernel; what the peer has received only it can tell.
@@ -124,11 +129,12 @@ ANQA_API anqa_status anqa_read_full(anqa_conn conn, void *buf, size_t size, uint
  * Fails: E_CLOSED: the peer is gone or has been reset, or this side was shut down; E_TIMEOUT: the peer does not read;
  * E_IO; E_INVALID, E_PERMISSION: the handle. Never raises SIGPIPE.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_write(anqa_conn conn, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_write(
+    anqa_conn conn, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent) ANQA_MUST_CHECK;
 
 /** As anqa_write, for `count` pieces in order; any count. */
-ANQA_API anqa_status anqa_writev(anqa_conn conn, const anqa_str *pieces, size_t count, uint32_t timeout_ms, size_t *sent)
-    ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_writev(anqa_conn conn, const anqa_str *pieces, size_t count,
+    uint32_t timeout_ms, size_t *sent) ANQA_MUST_CHECK;
 
 enum { ANQA_READABLE = 1, ANQA_WRITABLE = 2 };
 
@@ -137,7 +143,8 @@ enum { ANQA_READABLE = 1, ANQA_WRITABLE = 2 };
  * directions: ANQA_READABLE, ANQA_WRITABLE or both; an end or error of the connection counts as both.
  * Fails: E_TIMEOUT; E_INVALID, E_PERMISSION.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_conn_wait(anqa_conn conn, unsigned directions, uint32_t timeout_ms) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_conn_wait(
+    anqa_conn conn, unsigned directions, uint32_t timeout_ms) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- ending */
 
@@ -189,7 +196,8 @@ ANQA_API int anqa_conn_fd(anqa_conn conn);
  * Fails: E_LIMIT (open files, or the queue for workers is full), E_NOMEM, E_INVALID, E_PERMISSION.
  * Context: process; may wait.
  */
-ANQA_API anqa_status anqa_conn_blocking(anqa_conn conn, void (*fn)(int fd, void *job), void *job, size_t size) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_conn_blocking(
+    anqa_conn conn, void (*fn)(int fd, void *job), void *job, size_t size) ANQA_MUST_CHECK;
 
 /** A second descriptor of the same socket, non-blocking too, which the caller closes.
  * Fails: E_LIMIT (open files), E_INVALID, E_PERMISSION.   Context: process. */

@@ -108,7 +108,7 @@ static inline anqa_reason anqa_reason_of(anqa_reason_kind kind)
 #define ANQA_SHUTDOWN anqa_reason_of(ANQA_REASON_SHUTDOWN)
 #define ANQA_KILL anqa_reason_of(ANQA_REASON_KILL)
 
-/** A reason with text, at most 4,000 bytes of it. Never fails: without memory the text is left out. */
+/** A reason with text, at most 3,000 bytes of it. Never fails: without memory the text is left out. */
 ANQA_API anqa_reason anqa_reason_make(anqa_reason_kind kind, const char *format, ...) ANQA_PRINTF(2, 3);
 
 /** ERROR with printf text: what an application exits with when it gives up. */
@@ -416,7 +416,7 @@ ANQA_API anqa_timer anqa_send_after(anqa_pid to, const char *tag, anqa_payload p
 ANQA_API anqa_timer anqa_send_every(anqa_pid to, const char *tag, uint32_t every_ms);
 /** Milliseconds that were left, or -1: it had fired, was cancelled, or never was. Context: process. */
 ANQA_API int64_t anqa_timer_cancel(anqa_timer timer);
-/** Monotonic time of the runtime in milliseconds (the fake clock in deterministic mode). Read once per loop turn. */
+/** Monotonic time of the runtime in milliseconds (the fake clock in deterministic mode), at most half of one old. */
 ANQA_API uint64_t anqa_now_ms(void);
 
 /* ---------------------------------------------------------------- contracts */

@@ -148,6 +148,8 @@ typedef struct anqa_telemetry_point {
 ANQA_API void anqa_telemetry_register(anqa_telemetry_point *point);
 ANQA_API void anqa_telemetry_unregister(anqa_telemetry_point *point);
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names that are declared cannot stand in parentheses. */
+
 /** Defines a static point of this file. */
 #define ANQA_TELEMETRY_DEFINE(point, event_name)                    \
     static anqa_telemetry_point point = {(event_name), NULL, NULL}; \
@@ -199,6 +201,8 @@ typedef struct anqa_span {
     ANQA_TELEMETRY_REGISTER_(span##_start, &span.start);                                        \
     ANQA_TELEMETRY_REGISTER_(span##_stop, &span.stop);                                          \
     ANQA_TELEMETRY_REGISTER_(span##_exception, &span.exception)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /** One run of a span; zeroed when nobody listened at its begin, and then its end is silent. */
 typedef struct anqa_span_mark {

@@ -1,0 +1,290 @@
+/* anqa_main: arguments, configuration, a runtime, an application, and signals. Runs on the main thread. */
+#include "otp/application.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <anqa/config.h>
+#include <anqa/log.h>
+
+#include "base/clock.h"
+#include "runtime/fault.h"
+#include "runtime/sched.h"
+#include "telemetry/log.h"
+
+/* What a stop that was cut short still gets. */
+#define HURRY_MS 2000u
+
+static const char *const taint_names[] = {"contain", "drain", "abort", NULL};
+
+#define AT(member) ANQA_CONFIG_AT(anqa_options, member)
+
+static const anqa_config_option runtime_options[] = {
+    {.name = "schedulers", .type = ANQA_CONFIG_UINT, AT(schedulers), .standard = "0", .min = 0, .max = 64,
+        .doc = "threads that run processes; 0: one per core"},
+    {.name = "workers", .type = ANQA_CONFIG_UINT, AT(workers), .standard = "0", .doc = "threads for blocking work; 0: 10"},
+    {.name = "worker_queue", .type = ANQA_CONFIG_UINT, AT(worker_queue), .standard = "0",
+        .doc = "jobs that may wait for a worker; 0: 10,000"},
+    {.name = "max_processes", .type = ANQA_CONFIG_UINT, AT(max_processes), .standard = "0", .min = 0, .max = 16777215,
+        .doc = "0: 1,048,576"},
+    {.name = "max_waiting", .type = ANQA_CONFIG_UINT, AT(max_waiting), .standard = "0",
+        .doc = "processes that wait in the middle of something; 0: what the system allows"},
+    {.name = "stack_size", .type = ANQA_CONFIG_SIZE, AT(stack_size), .standard = "256KB", .doc = "of a waiting process"},
+    {.name = "heap_quota", .type = ANQA_CONFIG_SIZE, AT(heap_quota), .standard = "0", .doc = "of each process; 0: none"},
+    {.name = "watchdog", .type = ANQA_CONFIG_DURATION, AT(watchdog_ms), .standard = "100ms",
+        .doc = "a callback that runs longer without waiting is reported"},
+    {.name = "stop_timeout", .type = ANQA_CONFIG_DURATION, AT(stop_timeout_ms), .standard = "30s",
+        .doc = "how long an orderly stop may take in all"},
+    {.name = "taint", .type = ANQA_CONFIG_ENUM, AT(taint), .choices = taint_names,
+        .doc = "what follows a contained memory fault"},
+    {0},
+};
+
+/* Why the main thread wakes. shared: atomics; one anqa_main at a time. */
+static _Atomic(int) wake_fd = -1;
+static _Atomic(bool) stop_asked, drain_asked;
+
+struct running {
+    const anqa_app *app;
+    anqa_config *config;
+    anqa_rt *rt;
+    anqa_pid master;
+    int notify_fd; /* the application's end, or a wish that it may end */
+    int signal_fd;
+    sigset_t old_mask;
+    anqa_options options;
+    struct log_config log;
+};
+
+static void wake(void)
+{
+    int fd = atomic_load_explicit(&wake_fd, memory_order_acquire); /* pairs with signals_begin */
+
+    if (fd >= 0)
+        (void)eventfd_write(fd, 1);
+}
+
+void anqa_main_stop(void)
+{
+    atomic_store_explicit(&stop_asked, true, memory_order_release); /* pairs with wait_for_end */
+    wake();
+}
+
+static void drain(anqa_rt *rt)
+{
+    atomic_store_explicit(&drain_asked, true, memory_order_release); /* pairs with run_to_end */
+    anqa_main_stop();
+}
+
+/* ---------------------------------------------------------------- arguments */
+
+static void print_options(const char *area, const anqa_config_option *option)
+{
+    for (; option->name != NULL; option++) {
+        char name[80];
+        snprintf(name, sizeof name, "--%s.%s=", area, option->name);
+        printf("  %-28s %s%s%s%s\n", name, option->doc == NULL ? "" : option->doc, option->standard == NULL ? "" : " (",
+            option->standard == NULL ? "" : option->standard, option->standard == NULL ? "" : ")");
+    }
+}
+
+static void print_help(const char *program, const anqa_app *app)
+{
+    printf("%s%s%s\n\nusage: %s [--config=FILE] [--area.option=VALUE ...]\n\n", app->name, app->about == NULL ? "" : ": ",
+        app->about == NULL ? "" : app->about, program);
+    printf("  %-28s %s\n  %-28s %s\n  %-28s %s\n", "--config=FILE", "reads options from a file", "--help", "prints this",
+        "--version", "prints the version");
+    print_options("runtime", runtime_options);
+    print_options("log", log_config_options);
+    printf("\nEach option can also be set by an environment variable, as ANQA_RUNTIME_SCHEDULERS=2.\n");
+}
+
+/* Takes argument `i` out of argv. */
+static void argument_drop(int *argc, char **argv, int i)
+{
+    for (; i + 1 < *argc; i++)
+        argv[i] = argv[i + 1];
+    argv[--*argc] = NULL;
+}
+
+/* True: there is nothing else to do. */
+static bool arguments_answer(int argc, char **argv, const anqa_app *app)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            print_help(argv[0], app);
+            return true;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            printf("%s %s (anqa %s)\n", app->name, app->version == NULL ? "(no version)" : app->version, anqa_version());
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *config_file(int *argc, char **argv)
+{
+    static const char option[] = "--config=";
+
+    for (int i = 1; i < *argc; i++)
+        if (strncmp(argv[i], option, sizeof option - 1) == 0) {
+            const char *file = argv[i] + sizeof option - 1;
+            argument_drop(argc, argv, i);
+            return file;
+        }
+    return NULL;
+}
+
+/* ANQA_EXIT_OK: go on. */
+static int configure(struct running *run, int argc, char **argv)
+{
+    const anqa_config_area areas[] = {
+        {.name = "runtime", .options = runtime_options, .into = &run->options},
+        {.name = "log", .options = log_config_options, .into = &run->log},
+    };
+    anqa_config_sources sources = {.areas = areas, .area_count = ANQA_COUNT(areas), .argc = &argc, .argv = argv};
+    anqa_error err;
+
+    sources.file = config_file(&argc, argv);
+    if (anqa_config_load(&sources, &run->config, &err) != ANQA_OK) {
+        fprintf(stderr, "%s: %s\n", run->app->name, err.text);
+        return ANQA_EXIT_START;
+    }
+    if (argc > 1) {
+        fprintf(stderr, "%s: unknown argument '%s'; --help lists those there are\n", run->app->name, argv[1]);
+        return ANQA_EXIT_USAGE;
+    }
+    log_configure(&run->log);
+    return ANQA_EXIT_OK;
+}
+
+/* ---------------------------------------------------------------- signals */
+
+/* Before any other thread is there, so that all inherit the mask and the signals are ours alone. */
+static anqa_status signals_begin(struct running *run, anqa_error *err)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &mask, &run->old_mask);
+    sigaction(SIGPIPE, &ignore, NULL); /* a peer that hangs up is an error of write, not our end */
+    run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    run->notify_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (run->signal_fd < 0 || run->notify_fd < 0)
+        return anqa_fail_errno(err, errno, "cannot wait for signals");
+    atomic_store_explicit(&stop_asked, false, memory_order_relaxed);
+    atomic_store_explicit(&drain_asked, false, memory_order_relaxed);
+    atomic_store_explicit(&wake_fd, run->notify_fd, memory_order_release); /* pairs with wake */
+    return ANQA_OK;
+}
+
+static void signals_end(struct running *run)
+{
+    atomic_store_explicit(&wake_fd, -1, memory_order_release);
+    if (run->signal_fd >= 0)
+        close(run->signal_fd);
+    if (run->notify_fd >= 0)
+        close(run->notify_fd);
+    pthread_sigmask(SIG_SETMASK, &run->old_mask, NULL);
+}
+
+enum woken { WOKEN_ENDED, WOKEN_ASKED, WOKEN_DEADLINE };
+
+/* Sleeps until the application has ended, or somebody wants it to, or it is `deadline_ms` (UINT64_MAX: no deadline). */
+static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
+{
+    struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
+    struct signalfd_siginfo info;
+    eventfd_t count;
+
+    for (;;) {
+        uint64_t now = clock_mono_ms();
+        uint64_t left = deadline_ms == UINT64_MAX ? 3600000 : deadline_ms > now ? deadline_ms - now : 0;
+        if (!anqa_rt_is_alive(run->rt, run->master))
+            return WOKEN_ENDED;
+        if (atomic_exchange_explicit(&stop_asked, false, memory_order_acquire)) /* pairs with anqa_main_stop */
+            return WOKEN_ASKED;
+        if (left == 0)
+            return WOKEN_DEADLINE;
+        (void)poll(fds, ANQA_COUNT(fds), (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
+        if (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+            return WOKEN_ASKED;
+        if (eventfd_read(run->notify_fd, &count) == 0 && anqa_rt_is_alive(run->rt, run->master) &&
+            !atomic_load_explicit(&stop_asked, memory_order_acquire))
+            usleep(1000); /* it tells us as the last thing it does, and is just about to be gone */
+    }
+}
+
+/* ---------------------------------------------------------------- running */
+
+static int stop_in_order(struct running *run)
+{
+    uint32_t timeout_ms = run->options.stop_timeout_ms;
+    uint64_t deadline = timeout_ms == ANQA_INFINITY ? UINT64_MAX : clock_mono_ms() + timeout_ms;
+
+    anqa_log(ANQA_NOTICE, "application.stopping", "application=%s timeout_ms=%u", run->app->name, timeout_ms);
+    (void)anqa_rt_send(run->rt, run->master, application_stop_tag, anqa_bytes(&timeout_ms, sizeof timeout_ms));
+    if (wait_for_end(run, deadline) == WOKEN_ENDED)
+        return ANQA_EXIT_OK;
+    anqa_log(ANQA_WARN, "application.hurried", "application=%s next=kill", run->app->name);
+    anqa_rt_exit_signal(run->rt, run->master, ANQA_KILL);
+    run->rt->options.stop_timeout_ms = HURRY_MS; /* only anqa_stop reads it, on this thread */
+    return ANQA_EXIT_HURRIED;
+}
+
+static int run_to_end(struct running *run)
+{
+    int status = ANQA_EXIT_FAILED;
+
+    if (wait_for_end(run, UINT64_MAX) == WOKEN_ASKED)
+        status = stop_in_order(run);
+    if (status == ANQA_EXIT_OK && atomic_load_explicit(&drain_asked, memory_order_acquire)) /* pairs with drain */
+        status = ANQA_EXIT_FAILED;
+    return status;
+}
+
+static int run_app(struct running *run)
+{
+    anqa_error err = {.text = ""};
+    int status = ANQA_EXIT_START;
+
+    if (signals_begin(run, &err) != ANQA_OK || anqa_start(&run->options, &run->rt, &err) != ANQA_OK) {
+        fprintf(stderr, "%s: %s\n", run->app->name, err.text);
+        return ANQA_EXIT_START;
+    }
+    fault_set_drain_hook(drain);
+    if (application_start(run->rt, run->app, run->notify_fd, &run->master, &err) == ANQA_OK)
+        status = run_to_end(run);
+    else
+        fprintf(stderr, "%s: %s\n", run->app->name, err.text);
+    anqa_stop(run->rt);
+    fault_set_drain_hook(NULL);
+    return status;
+}
+
+int anqa_main(int argc, char **argv, const anqa_app *app)
+{
+    struct running run = {.app = app, .notify_fd = -1, .signal_fd = -1};
+    int status;
+
+    if (arguments_answer(argc, argv, app))
+        return ANQA_EXIT_OK;
+    status = configure(&run, argc, argv);
+    if (status == ANQA_EXIT_OK) {
+        pthread_sigmask(SIG_SETMASK, NULL, &run.old_mask);
+        status = run_app(&run);
+        signals_end(&run);
+    }
+    anqa_config_free(run.config);
+    return status;
+}

@@ -1,0 +1,10 @@
+/* What this area has of the registry beside anqa/registry.h. */
+#ifndef OTP_REGISTRY_H
+#define OTP_REGISTRY_H
+
+#include <anqa/registry.h>
+
+/* A name of the process, or empty; looks at all names. Lives as long as the current event. */
+anqa_str registry_name_of(anqa_pid pid);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * What callers and supervisors say to each other. Tags are told apart by address. Everything travels as bytes within
+ * one node, so that pointers to static specs may be among them.
+ */
+#ifndef OTP_REQUESTS_H
+#define OTP_REQUESTS_H
+
+#include <anqa/memory.h>
+
+#include "otp/child.h"
+
+extern const char request_start_tag[];     /* dynamic: struct request_start, argument, key */
+extern const char request_add_tag[];       /* static: struct request_add, argument, id */
+extern const char request_terminate_tag[]; /* id, or a pid for a dynamic one */
+extern const char request_restart_tag[];   /* id */
+extern const char request_delete_tag[];    /* id */
+extern const char request_which_tag[];
+extern const char request_count_tag[];
+
+struct request_start {
+    uint32_t arg_size;
+    uint16_t id_len;
+    bool arg_is_pointer; /* the bytes are those of a pointer */
+};
+
+struct request_add {
+    anqa_child_spec spec;
+    uint32_t arg_size; /* of a copy; 0: the argument is spec.arg itself, or zeroes */
+    uint16_t id_len;
+};
+
+/* A child in the answer to `which`; its id follows. */
+struct request_child {
+    anqa_pid pid;
+    uint32_t id_len, restarts;
+    uint8_t kind, state, restart;
+};
+
+/* Answers a request with an outcome. */
+void request_answer(const anqa_caller *caller, anqa_status status, anqa_pid pid, const char *format, ...)
+    ANQA_PRINTF(4, 5);
+
+/* Asks and brings the outcome. May wait. */
+anqa_status request_ask(anqa_pid supervisor, const char *tag, anqa_payload payload, anqa_pid *ret_pid, anqa_error *err);
+
+/* Builds an answer to `which` in the event's memory. */
+struct request_list {
+    char *bytes;
+    size_t len, size;
+};
+void request_list_add(struct request_list *list, const struct request_child *child, anqa_str id);
+
+#endif

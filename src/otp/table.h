@@ -1,0 +1,116 @@
+/*
+ * A hash table from strings to processes that is read without locks: what registries and the keys of dynamic
+ * supervisors are made of.
+ *
+ * Open addressing over an array of atomic pointers. Readers probe from the hash until they meet NULL; a removed node
+ * leaves a tombstone, so that probes of others are not cut, unless the next slot is free anyway. Writers hold the
+ * table's lock. A table that fills up is replaced by a larger copy; arrays and nodes that were taken out are freed when
+ * no reader can be inside (QSBR, runtime/hooks.h). So a reader may use a node between table_read_begin and
+ * table_read_end, and must not wait there.
+ *
+ * Nodes with the same key form a chain, in tables of duplicate keys: only the youngest is in the array.
+ *
+ * A runtime has one table per owner, which is an address that tells: that of a registry, of a dynamic supervisor. It is
+ * made by the first who asks and lives as long as the runtime.
+ */
+#ifndef OTP_TABLE_H
+#define OTP_TABLE_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <anqa/process.h>
+
+#include "runtime/hooks.h"
+
+#define TABLE_KEY_MAX UINT16_MAX
+
+/* The common part of what a table holds; the key's bytes lie in the same block. shared: atomics, the rest constant. */
+struct table_node {
+    _Atomic(uint64_t) pid; /* 0: nobody for the moment */
+    uint32_t hash;
+    uint16_t key_len;
+    uint16_t key_at;       /* offset of the key from here */
+};
+
+static_assert(sizeof(struct table_node) == 16, "budget of a supervised, registered process");
+
+/* A node that can be one of many of a key. */
+struct table_twin {
+    struct table_node node;
+    _Atomic(struct table_twin *) older; /* the next one of the same key */
+    struct table_twin *younger;         /* writers only */
+};
+
+struct table_array {
+    size_t mask;
+    size_t used; /* nodes and tombstones; under the lock */
+    _Atomic(struct table_node *) slots[];
+};
+
+struct table {
+    anqa_rt *rt;
+    const void *owner;
+    bool twins;           /* nodes are table_twin, keys may repeat */
+    pthread_mutex_t lock; /* guards all writing to this table: array, slots, chains, counts, and what its users say */
+    _Atomic(struct table_array *) array;
+    _Atomic(size_t) count;
+    void *extra;          /* of the owner; dropped with the table by free_extra */
+    void (*free_extra)(void *extra);
+};
+
+/* The table of an owner, made when there is none. NULL: no memory. Any thread. */
+struct table *table_of(anqa_rt *rt, const void *owner, bool twins);
+/* The same, but NULL when there is none yet. */
+struct table *table_find(anqa_rt *rt, const void *owner);
+
+/* Hash of a key, as nodes of any table hold it. */
+uint32_t table_hash(anqa_str key);
+
+static inline anqa_str table_key(const struct table_node *node)
+{
+    return anqa_str_make((const char *)node + node->key_at, node->key_len);
+}
+
+static inline anqa_pid table_pid(const struct table_node *node)
+{
+    /* acquire: what the process wrote before it was entered. Pairs with table_node_init and the supervisors' stores. */
+    anqa_pid pid = {atomic_load_explicit(&((struct table_node *)(uintptr_t)node)->pid, memory_order_acquire)};
+    return pid;
+}
+
+/* Fills a node whose block has the key's bytes at `key_at`. */
+void table_node_init(struct table_node *node, anqa_pid pid, anqa_str key, size_t key_at);
+
+static inline void table_read_begin(struct table *table)
+{
+    qsbr_read_begin(table->rt);
+}
+
+static inline void table_read_end(struct table *table)
+{
+    qsbr_read_end(table->rt);
+}
+
+/* The node of a key (of twins the youngest), or NULL. Between read_begin and read_end, or under the lock. */
+struct table_node *table_get(struct table *table, anqa_str key);
+
+void table_lock(struct table *table);
+void table_unlock(struct table *table);
+/* All below: under the lock. Puts a node in; the caller has seen that a unique key is free. Fails: E_NOMEM. */
+anqa_status table_put(struct table *table, struct table_node *node);
+/* Takes a node out. Its block is the caller's, who retires it. */
+void table_remove(struct table *table, struct table_node *node);
+/* Frees a block with free() when no reader can see it any more. */
+void table_retire(struct table *table, void *block);
+
+/* A walk over all nodes, twins included. Between read_begin and read_end. Starts zeroed. */
+struct table_walk {
+    struct table_array *array;
+    size_t at;
+    struct table_twin *twin;
+};
+struct table_node *table_next(struct table *table, struct table_walk *walk);
+
+#endif

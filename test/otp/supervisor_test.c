@@ -1,0 +1,668 @@
+/* Supervisors: each rule of OTP's that is promised, by name. */
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---------------------------------------------------------------- children that tell the test what they do */
+
+/* The test thread's pid: children of static specs cannot be given it as an argument. */
+static anqa_pid observer;
+/* What the child of that letter is to do in its next inits, one character each: 'f' fail, 'i' ignore; then succeed. */
+static const char *plans[26];
+
+static char letter(void)
+{
+    return anqa_child_id().ptr[0];
+}
+
+static void tell(const char *tag)
+{
+    anqa_str id = anqa_child_id();
+
+    (void)anqa_send(observer, tag, anqa_bytes(id.ptr, id.len));
+}
+
+static char next_plan(char who)
+{
+    const char **at = &plans[who - 'a'];
+
+    return *at == NULL || **at == '\0' ? '\0' : *(*at)++;
+}
+
+static anqa_next worker_init(void *state, const void *arg)
+{
+    switch (next_plan(letter())) {
+    case 'f': return anqa_stop_with(anqa_error_reason("%c has a bad day", letter()));
+    case 'i': return anqa_ignore();
+    default: tell("start"); return anqa_noreply();
+    }
+}
+
+static anqa_next worker_exit(void *state, anqa_msg *msg)
+{
+    if (anqa_str_is(anqa_json_text(msg->body), "normal"))
+        return anqa_stop_with(ANQA_NORMAL);
+    if (anqa_str_is(anqa_json_text(msg->body), "shutdown"))
+        return anqa_stop_with(anqa_reason_make(ANQA_REASON_SHUTDOWN, "with a text"));
+    return anqa_stop_with(anqa_error_reason("boom"));
+}
+
+static anqa_next worker_ping(void *state, anqa_msg *msg)
+{
+    return anqa_reply(ANQA_JSON_TRUE);
+}
+
+static void worker_terminate(void *state, anqa_reason reason)
+{
+    tell("stop");
+}
+
+static const anqa_gen_server worker = {
+    .init = worker_init, .terminate = worker_terminate, .trap_exit = true,
+    .handle_call = (const anqa_handler[]){{"ping", worker_ping}, {0}},
+    .handle_cast = (const anqa_handler[]){{"exit", worker_exit}, {0}},
+};
+
+static void stubborn_terminate(void *state, anqa_reason reason)
+{
+    tell("stop");
+    anqa_sleep(60000);
+}
+
+static const anqa_gen_server stubborn = {.init = worker_init, .terminate = stubborn_terminate, .trap_exit = true};
+
+static anqa_rt *begin_here(void)
+{
+    anqa_rt *rt = begin();
+
+    observer = anqa_self();
+    return rt;
+}
+
+static anqa_pid start(const anqa_supervisor *spec)
+{
+    anqa_pid pid = {0};
+    anqa_error err = {.text = ""};
+
+    CHECK_STATUS(anqa_supervisor_start_link(spec, &pid, &err), ANQA_OK, "%s", err.text);
+    return pid;
+}
+
+/* The next tags "start" and "stop", as "+a -b ...", `count` of them. */
+static bool is_news(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "start") || anqa_tag_is(msg->tag, "stop");
+}
+
+static const char *news(size_t count)
+{
+    char *text = anqa_tmp_printf("%64s", "");
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const anqa_msg *msg = anqa_receive_if(is_news, NULL, 5000 * harness_slowness());
+        CHECK(msg != NULL, "only %zu of %zu", i, count);
+        len += (size_t)snprintf(text + len, 64 - len, "%s%c%.*s", i == 0 ? "" : " ",
+            anqa_tag_is(msg->tag, "start") ? '+' : '-', ANQA_FMT(anqa_json_text(msg->body)));
+    }
+    return text;
+}
+
+static bool no_news(void)
+{
+    return anqa_receive_if(is_news, NULL, 0) == NULL;
+}
+
+static anqa_child_info info_of(anqa_pid sup, const char *id)
+{
+    anqa_child_info *children;
+    size_t count;
+
+    CHECK_STATUS(anqa_supervisor_which_children(sup, &children, &count), ANQA_OK);
+    for (size_t i = 0; i < count; i++)
+        if (anqa_str_is(children[i].id, id))
+            return children[i];
+    return (anqa_child_info){.id = {NULL, 0}};
+}
+
+static anqa_pid child(anqa_pid sup, const char *id)
+{
+    return info_of(sup, id).pid;
+}
+
+/* Waits until the supervisor has dealt with everything that was sent to it before. */
+static void settle(anqa_pid sup)
+{
+    anqa_child_counts counts;
+
+    CHECK_STATUS(anqa_supervisor_count_children(sup, &counts), ANQA_OK);
+}
+
+static void crash(anqa_pid sup, const char *id, const char *how)
+{
+    anqa_cast(child(sup, id), "exit", (anqa_json){how, strlen(how)});
+}
+
+static anqa_reason_kind end_by_exit(anqa_pid sup)
+{
+    const anqa_msg *exit = expect("EXIT");
+
+    CHECK(anqa_pid_eq(exit->from, sup));
+    return anqa_reason_get_kind(exit->u.reason);
+}
+
+#define ABC(...) \
+    (const anqa_child_spec[]) \
+    { \
+        {.id = "a", .server = &worker, __VA_ARGS__}, {.id = "b", .server = &worker, __VA_ARGS__}, \
+            {.id = "c", .server = &worker, __VA_ARGS__}, {0} \
+    }
+
+static const anqa_supervisor one_for_one = {.children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor rest_for_one = {.strategy = ANQA_REST_FOR_ONE, .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor one_for_all = {.strategy = ANQA_ONE_FOR_ALL, .children = ABC(.restart = ANQA_PERMANENT)};
+
+/* ---------------------------------------------------------------- strategies */
+
+TEST(children_start_from_left_to_right_and_stop_from_right_to_left)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one);
+
+    CHECK_STR(news(3), "+a +b +c");
+    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    CHECK_STR(news(3), "-c -b -a");
+    end(rt);
+}
+
+TEST(one_for_one_restarts_only_the_one_that_failed)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one), before;
+
+    (void)news(3);
+    before = child(sup, "b");
+    crash(sup, "b", "boom");
+    CHECK_STR(news(2), "-b +b");
+    settle(sup);
+    CHECK(!anqa_pid_eq(child(sup, "b"), before));
+    CHECK_EQ(info_of(sup, "b").restarts, 1);
+    CHECK(no_news());
+    end(rt);
+}
+
+TEST(rest_for_one_restarts_the_one_that_failed_and_those_started_later)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&rest_for_one);
+
+    (void)news(3);
+    crash(sup, "b", "boom");
+    CHECK_STR(news(4), "-b -c +b +c");
+    settle(sup);
+    CHECK(no_news());
+    end(rt);
+}
+
+TEST(one_for_all_stops_the_others_in_reverse_order_and_starts_all_in_order)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_all);
+
+    (void)news(3);
+    crash(sup, "b", "boom");
+    CHECK_STR(news(6), "-b -c -a +a +b +c");
+    settle(sup);
+    CHECK(no_news());
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- start */
+
+TEST(a_child_that_fails_to_start_stops_those_before_it_and_fails_the_supervisor)
+{
+    anqa_rt *rt = begin_here();
+    anqa_error err;
+    anqa_pid sup;
+
+    plans['c' - 'a'] = "f";
+    CHECK_STATUS(anqa_supervisor_start_link(&one_for_one, &sup, &err), ANQA_E_STOPPED);
+    CHECK_STR(err.text, "child 'c' failed to start: error: c has a bad day");
+    CHECK_STR(news(4), "+a +b -b -a");
+    end(rt);
+}
+
+static void start_failing(void *arg)
+{
+    anqa_error err;
+
+    CHECK_STATUS(anqa_supervisor_start_link(&one_for_one, NULL, &err), ANQA_E_STOPPED);
+    anqa_sleep(5000);
+}
+
+TEST(a_failed_start_is_wrapped_in_shutdown)
+{
+    anqa_rt *rt = begin_here();
+    char text[200];
+
+    plans['a' - 'a'] = "f";
+    CHECK_EQ(outcome_of(start_failing, NULL, text, sizeof text), ANQA_REASON_SHUTDOWN);
+    CHECK_STR(text, "child 'a' failed to start: error: a has a bad day");
+    end(rt);
+}
+
+TEST(a_child_that_ignores_keeps_its_spec_without_a_process)
+{
+    anqa_rt *rt = begin_here();
+    anqa_child_counts counts;
+    anqa_pid sup, pid;
+
+    plans['b' - 'a'] = "i";
+    sup = start(&one_for_one);
+    CHECK_STR(news(2), "+a +c");
+    CHECK(anqa_pid_is_none(child(sup, "b")));
+    CHECK_EQ(info_of(sup, "b").state, ANQA_CHILD_ENDED);
+    CHECK_STATUS(anqa_supervisor_count_children(sup, &counts), ANQA_OK);
+    CHECK_EQ(counts.specs, 3);
+    CHECK_EQ(counts.active, 2);
+    CHECK_STATUS(anqa_supervisor_restart_child(sup, "b", &pid, NULL), ANQA_OK);
+    CHECK_STR(news(1), "+b");
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- intensity */
+
+TEST(fourth_crash_within_five_seconds_ends_the_supervisor_with_shutdown)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one);
+
+    (void)news(3);
+    for (int i = 0; i < 3; i++) {
+        crash(sup, "a", "boom");
+        CHECK_STR(news(2), "-a +a");
+        settle(sup);
+    }
+    crash(sup, "a", "boom");
+    CHECK_STR(news(3), "-a -c -b");
+    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    end(rt);
+}
+
+static const anqa_supervisor otps_default = {.max_restarts = 1, .max_seconds = 5, .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor no_restarts = {.max_restarts = ANQA_NO_RESTARTS, .children = ABC(.restart = ANQA_PERMANENT)};
+
+TEST(the_intensity_is_the_specs)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&otps_default);
+
+    (void)news(3);
+    crash(sup, "a", "boom");
+    CHECK_STR(news(2), "-a +a");
+    settle(sup);
+    crash(sup, "a", "boom");
+    CHECK_STR(news(3), "-a -c -b");
+    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    sup = start(&no_restarts);
+    (void)news(3);
+    crash(sup, "c", "boom");
+    CHECK_STR(news(3), "-c -b -a");
+    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    end(rt);
+}
+
+static const anqa_supervisor short_memory = {.max_restarts = 1, .max_seconds = 1, .children = ABC(.restart = ANQA_PERMANENT)};
+
+TEST(restarts_longer_ago_than_the_period_do_not_count)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&short_memory);
+
+    (void)news(3);
+    crash(sup, "a", "boom");
+    CHECK_STR(news(2), "-a +a");
+    anqa_sleep(1100); /* the period itself: there is no event to wait for */
+    crash(sup, "a", "boom");
+    CHECK_STR(news(2), "-a +a");
+    CHECK(anqa_is_alive(sup));
+    end(rt);
+}
+
+TEST(a_failed_restart_attempt_counts_as_a_restart)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one);
+
+    (void)news(3);
+    plans['b' - 'a'] = "fff"; /* three attempts, then the limit is reached */
+    crash(sup, "b", "boom");
+    CHECK_STR(news(3), "-b -c -a");
+    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    end(rt);
+}
+
+TEST(a_restart_that_fails_is_tried_again)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&rest_for_one);
+
+    (void)news(3);
+    plans['b' - 'a'] = "ff";
+    crash(sup, "b", "boom");
+    CHECK_STR(news(4), "-b -c +b +c");
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- restart types */
+
+static const struct {
+    anqa_restart restart;
+    const char *reason;
+    bool again;
+} restarts[] = {
+    {ANQA_PERMANENT, "boom", true}, {ANQA_PERMANENT, "normal", true}, {ANQA_PERMANENT, "shutdown", true},
+    {ANQA_TRANSIENT, "boom", true}, {ANQA_TRANSIENT, "normal", false}, {ANQA_TRANSIENT, "shutdown", false},
+    {ANQA_TEMPORARY, "boom", false}, {ANQA_TEMPORARY, "normal", false}, {ANQA_TEMPORARY, "shutdown", false},
+};
+
+static const anqa_supervisor by_type[] = {
+    {.children = ABC(.restart = ANQA_PERMANENT)},
+    {.children = ABC(.restart = ANQA_TRANSIENT)},
+    {.children = ABC(.restart = ANQA_TEMPORARY)},
+};
+
+TEST(the_restart_type_and_the_reason_say_whether_a_child_runs_again)
+{
+    anqa_rt *rt = begin_here();
+
+    for (size_t i = 0; i < ANQA_COUNT(restarts); i++) {
+        anqa_pid sup = start(&by_type[restarts[i].restart]);
+        anqa_child_counts counts;
+        (void)news(3);
+        crash(sup, "a", restarts[i].reason);
+        CHECK_STR(news(restarts[i].again ? 2 : 1), restarts[i].again ? "-a +a" : "-a");
+        settle(sup);
+        while (anqa_is_alive(child(sup, "a")) != restarts[i].again)
+            anqa_yield();
+        CHECK_STATUS(anqa_supervisor_count_children(sup, &counts), ANQA_OK);
+        CHECK_EQ(counts.specs, restarts[i].restart == ANQA_TEMPORARY ? 2 : 3, "%zu", i);
+        CHECK_EQ(counts.active, restarts[i].again ? 3 : 2, "%zu", i);
+        kill_and_wait(sup);
+        (void)news(counts.active);
+    }
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- shutdown */
+
+static const anqa_supervisor impatient = {
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &stubborn, .shutdown_ms = 20}, {0}}};
+static const anqa_supervisor brutal = {
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .shutdown_ms = ANQA_BRUTAL_KILL}, {0}}};
+
+TEST(a_child_that_does_not_end_in_its_time_is_killed)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&impatient), pid = child(sup, "a");
+    anqa_ref ref = anqa_monitor(pid);
+
+    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(ref, 5000)->u.reason), ANQA_REASON_KILLED);
+    CHECK_STR(news(2), "+a -a");
+    end(rt);
+}
+
+TEST(brutal_kill_kills_at_once)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&brutal);
+    anqa_ref ref = anqa_monitor(child(sup, "a"));
+
+    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(ref, 5000)->u.reason), ANQA_REASON_KILLED);
+    CHECK_STR(news(1), "+a");
+    CHECK(no_news());
+    end(rt);
+}
+
+static const anqa_supervisor inner = {.name = "inner", .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor outer = {
+    .children = (const anqa_child_spec[]){{.id = "x", .server = &worker}, {.supervisor = &inner}, {0}}};
+
+TEST(supervisors_nest_and_escalate)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&outer), first = anqa_whereis("inner");
+
+    CHECK_STR(news(4), "+x +a +b +c");
+    CHECK_EQ(info_of(sup, "inner").kind, ANQA_CHILD_SUPERVISOR);
+    for (int i = 0; i < 4; i++) {
+        crash(first, "a", "boom");
+        if (i < 3)
+            (void)news(2);
+        settle(first);
+    }
+    CHECK_STR(news(6), "-a -c -b +a +b +c");
+    CHECK(!anqa_pid_eq(anqa_whereis("inner"), first));
+    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    CHECK_STR(news(4), "-c -b -a -x");
+    end(rt);
+}
+
+TEST(children_end_when_their_supervisor_is_killed)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one);
+
+    (void)news(3);
+    kill_and_wait(sup);
+    (void)news(3);
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- auto_shutdown */
+
+#define SIGNIFICANT_AB(type) \
+    (const anqa_child_spec[]) \
+    { \
+        {.id = "a", .server = &worker, .restart = (type), .significant = true}, \
+            {.id = "b", .server = &worker, .restart = (type), .significant = true}, {.id = "c", .server = &worker}, {0} \
+    }
+
+static const anqa_supervisor any_of = {
+    .auto_shutdown = ANQA_ANY_SIGNIFICANT, .children = SIGNIFICANT_AB(ANQA_TRANSIENT)};
+static const anqa_supervisor all_of = {
+    .auto_shutdown = ANQA_ALL_SIGNIFICANT, .children = SIGNIFICANT_AB(ANQA_TEMPORARY)};
+
+TEST(any_significant_child_that_ends_takes_the_supervisor_with_it_unless_it_is_restarted)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&any_of);
+
+    (void)news(3);
+    crash(sup, "a", "boom"); /* a transient child counts only when it ends normally */
+    CHECK_STR(news(2), "-a +a");
+    settle(sup);
+    crash(sup, "a", "normal");
+    CHECK_STR(news(3), "-a -c -b");
+    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    end(rt);
+}
+
+TEST(all_significant_children_must_end_when_the_spec_says_all)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&all_of);
+
+    (void)news(3);
+    crash(sup, "a", "boom");
+    CHECK_STR(news(1), "-a");
+    settle(sup);
+    crash(sup, "b", "normal");
+    CHECK_STR(news(2), "-b -c");
+    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- bad specs */
+
+static void plain_run(void *arg)
+{
+}
+
+static const struct {
+    anqa_supervisor spec;
+    const char *text;
+} bad_specs[] = {
+    {{.name = "s", .children = SIGNIFICANT_AB(ANQA_TRANSIENT)}, "child 'a' of supervisor 's' is significant, but auto_shutdown is never"},
+    {{.name = "s", .auto_shutdown = ANQA_ANY_SIGNIFICANT, .children = SIGNIFICANT_AB(ANQA_PERMANENT)}, "significant and permanent"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker}, {.id = "a", .server = &worker}, {0}}},
+        "supervisor 's' has two children with the id 'a': give one of them another .id"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.server = &worker}, {0}}}, "child 1 of supervisor 's' has no id"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a"}, {0}}}, "child 'a' of supervisor 's' starts nothing"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .run = plain_run}, {0}}}, "set only one of"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .restart = (anqa_restart)9}, {0}}}, ".restart is 9"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .arg_size = 8}, {0}}}, ".arg_size goes with .run"},
+    {{.name = "s", .strategy = (anqa_strategy)7}, ".strategy"},
+};
+
+TEST(a_spec_that_contradicts_itself_is_refused_and_the_error_names_the_thing)
+{
+    anqa_rt *rt = begin_here();
+
+    for (size_t i = 0; i < ANQA_COUNT(bad_specs); i++) {
+        anqa_error err;
+        anqa_pid sup;
+        CHECK_STATUS(anqa_supervisor_start_link(&bad_specs[i].spec, &sup, &err), ANQA_E_INVALID, "%zu", i);
+        CHECK(strstr(err.text, bad_specs[i].text) != NULL, "%s", err.text);
+    }
+    CHECK(no_news());
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- management */
+
+TEST(children_can_be_added_terminated_restarted_and_deleted)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one), pid;
+    anqa_child_spec more = {.id = "d", .server = &worker};
+    anqa_error err;
+
+    (void)news(3);
+    CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, &err), ANQA_OK);
+    CHECK_STR(news(1), "+d");
+    CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, &err), ANQA_E_RUNNING);
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", &err), ANQA_E_RUNNING);
+    CHECK_STATUS(anqa_supervisor_restart_child(sup, "d", &pid, &err), ANQA_E_RUNNING);
+    CHECK_STATUS(anqa_supervisor_terminate_child(sup, "d", &err), ANQA_OK);
+    CHECK_STR(news(1), "-d");
+    CHECK_STATUS(anqa_supervisor_terminate_child(sup, "d", &err), ANQA_OK); /* fine: it has ended */
+    CHECK_EQ(info_of(sup, "d").state, ANQA_CHILD_ENDED); /* its spec is kept */
+    CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, &err), ANQA_E_EXISTS);
+    CHECK_STATUS(anqa_supervisor_restart_child(sup, "d", &pid, &err), ANQA_OK);
+    CHECK_STR(news(1), "+d");
+    CHECK(anqa_pid_eq(child(sup, "d"), pid));
+    CHECK_STATUS(anqa_supervisor_terminate_child(sup, "d", &err), ANQA_OK);
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", &err), ANQA_OK);
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", &err), ANQA_E_NOT_FOUND);
+    CHECK_STATUS(anqa_supervisor_terminate_child(sup, "d", &err), ANQA_E_NOT_FOUND);
+    CHECK_STATUS(anqa_supervisor_restart_child(sup, "d", &pid, &err), ANQA_E_NOT_FOUND);
+    end(rt);
+}
+
+TEST(an_added_child_that_fails_to_start_is_not_kept)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one), pid;
+    anqa_error err;
+
+    (void)news(3);
+    plans['d' - 'a'] = "f";
+    CHECK_STATUS(
+        anqa_supervisor_start_child(sup, &(anqa_child_spec){.id = "d", .server = &worker}, &pid, &err), ANQA_E_STOPPED);
+    CHECK_STR(err.text, "child 'd' failed to start: error: d has a bad day");
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", &err), ANQA_E_NOT_FOUND);
+    end(rt);
+}
+
+TEST(a_terminated_temporary_child_loses_its_spec)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&by_type[ANQA_TEMPORARY]);
+    anqa_error err;
+
+    (void)news(3);
+    CHECK_STATUS(anqa_supervisor_terminate_child(sup, "b", &err), ANQA_OK);
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "b", &err), ANQA_E_NOT_FOUND);
+    end(rt);
+}
+
+TEST(which_children_lists_the_newest_first_and_count_children_counts)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&outer);
+    anqa_child_info *children;
+    anqa_child_counts counts;
+    size_t count;
+
+    CHECK_STATUS(anqa_supervisor_which_children(sup, &children, &count), ANQA_OK);
+    CHECK_EQ(count, 2);
+    CHECK_STR(children[0].id, "inner");
+    CHECK_STR(children[1].id, "x");
+    CHECK_EQ(children[1].kind, ANQA_CHILD_WORKER);
+    CHECK_STATUS(anqa_supervisor_count_children(sup, &counts), ANQA_OK);
+    CHECK_EQ(counts.specs, 2);
+    CHECK_EQ(counts.active, 2);
+    CHECK_EQ(counts.supervisors, 1);
+    CHECK_EQ(counts.workers, 1);
+    end(rt);
+}
+
+struct errand {
+    anqa_pid to;
+    int number;
+};
+
+static void errand_run(void *arg)
+{
+    const struct errand *errand = arg;
+
+    report(errand->to, "errand", anqa_tmp_printf("%d of %.*s", errand->number, ANQA_FMT(anqa_child_id())));
+}
+
+TEST(a_plain_function_can_be_a_child_and_its_argument_is_copied)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one), pid;
+
+    {
+        struct errand errand = {observer, 7};
+        anqa_child_spec spec = {
+            .id = "e", .run = errand_run, .arg = &errand, .arg_size = sizeof errand, .restart = ANQA_TRANSIENT};
+        CHECK_STATUS(anqa_supervisor_start_child(sup, &spec, &pid, NULL), ANQA_OK);
+        memset(&errand, 0, sizeof errand);
+    }
+    CHECK_STR(expect_text("errand"), "7 of e");
+    (void)end_of(pid);
+    settle(sup);
+    CHECK_STATUS(anqa_supervisor_restart_child(sup, "e", &pid, NULL), ANQA_OK);
+    CHECK_STR(expect_text("errand"), "7 of e");
+    end(rt);
+}
+
+TEST(the_tree_shows_what_runs_below_a_supervisor)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&outer);
+    anqa_str text = anqa_tree_text(sup);
+    const char *copy = anqa_tmp_printf("%.*s", ANQA_FMT(text));
+
+    CHECK(strstr(copy, "├─ x") != NULL, "%s", copy);
+    CHECK(strstr(copy, "└─ inner") != NULL, "%s", copy);
+    CHECK(strstr(copy, "   └─ c") != NULL, "%s", copy);
+    end(rt);
+}

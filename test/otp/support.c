@@ -1,0 +1,100 @@
+#include "support.h"
+
+#include <stdio.h>
+#include <string.h>
+
+anqa_rt *begin(void)
+{
+    anqa_options options = {.schedulers = 2, .watchdog_ms = ANQA_INFINITY};
+    anqa_rt *rt = NULL;
+    anqa_error err;
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&options, &rt, &err), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK);
+    return rt;
+}
+
+void end(anqa_rt *rt)
+{
+    anqa_detach();
+    anqa_stop(rt);
+}
+
+struct job {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void job_run(void *state)
+{
+    struct job *job = state;
+
+    job->fn(job->arg);
+}
+
+anqa_reason_kind outcome_of(void (*fn)(void *arg), void *arg, char *ret_text, size_t size)
+{
+    struct job job = {fn, arg};
+    anqa_ref ref;
+    const anqa_msg *down;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = job_run, .arg = &job, .arg_size = sizeof job, .monitor = true}, NULL, &ref),
+        ANQA_OK);
+    down = anqa_receive_ref(ref, 20000);
+    CHECK(down != NULL);
+    if (ret_text != NULL)
+        snprintf(ret_text, size, "%.*s", ANQA_FMT(anqa_reason_get_text(down->u.reason)));
+    return anqa_reason_get_kind(down->u.reason);
+}
+
+static bool has_tag(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, arg);
+}
+
+const anqa_msg *expect(const char *tag)
+{
+    const anqa_msg *msg = anqa_receive_if(has_tag, (void *)(uintptr_t)tag, 5000 * harness_slowness());
+
+    CHECK(msg != NULL, "no message '%s'", tag);
+    return msg;
+}
+
+const char *expect_text(const char *tag)
+{
+    anqa_json body = expect(tag)->body;
+
+    return anqa_tmp_printf("%.*s", (int)body.len, body.ptr);
+}
+
+bool nothing_came(const char *tag)
+{
+    return anqa_receive_if(has_tag, (void *)(uintptr_t)tag, 0) == NULL;
+}
+
+anqa_reason_kind end_of(anqa_pid pid)
+{
+    const anqa_msg *down = anqa_receive_ref(anqa_monitor(pid), 5000 * harness_slowness());
+
+    CHECK(down != NULL, "a process does not end");
+    return anqa_reason_get_kind(down->u.reason);
+}
+
+void kill_and_wait(anqa_pid pid)
+{
+    anqa_exit_signal(pid, ANQA_KILL);
+    (void)end_of(pid);
+}
+
+bool soon(bool (*so)(void *arg), void *arg)
+{
+    for (int i = 0; i < 5000 && !so(arg); i++)
+        anqa_sleep(1);
+    return so(arg);
+}
+
+void report(anqa_pid to, const char *tag, const char *text)
+{
+    (void)anqa_send(to, tag, anqa_bytes(text, strlen(text)));
+}
