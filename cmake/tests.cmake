@@ -100,6 +100,15 @@ foreach(source IN LISTS sources)
   anqa_test(${area}_${thing} ${label} test/${source} ${helpers})
 endforeach()
 
+# A library that is neither the application nor Anqa: faults in it are not contained.
+if(TARGET fault_aborts_test)
+  add_library(foreign MODULE test/fault/foreign/foreign.c)
+  set_target_properties(foreign PROPERTIES LIBRARY_OUTPUT_DIRECTORY test)
+  target_compile_options(foreign PRIVATE -O1 -fno-omit-frame-pointer ${ANQA_WARNINGS})
+  target_compile_definitions(fault_aborts_test PRIVATE FOREIGN_LIBRARY="$<TARGET_FILE:foreign>")
+  add_dependencies(fault_aborts_test foreign)
+endif()
+
 file(GLOB sources CONFIGURE_DEPENDS test/fuzz/*_fuzz.c)
 foreach(source IN LISTS sources)
   get_filename_component(thing "${source}" NAME_WE)

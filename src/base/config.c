@@ -29,13 +29,35 @@ struct reader {
 
 /* ---------------------------------------------------------------- words for people */
 
+/* ASCII only: char is signed on one of our platforms and unsigned on the other. */
+static char printable(char c)
+{
+    if ((unsigned char)c < ' ' || (unsigned char)c >= 0x7f)
+        return '?';
+    return c;
+}
+
+static char capital(char c)
+{
+    if (c >= 'a' && c <= 'z')
+        return (char)(c - 'a' + 'A');
+    return c;
+}
+
+static char small(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
+}
+
 /* A value as a message may show it: one short line of plain characters. */
 static const char *shown(anqa_str value, char text[static SHOWN_MAX])
 {
     size_t len = value.len < SHOWN_MAX - 4 ? value.len : SHOWN_MAX - 4;
 
     for (size_t i = 0; i < len; i++)
-        text[i] = value.ptr[i] >= ' ' && value.ptr[i] < 0x7f ? value.ptr[i] : '?';
+        text[i] = printable(value.ptr[i]);
     memcpy(text + len, len < value.len ? "..." : "", len < value.len ? 4 : 1);
     return text;
 }
@@ -165,14 +187,14 @@ static const char *copy_place(const struct loading *l, const char *where)
     if (copy == NULL || utf8_valid(copy, len))
         return copy;
     for (char *c = copy; *c != '\0'; c++)
-        *c = (unsigned char)*c >= 0x80 ? '?' : *c; /* char is unsigned on aarch64 */
+        *c = printable(*c);
     return copy;
 }
 
 static anqa_status set_entry(const struct loading *l, struct config_entry *entry, anqa_str raw,
     anqa_config_from from, const char *where)
 {
-    struct config_refusal refusal;
+    struct config_refusal refusal = {0};
     char text[SHOWN_MAX], allowed[96];
     anqa_status s = config_value_parse(entry, raw, &l->config->arena, &refusal);
 
@@ -419,7 +441,10 @@ static anqa_status read_quoted_value(
     for (; i < rest.len && rest.ptr[i] != '"'; i++) {
         char c = rest.ptr[i];
         if (c == '\\') {
-            c = ++i < rest.len ? unescape(rest.ptr[i]) : '\0';
+            i++;
+            c = '\0';
+            if (i < rest.len)
+                c = unescape(rest.ptr[i]);
             if (c == '\0')
                 return refuse_line(r, ANQA_E_PARSE, "after a backslash only \" \\ n t r may stand");
         }
@@ -462,7 +487,7 @@ static anqa_status read_setting(struct reader *r, anqa_str line)
     const char *equals = memchr(line.ptr, '=', line.len);
     char where[200], room[ANQA_CONFIG_LINE_MAX / 2];
     struct config_entry *entry;
-    anqa_str name, rest, value;
+    anqa_str name, rest, value = {0};
     anqa_status s;
 
     if (equals == NULL)
@@ -593,8 +618,7 @@ static bool take_capitals(anqa_str *text, const char *name)
     if (text->len < len)
         return false;
     for (size_t i = 0; i < len; i++) {
-        char c = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name[i];
-        if (text->ptr[i] != c)
+        if (text->ptr[i] != capital(name[i]))
             return false;
     }
     *text = anqa_str_make(text->ptr + len, text->len - len);
@@ -634,7 +658,7 @@ static anqa_status unknown_variable(const struct loading *l, const char *where, 
         snprintf(option, sizeof option, "%.*s",
             (int)(rest.len > NAME_MAX_LEN ? NAME_MAX_LEN : rest.len), rest.ptr);
         for (char *c = option; *c != '\0'; c++)
-            *c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
+            *c = small(*c);
         return unknown_option(l, where, &l->config->areas[i], anqa_str_of(option));
     }
     return ANQA_OK;
@@ -733,7 +757,7 @@ static const char *capitals(const char *name, char text[static NAME_MAX_LEN + 1]
     size_t i = 0;
 
     for (; name[i] != '\0'; i++)
-        text[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 'a' + 'A') : name[i];
+        text[i] = capital(name[i]);
     text[i] = '\0';
     return text;
 }

@@ -209,7 +209,9 @@ static anqa_status parse_uint(const anqa_config_option *option, anqa_str text, u
 
 static char lower_case(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
 }
 
 static bool same_without_case(anqa_str a, const char *b)

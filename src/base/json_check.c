@@ -126,6 +126,8 @@ static inline enum state check_open(struct check *c, bool object)
         c->status = ANQA_E_LIMIT;
         return STUCK;
     }
+    if (c->depth % 64 == 0)
+        *kinds = 0; /* bits of levels above are left over, or never were set */
     *kinds = object ? *kinds | bit : *kinds & ~bit;
     c->depth++;
     c->at++;

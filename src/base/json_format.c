@@ -47,7 +47,7 @@ static bool take(struct format *f, char c)
 
 static char take_length(struct format *f)
 {
-    char first = f->at < f->end ? *f->at : '\0';
+    char first = (char)(f->at < f->end ? *f->at : '\0');
 
     if (first == '\0' || strchr("hljzt", first) == NULL)
         return '\0';
@@ -76,7 +76,7 @@ static struct directive take_directive(struct format *f)
         d.precision = d.cut == EXACT ? va_arg(f->args, int) : take_number(f);
     }
     d.length = take_length(f);
-    d.conversion = f->at < f->end ? *f->at++ : '\0';
+    d.conversion = (char)(f->at < f->end ? *f->at++ : '\0');
     return d;
 }
 
@@ -87,6 +87,7 @@ static int64_t take_signed(struct format *f, char length)
     case 'h': return (short)va_arg(f->args, int);
     case 'l': return va_arg(f->args, long);
     case 'L': return va_arg(f->args, long long);
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the types differ, though here not in size */
     case 'j': return va_arg(f->args, intmax_t);
     case 'z': return va_arg(f->args, ssize_t);
     case 't': return va_arg(f->args, ptrdiff_t);
@@ -101,6 +102,7 @@ static uint64_t take_unsigned(struct format *f, char length)
     case 'h': return (unsigned short)va_arg(f->args, unsigned);
     case 'l': return va_arg(f->args, unsigned long);
     case 'L': return va_arg(f->args, unsigned long long);
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the types differ, though here not in size */
     case 'j': return va_arg(f->args, uintmax_t);
     case 'z': return va_arg(f->args, size_t);
     case 't': return (uint64_t)va_arg(f->args, ptrdiff_t);
@@ -242,6 +244,7 @@ static void format_directive(struct format *f, enum place place)
             break;
         json_write_bytes(f->w, "%", 1);
         return;
+    default: break;
     }
     mistake(f);
 }

@@ -277,15 +277,13 @@ anqa_status anqa_json_to_double(anqa_json json, double *ret_value)
 {
     struct decimal d;
     anqa_str text;
-    double value;
+    double value = 0;
     anqa_status s = anqa_json_number_text(json, &text);
 
     if (s != ANQA_OK)
         return s;
     take_apart(text, &d);
-    if (d.at == d.end)
-        value = 0;
-    else if (!short_double(&d, &value))
+    if (d.at != d.end && !short_double(&d, &value))
         value = long_double(&d);
     if (isinf(value))
         return ANQA_E_RANGE;
@@ -386,7 +384,7 @@ static size_t lay_out(const struct digits *d, bool negative, char out[static 32]
         for (int i = 0; i < len || i < d->point; i++) {
             if (i == d->point)
                 *p++ = '.';
-            *p++ = i < len ? d->ptr[i] : '0';
+            *p++ = (char)(i < len ? d->ptr[i] : '0');
         }
     }
     return (size_t)(p - out);
@@ -412,7 +410,7 @@ static void many_digits(double value, struct digits *d)
 size_t json_double_text(double value, char out[static 32])
 {
     bool negative = signbit(value) != 0;
-    struct digits d;
+    struct digits d = {0};
 
     value = fabs(value);
     if (!few_decimals(value, &d))

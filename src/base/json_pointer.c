@@ -17,7 +17,8 @@ static anqa_status token_bytes(anqa_str token, char room[static TOKEN_MAX], anqa
         if (len == TOKEN_MAX)
             return ANQA_E_LIMIT;
         if (c == '~') {
-            if (++i == token.len || (token.ptr[i] != '0' && token.ptr[i] != '1'))
+            i++;
+            if (i == token.len || (token.ptr[i] != '0' && token.ptr[i] != '1'))
                 return ANQA_E_INVALID;
             c = token.ptr[i] == '0' ? '~' : '/';
         }

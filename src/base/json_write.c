@@ -213,6 +213,8 @@ static void begin(anqa_json_writer *w, bool object)
         return;
     }
     write_char(w, object ? '{' : '[');
+    if (w->depth % 64 == 0)
+        *kinds = 0; /* never set yet, or left over */
     *kinds = object ? *kinds | bit : *kinds & ~bit;
     w->depth++;
     w->comma = false;

@@ -127,12 +127,16 @@ void *map_u64_get(const struct map_u64 *map, uint64_t key)
 
 anqa_status map_u64_put(struct map_u64 *map, uint64_t key, void *value, void **ret_old)
 {
-    struct map_u64_slot *slot = map->slots == NULL ? NULL : find_u64(map, key);
-    void *old = slot == NULL ? NULL : slot->value;
+    struct map_u64_slot *slot = NULL;
+    void *old = NULL;
 
     if (value == NULL)
         return ANQA_E_INVALID;
-    if (old == NULL && is_full(map->count, slot_count(map->slots, map->mask))) {
+    if (map->slots != NULL) {
+        slot = find_u64(map, key);
+        old = slot->value;
+    }
+    if (slot == NULL || (old == NULL && is_full(map->count, slot_count(map->slots, map->mask)))) {
         anqa_status s = resize_u64(map, slots_for(map->count + 1, sizeof *map->slots));
         if (s != ANQA_OK)
             return s;
@@ -280,7 +284,7 @@ anqa_status map_str_put(struct map_str *map, anqa_str key, void *value, void **r
         slot = find_str(map, key, hash);
         old = slot->value;
     }
-    if (old == NULL && is_full(map->count, slot_count(map->slots, map->mask))) {
+    if (slot == NULL || (old == NULL && is_full(map->count, slot_count(map->slots, map->mask)))) {
         anqa_status s = resize_str(map, slots_for(map->count + 1, sizeof *map->slots));
         if (s != ANQA_OK)
             return s;

@@ -52,6 +52,7 @@ static bool feed_lead(struct utf8 *u, unsigned char byte)
     case 0xed: u->high = 0x9f; break;
     case 0xf0: u->low = 0x90; break;
     case 0xf4: u->high = 0x8f; break;
+    default: break;
     }
     return true;
 }

@@ -24,7 +24,8 @@ void address_from_ip4(struct address *ret_address, const struct in_addr *ip, uin
     ret_address->u.in.sin_addr = *ip;
 }
 
-void address_from_ip6(struct address *ret_address, const struct in6_addr *ip, uint32_t scope, uint16_t port)
+void address_from_ip6(
+    struct address *ret_address, const struct in6_addr *ip, uint32_t scope, uint16_t port)
 {
     memset(ret_address, 0, sizeof *ret_address);
     ret_address->len = sizeof ret_address->u.in6;
@@ -63,8 +64,9 @@ static anqa_status unix_parse(const char *path, struct address_text *parsed, anq
     if (len <= is_abstract)
         return anqa_fail(err, ANQA_E_INVALID, "address \"unix:%s\": the name is missing", path);
     if (len > UNIX_MAX)
-        return anqa_fail(err, ANQA_E_INVALID, "address \"unix:%.60s...\": the name has %zu bytes, there is room for %zu", path,
-            len, UNIX_MAX);
+        return anqa_fail(err, ANQA_E_INVALID,
+            "address \"unix:%.60s...\": the name has %zu bytes, there is room for %zu", path, len,
+            UNIX_MAX);
     memset(&parsed->address, 0, sizeof parsed->address);
     un->sun_family = AF_UNIX;
     memcpy(un->sun_path, path, len);
@@ -84,7 +86,8 @@ static bool scope_parse(const char *text, uint32_t *ret_scope)
     return *ret_scope != 0;
 }
 
-static anqa_status ip6_parse(const char *text, char *host, struct address_text *parsed, anqa_error *err)
+static anqa_status ip6_parse(
+    const char *text, char *host, struct address_text *parsed, anqa_error *err)
 {
     char *percent = strchr(host, '%');
     uint32_t scope = 0;
@@ -93,10 +96,12 @@ static anqa_status ip6_parse(const char *text, char *host, struct address_text *
     if (percent != NULL) {
         *percent = '\0';
         if (!scope_parse(percent + 1, &scope))
-            return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": no interface \"%s\"", text, percent + 1);
+            return anqa_fail(
+                err, ANQA_E_INVALID, "address \"%.100s\": no interface \"%s\"", text, percent + 1);
     }
     if (inet_pton(AF_INET6, host, &ip) != 1)
-        return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": \"%s\" is not an IPv6 address", text, host);
+        return anqa_fail(
+            err, ANQA_E_INVALID, "address \"%.100s\": \"%s\" is not an IPv6 address", text, host);
     address_from_ip6(&parsed->address, &ip, scope, parsed->port);
     parsed->kind = ADDRESS_READY;
     return ANQA_OK;
@@ -104,7 +109,8 @@ static anqa_status ip6_parse(const char *text, char *host, struct address_text *
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
 }
 
 /* A name whose last label is a number would be taken for an address by some, by others not. */
@@ -119,7 +125,8 @@ static bool is_name(const char *host)
     return host[0] != '.' && host[0] != '-' && !number_parse(last, UINT32_MAX / 16, &number);
 }
 
-static anqa_status host_parse(const char *text, const char *host, struct address_text *parsed, anqa_error *err)
+static anqa_status host_parse(
+    const char *text, const char *host, struct address_text *parsed, anqa_error *err)
 {
     struct in_addr ip;
 
@@ -134,9 +141,11 @@ static anqa_status host_parse(const char *text, const char *host, struct address
         return ANQA_OK;
     }
     if (strchr(host, ':') != NULL)
-        return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": an IPv6 address is written in brackets, [::1]:80", text);
+        return anqa_fail(err, ANQA_E_INVALID,
+            "address \"%.100s\": an IPv6 address is written in brackets, [::1]:80", text);
     if (!is_name(host))
-        return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": \"%.100s\" is neither an IPv4 address nor a name", text, host);
+        return anqa_fail(err, ANQA_E_INVALID,
+            "address \"%.100s\": \"%.100s\" is neither an IPv4 address nor a name", text, host);
     memcpy(parsed->host, host, strlen(host) + 1);
     parsed->kind = ADDRESS_NAME;
     return ANQA_OK;
@@ -155,23 +164,28 @@ anqa_status address_parse(const char *text, struct address_text *ret_parsed, anq
         return unix_parse(text + sizeof UNIX_PREFIX - 1, ret_parsed, err);
     colon = strrchr(text, ':');
     if (colon == NULL)
-        return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": the port is missing, as in 127.0.0.1:4000", text);
+        return anqa_fail(err, ANQA_E_INVALID,
+            "address \"%.100s\": the port is missing, as in 127.0.0.1:4000", text);
     if (!number_parse(colon + 1, 65535, &port))
-        return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": the port is a number from 0 to 65535", text);
+        return anqa_fail(
+            err, ANQA_E_INVALID, "address \"%.100s\": the port is a number from 0 to 65535", text);
     len = (size_t)(colon - text);
     if (text[0] == '[') {
         if (len < 2 || text[len - 1] != ']')
-            return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": a bracket is not closed before the port", text);
+            return anqa_fail(err, ANQA_E_INVALID,
+                "address \"%.100s\": a bracket is not closed before the port", text);
         start++;
         len -= 2;
     }
     if (len == 0 || len >= sizeof host)
-        return anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": the host has %zu bytes, it needs 1 to %zu", text, len,
+        return anqa_fail(err, ANQA_E_INVALID,
+            "address \"%.100s\": the host has %zu bytes, it needs 1 to %zu", text, len,
             sizeof host - 1);
     memcpy(host, start, len);
     host[len] = '\0';
     ret_parsed->port = (uint16_t)port;
-    return start != text ? ip6_parse(text, host, ret_parsed, err) : host_parse(text, host, ret_parsed, err);
+    return start != text ? ip6_parse(text, host, ret_parsed, err)
+                         : host_parse(text, host, ret_parsed, err);
 }
 
 /* ---------------------------------------------------------------- text */
@@ -179,7 +193,8 @@ anqa_status address_parse(const char *text, struct address_text *ret_parsed, anq
 static void unix_format(const struct address *address, char *text)
 {
     const char *path = address->u.un.sun_path;
-    size_t head = offsetof(struct sockaddr_un, sun_path), len = address->len > head ? address->len - head : 0;
+    size_t head = offsetof(struct sockaddr_un, sun_path),
+           len = address->len > head ? address->len - head : 0;
     char name[sizeof address->u.un.sun_path + 1];
     bool is_abstract = len > 0 && path[0] == '\0';
 
@@ -254,7 +269,8 @@ static void lookup_run(void *job)
     lookup->errnum = errno;
     if (lookup->error != 0)
         return;
-    for (const struct addrinfo *info = list; info != NULL && lookup_add(lookup, info); info = info->ai_next) {
+    for (const struct addrinfo *info = list; info != NULL && lookup_add(lookup, info);
+        info = info->ai_next) {
     }
     freeaddrinfo(list);
 }
@@ -264,18 +280,22 @@ static anqa_status lookup_status(const struct lookup *lookup, anqa_error *err)
     switch (lookup->error) {
     case 0: break;
     case EAI_MEMORY: return anqa_fail(err, ANQA_E_NOMEM, "looking up \"%.100s\"", lookup->host);
-    case EAI_SYSTEM: return anqa_fail_errno(err, lookup->errnum, "looking up \"%.100s\"", lookup->host);
+    case EAI_SYSTEM:
+        return anqa_fail_errno(err, lookup->errnum, "looking up \"%.100s\"", lookup->host);
     case EAI_NONAME:
-    case EAI_NODATA: return anqa_fail(err, ANQA_E_NOT_FOUND, "no host has the name \"%.100s\"", lookup->host);
-    default: return anqa_fail(err, ANQA_E_IO, "looking up \"%.100s\": %s", lookup->host, gai_strerror(lookup->error));
+    case EAI_NODATA:
+        return anqa_fail(err, ANQA_E_NOT_FOUND, "no host has the name \"%.100s\"", lookup->host);
+    default:
+        return anqa_fail(
+            err, ANQA_E_IO, "looking up \"%.100s\": %s", lookup->host, gai_strerror(lookup->error));
     }
     if (lookup->count == 0)
         return anqa_fail(err, ANQA_E_NOT_FOUND, "\"%.100s\" has no address", lookup->host);
     return ANQA_OK;
 }
 
-anqa_status address_resolve(const struct address_text *parsed, struct address *addresses, size_t max, size_t *ret_count,
-    anqa_error *err)
+anqa_status address_resolve(const struct address_text *parsed, struct address *addresses,
+    size_t max, size_t *ret_count, anqa_error *err)
 {
     struct lookup lookup = {.port = parsed->port};
     anqa_status status;
@@ -288,7 +308,8 @@ anqa_status address_resolve(const struct address_text *parsed, struct address *a
     memcpy(lookup.host, parsed->host, sizeof lookup.host);
     status = anqa_blocking(lookup_run, &lookup, sizeof lookup);
     if (status != ANQA_OK)
-        return anqa_fail(err, status, "cannot look up \"%.100s\": %s", parsed->host, anqa_status_text(status));
+        return anqa_fail(
+            err, status, "cannot look up \"%.100s\": %s", parsed->host, anqa_status_text(status));
     status = lookup_status(&lookup, err);
     if (status != ANQA_OK)
         return status;

@@ -7,6 +7,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -327,11 +328,18 @@ void line_place(struct line *line, uintptr_t address)
     line_hex(line, address);
 }
 
-/* ---------------------------------------------------------------- symbols */
+/* ---------------------------------------------------------------- symbol tables */
 
 struct elf_file {
     const char *bytes;
     size_t size;
+};
+
+struct elf_symbols {
+    const ElfW(Sym) *symbols;
+    size_t count;
+    const char *names;
+    size_t names_size;
 };
 
 /* Part of a file as an array; NULL when it is not all there. */
@@ -341,7 +349,7 @@ static const void *elf_part(const struct elf_file *file, uint64_t offset, uint64
 }
 
 /* The section of symbols with all functions, or, in a stripped file, the one with the exported ones. */
-static const ElfW(Shdr) *elf_symbols(const ElfW(Shdr) *sections, unsigned count)
+static const ElfW(Shdr) *elf_symbol_section(const ElfW(Shdr) *sections, unsigned count)
 {
     const ElfW(Shdr) *dynamic = NULL;
 
@@ -354,63 +362,193 @@ static const ElfW(Shdr) *elf_symbols(const ElfW(Shdr) *sections, unsigned count)
     return dynamic;
 }
 
-static const ElfW(Sym) *symbol_around(const ElfW(Sym) *symbols, size_t count, uintptr_t offset)
+static bool elf_symbols_get(const struct elf_file *file, struct elf_symbols *ret_symbols)
 {
-    for (size_t i = 0; i < count; i++) {
-        bool is_function = ELF64_ST_TYPE(symbols[i].st_info) == STT_FUNC && symbols[i].st_shndx != SHN_UNDEF;
-        if (is_function && offset - symbols[i].st_value < symbols[i].st_size)
-            return &symbols[i];
+    const ElfW(Ehdr) *header = elf_part(file, 0, sizeof *header);
+    const ElfW(Shdr) *sections, *table, *names;
+
+    if (header == NULL || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+        return false;
+    sections = elf_part(file, header->e_shoff, (uint64_t)header->e_shnum * sizeof *sections);
+    table = sections == NULL ? NULL : elf_symbol_section(sections, header->e_shnum);
+    if (table == NULL || table->sh_link >= header->e_shnum)
+        return false;
+    names = &sections[table->sh_link];
+    ret_symbols->symbols = elf_part(file, table->sh_offset, table->sh_size);
+    ret_symbols->count = table->sh_size / sizeof *ret_symbols->symbols;
+    ret_symbols->names = elf_part(file, names->sh_offset, names->sh_size);
+    ret_symbols->names_size = names->sh_size;
+    return ret_symbols->symbols != NULL && ret_symbols->names != NULL;
+}
+
+static bool is_function(const struct elf_symbols *all, const ElfW(Sym) *symbol)
+{
+    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF && symbol->st_size != 0 &&
+        symbol->st_name < all->names_size;
+}
+
+static bool elf_file_map(const struct link_map *object, struct elf_file *ret_file)
+{
+    int fd = open(object->l_name[0] == '\0' ? "/proc/self/exe" : object->l_name, O_RDONLY | O_CLOEXEC);
+    void *bytes = MAP_FAILED;
+    struct stat st;
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) == 0 && st.st_size > 0)
+        bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (bytes == MAP_FAILED)
+        return false;
+    *ret_file = (struct elf_file){bytes, (size_t)st.st_size};
+    return true;
+}
+
+static void elf_file_unmap(const struct elf_file *file)
+{
+    munmap((void *)(uintptr_t)file->bytes, file->size);
+}
+
+/* ---------------------------------------------------------------- names */
+
+/* The functions of one object, sorted. Made once, never freed; the names stay in the mapped file. */
+struct known_function {
+    uint32_t start, size, name;
+};
+
+struct known_object {
+    const struct link_map *object;
+    const struct known_function *functions;
+    size_t count;
+    const char *names;
+};
+
+static struct {
+    pthread_mutex_t lock; /* guards writing */
+    struct known_object objects[2];
+    _Atomic(uint32_t) count; /* shared: objects below it never change */
+} known = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int compare_functions(const void *a, const void *b)
+{
+    const struct known_function *left = a, *right = b;
+
+    return (left->start > right->start) - (left->start < right->start);
+}
+
+/* Not malloc: nothing of this is the program's own. */
+static struct known_function *sorted_functions(const struct elf_symbols *all, size_t *ret_count)
+{
+    struct known_function *functions = mmap(NULL, all->count * sizeof *functions + 1, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    size_t count = 0;
+
+    if (functions == MAP_FAILED)
+        return NULL;
+    for (size_t i = 0; i < all->count; i++) {
+        const ElfW(Sym) *symbol = &all->symbols[i];
+        if (is_function(all, symbol))
+            functions[count++] = (struct known_function){(uint32_t)symbol->st_value, (uint32_t)symbol->st_size, symbol->st_name};
     }
-    return NULL;
+    qsort(functions, count, sizeof *functions, compare_functions);
+    *ret_count = count;
+    return functions;
+}
+
+static void know_object(const struct link_map *object)
+{
+    uint32_t count = atomic_load_explicit(&known.count, memory_order_relaxed);
+    struct elf_symbols all;
+    struct elf_file file;
+    struct known_object new = {.object = object};
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (known.objects[i].object == object)
+            return;
+    }
+    if (object == NULL || count == ANQA_COUNT(known.objects) || !elf_file_map(object, &file))
+        return;
+    new.functions = elf_symbols_get(&file, &all) ? sorted_functions(&all, &new.count) : NULL;
+    if (new.functions == NULL) {
+        elf_file_unmap(&file);
+        return;
+    }
+    new.names = all.names;
+    known.objects[count] = new;
+    atomic_store_explicit(&known.count, count + 1, memory_order_release); /* pairs with line_known_symbol */
+}
+
+void symbols_load(void)
+{
+    text_init();
+    pthread_mutex_lock(&known.lock);
+    know_object(object_of(text.ranges[0].low)); /* the main program */
+    know_object(object_of((uintptr_t)&text));
+    pthread_mutex_unlock(&known.lock);
+}
+
+static void line_name(struct line *line, const char *name, uintptr_t offset)
+{
+    line_text(line, " <");
+    line_text(line, name);
+    line_text(line, "+");
+    line_hex(line, offset);
+    line_text(line, ">");
+}
+
+static const struct known_function *function_around(const struct known_object *in, uintptr_t offset)
+{
+    size_t low = 0, high = in->count;
+
+    while (low < high) { /* the first that starts behind the offset */
+        size_t middle = (low + high) / 2;
+        if (in->functions[middle].start <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || offset - in->functions[low - 1].start >= in->functions[low - 1].size)
+        return NULL;
+    return &in->functions[low - 1];
+}
+
+bool line_known_symbol(struct line *line, uintptr_t address)
+{
+    uint32_t count = atomic_load_explicit(&known.count, memory_order_acquire); /* pairs with know_object */
+    const struct link_map *object = count == 0 ? NULL : object_of(address);
+
+    for (uint32_t i = 0; i < count && object != NULL; i++) {
+        const struct known_object *in = &known.objects[i];
+        const struct known_function *function = in->object == object ? function_around(in, address - object->l_addr) : NULL;
+        if (function == NULL)
+            continue;
+        line_name(line, in->names + function->name, address - object->l_addr - function->start);
+        return true;
+    }
+    return false;
 }
 
 static void line_symbol_of(struct line *line, const struct elf_file *file, uintptr_t offset)
 {
-    const ElfW(Ehdr) *header = elf_part(file, 0, sizeof *header);
-    const ElfW(Shdr) *sections, *table, *names;
-    const ElfW(Sym) *symbols, *symbol;
-    const char *strings;
+    struct elf_symbols all;
 
-    if (header == NULL || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
+    if (!elf_symbols_get(file, &all))
         return;
-    sections = elf_part(file, header->e_shoff, (uint64_t)header->e_shnum * sizeof *sections);
-    table = sections == NULL ? NULL : elf_symbols(sections, header->e_shnum);
-    if (table == NULL || table->sh_link >= header->e_shnum)
-        return;
-    names = &sections[table->sh_link];
-    symbols = elf_part(file, table->sh_offset, table->sh_size);
-    strings = elf_part(file, names->sh_offset, names->sh_size);
-    if (symbols == NULL || strings == NULL)
-        return;
-    symbol = symbol_around(symbols, table->sh_size / sizeof *symbols, offset);
-    if (symbol == NULL || symbol->st_name >= names->sh_size)
-        return;
-    line_text(line, " <");
-    line_text(line, strings + symbol->st_name);
-    line_text(line, "+");
-    line_hex(line, offset - symbol->st_value);
-    line_text(line, ">");
+    for (size_t i = 0; i < all.count; i++) {
+        if (is_function(&all, &all.symbols[i]) && offset - all.symbols[i].st_value < all.symbols[i].st_size) {
+            line_name(line, all.names + all.symbols[i].st_name, offset - all.symbols[i].st_value);
+            return;
+        }
+    }
 }
 
 void line_symbol(struct line *line, uintptr_t address)
 {
     const struct link_map *object = object_of(address);
-    struct elf_file file = {.bytes = MAP_FAILED};
-    struct stat st;
-    int fd;
+    struct elf_file file;
 
-    if (object == NULL)
-        return;
-    fd = open(object->l_name[0] == '\0' ? "/proc/self/exe" : object->l_name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (fstat(fd, &st) == 0 && st.st_size > 0) {
-        file.size = (size_t)st.st_size;
-        file.bytes = mmap(NULL, file.size, PROT_READ, MAP_PRIVATE, fd, 0);
-    }
-    close(fd);
-    if (file.bytes == MAP_FAILED)
+    if (object == NULL || line_known_symbol(line, address) || !elf_file_map(object, &file))
         return;
     line_symbol_of(line, &file, address - object->l_addr);
-    munmap((void *)(uintptr_t)file.bytes, file.size);
+    elf_file_unmap(&file);
 }

@@ -69,7 +69,11 @@ void line_hex(struct line *line, uintptr_t value);
 void line_number(struct line *line, uint64_t value);
 /* "chat+0x1234": relative to where the object is loaded, as addr2line takes it. */
 void line_place(struct line *line, uintptr_t address);
-/* " <room_post+0x20>", or nothing. Maps the object's file to look into its symbol table: for reports, not for landings. */
+/* " <room_post+0x20>", or nothing: maps the object's file to look for it when it must. For reports, not for landings. */
 void line_symbol(struct line *line, uintptr_t address);
+/* The same, quickly, for the main program and Anqa once symbols_load has been called. False: wrote nothing. */
+bool line_known_symbol(struct line *line, uintptr_t address);
+/* Reads the symbol tables of the two: about a millisecond. Any thread; not a signal handler. */
+void symbols_load(void);
 
 #endif

@@ -11,7 +11,8 @@
 #define RETRY_MS 50u
 
 /* One try to reach one address. The socket is an entry from the start: who is killed while it waits leaves none behind. */
-static anqa_status try_start(const struct address *address, struct fd_entry **ret_entry, anqa_error *err)
+static anqa_status try_start(
+    const struct address *address, struct fd_entry **ret_entry, anqa_error *err)
 {
     bool is_unix = address->u.any.sa_family == AF_UNIX;
     int fd = net_socket(address), on = 1;
@@ -24,7 +25,8 @@ static anqa_status try_start(const struct address *address, struct fd_entry **re
 }
 
 /* 0, or why it failed; EAGAIN: the queue of a Unix listener is full, which nothing can be waited for with. */
-static int try_connect(struct fd_entry *entry, const struct address *address, struct patience *patience)
+static int try_connect(
+    struct fd_entry *entry, const struct address *address, struct patience *patience)
 {
     int errnum = 0;
     socklen_t size = sizeof errnum;
@@ -42,8 +44,8 @@ static int try_connect(struct fd_entry *entry, const struct address *address, st
     return getsockopt(entry->fd, SOL_SOCKET, SO_ERROR, &errnum, &size) < 0 ? errno : errnum;
 }
 
-static anqa_status connect_to(const struct address *address, const char *text, uint32_t timeout_ms, struct fd_entry **ret_entry,
-    anqa_error *err)
+static anqa_status connect_to(const struct address *address, const char *text, uint32_t timeout_ms,
+    struct fd_entry **ret_entry, anqa_error *err)
 {
     struct patience patience = patience_of(timeout_ms);
 
@@ -70,7 +72,8 @@ static anqa_status connect_to(const struct address *address, const char *text, u
     }
 }
 
-anqa_status anqa_connect(const char *address, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
+anqa_status anqa_connect(
+    const char *address, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
 {
     struct patience patience = patience_of(timeout_ms);
     struct address_text parsed;
@@ -80,7 +83,8 @@ anqa_status anqa_connect(const char *address, uint32_t timeout_ms, anqa_conn *re
     anqa_status status = address_parse(address, &parsed, err);
 
     if (status == ANQA_OK && parsed.kind == ADDRESS_ANY)
-        status = anqa_fail(err, ANQA_E_INVALID, "address \"%.100s\": \"*\" can only be listened on", address);
+        status = anqa_fail(
+            err, ANQA_E_INVALID, "address \"%.100s\": \"*\" can only be listened on", address);
     if (status == ANQA_OK)
         status = address_resolve(&parsed, addresses, TRIES_MAX, &count, err);
     if (status != ANQA_OK)

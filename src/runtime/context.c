@@ -1,6 +1,6 @@
 #include "runtime/context.h"
 
-#include <ucontext.h>
+#include <sys/ucontext.h>
 
 void context_diverted(void); /* context.S; takes its arguments in the registers set below */
 

@@ -122,21 +122,19 @@ static bool context_undo_call(ucontext_t *context, const struct stack *stack)
 /* ---------------------------------------------------------------- the decision */
 
 struct trial {
-    int signal;
+    struct fault_record *record;
     bool in_application; /* the innermost frame of application text has been seen */
-    enum fault_verdict verdict;
-    uintptr_t culprit;
     uint32_t inner_count;
     uintptr_t inner[MAX_INNER]; /* functions of the foreign frames above the application's, innermost first */
     uintptr_t last_inner_ip;
 };
 
-static void condemn(struct trial *trial, enum fault_verdict verdict, uintptr_t culprit)
+static void condemn(struct fault_record *record, enum fault_verdict verdict, uintptr_t culprit)
 {
-    if (trial->verdict != FAULT_CONTAINED)
+    if (record->verdict != FAULT_CONTAINED)
         return;
-    trial->verdict = verdict;
-    trial->culprit = culprit;
+    record->verdict = verdict;
+    record->culprit = culprit;
 }
 
 /*
@@ -163,13 +161,13 @@ static void judge_inner(struct trial *trial, uintptr_t application_function)
 {
     bool ok = trial->inner_count == 0 || text_is_leaf(trial->inner[trial->inner_count - 1]);
 
-    if (trial->signal != SIGABRT) {
+    if (trial->record->signal != SIGABRT) {
         if (!ok)
-            condemn(trial, FAULT_FOREIGN, trial->last_inner_ip);
+            condemn(trial->record, FAULT_FOREIGN, trial->last_inner_ip);
     } else if (!is_own_abort(trial)) {
-        condemn(trial, FAULT_LIBRARY_ABORT, trial->last_inner_ip);
+        condemn(trial->record, FAULT_LIBRARY_ABORT, trial->last_inner_ip);
     } else if (application_function == (uintptr_t)anqa_invariant_failed) {
-        condemn(trial, FAULT_INVARIANT, 0);
+        condemn(trial->record, FAULT_INVARIANT, 0);
     }
 }
 
@@ -177,7 +175,7 @@ static void judge_frame(const struct backtrace_frame *frame, void *arg)
 {
     struct trial *trial = arg;
 
-    if (trial->verdict != FAULT_CONTAINED)
+    if (trial->record->verdict != FAULT_CONTAINED)
         return;
     if (text_is_application(frame->ip)) {
         if (!trial->in_application)
@@ -186,10 +184,10 @@ static void judge_frame(const struct backtrace_frame *frame, void *arg)
         return;
     }
     /* Interceptors jump into halves of themselves that have no name: what they call is judged in their place. */
-    if (!trial->in_application && trial->inner_count > 0 && trial->signal != SIGABRT && text_is_sanitizer(frame->ip))
+    if (!trial->in_application && trial->inner_count > 0 && trial->record->signal != SIGABRT && text_is_sanitizer(frame->ip))
         return;
     if (trial->in_application || trial->inner_count == MAX_INNER) {
-        condemn(trial, FAULT_FOREIGN, frame->ip);
+        condemn(trial->record, FAULT_FOREIGN, frame->ip);
         return;
     }
     trial->inner[trial->inner_count++] = frame->function;
@@ -221,6 +219,7 @@ static void describe(const struct sched *s, const siginfo_t *info, struct fault_
         stack_guard_hit(s->stack, info->si_addr);
     record->taints = is_memory_fault(info->si_signo) && !record->stack_full &&
         (!record->has_address || record->address >= NULL_PAGES);
+    record->verdict = FAULT_CONTAINED;
     record->culprit = 0;
     record->label[0] = '\0';
     record->trace.depth = record->trace.count = 0;
@@ -266,7 +265,7 @@ static uintptr_t walk(const struct stack *stack, ucontext_t *context, struct fau
     if (is_in_nowhere(context, record)) {
         backtrace_note(&record->trace, ip);
         if (!context_undo_call(context, stack)) {
-            condemn(trial, FAULT_UNWIND, ip);
+            condemn(trial->record, FAULT_UNWIND, ip);
             return 0;
         }
     }
@@ -280,26 +279,24 @@ static bool is_top(const struct stack *stack, uintptr_t bottom)
     return bottom <= (uintptr_t)stack->top && bottom + BOTTOM_SLACK >= (uintptr_t)stack->top;
 }
 
-enum fault_verdict fault_classify(struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record)
+void fault_classify(struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record)
 {
-    struct trial trial = {.signal = info->si_signo};
+    struct trial trial = {.record = record};
     uintptr_t bottom;
 
     describe(s, info, record);
-    trial.verdict = judge_place(s, info, ucontext, record->stack_full);
-    if (trial.verdict == FAULT_OFF_STACK) {
+    condemn(record, judge_place(s, info, ucontext, record->stack_full), 0);
+    if (record->verdict == FAULT_OFF_STACK) {
         backtrace_note(&record->trace, context_ip(ucontext));
-        return trial.verdict;
+        return;
     }
     bottom = walk(s->stack, ucontext, record, &trial);
     if (!trial.in_application)
-        condemn(&trial, FAULT_FOREIGN, trial.last_inner_ip);
-    if (trial.verdict == FAULT_CONTAINED && !is_top(s->stack, bottom))
-        condemn(&trial, FAULT_UNWIND, 0);
+        condemn(record, FAULT_FOREIGN, trial.last_inner_ip);
+    if (record->verdict == FAULT_CONTAINED && !is_top(s->stack, bottom))
+        condemn(record, FAULT_UNWIND, 0);
     if (record->taints && s->rt->options.taint == ANQA_TAINT_ABORT)
-        condemn(&trial, FAULT_POLICY, 0);
-    record->culprit = trial.culprit;
-    return trial.verdict;
+        condemn(record, FAULT_POLICY, 0);
 }
 
 /* ---------------------------------------------------------------- text */
@@ -337,22 +334,28 @@ static void line_what(struct line *line, const struct fault_record *record)
     }
 }
 
+enum names { NAMES_NONE, NAMES_KNOWN, NAMES_ALL };
+
 /* One frame; a caller's return address may be the first byte of the next function. */
-static void line_frame(struct line *line, const struct backtrace *trace, uint32_t i, bool with_symbol)
+static void line_frame(struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
 {
+    uintptr_t inside = trace->ip[i] - (i > 0);
+
     line_place(line, trace->ip[i]);
-    if (with_symbol)
-        line_symbol(line, trace->ip[i] - (i > 0));
+    if (names == NAMES_KNOWN)
+        (void)line_known_symbol(line, inside);
+    else if (names == NAMES_ALL)
+        line_symbol(line, inside);
 }
 
 /* Writes frame i, and that it comes again and again when it is a recursion. Returns the frame after. */
-static uint32_t line_frame_run(struct line *line, const struct backtrace *trace, uint32_t i, bool with_symbol)
+static uint32_t line_frame_run(struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
 {
     uint32_t next = i + 1;
 
     while (next < trace->count && trace->ip[next] == trace->ip[i])
         next++;
-    line_frame(line, trace, i, with_symbol);
+    line_frame(line, trace, i, names);
     if (next - i > 1) {
         line_text(line, " x");
         line_number(line, next - i);
@@ -360,13 +363,15 @@ static uint32_t line_frame_run(struct line *line, const struct backtrace *trace,
     return next;
 }
 
-/* All but the innermost. */
-static void line_callers(struct line *line, const struct backtrace *trace, bool with_symbol)
+/* Frames from `i` on. */
+static void line_frames(struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
 {
-    for (uint32_t i = 1; i < trace->count;) {
-        if (i > 1)
-            line_text(line, ", ");
-        i = line_frame_run(line, trace, i, with_symbol);
+    const char *between = "";
+
+    while (i < trace->count) {
+        line_text(line, between);
+        i = line_frame_run(line, trace, i, names);
+        between = ", ";
     }
     if (trace->depth > trace->count) {
         line_text(line, ", and ");
@@ -375,7 +380,17 @@ static void line_callers(struct line *line, const struct backtrace *trace, bool 
     }
 }
 
-/* "SIGSEGV at 0x10 in chat+0x1234 [chat+0x5678, chat+0x9abc]" */
+/* The place to look at: the innermost frame of application text, or just the innermost. */
+static uint32_t culprit_of(const struct backtrace *trace)
+{
+    for (uint32_t i = 0; i < trace->count; i++) {
+        if (text_is_application(trace->ip[i]))
+            return i;
+    }
+    return 0;
+}
+
+/* "SIGSEGV at 0x10 in chat+0x1234 <room_post+0x20> [chat+0x1234, chat+0x5678]" */
 static anqa_reason reason_of(const struct fault_record *record)
 {
     char bytes[REASON_SIZE];
@@ -383,26 +398,25 @@ static anqa_reason reason_of(const struct fault_record *record)
 
     line_what(&line, record);
     line_text(&line, " in ");
-    line_frame(&line, &record->trace, 0, false);
+    line_frame(&line, &record->trace, culprit_of(&record->trace), NAMES_KNOWN);
     line_text(&line, " [");
-    line_callers(&line, &record->trace, false);
+    line_frames(&line, &record->trace, 0, NAMES_NONE);
     line_text(&line, "]");
     return anqa_reason_make(ANQA_REASON_FAULT, "%.*s", (int)(line.at - bytes), bytes);
 }
 
 void fault_log(const struct fault_record *record)
 {
-    char what[96], place[256], callers[1024], pid[ANQA_PID_TEXT];
+    char what[96], place[256], frames[1024], pid[ANQA_PID_TEXT];
     struct line what_line = {what, what + sizeof what}, place_line = {place, place + sizeof place};
-    struct line callers_line = {callers, callers + sizeof callers};
+    struct line frames_line = {frames, frames + sizeof frames};
 
     line_what(&what_line, record);
-    line_frame(&place_line, &record->trace, 0, true);
-    line_callers(&callers_line, &record->trace, true);
-    anqa_log(ANQA_ERROR, "process.fault", "process=%s label=%s next=%s fault=%.*s in=%.*s callers=%.*s",
+    line_frame(&place_line, &record->trace, culprit_of(&record->trace), NAMES_ALL);
+    line_frames(&frames_line, &record->trace, 0, NAMES_ALL);
+    anqa_log(ANQA_ERROR, "process.fault", "process=%s label=%s next=%s fault=%.*s in=%.*s backtrace=%.*s",
         anqa_pid_text(record->pid, pid), record->label, record->taints ? "runtime tainted" : "process ended",
-        (int)(what_line.at - what), what, (int)(place_line.at - place), place, (int)(callers_line.at - callers),
-        callers);
+        (int)(what_line.at - what), what, (int)(place_line.at - place), place, (int)(frames_line.at - frames), frames);
 }
 
 /* ---------------------------------------------------------------- the report of a death */
@@ -424,7 +438,7 @@ static void line_process(struct line *line, const struct fault_record *record)
     }
 }
 
-static void report(struct sched *s, enum fault_verdict verdict)
+static void report(struct sched *s)
 {
 #define FAULT_VERDICT_X(name, text) text,
     static const char *const words[] = {FAULT_VERDICT_MAP(FAULT_VERDICT_X)};
@@ -438,7 +452,7 @@ static void report(struct sched *s, enum fault_verdict verdict)
     line_what(&line, record);
     line_process(&line, record);
     line_text(&line, "\nanqa: not contained: ");
-    line_text(&line, words[verdict]);
+    line_text(&line, words[record->verdict]);
     if (record->culprit != 0) {
         line_text(&line, ": ");
         line_place(&line, record->culprit);
@@ -446,20 +460,30 @@ static void report(struct sched *s, enum fault_verdict verdict)
     line_text(&line, "\nanqa: backtrace, innermost frame first:\n");
     for (uint32_t i = 0; i < record->trace.count;) {
         line_text(&line, "anqa:   ");
-        i = line_frame_run(&line, &record->trace, i, true);
+        i = line_frame_run(&line, &record->trace, i, NAMES_ALL);
         line_text(&line, "\n");
     }
     log_write_now(f->report, (size_t)(line.at - f->report));
 }
 
-/* Lets the signal take its default action. A fault does so by itself when its instruction is run again. */
-static void die_of(const siginfo_t *info)
+static void die_of(int signal)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
 
-    sigaction(info->si_signo, &action, NULL);
-    if (info->si_code <= 0)
-        raise(info->si_signo);
+    sigaction(signal, &action, NULL);
+    raise(signal);
+}
+
+/* Lets the signal take its default action. A fault does so by itself when its instruction is run again: then the core
+ * dump shows it, and not us. */
+static void die_again(const siginfo_t *info)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    if (info->si_code > 0)
+        sigaction(info->si_signo, &action, NULL);
+    else
+        die_of(info->si_signo);
 }
 
 /* ---------------------------------------------------------------- the handler */
@@ -482,7 +506,7 @@ static void chain(int signal, siginfo_t *info, void *ucontext)
     if ((old->sa_flags & SA_SIGINFO) == 0 && old->sa_handler == SIG_IGN && info->si_code <= 0)
         return;
     if ((old->sa_flags & SA_SIGINFO) == 0 && (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN)) {
-        die_of(info);
+        die_again(info);
         return;
     }
     pthread_sigmask(SIG_BLOCK, &old->sa_mask, &before);
@@ -536,33 +560,43 @@ static void landing(void *arg)
     proc_faulted(s, reason);
 }
 
+/* A fault of the handler or the landing. It may come from a broken stack that was walked for the report only: then the
+ * verdict on the first fault stands. */
+static void on_nested_fault(struct sched *s)
+{
+    struct fault *f = s->fault;
+
+    if (f->handling++ == 1) { /* else it is the report itself that fails */
+        condemn(&f->record, FAULT_NESTED, 0);
+        report(s);
+    }
+    die_of(f->record.signal);
+}
+
 /* The signal is not blocked in here (SA_NODEFER): a second fault must come back to be reported. */
 static void on_fault(int signal, siginfo_t *info, void *ucontext)
 {
     struct sched *s = sched_self;
     int saved_errno = errno;
-    enum fault_verdict verdict = FAULT_NESTED;
 
     if (s == NULL || s->foreign || s->fault == NULL) {
         chain(signal, info, ucontext);
         errno = saved_errno;
         return;
     }
-    if (!s->fault->handling) {
-        s->fault->handling = 1;
-        verdict = fault_classify(s, info, ucontext, &s->fault->record);
+    if (s->fault->handling != 0) {
+        on_nested_fault(s);
+        return;
     }
-    if (verdict == FAULT_CONTAINED) {
+    s->fault->handling = 1;
+    fault_classify(s, info, ucontext, &s->fault->record);
+    if (s->fault->record.verdict == FAULT_CONTAINED) {
         stack_land(ucontext, s->stack, s->spare, landing, s);
         return;
     }
-    if (s->fault->handling++ > 2) { /* the report itself fails */
-        die_of(info);
-        return;
-    }
     note_label(s, &s->fault->record);
-    report(s, verdict);
-    die_of(info);
+    report(s);
+    die_again(info);
 }
 
 /* ---------------------------------------------------------------- life */

@@ -41,6 +41,7 @@ enum fault_verdict { FAULT_VERDICT_MAP(FAULT_VERDICT_X) FAULT_VERDICT_COUNT };
 /* One fault. A value: it is copied to the thread that logs it. */
 struct fault_record {
     anqa_pid pid;
+    enum fault_verdict verdict;
     int signal;
     int code;          /* si_code */
     bool has_address;  /* false: the processor did not tell */
@@ -62,8 +63,8 @@ anqa_status fault_thread_init(struct sched *s);
 /* Context: the same thread. Fine after a failed init. */
 void fault_thread_done(struct sched *s);
 
-/* Fills the record and decides. Context: signal handler. */
-enum fault_verdict fault_classify(struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record);
+/* Fills the record, the verdict as soon as it is known. Context: signal handler. */
+void fault_classify(struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record);
 
 /* Called once for a runtime that a contained fault has tainted while its policy is to drain: must begin an orderly
  * stop without waiting for it. Context: the scheduler. */

@@ -14,7 +14,7 @@
 enum {
     SMALL_MAX = 2048, /* of a slot: the word and the piece */
     CLASSES = 16,
-    LARGE = 0xff,     /* class of what lies in no chunk */
+    LARGE = 0xff, /* class of what lies in no chunk */
     CHUNK_FIRST = 512,
     CHUNK_LAST = 64 << 10
 };
@@ -48,17 +48,17 @@ struct heap {
     size_t used, held;
     struct freed *free[CLASSES];
 };
-static_assert(sizeof(struct chunk) + sizeof(struct heap) <= 208, "small heaps have 300 bytes left of their first chunk");
+static_assert(sizeof(struct chunk) + sizeof(struct heap) <= 208,
+    "small heaps have 300 bytes left of their first chunk");
 
 /* ---------------------------------------------------------------- sizes and marks */
 
+static const uint16_t slot_sizes[CLASSES] = {
+    16, 32, 48, 64, 80, 96, 112, 128, 192, 256, 384, 512, 768, 1024, 1536, SMALL_MAX};
+
 static size_t slot_size(unsigned class)
 {
-    if (class < 8)
-        return (class + 1) * 16;
-    unsigned half = class - 8;
-    size_t power = (size_t)128 << (half / 2);
-    return half % 2 == 0 ? power + power / 2 : power * 2;
+    return slot_sizes[class];
 }
 
 /* The smallest class that holds `slot` bytes; slot is at least 1 and at most SMALL_MAX. */
@@ -158,6 +158,7 @@ static void *pop_free(struct heap *heap, unsigned class)
 
     heap->free[class] = freed->next;
     *word_of(freed) = mark_of(heap, freed, class);
+    heap->used += slot_size(class);
     return freed;
 }
 
@@ -243,6 +244,7 @@ static void *alloc_small(struct heap *heap, size_t slot, size_t quota)
     char *piece = heap->at + sizeof(word);
     heap->at += slot;
     *word_of(piece) = mark_of(heap, piece, class);
+    heap->used += slot;
     return piece;
 }
 
@@ -280,6 +282,7 @@ static void *alloc_large(struct heap *heap, size_t size, size_t quota)
     large->slot = slot;
     large_link(heap, large);
     heap->held += slot;
+    heap->used += slot;
     return large + 1;
 }
 
@@ -343,9 +346,7 @@ void *heap_alloc(struct heap **heap, size_t size, size_t quota)
             return NULL;
     }
     void *piece = alloc_piece(*heap, size, quota);
-    if (piece != NULL)
-        (*heap)->used += slot_of(piece);
-    else if (made != NULL)
+    if (piece == NULL && made != NULL)
         heap_drop(heap);
     return piece;
 }

@@ -29,9 +29,10 @@ struct heap;
  * call to call. NULL: over the quota, or no memory; the heap is as it was. */
 void *heap_alloc(struct heap **heap, size_t size, size_t quota) ANQA_MUST_CHECK;
 
-/* NULL: as heap_alloc, never when it shrinks; or *ret_foreign is set (cleared otherwise): heap_free would refuse `piece`
+/* NULL: as heap_alloc, never when it shrinks; or *ret_foreign is set (else cleared): heap_free would refuse `piece`
  * too. All is as it was then. piece: NULL makes a new one. */
-void *heap_realloc(struct heap **heap, void *piece, size_t size, size_t quota, bool *ret_foreign) ANQA_MUST_CHECK;
+void *heap_realloc(
+    struct heap **heap, void *piece, size_t size, size_t quota, bool *ret_foreign) ANQA_MUST_CHECK;
 
 /* False: not a piece of this heap, free already, or the word before it was overwritten; nothing was done. Sure for what
  * is of this heap, likely for what is not. piece: not NULL. */

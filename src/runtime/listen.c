@@ -18,7 +18,7 @@
 
 struct listener {
     struct fd_extra extra;
-    int spare;    /* a descriptor to give up when there is no other, see shed; -1: it could not be had back */
+    int spare; /* a descriptor to give up when there is no other, see shed; -1: it could not be had back */
     bool is_file; /* a Unix socket in the file system: the two below name it */
     dev_t device;
     ino_t inode;
@@ -30,7 +30,8 @@ static bool is_ours(const struct listener *listener, const char *path)
 {
     struct stat now;
 
-    return lstat(path, &now) == 0 && now.st_dev == listener->device && now.st_ino == listener->inode;
+    return lstat(path, &now) == 0 && now.st_dev == listener->device &&
+           now.st_ino == listener->inode;
 }
 
 static void listener_drop(struct fd_extra *extra, int fd)
@@ -39,7 +40,8 @@ static void listener_drop(struct fd_extra *extra, int fd)
     struct address address = {.len = sizeof address.u};
 
     /* A successor may have put its own socket there. */
-    if (listener->is_file && getsockname(fd, &address.u.any, &address.len) == 0 && is_ours(listener, address.u.un.sun_path))
+    if (listener->is_file && getsockname(fd, &address.u.any, &address.len) == 0 &&
+        is_ours(listener, address.u.un.sun_path))
         unlink(address.u.un.sun_path);
     if (listener->spare >= 0)
         close(listener->spare);
@@ -90,9 +92,11 @@ static anqa_status file_make_room(const struct address *address, anqa_error *err
     if (lstat(path, &now) < 0)
         return ANQA_OK; /* bind will say what is wrong, if anything */
     if (!S_ISSOCK(now.st_mode))
-        return anqa_fail(err, ANQA_E_EXISTS, "cannot listen on unix:%s: a file that is no socket is in the way", path);
+        return anqa_fail(err, ANQA_E_EXISTS,
+            "cannot listen on unix:%s: a file that is no socket is in the way", path);
     if (!is_stale(address))
-        return anqa_fail(err, ANQA_E_IN_USE, "cannot listen on unix:%s: address already in use", path);
+        return anqa_fail(
+            err, ANQA_E_IN_USE, "cannot listen on unix:%s: address already in use", path);
     if (unlink(path) < 0)
         return anqa_fail_errno(err, errno, "cannot replace the dead socket unix:%s", path);
     return ANQA_OK;
@@ -127,9 +131,11 @@ static bool flag_set(int fd, int level, int option, int value)
 /* What accepted connections inherit is set here, once: Nagle's delay off. */
 static bool ip_options(const struct setup *setup)
 {
-    return flag_set(setup->fd, SOL_SOCKET, SO_REUSEADDR, 1) && flag_set(setup->fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
-        (!setup->spec->join || flag_set(setup->fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
-        (setup->address->u.any.sa_family != AF_INET6 || flag_set(setup->fd, IPPROTO_IPV6, IPV6_V6ONLY, !setup->any));
+    return flag_set(setup->fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+           flag_set(setup->fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+           (!setup->spec->join || flag_set(setup->fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
+           (setup->address->u.any.sa_family != AF_INET6 ||
+               flag_set(setup->fd, IPPROTO_IPV6, IPV6_V6ONLY, !setup->any));
 }
 
 /* SO_REUSEPORT comes after listen, which has been exclusive then: a second server that does not join fails, also when
@@ -164,7 +170,8 @@ static anqa_status file_bind(struct setup *setup, mode_t mode, anqa_error *err)
         listener->inode = made.st_ino;
     }
     if (chmod(address->u.un.sun_path, mode) < 0)
-        return anqa_fail_errno(err, errno, "cannot set the permissions of %s", setup->spec->address);
+        return anqa_fail_errno(
+            err, errno, "cannot set the permissions of %s", setup->spec->address);
     return ANQA_OK;
 }
 
@@ -201,9 +208,9 @@ static struct listener *listener_new(void)
 
 static anqa_status setup_run(struct setup *setup, struct fd_entry **ret_entry, anqa_error *err)
 {
-    int backlog = setup->spec->backlog == 0 ? DEFAULT_BACKLOG
-        : setup->spec->backlog > INT32_MAX  ? INT32_MAX
-                                            : (int)setup->spec->backlog;
+    int backlog = setup->spec->backlog == 0          ? DEFAULT_BACKLOG
+                  : setup->spec->backlog > INT32_MAX ? INT32_MAX
+                                                     : (int)setup->spec->backlog;
     bool is_unix = setup->address->u.any.sa_family == AF_UNIX;
     anqa_status status;
 
@@ -220,7 +227,8 @@ static anqa_status setup_run(struct setup *setup, struct fd_entry **ret_entry, a
         return status;
     status = fd_open(setup->fd, FD_LISTENER, ret_entry);
     if (status != ANQA_OK)
-        return anqa_fail(err, status, "cannot listen on %s: %s", setup->spec->address, anqa_status_text(status));
+        return anqa_fail(
+            err, status, "cannot listen on %s: %s", setup->spec->address, anqa_status_text(status));
     (*ret_entry)->is_unix = is_unix;
     (*ret_entry)->extra = &setup->listener->extra;
     setup->listener = NULL; /* handed over */
@@ -240,14 +248,16 @@ static anqa_status folder_lock_wait(struct setup *setup, anqa_error *err)
         if (setup->folder >= 0)
             return ANQA_OK;
         if (errno != EAGAIN)
-            return anqa_fail_errno(err, errno, "cannot open the folder of %s", setup->spec->address);
+            return anqa_fail_errno(
+                err, errno, "cannot open the folder of %s", setup->spec->address);
         anqa_sleep(10);
     }
-    return anqa_fail(err, ANQA_E_IN_USE, "the folder of %s is locked by another program", setup->spec->address);
+    return anqa_fail(
+        err, ANQA_E_IN_USE, "the folder of %s is locked by another program", setup->spec->address);
 }
 
-static anqa_status listen_on(const anqa_listen_spec *spec, const struct address *address, bool any, anqa_listener *ret_listener,
-    anqa_error *err)
+static anqa_status listen_on(const anqa_listen_spec *spec, const struct address *address, bool any,
+    anqa_listener *ret_listener, anqa_error *err)
 {
     struct setup setup = {.spec = spec, .address = address, .any = any, .fd = -1, .folder = -1};
     struct fd_entry *entry;
@@ -261,16 +271,20 @@ static anqa_status listen_on(const anqa_listen_spec *spec, const struct address 
     return status;
 }
 
-static anqa_status spec_check(const anqa_listen_spec *spec, const struct address_text *parsed, anqa_error *err)
+static anqa_status spec_check(
+    const anqa_listen_spec *spec, const struct address_text *parsed, anqa_error *err)
 {
     bool is_unix = parsed->kind == ADDRESS_READY && parsed->address.u.any.sa_family == AF_UNIX;
 
     if (is_unix && (spec->shared || spec->join))
-        return anqa_fail(err, ANQA_E_INVALID, "cannot listen on %s: a Unix socket can not be shared", spec->address);
+        return anqa_fail(err, ANQA_E_INVALID,
+            "cannot listen on %s: a Unix socket can not be shared", spec->address);
     if (!is_unix && spec->unix_mode != 0)
-        return anqa_fail(err, ANQA_E_INVALID, "cannot listen on %s: unix_mode is for Unix sockets", spec->address);
+        return anqa_fail(err, ANQA_E_INVALID, "cannot listen on %s: unix_mode is for Unix sockets",
+            spec->address);
     if (spec->unix_mode > 0777)
-        return anqa_fail(err, ANQA_E_INVALID, "cannot listen on %s: unix_mode %#o has more than permissions", spec->address,
+        return anqa_fail(err, ANQA_E_INVALID,
+            "cannot listen on %s: unix_mode %#o has more than permissions", spec->address,
             spec->unix_mode);
     return ANQA_OK;
 }
@@ -327,24 +341,27 @@ static int spare_open(void)
 }
 
 /* No descriptor is left for the connection that waits first. It gets the spare one and is reset, so that its peer knows
- * at once; left in the queue it would make every accept fail the same way. False: not even that was possible. */
-static bool shed(struct fd_entry *entry)
+ * at once; left in the queue it would make every accept fail the same way.
+ * Returns 0, or why there was none to shed: EAGAIN (none waits: the kernel looks for a descriptor before it looks for a
+ * connection), or another error. */
+static int shed(struct fd_entry *entry)
 {
     struct listener *listener = ANQA_CONTAINER_OF(entry->extra, struct listener, extra);
-    int fd;
+    int fd, errnum;
 
     if (listener->spare < 0) {
         listener->spare = spare_open();
-        return false;
+        return EMFILE;
     }
     close(listener->spare);
     fd = accept_raw(entry);
+    errnum = fd < 0 ? errno : 0;
     if (fd >= 0) {
         net_linger_off(fd);
         close(fd);
     }
     listener->spare = spare_open();
-    return fd >= 0;
+    return errnum;
 }
 
 /* What stands between us and the peer failed before the connection was accepted: it is the next one's turn. */
@@ -365,27 +382,38 @@ static bool is_peers_error(int errnum)
     }
 }
 
-static anqa_status accept_failed(struct fd_entry *entry, int errnum, struct patience *patience, anqa_error *err)
+/* Of an error that would come again at once. */
+static void accept_pause(struct patience *patience)
 {
-    bool full = errnum == EMFILE || errnum == ENFILE;
-    uint32_t left;
+    uint32_t left = patience_left(patience);
 
-    if (!full && errnum != ENOBUFS && errnum != ENOMEM)
-        return anqa_fail_errno(err, errnum, "cannot accept");
-    if (!full || !shed(entry)) {
-        left = patience_left(patience);
-        if (left > 0)
-            anqa_sleep(left < PAUSE_MS ? left : PAUSE_MS);
-    }
-    if (full)
-        return net_fail_limit(err, errnum, "cannot accept a connection");
-    return anqa_fail(err, ANQA_E_NOMEM, "cannot accept: the system has no memory for a connection");
+    if (left > 0)
+        anqa_sleep(left < PAUSE_MS ? left : PAUSE_MS);
 }
 
-static anqa_status accept_wait(struct fd_entry *entry, struct patience *patience, int *ret_fd, anqa_error *err)
+static anqa_status accept_failed(
+    int errnum, bool paused, struct patience *patience, anqa_error *err)
+{
+    switch (errnum) {
+    case EMFILE:
+    case ENFILE:
+        if (paused)
+            accept_pause(patience);
+        return net_fail_limit(err, errnum, "cannot accept a connection");
+    case ENOBUFS:
+    case ENOMEM:
+        accept_pause(patience);
+        return anqa_fail(
+            err, ANQA_E_NOMEM, "cannot accept: the system has no memory for a connection");
+    default: return anqa_fail_errno(err, errnum, "cannot accept");
+    }
+}
+
+static anqa_status accept_wait(
+    struct fd_entry *entry, struct patience *patience, int *ret_fd, anqa_error *err)
 {
     for (int errors = 0;;) {
-        int fd = accept_raw(entry), errnum = errno;
+        int fd = accept_raw(entry), errnum = errno, shed_errnum = 0;
         anqa_status status;
 
         if (fd >= 0) {
@@ -394,15 +422,19 @@ static anqa_status accept_wait(struct fd_entry *entry, struct patience *patience
         }
         if (is_peers_error(errnum) && ++errors < ERRORS_MAX)
             continue;
-        if (errnum != EAGAIN)
-            return accept_failed(entry, errnum, patience, err);
+        if (errnum == EMFILE || errnum == ENFILE)
+            shed_errnum = shed(entry);
+        if (errnum != EAGAIN && shed_errnum != EAGAIN)
+            return accept_failed(errnum, shed_errnum != 0, patience, err);
         status = patience_wait(patience, entry, FD_IN);
         if (status != ANQA_OK)
-            return anqa_fail(err, status, "no connection was accepted: %s", anqa_status_text(status));
+            return anqa_fail(
+                err, status, "no connection was accepted: %s", anqa_status_text(status));
     }
 }
 
-anqa_status anqa_accept(anqa_listener listener, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
+anqa_status anqa_accept(
+    anqa_listener listener, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
 {
     struct patience patience = patience_of(timeout_ms);
     anqa_status status;
@@ -416,7 +448,8 @@ anqa_status anqa_accept(anqa_listener listener, uint32_t timeout_ms, anqa_conn *
     status = accept_wait(entry, &patience, &fd, err);
     if (status != ANQA_OK)
         return status;
-    status = net_open(fd, FD_CONN, entry->is_unix, "cannot keep an accepted connection", &conn, err);
+    status =
+        net_open(fd, FD_CONN, entry->is_unix, "cannot keep an accepted connection", &conn, err);
     if (status == ANQA_OK)
         ret_conn->bits = fd_handle(conn);
     return status;

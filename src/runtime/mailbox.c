@@ -35,7 +35,7 @@ static anqa_status mailbox_count(struct sched *s, struct proc *p, anqa_pid to, s
     if (waiting <= limit)
         return ANQA_OK;
     if (policy == ANQA_OVERFLOW_KILL)
-        anqa_exit_signal(to, ANQA_KILL);
+        proc_exit_signal(s, (anqa_pid){0}, to, ANQA_KILL);
     else if (policy == ANQA_OVERFLOW_SHED_OLDEST && waiting <= 2 * limit)
         return ANQA_OK; /* the owner sheds when it drains; beyond twice the limit it does not get to it */
     atomic_fetch_sub_explicit(&p->waiting, 1, memory_order_relaxed);
@@ -181,8 +181,11 @@ void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct 
         before->next = next;
     if (next == NULL)
         p->tail = before;
+    /* NULL: everything is looked at again, which is slower but right. */
     if (s->act.mark == msg)
-        s->act.mark = before; /* NULL: looks at everything again, which is slower but right */
+        s->act.mark = before;
+    if (s->act.scan == msg)
+        s->act.scan = before;
     mailbox_uncount(p, msg);
 }
 
@@ -198,6 +201,8 @@ static void mailbox_shed(struct sched *s, struct proc *p, uint32_t limit)
             mailbox_unlink(s, p, before, msg);
             if (waiting != NULL && waiting->mark == msg)
                 waiting->mark = before;
+            if (waiting != NULL && waiting->scan == msg)
+                waiting->scan = before;
             mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
         } else {
             before = msg;
@@ -357,13 +362,11 @@ static struct msg *reversed(struct msg *newest)
     return oldest;
 }
 
-void mailbox_drain(struct sched *s, struct proc *p)
+/* Signals are applied, messages go to stage two. `msg`: what stage one held, newest first. */
+static void drain(struct sched *s, struct proc *p, struct msg *msg)
 {
     uint32_t life = atomic_load_explicit(&p->generation, memory_order_relaxed);
     uint32_t bound = atomic_load_explicit(&p->bound, memory_order_relaxed);
-    /* acquire: the messages; release: what we wrote before, for whoever wins the token. Pairs with mailbox_swap_in. */
-    uintptr_t in = atomic_exchange_explicit(&p->in, IN_IDLE, memory_order_acq_rel);
-    struct msg *msg = in <= IN_CLOSED ? NULL : (struct msg *)in;
 
     /* Killed: the mail is not even turned round. It is answered for, in slices, once the process is dead. */
     if (atomic_load_explicit(&p->kill, memory_order_relaxed) == life) {
@@ -388,6 +391,27 @@ void mailbox_drain(struct sched *s, struct proc *p)
     }
     if (bound >> BOUND_SHIFT == ANQA_OVERFLOW_SHED_OLDEST && (bound & BOUND_MASK) != 0)
         mailbox_shed(s, p, bound & BOUND_MASK);
+}
+
+static struct msg *take_in(struct proc *p, uintptr_t leave)
+{
+    /* acquire: the messages; release: what we wrote before, for whoever wins the token. Pairs with mailbox_swap_in. */
+    uintptr_t in = atomic_exchange_explicit(&p->in, leave, memory_order_acq_rel);
+
+    return in <= IN_CLOSED ? NULL : (struct msg *)in;
+}
+
+void mailbox_drain(struct sched *s, struct proc *p)
+{
+    drain(s, p, take_in(p, IN_IDLE));
+}
+
+void mailbox_poll(struct sched *s, struct proc *p)
+{
+    if (p->flags & PROC_FOREIGN)
+        mailbox_drain(s, p);
+    else if (atomic_load_explicit(&p->in, memory_order_relaxed) > IN_CLOSED)
+        drain(s, p, take_in(p, IN_BUSY));
 }
 
 /* ---------------------------------------------------------------- events */

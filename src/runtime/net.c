@@ -20,7 +20,8 @@ static void patience_begin(struct patience *patience)
     if (patience->begun)
         return;
     patience->begun = true;
-    patience->deadline_ms = patience->timeout_ms == ANQA_INFINITY ? UINT64_MAX : anqa_now_ms() + patience->timeout_ms;
+    patience->deadline_ms =
+        patience->timeout_ms == ANQA_INFINITY ? UINT64_MAX : anqa_now_ms() + patience->timeout_ms;
 }
 
 anqa_status patience_wait(struct patience *patience, struct fd_entry *entry, unsigned what)
@@ -46,7 +47,8 @@ int net_socket(const struct address *address)
     return socket(address->u.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-anqa_status net_open(int fd, enum fd_kind kind, bool is_unix, const char *what, struct fd_entry **ret_entry, anqa_error *err)
+anqa_status net_open(int fd, enum fd_kind kind, bool is_unix, const char *what,
+    struct fd_entry **ret_entry, anqa_error *err)
 {
     anqa_status status = fd_open(fd, kind, ret_entry);
 
@@ -72,10 +74,12 @@ anqa_status net_fail_limit(anqa_error *err, int errnum, const char *what)
     struct rlimit limit = {0};
 
     if (errnum == EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return anqa_fail_errno(err, errnum, "%s: this program may have %llu files open (RLIMIT_NOFILE)", what,
+        return anqa_fail_errno(err, errnum,
+            "%s: this program may have %llu files open (RLIMIT_NOFILE)", what,
             (unsigned long long)limit.rlim_cur);
     if (errnum == ENFILE)
-        return anqa_fail_errno(err, errnum, "%s: the system may have no more files open (fs.file-max)", what);
+        return anqa_fail_errno(
+            err, errnum, "%s: the system may have no more files open (fs.file-max)", what);
     return anqa_fail_errno(err, errnum, "%s", what);
 }
 
@@ -96,7 +100,8 @@ static anqa_status read_status(int errnum)
     }
 }
 
-static anqa_status read_some(struct fd_entry *entry, void *buf, size_t size, struct patience *patience, size_t *ret_n)
+static anqa_status read_some(
+    struct fd_entry *entry, void *buf, size_t size, struct patience *patience, size_t *ret_n)
 {
     for (;;) {
         anqa_status status;
@@ -176,7 +181,8 @@ static anqa_status write_status(int errnum)
     }
 }
 
-static anqa_status write_some(struct fd_entry *entry, struct iovec *pieces, size_t count, struct patience *patience, size_t *ret_n)
+static anqa_status write_some(struct fd_entry *entry, struct iovec *pieces, size_t count,
+    struct patience *patience, size_t *ret_n)
 {
     struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
 
@@ -233,7 +239,8 @@ static void progress_by(struct progress *progress, size_t n)
     }
 }
 
-anqa_status anqa_writev(anqa_conn conn, const anqa_str *pieces, size_t count, uint32_t timeout_ms, size_t *sent)
+anqa_status anqa_writev(
+    anqa_conn conn, const anqa_str *pieces, size_t count, uint32_t timeout_ms, size_t *sent)
 {
     struct progress progress = {.pieces = pieces, .count = count};
     struct patience patience = patience_of(timeout_ms);
@@ -258,7 +265,8 @@ anqa_status anqa_writev(anqa_conn conn, const anqa_str *pieces, size_t count, ui
     return status;
 }
 
-anqa_status anqa_write(anqa_conn conn, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent)
+anqa_status anqa_write(
+    anqa_conn conn, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent)
 {
     anqa_str piece = anqa_str_make(buf, len);
 
@@ -288,13 +296,15 @@ anqa_status anqa_conn_wait(anqa_conn conn, unsigned directions, uint32_t timeout
     }
 }
 
-static_assert((unsigned)ANQA_READABLE == FD_IN && (unsigned)ANQA_WRITABLE == FD_OUT, "the same bits");
+static_assert(
+    (unsigned)ANQA_READABLE == FD_IN && (unsigned)ANQA_WRITABLE == FD_OUT, "the same bits");
 
 /* ---------------------------------------------------------------- ending */
 
 anqa_status anqa_shutdown(anqa_conn conn, anqa_direction direction)
 {
-    static const int how[] = {[ANQA_SHUT_READ] = SHUT_RD, [ANQA_SHUT_WRITE] = SHUT_WR, [ANQA_SHUT_BOTH] = SHUT_RDWR};
+    static const int how[] = {
+        [ANQA_SHUT_READ] = SHUT_RD, [ANQA_SHUT_WRITE] = SHUT_WR, [ANQA_SHUT_BOTH] = SHUT_RDWR};
     anqa_status why;
     struct fd_entry *entry = conn_get(conn, &why);
 
@@ -336,7 +346,8 @@ static void travelling_drop(void *object)
     fd_close(object); /* it has no owner and is in no poller: any thread may */
 }
 
-static const anqa_type travelling = {.name = "anqa_conn", .size = sizeof(struct fd_entry), .drop = travelling_drop};
+static const anqa_type travelling = {
+    .name = "anqa_conn", .size = sizeof(struct fd_entry), .drop = travelling_drop};
 
 anqa_status anqa_conn_move(anqa_conn conn, anqa_pid to, const char *tag)
 {
@@ -374,8 +385,8 @@ anqa_status anqa_conn_adopt(int fd, anqa_conn *ret_conn, anqa_error *err)
         return anqa_fail(err, ANQA_E_INVALID, "descriptor %d is not a stream socket", fd);
     size = sizeof family;
     flags = fcntl(fd, F_GETFL);
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0 || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
-        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) < 0 || flags < 0 ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return anqa_fail_errno(err, errno, "descriptor %d", fd);
     status = fd_open(fd, FD_CONN, &entry);
     if (status != ANQA_OK)
@@ -387,7 +398,8 @@ anqa_status anqa_conn_adopt(int fd, anqa_conn *ret_conn, anqa_error *err)
 
 /* ---------------------------------------------------------------- looking at it */
 
-static anqa_status name_get(uint64_t handle, enum fd_kind kind, bool peer, char text[ANQA_ADDRESS_TEXT])
+static anqa_status name_get(
+    uint64_t handle, enum fd_kind kind, bool peer, char text[ANQA_ADDRESS_TEXT])
 {
     struct address address = {.len = sizeof address.u};
     anqa_status why;
@@ -442,14 +454,16 @@ anqa_status anqa_conn_dup(anqa_conn conn, int *ret_fd)
     return ANQA_OK;
 }
 
-anqa_status anqa_conn_blocking(anqa_conn conn, void (*fn)(int fd, void *job), void *job, size_t size)
+anqa_status anqa_conn_blocking(
+    anqa_conn conn, void (*fn)(int fd, void *job), void *job, size_t size)
 {
     struct blocking_call call = {.fd_fn = fn};
     struct sched *s;
     anqa_status status;
 
     proc_self(&s);
-    ANQA_REQUIRE(s->act.nowait == 0 && s->act.section == 0); /* before there is a duplicate to close */
+    ANQA_REQUIRE(
+        s->act.nowait == 0 && s->act.section == 0); /* before there is a duplicate to close */
     status = anqa_conn_dup(conn, &call.fd);
     return status != ANQA_OK ? status : worker_blocking(&call, job, size);
 }

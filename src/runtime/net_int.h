@@ -20,15 +20,16 @@ static inline struct patience patience_of(uint32_t timeout_ms)
 }
 
 /* fd_wait within what is left; E_TIMEOUT at once when it is 0 from the start. */
-anqa_status patience_wait(struct patience *patience, struct fd_entry *entry, unsigned what) ANQA_MUST_CHECK;
+anqa_status patience_wait(
+    struct patience *patience, struct fd_entry *entry, unsigned what) ANQA_MUST_CHECK;
 /* ANQA_INFINITY, or what is left. */
 uint32_t patience_left(struct patience *patience);
 
 /* A socket for an address, or -1 and errno. */
 int net_socket(const struct address *address);
 /* Makes fd an entry; closes it when that fails. `what` is for people. */
-anqa_status net_open(int fd, enum fd_kind kind, bool is_unix, const char *what, struct fd_entry **ret_entry, anqa_error *err)
-    ANQA_MUST_CHECK;
+anqa_status net_open(int fd, enum fd_kind kind, bool is_unix, const char *what,
+    struct fd_entry **ret_entry, anqa_error *err) ANQA_MUST_CHECK;
 /* Closing fd will reset the connection. */
 void net_linger_off(int fd);
 /* A failure to get a descriptor, worded: names the limit that is reached. */

@@ -47,8 +47,8 @@ static struct fd_entry *entry_make(uint32_t fd)
     if (chunk == NULL)
         return NULL;
     memset(chunk, 0, CHUNK_ENTRIES * sizeof *chunk);
-    if (!atomic_compare_exchange_strong_explicit(&chunks[fd / CHUNK_ENTRIES], &none, chunk, memory_order_acq_rel,
-            memory_order_acquire))
+    if (!atomic_compare_exchange_strong_explicit(
+            &chunks[fd / CHUNK_ENTRIES], &none, chunk, memory_order_acq_rel, memory_order_acquire))
         free(chunk); /* another thread was first */
     return entry_find(fd);
 }
@@ -70,7 +70,8 @@ static struct fd_entry *entry_of(uint64_t handle)
     uint64_t seq = handle & SEQ_MASK;
 
     /* Only odd ones are lives. acquire: pairs with seq_next */
-    if (entry == NULL || (seq & 1) == 0 || (atomic_load_explicit(&entry->seq, memory_order_acquire) & SEQ_MASK) != seq)
+    if (entry == NULL || (seq & 1) == 0 ||
+        (atomic_load_explicit(&entry->seq, memory_order_acquire) & SEQ_MASK) != seq)
         return NULL;
     return entry;
 }
@@ -78,7 +79,8 @@ static struct fd_entry *entry_of(uint64_t handle)
 /* release: pairs with the next life's fd_open, which may be on another thread, and with entry_of */
 static void seq_next(struct fd_entry *entry, int64_t step)
 {
-    atomic_store_explicit(&entry->seq, atomic_load_explicit(&entry->seq, memory_order_relaxed) + (uint64_t)step,
+    atomic_store_explicit(&entry->seq,
+        atomic_load_explicit(&entry->seq, memory_order_relaxed) + (uint64_t)step,
         memory_order_release);
 }
 
@@ -192,19 +194,22 @@ void fd_close(struct fd_entry *entry)
 
 static uint32_t epoll_bits(unsigned interest)
 {
-    return EPOLLET | (interest & FD_IN ? EPOLLIN | EPOLLRDHUP | EPOLLPRI : 0u) | (interest & FD_OUT ? (uint32_t)EPOLLOUT : 0u);
+    return EPOLLET | (interest & FD_IN ? EPOLLIN | EPOLLRDHUP | EPOLLPRI : 0u) |
+           (interest & FD_OUT ? (uint32_t)EPOLLOUT : 0u);
 }
 
 /* What is watched only grows. TCP reports room for writing only to those who have run out of it, so both directions are
  * watched from the start; a Unix socket would report it each time the peer reads. */
 static anqa_status watch(struct sched *s, struct fd_entry *entry, unsigned what)
 {
-    unsigned interest = entry->interest | what | (entry->is_unix || entry->kind == FD_LISTENER ? 0u : FD_IN | FD_OUT);
+    unsigned interest = entry->interest | what |
+                        (entry->is_unix || entry->kind == FD_LISTENER ? 0u : FD_IN | FD_OUT);
     struct epoll_event event = {.events = epoll_bits(interest), .data.u64 = fd_handle(entry)};
 
     if ((entry->interest & what) == what)
         return ANQA_OK;
-    if (epoll_ctl(s->poller->epoll, entry->interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, entry->fd, &event) < 0)
+    if (epoll_ctl(s->poller->epoll, entry->interest == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, entry->fd,
+            &event) < 0)
         return anqa_status_from_errno(errno);
     entry->interest = interest & 7u;
     return ANQA_OK;
@@ -212,7 +217,8 @@ static anqa_status watch(struct sched *s, struct fd_entry *entry, unsigned what)
 
 anqa_status fd_poll(const struct fd_entry *entry, unsigned what, int ms)
 {
-    struct pollfd fd = {entry->fd, (short)((what & FD_IN ? POLLIN | POLLRDHUP : 0) | (what & FD_OUT ? POLLOUT : 0)), 0};
+    struct pollfd fd = {entry->fd,
+        (short)((what & FD_IN ? POLLIN | POLLRDHUP : 0) | (what & FD_OUT ? POLLOUT : 0)), 0};
     int n = poll(&fd, 1, ms);
 
     if (n > 0)
@@ -225,7 +231,10 @@ static anqa_status wait_foreign(struct fd_entry *entry, unsigned what, uint64_t 
 {
     for (;;) {
         uint64_t now = anqa_now_ms(), left = deadline_ms > now ? deadline_ms - now : 0;
-        anqa_status status = fd_poll(entry, what, deadline_ms == UINT64_MAX ? -1 : left > INT32_MAX ? INT32_MAX : (int)left);
+        anqa_status status = fd_poll(entry, what,
+            deadline_ms == UINT64_MAX ? -1
+            : left > INT32_MAX        ? INT32_MAX
+                                      : (int)left);
         if (status != ANQA_E_TIMEOUT || left == 0)
             return status;
     }
@@ -265,7 +274,8 @@ void fd_pace(struct fd_entry *entry)
 anqa_status poller_open(struct sched *s, anqa_error *err)
 {
     struct poller *poller = calloc(1, sizeof *poller);
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = 0}; /* 0 is no life of any entry */
+    struct epoll_event event = {
+        .events = EPOLLIN | EPOLLET, .data.u64 = 0}; /* 0 is no life of any entry */
     int wake = -1;
 
     if (poller == NULL)

@@ -9,9 +9,12 @@
 #include "runtime/memory.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
+#include "telemetry/telemetry.h"
+
+ANQA_TELEMETRY_DEFINE(process_spawn, "anqa.process.spawn");
+ANQA_TELEMETRY_DEFINE(process_exit, "anqa.process.exit");
 
 #define SLOT_BATCH 64u
-#define SLOT_KEEP (4 * SLOT_BATCH)
 #define LABEL_MAX 63
 
 /* ---------------------------------------------------------------- slots */
@@ -32,13 +35,20 @@ struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid)
     return &rt->slots[slot];
 }
 
+/* How many slots a scheduler takes at once. Small limits are kept to the letter: there nobody holds slots back. */
+static uint32_t slot_batch(const anqa_rt *rt)
+{
+    return rt->options.max_processes >= 1024 * SLOT_BATCH ? SLOT_BATCH : 1;
+}
+
 /* A batch of slots from the runtime: returned ones first, then untouched ones. */
 static void slots_refill(struct sched *s)
 {
     anqa_rt *rt = s->rt;
+    uint32_t batch = slot_batch(rt);
 
     pthread_mutex_lock(&rt->slot_lock);
-    while (s->free_count < SLOT_BATCH && rt->free_slots != NULL) {
+    while (s->free_count < batch && rt->free_slots != NULL) {
         struct proc *p = rt->free_slots;
         rt->free_slots = p->run_next;
         p->run_next = s->free_slots;
@@ -47,7 +57,7 @@ static void slots_refill(struct sched *s)
     }
     if (s->free_count == 0) {
         uint32_t used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
-        uint32_t more = rt->options.max_processes - used < SLOT_BATCH ? rt->options.max_processes - used : SLOT_BATCH;
+        uint32_t more = rt->options.max_processes - used < batch ? rt->options.max_processes - used : batch;
         for (uint32_t i = more; i-- > 0;) { /* the lowest ends on top */
             struct proc *p = &rt->slots[used + i];
             atomic_init(&p->in, IN_CLOSED);
@@ -96,6 +106,8 @@ void proc_slots_done(struct sched *s)
 
 void proc_release(struct sched *s, struct proc *p)
 {
+    uint32_t keep = slot_batch(s->rt) > 1 ? 4 * SLOT_BATCH : 0;
+
     p->state_kind = PROC_FREE;
     if (p->flags & PROC_FOREIGN)
         return; /* its place keeps it */
@@ -103,8 +115,8 @@ void proc_release(struct sched *s, struct proc *p)
         return; /* used up: retired for good */
     p->run_next = s->free_slots;
     s->free_slots = p;
-    if (++s->free_count > SLOT_KEEP)
-        slots_return(s, SLOT_KEEP - SLOT_BATCH);
+    if (++s->free_count > keep)
+        slots_return(s, keep - keep / 4);
 }
 
 /* ---------------------------------------------------------------- parts */
@@ -323,6 +335,21 @@ static void spawn_undo(struct sched *s, struct proc *p)
     proc_release(s, p);
 }
 
+/* Apart, so that who is not listened to does not pay for its frame. */
+static __attribute__((noinline)) void emit_spawn(anqa_pid pid, anqa_pid parent)
+{
+    ANQA_EMIT(process_spawn, (anqa_field_uint("count", 1)),
+        (anqa_field_pid("pid", pid.bits), anqa_field_pid("parent", parent.bits)));
+}
+
+static __attribute__((noinline)) void emit_exit(anqa_pid pid, anqa_reason reason)
+{
+    char text[128];
+
+    ANQA_EMIT(process_exit, (anqa_field_uint("count", 1)),
+        (anqa_field_pid("pid", pid.bits), anqa_field_text("reason", anqa_reason_format(reason, text, sizeof text))));
+}
+
 /* Where it starts; from outside they are dealt round. */
 static uint8_t spawn_place(struct sched *s, const anqa_spawn_opts *opts)
 {
@@ -366,6 +393,8 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     *ret_pid = proc_pid(s->rt, p);
     p->sched = spawn_place(s, opts);
     COUNT_ADD(s, spawned, 1);
+    if (anqa_telemetry_on(&process_spawn))
+        emit_spawn(*ret_pid, parent == NULL ? (anqa_pid){0} : proc_pid(s->rt, parent));
     /* We hold the token of a process that nobody knows yet. */
     atomic_store_explicit(&p->in, IN_BUSY, memory_order_release);
     sched_ready(s, p);
@@ -550,12 +579,16 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     if (!zombie)
         proc_run_defers(s, p, 0);
     report(s, p, pid, reason);
+    if (anqa_telemetry_on(&process_exit))
+        emit_exit(pid, reason);
     run_hooks(p, pid);
     mailbox_close(s, p, reason);
     drop_held(s, act, reason);
     tell(s, p, pid, reason);
     COUNT_ADD(s, exited, 1);
     s->current = NULL;
+    if (p->stack == NULL)
+        s->act = (struct activation){0}; /* it ended in the middle of something */
     if (zombie) {
         p->state_kind = PROC_ZOMBIE;
         COUNT_ADD(s, zombies, 1);
@@ -579,6 +612,7 @@ static _Noreturn void exit_entry(void *arg)
     struct proc *p = s->current;
     const anqa_behaviour *behaviour = p->flags & PROC_RUN ? NULL : p->code.behaviour;
 
+    (void)telemetry_handler_failed("its process ended");
     spare_refill(s);
     s->act.nowait = s->act.section = 0;
     s->act.mark = NULL;

@@ -152,6 +152,7 @@ struct activation {
     struct msg *held;        /* messages received in this event, freed at its end */
     struct msg *mark;        /* everything up to here arrived before mark_ref was made; NULL: nothing is known */
     uint64_t mark_ref;
+    struct msg *scan;        /* the wait that is under way has looked at everything up to here */
     uint64_t wait_ref;       /* only a message with this ref wakes; 0: any message */
     uint64_t wait_event;     /* only a SIG_WAKE with this ref wakes; 0: messages count */
     uint64_t wait_timer;     /* a SIG_WAKE with this ref is the deadline */
@@ -251,6 +252,8 @@ anqa_status mailbox_push(struct sched *s, anqa_pid to, struct msg *msg);
 void mailbox_signal(struct sched *s, anqa_pid to, struct msg *msg);
 /* Moves stage one to stage two and applies signals. Leaves IN_IDLE: from here on the process can be queued again. */
 void mailbox_drain(struct sched *s, struct proc *p);
+/* The same for the process that runs: whoever sent has queued it, and in that queue it stays until it comes out. */
+void mailbox_poll(struct sched *s, struct proc *p);
 /* Answers a message that its receiver, now dead, has not looked at, and drops it. */
 void mailbox_answer_dead(struct sched *s, struct msg *msg, anqa_reason reason);
 /* Tells the watcher `to`. `flags`: MSG_NEVER or 0. */

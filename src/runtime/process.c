@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
+#include "telemetry/telemetry.h"
 
 struct proc *proc_self(struct sched **ret_sched)
 {
@@ -127,7 +128,7 @@ size_t anqa_mailbox_length(void)
     struct proc *p = proc_self(&s);
     size_t count = 0;
 
-    mailbox_drain(s, p);
+    mailbox_poll(s, p);
     for (struct msg *msg = p->head; msg != NULL; msg = msg->next)
         count++;
     return count;
@@ -209,9 +210,11 @@ static bool exiting(const struct proc *p)
 /* Signals may have come in: dies here when they say so. */
 static void poll_signals(struct sched *s, struct proc *p)
 {
-    mailbox_drain(s, p);
-    if (exiting(p) && (p->flags & PROC_FOREIGN) == 0)
-        proc_exit(s, anqa_reason_ref(p->exit_reason));
+    mailbox_poll(s, p);
+    if (!exiting(p) || (p->flags & PROC_FOREIGN))
+        return;
+    p->flags |= PROC_TERMINATING; /* not its own decision: terminate is not called */
+    proc_exit(s, anqa_reason_ref(p->exit_reason));
 }
 
 /* An attached thread waits on a futex; in deterministic mode it runs the schedulers itself. */
@@ -243,7 +246,7 @@ static void wait_once(struct sched *s, struct proc *p, uint64_t deadline_ms)
 {
     if (p->flags & PROC_FOREIGN) {
         wait_foreign(s, p, deadline_ms);
-        mailbox_drain(s, p);
+        mailbox_poll(s, p);
         if (deadline_ms != UINT64_MAX && s->now_ms >= deadline_ms)
             s->act.timed_out = true;
         return;
@@ -257,7 +260,7 @@ static void wait_begin(struct sched *s, struct proc *p, uint32_t timeout_ms)
 {
     uint64_t ref;
 
-    if (s->act.nowait != 0 || s->act.section != 0)
+    if (s->act.nowait != 0 || s->act.section != 0 || telemetry_in_handler())
         proc_exit(s, anqa_reason_make(ANQA_REASON_CONTRACT, "a wait where waiting is not allowed"));
     s->act.timed_out = false;
     s->act.wait_timer = 0;
@@ -279,9 +282,9 @@ static void wait_end(struct sched *s)
     s->act.wait_ref = s->act.wait_event = s->act.wait_timer = 0;
 }
 
-static uint64_t deadline_of(const struct sched *s, uint32_t timeout_ms)
+static uint64_t deadline_of(struct sched *s, uint32_t timeout_ms)
 {
-    return timeout_ms == ANQA_INFINITY ? UINT64_MAX : s->now_ms + timeout_ms;
+    return timeout_ms == 0 || timeout_ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + timeout_ms;
 }
 
 struct want {
@@ -320,8 +323,9 @@ static struct msg *receive(struct sched *s, struct proc *p, const struct want *w
         msg = search(p, before, want, &before);
         if (msg != NULL)
             break;
+        s->act.scan = before; /* kept right by whoever takes a message out meanwhile: a bound may shed it */
         poll_signals(s, p);
-        msg = search(p, before, want, &before);
+        msg = search(p, s->act.scan, want, &before);
         if (msg != NULL || timeout_ms == 0 || (begun && s->act.timed_out))
             break;
         if (exiting(p))
@@ -330,9 +334,9 @@ static struct msg *receive(struct sched *s, struct proc *p, const struct want *w
             wait_begin(s, p, timeout_ms);
         begun = true;
         s->act.wait_ref = want->ref;
-        s->act.mark = before; /* kept right by whoever takes a message out meanwhile */
+        s->act.scan = before;
         wait_once(s, p, deadline);
-        before = s->act.mark;
+        before = s->act.scan;
     }
     if (begun)
         wait_end(s);
@@ -433,7 +437,7 @@ void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref)
 bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms)
 {
     struct proc *p = s->current;
-    uint64_t left = deadline_ms == UINT64_MAX ? ANQA_INFINITY : deadline_ms > s->now_ms ? deadline_ms - s->now_ms : 0;
+    uint64_t now = sched_now(s), left = deadline_ms == UINT64_MAX ? ANQA_INFINITY : deadline_ms > now ? deadline_ms - now : 0;
     bool came;
 
     wait_begin(s, p, left < ANQA_INFINITY ? (uint32_t)left : ANQA_INFINITY);
@@ -452,7 +456,7 @@ void anqa_sleep(uint32_t ms)
     struct sched *s;
 
     (void)proc_self(&s);
-    (void)proc_wait_event(s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : s->now_ms + ms);
+    (void)proc_wait_event(s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + ms);
 }
 
 void anqa_yield(void)
@@ -548,7 +552,7 @@ void anqa_unlink(anqa_pid to)
     struct proc *p = proc_self(&s);
     struct rel *rel, seen;
 
-    mailbox_drain(s, p);
+    mailbox_poll(s, p);
     rel = rels_get(p->rels, to.bits);
     if (rel == NULL || to.bits & REF_BIT)
         return;
@@ -594,7 +598,7 @@ bool anqa_demonitor(anqa_ref ref, bool flush_down)
     struct rel *rel;
     anqa_pid target;
 
-    mailbox_drain(s, p);
+    mailbox_poll(s, p);
     rel = rels_get(p->rels, ref.bits);
     if (rel == NULL || rel->y != REL_MONITOR) {
         if (flush_down)
@@ -626,7 +630,7 @@ bool anqa_unalias(anqa_alias alias)
     struct proc *p = proc_self(&s);
     struct rel *rel;
 
-    mailbox_drain(s, p); /* what came before goes through */
+    mailbox_poll(s, p); /* what came before goes through */
     rel = rels_get(p->rels, alias.ref.bits);
     if (rel == NULL || (rel->y != REL_ALIAS && rel->y != REL_ALIAS_ONCE))
         return false;
@@ -673,7 +677,7 @@ void anqa_request_cancel(anqa_ref ref)
     struct rel *rel;
     anqa_pid server;
 
-    mailbox_drain(s, p);
+    mailbox_poll(s, p);
     rel = rels_get(p->rels, ref.bits);
     if (rel == NULL || rel->y != REL_REQUEST) {
         (void)flush(s, p, ref, ANQA_MSG_REPLY, ANQA_MSG_DOWN);
@@ -742,6 +746,7 @@ struct arm_task {
 /* The message's reference is the timer's handle. */
 static anqa_timer arm(struct sched *s, const struct arm_task *what)
 {
+    (void)sched_now(s);
     struct timer *timer = what->every_ms != 0 ? timer_arm_ticks(s, what->to, what->tag, what->every_ms)
                                               : timer_arm(s, what->to, what->msg, 0, what->delay_ms);
 
@@ -819,13 +824,7 @@ int64_t anqa_timer_cancel(anqa_timer timer)
 
 uint64_t anqa_now_ms(void)
 {
-    struct sched *s = sched_self;
-
-    if (s == NULL)
-        return clock_mono_ms();
-    if (s->foreign)
-        s->now_ms = s->rt->options.deterministic ? s->rt->fake_now_ms : clock_mono_ms();
-    return s->now_ms;
+    return sched_self == NULL ? clock_mono_ms() : sched_now(sched_self);
 }
 
 /* ---------------------------------------------------------------- contracts */

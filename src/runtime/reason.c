@@ -5,7 +5,7 @@
 
 #include <anqa/process.h>
 
-#define REASON_TEXT_MAX 4000
+#define REASON_TEXT_MAX 3000
 
 struct reason {
     _Atomic(uint32_t) count;

@@ -18,6 +18,7 @@
 #include "runtime/worker.h"
 #include "telemetry/log.h"
 
+#define LOG_STOP_MS 1000
 #define REFS_PER_MAKER ((uint64_t)1 << 56)
 
 /* ---------------------------------------------------------------- schedulers */
@@ -125,6 +126,21 @@ static void options_default(anqa_options *o)
 
 /* ---------------------------------------------------------------- start */
 
+static void log_context_fill(struct log_context *context)
+{
+    const struct sched *s = sched_self;
+    const struct proc *p = s == NULL ? NULL : s->current;
+
+    if (p == NULL)
+        return;
+    context->pid = proc_pid(s->rt, p).bits;
+    anqa_pid_text((anqa_pid){context->pid}, context->pid_text);
+    if (p->more == NULL || p->more->label == NULL)
+        return;
+    context->label_len = strnlen(p->more->label, sizeof context->label);
+    memcpy(context->label, p->more->label, context->label_len);
+}
+
 static void tmp_failed(anqa_arena *arena, size_t wanted)
 {
     struct sched *s = sched_self;
@@ -213,6 +229,10 @@ static anqa_status services_start(anqa_rt *rt, anqa_error *err)
         status = fault_install(err);
         rt->faults = status == ANQA_OK;
     }
+    if (status == ANQA_OK) {
+        status = log_thread_start(err);
+        rt->logging = status == ANQA_OK;
+    }
     if (status == ANQA_OK)
         status = workers_start(rt, err);
     if (status == ANQA_OK && rt->options.deterministic)
@@ -243,6 +263,7 @@ anqa_status anqa_start_versioned(const anqa_options *options, const char *header
         return anqa_fail(err, ANQA_E_NOMEM, "a runtime");
     rt->options = *options;
     options_default(&rt->options);
+    log_set_context_hook(log_context_fill);
     rt->fake_now_ms = 1;
     atomic_init(&rt->epoch, 1);
     pthread_mutex_init(&rt->slot_lock, NULL);
@@ -405,6 +426,8 @@ static void rt_free(anqa_rt *rt)
     stack_pool_close(rt->stacks);
     if (rt->faults)
         fault_uninstall();
+    if (rt->logging)
+        log_thread_stop(LOG_STOP_MS);
     free(rt->scheds);
     free(rt->outside);
     if (rt->slots != NULL)
@@ -454,6 +477,8 @@ anqa_status anqa_rt_send(anqa_rt *rt, anqa_pid to, const char *tag, anqa_payload
 
     if (status == ANQA_OK) {
         status = mailbox_push(s, to, msg);
+        if (status == ANQA_E_FULL && payload.kind == ANQA_PAYLOAD_OBJECT)
+            msg->pub.payload = ANQA_PAYLOAD_NONE; /* the object is the caller's again */
         if (status != ANQA_OK)
             msg_drop(s, msg);
     }

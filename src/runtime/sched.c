@@ -265,13 +265,18 @@ static void run_tasks(struct sched *s)
     }
 }
 
+void sched_read_clock(struct sched *s)
+{
+    s->now_ms = s->rt->options.deterministic ? s->rt->fake_now_ms : clock_mono_ms();
+    s->now_ticks = ticks();
+}
+
 static void clock_update(struct sched *s)
 {
-    uint64_t now = s->rt->options.deterministic ? s->rt->fake_now_ms : clock_mono_ms();
-
-    if (now == s->now_ms && s->timers.now_ms == now)
+    sched_read_clock(s);
+    timers_collect(s); /* also while the clock stands still */
+    if (s->now_ms == s->timers.now_ms)
         return;
-    s->now_ms = now;
     timers_run(s);
     if (!s->rt->options.deterministic)
         poller_wait(s, 0);
@@ -408,10 +413,18 @@ static void sched_sleep(struct sched *s)
     (void)atomic_exchange_explicit(&s->quiescent, atomic_load_explicit(&rt->epoch, memory_order_seq_cst), memory_order_seq_cst);
 }
 
+static bool has_work(struct sched *s)
+{
+    for (unsigned i = 0; i < ANQA_COUNT(s->queues); i++)
+        if (s->queues[i].head != NULL)
+            return true;
+    return ring_length(s) > 0 || something_came(s);
+}
+
 static void idle(struct sched *s)
 {
     clock_update(s);
-    if (s->queues[ANQA_PRIORITY_NORMAL].head != NULL || ring_length(s) > 0 || something_came(s))
+    if (has_work(s))
         return;
     if (s->rt->sched_count > 1 && (steal(s) || spin(s)))
         return;
@@ -478,6 +491,7 @@ static void event_over(struct sched *s, struct proc *p)
         anqa_arena_reset(&s->stack->tmp);
     s->act.mark = NULL;
     s->act.mark_ref = 0;
+    s->act.nowait = s->act.section = 0; /* a region left open ends with the event: the next one is another process's */
 }
 
 static void event_begin(struct sched *s, struct proc *p)
@@ -556,6 +570,7 @@ static void run(struct sched *s, struct proc *p)
     sched_activity_end(s);
     if (p->flags & PROC_DOOMED) {
         proc_die(s, p, p->exit_reason);
+        event_over(s, p); /* the stack and s->act serve another one now */
         return;
     }
     s->current = NULL;

@@ -63,6 +63,7 @@ struct sched {
     struct activation act;      /* of current */
     struct run_queue queues[4]; /* by anqa_priority */
     uint64_t now_ms;
+    uint64_t now_ticks;         /* of the processor's counter, when now_ms was read */
     uint64_t next_ref;
     uint32_t picks;
     uint32_t turns;
@@ -159,7 +160,7 @@ struct anqa_rt {
     } locals[RT_LOCAL_COUNT];
     struct worker_pool *workers;
     struct watchdog *watchdog;
-    bool faults;                  /* fault handlers are installed for us */
+    bool faults, logging;         /* fault handlers are installed, the log's thread started, for us */
     uint64_t fake_now_ms;         /* deterministic mode */
 };
 
@@ -184,6 +185,34 @@ void sched_init(struct sched *s, anqa_rt *rt, uint16_t index);
 uint64_t sched_run_deterministic(anqa_rt *rt, struct sched *waiter, uint64_t until_ms);
 /* Frees what nobody can see any more. Cheap when there is nothing. */
 void qsbr_reclaim(anqa_rt *rt);
+
+/* The processor's own counter: a few ns, where the clock costs twenty. */
+static inline uint64_t ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    uint64_t now;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(now));
+    return now;
+#endif
+}
+
+#if defined(__x86_64__)
+#define TICKS_FRESH 500000u /* half a millisecond at 1 GHz, less on any faster counter */
+#else
+#define TICKS_FRESH 12000u /* the architecture's counters run at 24 MHz and more */
+#endif
+
+void sched_read_clock(struct sched *s);
+
+/* The time for a deadline: a callback may have run for long since the loop has read the clock. */
+static inline uint64_t sched_now(struct sched *s)
+{
+    if (s->foreign || ticks() - s->now_ticks > TICKS_FRESH)
+        sched_read_clock(s);
+    return s->now_ms;
+}
 
 #define COUNT_ADD(s, name, n) \
     atomic_store_explicit(&(s)->counters.name, \

@@ -77,12 +77,12 @@ struct stack {
     struct stack *left;        /* who abandoned itself to start this: put back on arrival */
     void (*entry)(void *);     /* what stack_start was given; free for other uses once it runs */
     void *arg;
-    anqa_arena tmp;            /* of the activation that runs here */
-    uint8_t state;             /* enum stack_state */
-    uint8_t rounds;            /* times put back since the last trim */
+    anqa_arena tmp; /* of the activation that runs here */
+    uint8_t state;  /* enum stack_state */
+    uint8_t rounds; /* times put back since the last trim */
 #ifdef STACK_ASAN
-    void *fake;                /* AddressSanitizer's copy of the frames, while SUSPENDED */
-    void *root;                /* what LeakSanitizer scans, while SUSPENDED */
+    void *fake; /* AddressSanitizer's copy of the frames, while SUSPENDED */
+    void *root; /* what LeakSanitizer scans, while SUSPENDED */
     size_t root_size;
 #endif
 #ifdef STACK_TSAN
@@ -106,8 +106,8 @@ struct stack_pool_options {
 
 /* Fails: E_NOMEM, E_RANGE (sizes that no mapping can have), E_LIMIT (`max` is more than vm.max_map_count lets be
  * guarded; with max 0 the bound is taken instead). Nothing is mapped before the first take. Any thread. */
-anqa_status stack_pool_open(const struct stack_pool_options *options, struct stack_pool **ret_pool, anqa_error *err)
-    ANQA_MUST_CHECK;
+anqa_status stack_pool_open(const struct stack_pool_options *options, struct stack_pool **ret_pool,
+    anqa_error *err) ANQA_MUST_CHECK;
 
 /* Ends all stacks, suspended ones too. Every cache must be done, nobody may run on one. NULL is fine. */
 void stack_pool_close(struct stack_pool *pool);
@@ -146,7 +146,8 @@ void stack_start(struct stack *from, struct stack *fresh, void (*entry)(void *),
 /* Suspends `from` and continues `to`. Returns when `from` is resumed. */
 void stack_resume(struct stack *from, struct stack *to);
 /* The same two; `from` goes back to its cache. `from` is not a thread's own stack. */
-ANQA_NORETURN void stack_abandon_start(struct stack *from, struct stack *fresh, void (*entry)(void *), void *arg);
+ANQA_NORETURN void stack_abandon_start(
+    struct stack *from, struct stack *fresh, void (*entry)(void *), void *arg);
 ANQA_NORETURN void stack_abandon_resume(struct stack *from, struct stack *to);
 
 /*
@@ -154,7 +155,8 @@ ANQA_NORETURN void stack_abandon_resume(struct stack *from, struct stack *to);
  * `from`, the stack that was interrupted, is abandoned. `fresh` may not be `from`; a scheduler keeps one in reserve.
  * ucontext: the handler's third argument.   Context: signal handler; only stores memory.
  */
-void stack_land(void *ucontext, struct stack *from, struct stack *fresh, void (*entry)(void *), void *arg);
+void stack_land(
+    void *ucontext, struct stack *from, struct stack *fresh, void (*entry)(void *), void *arg);
 
 /* Whether an address lies in the guard of `stack`. Async-signal-safe. */
 bool stack_guard_hit(const struct stack *stack, const void *address);

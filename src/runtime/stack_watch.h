@@ -3,9 +3,11 @@
  * all of this is nothing, save Valgrind's registration when a stack is made.
  *
  * AddressSanitizer must know the bounds of the running stack and keeps copies of frames (the "fake stack") for each;
- * frames that were given up leave their poison behind. LeakSanitizer scans the running stack and what is registered,
- * so that a suspended stack is registered from its saved frame up. ThreadSanitizer keeps a shadow call stack in a
- * fiber, which grows with frames that never return: a fiber lives from the start to the end of a stack.
+ * frames that were given up leave their poison behind. LeakSanitizer scans the running stack and what is registered, so
+ * that a suspended stack is registered from its saved frame up. It cannot scan a suspended fake stack: with gcc's
+ * detect_stack_use_after_return on (it is off by default), what only such frames point to is reported as leaked.
+ * ThreadSanitizer keeps a shadow call stack in a fiber, which grows with frames that never return: a fiber lives from
+ * the start to the end of a stack.
  */
 #ifndef RUNTIME_STACK_WATCH_H
 #define RUNTIME_STACK_WATCH_H
@@ -54,7 +56,8 @@ static inline void stack_watch_unmake(struct stack *s)
     VALGRIND_STACK_DEREGISTER(s->valgrind_id);
 #endif
 #ifdef STACK_ASAN
-    ASAN_UNPOISON_MEMORY_REGION(s->low, (size_t)(s->top - s->low)); /* whatever is mapped here next */
+    ASAN_UNPOISON_MEMORY_REGION(
+        s->low, (size_t)(s->top - s->low)); /* whatever is mapped here next */
 #endif
     (void)s;
 }

@@ -167,9 +167,12 @@ anqa_timer timer_handle(struct sched *s, struct timer *timer)
 
 static int64_t timer_cancel_at(struct sched *s, struct sched *owner, uint32_t index, uint64_t sequence)
 {
-    struct timer *timer = timer_at(&owner->timers, index);
+    struct timer *timer;
     uint64_t due;
 
+    if (owner->timers.chunks == NULL || owner->timers.chunks[index / TIMER_CHUNK] == NULL)
+        return -1; /* no handle of ours */
+    timer = timer_at(&owner->timers, index);
     if (!timer_win(timer, sequence, TIMER_CANCELLED))
         return -1;
     due = due_of(timer);
@@ -220,7 +223,8 @@ static void timer_fire_again(struct sched *s, struct timer *timer, uint64_t sequ
     if (alive || anqa_rt_is_alive(s->rt, timer->to)) { /* a full mailbox misses one, not all */
         if (!alive)
             msg_drop(s, msg);
-        due_set(&s->timers, timer, due_of(timer) + timer->every_ms);
+        uint64_t next = due_of(timer) + timer->every_ms;
+        due_set(&s->timers, timer, next > s->now_ms ? next : s->now_ms + 1); /* what was missed is not made up for */
         wheel_insert(&s->timers, timer);
         return;
     }
@@ -307,14 +311,19 @@ void timers_run(struct sched *s)
     if (s->now_ms <= wheel->now_ms)
         return;
     anqa_list_init(&due);
-    wheel_pass(wheel, wheel->now_ms, s->now_ms, &due);
-    wheel->now_ms = s->now_ms;
-    while ((node = anqa_list_pop(&due)) != NULL) {
-        struct timer *timer = ANQA_CONTAINER_OF(node, struct timer, node);
-        if (due_of(timer) <= wheel->now_ms)
-            timer_fire(s, timer);
-        else
-            wheel_insert(wheel, timer);
+    while (wheel->now_ms < s->now_ms) { /* slot by slot: after a long turn they still fire in their order */
+        uint64_t next = timers_next(s);
+        if (next > s->now_ms)
+            next = s->now_ms;
+        wheel_pass(wheel, wheel->now_ms, next, &due);
+        wheel->now_ms = next;
+        while ((node = anqa_list_pop(&due)) != NULL) {
+            struct timer *timer = ANQA_CONTAINER_OF(node, struct timer, node);
+            if (due_of(timer) <= next)
+                timer_fire(s, timer);
+            else
+                wheel_insert(wheel, timer);
+        }
     }
     timers_sweep(s);
 }

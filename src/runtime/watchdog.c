@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "runtime/backtrace.h"
 #include "runtime/fault.h"
 #include "runtime/sched.h"
 
@@ -199,6 +200,7 @@ static void *watchdog_run(void *arg)
     bool all_asleep = false;
 
     pthread_setname_np(pthread_self(), "anqa-watchdog");
+    symbols_load(); /* here, so that nobody's start waits for it */
     while (!sleep_for(dog, all_asleep ? IDLE_MS : SAMPLE_MS)) {
         uint64_t now_ms = clock_mono_ms();
         for (uint16_t i = 0; i < dog->rt->sched_count; i++)

@@ -23,8 +23,8 @@ struct job {
     bool abandoned;             /* its process has died; pool's lock */
     bool reported;              /* size 0: its end has been noticed; owner: home */
     struct blocking_call call;  /* its fd: -1 once it is closed */
-    void *memory; /* of the process, or the copy behind this struct */
-    size_t size;  /* 0: of the process */
+    void *memory;               /* of the process, or the copy behind this struct */
+    size_t size;                /* 0: of the process */
     struct sched *home;
     struct proc *proc;
     anqa_pid pid;
@@ -104,7 +104,8 @@ static void job_run(struct worker_pool *pool, struct job *job)
 static bool wait_for_work(struct worker_pool *pool)
 {
     uint64_t end_ns = clock_mono_ns() + (uint64_t)IDLE_MS * 1000000;
-    struct timespec end = {.tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
+    struct timespec end = {
+        .tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
     int e = 0;
 
     pool->idle++;
@@ -251,7 +252,8 @@ static void job_owner_died(struct exit_hook *hook, anqa_pid pid)
     free(job);
 }
 
-static struct job *job_new(struct sched *s, struct proc *p, const struct blocking_call *call, void *memory, size_t size)
+static struct job *job_new(
+    struct sched *s, struct proc *p, const struct blocking_call *call, void *memory, size_t size)
 {
     struct job *job = size > SIZE_MAX - sizeof *job ? NULL : malloc(sizeof *job + size);
 
@@ -304,8 +306,8 @@ static bool may_wait(struct sched *s)
     return true;
 }
 
-static anqa_status job_start(struct sched *s, struct proc *p, const struct blocking_call *call, void *memory, size_t size,
-    struct job **ret_job)
+static anqa_status job_start(struct sched *s, struct proc *p, const struct blocking_call *call,
+    void *memory, size_t size, struct job **ret_job)
 {
     struct job *job;
     anqa_status status;
@@ -333,7 +335,8 @@ anqa_status worker_blocking(const struct blocking_call *call, void *memory, size
 
     anqa_section_begin();
     if (s->foreign || s->rt->options.deterministic) {
-        call_run(&copy, memory); /* in a section, as on a worker: a fault of it is no process's alone */
+        call_run(
+            &copy, memory); /* in a section, as on a worker: a fault of it is no process's alone */
     } else {
         status = job_start(s, p, &copy, memory, size, &job);
         if (status != ANQA_OK)
@@ -395,6 +398,18 @@ anqa_status workers_start(anqa_rt *rt, anqa_error *err)
     return ANQA_OK;
 }
 
+/* Waits for one thread, if there was ever one. */
+static void worker_join(struct worker_pool *pool, struct worker *worker)
+{
+    bool started;
+
+    pthread_mutex_lock(&pool->lock);
+    started = worker->state != WORKER_NONE;
+    pthread_mutex_unlock(&pool->lock);
+    if (started)
+        pthread_join(worker->thread, NULL);
+}
+
 void workers_stop(anqa_rt *rt)
 {
     struct worker_pool *pool = rt->workers;
@@ -406,10 +421,8 @@ void workers_stop(anqa_rt *rt)
     pool->stopping = true;
     pthread_cond_broadcast(&pool->work);
     pthread_mutex_unlock(&pool->lock);
-    /* A state is left at NONE or goes from RUNNING to ENDED: either way there is a thread to be joined or there is not. */
     for (uint32_t i = 0; i < pool->threads_max; i++)
-        if (pool->workers[i].pool != NULL && pool->workers[i].state != WORKER_NONE)
-            pthread_join(pool->workers[i].thread, NULL);
+        worker_join(pool, &pool->workers[i]);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->lock);
     free(pool);

@@ -29,7 +29,8 @@ struct blocking_call {
     void (*fd_fn)(int fd, void *memory);
     int fd; /* -1: none */
 };
-anqa_status worker_blocking(const struct blocking_call *call, void *memory, size_t size) ANQA_MUST_CHECK;
+anqa_status worker_blocking(
+    const struct blocking_call *call, void *memory, size_t size) ANQA_MUST_CHECK;
 
 /* Counters, for tests and health. Any thread. */
 struct workers_stats {

@@ -6,13 +6,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/futex.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/poll.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /*
@@ -731,7 +732,8 @@ anqa_status log_thread_start(anqa_error *err)
 void log_thread_stop(uint32_t timeout_ms)
 {
     pthread_mutex_lock(&start_lock);
-    if (users == 0 || --users > 0) {
+    users -= users != 0;
+    if (users != 0 || !atomic_load_explicit(&running, memory_order_relaxed)) {
         pthread_mutex_unlock(&start_lock);
         return;
     }

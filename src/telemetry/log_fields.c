@@ -213,9 +213,7 @@ static void put_literal(struct fields *f, char c)
     if (f->value_at != 0 && c == '"') {
         f->in_quotes = !f->in_quotes;
         f->quoted = true;
-    } else if (f->in_quotes) {
-        put_value(f, &c, 1);
-    } else if (c == ' ') {
+    } else if (c == ' ' && !f->in_quotes) {
         if (f->value_at != 0)
             end_value(f);
         if (f->len > 0 && f->text[f->len - 1] != ' ')
@@ -362,8 +360,8 @@ static void put_digits(
     least = least > DIGITS_MAX ? DIGITS_MAX : least;
     for (int n = 0; value != 0 || n < least; n++, value /= base)
         text[--at] = digits[value % base];
-    at -= prefix_len;
-    memcpy(text + at, prefix, prefix_len);
+    for (size_t i = prefix_len; i > 0; i--)
+        text[--at] = prefix[i - 1];
     if (spec->precision >= 0)
         spec->zero = false; /* as in C: a precision takes the zeros' place */
     put_padded(f, spec, text + at, prefix_len, sizeof text - at);
@@ -373,11 +371,9 @@ static void put_signed(struct fields *f, struct spec *spec, struct arguments *ar
 {
     int64_t value = spec->size == 8 ? va_arg(args->list, int64_t) : va_arg(args->list, int);
     const char *sign = spec->plus ? "+" : spec->blank ? " " : "";
+    int unused_bits = 64 - 8 * (spec->size < 1 ? 1 : spec->size);
 
-    if (spec->size == 2)
-        value = (short)value;
-    else if (spec->size < 2)
-        value = (signed char)value;
+    value = (int64_t)((uint64_t)value << unused_bits) >> unused_bits; /* what %hd and %hhd mean */
     put_digits(f, spec, value < 0 ? "-" : sign, value < 0 ? -(uint64_t)value : (uint64_t)value, 10);
 }
 
