@@ -14,12 +14,12 @@
  * Addresses are text:
  *     "127.0.0.1:4000"  "[::1]:4000"  "[fe80::1%eth0]:4000"  IP; port 0 lets the system choose when listening
  *     "example.org:80"  "localhost:80"                       a name, looked up on a worker thread
- *     "*:4000"                                               listening only: all addresses of this machine, IPv4 and IPv6
+ *     "*:4000"                                               listening only: all addresses, IPv4 and IPv6
  *     "unix:/run/app.sock"  "unix:@name"                     a Unix socket in the file system, or in the abstract space
  *
  * Failing. Every wait may end with E_TIMEOUT; nothing is lost by it, the call may be made again. timeout_ms 0 asks the
  * kernel and does not wait, ANQA_INFINITY has no deadline. For a wait E_NOMEM and E_LIMIT mean that the system has no
- * room to watch one more descriptor.
+ * room to watch one more descriptor. A call that need not wait for the network may still let other processes run first.
  *
  * Threads. "Process" includes attached threads (anqa/runtime.h): there a wait blocks the thread. A deterministic
  * runtime has no network: making a socket fails with E_UNSUPPORTED.
@@ -50,18 +50,17 @@ typedef struct anqa_listener {
 typedef struct anqa_listen_spec {
     const char *address;
     uint32_t
-        backlog; /* connections that wait to be accepted; 0: 4,096; the system may have a lower limit */
+        backlog; /* connections that wait to be accepted; 0: 4,096, if the system allows that */
     bool shared; /* others may join the port later */
-    bool
-        join; /* be one more listener on a port whose listeners are all `shared` or `join`, ours or of the same
-                           user; the kernel spreads connections over all of them */
+    bool join;   /* be one more listener on a port that is `shared`, of the same user */
     uint32_t unix_mode; /* permissions of a socket file; 0: 0600 */
 } anqa_listen_spec;
 
 /**
- * Starts to listen. Without `join` a port that has a listener already is an error, even if that one is `shared`.
- * The file of a Unix socket that nobody listens on any more is replaced; any other file in its place is an error. The
- * file is removed when the listener is closed.
+ * Starts to listen. The kernel spreads the connections of a port over all who listen there. Without `join` a port
+ * that has a listener already is an error, even if that one is `shared`. The file of a Unix socket that nobody
+ * listens on any more is replaced; any other file in its place is an error. The file is removed when the listener
+ * is closed.
  * Fails: E_INVALID (the address, or options that do not go together; err says what is wrong), E_IN_USE, E_EXISTS
  * (another file has that name), E_PERMISSION, E_NOT_FOUND (a name, or the folder of a socket file), E_LIMIT (open
  * files), E_IO (no such address here, ...), E_NOMEM, E_UNSUPPORTED.   Context: process; may wait for a name.
@@ -180,7 +179,8 @@ ANQA_API anqa_status anqa_conn_take(const anqa_msg *msg, anqa_conn *ret_conn) AN
 /* ---------------------------------------------------------------- looking at it */
 
 /** Writes the address of this end, or of the peer. Bytes that are not printable become '?'; a Unix socket without a
- * name is "unix:". Fails: E_CLOSED (the peer is gone), E_INVALID, E_PERMISSION; `text` is empty then.   Context: process. */
+ * name is "unix:". Fails: E_CLOSED (the peer is gone), E_INVALID, E_PERMISSION; `text` is empty then.
+ * Context: process. */
 ANQA_API anqa_status anqa_conn_local(anqa_conn conn, char text[ANQA_ADDRESS_TEXT]);
 ANQA_API anqa_status anqa_conn_peer(anqa_conn conn, char text[ANQA_ADDRESS_TEXT]);
 

@@ -41,13 +41,18 @@ typedef struct anqa_options {
     bool no_fault_handlers;
     bool deterministic;         /* one thread, seeded order, fake clock: for tests, see anqa_rt_run */
     uint64_t seed;
-    const char *header_version; /* set by anqa_start's macro: checked against the library */
 } anqa_options;
 
-/** Starts a runtime. Fails: E_VERSION (headers and library differ), E_NOMEM, E_LIMIT, E_INVALID; err says which and why. */
+/** What anqa_start calls: `header_version` is the version that the caller was compiled against. */
 ANQA_API anqa_status anqa_start_versioned(const anqa_options *options, const char *header_version, anqa_rt **ret_rt,
     anqa_error *err) ANQA_MUST_CHECK;
-#define anqa_start(options, ret_rt, err) anqa_start_versioned((options), ANQA_VERSION_STRING, (ret_rt), (err))
+
+/** Starts a runtime; options may be NULL. Fails: E_VERSION (headers and library differ), E_NOMEM, E_LIMIT, E_INVALID,
+ * E_RANGE; err says which and why.   Context: any thread that is not a scheduler; blocks for a moment. */
+static inline ANQA_MUST_CHECK anqa_status anqa_start(const anqa_options *options, anqa_rt **ret_rt, anqa_error *err)
+{
+    return anqa_start_versioned(options, ANQA_VERSION_STRING, ret_rt, err);
+}
 
 /** Ends every process (exit signal SHUTDOWN, then KILL after the deadline) and the threads, frees all. NULL is fine. Context: foreign, not attached. */
 ANQA_API void anqa_stop(anqa_rt *rt);

@@ -190,6 +190,11 @@ anqa_status address_parse(const char *text, struct address_text *ret_parsed, anq
 
 /* ---------------------------------------------------------------- text */
 
+static bool is_printable(char c)
+{
+    return (unsigned char)c >= 0x20 && c != 0x7f;
+}
+
 static void unix_format(const struct address *address, char *text)
 {
     const char *path = address->u.un.sun_path;
@@ -200,8 +205,10 @@ static void unix_format(const struct address *address, char *text)
 
     if (!is_abstract)
         len = strnlen(path, len);
+    memcpy(name, path, len);
     for (size_t i = 0; i < len; i++)
-        name[i] = (unsigned char)path[i] < 0x20 || path[i] == 0x7f ? '?' : path[i];
+        if (!is_printable(name[i]))
+            name[i] = '?';
     if (is_abstract)
         name[0] = '@';
     name[len] = '\0';

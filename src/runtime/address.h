@@ -4,9 +4,9 @@
 #ifndef RUNTIME_ADDRESS_H
 #define RUNTIME_ADDRESS_H
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <netinet/in.h> /* IWYU pragma: export */
+#include <sys/socket.h> /* IWYU pragma: export */
+#include <sys/un.h>     /* IWYU pragma: export */
 
 #include <anqa/base.h>
 #include <anqa/net.h>

@@ -17,12 +17,56 @@ enum { MAX_RANGES = 64, MAX_LEAVES = 160 };
 
 /* Functions of the C library that application code may fault in: each only reads and writes what it was given. */
 static const char *const leaf_names[] = {
-    "memcpy", "memmove", "mempcpy", "memset", "memcmp", "bcmp", "memchr", "memrchr", "rawmemchr", "memccpy", "memmem",
-    "memfrob", "bzero", "explicit_bzero", "strlen", "strnlen", "strcpy", "strncpy", "stpcpy", "stpncpy", "strcat",
-    "strncat", "strcmp", "strncmp", "strcasecmp", "strncasecmp", "strchr", "strrchr", "strchrnul", "strspn", "strcspn",
-    "strpbrk", "strstr", "strcasestr", "strsep", "strtok_r", "__memcpy_chk", "__memmove_chk", "__mempcpy_chk",
-    "__memset_chk", "__strcpy_chk", "__stpcpy_chk", "__strncpy_chk", "__stpncpy_chk", "__strcat_chk", "__strncat_chk",
-    "__explicit_bzero_chk", "__strtok_r", "__rawmemchr", "__stpcpy",
+    "memcpy",
+    "memmove",
+    "mempcpy",
+    "memset",
+    "memcmp",
+    "bcmp",
+    "memchr",
+    "memrchr",
+    "rawmemchr",
+    "memccpy",
+    "memmem",
+    "memfrob",
+    "bzero",
+    "explicit_bzero",
+    "strlen",
+    "strnlen",
+    "strcpy",
+    "strncpy",
+    "stpcpy",
+    "stpncpy",
+    "strcat",
+    "strncat",
+    "strcmp",
+    "strncmp",
+    "strcasecmp",
+    "strncasecmp",
+    "strchr",
+    "strrchr",
+    "strchrnul",
+    "strspn",
+    "strcspn",
+    "strpbrk",
+    "strstr",
+    "strcasestr",
+    "strsep",
+    "strtok_r",
+    "__memcpy_chk",
+    "__memmove_chk",
+    "__mempcpy_chk",
+    "__memset_chk",
+    "__strcpy_chk",
+    "__stpcpy_chk",
+    "__strncpy_chk",
+    "__stpncpy_chk",
+    "__strcat_chk",
+    "__strncat_chk",
+    "__explicit_bzero_chk",
+    "__strtok_r",
+    "__rawmemchr",
+    "__stpcpy",
 };
 
 /* The variants of these share their tails: that of the plain one is part of the next function, which has an unwind
@@ -34,8 +78,12 @@ static const struct {
     const char *name;
     enum text_abort kind;
 } abort_names[] = {
-    {"abort", TEXT_ABORT}, {"raise", TEXT_RAISE}, {"pthread_kill", TEXT_RAISE}, {"__assert_fail", TEXT_ASSERT},
-    {"__assert_perror_fail", TEXT_ASSERT}, {"__assert", TEXT_ASSERT},
+    {"abort", TEXT_ABORT},
+    {"raise", TEXT_RAISE},
+    {"pthread_kill", TEXT_RAISE},
+    {"__assert_fail", TEXT_ASSERT},
+    {"__assert_perror_fail", TEXT_ASSERT},
+    {"__assert", TEXT_ASSERT},
 };
 
 struct range {
@@ -65,7 +113,8 @@ static bool object_holds(const struct dl_phdr_info *object, uintptr_t address)
 {
     for (unsigned i = 0; i < object->dlpi_phnum; i++) {
         const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-        if (segment->p_type == PT_LOAD && address - (object->dlpi_addr + segment->p_vaddr) < segment->p_memsz)
+        if (segment->p_type == PT_LOAD &&
+            address - (object->dlpi_addr + segment->p_vaddr) < segment->p_memsz)
             return true;
     }
     return false;
@@ -80,7 +129,8 @@ static anqa_status add_range(uintptr_t low, uintptr_t high)
     if (count == MAX_RANGES)
         return ANQA_E_LIMIT;
     text.ranges[count] = (struct range){low, high};
-    atomic_store_explicit(&text.count, count + 1, memory_order_release); /* pairs with text_is_application */
+    atomic_store_explicit(
+        &text.count, count + 1, memory_order_release); /* pairs with text_is_application */
     return ANQA_OK;
 }
 
@@ -102,7 +152,8 @@ static int add_object(struct dl_phdr_info *object, size_t size, void *arg)
 
 bool text_is_application(uintptr_t address)
 {
-    uint32_t count = atomic_load_explicit(&text.count, memory_order_acquire); /* pairs with add_range */
+    uint32_t count =
+        atomic_load_explicit(&text.count, memory_order_acquire); /* pairs with add_range */
 
     for (uint32_t i = 0; i < count; i++) {
         if (address - text.ranges[i].low < text.ranges[i].high - text.ranges[i].low)
@@ -166,7 +217,7 @@ static const struct link_map *object_of(uintptr_t address)
 {
     struct dl_find_object found;
 
-    return _dl_find_object((void *)address, &found) == 0 ? found.dlfo_link_map : NULL; /* NOLINT: an address */
+    return _dl_find_object((void *)address, &found) == 0 ? found.dlfo_link_map : NULL;
 }
 
 /* Objects whose frames are never application text, whatever one says: they hold locks. */
@@ -267,7 +318,8 @@ static _Unwind_Reason_Code walk_step(struct _Unwind_Context *context, void *arg)
     return --walk->left == 0 ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
 
-uintptr_t backtrace_walk(struct backtrace *trace, void (*visit)(const struct backtrace_frame *frame, void *arg), void *arg)
+uintptr_t backtrace_walk(struct backtrace *trace,
+    void (*visit)(const struct backtrace_frame *frame, void *arg), void *arg)
 {
     struct walk walk = {.trace = trace, .visit = visit, .arg = arg, .left = BACKTRACE_WALKED};
 
@@ -336,7 +388,7 @@ struct elf_file {
 };
 
 struct elf_symbols {
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     size_t count;
     const char *names;
     size_t names_size;
@@ -349,7 +401,7 @@ static const void *elf_part(const struct elf_file *file, uint64_t offset, uint64
 }
 
 /* The section of symbols with all functions, or, in a stripped file, the one with the exported ones. */
-static const ElfW(Shdr) *elf_symbol_section(const ElfW(Shdr) *sections, unsigned count)
+static const ElfW(Shdr) * elf_symbol_section(const ElfW(Shdr) * sections, unsigned count)
 {
     const ElfW(Shdr) *dynamic = NULL;
 
@@ -365,7 +417,7 @@ static const ElfW(Shdr) *elf_symbol_section(const ElfW(Shdr) *sections, unsigned
 static bool elf_symbols_get(const struct elf_file *file, struct elf_symbols *ret_symbols)
 {
     const ElfW(Ehdr) *header = elf_part(file, 0, sizeof *header);
-    const ElfW(Shdr) *sections, *table, *names;
+    const ElfW(Shdr) * sections, *table, *names;
 
     if (header == NULL || memcmp(header->e_ident, ELFMAG, SELFMAG) != 0)
         return false;
@@ -381,15 +433,16 @@ static bool elf_symbols_get(const struct elf_file *file, struct elf_symbols *ret
     return ret_symbols->symbols != NULL && ret_symbols->names != NULL;
 }
 
-static bool is_function(const struct elf_symbols *all, const ElfW(Sym) *symbol)
+static bool is_function(const struct elf_symbols *all, const ElfW(Sym) * symbol)
 {
-    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF && symbol->st_size != 0 &&
-        symbol->st_name < all->names_size;
+    return ELF64_ST_TYPE(symbol->st_info) == STT_FUNC && symbol->st_shndx != SHN_UNDEF &&
+           symbol->st_size != 0 && symbol->st_name < all->names_size;
 }
 
 static bool elf_file_map(const struct link_map *object, struct elf_file *ret_file)
 {
-    int fd = open(object->l_name[0] == '\0' ? "/proc/self/exe" : object->l_name, O_RDONLY | O_CLOEXEC);
+    int fd =
+        open(object->l_name[0] == '\0' ? "/proc/self/exe" : object->l_name, O_RDONLY | O_CLOEXEC);
     void *bytes = MAP_FAILED;
     struct stat st;
 
@@ -439,8 +492,8 @@ static int compare_functions(const void *a, const void *b)
 /* Not malloc: nothing of this is the program's own. */
 static struct known_function *sorted_functions(const struct elf_symbols *all, size_t *ret_count)
 {
-    struct known_function *functions = mmap(NULL, all->count * sizeof *functions + 1, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct known_function *functions = mmap(NULL, all->count * sizeof *functions + 1,
+        PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     size_t count = 0;
 
     if (functions == MAP_FAILED)
@@ -448,7 +501,8 @@ static struct known_function *sorted_functions(const struct elf_symbols *all, si
     for (size_t i = 0; i < all->count; i++) {
         const ElfW(Sym) *symbol = &all->symbols[i];
         if (is_function(all, symbol))
-            functions[count++] = (struct known_function){(uint32_t)symbol->st_value, (uint32_t)symbol->st_size, symbol->st_name};
+            functions[count++] = (struct known_function){
+                (uint32_t)symbol->st_value, (uint32_t)symbol->st_size, symbol->st_name};
     }
     qsort(functions, count, sizeof *functions, compare_functions);
     *ret_count = count;
@@ -475,7 +529,8 @@ static void know_object(const struct link_map *object)
     }
     new.names = all.names;
     known.objects[count] = new;
-    atomic_store_explicit(&known.count, count + 1, memory_order_release); /* pairs with line_known_symbol */
+    atomic_store_explicit(
+        &known.count, count + 1, memory_order_release); /* pairs with line_known_symbol */
 }
 
 void symbols_load(void)
@@ -514,12 +569,14 @@ static const struct known_function *function_around(const struct known_object *i
 
 bool line_known_symbol(struct line *line, uintptr_t address)
 {
-    uint32_t count = atomic_load_explicit(&known.count, memory_order_acquire); /* pairs with know_object */
+    uint32_t count =
+        atomic_load_explicit(&known.count, memory_order_acquire); /* pairs with know_object */
     const struct link_map *object = count == 0 ? NULL : object_of(address);
 
     for (uint32_t i = 0; i < count && object != NULL; i++) {
         const struct known_object *in = &known.objects[i];
-        const struct known_function *function = in->object == object ? function_around(in, address - object->l_addr) : NULL;
+        const struct known_function *function =
+            in->object == object ? function_around(in, address - object->l_addr) : NULL;
         if (function == NULL)
             continue;
         line_name(line, in->names + function->name, address - object->l_addr - function->start);
@@ -535,7 +592,8 @@ static void line_symbol_of(struct line *line, const struct elf_file *file, uintp
     if (!elf_symbols_get(file, &all))
         return;
     for (size_t i = 0; i < all.count; i++) {
-        if (is_function(&all, &all.symbols[i]) && offset - all.symbols[i].st_value < all.symbols[i].st_size) {
+        if (is_function(&all, &all.symbols[i]) &&
+            offset - all.symbols[i].st_value < all.symbols[i].st_size) {
             line_name(line, all.names + all.symbols[i].st_name, offset - all.symbols[i].st_value);
             return;
         }

@@ -14,8 +14,9 @@
 #include <anqa/base.h>
 
 enum {
-    BACKTRACE_KEPT = 48,       /* frames that are remembered */
-    BACKTRACE_WALKED = 1 << 16 /* frames that are looked at: more than a stack can hold of any use */
+    BACKTRACE_KEPT = 48, /* frames that are remembered */
+    BACKTRACE_WALKED =
+        1 << 16 /* frames that are looked at: more than a stack can hold of any use */
 };
 
 /* innermost first: [0] is the instruction itself, the others are return addresses */
@@ -53,7 +54,8 @@ struct backtrace_frame {
  * handler only: frames above the signal are skipped. Returns the stack pointer under the outermost frame, or 0 when the
  * frames end in the middle of nowhere.
  */
-uintptr_t backtrace_walk(struct backtrace *trace, void (*visit)(const struct backtrace_frame *frame, void *arg), void *arg);
+uintptr_t backtrace_walk(struct backtrace *trace,
+    void (*visit)(const struct backtrace_frame *frame, void *arg), void *arg);
 /* Adds a frame by hand. */
 void backtrace_note(struct backtrace *trace, uintptr_t ip);
 

@@ -2,26 +2,29 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <unistd.h>
 
 #include "runtime/net_int.h"
-#include "runtime/sched.h"
 
 #define TRIES_MAX 8
 #define RETRY_MS 50u
 
-/* One try to reach one address. The socket is an entry from the start: who is killed while it waits leaves none behind. */
-static anqa_status try_start(
-    const struct address *address, struct fd_entry **ret_entry, anqa_error *err)
+/* One try to reach one address. The socket is an entry from the start: who is killed while it waits leaves
+ * none behind. NULL: *ret_why says why. */
+static struct fd_entry *try_start(
+    const struct address *address, anqa_status *ret_why, anqa_error *err)
 {
     bool is_unix = address->u.any.sa_family == AF_UNIX;
+    struct fd_entry *entry = NULL;
     int fd = net_socket(address), on = 1;
 
-    if (fd < 0)
-        return net_fail_limit(err, errno, "cannot make a socket to connect");
+    if (fd < 0) {
+        *ret_why = net_fail_limit(err, errno, "cannot make a socket to connect");
+        return NULL;
+    }
     if (!is_unix)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return net_open(fd, FD_CONN, is_unix, "cannot connect", ret_entry, err);
+    *ret_why = net_open(fd, FD_CONN, is_unix, "cannot connect", &entry, err);
+    return entry;
 }
 
 /* 0, or why it failed; EAGAIN: the queue of a Unix listener is full, which nothing can be waited for with. */
@@ -50,12 +53,12 @@ static anqa_status connect_to(const struct address *address, const char *text, u
     struct patience patience = patience_of(timeout_ms);
 
     for (;;) {
-        struct fd_entry *entry;
-        anqa_status status = try_start(address, &entry, err);
+        anqa_status status;
+        struct fd_entry *entry = try_start(address, &status, err);
         int errnum;
         uint32_t left;
 
-        if (status != ANQA_OK)
+        if (entry == NULL)
             return status;
         errnum = try_connect(entry, address, &patience);
         if (errnum == 0) {

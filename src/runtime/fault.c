@@ -5,21 +5,28 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <ucontext.h>
+#include <sys/ucontext.h>
 #include <unistd.h>
 
+#include "runtime/backtrace.h"
+#include "runtime/proc.h"
+#include "runtime/sched.h"
+#include "runtime/stack.h"
 #include "runtime/watchdog.h"
 #include "telemetry/log.h"
 
 enum {
-    NULL_PAGES = 64 * 1024, /* a fault below is a NULL pointer with an offset, and has touched nobody's memory */
+    NULL_PAGES =
+        64 *
+        1024, /* a fault below is a NULL pointer with an offset, and has touched nobody's memory */
     ALT_STACK = 64 * 1024,
     ALT_GUARD = 64 * 1024,
-    MAX_INNER = 8,          /* foreign frames that a listed function may have above it */
-    PROBE_SLACK = 4096,     /* how far below the guard the stack pointer may be when the guard is hit */
-    BOTTOM_SLACK = 512,     /* between the top of a stack and its outermost frame */
+    MAX_INNER = 8,      /* foreign frames that a listed function may have above it */
+    PROBE_SLACK = 4096, /* how far below the guard the stack pointer may be when the guard is hit */
+    BOTTOM_SLACK = 512, /* between the top of a stack and its outermost frame */
     REPORT_SIZE = 8192,
     REASON_SIZE = 1024
 };
@@ -68,19 +75,21 @@ static uintptr_t context_sp(const ucontext_t *context)
 static bool ends_call(uintptr_t next)
 {
 #ifdef __x86_64__
-    const unsigned char *at = (const unsigned char *)next; /* NOLINT: an address */
+    const unsigned char *at = (const unsigned char *)next;
 
     if (at[-5] == 0xe8) /* call rel32, of something that jumped on */
         return true;
-    for (int size = 2; size <= 7; size++) { /* call r/m: opcode ff /2, with or without displacement */
+    for (int size = 2; size <= 7;
+        size++) { /* call r/m: opcode ff /2, with or without displacement */
         if (at[-size] == 0xff && (at[-size + 1] & 0x38) == 0x10)
             return true;
     }
     return false;
 #else
-    uint32_t instruction = *(const uint32_t *)(next - 4); /* NOLINT: an address */
+    uint32_t instruction = *(const uint32_t *)(next - 4);
 
-    return (instruction & 0xfc000000) == 0x94000000 || (instruction & 0xfffffc1f) == 0xd63f0000; /* bl, blr */
+    return (instruction & 0xfc000000) == 0x94000000 ||
+           (instruction & 0xfffffc1f) == 0xd63f0000; /* bl, blr */
 #endif
 }
 
@@ -103,9 +112,9 @@ static bool context_undo_call(ucontext_t *context, const struct stack *stack)
     const uintptr_t popped = 8;
     uintptr_t caller;
 
-    if (sp % 8 != 0 || sp < (uintptr_t)stack->low || sp >= (uintptr_t)stack->top)
+    if (stack == NULL || sp % 8 != 0 || sp < (uintptr_t)stack->low || sp >= (uintptr_t)stack->top)
         return false;
-    caller = *(const uintptr_t *)sp; /* NOLINT: an address */
+    caller = *(const uintptr_t *)sp;
 #else
     const uintptr_t popped = 0;
     uintptr_t caller = context->uc_mcontext.regs[30];
@@ -125,7 +134,8 @@ struct trial {
     struct fault_record *record;
     bool in_application; /* the innermost frame of application text has been seen */
     uint32_t inner_count;
-    uintptr_t inner[MAX_INNER]; /* functions of the foreign frames above the application's, innermost first */
+    uintptr_t inner
+        [MAX_INNER]; /* functions of the foreign frames above the application's, innermost first */
     uintptr_t last_inner_ip;
 };
 
@@ -144,7 +154,9 @@ static void condemn(struct fault_record *record, enum fault_verdict verdict, uin
  */
 static bool is_own_abort(const struct trial *trial)
 {
-    enum text_abort last = trial->inner_count == 0 ? TEXT_NOT_ABORT : text_abort_kind(trial->inner[trial->inner_count - 1]);
+    enum text_abort last = trial->inner_count == 0
+                               ? TEXT_NOT_ABORT
+                               : text_abort_kind(trial->inner[trial->inner_count - 1]);
     uint32_t aborter = 0;
 
     if (last == TEXT_ABORT || last == TEXT_RAISE)
@@ -184,7 +196,8 @@ static void judge_frame(const struct backtrace_frame *frame, void *arg)
         return;
     }
     /* Interceptors jump into halves of themselves that have no name: what they call is judged in their place. */
-    if (!trial->in_application && trial->inner_count > 0 && trial->record->signal != SIGABRT && text_is_sanitizer(frame->ip))
+    if (!trial->in_application && trial->inner_count > 0 && trial->record->signal != SIGABRT &&
+        text_is_sanitizer(frame->ip))
         return;
     if (trial->in_application || trial->inner_count == MAX_INNER) {
         condemn(trial->record, FAULT_FOREIGN, frame->ip);
@@ -213,12 +226,13 @@ static void describe(const struct sched *s, const siginfo_t *info, struct fault_
     record->code = info->si_code;
     record->pid = s->current == NULL ? (anqa_pid){0} : proc_pid(s->rt, s->current);
     /* A general protection fault (an address that is none) comes without the address. */
-    record->has_address = info->si_signo != SIGABRT && info->si_code > 0 && info->si_code != SI_KERNEL;
+    record->has_address =
+        info->si_signo != SIGABRT && info->si_code > 0 && info->si_code != SI_KERNEL;
     record->address = record->has_address ? (uintptr_t)info->si_addr : 0;
-    record->stack_full = record->has_address && is_memory_fault(info->si_signo) && s->stack != NULL &&
-        stack_guard_hit(s->stack, info->si_addr);
+    record->stack_full = record->has_address && is_memory_fault(info->si_signo) &&
+                         s->stack != NULL && stack_guard_hit(s->stack, info->si_addr);
     record->taints = is_memory_fault(info->si_signo) && !record->stack_full &&
-        (!record->has_address || record->address >= NULL_PAGES);
+                     (!record->has_address || record->address >= NULL_PAGES);
     record->verdict = FAULT_CONTAINED;
     record->culprit = 0;
     record->label[0] = '\0';
@@ -229,7 +243,8 @@ static void describe(const struct sched *s, const siginfo_t *info, struct fault_
  * hit, the stack pointer lies in the guard or a little below. */
 static bool is_on_stack(const struct stack *stack, uintptr_t sp, bool stack_full)
 {
-    return stack != NULL && sp >= (uintptr_t)stack->guard - (stack_full ? PROBE_SLACK : 0) && sp < (uintptr_t)stack->top;
+    return stack != NULL && sp >= (uintptr_t)stack->guard - (stack_full ? PROBE_SLACK : 0) &&
+           sp < (uintptr_t)stack->top;
 }
 
 static enum fault_verdict judge_place(
@@ -253,11 +268,13 @@ static bool is_in_nowhere(const ucontext_t *context, const struct fault_record *
 {
     uintptr_t ip = context_ip(context);
 
-    return is_memory_fault(record->signal) && record->has_address && record->address == ip && !text_is_application(ip);
+    return is_memory_fault(record->signal) && record->has_address && record->address == ip &&
+           !text_is_application(ip);
 }
 
 /* Walks and judges. A context in nowhere has no tables: the frame of who called is put back for the walk. */
-static uintptr_t walk(const struct stack *stack, ucontext_t *context, struct fault_record *record, struct trial *trial)
+static uintptr_t walk(const struct stack *stack, ucontext_t *context, struct fault_record *record,
+    struct trial *trial)
 {
     const uintptr_t ip = context_ip(context), sp = context_sp(context);
     uintptr_t bottom;
@@ -279,7 +296,8 @@ static bool is_top(const struct stack *stack, uintptr_t bottom)
     return bottom <= (uintptr_t)stack->top && bottom + BOTTOM_SLACK >= (uintptr_t)stack->top;
 }
 
-void fault_classify(struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record)
+void fault_classify(
+    struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record)
 {
     struct trial trial = {.record = record};
     uintptr_t bottom;
@@ -304,18 +322,12 @@ void fault_classify(struct sched *s, const siginfo_t *info, void *ucontext, stru
 static const char *signal_name(int signal)
 {
     switch (signal) {
-    case SIGSEGV:
-        return "SIGSEGV";
-    case SIGBUS:
-        return "SIGBUS";
-    case SIGILL:
-        return "SIGILL";
-    case SIGFPE:
-        return "SIGFPE";
-    case SIGABRT:
-        return "SIGABRT";
-    default:
-        return "signal";
+    case SIGSEGV: return "SIGSEGV";
+    case SIGBUS: return "SIGBUS";
+    case SIGILL: return "SIGILL";
+    case SIGFPE: return "SIGFPE";
+    case SIGABRT: return "SIGABRT";
+    default: return "signal";
     }
 }
 
@@ -337,7 +349,8 @@ static void line_what(struct line *line, const struct fault_record *record)
 enum names { NAMES_NONE, NAMES_KNOWN, NAMES_ALL };
 
 /* One frame; a caller's return address may be the first byte of the next function. */
-static void line_frame(struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
+static void line_frame(
+    struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
 {
     uintptr_t inside = trace->ip[i] - (i > 0);
 
@@ -349,7 +362,8 @@ static void line_frame(struct line *line, const struct backtrace *trace, uint32_
 }
 
 /* Writes frame i, and that it comes again and again when it is a recursion. Returns the frame after. */
-static uint32_t line_frame_run(struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
+static uint32_t line_frame_run(
+    struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
 {
     uint32_t next = i + 1;
 
@@ -364,7 +378,8 @@ static uint32_t line_frame_run(struct line *line, const struct backtrace *trace,
 }
 
 /* Frames from `i` on. */
-static void line_frames(struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
+static void line_frames(
+    struct line *line, const struct backtrace *trace, uint32_t i, enum names names)
 {
     const char *between = "";
 
@@ -414,9 +429,11 @@ void fault_log(const struct fault_record *record)
     line_what(&what_line, record);
     line_frame(&place_line, &record->trace, culprit_of(&record->trace), NAMES_ALL);
     line_frames(&frames_line, &record->trace, 0, NAMES_ALL);
-    anqa_log(ANQA_ERROR, "process.fault", "process=%s label=%s next=%s fault=%.*s in=%.*s backtrace=%.*s",
-        anqa_pid_text(record->pid, pid), record->label, record->taints ? "runtime tainted" : "process ended",
-        (int)(what_line.at - what), what, (int)(place_line.at - place), place, (int)(frames_line.at - frames), frames);
+    anqa_log(ANQA_ERROR, "process.fault",
+        "process=%s label=%s next=%s fault=%.*s in=%.*s backtrace=%.*s",
+        anqa_pid_text(record->pid, pid), record->label,
+        record->taints ? "runtime tainted" : "process ended", (int)(what_line.at - what), what,
+        (int)(place_line.at - place), place, (int)(frames_line.at - frames), frames);
 }
 
 /* ---------------------------------------------------------------- the report of a death */
@@ -505,7 +522,8 @@ static void chain(int signal, siginfo_t *info, void *ucontext)
 
     if ((old->sa_flags & SA_SIGINFO) == 0 && old->sa_handler == SIG_IGN && info->si_code <= 0)
         return;
-    if ((old->sa_flags & SA_SIGINFO) == 0 && (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN)) {
+    if ((old->sa_flags & SA_SIGINFO) == 0 &&
+        (old->sa_handler == SIG_DFL || old->sa_handler == SIG_IGN)) {
         die_again(info);
         return;
     }
@@ -530,12 +548,14 @@ static void note_label(const struct sched *s, struct fault_record *record)
 
 static void taint(struct sched *s)
 {
-    void (*drain)(anqa_rt *) = atomic_load_explicit(&faults.drain, memory_order_acquire); /* fault_set_drain_hook */
+    void (*drain)(anqa_rt *) =
+        atomic_load_explicit(&faults.drain, memory_order_acquire); /* fault_set_drain_hook */
 
     if (atomic_exchange_explicit(&s->rt->tainted, true, memory_order_relaxed))
         return;
     anqa_log(ANQA_CRITICAL, "runtime.tainted", "reason=%s next=%s",
-        "a process wrote or read where it should not have", s->rt->options.taint == ANQA_TAINT_DRAIN ? "drain" : "go on");
+        "a process wrote or read where it should not have",
+        s->rt->options.taint == ANQA_TAINT_DRAIN ? "drain" : "go on");
     if (s->rt->options.taint == ANQA_TAINT_DRAIN && drain != NULL)
         drain(s->rt);
 }
@@ -613,7 +633,8 @@ static void put_back(size_t count)
 
 static anqa_status install_locked(anqa_error *err)
 {
-    struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {
+        .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 
     text_init();
     sigemptyset(&action.sa_mask);
@@ -621,7 +642,8 @@ static anqa_status install_locked(anqa_error *err)
         if (sigaction(signals[i], &action, &faults.old[i]) < 0) {
             int errnum = errno;
             put_back(i);
-            return anqa_fail_errno(err, errnum, "cannot install a handler for %s", signal_name(signals[i]));
+            return anqa_fail_errno(
+                err, errnum, "cannot install a handler for %s", signal_name(signals[i]));
         }
     }
     return ANQA_OK;
@@ -643,7 +665,8 @@ anqa_status fault_install(anqa_error *err)
 void fault_uninstall(void)
 {
     pthread_mutex_lock(&faults.lock);
-    if (faults.users > 0 && --faults.users == 0)
+    faults.users--;
+    if (faults.users == 0)
         put_back(ANQA_COUNT(signals));
     pthread_mutex_unlock(&faults.lock);
 }
@@ -669,7 +692,8 @@ anqa_status fault_thread_init(struct sched *s)
     if (f->map == MAP_FAILED)
         goto no_map;
     stack.ss_sp = f->map + ALT_GUARD;
-    if (mprotect(stack.ss_sp, size, PROT_READ | PROT_WRITE) < 0 || sigaltstack(&stack, &f->old_stack) < 0)
+    if (mprotect(stack.ss_sp, size, PROT_READ | PROT_WRITE) < 0 ||
+        sigaltstack(&stack, &f->old_stack) < 0)
         goto no_stack;
     s->fault = f;
     return ANQA_OK;

@@ -20,18 +20,18 @@
 #include "runtime/sched.h"
 
 /* What the handler decides. All but the first end the OS process; the texts are for its report. */
-#define FAULT_VERDICT_MAP(X) \
-    X(CONTAINED, "contained") \
-    X(NESTED, "another fault happened while this one was being handled") \
-    X(NO_PROCESS, "no process was running on this scheduler") \
+#define FAULT_VERDICT_MAP(X)                                                               \
+    X(CONTAINED, "contained")                                                              \
+    X(NESTED, "another fault happened while this one was being handled")                   \
+    X(NO_PROCESS, "no process was running on this scheduler")                              \
     X(SECTION, "it happened inside of a marked section, which must not be left half done") \
-    X(SENT, "the signal was sent by somebody, it is not a fault of this code") \
-    X(NO_SPARE, "there is no spare stack to go on with") \
-    X(OFF_STACK, "the stack pointer has left the stack of the process") \
-    X(LIBRARY_ABORT, "a library found memory corrupted or gave up, and aborted") \
-    X(FOREIGN, "a frame of a foreign library is on the stack, which may hold its locks") \
-    X(INVARIANT, "the runtime found its own state wrong") \
-    X(UNWIND, "the stack cannot be followed down to the scheduler") \
+    X(SENT, "the signal was sent by somebody, it is not a fault of this code")             \
+    X(NO_SPARE, "there is no spare stack to go on with")                                   \
+    X(OFF_STACK, "the stack pointer has left the stack of the process")                    \
+    X(LIBRARY_ABORT, "a library found memory corrupted or gave up, and aborted")           \
+    X(FOREIGN, "a frame of a foreign library is on the stack, which may hold its locks")   \
+    X(INVARIANT, "the runtime found its own state wrong")                                  \
+    X(UNWIND, "the stack cannot be followed down to the scheduler")                        \
     X(POLICY, "memory may be corrupted, and the policy is to abort then")
 
 #define FAULT_VERDICT_X(name, text) FAULT_##name,
@@ -43,10 +43,10 @@ struct fault_record {
     anqa_pid pid;
     enum fault_verdict verdict;
     int signal;
-    int code;          /* si_code */
-    bool has_address;  /* false: the processor did not tell */
-    bool stack_full;   /* a hit on the guard of the stack */
-    bool taints;       /* memory of others may have been written before */
+    int code;         /* si_code */
+    bool has_address; /* false: the processor did not tell */
+    bool stack_full;  /* a hit on the guard of the stack */
+    bool taints;      /* memory of others may have been written before */
     uintptr_t address;
     uintptr_t culprit; /* the frame that decided against containing; 0: none */
     char label[64];
@@ -64,7 +64,8 @@ anqa_status fault_thread_init(struct sched *s);
 void fault_thread_done(struct sched *s);
 
 /* Fills the record, the verdict as soon as it is known. Context: signal handler. */
-void fault_classify(struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record);
+void fault_classify(
+    struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record);
 
 /* Called once for a runtime that a contained fault has tainted while its policy is to drain: must begin an orderly
  * stop without waiting for it. Context: the scheduler. */

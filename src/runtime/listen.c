@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "runtime/net_int.h"
-#include "runtime/sched.h"
 
 #define DEFAULT_BACKLOG 4096
 #define PAUSE_MS 100u    /* after a failure that would come again at once */
@@ -104,7 +105,8 @@ static anqa_status file_make_room(const struct address *address, anqa_error *err
 
 /* ---------------------------------------------------------------- listening */
 
-/* A listener in the making: everything is undone by one function, whatever point it has come to. No wait while it lives. */
+/* A listener in the making: everything is undone by one function, whatever point it has come to. There is
+ * no wait while it lives. */
 struct setup {
     const anqa_listen_spec *spec;
     const struct address *address;
@@ -161,7 +163,8 @@ static anqa_status file_bind(struct setup *setup, mode_t mode, anqa_error *err)
 
     if (status != ANQA_OK)
         return status;
-    /* The mode of the socket limits that of its file from the first moment; umask may take more away, chmod puts it back. */
+    /* The mode of the socket limits that of its file from the first moment; umask may take more away, chmod
+     * puts it back. */
     if (fchmod(setup->fd, mode) < 0 || bind(setup->fd, &address->u.any, address->len) < 0)
         return anqa_fail_errno(err, errno, "cannot listen on %s", setup->spec->address);
     if (lstat(address->u.un.sun_path, &made) == 0) {
@@ -260,13 +263,13 @@ static anqa_status listen_on(const anqa_listen_spec *spec, const struct address 
     anqa_listener *ret_listener, anqa_error *err)
 {
     struct setup setup = {.spec = spec, .address = address, .any = any, .fd = -1, .folder = -1};
-    struct fd_entry *entry;
+    struct fd_entry *entry = NULL;
     anqa_status status = folder_lock_wait(&setup, err);
 
     if (status == ANQA_OK)
         status = setup_run(&setup, &entry, err);
     setup_undo(&setup);
-    if (status == ANQA_OK)
+    if (entry != NULL)
         ret_listener->bits = fd_handle(entry);
     return status;
 }

@@ -104,7 +104,7 @@ anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid f
     return ANQA_OK;
 }
 
-static void msg_drop_payload(struct msg *msg)
+static __attribute__((noinline)) void msg_drop_payload(struct msg *msg)
 {
     anqa_msg *pub = &msg->pub;
 
@@ -128,7 +128,8 @@ void msg_drop(struct sched *s, struct msg *msg)
 {
     if (msg == NULL)
         return;
-    msg_drop_payload(msg);
+    if (msg->pub.u.block != NULL) /* or a reason, or a type: they share their place */
+        msg_drop_payload(msg);
     COUNT_ADD(s, messages, -1);
     block_put(&s->blocks, msg->pub.class_, msg);
 }

@@ -2,12 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <sys/resource.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "runtime/net_int.h"
+#include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "runtime/worker.h"
 
@@ -148,22 +147,31 @@ anqa_status anqa_read(anqa_conn conn, void *buf, size_t size, uint32_t timeout_m
     return read_some(entry, buf, size, &patience, ret_n);
 }
 
-anqa_status anqa_read_full(anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *got)
+static anqa_status read_all(
+    struct fd_entry *entry, char *buf, size_t size, uint32_t timeout_ms, size_t *done)
 {
     struct patience patience = patience_of(timeout_ms);
-    anqa_status status;
-    struct fd_entry *entry = conn_get(conn, &status);
-    size_t done = 0, n;
+    size_t n = 0;
 
-    if (entry != NULL)
-        status = ANQA_OK;
-    while (status == ANQA_OK && done < size) {
+    for (; *done < size; *done += n) {
+        anqa_status status;
         if (timeout_ms != 0)
             fd_pace(entry);
-        status = read_some(entry, (char *)buf + done, size - done, &patience, &n);
-        if (status == ANQA_OK)
-            done += n;
+        status = read_some(entry, buf + *done, size - *done, &patience, &n);
+        if (status != ANQA_OK)
+            return status;
     }
+    return ANQA_OK;
+}
+
+anqa_status anqa_read_full(anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *got)
+{
+    anqa_status status;
+    struct fd_entry *entry = conn_get(conn, &status);
+    size_t done = 0;
+
+    if (entry != NULL)
+        status = read_all(entry, buf, size, timeout_ms, &done);
     if (got != NULL)
         *got = done;
     return status;
@@ -227,7 +235,7 @@ static size_t window_fill(const struct progress *progress, struct iovec window[W
 
 static void progress_by(struct progress *progress, size_t n)
 {
-    while (n > 0) {
+    while (n > 0 && progress->at < progress->count) {
         size_t left = progress->pieces[progress->at].len - progress->skip;
         if (n < left) {
             progress->skip += n;
@@ -239,27 +247,35 @@ static void progress_by(struct progress *progress, size_t n)
     }
 }
 
-anqa_status anqa_writev(
-    anqa_conn conn, const anqa_str *pieces, size_t count, uint32_t timeout_ms, size_t *sent)
+static anqa_status write_all(
+    struct fd_entry *entry, struct progress *progress, uint32_t timeout_ms, size_t *done)
 {
-    struct progress progress = {.pieces = pieces, .count = count};
     struct patience patience = patience_of(timeout_ms);
     struct iovec window[WINDOW_PIECES];
-    anqa_status status;
-    struct fd_entry *entry = conn_get(conn, &status);
-    size_t done = 0, n, filled;
+    size_t filled, n = 0;
 
-    if (entry != NULL)
-        status = ANQA_OK;
-    while (status == ANQA_OK && (filled = window_fill(&progress, window)) > 0) {
+    for (; (filled = window_fill(progress, window)) > 0; *done += n) {
+        anqa_status status;
         if (timeout_ms != 0)
             fd_pace(entry);
         status = write_some(entry, window, filled, &patience, &n);
         if (status != ANQA_OK)
-            break;
-        progress_by(&progress, n);
-        done += n;
+            return status;
+        progress_by(progress, n);
     }
+    return ANQA_OK;
+}
+
+anqa_status anqa_writev(
+    anqa_conn conn, const anqa_str *pieces, size_t count, uint32_t timeout_ms, size_t *sent)
+{
+    struct progress progress = {.pieces = pieces, .count = count};
+    anqa_status status;
+    struct fd_entry *entry = conn_get(conn, &status);
+    size_t done = 0;
+
+    if (entry != NULL)
+        status = write_all(entry, &progress, timeout_ms, &done);
     if (sent != NULL)
         *sent = done;
     return status;
@@ -284,7 +300,7 @@ anqa_status anqa_conn_wait(anqa_conn conn, unsigned directions, uint32_t timeout
     if ((directions & (ANQA_READABLE | ANQA_WRITABLE)) == 0)
         return ANQA_E_INVALID;
     for (;;) {
-        /* Edges tell what has changed; whether it is ready now, after reads that we did not see, only the kernel can. */
+        /* Edges tell what has changed; whether it is ready now, after reads of others, only the kernel can. */
         switch (fd_poll(entry, directions, 0)) {
         case ANQA_OK: return ANQA_OK;
         case ANQA_E_TIMEOUT: break;

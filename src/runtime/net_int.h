@@ -4,8 +4,8 @@
 
 #include <anqa/net.h>
 
-#include "runtime/address.h"
-#include "runtime/poller.h"
+#include "runtime/address.h" /* IWYU pragma: export */
+#include "runtime/poller.h"  /* IWYU pragma: export */
 
 /* A time-out that begins with the first wait: a call that need not wait does not look at the clock. */
 struct patience {

@@ -1,12 +1,16 @@
 #include "runtime/poller.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/poll.h>
 #include <unistd.h>
 
+#include "base/container.h"
+#include "runtime/proc.h"
 #include "runtime/sched.h"
 
 #define EVENTS_MAX 256

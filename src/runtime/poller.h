@@ -9,16 +9,17 @@
  *
  * Who may touch an entry: its owner, which is pinned to its scheduler, and that scheduler's poller; so nothing but
  * `seq` and `owner`, which strangers compare, is shared. An entry that travels between processes has no owner and is in
- * no poller. The table is memory that stays: 64 bytes for each number that was ever in use.
+ * no poller. The table is memory that stays: 64 bytes for each
+ * number up to the highest that was ever in use.
  *
  * Edge-triggered. A descriptor enters the poller when its owner waits for the first time, and stays until it is closed:
  * one epoll_ctl for the life of a connection. EPOLLONESHOT would cost one for each wait. In return an edge must not be
  * lost: the owner waits only after the kernel has said EAGAIN, on the same thread that collects edges.
  * One step further: when a read on TCP took less than was asked for, nothing is left, and the next read waits for the
- * edge without asking the kernel first (see fd_drained). A request and its answer so cost three system calls: epoll_wait,
- * recv, send.
+ * edge without asking the kernel first (see fd_drained). A request and its answer so cost three system
+ * calls: epoll_wait, recv, send.
  *
- * Only the waits below know about epoll; io_uring can take its place behind fd_wait, fd_forget and poller_wait.
+ * Only the waits below know about epoll; io_uring can take its place behind fd_wait, fd_close and poller_wait.
  */
 #ifndef RUNTIME_POLLER_H
 #define RUNTIME_POLLER_H
@@ -29,7 +30,7 @@
 
 #include <anqa/base.h>
 
-#include "runtime/hooks.h"
+#include "runtime/hooks.h" /* IWYU pragma: export */
 
 struct proc;
 struct sched;

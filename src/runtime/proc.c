@@ -19,22 +19,6 @@ ANQA_TELEMETRY_DEFINE(process_exit, "anqa.process.exit");
 
 /* ---------------------------------------------------------------- slots */
 
-anqa_pid proc_pid(const anqa_rt *rt, const struct proc *p)
-{
-    uint64_t slot = (uint64_t)(p - rt->slots);
-
-    return (anqa_pid){(uint64_t)rt->node << 56 | slot << 32 | atomic_load_explicit(&p->generation, memory_order_relaxed)};
-}
-
-struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid)
-{
-    uint32_t slot = pid_slot(pid);
-
-    if (slot >= rt->options.max_processes || pid.bits >> 56 != rt->node || pid_generation(pid) == 0)
-        return NULL;
-    return &rt->slots[slot];
-}
-
 /* How many slots a scheduler takes at once. Small limits are kept to the letter: there nobody holds slots back. */
 static uint32_t slot_batch(const anqa_rt *rt)
 {

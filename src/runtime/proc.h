@@ -213,9 +213,7 @@ static inline uint32_t pid_generation(anqa_pid pid)
     return (uint32_t)pid.bits;
 }
 
-anqa_pid proc_pid(const anqa_rt *rt, const struct proc *p);
-/* The slot a pid names, of whatever generation; NULL when no such slot was ever used. */
-struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid);
+/* proc_pid and proc_slot, which need the runtime, are in sched.h. */
 
 /* ---------------------------------------------------------------- life */
 

@@ -122,13 +122,15 @@ void anqa_set_mailbox_limit(uint32_t limit, anqa_overflow overflow)
         &p->bound, limit == 0 ? 0 : limit | (uint32_t)overflow << BOUND_SHIFT, memory_order_relaxed);
 }
 
+static void poll_signals(struct sched *s, struct proc *p);
+
 size_t anqa_mailbox_length(void)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
     size_t count = 0;
 
-    mailbox_poll(s, p);
+    poll_signals(s, p);
     for (struct msg *msg = p->head; msg != NULL; msg = msg->next)
         count++;
     return count;
@@ -161,43 +163,44 @@ static void payload_drop(const anqa_payload *payload)
         free((void *)(uintptr_t)payload->ptr);
 }
 
-/* An object stays the caller's only when the message could not be made. */
-static anqa_status send_from(struct sched *s, anqa_pid from, anqa_pid to, unsigned flags, const char *tag, anqa_ref ref,
-    const anqa_payload *payload)
+/* A message that could not be sent. After E_FULL its object is the caller's again. */
+static __attribute__((noinline)) anqa_status unsent(struct sched *s, struct msg *msg, anqa_status status)
 {
+    if (status == ANQA_E_FULL && msg->pub.payload == ANQA_PAYLOAD_OBJECT) {
+        msg->pub.payload = ANQA_PAYLOAD_NONE;
+        msg->pub.u.type = NULL;
+    }
+    msg_drop(s, msg);
+    return status;
+}
+
+static inline anqa_status send_with(anqa_pid to, unsigned flags, const char *tag, anqa_ref ref, const anqa_payload *payload)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
     struct msg *msg;
-    anqa_status status = msg_make(s, ANQA_MSG_PLAIN, tag, from, ref, payload, &msg);
+    anqa_status status = msg_make(s, ANQA_MSG_PLAIN, tag, proc_pid(s->rt, p), ref, payload, &msg);
 
     if (status != ANQA_OK)
         return status;
     msg->pub.flags_ = (uint8_t)flags;
     status = mailbox_push(s, to, msg);
-    if (status == ANQA_E_FULL) /* the object is the caller's again */
-        msg->pub.payload = msg->pub.payload == ANQA_PAYLOAD_OBJECT ? ANQA_PAYLOAD_NONE : msg->pub.payload;
-    if (status != ANQA_OK)
-        msg_drop(s, msg);
-    return status;
+    return __builtin_expect(status == ANQA_OK, 1) ? status : unsent(s, msg, status);
 }
 
 anqa_status anqa_send_ref(anqa_pid to, const char *tag, anqa_ref ref, anqa_payload payload)
 {
-    struct sched *s;
-    struct proc *p = proc_self(&s);
-
-    return send_from(s, proc_pid(s->rt, p), to, 0, tag, ref, &payload);
+    return send_with(to, 0, tag, ref, &payload);
 }
 
 anqa_status anqa_send(anqa_pid to, const char *tag, anqa_payload payload)
 {
-    return anqa_send_ref(to, tag, (anqa_ref){0}, payload);
+    return send_with(to, 0, tag, (anqa_ref){0}, &payload);
 }
 
 anqa_status anqa_send_alias(anqa_alias to, const char *tag, anqa_payload payload)
 {
-    struct sched *s;
-    struct proc *p = proc_self(&s);
-
-    return send_from(s, proc_pid(s->rt, p), to.pid, MSG_BY_ALIAS, tag, to.ref, &payload);
+    return send_with(to.pid, MSG_BY_ALIAS, tag, to.ref, &payload);
 }
 
 /* ---------------------------------------------------------------- waiting */
@@ -211,7 +214,7 @@ static bool exiting(const struct proc *p)
 static void poll_signals(struct sched *s, struct proc *p)
 {
     mailbox_poll(s, p);
-    if (!exiting(p) || (p->flags & PROC_FOREIGN))
+    if (!exiting(p) || (p->flags & PROC_FOREIGN) || s->in_defer)
         return;
     p->flags |= PROC_TERMINATING; /* not its own decision: terminate is not called */
     proc_exit(s, anqa_reason_ref(p->exit_reason));
@@ -552,7 +555,7 @@ void anqa_unlink(anqa_pid to)
     struct proc *p = proc_self(&s);
     struct rel *rel, seen;
 
-    mailbox_poll(s, p);
+    poll_signals(s, p);
     rel = rels_get(p->rels, to.bits);
     if (rel == NULL || to.bits & REF_BIT)
         return;
@@ -598,7 +601,7 @@ bool anqa_demonitor(anqa_ref ref, bool flush_down)
     struct rel *rel;
     anqa_pid target;
 
-    mailbox_poll(s, p);
+    poll_signals(s, p);
     rel = rels_get(p->rels, ref.bits);
     if (rel == NULL || rel->y != REL_MONITOR) {
         if (flush_down)
@@ -630,7 +633,7 @@ bool anqa_unalias(anqa_alias alias)
     struct proc *p = proc_self(&s);
     struct rel *rel;
 
-    mailbox_poll(s, p); /* what came before goes through */
+    poll_signals(s, p); /* what came before goes through */
     rel = rels_get(p->rels, alias.ref.bits);
     if (rel == NULL || (rel->y != REL_ALIAS && rel->y != REL_ALIAS_ONCE))
         return false;
@@ -677,7 +680,7 @@ void anqa_request_cancel(anqa_ref ref)
     struct rel *rel;
     anqa_pid server;
 
-    mailbox_poll(s, p);
+    poll_signals(s, p);
     rel = rels_get(p->rels, ref.bits);
     if (rel == NULL || rel->y != REL_REQUEST) {
         (void)flush(s, p, ref, ANQA_MSG_REPLY, ANQA_MSG_DOWN);

@@ -27,6 +27,7 @@ void sched_init(struct sched *s, anqa_rt *rt, uint16_t index)
 {
     s->rt = rt;
     s->index = index;
+    s->deterministic = rt->options.deterministic;
     s->wake_fd = -1;
     s->now_ms = rt->options.deterministic ? rt->fake_now_ms : clock_mono_ms();
     s->random = rt->options.seed * 2654435769u + 88172645463325252u;

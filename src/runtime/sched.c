@@ -342,9 +342,9 @@ static struct proc *pick_random(struct sched *s)
     return NULL;
 }
 
-static struct proc *next_process(struct sched *s)
+/* What is not done at every turn, or seldom there to be done. */
+static __attribute__((noinline)) void chores(struct sched *s)
 {
-    s->turns++;
     collect(s);
     run_tasks(s);
     quiescent(s);
@@ -352,11 +352,19 @@ static struct proc *next_process(struct sched *s)
         trash_run(s, TRASH_TURN);
     if (s->turns % CLOCK_TURNS == 0)
         clock_update(s);
-    if (s->rt->options.deterministic)
-        return pick_random(s);
-    if (s->turns % POLL_TURNS == 0)
+    if (s->turns % POLL_TURNS == 0 && !s->rt->options.deterministic)
         poller_wait(s, 0);
-    return pick(s);
+}
+
+static struct proc *next_process(struct sched *s)
+{
+    bool due = ++s->turns % CLOCK_TURNS == 0 || s->trash != NULL ||
+        atomic_load_explicit(&s->inbound, memory_order_relaxed) != NULL ||
+        atomic_load_explicit(&s->tasks, memory_order_relaxed) != NULL;
+
+    if (__builtin_expect(due, 0))
+        chores(s);
+    return __builtin_expect(s->deterministic, 0) ? pick_random(s) : pick(s);
 }
 
 /* ---------------------------------------------------------------- idling */
@@ -485,8 +493,14 @@ static void resume(struct sched *s, struct proc *p)
 
 static void event_over(struct sched *s, struct proc *p)
 {
-    if (s->act.held != NULL)
+    struct msg *held = s->act.held;
+
+    if (held != NULL && held->next == NULL && held->pub.kind != ANQA_MSG_CALL && (held->pub.flags_ & MSG_KEPT) == 0) {
+        s->act.held = NULL;
+        msg_drop(s, held);
+    } else if (held != NULL) {
         event_end(s, p, &s->act);
+    }
     if (s->stack->tmp.block != NULL)
         anqa_arena_reset(&s->stack->tmp);
     s->act.mark = NULL;
@@ -543,14 +557,19 @@ static void requeue(struct sched *s, struct proc *p)
         sched_ready(s, p);
 }
 
+/* It has died since it was queued. */
+static void run_dead(struct sched *s, struct proc *p)
+{
+    if (p->state_kind == PROC_DEAD_QUEUED)
+        proc_release(s, p);
+    else /* a zombie */
+        p->flags &= ~(uint32_t)PROC_TOKEN_OUT;
+}
+
 static void run(struct sched *s, struct proc *p)
 {
-    if (p->state_kind == PROC_DEAD_QUEUED) {
-        proc_release(s, p);
-        return;
-    }
-    if (p->state_kind == PROC_ZOMBIE) {
-        p->flags &= ~(uint32_t)PROC_TOKEN_OUT;
+    if (__builtin_expect(p->state_kind != PROC_ALIVE, 0)) {
+        run_dead(s, p);
         return;
     }
     mailbox_drain(s, p);
@@ -600,7 +619,7 @@ static void idle_deterministic(struct sched *s)
 
 static bool leave(struct sched *s)
 {
-    if (!s->rt->options.deterministic)
+    if (__builtin_expect(!s->deterministic, 1))
         return atomic_load_explicit(&s->rt->stopping_threads, memory_order_relaxed);
     if (s->pause_for != NULL && atomic_load_explicit(&s->pause_for->in, memory_order_relaxed) != IN_IDLE)
         s->pausing = true;
@@ -617,7 +636,7 @@ void sched_loop(void *arg)
         if (p != NULL) {
             s->ran++;
             run(s, p);
-        } else if (s->rt->options.deterministic) {
+        } else if (s->deterministic) {
             idle_deterministic(s);
         } else {
             idle(s);

@@ -85,6 +85,7 @@ struct sched {
     uint64_t ran;               /* activations, */
     struct proc *pause_for;     /* the attached thread that runs us while it waits, */
     bool pausing;               /* and whether to go back to it */
+    bool deterministic;         /* of the options */
     bool started;               /* the thread is there */
     uint8_t place;              /* of an attached thread */
     pthread_t thread;
@@ -185,6 +186,22 @@ void sched_init(struct sched *s, anqa_rt *rt, uint16_t index);
 uint64_t sched_run_deterministic(anqa_rt *rt, struct sched *waiter, uint64_t until_ms);
 /* Frees what nobody can see any more. Cheap when there is nothing. */
 void qsbr_reclaim(anqa_rt *rt);
+
+static inline anqa_pid proc_pid(const anqa_rt *rt, const struct proc *p)
+{
+    uint64_t slot = (uint64_t)(p - rt->slots);
+
+    return (anqa_pid){
+        (uint64_t)rt->node << 56 | slot << 32 | atomic_load_explicit(&p->generation, memory_order_relaxed)};
+}
+
+/* The slot a pid names, of whatever generation; NULL when there is no such slot, or the pid is of another node. */
+static inline struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid)
+{
+    uint64_t slot = (pid.bits >> 32) - ((uint64_t)rt->node << 24); /* far out of range for another node */
+
+    return slot < rt->options.max_processes && pid_generation(pid) != 0 ? &rt->slots[slot] : NULL;
+}
 
 /* The processor's own counter: a few ns, where the clock costs twenty. */
 static inline uint64_t ticks(void)

@@ -12,14 +12,15 @@
 #include "base/clock.h"
 #include "runtime/backtrace.h"
 #include "runtime/fault.h"
+#include "runtime/proc.h"
 #include "runtime/sched.h"
 
 enum {
     SAMPLE_MS = 10,
-    IDLE_MS = 100,       /* between samples while all schedulers sleep */
+    IDLE_MS = 100, /* between samples while all schedulers sleep */
     DEFAULT_STUCK_MS = 100,
     UNKILLABLE_TIMES = 10,
-    RING = 16,           /* faults of one scheduler that wait to be logged; a power of two */
+    RING = 16, /* faults of one scheduler that wait to be logged; a power of two */
     LINES_A_SECOND = 10
 };
 
@@ -46,10 +47,10 @@ struct watchdog {
     pthread_mutex_t lock; /* guards `stopping` */
     pthread_cond_t changed;
     bool stopping;
-    uint64_t stuck_ms;    /* UINT64_MAX: never */
-    uint64_t window_ms;   /* the second that `lines` were written in */
+    uint64_t stuck_ms;  /* UINT64_MAX: never */
+    uint64_t window_ms; /* the second that `lines` were written in */
     uint32_t lines;
-    uint64_t unlogged;    /* faults without a line, not reported yet */
+    uint64_t unlogged;        /* faults without a line, not reported yet */
     struct watched watched[]; /* one a scheduler */
 };
 
@@ -59,7 +60,8 @@ void watchdog_post(struct sched *s, const struct fault_record *record)
 {
     struct fault_ring *ring = &s->rt->watchdog->watched[s->index].faults;
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    uint32_t head = atomic_load_explicit(&ring->head, memory_order_acquire); /* pairs with log_faults */
+    uint32_t head =
+        atomic_load_explicit(&ring->head, memory_order_acquire); /* pairs with log_faults */
 
     if (tail - head == RING) {
         atomic_fetch_add_explicit(&ring->lost, 1, memory_order_relaxed);
@@ -80,7 +82,8 @@ static bool may_write_line(struct watchdog *dog)
 static void log_faults(struct watchdog *dog, struct watched *w)
 {
     uint32_t head = atomic_load_explicit(&w->faults.head, memory_order_relaxed);
-    uint32_t tail = atomic_load_explicit(&w->faults.tail, memory_order_acquire); /* pairs with watchdog_post */
+    uint32_t tail =
+        atomic_load_explicit(&w->faults.tail, memory_order_acquire); /* pairs with watchdog_post */
     uint64_t lost = atomic_load_explicit(&w->faults.lost, memory_order_relaxed);
 
     for (; head != tail; head++) {
@@ -88,7 +91,8 @@ static void log_faults(struct watchdog *dog, struct watched *w)
             fault_log(&w->faults.records[head % RING]);
         else
             dog->unlogged++;
-        atomic_store_explicit(&w->faults.head, head + 1, memory_order_release); /* pairs with watchdog_post */
+        atomic_store_explicit(
+            &w->faults.head, head + 1, memory_order_release); /* pairs with watchdog_post */
     }
     dog->unlogged += lost - w->lost;
     w->lost = lost;
@@ -143,13 +147,15 @@ static void report_stuck(struct watchdog *dog, uint16_t index, uint64_t held_ms)
 
     if (w->reported == 0 && held_ms >= dog->stuck_ms) {
         w->reported = 1;
-        anqa_log(ANQA_WARN, "scheduler.stuck", "scheduler=%u process=%s ms=%llu next=%s", index + 1u,
-            anqa_pid_text(pid, text), (unsigned long long)held_ms, "others take over its queue");
+        anqa_log(ANQA_WARN, "scheduler.stuck", "scheduler=%u process=%s ms=%llu next=%s",
+            index + 1u, anqa_pid_text(pid, text), (unsigned long long)held_ms,
+            "others take over its queue");
     }
     if (w->reported == 1 && held_ms / UNKILLABLE_TIMES >= dog->stuck_ms) {
         w->reported = 2;
-        anqa_log(ANQA_ERROR, "scheduler.unkillable", "scheduler=%u process=%s ms=%llu next=%s", index + 1u,
-            anqa_pid_text(pid, text), (unsigned long long)held_ms, "none: code in C cannot be ended from outside");
+        anqa_log(ANQA_ERROR, "scheduler.unkillable", "scheduler=%u process=%s ms=%llu next=%s",
+            index + 1u, anqa_pid_text(pid, text), (unsigned long long)held_ms,
+            "none: code in C cannot be ended from outside");
     }
 }
 
@@ -157,7 +163,8 @@ static void look_at_scheduler(struct watchdog *dog, uint16_t index, uint64_t now
 {
     struct sched *s = &dog->rt->scheds[index];
     struct watched *w = &dog->watched[index];
-    uint64_t activity = atomic_load_explicit(&s->activity, memory_order_acquire); /* pairs with the loop: whose it is */
+    uint64_t activity = atomic_load_explicit(
+        &s->activity, memory_order_acquire); /* pairs with the loop: whose it is */
 
     if (activity != w->activity || activity % 2 == 0) {
         if (atomic_load_explicit(&s->rob, memory_order_relaxed) != 0)
@@ -206,7 +213,8 @@ static void *watchdog_run(void *arg)
         for (uint16_t i = 0; i < dog->rt->sched_count; i++)
             look_at_scheduler(dog, i, now_ms);
         look_at_faults(dog, now_ms);
-        all_asleep = atomic_load_explicit(&dog->rt->sleepers, memory_order_relaxed) >= dog->rt->sched_count;
+        all_asleep =
+            atomic_load_explicit(&dog->rt->sleepers, memory_order_relaxed) >= dog->rt->sched_count;
     }
     look_at_faults(dog, clock_mono_ms());
     report_unlogged(dog);

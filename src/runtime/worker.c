@@ -8,8 +8,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/container.h"
 #include "base/list.h"
+#include "runtime/hooks.h"
+#include "runtime/proc.h"
 #include "runtime/sched.h"
+#include "runtime/stack.h"
 
 #define DEFAULT_THREADS 10u
 #define DEFAULT_QUEUE 10000u
@@ -48,7 +52,7 @@ struct worker_pool {
     pthread_cond_t work;
     struct anqa_list queue;
     uint32_t queued, queue_max;
-    uint32_t idle, threads, threads_max;
+    uint32_t idle, threads, threads_max, idle_ms;
     bool stopping;
     struct worker workers[];
 };
@@ -103,7 +107,7 @@ static void job_run(struct worker_pool *pool, struct job *job)
 /* False: nothing came for so long that the thread may end. */
 static bool wait_for_work(struct worker_pool *pool)
 {
-    uint64_t end_ns = clock_mono_ns() + (uint64_t)IDLE_MS * 1000000;
+    uint64_t end_ns = clock_mono_ns() + (uint64_t)pool->idle_ms * 1000000;
     struct timespec end = {
         .tv_sec = (time_t)(end_ns / 1000000000), .tv_nsec = (long)(end_ns % 1000000000)};
     int e = 0;
@@ -132,7 +136,8 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* Signals are for other threads, but for those that a fault raises: blocked, they would end the program without words. */
+/* Signals are for other threads, but for those that a fault raises: blocked, they would end the program
+ * without words. */
 static int thread_start(struct worker *worker)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
@@ -391,6 +396,7 @@ anqa_status workers_start(anqa_rt *rt, anqa_error *err)
     }
     pool->rt = rt;
     pool->threads_max = threads;
+    pool->idle_ms = IDLE_MS;
     pool->queue_max = rt->options.worker_queue == 0 ? DEFAULT_QUEUE : rt->options.worker_queue;
     pthread_mutex_init(&pool->lock, NULL);
     anqa_list_init(&pool->queue);
@@ -436,4 +442,11 @@ void workers_get_stats(anqa_rt *rt, struct workers_stats *ret_stats)
     pthread_mutex_lock(&pool->lock);
     *ret_stats = (struct workers_stats){pool->threads, pool->idle, pool->queued};
     pthread_mutex_unlock(&pool->lock);
+}
+
+void workers_set_idle_ms(anqa_rt *rt, uint32_t ms)
+{
+    pthread_mutex_lock(&rt->workers->lock);
+    rt->workers->idle_ms = ms;
+    pthread_mutex_unlock(&rt->workers->lock);
 }

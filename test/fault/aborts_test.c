@@ -25,12 +25,12 @@ static anqa_rt *runtime;
 
 static FAULTY void null_dereference(void)
 {
-    *(volatile int *)near_null = 1; /* NOLINT: an address */
+    *(volatile int *)near_null = 1;
 }
 
 static FAULTY void wild_write(void)
 {
-    *(volatile int *)nowhere = 1; /* NOLINT: an address */
+    *(volatile int *)nowhere = 1;
 }
 
 static void run_and_return(void *state)
@@ -57,7 +57,11 @@ static void stop(void)
 /* Runs `code` in a process and returns the kind of its exit reason. Most do not come back. */
 static anqa_reason_kind end_of(void (*code)(void))
 {
-    anqa_spawn_opts opts = {.run = run_and_return, .arg = &code, .arg_size = sizeof code, .monitor = true, .label = "victim"};
+    anqa_spawn_opts opts = {.run = run_and_return,
+        .arg = &code,
+        .arg_size = sizeof code,
+        .monitor = true,
+        .label = "victim"};
     const anqa_msg *msg;
     anqa_pid pid;
     anqa_ref ref;
@@ -83,13 +87,14 @@ static void free_twice(void)
     char *volatile memory = malloc(5000);
 
     free(memory);
-    free(memory); /* NOLINT: on purpose */
+    free(memory);
 }
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuse-after-free"
 TEST(a_heap_that_malloc_finds_broken_aborts, .expect_signal = SIGABRT,
-    .expect_stderr = "not contained: a library found memory corrupted or gave up, and aborted: libc")
+    .expect_stderr =
+        "not contained: a library found memory corrupted or gave up, and aborted: libc")
 {
     run_in_process(free_twice);
 }
@@ -109,7 +114,8 @@ static __attribute__((noinline)) void smash_stack(void)
 }
 
 TEST(a_smashed_stack_aborts, .expect_signal = SIGABRT,
-    .expect_stderr = "not contained: a library found memory corrupted or gave up, and aborted: libc")
+    .expect_stderr =
+        "not contained: a library found memory corrupted or gave up, and aborted: libc")
 {
     run_in_process(smash_stack);
 }
@@ -134,7 +140,8 @@ static void crash_in_foreign(void)
 }
 
 TEST(a_fault_in_a_foreign_library_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold its locks: libforeign.so+0x")
+    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
+                     "its locks: libforeign.so+0x")
 {
     run_in_process(crash_in_foreign);
 }
@@ -147,7 +154,8 @@ static void crash_under_foreign(void)
 }
 
 TEST(a_fault_in_a_callback_of_a_foreign_library_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold its locks: libforeign.so+0x")
+    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
+                     "its locks: libforeign.so+0x")
 {
     run_in_process(crash_under_foreign);
 }
@@ -160,7 +168,8 @@ static void abort_under_foreign(void)
 }
 
 TEST(an_abort_in_a_foreign_library_aborts, .expect_signal = SIGABRT,
-    .expect_stderr = "not contained: a library found memory corrupted or gave up, and aborted: libforeign.so+0x")
+    .expect_stderr =
+        "not contained: a library found memory corrupted or gave up, and aborted: libforeign.so+0x")
 {
     run_in_process(abort_under_foreign);
 }
@@ -188,7 +197,8 @@ static void overflow_under_foreign(void)
 }
 
 TEST(a_stack_overflow_far_above_a_foreign_library_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold its locks: libforeign.so+0x")
+    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
+                     "its locks: libforeign.so+0x")
 {
     run_in_process(overflow_under_foreign);
 }
@@ -207,18 +217,20 @@ static void crash_under_qsort(void)
 }
 
 TEST(a_fault_in_a_callback_of_libc_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold its locks: lib")
+    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
+                     "its locks: lib")
 {
     run_in_process(crash_under_qsort);
 }
 
 static FAULTY void print_nothing(void)
 {
-    printf("%s %d\n", (const char *)near_null, zero); /* NOLINT: an address */
+    printf("%s %d\n", (const char *)near_null, zero);
 }
 
 TEST(a_fault_under_printf_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold its locks: lib")
+    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
+                     "its locks: lib")
 {
     run_in_process(print_nothing);
 }
@@ -257,7 +269,8 @@ static void crash_in_section(void)
     null_dereference();
 }
 
-TEST(a_fault_in_a_marked_section_aborts, .expect_signal = SIGSEGV, .expect_stderr = "not contained: it happened inside of a marked section")
+TEST(a_fault_in_a_marked_section_aborts, .expect_signal = SIGSEGV,
+    .expect_stderr = "not contained: it happened inside of a marked section")
 {
     run_in_process(crash_in_section);
 }
@@ -280,7 +293,8 @@ TEST(the_report_names_signal_address_process_and_function, .expect_signal = SIGS
     run_in_process(crash_in_section);
 }
 
-TEST(the_backtrace_of_the_report_has_names, .expect_signal = SIGSEGV, .expect_stderr = " <null_dereference+0x")
+TEST(the_backtrace_of_the_report_has_names, .expect_signal = SIGSEGV,
+    .expect_stderr = " <null_dereference+0x")
 {
     run_in_process(crash_in_section);
 }
@@ -305,7 +319,8 @@ static void be_shot(void)
     pthread_kill(pthread_self(), SIGSEGV);
 }
 
-TEST(a_signal_that_was_sent_is_no_fault, .expect_signal = SIGSEGV, .expect_stderr = "not contained: the signal was sent by somebody")
+TEST(a_signal_that_was_sent_is_no_fault, .expect_signal = SIGSEGV,
+    .expect_stderr = "not contained: the signal was sent by somebody")
 {
     run_in_process(be_shot);
 }
@@ -315,7 +330,8 @@ static void break_invariant(void)
     ANQA_INVARIANT(zero != 0);
 }
 
-TEST(a_broken_invariant_aborts, .expect_signal = SIGABRT, .expect_stderr = "anqa: fatal SIGABRT in process")
+TEST(a_broken_invariant_aborts, .expect_signal = SIGABRT,
+    .expect_stderr = "anqa: fatal SIGABRT in process")
 {
     run_in_process(break_invariant);
 }
@@ -424,7 +440,7 @@ static void exit_42(int signal)
 
 static void exit_43(int signal, siginfo_t *info, void *context)
 {
-    _exit(info->si_addr == (void *)near_null ? 43 : 1); /* NOLINT: an address */
+    _exit(info->si_addr == (void *)near_null ? 43 : 1);
 }
 
 static void *crash_thread(void *arg)
@@ -521,7 +537,8 @@ TEST(containing_costs_microseconds)
     start(&(anqa_options){.schedulers = 1});
     by_exit = us_each(end_normally, rounds);
     by_fault = us_each(null_dereference, rounds);
-    printf("spawned, ended and told: %.2f us by exit, %.2f us by a contained fault\n", by_exit, by_fault);
+    printf("spawned, ended and told: %.2f us by exit, %.2f us by a contained fault\n", by_exit,
+        by_fault);
     CHECK(by_fault < by_exit + 100 * harness_slowness());
     stop();
 }

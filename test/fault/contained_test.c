@@ -1,7 +1,6 @@
 /* Faults that end one process. Each kind happens a thousand times in a busy town. */
 #include <anqa/memory.h>
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -20,36 +19,42 @@ static const char constant[] = "constant";
 
 static FAULTY void null_dereference(void)
 {
-    *(volatile int *)near_null = 1; /* NOLINT: an address */
+    *(volatile int *)near_null = 1;
 }
 
 TEST(a_null_dereference_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = null_dereference, .reason = ANQA_REASON_FAULT, .text = "SIGSEGV at 0x10 in ", .contained = true});
+    town_suffers(&(struct ending){.run = null_dereference,
+        .reason = ANQA_REASON_FAULT,
+        .text = "SIGSEGV at 0x10 in ",
+        .contained = true});
 }
 
 static FAULTY void wild_read(void)
 {
-    (void)*(volatile int *)nowhere; /* NOLINT: an address */
+    (void)*(volatile int *)nowhere;
 }
 
 TEST(a_wild_read_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = wild_read, .reason = ANQA_REASON_FAULT, .text = "SIGSEGV at 0x123456789000 in ", .contained = true});
+    town_suffers(&(struct ending){.run = wild_read,
+        .reason = ANQA_REASON_FAULT,
+        .text = "SIGSEGV at 0x123456789000 in ",
+        .contained = true});
 }
 
 #ifdef __x86_64__ /* elsewhere the upper bits may be a tag, which is ignored */
 static FAULTY void address_that_is_none(void)
 {
-    (void)*(volatile int *)(nowhere | (uintptr_t)1 << 63); /* NOLINT: an address */
+    (void)*(volatile int *)(nowhere | (uintptr_t)1 << 63);
 }
 
 TEST(an_address_that_is_none_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = address_that_is_none, .reason = ANQA_REASON_FAULT, .text = "an address that is none", .contained = true});
+    town_suffers(&(struct ending){.run = address_that_is_none,
+        .reason = ANQA_REASON_FAULT,
+        .text = "an address that is none",
+        .contained = true});
 }
 
 static FAULTY void division_by_zero(void)
@@ -61,8 +66,10 @@ static FAULTY void division_by_zero(void)
 
 TEST(a_division_by_zero_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = division_by_zero, .reason = ANQA_REASON_FAULT, .text = "SIGFPE in ", .contained = true});
+    town_suffers(&(struct ending){.run = division_by_zero,
+        .reason = ANQA_REASON_FAULT,
+        .text = "SIGFPE in ",
+        .contained = true});
 }
 
 static void illegal_instruction(void)
@@ -72,8 +79,10 @@ static void illegal_instruction(void)
 
 TEST(an_illegal_instruction_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = illegal_instruction, .reason = ANQA_REASON_FAULT, .text = "SIGILL in ", .contained = true});
+    town_suffers(&(struct ending){.run = illegal_instruction,
+        .reason = ANQA_REASON_FAULT,
+        .text = "SIGILL in ",
+        .contained = true});
 }
 #endif
 
@@ -85,8 +94,10 @@ static FAULTY void write_to_constant(void)
 TEST(a_write_to_constant_memory_ends_its_process)
 {
     symbols_load(); /* else the first reasons might be made before the names are there */
-    town_suffers(&(struct ending){
-        .run = write_to_constant, .reason = ANQA_REASON_FAULT, .text = " <write_to_constant+0x", .contained = true});
+    town_suffers(&(struct ending){.run = write_to_constant,
+        .reason = ANQA_REASON_FAULT,
+        .text = " <write_to_constant+0x",
+        .contained = true});
 }
 
 static FAULTY int recurse(volatile char *above)
@@ -106,8 +117,10 @@ static void recursion_without_end(void)
 
 TEST(a_recursion_without_end_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = recursion_without_end, .reason = ANQA_REASON_FAULT, .text = "(end of the stack)", .contained = true});
+    town_suffers(&(struct ending){.run = recursion_without_end,
+        .reason = ANQA_REASON_FAULT,
+        .text = "(end of the stack)",
+        .contained = true});
 }
 
 static FAULTY int touch_large_frame(void)
@@ -126,7 +139,9 @@ static void frame_larger_than_stack_and_guard(void)
 TEST(a_frame_larger_than_stack_and_guard_ends_its_process)
 {
     town_suffers(&(struct ending){.run = frame_larger_than_stack_and_guard,
-        .reason = ANQA_REASON_FAULT, .text = "(end of the stack)", .contained = true});
+        .reason = ANQA_REASON_FAULT,
+        .text = "(end of the stack)",
+        .contained = true});
 }
 
 static FAULTY void null_call(void)
@@ -147,32 +162,38 @@ static FAULTY void wild_call(void)
 
 TEST(a_wild_call_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = wild_call, .reason = ANQA_REASON_FAULT, .text = " [0x123456789000, ", .contained = true});
+    town_suffers(&(struct ending){.run = wild_call,
+        .reason = ANQA_REASON_FAULT,
+        .text = " [0x123456789000, ",
+        .contained = true});
 }
 
 static FAULTY void copy_to_nowhere(void)
 {
-    memcpy((void *)near_null, constant, sizeof constant + (size_t)zero); /* NOLINT: an address */
+    memcpy((void *)near_null, constant, sizeof constant + (size_t)zero);
 }
 
 TEST(memcpy_of_a_wrong_address_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = copy_to_nowhere, .reason = ANQA_REASON_FAULT, .text = "SIGSEGV at 0x1", .contained = true});
+    town_suffers(&(struct ending){.run = copy_to_nowhere,
+        .reason = ANQA_REASON_FAULT,
+        .text = "SIGSEGV at 0x1",
+        .contained = true});
 }
 
 static FAULTY void length_of_nothing(void)
 {
-    volatile size_t length = strlen((const char *)near_null); /* NOLINT: an address */
+    volatile size_t length = strlen((const char *)near_null);
 
     (void)length;
 }
 
 TEST(strlen_of_a_wrong_address_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = length_of_nothing, .reason = ANQA_REASON_FAULT, .text = "SIGSEGV at 0x", .contained = true});
+    town_suffers(&(struct ending){.run = length_of_nothing,
+        .reason = ANQA_REASON_FAULT,
+        .text = "SIGSEGV at 0x",
+        .contained = true});
 }
 
 static void call_abort(void)
@@ -193,8 +214,10 @@ static void failed_assert(void)
 
 TEST(a_failed_assert_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = failed_assert, .reason = ANQA_REASON_FAULT, .text = "SIGABRT in ", .contained = true});
+    town_suffers(&(struct ending){.run = failed_assert,
+        .reason = ANQA_REASON_FAULT,
+        .text = "SIGABRT in ",
+        .contained = true});
 }
 
 /* ---------------------------------------------------------------- faults in clean-ups */
@@ -222,7 +245,9 @@ static void exit_with_faulty_clean_up(void)
 TEST(a_fault_in_a_clean_up_ends_only_the_list_of_them)
 {
     uint64_t rounds = town_suffers(&(struct ending){.run = exit_with_faulty_clean_up,
-        .reason = ANQA_REASON_ERROR, .text = "the reason that stays", .contained = true});
+        .reason = ANQA_REASON_ERROR,
+        .text = "the reason that stays",
+        .contained = true});
 
     CHECK_EQ(atomic_load(&cleaned_before), rounds);
     CHECK_EQ(atomic_load(&cleaned_after), 0);
@@ -237,8 +262,8 @@ static void fault_with_clean_ups(void)
 
 TEST(clean_ups_run_after_a_fault)
 {
-    uint64_t rounds = town_suffers(
-        &(struct ending){.run = fault_with_clean_ups, .reason = ANQA_REASON_FAULT, .contained = true});
+    uint64_t rounds = town_suffers(&(struct ending){
+        .run = fault_with_clean_ups, .reason = ANQA_REASON_FAULT, .contained = true});
 
     CHECK_EQ(atomic_load(&cleaned_before), rounds);
     CHECK_EQ(atomic_load(&cleaned_after), rounds);
@@ -251,6 +276,8 @@ static void fault_in_terminate(void)
 
 TEST(a_fault_in_terminate_ends_its_process)
 {
-    town_suffers(&(struct ending){
-        .run = fault_in_terminate, .terminate = null_dereference, .reason = ANQA_REASON_FAULT, .contained = true});
+    town_suffers(&(struct ending){.run = fault_in_terminate,
+        .terminate = null_dereference,
+        .reason = ANQA_REASON_FAULT,
+        .contained = true});
 }

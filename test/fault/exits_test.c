@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "harness.h"
 #include "town.h"
@@ -62,8 +61,10 @@ static void exit_at_depth(void)
 
 TEST(an_exit_at_depth_gives_back_what_was_held)
 {
-    uint64_t rounds = town_suffers(&(struct ending){
-        .run = exit_at_depth, .terminate = count_terminate, .reason = ANQA_REASON_ERROR, .text = "gave up"});
+    uint64_t rounds = town_suffers(&(struct ending){.run = exit_at_depth,
+        .terminate = count_terminate,
+        .reason = ANQA_REASON_ERROR,
+        .text = "gave up"});
 
     CHECK_EQ(atomic_load(&cleaned), rounds);
     CHECK_EQ(atomic_load(&terminated), rounds);
@@ -86,8 +87,10 @@ static void wait_at_depth(void)
 
 TEST(a_kill_while_waiting_at_depth_gives_back_what_was_held)
 {
-    uint64_t rounds = town_suffers(&(struct ending){
-        .run = wait_at_depth, .terminate = count_terminate, .reason = ANQA_REASON_KILLED, .killed = true});
+    uint64_t rounds = town_suffers(&(struct ending){.run = wait_at_depth,
+        .terminate = count_terminate,
+        .reason = ANQA_REASON_KILLED,
+        .killed = true});
 
     CHECK_EQ(atomic_load(&cleaned), rounds);
     CHECK_EQ(atomic_load(&terminated), 0);
@@ -100,8 +103,10 @@ static void exit_again(void)
 
 TEST(an_exit_in_terminate_changes_the_reason)
 {
-    town_suffers(&(struct ending){
-        .run = give_up, .terminate = exit_again, .reason = ANQA_REASON_ERROR, .text = "in terminate"});
+    town_suffers(&(struct ending){.run = give_up,
+        .terminate = exit_again,
+        .reason = ANQA_REASON_ERROR,
+        .text = "in terminate"});
 }
 
 static void broken_contract(void)
@@ -111,7 +116,8 @@ static void broken_contract(void)
 
 TEST(a_failed_require_is_an_exit_for_broken_contract)
 {
-    town_suffers(&(struct ending){.run = broken_contract, .reason = ANQA_REASON_CONTRACT, .text = "zero != 0"});
+    town_suffers(&(struct ending){
+        .run = broken_contract, .reason = ANQA_REASON_CONTRACT, .text = "zero != 0"});
 }
 
 static void eat_heap(void)
@@ -122,7 +128,8 @@ static void eat_heap(void)
 
 TEST(a_heap_over_its_quota_is_an_exit)
 {
-    town_suffers(&(struct ending){.run = eat_heap, .reason = ANQA_REASON_QUOTA, .heap_quota = 1 << 20});
+    town_suffers(
+        &(struct ending){.run = eat_heap, .reason = ANQA_REASON_QUOTA, .heap_quota = 1 << 20});
 }
 
 static void eat_tmp(void)
@@ -133,7 +140,8 @@ static void eat_tmp(void)
 
 TEST(event_memory_over_the_quota_is_an_exit)
 {
-    town_suffers(&(struct ending){.run = eat_tmp, .reason = ANQA_REASON_QUOTA, .heap_quota = 1 << 20});
+    town_suffers(
+        &(struct ending){.run = eat_tmp, .reason = ANQA_REASON_QUOTA, .heap_quota = 1 << 20});
 }
 
 static void exit_in_clean_up(void *arg)
@@ -150,7 +158,8 @@ static void exit_twice(void)
 
 TEST(an_exit_in_a_clean_up_ends_the_list_and_keeps_the_reason)
 {
-    (void)town_suffers(&(struct ending){.run = exit_twice, .reason = ANQA_REASON_ERROR, .text = "gave up"});
+    (void)town_suffers(
+        &(struct ending){.run = exit_twice, .reason = ANQA_REASON_ERROR, .text = "gave up"});
 
     CHECK_EQ(atomic_load(&cleaned), 0);
 }

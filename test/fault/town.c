@@ -50,7 +50,8 @@ static void hop(uint32_t number)
 {
     uint32_t next = (number + 1) % town.citizens;
     uint64_t count = atomic_load_explicit(&town.sent[number], memory_order_relaxed) + 1;
-    anqa_pid to = {atomic_load_explicit(&town.address[next], memory_order_acquire)}; /* pairs with settle */
+    anqa_pid to = {
+        atomic_load_explicit(&town.address[next], memory_order_acquire)}; /* pairs with settle */
 
     if (atomic_load_explicit(&town.quiet, memory_order_relaxed))
         return;
@@ -111,7 +112,10 @@ static void citizen_terminate(void *state, anqa_reason reason)
 }
 
 static const anqa_behaviour citizen_behaviour = {
-    .name = "citizen", .init = citizen_init, .handle = citizen_handle, .terminate = citizen_terminate,
+    .name = "citizen",
+    .init = citizen_init,
+    .handle = citizen_handle,
+    .terminate = citizen_terminate,
 };
 
 /* ---------------------------------------------------------------- keepers */
@@ -124,13 +128,18 @@ static void settle(uint32_t number)
 {
     struct citizen citizen = {.number = number};
     anqa_spawn_opts opts = {
-        .behaviour = &citizen_behaviour, .arg = &citizen, .arg_size = sizeof citizen, .link = true, .label = "citizen",
+        .behaviour = &citizen_behaviour,
+        .arg = &citizen,
+        .arg_size = sizeof citizen,
+        .link = true,
+        .label = "citizen",
         .heap_quota = town.ending->heap_quota,
     };
     anqa_pid pid;
 
     CHECK_STATUS(anqa_spawn(&opts, &pid, NULL), ANQA_OK);
-    atomic_store_explicit(&town.address[number], pid.bits, memory_order_release); /* pairs with hop */
+    atomic_store_explicit(
+        &town.address[number], pid.bits, memory_order_release); /* pairs with hop */
 }
 
 static uint32_t number_of(const struct keeper *keeper, anqa_pid pid)
@@ -156,17 +165,20 @@ static bool text_is_right(anqa_reason reason)
 
 static void replace(const struct keeper *keeper, const anqa_msg *msg)
 {
-    struct fall fall = {number_of(keeper, msg->from), anqa_reason_get_kind(msg->u.reason), text_is_right(msg->u.reason)};
+    struct fall fall = {number_of(keeper, msg->from), anqa_reason_get_kind(msg->u.reason),
+        text_is_right(msg->u.reason)};
 
     settle(fall.citizen);
-    send((anqa_pid){atomic_load_explicit(&town.address[fall.citizen], memory_order_relaxed)}, "start", nothing);
+    send((anqa_pid){atomic_load_explicit(&town.address[fall.citizen], memory_order_relaxed)},
+        "start", nothing);
     send(town.mayor, "fallen", anqa_bytes(&fall, sizeof fall));
 }
 
 static void close_down(const struct keeper *keeper)
 {
     for (uint32_t i = keeper->first; i < keeper->first + CITIZENS_EACH; i++)
-        anqa_exit_signal((anqa_pid){atomic_load_explicit(&town.address[i], memory_order_relaxed)}, ANQA_SHUTDOWN);
+        anqa_exit_signal((anqa_pid){atomic_load_explicit(&town.address[i], memory_order_relaxed)},
+            ANQA_SHUTDOWN);
     for (uint32_t i = 0; i < CITIZENS_EACH; i++) {
         const anqa_msg *msg = anqa_receive(ANQA_INFINITY);
         CHECK_EQ(msg->kind, ANQA_MSG_EXIT);
@@ -214,7 +226,11 @@ static void found(anqa_pid *keepers)
     for (uint32_t i = 0; i < town.keepers; i++) {
         struct keeper keeper = {.first = i * CITIZENS_EACH};
         anqa_spawn_opts opts = {
-            .run = keeper_run, .arg = &keeper, .arg_size = sizeof keeper, .monitor = true, .trap_exit = true,
+            .run = keeper_run,
+            .arg = &keeper,
+            .arg_size = sizeof keeper,
+            .monitor = true,
+            .trap_exit = true,
             .scheduler = (uint16_t)(1 + i % 2),
         };
         CHECK_STATUS(anqa_spawn(&opts, &keepers[i], NULL), ANQA_OK);
@@ -239,9 +255,11 @@ static void close_town(const anqa_pid *keepers)
 /* One of those whose number leaves `slot` as the rest, so that nobody is ended twice at a time. */
 static void end_somebody(uint32_t slot)
 {
-    uint32_t number = (uint32_t)(harness_random() % (town.citizens / OUTSTANDING)) * OUTSTANDING + slot;
+    uint32_t number =
+        (uint32_t)(harness_random() % (town.citizens / OUTSTANDING)) * OUTSTANDING + slot;
 
-    send((anqa_pid){atomic_load_explicit(&town.address[number], memory_order_acquire)}, "end", nothing);
+    send((anqa_pid){atomic_load_explicit(&town.address[number], memory_order_acquire)}, "end",
+        nothing);
 }
 
 static void check_fall(const anqa_msg *msg, uint32_t *ret_citizen)
@@ -280,8 +298,9 @@ static void end_many(uint64_t rounds)
 
 static bool is_at_rest(const anqa_rt_stats *now, const anqa_rt_stats *before)
 {
-    return now->processes == before->processes && now->messages == before->messages && now->stacks == before->stacks &&
-        now->heap_bytes == before->heap_bytes && now->zombies == 0;
+    return now->processes == before->processes && now->messages == before->messages &&
+           now->stacks == before->stacks && now->heap_bytes == before->heap_bytes &&
+           now->zombies == 0;
 }
 
 /* Nothing announces that the last hop has been heard, so this one looks again and again, for a limited time. That it
@@ -340,7 +359,9 @@ uint64_t town_suffers(const struct ending *ending)
     files = open_files();
 
     for (uint32_t i = 0; i < HOPS; i++)
-        send((anqa_pid){atomic_load_explicit(&town.address[i * 4 % town.citizens], memory_order_relaxed)}, "start", nothing);
+        send((anqa_pid){atomic_load_explicit(
+                 &town.address[i * 4 % town.citizens], memory_order_relaxed)},
+            "start", nothing);
     end_many(rounds);
     atomic_store_explicit(&town.quiet, true, memory_order_relaxed);
     check_rest(rt, &before);

@@ -12,12 +12,12 @@
 #include <anqa/process.h>
 
 struct ending {
-    void (*run)(void);           /* called by a citizen, in the middle of its work; does not return */
-    void (*terminate)(void);     /* called by its `terminate`; may be NULL */
-    anqa_reason_kind reason;     /* what its keeper must be told */
-    const char *text;            /* a part of the reason's text; NULL: any */
-    bool contained;              /* counts as a contained fault */
-    bool killed;                 /* `run` waits for ever: it is killed then */
+    void (*run)(void);       /* called by a citizen, in the middle of its work; does not return */
+    void (*terminate)(void); /* called by its `terminate`; may be NULL */
+    anqa_reason_kind reason; /* what its keeper must be told */
+    const char *text;        /* a part of the reason's text; NULL: any */
+    bool contained;          /* counts as a contained fault */
+    bool killed;             /* `run` waits for ever: it is killed then */
     size_t heap_quota;
 };
 

@@ -201,7 +201,7 @@ static volatile uintptr_t near_null = 0x10;
 
 static FAULTY void the_faulty_function(void *state)
 {
-    *(volatile int *)near_null = 1; /* NOLINT: an address */
+    *(volatile int *)near_null = 1;
 }
 
 TEST(a_contained_fault_is_logged_with_the_name_of_the_function)
@@ -237,7 +237,8 @@ static unsigned unlogged(void)
 
     for (unsigned i = 0; i < lines.count; i++) {
         unsigned count = 0;
-        if (strcmp(lines.ids[i], "process.fault.unlogged") == 0 && sscanf(lines.fields[i], "count=%u", &count) == 1)
+        if (strcmp(lines.ids[i], "process.fault.unlogged") == 0 &&
+            sscanf(lines.fields[i], "count=%u", &count) == 1)
             sum += count;
     }
     return sum;

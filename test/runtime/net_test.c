@@ -412,7 +412,8 @@ TEST(one_direction_can_be_ended)
     rt_close(rt);
 }
 
-/* Data and the end of the stream arrive together, before and after the reader waits: a short read may not hide the end. */
+/* Data and the end of the stream arrive together, before and after the reader waits: a short read may not hide
+ * the end. */
 static void check_last_words(void *arg)
 {
     for (int i = 0; i < 20; i++) {
@@ -995,6 +996,22 @@ TEST(a_socket_file_is_private_replaced_when_dead_and_removed)
     CHECK(strstr(err.text, "no socket") != NULL, "%s", err.text);
     CHECK_EQ(unlink(path), 0);
     folder_remove();
+    rt_close(rt);
+}
+
+TEST(a_listener_that_finds_no_memory_leaves_nothing)
+{
+    anqa_rt *rt = rt_open(1);
+
+    EACH_ALLOC_FAILURE {
+        anqa_listener listener;
+        anqa_error err;
+        anqa_status status =
+            anqa_listen(&(anqa_listen_spec){.address = "127.0.0.1:0"}, &listener, &err);
+        CHECK(status == ANQA_OK || status == ANQA_E_NOMEM, "%s", err.text);
+        if (status == ANQA_OK)
+            CHECK_STATUS(anqa_listener_close(listener), ANQA_OK);
+    }
     rt_close(rt);
 }
 

@@ -195,7 +195,8 @@ TEST(a_handle_is_of_no_use_to_another_process)
     rt_close(rt);
 }
 
-/* Numbers go round between processes on several threads; a wrong wake-up or a wrong owner would show as a wrong byte. */
+/* Numbers go round between processes on several threads; a wrong wake-up or a wrong owner would show as a
+ * wrong byte. */
 static void open_and_close(void *state)
 {
     uint64_t rounds = 2000;

@@ -85,6 +85,17 @@ static anqa_pid start(void (*run)(void *state), void *arg)
     return pid;
 }
 
+/* Why it ended. */
+static anqa_reason_kind end_of(void (*run)(void *state), void *arg)
+{
+    anqa_ref ref;
+    anqa_pid pid;
+    anqa_spawn_opts opts = {.run = run, .arg = arg, .monitor = true};
+
+    CHECK_STATUS(anqa_spawn(&opts, &pid, &ref), ANQA_OK);
+    return rt_ended(ref);
+}
+
 static struct workers_stats stats_of(anqa_rt *rt)
 {
     struct workers_stats stats;
@@ -128,8 +139,21 @@ TEST(a_job_runs_on_another_thread_and_its_result_comes_back)
 {
     anqa_rt *rt = rt_open(1);
 
-    CHECK_EQ(rt_wait_for_end(start(add_on_workers, NULL)), ANQA_REASON_NORMAL);
+    CHECK_EQ(end_of(add_on_workers, NULL), ANQA_REASON_NORMAL);
     CHECK_EQ(stats_of(rt).threads, 1, "an idle thread is used again");
+    rt_close(rt);
+}
+
+TEST(a_thread_without_work_ends_and_another_takes_its_place)
+{
+    anqa_rt *rt = rt_open_with(&(anqa_options){.schedulers = 1, .workers = 1});
+
+    workers_set_idle_ms(rt, 1);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(end_of(add_on_workers, NULL), ANQA_REASON_NORMAL);
+        while (stats_of(rt).threads != 0)
+            rt_pause();
+    }
     rt_close(rt);
 }
 
@@ -157,7 +181,7 @@ TEST(a_deterministic_runtime_runs_jobs_at_once)
     anqa_rt *rt = rt_open_deterministic(1);
     struct sum sum = {.a = 4, .b = 5};
 
-    CHECK_EQ(rt_wait_for_end(start(add_here, &sum)), ANQA_REASON_NORMAL);
+    CHECK_EQ(end_of(add_here, &sum), ANQA_REASON_NORMAL);
     CHECK_EQ(sum.result, 9);
     CHECK(pthread_equal(sum.thread, pthread_self()));
     rt_close(rt);
@@ -183,7 +207,7 @@ TEST(a_worker_takes_no_signals_but_those_of_its_own_faults)
 {
     anqa_rt *rt = rt_open(1);
 
-    CHECK_EQ(rt_wait_for_end(start(check_signals, NULL)), ANQA_REASON_NORMAL);
+    CHECK_EQ(end_of(check_signals, NULL), ANQA_REASON_NORMAL);
     rt_close(rt);
 }
 
@@ -200,7 +224,7 @@ static void block_on_abort(void *state)
 TEST(a_fault_on_a_worker_ends_the_program, .expect_signal = SIGABRT)
 {
     (void)rt_open(1);
-    (void)rt_wait_for_end(start(block_on_abort, NULL));
+    (void)end_of(block_on_abort, NULL);
 }
 
 /* ---------------------------------------------------------------- many */
@@ -251,7 +275,7 @@ TEST(a_full_queue_refuses_jobs)
     second = start(add_behind_gate, &gate);
     third = start(add_behind_gate, &gate);
     await_queued(rt, 2);
-    CHECK_EQ(rt_wait_for_end(start(expect_full, &gate)), ANQA_REASON_NORMAL);
+    CHECK_EQ(end_of(expect_full, &gate), ANQA_REASON_NORMAL);
     gate_open(&gate);
     (void)rt_wait_for_end(first);
     (void)rt_wait_for_end(second);
@@ -420,7 +444,7 @@ TEST(a_job_where_waiting_is_forbidden_is_never_queued)
 {
     anqa_rt *rt = rt_open(1);
 
-    CHECK_EQ(rt_wait_for_end(start(block_where_waiting_is_forbidden, NULL)), ANQA_REASON_CONTRACT);
+    CHECK_EQ(end_of(block_where_waiting_is_forbidden, NULL), ANQA_REASON_CONTRACT);
     CHECK_EQ(ran, 0);
     rt_close(rt);
 }

@@ -7,7 +7,7 @@ static volatile int calls;
 
 void foreign_crash(void)
 {
-    *(volatile int *)near_null = 1; /* NOLINT: an address */
+    *(volatile int *)near_null = 1;
 }
 
 void foreign_call(void (*callback)(void))

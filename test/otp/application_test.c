@@ -1,0 +1,260 @@
+/* Applications and anqa_main. */
+#include "support.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What has happened, a letter each, in order. */
+static char story[64];
+static _Atomic(size_t) story_len;
+
+static void tell(char what)
+{
+    story[atomic_fetch_add(&story_len, 1)] = what;
+}
+
+static anqa_next part_init(void *state, const void *arg)
+{
+    tell(anqa_child_id().ptr[0]);
+    return anqa_noreply();
+}
+
+static void part_terminate(void *state, anqa_reason reason)
+{
+    tell((char)(anqa_child_id().ptr[0] - 'a' + 'A'));
+}
+
+static anqa_next part_exit(void *state, anqa_msg *msg)
+{
+    return anqa_stop_with(anqa_error_reason("boom"));
+}
+
+static const anqa_gen_server part = {.init = part_init, .terminate = part_terminate, .trap_exit = true,
+    .handle_info = (const anqa_handler[]){{"exit", part_exit}, {0}}};
+
+static anqa_next bad_init(void *state, const void *arg)
+{
+    return anqa_stop_with(anqa_error_reason("no such database"));
+}
+
+static const anqa_gen_server bad_part = {.name = "db", .init = bad_init};
+
+static anqa_status app_start(anqa_error *err)
+{
+    tell('1');
+    return ANQA_OK;
+}
+
+static void app_prep_stop(void)
+{
+    tell('2');
+}
+
+static void app_stop(void)
+{
+    tell('3');
+}
+
+#define CALLBACKS .start = app_start, .prep_stop = app_prep_stop, .stop = app_stop
+#define PARTS (const anqa_child_spec[]){{.id = "a", .server = &part}, {.id = "b", .server = &part}, {0}}
+
+static const anqa_app app = {.name = "app", .children = PARTS, CALLBACKS};
+
+static anqa_rt *begin_foreign(void)
+{
+    anqa_rt *rt = begin();
+
+    anqa_detach();
+    return rt;
+}
+
+/* ---------------------------------------------------------------- start and stop */
+
+TEST(an_application_starts_in_order_and_stops_in_reverse_with_its_callbacks_around)
+{
+    anqa_rt *rt = begin_foreign();
+    anqa_error err;
+
+    CHECK_STATUS(anqa_app_start(rt, &app, &err), ANQA_OK);
+    CHECK_STR(story, "1ab");
+    CHECK_STATUS(anqa_app_start(rt, &app, &err), ANQA_E_EXISTS);
+    CHECK_STATUS(anqa_app_stop(rt, &app, 5000), ANQA_OK);
+    CHECK_STR(story, "1ab2BA3");
+    CHECK_STATUS(anqa_app_stop(rt, &app, 5000), ANQA_E_NOT_FOUND);
+    CHECK_STATUS(anqa_app_start(rt, &app, &err), ANQA_OK); /* and again */
+    CHECK_STR(story, "1ab2BA31ab");
+    anqa_stop(rt);
+}
+
+static const anqa_app bad = {.name = "shop",
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &part}, {.server = &bad_part}, {0}}, CALLBACKS};
+
+TEST(a_failed_start_names_the_child_and_stops_those_before_it)
+{
+    anqa_rt *rt = begin_foreign();
+    anqa_error err;
+
+    CHECK_STATUS(anqa_app_start(rt, &bad, &err), ANQA_E_STOPPED);
+    CHECK_STR(err.text, "application 'shop': child 'db' failed to start: error: no such database");
+    CHECK_STR(story, "1aA");
+    anqa_stop(rt);
+}
+
+static anqa_status refuse(anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_PERMISSION, "the licence has expired");
+}
+
+static const anqa_app refusing = {.name = "shop", .start = refuse, .children = PARTS};
+
+TEST(what_the_start_callback_says_comes_back)
+{
+    anqa_rt *rt = begin_foreign();
+    anqa_error err;
+
+    CHECK_STATUS(anqa_app_start(rt, &refusing, &err), ANQA_E_PERMISSION);
+    CHECK_STR(err.text, "application 'shop': the licence has expired");
+    CHECK_STR(story, "");
+    CHECK_STATUS(anqa_app_start(rt, &(anqa_app){.name = ""}, &err), ANQA_E_INVALID);
+    anqa_stop(rt);
+}
+
+static void hang(void *state, anqa_reason reason)
+{
+    anqa_sleep(600000);
+}
+
+static const anqa_gen_server hanging = {.terminate = hang, .trap_exit = true};
+static const anqa_app patient = {.name = "patient",
+    .children = (const anqa_child_spec[]){{.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
+
+TEST(what_does_not_stop_within_the_overall_deadline_is_killed)
+{
+    anqa_rt *rt = NULL;
+    anqa_options options = {.schedulers = 1, .stop_timeout_ms = 400};
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&options, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_app_start(rt, &patient, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_app_stop(rt, &patient, 10), ANQA_E_TIMEOUT);
+    anqa_stop(rt);
+}
+
+/* ---------------------------------------------------------------- anqa_main */
+
+static int run_main(const anqa_app *what, const char *a, const char *b)
+{
+    char name[] = "program", first[64], second[64];
+    char *argv[] = {name, first, second, NULL};
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    snprintf(first, sizeof first, "%s", a == NULL ? "" : a);
+    snprintf(second, sizeof second, "%s", b == NULL ? "" : b);
+    argv[1 + (a != NULL) + (b != NULL)] = NULL;
+    return anqa_main(1 + (a != NULL) + (b != NULL), argv, what);
+}
+
+static void send_sigterm(void *arg)
+{
+    kill(getpid(), SIGTERM);
+    anqa_sleep(600000);
+}
+
+static const anqa_app terminated = {.name = "terminated",
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &part}, {.id = "t", .run = send_sigterm}, {0}}, CALLBACKS};
+
+TEST(sigterm_stops_everything_in_order_with_status_0)
+{
+    CHECK_EQ(run_main(&terminated, "--runtime.schedulers=2", "--log.level=none"), ANQA_EXIT_OK);
+    CHECK_STR(story, "1a2A3");
+}
+
+static void ask_to_stop(void *arg)
+{
+    anqa_main_stop();
+    anqa_sleep(600000);
+}
+
+static const anqa_app asking = {.name = "asking", .children = (const anqa_child_spec[]){{.id = "t", .run = ask_to_stop}, {0}}};
+
+TEST(a_process_can_ask_anqa_main_to_stop)
+{
+    CHECK_EQ(run_main(&asking, "--log.level=none", NULL), ANQA_EXIT_OK);
+}
+
+static void crash_at_once(void *arg)
+{
+    anqa_exit(anqa_error_reason("boom"));
+}
+
+static const anqa_app crashing = {
+    .name = "crashing", .children = (const anqa_child_spec[]){{.id = "t", .run = crash_at_once}, {0}}, CALLBACKS};
+
+TEST(a_top_supervisor_that_gives_up_ends_the_program_with_status_70)
+{
+    CHECK_EQ(run_main(&crashing, "--log.level=none", NULL), ANQA_EXIT_FAILED);
+    CHECK_STR(story, "13");
+}
+
+static void interrupt_twice(void *arg)
+{
+    kill(getpid(), SIGINT);
+    anqa_sleep(50);
+    kill(getpid(), SIGINT);
+    anqa_sleep(600000);
+}
+
+static const anqa_app interrupted = {.name = "interrupted",
+    .children = (const anqa_child_spec[]){{.id = "t", .run = interrupt_twice, .shutdown_ms = ANQA_INFINITY},
+        {.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
+
+TEST(a_second_sigint_hurries_the_stop)
+{
+    CHECK_EQ(run_main(&interrupted, "--log.level=none", NULL), ANQA_EXIT_HURRIED);
+}
+
+static void stop_soon(void *arg)
+{
+    anqa_main_stop();
+    anqa_sleep(600000);
+}
+
+static const anqa_app slow = {.name = "slow",
+    .children = (const anqa_child_spec[]){{.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY},
+        {.id = "t", .run = stop_soon}, {0}}};
+
+TEST(a_stop_that_takes_too_long_is_cut_short)
+{
+    CHECK_EQ(run_main(&slow, "--log.level=none", "--runtime.stop_timeout=50ms"), ANQA_EXIT_HURRIED);
+}
+
+static const anqa_app broken = {.name = "shop", .children = (const anqa_child_spec[]){{.server = &bad_part}, {0}}};
+
+TEST(a_program_that_cannot_start_says_why_and_ends_with_status_1, .expect_exit = 41,
+    .expect_stderr = "shop: application 'shop': child 'db' failed to start: error: no such database")
+{
+    _exit(40 + run_main(&broken, "--log.level=none", NULL));
+}
+
+static const anqa_app shop = {.name = "shop"};
+
+TEST(an_unknown_argument_is_named_and_ends_with_status_2,
+    .expect_exit = 42, .expect_stderr = "shop: unknown argument 'fast'")
+{
+    _exit(40 + run_main(&shop, "fast", NULL));
+}
+
+TEST(a_bad_option_is_named_and_ends_with_status_1, .expect_exit = 41, .expect_stderr = "runtime.schedulers")
+{
+    _exit(40 + run_main(&shop, "--runtime.schedulers=many", NULL));
+}
+
+TEST(help_and_version_are_answered_without_starting_anything)
+{
+    CHECK_EQ(run_main(&terminated, "--help", NULL), ANQA_EXIT_OK);
+    CHECK_EQ(run_main(&terminated, "--version", NULL), ANQA_EXIT_OK);
+    CHECK_STR(story, "");
+}
