@@ -7,7 +7,7 @@
 #ifndef BENCH_RUNTIME_CASES_H
 #define BENCH_RUNTIME_CASES_H
 
-#include "world.h"
+#include "world.h" // IWYU pragma: export
 
 /* spawn.c */
 bool setup_spawn_exit(struct bench *b);

@@ -214,8 +214,8 @@ void run_ring(struct bench *b, uint64_t ops)
 
 /* ---------------------------------------------------------------- fan in */
 
-#define SENDERS 8u
-#define WINDOW 64u
+#define SENDERS UINT64_C(8)
+#define WINDOW UINT64_C(64)
 
 struct sender {
     anqa_pid receiver;

@@ -20,10 +20,10 @@
 
 #include <string.h>
 
-#include <anqa/process.h>
-#include <anqa/runtime.h>
+#include <anqa/process.h> // IWYU pragma: export
+#include <anqa/runtime.h> // IWYU pragma: export
 
-#include "bench.h"
+#include "bench.h" // IWYU pragma: export
 
 /* ---------------------------------------------------------------- life; context: main thread */
 

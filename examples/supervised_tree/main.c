@@ -16,6 +16,7 @@
 
 struct till {
     int64_t sold;
+    int64_t *drawer; /* somebody forgot to set it */
 };
 
 /* ---------------------------------------------------------------- three ways to crash */
@@ -33,11 +34,11 @@ static anqa_next overfill(void *state, anqa_msg *msg)
     return anqa_noreply();
 }
 
-static anqa_next drop(void *state, anqa_msg *msg)
+static anqa_next count(void *state, anqa_msg *msg)
 {
-    int *volatile nowhere = NULL;
+    struct till *till = state;
 
-    *nowhere = 1; /* a real segmentation fault: it ends this process only */
+    *till->drawer = till->sold; /* a real segmentation fault: it ends this process only */
     return anqa_noreply();
 }
 
@@ -57,7 +58,7 @@ static const anqa_gen_server mixer = {.name = "mixer", .handle_cast = (const anq
 static const anqa_gen_server till_server = {
     .state_size = sizeof(struct till),
     .handle_call = (const anqa_handler[]){{"sell", sell}, {0}},
-    .handle_cast = (const anqa_handler[]){{"drop", drop}, {0}},
+    .handle_cast = (const anqa_handler[]){{"count", count}, {0}},
 };
 static const anqa_supervisor kitchen = {
     .name = "kitchen", .strategy = ANQA_REST_FOR_ONE,
@@ -71,11 +72,12 @@ static int crashes;
 
 static void say(const char *text)
 {
-    dprintf(STDOUT_FILENO, "\n%s\n\n", text);
+    dprintf(STDOUT_FILENO, "\n%s\n", text);
 }
 
 static void show(uint32_t pause_ms)
 {
+    dprintf(STDOUT_FILENO, "\n");
     anqa_tree_print(anqa_whereis("bakery"));
     anqa_sleep(pause_ms);
 }
@@ -112,7 +114,7 @@ static void story(void *arg)
 
     say("4. Ben's till writes through a null pointer. That ends Ben's till: not Anna's, not the program.");
     (void)anqa_call(anqa_child_pid(&tills, anqa_str_of("anna")), "sell", ANQA_JSON_NULL, ANQA_CALL_TIMEOUT_MS);
-    crash(anqa_child_pid(&tills, anqa_str_of("ben")), "drop");
+    crash(anqa_child_pid(&tills, anqa_str_of("ben")), "count");
     show(1800);
 
     say("5. The oven will not stop burning. One restart too many, and the kitchen gives up; the bakery starts a new one.");

@@ -249,8 +249,11 @@ size_t child_outcome_size(const struct child_outcome *outcome)
 
 struct child_outcome child_note_read(const anqa_msg *msg)
 {
-    struct child_outcome outcome = {.status = ANQA_OK};
+    struct child_outcome outcome; /* the text is only cleared as far as it must be: this is in the way of every start */
 
+    outcome.status = ANQA_OK;
+    outcome.pid.bits = 0;
+    outcome.text[0] = '\0';
     if (msg->body.len > 0)
         memcpy(&outcome, msg->body.ptr, msg->body.len < sizeof outcome ? msg->body.len : sizeof outcome);
     return outcome;

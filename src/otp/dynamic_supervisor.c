@@ -7,8 +7,8 @@
  *
  * Children are in a hash by pid. One that runs and needs nothing to be started again (no argument, no key) has no record
  * there, only `plain`. Records of children with keys are nodes of a table as well, which callers read without asking us
- * (table.h); such a node shows a pid only while its child runs. Records are malloc'ed, since readers may outlast us, and
- * given back by a deferred clean-up, however we end.
+ * (table.h); such a node shows a pid only while its child runs. Those records are malloc'ed, since readers may outlast us,
+ * and given back by a deferred clean-up, however we end; the others lie on our heap.
  */
 #include <anqa/supervisor.h>
 
@@ -55,7 +55,7 @@ struct record {
 /* owner: process. */
 struct dynamic {
     const anqa_dynamic_supervisor *spec;
-    struct map_u64 children; /* pid -> struct record, or `plain` */
+    struct map_u64 children; /* pid -> struct record, or `plain`; given back by records_drop */
     struct table *keys;      /* NULL until a key is used */
     struct intensity intensity;
 };
@@ -79,7 +79,8 @@ static anqa_str key_of(const struct record *record)
 
 static struct record *record_new(const void *arg, size_t arg_size, anqa_str key)
 {
-    struct record *record = calloc(1, sizeof *record + key.len + arg_size);
+    size_t size = sizeof(struct record) + key.len + arg_size;
+    struct record *record = key.len > 0 ? calloc(1, size) : anqa_heap_calloc(1, size);
 
     if (record == NULL)
         return NULL;
@@ -98,7 +99,7 @@ static void record_free(struct dynamic *dyn, struct record *record)
     if (record == &plain)
         return;
     if (record->key_len == 0) {
-        free(record);
+        anqa_heap_free(record);
         return;
     }
     table_lock(dyn->keys);
@@ -139,7 +140,7 @@ static void record_thin(struct dynamic *dyn, struct record *record)
     if (record->arg_size > 0 || record->key_len > 0 || record->waiters != NULL)
         return;
     if (map_u64_put(&dyn->children, record->pid.bits, &plain, NULL) == ANQA_OK)
-        free(record);
+        anqa_heap_free(record);
 }
 
 static void record_forget(struct dynamic *dyn, struct record *record, anqa_pid pid)
@@ -165,7 +166,10 @@ static void tell(struct record *record, anqa_status status, anqa_pid pid, const 
     record->waiters = NULL;
     while (waiter != NULL) {
         struct waiter *next = waiter->next;
-        request_answer(&waiter->caller, status, pid, "%s", text);
+        if (status == ANQA_OK)
+            request_done(&waiter->caller, pid);
+        else
+            request_answer(&waiter->caller, status, pid, "%s", text);
         anqa_heap_free(waiter);
         waiter = next;
     }
@@ -219,7 +223,7 @@ static anqa_status first_start(struct dynamic *dyn, struct record *record)
     anqa_pid pid;
 
     if (status != ANQA_OK) {
-        free(record);
+        free(record); /* it has a key: others need no room in the table */
         return status;
     }
     status = spawn(dyn, record, &pid);
@@ -248,7 +252,7 @@ static struct record *record_of_key(struct dynamic *dyn, anqa_str key)
 static void ask_existing(struct record *record, const anqa_caller *caller)
 {
     if (record->state == RECORD_RUNNING && anqa_is_alive(record->pid))
-        request_answer(caller, ANQA_OK, record->pid, "%s", "");
+        request_done(caller, record->pid);
     else if (record->state == RECORD_STOPPING || record->state == RECORD_FAILED)
         request_answer(caller, ANQA_E_STOPPED, (anqa_pid){0}, "child '%.*s' is being stopped", ANQA_FMT(key_of(record)));
     else

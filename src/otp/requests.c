@@ -25,6 +25,16 @@ void request_answer(const anqa_caller *caller, anqa_status status, anqa_pid pid,
     anqa_reply_to(caller, anqa_bytes(&outcome, child_outcome_size(&outcome)));
 }
 
+void request_done(const anqa_caller *caller, anqa_pid pid)
+{
+    struct child_outcome outcome;
+
+    outcome.status = ANQA_OK;
+    outcome.pid = pid;
+    outcome.text[0] = '\0';
+    anqa_reply_to(caller, anqa_bytes(&outcome, offsetof(struct child_outcome, text) + 1));
+}
+
 anqa_status request_ask(anqa_pid supervisor, const char *tag, anqa_payload payload, anqa_pid *ret_pid, anqa_error *err)
 {
     const anqa_msg *answer;

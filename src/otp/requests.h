@@ -40,6 +40,9 @@ struct request_child {
 void request_answer(const anqa_caller *caller, anqa_status status, anqa_pid pid, const char *format, ...)
     ANQA_PRINTF(4, 5);
 
+/* The same for success, which has nothing to explain. */
+void request_done(const anqa_caller *caller, anqa_pid pid);
+
 /* Asks and brings the outcome. May wait. */
 anqa_status request_ask(anqa_pid supervisor, const char *tag, anqa_payload payload, anqa_pid *ret_pid, anqa_error *err);
 

@@ -324,7 +324,7 @@ static void on_terminate_child(struct supervisor *sup, const anqa_msg *msg, cons
     row_stop(row);
     if (row->spec.restart == ANQA_TEMPORARY)
         row_remove(sup, row);
-    request_answer(caller, ANQA_OK, (anqa_pid){0}, "%s", "");
+    request_done(caller, (anqa_pid){0});
 }
 
 static void on_restart_child(struct supervisor *sup, const anqa_msg *msg, const anqa_caller *caller)
@@ -356,7 +356,7 @@ static void on_delete_child(struct supervisor *sup, const anqa_msg *msg, const a
         return;
     }
     row_remove(sup, row);
-    request_answer(caller, ANQA_OK, (anqa_pid){0}, "%s", "");
+    request_done(caller, (anqa_pid){0});
 }
 
 static anqa_child_state state_of(const struct row *row)

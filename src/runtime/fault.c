@@ -133,9 +133,9 @@ static bool context_undo_call(ucontext_t *context, const struct stack *stack)
 struct trial {
     struct fault_record *record;
     bool in_application; /* the innermost frame of application text has been seen */
+    /* Functions of the foreign frames above the application's, innermost first. */
     uint32_t inner_count;
-    uintptr_t inner
-        [MAX_INNER]; /* functions of the foreign frames above the application's, innermost first */
+    uintptr_t inner[MAX_INNER];
     uintptr_t last_inner_ip;
 };
 
@@ -168,19 +168,23 @@ static bool is_own_abort(const struct trial *trial)
     return aborter <= 4 && trial->inner_count - aborter >= 2 && trial->inner_count - aborter <= 3;
 }
 
-/* The first frame of application text: may what stands above it be abandoned? */
+static void judge_abort(struct trial *trial, uintptr_t application_function)
+{
+    if (trial->inner_count == 0) /* pthread_kill by another thread looks like raise, but for this */
+        condemn(trial->record, FAULT_SENT, 0);
+    else if (!is_own_abort(trial))
+        condemn(trial->record, FAULT_LIBRARY_ABORT, trial->last_inner_ip);
+    else if (application_function == (uintptr_t)anqa_invariant_failed)
+        condemn(trial->record, FAULT_INVARIANT, 0);
+}
+
+/* At the first frame of application text: may what stands above it be abandoned? */
 static void judge_inner(struct trial *trial, uintptr_t application_function)
 {
-    bool ok = trial->inner_count == 0 || text_is_leaf(trial->inner[trial->inner_count - 1]);
-
-    if (trial->record->signal != SIGABRT) {
-        if (!ok)
-            condemn(trial->record, FAULT_FOREIGN, trial->last_inner_ip);
-    } else if (!is_own_abort(trial)) {
-        condemn(trial->record, FAULT_LIBRARY_ABORT, trial->last_inner_ip);
-    } else if (application_function == (uintptr_t)anqa_invariant_failed) {
-        condemn(trial->record, FAULT_INVARIANT, 0);
-    }
+    if (trial->record->signal == SIGABRT)
+        judge_abort(trial, application_function);
+    else if (trial->inner_count > 0 && !text_is_leaf(trial->inner[trial->inner_count - 1]))
+        condemn(trial->record, FAULT_FOREIGN, trial->last_inner_ip);
 }
 
 static void judge_frame(const struct backtrace_frame *frame, void *arg)
@@ -189,7 +193,8 @@ static void judge_frame(const struct backtrace_frame *frame, void *arg)
 
     if (trial->record->verdict != FAULT_CONTAINED)
         return;
-    if (text_is_application(frame->ip)) {
+    if (text_is_application(
+            frame->ip - 1)) { /* a return address may lie behind the last instruction */
         if (!trial->in_application)
             judge_inner(trial, frame->function);
         trial->in_application = true;

@@ -81,6 +81,13 @@ static anqa_status msg_fill(struct msg *msg, const anqa_payload *payload)
     return ANQA_OK;
 }
 
+/* A wild pointer faults here, and not when a message has been made that would be lost. */
+static void probe(const char *bytes, size_t len)
+{
+    (void)*(const volatile char *)bytes;
+    (void)*(const volatile char *)(bytes + len - 1);
+}
+
 anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref, const anqa_payload *payload,
     struct msg **ret_msg)
 {
@@ -90,6 +97,8 @@ anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid f
 
     if (payload->len > MSG_PAYLOAD_MAX)
         return ANQA_E_LIMIT;
+    if (copied && payload->len > 0)
+        probe(payload->ptr, payload->len);
     msg = msg_alloc(s, copied && payload->len <= MSG_INLINE_MAX ? payload->len + 1 : 0);
     if (msg == NULL)
         return ANQA_E_NOMEM;
@@ -104,24 +113,38 @@ anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid f
     return ANQA_OK;
 }
 
-static __attribute__((noinline)) void msg_drop_payload(struct msg *msg)
+static void msg_release(struct sched *s, struct msg *msg)
 {
-    anqa_msg *pub = &msg->pub;
+    COUNT_ADD(s, messages, -1);
+    block_put(&s->blocks, msg->pub.class_, msg);
+}
 
-    if (pub->kind == ANQA_MSG_DOWN || pub->kind == ANQA_MSG_EXIT || pub->kind == SIG_EXIT) {
-        anqa_reason_unref(pub->u.reason);
-        return;
-    }
+/* The block goes before the object: should `drop` fail, nothing of ours is lost. */
+static void msg_drop_object(struct sched *s, struct msg *msg)
+{
+    void *object = (void *)(uintptr_t)msg->pub.body.ptr;
+    const anqa_type *type = msg->pub.u.type;
+
+    msg_release(s, msg);
+    if (object != NULL && type->drop != NULL)
+        type->drop(object);
+    else
+        free(object);
+}
+
+static __attribute__((noinline)) void msg_drop_shared(struct sched *s, struct msg *msg)
+{
+    const anqa_msg *pub = &msg->pub;
+
     if (pub->payload == ANQA_PAYLOAD_OBJECT) {
-        void *object = (void *)(uintptr_t)pub->body.ptr;
-        if (object != NULL && pub->u.type->drop != NULL)
-            pub->u.type->drop(object);
-        else
-            free(object);
+        msg_drop_object(s, msg);
         return;
     }
-    if (pub->payload != ANQA_PAYLOAD_NONE && pub->u.block != NULL)
+    if (pub->kind == ANQA_MSG_DOWN || pub->kind == ANQA_MSG_EXIT || pub->kind == SIG_EXIT)
+        anqa_reason_unref(pub->u.reason);
+    else if (pub->payload != ANQA_PAYLOAD_NONE)
         anqa_buf_unref((anqa_buf){pub->u.block, pub->body.ptr, pub->body.len});
+    msg_release(s, msg);
 }
 
 void msg_drop(struct sched *s, struct msg *msg)
@@ -129,9 +152,9 @@ void msg_drop(struct sched *s, struct msg *msg)
     if (msg == NULL)
         return;
     if (msg->pub.u.block != NULL) /* or a reason, or a type: they share their place */
-        msg_drop_payload(msg);
-    COUNT_ADD(s, messages, -1);
-    block_put(&s->blocks, msg->pub.class_, msg);
+        msg_drop_shared(s, msg);
+    else
+        msg_release(s, msg);
 }
 
 void *anqa_msg_take(const anqa_msg *msg, const anqa_type *type)

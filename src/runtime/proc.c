@@ -562,6 +562,7 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     act->timer.bits = 0;
     if (!zombie)
         proc_run_defers(s, p, 0);
+    s->act.section++; /* what follows is done once: a fault in somebody's `drop` must not begin it anew */
     report(s, p, pid, reason);
     if (anqa_telemetry_on(&process_exit))
         emit_exit(pid, reason);
@@ -571,8 +572,7 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     tell(s, p, pid, reason);
     COUNT_ADD(s, exited, 1);
     s->current = NULL;
-    if (p->stack == NULL)
-        s->act = (struct activation){0}; /* it ended in the middle of something */
+    s->act = (struct activation){0}; /* it may have ended in the middle of something */
     if (zombie) {
         p->state_kind = PROC_ZOMBIE;
         COUNT_ADD(s, zombies, 1);

@@ -168,10 +168,11 @@ static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
     }
     rt->scheds = aligned_alloc(64, rt->options.schedulers * sizeof(struct sched));
     rt->outside = aligned_alloc(64, sizeof(struct sched));
+    if (rt->outside != NULL)
+        memset(rt->outside, 0, sizeof(struct sched)); /* also for the way back out */
     if (rt->scheds == NULL || rt->outside == NULL)
         return anqa_fail(err, ANQA_E_NOMEM, "%u schedulers", rt->options.schedulers);
     memset(rt->scheds, 0, rt->options.schedulers * sizeof(struct sched));
-    memset(rt->outside, 0, sizeof(struct sched));
     rt->sched_count = rt->options.schedulers;
     return stack_pool_open(&stacks, &rt->stacks, err);
 }

@@ -90,15 +90,12 @@ static void free_twice(void)
     free(memory);
 }
 
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wuse-after-free"
 TEST(a_heap_that_malloc_finds_broken_aborts, .expect_signal = SIGABRT,
     .expect_stderr =
         "not contained: a library found memory corrupted or gave up, and aborted: libc")
 {
     run_in_process(free_twice);
 }
-#pragma GCC diagnostic pop
 
 static __attribute__((noinline)) void write_past_buffer(volatile char *buffer)
 {
@@ -325,6 +322,30 @@ TEST(a_signal_that_was_sent_is_no_fault, .expect_signal = SIGSEGV,
     run_in_process(be_shot);
 }
 
+static _Atomic(uint64_t) target_thread;
+
+static void spin_as_target(void)
+{
+    atomic_store(&target_thread, (uint64_t)pthread_self());
+    for (;;)
+        zero = 0;
+}
+
+TEST(an_abort_signal_of_another_thread_is_no_abort, .expect_signal = SIGABRT,
+    .expect_stderr = "not contained: the signal was sent by somebody")
+{
+    void (*code)(void) = spin_as_target;
+    anqa_spawn_opts opts = {.run = run_and_return, .arg = &code, .arg_size = sizeof code};
+    anqa_pid pid;
+
+    start(&(anqa_options){.schedulers = 1});
+    CHECK_STATUS(anqa_spawn(&opts, &pid, NULL), ANQA_OK);
+    while (atomic_load(&target_thread) == 0)
+        (void)anqa_receive(1);
+    pthread_kill((pthread_t)atomic_load(&target_thread), SIGABRT);
+    (void)anqa_receive(20000);
+}
+
 static void break_invariant(void)
 {
     ANQA_INVARIANT(zero != 0);
@@ -361,6 +382,30 @@ TEST(a_return_into_nowhere_aborts, .expect_signal = SIGSEGV,
     run_in_process(return_into_nowhere);
 }
 #endif
+
+/* ---------------------------------------------------------------- the other modes */
+
+TEST(faults_are_contained_in_deterministic_mode_too)
+{
+    start(&(anqa_options){.deterministic = true, .seed = 7});
+    CHECK_EQ(end_of(null_dereference), ANQA_REASON_FAULT);
+    CHECK_EQ(end_of(recurse_for_ever), ANQA_REASON_FAULT);
+    CHECK_EQ(end_of(abort), ANQA_REASON_FAULT);
+    stop();
+}
+
+static void crash_for_two(void)
+{
+    CHECK_EQ(end_of(null_dereference), ANQA_REASON_FAULT);
+    anqa_exit(anqa_reason_of(ANQA_REASON_SHUTDOWN));
+}
+
+TEST(a_process_may_watch_another_one_crash)
+{
+    start(&(anqa_options){.schedulers = 1});
+    CHECK_EQ(end_of(crash_for_two), ANQA_REASON_SHUTDOWN);
+    stop();
+}
 
 /* ---------------------------------------------------------------- taint */
 

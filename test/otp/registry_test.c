@@ -240,7 +240,7 @@ TEST(select_and_keys_find_entries_by_what_they_hold)
     anqa_rt *rt = begin();
     anqa_registry_entry *entries;
     size_t count;
-    char name[16];
+    char name[32];
 
     (void)member(&topics, "room:1", "OK");
     for (int i = 0; i < 100; i++) {

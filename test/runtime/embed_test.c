@@ -357,17 +357,19 @@ TEST(stop_kills_processes_that_start_others_when_they_end)
 static void hold_on(void *state)
 {
     for (;;)
-        *(volatile int *)state = 1;
+        atomic_store_explicit((_Atomic(bool) *)state, true, memory_order_relaxed);
 }
 
 TEST(a_callback_that_never_returns_ends_the_program_at_the_deadline, .expect_signal = SIGABRT,
     .expect_stderr = "the stop's deadline is over")
 {
     anqa_rt *rt;
-    static int somewhere;
+    static _Atomic(bool) running;
 
     CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 1, .stop_timeout_ms = 100}, &rt, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_rt_spawn(rt, &(anqa_spawn_opts){.run = hold_on, .arg = &somewhere}, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_rt_spawn(rt, &(anqa_spawn_opts){.run = hold_on, .arg = (void *)&running}, NULL), ANQA_OK);
+    while (!atomic_load_explicit(&running, memory_order_relaxed))
+        rt_pause();
     anqa_stop(rt);
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -234,7 +235,8 @@ TEST(a_name_is_looked_up)
 TEST(a_star_listens_on_all_addresses)
 {
     anqa_rt *rt = rt_open(1);
-    anqa_listener listener = listen_on("*:0");
+    anqa_listener listener = listen_on("*:0"), second;
+    anqa_error err;
     char text[64];
     anqa_conn conn;
 
@@ -242,6 +244,9 @@ TEST(a_star_listens_on_all_addresses)
     conn = connect_to(text);
     CHECK_STATUS(anqa_close(accept_from(listener)), ANQA_OK);
     must_end(conn);
+    snprintf(text, sizeof text, "*%s", strrchr(address_of(listener), ':'));
+    CHECK_STATUS(anqa_listen(&(anqa_listen_spec){.address = text}, &second, &err), ANQA_E_IN_USE);
+    CHECK(strstr(err.text, text) != NULL, "%s", err.text);
     rt_close(rt);
 }
 
@@ -399,6 +404,7 @@ static void check_half_close(void *arg)
     must_read(a, "answer");
     CHECK_STATUS(anqa_shutdown(b, ANQA_SHUT_READ), ANQA_OK);
     must_end(b);
+    CHECK_STATUS(anqa_shutdown(b, (anqa_direction)7), ANQA_E_INVALID);
     CHECK_STATUS(anqa_close(a), ANQA_OK);
     CHECK_STATUS(anqa_close(b), ANQA_OK);
 }
@@ -478,7 +484,7 @@ TEST(urgent_data_does_not_stall_a_reader)
 static void check_reset(void *arg)
 {
     anqa_conn a, b;
-    char byte;
+    char byte, text[ANQA_ADDRESS_TEXT];
     size_t n;
 
     tcp_pair(&a, &b);
@@ -486,6 +492,8 @@ static void check_reset(void *arg)
     CHECK_STATUS(anqa_conn_reset(b), ANQA_OK);
     CHECK_STATUS(anqa_read(a, &byte, 1, RT_LONG_MS, &n), ANQA_E_IO); /* not the end of the stream */
     CHECK_STATUS(anqa_write(a, "x", 1, RT_LONG_MS, NULL), ANQA_E_CLOSED); /* and no SIGPIPE */
+    CHECK_STATUS(anqa_conn_peer(a, text), ANQA_E_CLOSED);
+    CHECK_STR(text, "");
     CHECK_STATUS(anqa_close(a), ANQA_OK);
 }
 
@@ -1015,6 +1023,31 @@ TEST(a_listener_that_finds_no_memory_leaves_nothing)
     rt_close(rt);
 }
 
+static void listen_in_folder(void *arg)
+{
+    CHECK_STATUS(anqa_listener_close(listen_on(arg)), ANQA_OK);
+    CHECK_STATUS(anqa_send(anqa_parent(), "listened", anqa_nothing()), ANQA_OK);
+}
+
+TEST(servers_that_start_in_one_folder_wait_for_each_other)
+{
+    anqa_rt *rt = rt_open(1);
+    char text[ANQA_ADDRESS_TEXT];
+    anqa_pid puppet = rt_puppet(NULL);
+    int fd;
+
+    snprintf(text, sizeof text, "%s", in_folder("server"));
+    fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK_EQ(flock(fd, LOCK_EX), 0);
+    rt_tell(puppet, listen_in_folder, text);
+    CHECK(anqa_receive_if(rt_has_tag, (void *)(uintptr_t)"listened", 30) ==
+          NULL); /* not while we start */
+    close(fd);
+    anqa_msg_free(rt_expect("listened"));
+    folder_remove();
+    rt_close(rt);
+}
+
 static void accept_in_vain(void *arg)
 {
     anqa_listener listener = listen_on("127.0.0.1:0");
@@ -1141,7 +1174,7 @@ static int plain_connect(const char *text)
 
 static void accept_when_full(void *arg)
 {
-    anqa_listener listener = listen_on("127.0.0.1:0");
+    anqa_listener listener = listen_on("127.0.0.1:0"), other;
     anqa_conn conn;
     anqa_error err;
     char byte;
@@ -1160,6 +1193,9 @@ static void accept_when_full(void *arg)
     }
     CHECK_STATUS(anqa_accept(listener, 10, &conn, &err),
         ANQA_E_TIMEOUT); /* no connection is left to fail on: no spinning */
+    CHECK_STATUS(
+        anqa_listen(&(anqa_listen_spec){.address = "127.0.0.1:0"}, &other, &err), ANQA_E_LIMIT);
+    CHECK(strstr(err.text, "RLIMIT_NOFILE") != NULL, "%s", err.text);
     CHECK_STATUS(anqa_connect(address_of(listener), 10, &conn, &err), ANQA_E_LIMIT);
     CHECK(strstr(err.text, "RLIMIT_NOFILE") != NULL, "%s", err.text);
     set_descriptors(1024);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,6 +64,29 @@ TEST(a_poller_that_can_not_be_made_leaves_nothing)
         if (status == ANQA_OK)
             poller_close(s);
     }
+    free(s);
+}
+
+TEST(a_poller_that_finds_no_descriptor_leaves_nothing)
+{
+    struct sched *s = aligned_alloc(64, sizeof *s);
+    struct rlimit limit;
+    anqa_error err;
+    int next = dup(0);
+
+    CHECK(s != NULL);
+    memset(s, 0, sizeof *s);
+    close(next);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (limit.rlim_cur = (rlim_t)next; limit.rlim_cur < (rlim_t)next + 2; limit.rlim_cur++) {
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        CHECK_STATUS(poller_open(s, &err), ANQA_E_LIMIT);
+        CHECK(strstr(err.text, "poller") != NULL, "%s", err.text);
+        CHECK(s->poller == NULL);
+    }
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_STATUS(poller_open(s, &err), ANQA_OK);
+    poller_close(s);
     free(s);
 }
 
@@ -140,20 +164,34 @@ TEST(a_descriptor_is_watched_from_its_first_wait_until_it_is_closed)
 
 /* ---------------------------------------------------------------- entries */
 
+/* A connection whose descriptor has this number, which no other thread of the program is given by chance. */
+static anqa_conn adopt_as(int number, int *ret_peer)
+{
+    anqa_conn conn;
+    int pair[2], fd;
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    fd = fcntl(pair[0], F_DUPFD_CLOEXEC, number);
+    CHECK_EQ(fd, number);
+    close(pair[0]);
+    CHECK_STATUS(anqa_conn_adopt(fd, &conn, NULL), ANQA_OK);
+    *ret_peer = pair[1];
+    return conn;
+}
+
 TEST(a_handle_is_good_for_one_life_of_a_descriptor)
 {
     anqa_rt *rt = rt_open(1);
     anqa_conn old, conn;
-    int peer, fd;
+    int peer;
     char byte;
     size_t n;
 
-    adopt_pair(&old, &peer);
-    fd = anqa_conn_fd(old);
+    old = adopt_as(200, &peer);
     CHECK_STATUS(anqa_close(old), ANQA_OK);
     close(peer);
-    adopt_pair(&conn, &peer);
-    CHECK_EQ(anqa_conn_fd(conn), fd, "the number is used again");
+    conn = adopt_as(200, &peer);
+    CHECK_EQ(anqa_conn_fd(conn), 200);
     CHECK_EQ(anqa_conn_fd(old), -1);
     CHECK_STATUS(anqa_close(old), ANQA_E_INVALID);
     CHECK_STATUS(anqa_read(old, &byte, 1, 0, &n), ANQA_E_INVALID);

@@ -287,14 +287,15 @@ TEST(a_request_refused_or_shed_by_a_bound_was_never_started)
 
 struct asker {
     anqa_pid server;
-    unsigned replies, downs;
+    unsigned asked, replies, downs;
 };
 
-static void ask_many(void *arg)
+/* Until some time after its death. */
+static void ask_on(void *arg)
 {
     struct asker *asker = arg;
 
-    for (unsigned i = 0; i < 2000; i++) {
+    for (; asker->downs < 100; asker->asked++) {
         anqa_ref ref = ask(asker->server, "echo");
         const anqa_msg *msg = answer_to(ref);
         asker->replies += msg->kind == ANQA_MSG_REPLY;
@@ -311,13 +312,12 @@ TEST(exactly_one_answer_comes_while_the_server_is_killed)
     for (unsigned round = 0; round < 10; round++) {
         struct asker asker = {.server = server_open()};
         anqa_pid puppet = rt_puppet(&(anqa_spawn_opts){.scheduler = 2});
-        rt_tell(puppet, ask_many, &asker);
+        rt_tell(puppet, ask_on, &asker);
         if (round % 2)
             rt_pause();
         anqa_exit_signal(asker.server, ANQA_KILL);
         CHECK(rt_have(puppet, rt_do_nothing, NULL));
-        CHECK_EQ(asker.replies + asker.downs, 2000);
-        CHECK(asker.downs > 0);
+        CHECK_EQ(asker.replies + asker.downs, asker.asked);
         rt_end(puppet, ANQA_REASON_NORMAL);
     }
     finish(rt);

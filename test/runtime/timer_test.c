@@ -168,7 +168,7 @@ static void collect_dues(void *dues)
 }
 
 /* Armed at different times, so that they lie on different levels of the wheel, and all due within one long turn. */
-static void arm_and_block(void *arg)
+static void arm_and_block(void *in_time)
 {
     uint64_t begin = rt_clock_us(), first = anqa_now_ms();
 
@@ -176,9 +176,10 @@ static void arm_and_block(void *arg)
         anqa_send_after(anqa_self(), "due", anqa_bytes(&(uint64_t){first + ms}, 8), (uint32_t)ms);
     anqa_sleep(60);
     for (uint64_t ms = 82; ms < 140; ms += 4) {
-        uint64_t due = first + ms;
-        anqa_send_after(anqa_self(), "due", anqa_bytes(&due, 8), (uint32_t)(due - anqa_now_ms()));
+        uint64_t due = first + ms, now = anqa_now_ms();
+        anqa_send_after(anqa_self(), "due", anqa_bytes(&due, 8), due > now ? (uint32_t)(due - now) : 0);
     }
+    *(bool *)in_time = anqa_now_ms() < first + 80 && rt_clock_us() < begin + 78000;
     work_until(begin + 145000);
 }
 
@@ -187,9 +188,13 @@ TEST(timers_that_come_due_in_one_long_turn_fire_in_their_order)
     anqa_rt *rt = rt_open_with(&(anqa_options){.schedulers = 1, .watchdog_ms = ANQA_INFINITY});
     anqa_pid pid = rt_puppet(NULL);
     static uint64_t dues[64];
+    bool in_time = false;
 
-    CHECK(rt_have(pid, arm_and_block, NULL));
-    CHECK(rt_have(pid, collect_dues, dues));
+    for (unsigned i = 0; i < 20 && !in_time; i++) { /* again when the machine was too busy */
+        CHECK(rt_have(pid, arm_and_block, &in_time));
+        CHECK(rt_have(pid, collect_dues, dues));
+    }
+    CHECK(in_time);
     for (size_t i = 1; i < 30; i++)
         CHECK(dues[i] >= dues[i - 1], "%zu: %" PRIu64 " after %" PRIu64, i, dues[i], dues[i - 1]);
     rt_close(rt);

@@ -284,6 +284,38 @@ TEST(a_full_queue_refuses_jobs)
     rt_close(rt);
 }
 
+static _Atomic(unsigned) refused;
+
+static void lend_or_be_refused(void *state)
+{
+    struct sum sum = {.gate = state};
+    anqa_status status = anqa_blocking(sum_run, &sum, 0);
+
+    CHECK(status == ANQA_OK || status == ANQA_E_LIMIT);
+    refused += status == ANQA_E_LIMIT;
+}
+
+/* To exit for want of a stack is what other waits do: here a worker would be left with memory that is gone. */
+TEST(a_job_is_refused_when_there_is_no_stack_to_wait_on)
+{
+    struct gate gate = GATE_INIT;
+    anqa_rt *rt = rt_open_with(&(anqa_options){.schedulers = 1, .workers = 64, .max_waiting = 4});
+    anqa_ref refs[40];
+
+    for (size_t i = 0; i < ANQA_COUNT(refs); i++) {
+        anqa_spawn_opts opts = {.run = lend_or_be_refused, .arg = &gate, .monitor = true};
+        anqa_pid pid;
+        CHECK_STATUS(anqa_spawn(&opts, &pid, &refs[i]), ANQA_OK);
+    }
+    while (refused == 0)
+        rt_pause();
+    gate_open(&gate);
+    for (size_t i = 0; i < ANQA_COUNT(refs); i++)
+        CHECK_EQ(rt_ended(refs[i]), ANQA_REASON_NORMAL);
+    CHECK_EQ(gate.passed + refused, ANQA_COUNT(refs));
+    rt_close(rt);
+}
+
 /* ---------------------------------------------------------------- deaths */
 
 static _Atomic(unsigned) cleaned, ran;
