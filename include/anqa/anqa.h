@@ -15,6 +15,7 @@
 #include <anqa/json.h>
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/net.h>
 #include <anqa/process.h>
 #include <anqa/registry.h>
 #include <anqa/runtime.h>

@@ -324,8 +324,11 @@ anqa_status anqa_gen_server_stop(anqa_pid server, anqa_reason reason, uint32_t t
 
 /* ---------------------------------------------------------------- calls */
 
+/* A wait's returns are mispredicted one by one (see runtime/process.c): the functions around it are made one. */
+#define ONE_LEVEL static inline __attribute__((always_inline))
+
 /* The answer, or the DOWN instead of it, or NULL: too late. */
-static const anqa_msg *ask(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
+ONE_LEVEL const anqa_msg *ask(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
 {
     anqa_ref ref = anqa_request(to, tag, arg);
     const anqa_msg *msg = anqa_receive_ref(ref, timeout_ms);
@@ -356,7 +359,7 @@ static ANQA_NORETURN void exit_as_server(anqa_pid to, const char *tag, const anq
         anqa_reason_format(down->u.reason, text, sizeof text)));
 }
 
-const anqa_msg *anqa_call_payload(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
+ONE_LEVEL const anqa_msg *call(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
 {
     const anqa_msg *msg;
 
@@ -369,9 +372,14 @@ const anqa_msg *anqa_call_payload(anqa_pid to, const char *tag, anqa_payload arg
     return msg;
 }
 
+const anqa_msg *anqa_call_payload(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
+{
+    return call(to, tag, arg, timeout_ms);
+}
+
 anqa_json anqa_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms)
 {
-    return anqa_call_payload(to, tag, anqa_text(arg), timeout_ms)->body;
+    return call(to, tag, anqa_text(arg), timeout_ms)->body;
 }
 
 static anqa_status call_failed(anqa_pid to, const char *tag, const anqa_msg *down, anqa_error *err)

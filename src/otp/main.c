@@ -205,6 +205,7 @@ static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
 {
     struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
     struct signalfd_siginfo info;
+    bool is_told = false; /* that it ends, which is some moments before it has */
     eventfd_t count;
 
     for (;;) {
@@ -216,12 +217,11 @@ static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
             return WOKEN_ASKED;
         if (left == 0)
             return WOKEN_DEADLINE;
-        (void)poll(fds, ANQA_COUNT(fds), (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
+        (void)poll(fds, ANQA_COUNT(fds), is_told ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
         if (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
             return WOKEN_ASKED;
-        if (eventfd_read(run->notify_fd, &count) == 0 && anqa_rt_is_alive(run->rt, run->master) &&
-            !atomic_load_explicit(&stop_asked, memory_order_acquire))
-            usleep(1000); /* it tells us as the last thing it does, and is just about to be gone */
+        if (eventfd_read(run->notify_fd, &count) == 0)
+            is_told = true; /* or somebody asks for a stop, which the next round sees */
     }
 }
 
@@ -229,11 +229,11 @@ static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
 
 static int stop_in_order(struct running *run)
 {
-    uint32_t timeout_ms = run->options.stop_timeout_ms;
+    uint32_t timeout_ms = run->options.stop_timeout_ms, no_deadline = ANQA_INFINITY; /* the deadline is ours to keep */
     uint64_t deadline = timeout_ms == ANQA_INFINITY ? UINT64_MAX : clock_mono_ms() + timeout_ms;
 
     anqa_log(ANQA_NOTICE, "application.stopping", "application=%s timeout_ms=%u", run->app->name, timeout_ms);
-    (void)anqa_rt_send(run->rt, run->master, application_stop_tag, anqa_bytes(&timeout_ms, sizeof timeout_ms));
+    (void)anqa_rt_send(run->rt, run->master, application_stop_tag, anqa_bytes(&no_deadline, sizeof no_deadline));
     if (wait_for_end(run, deadline) == WOKEN_ENDED)
         return ANQA_EXIT_OK;
     anqa_log(ANQA_WARN, "application.hurried", "application=%s next=kill", run->app->name);

@@ -90,8 +90,7 @@ static void depot_get(struct block_depot *depot, unsigned class, struct block_ma
     magazine->first = depot->full[class];
     if (magazine->first != NULL) {
         depot->full[class] = magazine->first->next_full;
-        for (struct block *block = magazine->first; block != NULL; block = block->next)
-            magazine->count++;
+        magazine->count = BLOCK_MAGAZINE; /* or less: then it is traded in a little early */
     } else {
         depot_carve(depot, class, magazine);
     }

@@ -263,9 +263,16 @@ static void on_monitor(struct sched *s, struct proc *p, struct msg *msg)
 static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
 {
     struct rel *rel = rels_get(p->rels, msg->pub.ref.bits);
+    const struct activation *act = proc_waiting(p);
 
-    if (rel != NULL && (rel->y == REL_WATCHER || rel->y == REL_OWED))
+    if (rel != NULL && (rel->y == REL_WATCHER || rel->y == REL_OWED)) {
         rels_remove(s, &p->rels, rel);
+        return;
+    }
+    /* A request of the event under way: it is not owed when that ends. */
+    for (struct msg *held = act != NULL ? act->held : s->act.held; held != NULL; held = held->next)
+        if (held->pub.kind == ANQA_MSG_CALL && held->pub.ref.bits == msg->pub.ref.bits)
+            held->pub.flags_ |= MSG_ANSWERED;
 }
 
 /* Erlang's exit signal table. True: the message is used up as an EXIT message. */

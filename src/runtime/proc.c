@@ -29,7 +29,7 @@ static uint32_t slot_batch(const anqa_rt *rt)
 static void slots_refill(struct sched *s)
 {
     anqa_rt *rt = s->rt;
-    uint32_t batch = slot_batch(rt);
+    uint32_t batch = slot_batch(rt), used;
 
     pthread_mutex_lock(&rt->slot_lock);
     while (s->free_count < batch && rt->free_slots != NULL) {
@@ -39,16 +39,11 @@ static void slots_refill(struct sched *s)
         s->free_slots = p;
         s->free_count++;
     }
-    if (s->free_count == 0) {
-        uint32_t used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
+    used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
+    if (s->free_count == 0 && used < rt->options.max_processes) {
         uint32_t more = rt->options.max_processes - used < batch ? rt->options.max_processes - used : batch;
-        for (uint32_t i = more; i-- > 0;) { /* the lowest ends on top */
-            struct proc *p = &rt->slots[used + i];
-            atomic_init(&p->in, IN_CLOSED);
-            p->run_next = s->free_slots;
-            s->free_slots = p;
-            s->free_count++;
-        }
+        s->new_slots = &rt->slots[used];
+        s->new_slots_end = s->new_slots + more;
         atomic_store_explicit(&rt->slots_used, used + more, memory_order_relaxed);
     }
     pthread_mutex_unlock(&rt->slot_lock);
@@ -58,11 +53,11 @@ static struct proc *slot_take(struct sched *s)
 {
     struct proc *p;
 
-    if (s->free_slots == NULL)
+    if (s->free_slots == NULL && s->new_slots == s->new_slots_end)
         slots_refill(s);
     p = s->free_slots;
     if (p == NULL)
-        return NULL;
+        return s->new_slots == s->new_slots_end ? NULL : s->new_slots++;
     s->free_slots = p->run_next;
     s->free_count--;
     return p;
@@ -73,6 +68,11 @@ static void slots_return(struct sched *s, uint32_t keep)
     anqa_rt *rt = s->rt;
 
     pthread_mutex_lock(&rt->slot_lock);
+    while (keep == 0 && s->new_slots != s->new_slots_end) { /* we give up everything */
+        struct proc *p = s->new_slots++;
+        p->run_next = rt->free_slots;
+        rt->free_slots = p;
+    }
     while (s->free_count > keep) {
         struct proc *p = s->free_slots;
         s->free_slots = p->run_next;
@@ -558,7 +558,7 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     p->state_kind = PROC_DYING;
     p->exit_reason = reason;
     if (act->timer.bits != 0)
-        timer_cancel(s, act->timer);
+        timer_cancel_own(s, act->timer);
     act->timer.bits = 0;
     if (!zombie)
         proc_run_defers(s, p, 0);

@@ -132,8 +132,6 @@ struct defer {
     uint64_t id;
 };
 
-struct fd_entry; /* poller.h */
-
 /* What few processes need. owner: process. */
 struct proc_more {
     char *label;
@@ -143,7 +141,6 @@ struct proc_more {
     struct lineage *callers;
     uint32_t foreign_work;   /* operations that hold our memory */
     uint64_t heap_quota;
-    struct fd_entry *fds;
     struct msg *kept;        /* anqa_msg_keep */
 };
 

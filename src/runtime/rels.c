@@ -6,6 +6,7 @@
 #include "runtime/sched.h"
 
 #define RELS_FIRST 2u
+#define RELS_SHRINK 1024u /* smaller tables stay: who watched a hundred will do so again */
 
 /* Keys are pids and counters, made by us and not by a client: a multiplication spreads them well enough. */
 static uint32_t rels_home(const struct rels *rels, uint64_t key)
@@ -110,6 +111,6 @@ void rels_remove(struct sched *s, struct rels **table, struct rel *rel)
     rels->entries[gap] = (struct rel){0};
     rels->count--;
     /* Shrinks late, so that a table at a border does not swing; a failure to do so harms nobody. */
-    if (rels->capacity > 64 && rels->count < rels->capacity / 8)
+    if (rels->capacity > RELS_SHRINK && rels->count < rels->capacity / 8)
         (void)rels_resize(s, table, rels->capacity / 4);
 }

@@ -11,6 +11,7 @@
 #define SLICE 64         /* messages one process handles before others get a turn */
 #define CLOCK_TURNS 16   /* activations between two looks at the clock */
 #define POLL_TURNS 256   /* activations between two looks at the poller, when the clock stands still */
+#define QUEUE_TURNS 4    /* activations between two looks at the length of the ring */
 #define LOW_TURNS 8      /* one low pick for so many normal ones */
 #define SPIN_ROUNDS 3000 /* looks around before going to sleep: some 10 us */
 #define TRASH_TURN 2048  /* messages of the dead that are answered in one turn */
@@ -102,13 +103,14 @@ static uint32_t ring_steal(struct sched *victim, struct proc **loot)
 
     for (;;) {
         uint32_t tail = atomic_load_explicit(&victim->ring_tail, memory_order_acquire); /* pairs with ring_push */
-        uint32_t length = tail - head, count = length / 2;
+        uint32_t length = tail - head;
+        uint32_t count = atomic_load_explicit(&victim->overloaded, memory_order_relaxed) ? length / 2 : 0;
         if (length > RING_SIZE) { /* head and tail were read at different times */
             head = atomic_load_explicit(&victim->ring_head, memory_order_acquire);
             continue;
         }
-        if (length == 1 && atomic_load_explicit(&victim->rob, memory_order_relaxed))
-            count = 1;
+        if (length > 0 && atomic_load_explicit(&victim->rob, memory_order_relaxed))
+            count = (length + 1) / 2;
         if (count == 0)
             return 0;
         for (uint32_t i = 0; i < count; i++)
@@ -180,12 +182,8 @@ static void ready_here(struct sched *s, struct proc *p)
     bool moves = p->priority == ANQA_PRIORITY_NORMAL && p->stack == NULL && (p->flags & PROC_PINNED) == 0 &&
         s->rt->sched_count > 1 && s->current != p;
 
-    if (!moves || !ring_push(s, p)) {
+    if (!moves || !ring_push(s, p))
         queue_push(&s->queues[p->priority], p);
-        return;
-    }
-    if (ring_length(s) > 1)
-        call_help(s);
 }
 
 static void ready_attached(struct attached *place)
@@ -356,6 +354,30 @@ static __attribute__((noinline)) void chores(struct sched *s)
         poller_wait(s, 0);
 }
 
+static void set_overloaded(struct sched *s, uint32_t on)
+{
+    if (atomic_load_explicit(&s->overloaded, memory_order_relaxed) != on)
+        atomic_store_explicit(&s->overloaded, on, memory_order_relaxed);
+}
+
+/* Somebody in the ring has to wait. When that lasts, idle schedulers may help. */
+static void watch_queue(struct sched *s)
+{
+    if (ring_length(s) < 2) {
+        s->queue_since = 0;
+        set_overloaded(s, 0);
+        return;
+    }
+    if (s->queue_since == 0) {
+        s->queue_since = ticks();
+        return;
+    }
+    if (ticks() - s->queue_since < TICKS_QUEUE)
+        return;
+    set_overloaded(s, 1);
+    call_help(s);
+}
+
 static struct proc *next_process(struct sched *s)
 {
     bool due = ++s->turns % CLOCK_TURNS == 0 || s->trash != NULL ||
@@ -364,6 +386,8 @@ static struct proc *next_process(struct sched *s)
 
     if (__builtin_expect(due, 0))
         chores(s);
+    if (s->turns % QUEUE_TURNS == 0 && s->rt->sched_count > 1)
+        watch_queue(s);
     return __builtin_expect(s->deterministic, 0) ? pick_random(s) : pick(s);
 }
 
@@ -456,27 +480,6 @@ void sched_activity_end(struct sched *s)
     uint64_t now = atomic_load_explicit(&s->activity, memory_order_relaxed);
 
     atomic_store_explicit(&s->activity, (now | 1) + 1, memory_order_relaxed);
-}
-
-bool sched_suspend(struct sched *s)
-{
-    struct proc *p = s->current;
-    struct stack *fresh = stack_take(&s->stacks);
-    struct activation act = s->act;
-
-    if (fresh == NULL)
-        return false;
-    COUNT_ADD(s, stacks, 1);
-    p->flags &= ~(uint32_t)PROC_WOKEN;
-    p->stack = s->stack;
-    p->stack->arg = &act;
-    s->stack = fresh;
-    s->current = NULL;
-    s->act = (struct activation){0};
-    sched_activity_end(s);
-    stack_start(p->stack, fresh, sched_loop, s);
-    s->act = act;
-    return true;
 }
 
 static void resume(struct sched *s, struct proc *p)

@@ -198,6 +198,16 @@ int64_t timer_cancel(struct sched *s, anqa_timer handle)
     return timer_cancel_at(s, &s->rt->scheds[where - 1], index, (uint32_t)handle.bits);
 }
 
+void timer_cancel_own(struct sched *s, anqa_timer handle)
+{
+    struct timer *timer = timer_at(&s->timers, (uint32_t)(handle.bits >> 32) & 0xffffff);
+
+    if (atomic_load_explicit(&timer->state, memory_order_relaxed) != state_of((uint32_t)handle.bits, TIMER_ARMED))
+        return; /* it has fired */
+    timer_unlink(&s->timers, timer);
+    timer_put(s, timer);
+}
+
 void timers_collect(struct sched *s)
 {
     struct timer *timer;

@@ -55,6 +55,8 @@ struct timer *timer_arm_ticks(struct sched *s, anqa_pid to, const char *tag, uin
 anqa_timer timer_handle(struct sched *s, struct timer *timer);
 /* Milliseconds left, or -1. */
 int64_t timer_cancel(struct sched *s, anqa_timer handle);
+/* The same for a wait's timer, which was armed on this scheduler and which nobody else knows. */
+void timer_cancel_own(struct sched *s, anqa_timer handle);
 /* Fires what is due at s->now_ms. */
 void timers_run(struct sched *s);
 /* Takes back timers that others have cancelled. */

@@ -10,7 +10,8 @@
 
 static void check_error(anqa_status status, const anqa_error *err)
 {
-    CHECK(status == ANQA_OK || status == ANQA_E_NOMEM || status == ANQA_E_LIMIT, "%s", anqa_status_name(status));
+    CHECK(status == ANQA_OK || status == ANQA_E_NOMEM || status == ANQA_E_LIMIT, "%s",
+        anqa_status_name(status));
     if (status != ANQA_OK)
         CHECK(err->text[0] != '\0');
 }
@@ -62,8 +63,12 @@ static void spawn_send_and_end(void)
 {
     anqa_ref ref;
     anqa_pid pid;
-    anqa_spawn_opts opts = {.run = wait_for_mail, .monitor = true, .state_size = 5000, .label = "labelled",
-        .inherit_callers = true, .heap_quota = 100000};
+    anqa_spawn_opts opts = {.run = wait_for_mail,
+        .monitor = true,
+        .state_size = 5000,
+        .label = "labelled",
+        .inherit_callers = true,
+        .heap_quota = 100000};
     anqa_status status = anqa_spawn(&opts, &pid, &ref);
 
     if (status != ANQA_OK) {
@@ -87,7 +92,8 @@ TEST(spawning_and_sending_without_memory_fails_and_leaves_nothing_behind)
     rt_close(rt);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) /* there every block is a malloc of its own: what must not fail would fail */
+#if !defined( \
+    __SANITIZE_ADDRESS__) /* there every block is a malloc of its own: what must not fail would fail */
 
 TEST(a_whole_life_without_memory_in_deterministic_mode)
 {
@@ -132,14 +138,16 @@ TEST(a_process_that_gets_no_memory_for_a_relation_ends_and_tells_why)
         CHECK(rt_have(rt_puppet(&(anqa_spawn_opts){.scheduler = i}), rt_do_nothing, NULL));
     EACH_ALLOC_FAILURE_IN_ANY_THREAD {
         anqa_spawn_opts server = {.run = rt_puppet_run, .trap_exit = true};
-        anqa_spawn_opts opts = {.run = link_and_monitor_many, .arg_size = sizeof(anqa_pid), .monitor = true};
+        anqa_spawn_opts opts = {
+            .run = link_and_monitor_many, .arg_size = sizeof(anqa_pid), .monitor = true};
         anqa_pid pid;
         anqa_ref ref;
         if (anqa_spawn(&server, &pid, NULL) == ANQA_OK) {
             opts.arg = &pid;
             if (anqa_spawn(&opts, NULL, &ref) == ANQA_OK) {
                 anqa_reason_kind kind = rt_ended(ref);
-                CHECK(kind == ANQA_REASON_ERROR || kind == ANQA_REASON_SYSTEM_LIMIT, "%d", (int)kind);
+                CHECK(
+                    kind == ANQA_REASON_ERROR || kind == ANQA_REASON_SYSTEM_LIMIT, "%d", (int)kind);
                 refused += kind == ANQA_REASON_SYSTEM_LIMIT;
             }
             anqa_exit_signal(pid, ANQA_KILL);

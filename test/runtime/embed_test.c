@@ -47,7 +47,8 @@ TEST(without_options_there_is_a_scheduler_and_processes_run)
     CHECK_STATUS(anqa_start(NULL, &rt, &err), ANQA_OK, "%s", err.text);
     CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK);
     CHECK(anqa_rt_self() == rt);
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = rt_do_nothing, .monitor = true}, NULL, &ref), ANQA_OK);
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = rt_do_nothing, .monitor = true}, NULL, &ref), ANQA_OK);
     CHECK_EQ(rt_ended(ref), ANQA_REASON_NORMAL);
     rt_close(rt);
 }
@@ -141,10 +142,13 @@ static void *attach_and_call(void *arg)
         CHECK_STATUS(anqa_attach(a->rt, NULL), ANQA_OK);
         CHECK(!anqa_pid_is_none(anqa_self()));
         for (unsigned j = 0; j < 20; j++) {
-            const anqa_msg *msg = anqa_receive_ref(anqa_request(a->server, "?", anqa_nothing()), RT_LONG_MS);
+            const anqa_msg *msg =
+                anqa_receive_ref(anqa_request(a->server, "?", anqa_nothing()), RT_LONG_MS);
             CHECK(msg != NULL && msg->kind == ANQA_MSG_REPLY);
         }
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = rt_do_nothing, .monitor = true}, NULL, &ref), ANQA_OK);
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.run = rt_do_nothing, .monitor = true}, NULL, &ref),
+            ANQA_OK);
         CHECK_EQ(rt_ended(ref), ANQA_REASON_NORMAL);
         anqa_detach();
     }
@@ -264,15 +268,17 @@ TEST(threads_that_are_not_attached_spawn_send_and_signal)
     pthread_t threads[4];
 
     CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 2}, &o.rt, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_rt_spawn(o.rt, &(anqa_spawn_opts){.behaviour = &counting, .arg = &where,
-                                         .arg_size = sizeof where},
-                     &o.pid),
+    CHECK_STATUS(
+        anqa_rt_spawn(o.rt,
+            &(anqa_spawn_opts){.behaviour = &counting, .arg = &where, .arg_size = sizeof where},
+            &o.pid),
         ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(threads); i++)
         CHECK_EQ(pthread_create(&threads[i], NULL, send_from_outside, &o), 0);
     for (size_t i = 0; i < ANQA_COUNT(threads); i++)
         pthread_join(threads[i], NULL);
-    for (uint64_t end = rt_clock_us() + RT_LONG_MS * 1000ull; atomic_load(&count) < 4000 && rt_clock_us() < end;)
+    for (uint64_t end = rt_clock_us() + RT_LONG_MS * 1000ull;
+        atomic_load(&count) < 4000 && rt_clock_us() < end;)
         rt_pause();
     CHECK_EQ(atomic_load(&count), 4000);
     CHECK(anqa_rt_is_alive(o.rt, o.pid));
@@ -324,9 +330,12 @@ static void stop_with(void (*run)(void *state), bool trap_exit, uint32_t at_most
     anqa_rt *rt;
     uint64_t begin;
 
-    CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 2, .stop_timeout_ms = 2000}, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(
+        anqa_start(&(anqa_options){.schedulers = 2, .stop_timeout_ms = 2000}, &rt, NULL), ANQA_OK);
     for (unsigned i = 0; i < 50; i++)
-        CHECK_STATUS(anqa_rt_spawn(rt, &(anqa_spawn_opts){.run = run, .trap_exit = trap_exit}, NULL), ANQA_OK);
+        CHECK_STATUS(
+            anqa_rt_spawn(rt, &(anqa_spawn_opts){.run = run, .trap_exit = trap_exit}, NULL),
+            ANQA_OK);
     begin = rt_clock_us();
     anqa_stop(rt);
     CHECK(rt_clock_us() - begin < (uint64_t)at_most_ms * 1000 * harness_slowness());
@@ -366,8 +375,11 @@ TEST(a_callback_that_never_returns_ends_the_program_at_the_deadline, .expect_sig
     anqa_rt *rt;
     static _Atomic(bool) running;
 
-    CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 1, .stop_timeout_ms = 100}, &rt, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_rt_spawn(rt, &(anqa_spawn_opts){.run = hold_on, .arg = (void *)&running}, NULL), ANQA_OK);
+    CHECK_STATUS(
+        anqa_start(&(anqa_options){.schedulers = 1, .stop_timeout_ms = 100}, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(
+        anqa_rt_spawn(rt, &(anqa_spawn_opts){.run = hold_on, .arg = (void *)&running}, NULL),
+        ANQA_OK);
     while (!atomic_load_explicit(&running, memory_order_relaxed))
         rt_pause();
     anqa_stop(rt);
@@ -408,7 +420,9 @@ static void run_trace(uint64_t seed, struct trace *trace)
     *trace = (struct trace){.count = 0};
     for (uint64_t id = 0; id < ACTORS; id++) {
         struct actor actor = {trace, id};
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = act, .arg = &actor, .arg_size = sizeof actor}, NULL, NULL),
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.run = act, .arg = &actor, .arg_size = sizeof actor},
+                NULL, NULL),
             ANQA_OK);
     }
     (void)anqa_rt_run(rt, ANQA_INFINITY);
@@ -452,7 +466,8 @@ TEST(the_fake_clock_jumps_over_what_nobody_waits_for)
     uint64_t begin = rt_clock_us(), fake = anqa_now_ms();
     anqa_ref ref;
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = sleep_an_hour, .monitor = true}, NULL, &ref), ANQA_OK);
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = sleep_an_hour, .monitor = true}, NULL, &ref), ANQA_OK);
     (void)anqa_rt_run(rt, fake + 1000);
     CHECK_EQ(anqa_now_ms(), fake + 1000);
     CHECK(anqa_receive(0) == NULL);

@@ -13,10 +13,10 @@
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
 
-enum { PEOPLE = 7, MAX_EVENTS = 512, MAX_MONITORS = 64, REASONS = 5 };
+enum { RUNS = 600, PEOPLE = 7, MAX_EVENTS = 512, MAX_MONITORS = 64, REASONS = 5 };
 
-static const anqa_reason_kind reasons[REASONS] = {
-    ANQA_REASON_NORMAL, ANQA_REASON_SHUTDOWN, ANQA_REASON_ERROR, ANQA_REASON_KILL, ANQA_REASON_KILLED};
+static const anqa_reason_kind reasons[REASONS] = {ANQA_REASON_NORMAL, ANQA_REASON_SHUTDOWN,
+    ANQA_REASON_ERROR, ANQA_REASON_KILL, ANQA_REASON_KILLED};
 
 /* An EXIT or DOWN message that somebody has. */
 struct event {
@@ -44,7 +44,16 @@ static int event_order(const void *a, const void *b)
 
 /* ---------------------------------------------------------------- operations */
 
-enum op_kind { OP_LINK, OP_UNLINK, OP_MONITOR, OP_DEMONITOR, OP_SIGNAL, OP_EXIT, OP_TRAP, OP_KINDS };
+enum op_kind {
+    OP_LINK,
+    OP_UNLINK,
+    OP_MONITOR,
+    OP_DEMONITOR,
+    OP_SIGNAL,
+    OP_EXIT,
+    OP_TRAP,
+    OP_KINDS
+};
 
 struct op {
     enum op_kind kind;
@@ -57,8 +66,8 @@ struct op {
 static struct op random_op(int monitors)
 {
     /* links and monitors more often than deaths, or there would soon be nobody left */
-    static const enum op_kind kinds[] = {OP_LINK, OP_LINK, OP_LINK, OP_UNLINK, OP_MONITOR, OP_MONITOR,
-        OP_DEMONITOR, OP_SIGNAL, OP_SIGNAL, OP_EXIT, OP_TRAP, OP_TRAP, OP_TRAP};
+    static const enum op_kind kinds[] = {OP_LINK, OP_LINK, OP_LINK, OP_UNLINK, OP_MONITOR,
+        OP_MONITOR, OP_DEMONITOR, OP_SIGNAL, OP_SIGNAL, OP_EXIT, OP_TRAP, OP_TRAP, OP_TRAP};
     uint64_t r = harness_random();
 
     return (struct op){
@@ -89,7 +98,8 @@ struct model {
 
 static void model_die(struct model *m, int who, anqa_reason_kind reason);
 
-static void model_exit_signal(struct model *m, int from, int to, anqa_reason_kind reason, bool by_link)
+static void model_exit_signal(
+    struct model *m, int from, int to, anqa_reason_kind reason, bool by_link)
 {
     if (m->people[to].dead)
         return;
@@ -113,7 +123,8 @@ static void model_die(struct model *m, int who, anqa_reason_kind reason)
         if (!m->monitors[i].active)
             continue;
         if (m->monitors[i].target == who && !m->people[m->monitors[i].watcher].dead)
-            event_add(&m->events, (struct event){m->monitors[i].watcher, who, ANQA_MSG_DOWN, reason, i});
+            event_add(
+                &m->events, (struct event){m->monitors[i].watcher, who, ANQA_MSG_DOWN, reason, i});
         if (m->monitors[i].target == who || m->monitors[i].watcher == who)
             m->monitors[i].active = false;
     }
@@ -286,7 +297,8 @@ static void world_open(void)
     memset(&world, 0, sizeof world);
     for (int i = 0; i < PEOPLE; i++) {
         struct person *person = &world.people[i];
-        anqa_spawn_opts opts = {.behaviour = &person_behaviour, .arg = &i, .arg_size = sizeof i, .monitor = true};
+        anqa_spawn_opts opts = {
+            .behaviour = &person_behaviour, .arg = &i, .arg_size = sizeof i, .monitor = true};
         CHECK_STATUS(anqa_spawn(&opts, &person->pid, &person->ref), ANQA_OK);
     }
 }
@@ -343,9 +355,11 @@ static void compare(struct model *model, unsigned run, unsigned step)
     struct events *want = &model->events, *got = &world.events;
 
     for (int i = 0; i < PEOPLE; i++) {
-        CHECK_EQ(world.people[i].dead, model->people[i].dead, "run %u step %u person %d", run, step, i);
+        CHECK_EQ(
+            world.people[i].dead, model->people[i].dead, "run %u step %u person %d", run, step, i);
         if (model->people[i].dead)
-            CHECK_EQ(world.people[i].reason, model->people[i].reason, "run %u step %u person %d", run, step, i);
+            CHECK_EQ(world.people[i].reason, model->people[i].reason, "run %u step %u person %d",
+                run, step, i);
     }
     forget_the_dead(want, model);
     forget_the_dead(got, model);
@@ -354,8 +368,9 @@ static void compare(struct model *model, unsigned run, unsigned step)
     qsort(got->list, got->count, sizeof got->list[0], event_order);
     for (size_t i = 0; i < want->count; i++)
         CHECK_EQ(memcmp(&want->list[i], &got->list[i], sizeof want->list[i]), 0,
-            "run %u step %u: message %d from %d to %d, reason %d", run, step, (int)want->list[i].kind,
-            want->list[i].from, want->list[i].to, (int)want->list[i].reason);
+            "run %u step %u: message %d from %d to %d, reason %d", run, step,
+            (int)want->list[i].kind, want->list[i].from, want->list[i].to,
+            (int)want->list[i].reason);
 }
 
 /* One of those who live; -1: nobody does. */
@@ -389,7 +404,7 @@ static void run_against_model(unsigned run)
 
 TEST(random_operations_have_exactly_the_results_of_the_model)
 {
-    for (unsigned run = 0; run < 600; run++)
+    for (unsigned run = 0; run < RUNS / harness_slowness(); run++)
         run_against_model(run);
 }
 
@@ -400,14 +415,16 @@ static void check_tables(const anqa_rt *rt, unsigned run)
 {
     for (int i = 0; i < PEOPLE; i++) {
         const struct proc *p = proc_slot(rt, world.people[i].pid);
-        for (uint32_t j = 0; !world.people[i].dead && p->rels != NULL && j < p->rels->capacity; j++) {
+        for (uint32_t j = 0; !world.people[i].dead && p->rels != NULL && j < p->rels->capacity;
+            j++) {
             const struct rel *rel = &p->rels->entries[j];
             bool is_link = rel->key != 0 && (rel->key & REF_BIT) == 0;
             int other = is_link ? person_of((anqa_pid){rel->key}) : -1;
             if (!is_link)
                 continue;
             CHECK(!world.people[other].dead, "run %u: %d is linked to dead %d", run, i, other);
-            CHECK(rels_get(proc_slot(rt, world.people[other].pid)->rels, world.people[i].pid.bits) != NULL,
+            CHECK(rels_get(proc_slot(rt, world.people[other].pid)->rels,
+                      world.people[i].pid.bits) != NULL,
                 "run %u: %d is linked to %d, not the other way", run, i, other);
         }
     }
@@ -419,7 +436,8 @@ static void check_monitors(unsigned run)
         bool target_dead = world.people[world.monitors[i].target].dead;
         int downs = world.monitors[i].downs;
         CHECK(downs <= (target_dead ? 1 : 0), "run %u: %d DOWN messages", run, downs);
-        if (target_dead && !world.monitors[i].demonitored && !world.people[world.monitors[i].watcher].dead)
+        if (target_dead && !world.monitors[i].demonitored &&
+            !world.people[world.monitors[i].watcher].dead)
             CHECK_EQ(downs, 1, "run %u", run);
     }
 }
@@ -427,7 +445,8 @@ static void check_monitors(unsigned run)
 static void check_hooks(unsigned run)
 {
     for (int i = 0; i < PEOPLE; i++)
-        CHECK_EQ(world.people[i].hook_runs, world.people[i].born && world.people[i].dead, "run %u person %d", run, i);
+        CHECK_EQ(world.people[i].hook_runs, world.people[i].born && world.people[i].dead,
+            "run %u person %d", run, i);
 }
 
 static void order_a_batch(unsigned size)
@@ -458,6 +477,6 @@ static void run_batches(unsigned run)
 
 TEST(operations_at_once_leave_both_ends_of_every_relation_in_agreement)
 {
-    for (unsigned run = 0; run < 600; run++)
+    for (unsigned run = 0; run < RUNS / harness_slowness(); run++)
         run_batches(run);
 }

@@ -1,5 +1,6 @@
 /* Requests and replies: exactly one answer or one DOWN, whatever happens to the one who is asked. */
 #include "rt_fixture.h"
+#include "runtime/sched.h"
 
 /* A server that does with a request what its tag says. */
 struct server {
@@ -68,9 +69,11 @@ static anqa_pid server_open(void)
     struct server server = {0};
     anqa_pid pid;
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.behaviour = &helper}, &server.helper, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.behaviour = &server_behaviour, .arg = &server,
-                                .arg_size = sizeof server},
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.behaviour = &helper}, &server.helper, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_spawn(
+                     &(anqa_spawn_opts){
+                         .behaviour = &server_behaviour, .arg = &server, .arg_size = sizeof server},
                      &pid, NULL),
         ANQA_OK);
     return pid;
@@ -163,6 +166,20 @@ TEST(any_process_may_answer_with_the_callers_handle)
     /* The server owes nothing any more: its end is no second answer. */
     anqa_exit_signal(server, ANQA_SHUTDOWN);
     (void)rt_wait_for_end(server);
+    finish(rt);
+}
+
+/* The answer goes out while the server still handles the request, or before that: it need not remember it. */
+TEST(a_server_remembers_no_request_that_another_process_has_answered)
+{
+    anqa_rt *rt = rt_open_deterministic(harness_random());
+    anqa_pid server = server_open();
+    const struct proc *p = proc_slot(rt, server);
+
+    for (unsigned i = 0; i < 50; i++)
+        expect_reply(ask(server, i % 2 ? "helper" : "helper and wait"), "from elsewhere");
+    anqa_sleep(10);
+    CHECK(p->rels == NULL || p->rels->count == 0, "%u", p->rels->count);
     finish(rt);
 }
 
@@ -264,7 +281,8 @@ TEST(a_request_refused_or_shed_by_a_bound_was_never_started)
     anqa_rt *rt = rt_open(2);
 
     for (size_t i = 0; i < ANQA_COUNT(policies); i++) {
-        anqa_pid server = rt_puppet(&(anqa_spawn_opts){.mailbox_limit = 2, .overflow = policies[i]});
+        anqa_pid server =
+            rt_puppet(&(anqa_spawn_opts){.mailbox_limit = 2, .overflow = policies[i]});
         anqa_ref refs[4];
         size_t refused = 0;
         for (size_t j = 0; j < ANQA_COUNT(refs); j++)

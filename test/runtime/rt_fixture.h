@@ -62,7 +62,8 @@ static inline anqa_rt *rt_open_deterministic(uint64_t seed)
 
 static inline bool rt_is_empty(const anqa_rt_stats *s)
 {
-    return s->processes == 0 && s->zombies == 0 && s->messages == 0 && s->stacks == 0 && s->heap_bytes == 0;
+    return s->processes == 0 && s->zombies == 0 && s->messages == 0 && s->stacks == 0 &&
+           s->heap_bytes == 0;
 }
 
 /* After the last process: nothing of it is left. Nobody is attached. */

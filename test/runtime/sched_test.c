@@ -28,7 +28,9 @@ static void spawn_all_priorities(void *arg)
 
     for (size_t i = 0; i < JOBS; i++) {
         anqa_priority priority = kinds[i % ANQA_COUNT(kinds)];
-        anqa_spawn_opts opts = {.run = note_priority, .priority = priority, .arg = &priority,
+        anqa_spawn_opts opts = {.run = note_priority,
+            .priority = priority,
+            .arg = &priority,
             .arg_size = sizeof priority};
         CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
     }
@@ -113,7 +115,8 @@ static anqa_pid spawn_answering(uint16_t scheduler)
 {
     anqa_pid pid;
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.behaviour = &answering, .scheduler = scheduler}, &pid, NULL),
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.behaviour = &answering, .scheduler = scheduler}, &pid, NULL),
         ANQA_OK);
     return pid;
 }
@@ -167,7 +170,8 @@ static void work(void *state)
 static void spawn_workers(void *pinned)
 {
     for (size_t i = 0; i < WORKERS; i++) {
-        anqa_spawn_opts opts = {.run = work, .arg = &i, .arg_size = sizeof i, .pinned = *(bool *)pinned};
+        anqa_spawn_opts opts = {
+            .run = work, .arg = &i, .arg_size = sizeof i, .pinned = *(bool *)pinned};
         CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
     }
 }
@@ -186,7 +190,8 @@ static uint64_t run_workers(bool pinned)
     anqa_rt *rt = rt_open(2);
     anqa_rt_stats stats;
 
-    CHECK(rt_have(rt_puppet(&(anqa_spawn_opts){.scheduler = 1, .pinned = true}), spawn_workers, &pinned));
+    CHECK(rt_have(
+        rt_puppet(&(anqa_spawn_opts){.scheduler = 1, .pinned = true}), spawn_workers, &pinned));
     anqa_detach();
     rt_check_empty(rt);
     anqa_rt_get_stats(rt, &stats);
@@ -277,12 +282,15 @@ TEST(tokens_go_round_a_ring_over_both_schedulers_and_none_is_lost)
     uint64_t sum = 0;
 
     for (size_t i = 0; i < RING; i++) {
-        anqa_spawn_opts opts = {.behaviour = &passing, .state_size = sizeof(anqa_pid), .scheduler = (uint16_t)(1 + i % 2)};
+        anqa_spawn_opts opts = {.behaviour = &passing,
+            .state_size = sizeof(anqa_pid),
+            .scheduler = (uint16_t)(1 + i % 2)};
         CHECK_STATUS(anqa_spawn(&opts, &ring[i], NULL), ANQA_OK);
     }
     for (size_t i = 0; i < RING; i++)
-        CHECK_STATUS(
-            anqa_send(ring[i], "next", anqa_bytes(i + 1 < RING ? &ring[i + 1] : &self, sizeof self)), ANQA_OK);
+        CHECK_STATUS(anqa_send(ring[i], "next",
+                         anqa_bytes(i + 1 < RING ? &ring[i + 1] : &self, sizeof self)),
+            ANQA_OK);
     for (uint64_t i = 0; i < ROUNDS; i++)
         CHECK_STATUS(rt_send_number(ring[0], "token", i), ANQA_OK);
     for (uint64_t i = 0; i < ROUNDS; i++)
@@ -331,7 +339,8 @@ static void read_table(uint64_t *last)
     uint64_t version = table->version;
 
     for (unsigned i = 0; i < 50; i++)
-        CHECK_EQ(atomic_load_explicit(&table->magic, memory_order_relaxed), WHOLE, "version %" PRIu64, version);
+        CHECK_EQ(atomic_load_explicit(&table->magic, memory_order_relaxed), WHOLE,
+            "version %" PRIu64, version);
     CHECK(version >= *last);
     *last = version;
 }
@@ -351,7 +360,8 @@ static void write_versions(void *state)
     anqa_rt *rt = anqa_rt_self();
 
     for (uint64_t i = 1; i <= VERSIONS; i++) {
-        struct table *old = atomic_exchange_explicit(&current_table, table_new(i), memory_order_acq_rel);
+        struct table *old =
+            atomic_exchange_explicit(&current_table, table_new(i), memory_order_acq_rel);
         qsbr_retire(rt, table_free, old);
         if (i % 4 == 0)
             anqa_yield();
@@ -384,7 +394,9 @@ TEST(what_is_retired_is_freed_once_no_reader_can_see_it)
     for (unsigned i = 0; i < 4; i++)
         CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = read_on}, NULL, NULL), ANQA_OK);
     CHECK_EQ(pthread_create(&outside, NULL, read_from_outside, rt), 0);
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = write_versions, .monitor = true}, NULL, &writer), ANQA_OK);
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = write_versions, .monitor = true}, NULL, &writer),
+        ANQA_OK);
     while (!atomic_load_explicit(&writer_done, memory_order_relaxed)) {
         qsbr_read_begin(rt);
         read_table(&last);
@@ -393,7 +405,8 @@ TEST(what_is_retired_is_freed_once_no_reader_can_see_it)
     CHECK_EQ(rt_ended(writer), ANQA_REASON_NORMAL);
     pthread_join(outside, NULL);
     end = rt_clock_us() + RT_LONG_MS * 1000ull;
-    while (atomic_load(&tables_freed) < VERSIONS && rt_clock_us() < end) /* nobody needs to do anything for it */
+    while (atomic_load(&tables_freed) < VERSIONS &&
+           rt_clock_us() < end) /* nobody needs to do anything for it */
         rt_pause();
     CHECK_EQ(atomic_load(&tables_freed), VERSIONS);
     free(atomic_load(&current_table));

@@ -19,8 +19,8 @@ static uint64_t wait_for(const char *tag)
 
 TEST(a_timer_fires_after_its_delay_on_every_level_of_the_wheel)
 {
-    static const uint32_t delays[] = {1, 2, 62, 63, 64, 65, 127, 128, 4094, 4095, 4096, 4097, 262143,
-        262144, 262145, 16777215, 16777216, 16777217, 1073741823, 1073741824, 4000000000,
+    static const uint32_t delays[] = {1, 2, 62, 63, 64, 65, 127, 128, 4094, 4095, 4096, 4097,
+        262143, 262144, 262145, 16777215, 16777216, 16777217, 1073741823, 1073741824, 4000000000,
         UINT32_MAX - 1, UINT32_MAX};
     anqa_rt *rt = rt_open_deterministic(1);
 
@@ -138,7 +138,8 @@ TEST(many_sleepers_all_wake)
     anqa_ref refs[200];
 
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = sleep_in_turns, .monitor = true}, NULL, &refs[i]),
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.run = sleep_in_turns, .monitor = true}, NULL, &refs[i]),
             ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
         CHECK_EQ(rt_ended(refs[i]), ANQA_REASON_NORMAL);
@@ -177,7 +178,8 @@ static void arm_and_block(void *in_time)
     anqa_sleep(60);
     for (uint64_t ms = 82; ms < 140; ms += 4) {
         uint64_t due = first + ms, now = anqa_now_ms();
-        anqa_send_after(anqa_self(), "due", anqa_bytes(&due, 8), due > now ? (uint32_t)(due - now) : 0);
+        anqa_send_after(
+            anqa_self(), "due", anqa_bytes(&due, 8), due > now ? (uint32_t)(due - now) : 0);
     }
     *(bool *)in_time = anqa_now_ms() < first + 80 && rt_clock_us() < begin + 78000;
     work_until(begin + 145000);
@@ -353,11 +355,13 @@ TEST(timers_are_cancelled_from_another_scheduler_while_they_fire)
         CHECK(rt_have(other, cancel_all, &storm));
         CHECK(rt_have(owner, count_fired, &storm));
         CHECK(storm.cancelled >= STORM / 8);
-        CHECK(storm.fired + storm.cancelled >= STORM, "%" PRIu64 " + %" PRIu64, storm.fired, storm.cancelled);
+        CHECK(storm.fired + storm.cancelled >= STORM, "%" PRIu64 " + %" PRIu64, storm.fired,
+            storm.cancelled);
         rt_end(owner, ANQA_REASON_NORMAL);
         rt_end(other, ANQA_REASON_NORMAL);
     }
-    for (uint64_t end = rt_clock_us() + RT_LONG_MS * 1000ull; timers_armed(rt) > 0 && rt_clock_us() < end;)
+    for (uint64_t end = rt_clock_us() + RT_LONG_MS * 1000ull;
+        timers_armed(rt) > 0 && rt_clock_us() < end;)
         rt_pause();
     CHECK_EQ(timers_armed(rt), 0);
     rt_close(rt);

@@ -2,7 +2,6 @@
  * Mailboxes and processes under load for minutes: a kill does not wait behind a million messages, memory does not grow
  * with the number of messages that went through, and after all the churn every counter is back where it began.
  */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -12,10 +11,12 @@
 enum {
     CHURN_SECONDS = 40,
     WARM_UP_SECONDS = 10,
+    THROUGH_SECONDS = 20, /* a slope needs time to be seen */
+    THROUGH = 10000000,   /* messages, at least */
     QUEUED = 1000000,
-    THROUGH = 10000000,
     KEPT = 100,
     BATCH = 1000,
+    CHUNK_KB = 256, /* what the runtime takes at once when a class of blocks reaches a new high */
 };
 
 static uint64_t rss_kb(void)
@@ -51,7 +52,8 @@ TEST(the_down_of_a_kill_comes_within_10_ms_with_a_million_messages_queued, .time
     anqa_rt *rt = rt_open(2);
     uint64_t best = UINT64_MAX;
 
-    for (unsigned i = 0; i < 5; i++) { /* the best of five: another program may have had the processor */
+    for (unsigned i = 0; i < 5;
+        i++) { /* the best of five: another program may have had the processor */
         uint64_t took = kill_with_a_long_queue();
         best = took < best ? took : best;
     }
@@ -90,35 +92,42 @@ static void send_through(anqa_pid pid, uint64_t messages)
             CHECK_STATUS(rt_send_number(pid, "number", sent + i), ANQA_OK);
         if (sent > 0)
             (void)rt_expect_number("batch");
-        (void)anqa_receive_if(rt_has_tag, (void *)(uintptr_t) "nothing", 0);
     }
     (void)rt_expect_number("batch");
 }
 
-/* Growth in percent of the start, as if it went on for a minute; what is below a page or two does not count. */
+/* Growth in percent of the start, as if it went on for a minute. */
 static double growth_per_minute(uint64_t before_kb, uint64_t after_kb, uint64_t took_us)
 {
-    if (after_kb <= before_kb + 16)
+    if (after_kb <= before_kb + CHUNK_KB)
         return 0;
     return 100.0 * (double)(after_kb - before_kb) / (double)before_kb * 60e6 / (double)took_us;
 }
 
-TEST(ten_million_messages_through_a_process_that_keeps_a_hundred_take_no_memory, .timeout_ms = 120000)
+TEST(ten_million_messages_through_a_process_that_keeps_a_hundred_take_no_memory,
+    .timeout_ms = 120000)
 {
     anqa_rt *rt = rt_open(2);
     struct window window = {.tell = anqa_self()};
-    uint64_t before, begin, took;
+    uint64_t before, after, begin, took, sent = 0;
     anqa_pid pid;
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.behaviour = &keeping, .arg = &window, .arg_size = sizeof window},
-                     &pid, NULL),
+    CHECK_STATUS(
+        anqa_spawn(
+            &(anqa_spawn_opts){.behaviour = &keeping, .arg = &window, .arg_size = sizeof window},
+            &pid, NULL),
         ANQA_OK);
     send_through(pid, THROUGH / 10);
     before = rss_kb();
     begin = rt_clock_us();
-    send_through(pid, THROUGH - THROUGH / 10);
-    took = rt_clock_us() - begin;
-    CHECK(growth_per_minute(before, rss_kb(), took) < 1, "%" PRIu64 " kB, then %" PRIu64 " kB", before, rss_kb());
+    do {
+        send_through(pid, THROUGH / 10);
+        sent += THROUGH / 10;
+        took = rt_clock_us() - begin;
+    } while (sent < THROUGH || took < THROUGH_SECONDS * 1000000ull);
+    after = rss_kb();
+    CHECK(growth_per_minute(before, after, took) < 1, "%" PRIu64 " kB, then %" PRIu64 " kB", before,
+        after);
     anqa_exit_signal(pid, ANQA_SHUTDOWN);
     rt_close(rt);
 }
@@ -135,7 +144,8 @@ static void live(void *state)
 
     anqa_link(parent);
     (void)anqa_monitor(parent);
-    anqa_send_after(anqa_self(), "late", anqa_bytes(&random, sizeof random), (uint32_t)(random % 50));
+    anqa_send_after(
+        anqa_self(), "late", anqa_bytes(&random, sizeof random), (uint32_t)(random % 50));
     for (uint64_t i = 0; i < random % 20; i++)
         rt_send_number(anqa_self(), "mail", i);
     if (random % 3 == 0)
@@ -160,9 +170,11 @@ static void churn(void *state)
         for (size_t i = 0; i < ANQA_COUNT(refs); i++) {
             uint64_t seed = next_random(&random);
             anqa_pid pid;
-            CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = live, .arg = &seed, .arg_size = sizeof seed,
-                                        .monitor = true},
-                             &pid, &refs[i]),
+            CHECK_STATUS(
+                anqa_spawn(
+                    &(anqa_spawn_opts){
+                        .run = live, .arg = &seed, .arg_size = sizeof seed, .monitor = true},
+                    &pid, &refs[i]),
                 ANQA_OK);
             if (seed % 11 == 0)
                 anqa_exit_signal(pid, ANQA_KILL);
@@ -177,17 +189,21 @@ static void churn(void *state)
 static void wait_until(uint64_t end_us)
 {
     while (rt_clock_us() < end_us)
-        (void)rt_receive("nothing", 50);
+        (void)anqa_receive(50);
 }
 
-TEST(after_seconds_of_churn_memory_is_flat_and_every_counter_is_back, .timeout_ms = 1000 * (CHURN_SECONDS + 30))
+TEST(after_seconds_of_churn_memory_is_flat_and_every_counter_is_back,
+    .timeout_ms = 1000 * (CHURN_SECONDS + 30))
 {
     anqa_rt *rt = rt_open(2);
     uint64_t begin = rt_clock_us(), warm_kb, end_kb;
     anqa_rt_stats stats;
 
     for (uint64_t i = 0; i < 4; i++)
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = churn, .arg = &i, .arg_size = sizeof i, .trap_exit = true,
+        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = churn,
+                                    .arg = &i,
+                                    .arg_size = sizeof i,
+                                    .trap_exit = true,
                                     .scheduler = (uint16_t)(1 + i % 2)},
                          NULL, NULL),
             ANQA_OK);
@@ -202,6 +218,6 @@ TEST(after_seconds_of_churn_memory_is_flat_and_every_counter_is_back, .timeout_m
     CHECK_EQ(stats.spawned, stats.exited);
     CHECK(stats.spawned > 10000, "%" PRIu64, stats.spawned);
     CHECK_EQ(stats.contained, 0);
-    CHECK(end_kb <= warm_kb + warm_kb / 20, "%" PRIu64 " kB, then %" PRIu64 " kB", warm_kb, end_kb);
+    CHECK(end_kb <= warm_kb + CHUNK_KB, "%" PRIu64 " kB, then %" PRIu64 " kB", warm_kb, end_kb);
     anqa_stop(rt);
 }
