@@ -25,8 +25,8 @@ ANQA_BEGIN_DECLS
 /** `static const`. Zero is a sensible default everywhere but for the name. */
 typedef struct anqa_app {
     const char *name;
-    const char *version; /* for --version */
-    const char *about;   /* one line for --help */
+    const char *version;             /* for --version */
+    const char *about;               /* one line for --help */
     const anqa_child_spec *children; /* {0} ends them */
     anqa_strategy strategy;          /* of the top supervisor */
     uint32_t max_restarts, max_seconds;
@@ -38,9 +38,10 @@ typedef struct anqa_app {
 /** Exit statuses of anqa_main. */
 enum {
     ANQA_EXIT_OK = 0,
-    ANQA_EXIT_START = 1,   /* did not start: bad configuration, or a child failed */
-    ANQA_EXIT_USAGE = 2,   /* an argument that is not known */
-    ANQA_EXIT_FAILED = 70, /* the top supervisor gave up, or the runtime is tainted and was to drain */
+    ANQA_EXIT_START = 1, /* did not start: bad configuration, or a child failed */
+    ANQA_EXIT_USAGE = 2, /* an argument that is not known */
+    ANQA_EXIT_FAILED =
+        70, /* the top supervisor gave up, or the runtime is tainted and was to drain */
     ANQA_EXIT_HURRIED = 71 /* the orderly stop was cut short, by its deadline or a second signal */
 };
 
@@ -51,7 +52,8 @@ enum {
  * start: ...". What `start` returns comes back as it is.
  * Context: foreign, not attached; blocks.
  */
-ANQA_API anqa_status anqa_app_start(anqa_rt *rt, const anqa_app *app, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_app_start(
+    anqa_rt *rt, const anqa_app *app, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
  * Stops an application in order. timeout_ms: for all of it; what then still runs is killed.

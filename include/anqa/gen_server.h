@@ -33,6 +33,7 @@
 #ifndef ANQA_GEN_SERVER_H
 #define ANQA_GEN_SERVER_H
 
+#include <anqa/memory.h>
 #include <anqa/process.h>
 
 ANQA_BEGIN_DECLS
@@ -51,13 +52,14 @@ typedef enum anqa_next_kind {
 
 /** Made and changed by the functions below only; returned by handlers of all behaviours. */
 typedef struct anqa_next {
-    uint8_t kind;        /* anqa_next_kind */
+    uint8_t kind; /* anqa_next_kind */
     bool hibernate;
     bool has_timeout;
     uint32_t timeout_ms;
-    const char *then;    /* tag of the handle_continue that runs next, or NULL */
-    anqa_reason reason;  /* of a stop */
-    anqa_payload answer; /* borrowed until the handler has returned: never from the handler's own frame */
+    const char *then;   /* tag of the handle_continue that runs next, or NULL */
+    anqa_reason reason; /* of a stop */
+    anqa_payload
+        answer; /* borrowed until the handler has returned: never from the handler's own frame */
 } anqa_next;
 
 static inline anqa_next anqa_next_make_(anqa_next_kind kind, anqa_payload answer)
@@ -158,38 +160,44 @@ typedef struct anqa_handler {
 
 /** What a server is. `static const`: processes point to it. Zero is a sensible default everywhere. */
 typedef struct anqa_gen_server {
-    const char *name;  /* registered before init runs, unique in the runtime; NULL: none */
+    const char *name; /* registered before init runs, unique in the runtime; NULL: none */
     size_t state_size;
-    size_t arg_size;   /* init's argument is a copy of so many bytes, which lives as long as the process; 0: the pointer */
+    size_t
+        arg_size; /* init's argument is a copy of so many bytes, which lives as long as the process; 0: the pointer */
     anqa_next (*init)(void *state, const void *arg); /* NULL: always succeeds */
 
     const anqa_handler *handle_call, *handle_cast, *handle_info, *handle_continue;
-    anqa_next (*handle_any_call)(void *state, anqa_msg *msg); /* what the tables do not have; NULL: see above */
+    anqa_next (*handle_any_call)(
+        void *state, anqa_msg *msg); /* what the tables do not have; NULL: see above */
     anqa_next (*handle_any_cast)(void *state, anqa_msg *msg);
     anqa_next (*handle_any_info)(void *state, anqa_msg *msg);
 
     void (*terminate)(void *state, anqa_reason reason);
-    anqa_json (*format_status)(void *state); /* the state as people may see it in crash logs: without secrets; NULL: not shown */
-    void (*hibernate)(void *state);          /* time to give back what can be made again; an idle process owns no stack anyway */
-    uint32_t hibernate_after_ms;             /* `hibernate` runs after so long without a message; 0: never */
+    anqa_json (*format_status)(void *
+            state); /* the state as people may see it in crash logs: without secrets; NULL: not shown */
+    void (*hibernate)(void *
+            state); /* time to give back what can be made again; an idle process owns no stack anyway */
+    uint32_t hibernate_after_ms; /* `hibernate` runs after so long without a message; 0: never */
 
-    const char *label;           /* for people; NULL: none, as `name` is shown */
-    bool trap_exit;              /* exit signals become handle_info "EXIT"; the parent's one ends the server, by terminate */
-    bool pinned;                 /* never moved to another scheduler */
+    const char *label; /* for people; NULL: none, as `name` is shown */
+    bool
+        trap_exit; /* exit signals become handle_info "EXIT"; the parent's one ends the server, by terminate */
+    bool pinned; /* never moved to another scheduler */
     anqa_priority priority;
-    uint32_t mailbox_limit;      /* messages waiting; 0: no bound */
-    anqa_overflow overflow;      /* what happens beyond it */
-    size_t heap_quota;           /* 0: the runtime's default */
+    uint32_t mailbox_limit; /* messages waiting; 0: no bound */
+    anqa_overflow overflow; /* what happens beyond it */
+    size_t heap_quota;      /* 0: the runtime's default */
 } anqa_gen_server;
 
 struct anqa_registry;
 
 /** How one process of a server is started; NULL stands for all zero. */
 typedef struct anqa_start_opts {
-    const char *name;                     /* instead of the spec's; it is copied */
-    const struct anqa_registry *registry; /* `name` is a key in this one; NULL: a name as any other */
-    uint32_t timeout_ms;                  /* for init; 0: as long as it takes. On expiry the process is killed */
-    uint16_t scheduler;                   /* 1..n: start there */
+    const char *name; /* instead of the spec's; it is copied */
+    const struct anqa_registry
+        *registry;       /* `name` is a key in this one; NULL: a name as any other */
+    uint32_t timeout_ms; /* for init; 0: as long as it takes. On expiry the process is killed */
+    uint16_t scheduler;  /* 1..n: start there */
 } anqa_start_opts;
 
 /**
@@ -199,15 +207,15 @@ typedef struct anqa_start_opts {
  * crashed), E_TIMEOUT, E_INVALID, E_LIMIT, E_NOMEM; err has the reason in words.
  * Context: process; may wait.
  */
-ANQA_API anqa_status anqa_gen_server_start(const anqa_gen_server *server, const void *arg, const anqa_start_opts *opts,
-    anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_gen_server_start(const anqa_gen_server *server, const void *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
  * As anqa_gen_server_start, linked to the caller. As in OTP a failed start that is no E_IGNORE also sends the caller the
  * exit signal, unless the caller traps exits: then the error is all it hears.
  */
-ANQA_API anqa_status anqa_gen_server_start_link(const anqa_gen_server *server, const void *arg, const anqa_start_opts *opts,
-    anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_gen_server_start_link(const anqa_gen_server *server, const void *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
  * Asks a server to end with `reason` (taken over), waits until it is gone. terminate runs. Works for supervisors too.
@@ -233,7 +241,8 @@ ANQA_API anqa_status anqa_gen_server_stop(anqa_pid server, anqa_reason reason, u
 ANQA_API anqa_json anqa_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms);
 
 /** As anqa_call, with any payload each way. */
-ANQA_API const anqa_msg *anqa_call_payload(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms);
+ANQA_API const anqa_msg *anqa_call_payload(
+    anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms);
 
 /**
  * As anqa_call, but failures come back and are told apart.
@@ -241,10 +250,10 @@ ANQA_API const anqa_msg *anqa_call_payload(anqa_pid to, const char *tag, anqa_pa
  * unknown), E_TIMEOUT (outcome unknown; the late answer is dropped).   err: says who and why; may be NULL.
  * Context: process; may wait.
  */
-ANQA_API anqa_status anqa_try_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms, anqa_json *ret_answer,
-    anqa_error *err) ANQA_MUST_CHECK;
-ANQA_API anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms,
-    const anqa_msg **ret_answer, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_try_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms,
+    anqa_json *ret_answer, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_payload arg,
+    uint32_t timeout_ms, const anqa_msg **ret_answer, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Tells `to` something, which arrives at handle_cast. Always fine, also when nobody is there. Context: process. */
 ANQA_API void anqa_cast(anqa_pid to, const char *tag, anqa_json arg);

@@ -62,8 +62,8 @@ typedef struct anqa_registry_entry {
  * ret_holder: may be NULL; on E_EXISTS, and only then, the process that has the key: the second one wants to know it.
  * Fails: E_EXISTS (unique keys only), E_INVALID (a key that is too long), E_NOMEM.
  */
-ANQA_API anqa_status anqa_registry_register(
-    const anqa_registry *registry, anqa_str key, anqa_json value, anqa_pid *ret_holder) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_registry_register(const anqa_registry *registry, anqa_str key,
+    anqa_json value, anqa_pid *ret_holder) ANQA_MUST_CHECK;
 
 /** Removes all own entries of a key. Fails: E_NOT_FOUND. */
 ANQA_API anqa_status anqa_registry_unregister(const anqa_registry *registry, anqa_str key);
@@ -72,38 +72,43 @@ ANQA_API anqa_status anqa_registry_unregister(const anqa_registry *registry, anq
 ANQA_API anqa_pid anqa_registry_whereis(const anqa_registry *registry, anqa_str key);
 
 /** All entries of a key, the youngest first. They live as long as the current event. */
-ANQA_API void anqa_registry_lookup(
-    const anqa_registry *registry, anqa_str key, anqa_registry_entry **ret_entries, size_t *ret_count);
+ANQA_API void anqa_registry_lookup(const anqa_registry *registry, anqa_str key,
+    anqa_registry_entry **ret_entries, size_t *ret_count);
 
 /** Runs `run` in the caller for each process of a key, which may send, call and wait. Returns how many there were. */
 ANQA_API size_t anqa_registry_dispatch(const anqa_registry *registry, anqa_str key,
     void (*run)(const anqa_registry_entry *entry, void *arg), void *arg);
 
 /** Sends a message to each process of a key. Returns how many there were. */
-ANQA_API size_t anqa_registry_send(const anqa_registry *registry, anqa_str key, const char *tag, anqa_payload payload);
+ANQA_API size_t anqa_registry_send(
+    const anqa_registry *registry, anqa_str key, const char *tag, anqa_payload payload);
 
 /** Replaces the value of an own entry of a unique key. Fails: E_NOT_FOUND, E_PERMISSION (another's), E_UNSUPPORTED
  * (duplicate keys), E_NOMEM. */
-ANQA_API anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str key, anqa_json value) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_registry_update_value(
+    const anqa_registry *registry, anqa_str key, anqa_json value) ANQA_MUST_CHECK;
 
 /** Number of entries in all, and of one key. */
 ANQA_API size_t anqa_registry_count(const anqa_registry *registry);
 ANQA_API size_t anqa_registry_count_key(const anqa_registry *registry, anqa_str key);
 
 /** Entries of a process, in no order; looks at all entries. They live as long as the current event. */
-ANQA_API void anqa_registry_keys(
-    const anqa_registry *registry, anqa_pid pid, anqa_registry_entry **ret_entries, size_t *ret_count);
+ANQA_API void anqa_registry_keys(const anqa_registry *registry, anqa_pid pid,
+    anqa_registry_entry **ret_entries, size_t *ret_count);
 
 /** Entries that `match` accepts (NULL: all), in no order. It must not wait. They live as long as the current event. */
-ANQA_API void anqa_registry_select(const anqa_registry *registry, bool (*match)(const anqa_registry_entry *entry, void *arg),
-    void *arg, anqa_registry_entry **ret_entries, size_t *ret_count);
+ANQA_API void anqa_registry_select(const anqa_registry *registry,
+    bool (*match)(const anqa_registry_entry *entry, void *arg), void *arg,
+    anqa_registry_entry **ret_entries, size_t *ret_count);
 
 /** Runs `run` while no other process runs something under the lock of the same key; a cooperative lock, which ends with
  * its holder. It may wait. Not to be nested with the same key. Context: process; may wait. */
-ANQA_API void anqa_registry_lock(const anqa_registry *registry, anqa_str key, void (*run)(void *arg), void *arg);
+ANQA_API void anqa_registry_lock(
+    const anqa_registry *registry, anqa_str key, void (*run)(void *arg), void *arg);
 
 /** Keeps a JSON value with the registry, not bound to any process. Fails: E_NOMEM. */
-ANQA_API anqa_status anqa_registry_put_meta(const anqa_registry *registry, const char *name, anqa_json value) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_registry_put_meta(
+    const anqa_registry *registry, const char *name, anqa_json value) ANQA_MUST_CHECK;
 /** That value, as long as the current event; a zeroed one when there is none. */
 ANQA_API anqa_json anqa_registry_meta(const anqa_registry *registry, const char *name);
 

@@ -48,16 +48,19 @@ struct anqa_dynamic_supervisor;
 
 /** A child: an id and exactly one of server, supervisor, dynamic_supervisor, run. {0} ends a list of them. */
 typedef struct anqa_child_spec {
-    const char *id; /* unique in its supervisor; NULL: the name of the server or supervisor. Dynamic children need none */
+    const char *
+        id; /* unique in its supervisor; NULL: the name of the server or supervisor. Dynamic children need none */
     const anqa_gen_server *server;
     const struct anqa_supervisor *supervisor;
     const struct anqa_dynamic_supervisor *dynamic_supervisor;
     void (*run)(void *arg); /* a plain function; it has started when its process has */
-    const void *arg;        /* for init or run. A server's arg_size says what is copied; for run: arg_size here */
+    const void
+        *arg; /* for init or run. A server's arg_size says what is copied; for run: arg_size here */
     size_t arg_size;
     anqa_restart restart;
-    uint32_t shutdown_ms;   /* 0: 5,000, for supervisors ANQA_INFINITY. Or ANQA_BRUTAL_KILL, ANQA_INFINITY */
-    bool significant;       /* counts for auto_shutdown */
+    uint32_t
+        shutdown_ms; /* 0: 5,000, for supervisors ANQA_INFINITY. Or ANQA_BRUTAL_KILL, ANQA_INFINITY */
+    bool significant; /* counts for auto_shutdown */
 } anqa_child_spec;
 
 /** Inside a child: its id, or the key it was started for; empty otherwise. Lives as long as the process. */
@@ -72,7 +75,11 @@ typedef enum anqa_strategy {
 } anqa_strategy;
 
 /** When a supervisor ends itself, with SHUTDOWN, because significant children have ended. */
-typedef enum anqa_auto_shutdown { ANQA_NEVER, ANQA_ANY_SIGNIFICANT, ANQA_ALL_SIGNIFICANT } anqa_auto_shutdown;
+typedef enum anqa_auto_shutdown {
+    ANQA_NEVER,
+    ANQA_ANY_SIGNIFICANT,
+    ANQA_ALL_SIGNIFICANT
+} anqa_auto_shutdown;
 
 /** For max_restarts: not even one. */
 #define ANQA_NO_RESTARTS UINT32_MAX
@@ -92,11 +99,12 @@ typedef struct anqa_supervisor {
  * err says which child and why. As for a gen_server, a caller that does not trap exits gets the exit signal as well.
  * Context: process; may wait.
  */
-ANQA_API anqa_status anqa_supervisor_start_link(const anqa_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err)
-    ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_supervisor_start_link(
+    const anqa_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Stops children from right to left, then the supervisor. As anqa_gen_server_stop. Dynamic ones too. */
-ANQA_API anqa_status anqa_supervisor_stop(anqa_pid supervisor, anqa_reason reason, uint32_t timeout_ms);
+ANQA_API anqa_status anqa_supervisor_stop(
+    anqa_pid supervisor, anqa_reason reason, uint32_t timeout_ms);
 
 /**
  * Adds a child behind the others and starts it. The spec, its id and arg_size bytes of its argument are copied.
@@ -104,29 +112,36 @@ ANQA_API anqa_status anqa_supervisor_stop(anqa_pid supervisor, anqa_reason reaso
  * start; then the spec is not kept. E_NOPROC: no supervisor.
  * Context: process; may wait.
  */
-ANQA_API anqa_status anqa_supervisor_start_child(
-    anqa_pid supervisor, const anqa_child_spec *child, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_supervisor_start_child(anqa_pid supervisor, const anqa_child_spec *child,
+    anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Stops a child. Its spec stays, unless it is temporary. Fails: E_NOT_FOUND. Fine when it has ended already. */
-ANQA_API anqa_status anqa_supervisor_terminate_child(anqa_pid supervisor, const char *id, anqa_error *err);
+ANQA_API anqa_status anqa_supervisor_terminate_child(
+    anqa_pid supervisor, const char *id, anqa_error *err);
 /** Starts a child that was stopped or ended. Fails: E_NOT_FOUND, E_RUNNING, else as a start. */
 ANQA_API anqa_status anqa_supervisor_restart_child(
     anqa_pid supervisor, const char *id, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 /** Forgets a child that was stopped or ended. Fails: E_NOT_FOUND, E_RUNNING. */
-ANQA_API anqa_status anqa_supervisor_delete_child(anqa_pid supervisor, const char *id, anqa_error *err);
+ANQA_API anqa_status anqa_supervisor_delete_child(
+    anqa_pid supervisor, const char *id, anqa_error *err);
 
 /* ---------------------------------------------------------------- looking at children */
 
 typedef enum anqa_child_kind { ANQA_CHILD_WORKER, ANQA_CHILD_SUPERVISOR } anqa_child_kind;
-typedef enum anqa_child_state { ANQA_CHILD_ENDED, ANQA_CHILD_RUNNING, ANQA_CHILD_STARTING, ANQA_CHILD_RESTARTING } anqa_child_state;
+typedef enum anqa_child_state {
+    ANQA_CHILD_ENDED,
+    ANQA_CHILD_RUNNING,
+    ANQA_CHILD_STARTING,
+    ANQA_CHILD_RESTARTING
+} anqa_child_state;
 
 typedef struct anqa_child_info {
-    anqa_str id;          /* or key; empty: it has none */
-    anqa_pid pid;         /* nobody unless running or starting */
+    anqa_str id;  /* or key; empty: it has none */
+    anqa_pid pid; /* nobody unless running or starting */
     anqa_child_kind kind;
     anqa_child_state state;
     anqa_restart restart;
-    uint32_t restarts;    /* of this child; dynamic supervisors do not count them */
+    uint32_t restarts; /* of this child; dynamic supervisors do not count them */
 } anqa_child_info;
 
 typedef struct anqa_child_counts {
@@ -139,7 +154,8 @@ typedef struct anqa_child_counts {
  */
 ANQA_API anqa_status anqa_supervisor_which_children(
     anqa_pid supervisor, anqa_child_info **ret_children, size_t *ret_count) ANQA_MUST_CHECK;
-ANQA_API anqa_status anqa_supervisor_count_children(anqa_pid supervisor, anqa_child_counts *ret_counts) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_supervisor_count_children(
+    anqa_pid supervisor, anqa_child_counts *ret_counts) ANQA_MUST_CHECK;
 
 /** The tree below a supervisor as text, drawn with lines; lives as long as the current event. Context: process; may wait. */
 ANQA_API anqa_str anqa_tree_text(anqa_pid supervisor);
@@ -165,11 +181,11 @@ ANQA_API anqa_status anqa_dynamic_supervisor_start_link(
  * Fails: E_LIMIT (max_children), E_IGNORE, E_NOPROC (no supervisor), else as a start; err may be NULL.
  * Context: process; may wait.
  */
-ANQA_API anqa_status anqa_start_child(
-    const anqa_dynamic_supervisor *supervisor, const void *arg, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_start_child(const anqa_dynamic_supervisor *supervisor, const void *arg,
+    anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 /** The same by pid. arg_size: as the model says, 0 for a pointer that is handed on. Fails: E_INVALID for another size. */
-ANQA_API anqa_status anqa_dynamic_supervisor_start_child(
-    anqa_pid supervisor, const void *arg, size_t arg_size, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_dynamic_supervisor_start_child(anqa_pid supervisor, const void *arg,
+    size_t arg_size, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 /** Stops a child. Fails: E_NOT_FOUND.   Context: process; may wait. */
 ANQA_API anqa_status anqa_dynamic_supervisor_terminate_child(anqa_pid supervisor, anqa_pid child);
 
@@ -181,11 +197,11 @@ ANQA_API anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa
  * all get the outcome.   arg: for a child that must be started.
  * Fails: as anqa_dynamic_supervisor_start_child; E_INVALID (no name, key too long).   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_ensure_child(const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg)
-    ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_ensure_child(
+    const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg) ANQA_MUST_CHECK;
 /** The same, with its pid and the error in words. */
-ANQA_API anqa_status anqa_ensure_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg,
-    anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_ensure_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key,
+    const void *arg, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 
 ANQA_END_DECLS
 

@@ -39,11 +39,12 @@ static void report(const struct master *master, anqa_status status, const char *
     struct child_outcome outcome = {.status = status, .pid = anqa_self()};
 
     snprintf(outcome.text, sizeof outcome.text, "%s", text);
-    (void)anqa_send_ref(
-        master->starter, child_note_tag, master->start_ref, anqa_bytes(&outcome, child_outcome_size(&outcome)));
+    (void)anqa_send_ref(master->starter, child_note_tag, master->start_ref,
+        anqa_bytes(&outcome, child_outcome_size(&outcome)));
 }
 
-static ANQA_NORETURN void start_failed(const struct master *master, anqa_status status, const char *text)
+static ANQA_NORETURN void start_failed(
+    const struct master *master, anqa_status status, const char *text)
 {
     report(master, status, text);
     anqa_exit(anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", text));
@@ -52,10 +53,16 @@ static ANQA_NORETURN void start_failed(const struct master *master, anqa_status 
 /* The spec is handed over by value: it is ours, and the supervisor must be able to outlive us. */
 static anqa_status top_start(const anqa_app *app, anqa_pid *ret_pid, anqa_error *err)
 {
-    anqa_supervisor spec = {.name = app->name, .strategy = app->strategy, .max_restarts = app->max_restarts,
-        .max_seconds = app->max_seconds, .children = app->children};
-    struct child_start start = {.kind = CHILD_SUPERVISOR, .arg = &spec, .arg_size = sizeof spec,
-        .id = anqa_str_of(app->name), .link = true};
+    anqa_supervisor spec = {.name = app->name,
+        .strategy = app->strategy,
+        .max_restarts = app->max_restarts,
+        .max_seconds = app->max_seconds,
+        .children = app->children};
+    struct child_start start = {.kind = CHILD_SUPERVISOR,
+        .arg = &spec,
+        .arg_size = sizeof spec,
+        .id = anqa_str_of(app->name),
+        .link = true};
 
     return child_start(&start, ret_pid, err);
 }
@@ -91,8 +98,9 @@ static ANQA_NORETURN void master_stop(const anqa_app *app, anqa_pid top, uint32_
     }
     if (app->stop != NULL)
         app->stop();
-    anqa_exit(status == ANQA_E_TIMEOUT ? anqa_reason_make(ANQA_REASON_SHUTDOWN, "killed after %u ms", timeout_ms)
-                                       : ANQA_NORMAL);
+    anqa_exit(status == ANQA_E_TIMEOUT
+                  ? anqa_reason_make(ANQA_REASON_SHUTDOWN, "killed after %u ms", timeout_ms)
+                  : ANQA_NORMAL);
 }
 
 static ANQA_NORETURN void master_lost_top(const anqa_app *app, anqa_reason reason)
@@ -132,12 +140,18 @@ static void master_run(void *state)
 
 /* ---------------------------------------------------------------- from outside */
 
-static anqa_status start_attached(const anqa_app *app, int notify_fd, anqa_pid *ret_master, anqa_error *err)
+static anqa_status start_attached(
+    const anqa_app *app, int notify_fd, anqa_pid *ret_master, anqa_error *err)
 {
     struct master master = {
         .app = app, .start_ref = anqa_make_ref(), .starter = anqa_self(), .notify_fd = notify_fd};
-    anqa_spawn_opts opts = {.run = master_run, .arg = &master, .arg_size = sizeof master, .trap_exit = true,
-        .label = app->name, .monitor = true, .monitor_ref = master.start_ref};
+    anqa_spawn_opts opts = {.run = master_run,
+        .arg = &master,
+        .arg_size = sizeof master,
+        .trap_exit = true,
+        .label = app->name,
+        .monitor = true,
+        .monitor_ref = master.start_ref};
     anqa_status status = anqa_spawn(&opts, NULL, NULL);
     struct child_outcome outcome;
     const anqa_msg *msg;
@@ -159,7 +173,8 @@ static anqa_status start_attached(const anqa_app *app, int notify_fd, anqa_pid *
     return ANQA_OK;
 }
 
-anqa_status application_start(anqa_rt *rt, const anqa_app *app, int notify_fd, anqa_pid *ret_master, anqa_error *err)
+anqa_status application_start(
+    anqa_rt *rt, const anqa_app *app, int notify_fd, anqa_pid *ret_master, anqa_error *err)
 {
     anqa_status status;
 
@@ -188,7 +203,8 @@ static anqa_status stop_attached(const anqa_app *app, uint32_t timeout_ms)
         return ANQA_E_NOT_FOUND;
     (void)anqa_send(master, application_stop_tag, anqa_bytes(&timeout_ms, sizeof timeout_ms));
     /* A little more than the supervisor is given; what then still holds up the master is a callback of the user's. */
-    down = anqa_receive_ref(ref, timeout_ms >= ANQA_INFINITY - 1000 ? ANQA_INFINITY : timeout_ms + 1000);
+    down = anqa_receive_ref(
+        ref, timeout_ms >= ANQA_INFINITY - 1000 ? ANQA_INFINITY : timeout_ms + 1000);
     if (down == NULL) {
         anqa_exit_signal(master, ANQA_KILL);
         (void)anqa_receive_ref(ref, ANQA_INFINITY);

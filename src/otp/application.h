@@ -9,6 +9,7 @@ extern const char application_stop_tag[];
 
 /* As anqa_app_start. notify_fd: an eventfd that is written to when the application's process ends, however it ends; or
  * -1. ret_master: that process; may be NULL. */
-anqa_status application_start(anqa_rt *rt, const anqa_app *app, int notify_fd, anqa_pid *ret_master, anqa_error *err);
+anqa_status application_start(
+    anqa_rt *rt, const anqa_app *app, int notify_fd, anqa_pid *ret_master, anqa_error *err);
 
 #endif

@@ -48,9 +48,10 @@ static struct child_head *head_of_self(void)
     struct sched *s;
     struct proc *p = proc_self(&s);
     bool ours = p->flags & PROC_FOREIGN ? false
-        : p->flags & PROC_RUN           ? p->code.run == child_run
+                : p->flags & PROC_RUN   ? p->code.run == child_run
                                         : p->code.behaviour == &gen_server_behaviour ||
-            p->code.behaviour == &supervisor_behaviour || p->code.behaviour == &dynamic_behaviour;
+                                            p->code.behaviour == &supervisor_behaviour ||
+                                            p->code.behaviour == &dynamic_behaviour;
 
     return ours ? p->state : NULL;
 }
@@ -76,9 +77,13 @@ size_t child_state_size(enum child_kind kind, const void *spec)
 /* Writes head, argument and id to `block`. */
 static void block_fill(char *block, const struct child_start *start, anqa_ref ref)
 {
-    struct child_head head = {.spec = start->spec, .t.start_ref = ref, .arg_size = (uint32_t)start->arg_size,
-        .id_len = (uint16_t)start->id.len, .kind = (uint8_t)start->kind};
-    char *arg = block + HEAD_SIZE, *id = arg + (start->arg_size == 0 ? sizeof(void *) : start->arg_size);
+    struct child_head head = {.spec = start->spec,
+        .t.start_ref = ref,
+        .arg_size = (uint32_t)start->arg_size,
+        .id_len = (uint16_t)start->id.len,
+        .kind = (uint8_t)start->kind};
+    char *arg = block + HEAD_SIZE,
+         *id = arg + (start->arg_size == 0 ? sizeof(void *) : start->arg_size);
 
     if (start->kind == CHILD_RUN)
         memcpy(&head.spec, &start->run, sizeof head.spec);
@@ -102,8 +107,11 @@ static void block_fill(char *block, const struct child_start *start, anqa_ref re
 
 struct child_start child_start_of(const anqa_child_spec *child, const void *arg, anqa_str id)
 {
-    struct child_start start = {.kind = child_spec_kind(child), .arg = arg, .arg_size = child_spec_arg_size(child),
-        .id = id, .link = true};
+    struct child_start start = {.kind = child_spec_kind(child),
+        .arg = arg,
+        .arg_size = child_spec_arg_size(child),
+        .id = id,
+        .link = true};
 
     switch (start.kind) {
     case CHILD_SERVER: start.spec = child->server; break;
@@ -141,7 +149,9 @@ anqa_status child_spawn(const struct child_start *start, anqa_ref ref, anqa_pid 
 {
     char small[256], *block = small;
     size_t middle = child_middle(start->arg_size, start->id.len);
-    anqa_spawn_opts opts = {.link = start->link, .monitor = ref.bits != 0, .monitor_ref = ref,
+    anqa_spawn_opts opts = {.link = start->link,
+        .monitor = ref.bits != 0,
+        .monitor_ref = ref,
         .scheduler = start->scheduler};
 
     if (start->id.len > UINT16_MAX || start->arg_size > UINT32_MAX)
@@ -150,7 +160,8 @@ anqa_status child_spawn(const struct child_start *start, anqa_ref ref, anqa_pid 
         block = anqa_arena_alloc(anqa_tmp(), HEAD_SIZE + middle);
     block_fill(block, start, ref);
     opts.arg = block;
-    opts.arg_size = HEAD_SIZE + (start->arg_size == 0 ? sizeof(void *) : start->arg_size) + start->id.len + 1;
+    opts.arg_size =
+        HEAD_SIZE + (start->arg_size == 0 ? sizeof(void *) : start->arg_size) + start->id.len + 1;
     opts.state_size = HEAD_SIZE + middle + child_state_size(start->kind, start->spec);
     kind_opts(&opts, start);
     return anqa_spawn(&opts, ret_pid, NULL);
@@ -181,7 +192,8 @@ static void forget_exit(const struct child_start *start, anqa_pid pid)
         anqa_msg_free(msg);
 }
 
-static anqa_status start_timed_out(const struct child_start *start, anqa_pid pid, anqa_ref ref, anqa_error *err)
+static anqa_status start_timed_out(
+    const struct child_start *start, anqa_pid pid, anqa_ref ref, anqa_error *err)
 {
     const anqa_msg *msg;
 
@@ -192,7 +204,8 @@ static anqa_status start_timed_out(const struct child_start *start, anqa_pid pid
         msg = anqa_receive_ref(ref, ANQA_INFINITY); /* its note may have come after all */
     while (msg != NULL && msg->kind != ANQA_MSG_DOWN);
     forget_exit(start, pid);
-    return anqa_fail(err, ANQA_E_TIMEOUT, "init took longer than %u ms and was killed", start->timeout_ms);
+    return anqa_fail(
+        err, ANQA_E_TIMEOUT, "init took longer than %u ms and was killed", start->timeout_ms);
 }
 
 static anqa_status start_crashed(const anqa_msg *down, anqa_error *err)
@@ -202,9 +215,11 @@ static anqa_status start_crashed(const anqa_msg *down, anqa_error *err)
     return anqa_fail(err, ANQA_E_DIED, "%s", anqa_reason_format(down->u.reason, text, sizeof text));
 }
 
-static anqa_status start_wait(const struct child_start *start, anqa_pid pid, anqa_ref ref, anqa_error *err)
+static anqa_status start_wait(
+    const struct child_start *start, anqa_pid pid, anqa_ref ref, anqa_error *err)
 {
-    const anqa_msg *msg = anqa_receive_ref(ref, start->timeout_ms == 0 ? ANQA_INFINITY : start->timeout_ms);
+    const anqa_msg *msg =
+        anqa_receive_ref(ref, start->timeout_ms == 0 ? ANQA_INFINITY : start->timeout_ms);
     struct child_outcome outcome;
 
     if (msg == NULL)
@@ -249,13 +264,15 @@ size_t child_outcome_size(const struct child_outcome *outcome)
 
 struct child_outcome child_note_read(const anqa_msg *msg)
 {
-    struct child_outcome outcome; /* the text is only cleared as far as it must be: this is in the way of every start */
+    struct child_outcome
+        outcome; /* the text is only cleared as far as it must be: this is in the way of every start */
 
     outcome.status = ANQA_OK;
     outcome.pid.bits = 0;
     outcome.text[0] = '\0';
     if (msg->body.len > 0)
-        memcpy(&outcome, msg->body.ptr, msg->body.len < sizeof outcome ? msg->body.len : sizeof outcome);
+        memcpy(&outcome, msg->body.ptr,
+            msg->body.len < sizeof outcome ? msg->body.len : sizeof outcome);
     return outcome;
 }
 
@@ -274,17 +291,19 @@ void child_failed(struct child_head *head, anqa_status status, const char *text,
     struct child_outcome outcome = {.status = status};
 
     snprintf(outcome.text, sizeof outcome.text, "%s", text);
-    (void)anqa_send_ref(
-        anqa_parent(), child_note_tag, head->t.start_ref, anqa_bytes(&outcome, child_outcome_size(&outcome)));
+    (void)anqa_send_ref(anqa_parent(), child_note_tag, head->t.start_ref,
+        anqa_bytes(&outcome, child_outcome_size(&outcome)));
     anqa_exit(reason);
 }
 
-static ANQA_NORETURN void name_taken(struct child_head *head, anqa_status status, const char *name, anqa_pid holder)
+static ANQA_NORETURN void name_taken(
+    struct child_head *head, anqa_status status, const char *name, anqa_pid holder)
 {
     char text[200], pid[ANQA_PID_TEXT];
 
     if (status == ANQA_E_EXISTS)
-        snprintf(text, sizeof text, "the name '%.100s' is taken by %s", name, anqa_pid_text(holder, pid));
+        snprintf(text, sizeof text, "the name '%.100s' is taken by %s", name,
+            anqa_pid_text(holder, pid));
     else
         snprintf(text, sizeof text, "cannot register '%.100s': %s", name, anqa_status_text(status));
     child_failed(head, status, text, anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", text));
@@ -370,8 +389,8 @@ enum child_kind child_spec_kind(const anqa_child_spec *child)
 
 static unsigned kinds_set(const anqa_child_spec *child)
 {
-    return (unsigned)(child->server != NULL) + (child->supervisor != NULL) + (child->dynamic_supervisor != NULL) +
-        (child->run != NULL);
+    return (unsigned)(child->server != NULL) + (child->supervisor != NULL) +
+           (child->dynamic_supervisor != NULL) + (child->run != NULL);
 }
 
 bool child_spec_is_end(const anqa_child_spec *child)
@@ -409,40 +428,49 @@ uint32_t child_spec_shutdown(const anqa_child_spec *child)
     return child_spec_is_supervisor(child) ? ANQA_INFINITY : 5000;
 }
 
-static anqa_status significance_check(
-    const anqa_child_spec *child, const char *id, const char *owner, anqa_auto_shutdown mode, anqa_error *err)
+static anqa_status significance_check(const anqa_child_spec *child, const char *id,
+    const char *owner, anqa_auto_shutdown mode, anqa_error *err)
 {
     if (!child->significant)
         return ANQA_OK;
     if (mode == ANQA_NEVER)
         return anqa_fail(err, ANQA_E_INVALID,
-            "child '%s' of %s is significant, but auto_shutdown is never: set .auto_shutdown, or drop .significant", id, owner);
+            "child '%s' of %s is significant, but auto_shutdown is never: set .auto_shutdown, or "
+            "drop .significant",
+            id, owner);
     if (child->restart == ANQA_PERMANENT)
         return anqa_fail(err, ANQA_E_INVALID,
-            "child '%s' of %s is significant and permanent: it would never end for good; make it transient or temporary", id,
-            owner);
+            "child '%s' of %s is significant and permanent: it would never end for good; make it "
+            "transient or temporary",
+            id, owner);
     return ANQA_OK;
 }
 
-anqa_status child_spec_check(
-    const anqa_child_spec *child, const char *owner, size_t index, anqa_auto_shutdown mode, anqa_error *err)
+anqa_status child_spec_check(const anqa_child_spec *child, const char *owner, size_t index,
+    anqa_auto_shutdown mode, anqa_error *err)
 {
     const char *id = child_spec_id(child), *shown = id == NULL ? anonymous : id;
 
     if (kinds_set(child) == 0)
         return anqa_fail(err, ANQA_E_INVALID,
-            "child '%s' of %s starts nothing: set one of .server, .supervisor, .dynamic_supervisor, .run", shown, owner);
+            "child '%s' of %s starts nothing: set one of .server, .supervisor, "
+            ".dynamic_supervisor, .run",
+            shown, owner);
     if (kinds_set(child) > 1)
         return anqa_fail(err, ANQA_E_INVALID,
-            "child '%s' of %s: set only one of .server, .supervisor, .dynamic_supervisor, .run", shown, owner);
+            "child '%s' of %s: set only one of .server, .supervisor, .dynamic_supervisor, .run",
+            shown, owner);
     if (id == NULL)
-        return anqa_fail(
-            err, ANQA_E_INVALID, "child %zu of %s has no id: give it an .id, or what it starts a .name", index + 1, owner);
+        return anqa_fail(err, ANQA_E_INVALID,
+            "child %zu of %s has no id: give it an .id, or what it starts a .name", index + 1,
+            owner);
     if (child->restart > ANQA_TEMPORARY)
-        return anqa_fail(err, ANQA_E_INVALID, "child '%s' of %s: .restart is %d, which is none of the three", id, owner,
+        return anqa_fail(err, ANQA_E_INVALID,
+            "child '%s' of %s: .restart is %d, which is none of the three", id, owner,
             (int)child->restart);
     if (child->arg_size != 0 && child->run == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
-            "child '%s' of %s: .arg_size goes with .run; a server says its own in anqa_gen_server", id, owner);
+            "child '%s' of %s: .arg_size goes with .run; a server says its own in anqa_gen_server",
+            id, owner);
     return significance_check(child, id, owner, mode, err);
 }

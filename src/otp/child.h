@@ -39,7 +39,8 @@ struct child_head {
         const anqa_registry *registry; /* until started, HEAD_NAMED */
         anqa_timer idle;               /* gen_server: until `hibernate`; 0: none */
     } u;
-    uint32_t arg_size; /* of the copy; 0: the argument is a pointer, which lies where the copy would */
+    uint32_t
+        arg_size; /* of the copy; 0: the argument is a pointer, which lies where the copy would */
     uint16_t id_len;
     uint8_t kind;
     uint8_t flags;
@@ -51,16 +52,16 @@ static_assert(HEAD_SIZE == 32, "budget of a supervised, registered process");
 /* What is to be started. */
 struct child_start {
     enum child_kind kind;
-    const void *spec;      /* gen_server, supervisor, ...; CHILD_RUN: NULL */
+    const void *spec; /* gen_server, supervisor, ...; CHILD_RUN: NULL */
     void (*run)(void *arg);
     const void *arg;
     size_t arg_size;
     anqa_str id;
-    bool named;            /* HEAD_NAMED */
+    bool named; /* HEAD_NAMED */
     const anqa_registry *registry;
     bool link;
     uint16_t scheduler;
-    uint32_t timeout_ms;   /* 0: none */
+    uint32_t timeout_ms; /* 0: none */
 };
 
 /* What came of a start or another request, as it travels in notes and answers. */
@@ -84,8 +85,10 @@ anqa_status child_start(const struct child_start *start, anqa_pid *ret_pid, anqa
 /* Asks a gen_server or supervisor to end. Takes over `reason`. May wait. */
 anqa_status child_stop(anqa_pid pid, anqa_reason reason, uint32_t timeout_ms);
 
-extern const char child_note_tag[]; /* told apart by address: no text of a user's can be taken for it */
-extern const char child_stop_tag[]; /* a cast: the first byte is a reason's kind, its text follows */
+extern const char
+    child_note_tag[]; /* told apart by address: no text of a user's can be taken for it */
+extern const char
+    child_stop_tag[]; /* a cast: the first byte is a reason's kind, its text follows */
 
 /* The outcome in a note; success when there is none. */
 struct child_outcome child_note_read(const anqa_msg *msg);
@@ -118,7 +121,8 @@ void child_take_name(struct child_head *head, const char *name);
 /* The start has succeeded. */
 void child_started(struct child_head *head);
 /* The start has failed: says so and exits with `reason`, which is taken over. */
-ANQA_NORETURN void child_failed(struct child_head *head, anqa_status status, const char *text, anqa_reason reason);
+ANQA_NORETURN void child_failed(
+    struct child_head *head, anqa_status status, const char *text, anqa_reason reason);
 /* The reason that a message with child_stop_tag holds. */
 anqa_reason child_stop_reason(const anqa_msg *msg);
 /* Whether an EXIT message means that we are to end: from our parent, or from the runtime. */
@@ -133,8 +137,8 @@ extern const size_t supervisor_state_size, dynamic_state_size;
 /* ---------------------------------------------------------------- specs */
 
 /* Checks one child: exactly one kind, an id unless `dynamic`, settings that go together. `owner`: "supervisor 'x'". */
-anqa_status child_spec_check(
-    const anqa_child_spec *child, const char *owner, size_t index, anqa_auto_shutdown mode, anqa_error *err);
+anqa_status child_spec_check(const anqa_child_spec *child, const char *owner, size_t index,
+    anqa_auto_shutdown mode, anqa_error *err);
 bool child_spec_is_end(const anqa_child_spec *child);
 enum child_kind child_spec_kind(const anqa_child_spec *child);
 /* Its id, or the name of what it starts; NULL: neither. */

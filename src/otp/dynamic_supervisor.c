@@ -32,7 +32,7 @@ enum record_state {
     RECORD_RESTARTING, /* spawned again, its init is under way; or the retry of that is */
     RECORD_FAILED,     /* its note said no: the EXIT is on its way */
     RECORD_RUNNING,
-    RECORD_STOPPING    /* terminate_child */
+    RECORD_STOPPING /* terminate_child */
 };
 
 struct waiter {
@@ -180,7 +180,8 @@ static void tell(struct record *record, anqa_status status, anqa_pid pid, const 
 static anqa_status spawn(struct dynamic *dyn, struct record *record, anqa_pid *ret_pid)
 {
     const char *arg = record->bytes + record->key_len;
-    struct child_start start = child_start_of(&dyn->spec->child, record->arg_size > 0 ? arg : NULL, key_of(record));
+    struct child_start start =
+        child_start_of(&dyn->spec->child, record->arg_size > 0 ? arg : NULL, key_of(record));
 
     if (record->arg_is_pointer)
         memcpy(&start.arg, arg, sizeof start.arg);
@@ -254,7 +255,8 @@ static void ask_existing(struct record *record, const anqa_caller *caller)
     if (record->state == RECORD_RUNNING && anqa_is_alive(record->pid))
         request_done(caller, record->pid);
     else if (record->state == RECORD_STOPPING || record->state == RECORD_FAILED)
-        request_answer(caller, ANQA_E_STOPPED, (anqa_pid){0}, "child '%.*s' is being stopped", ANQA_FMT(key_of(record)));
+        request_answer(caller, ANQA_E_STOPPED, (anqa_pid){0}, "child '%.*s' is being stopped",
+            ANQA_FMT(key_of(record)));
     else
         wait_for(record, caller);
 }
@@ -269,9 +271,11 @@ static void on_start_child(struct dynamic *dyn, const anqa_msg *msg, const anqa_
 
     memcpy(&request, msg->body.ptr, sizeof request);
     key = anqa_str_make(bytes + request.arg_size, request.id_len);
-    if (!request.arg_is_pointer && request.arg_size != 0 && request.arg_size != child_spec_arg_size(&dyn->spec->child)) {
-        request_answer(caller, ANQA_E_INVALID, (anqa_pid){0}, "%s: an argument of %u bytes, its children take %zu", name_of(dyn),
-            request.arg_size, child_spec_arg_size(&dyn->spec->child));
+    if (!request.arg_is_pointer && request.arg_size != 0 &&
+        request.arg_size != child_spec_arg_size(&dyn->spec->child)) {
+        request_answer(caller, ANQA_E_INVALID, (anqa_pid){0},
+            "%s: an argument of %u bytes, its children take %zu", name_of(dyn), request.arg_size,
+            child_spec_arg_size(&dyn->spec->child));
         return;
     }
     if (key.len > 0 && (record = record_of_key(dyn, key)) != NULL) {
@@ -279,8 +283,9 @@ static void on_start_child(struct dynamic *dyn, const anqa_msg *msg, const anqa_
         return;
     }
     if (dyn->spec->max_children != 0 && dyn->children.count >= dyn->spec->max_children) {
-        request_answer(caller, ANQA_E_LIMIT, (anqa_pid){0}, "%s has %u children, as many as max_children allows",
-            name_of(dyn), dyn->spec->max_children);
+        request_answer(caller, ANQA_E_LIMIT, (anqa_pid){0},
+            "%s has %u children, as many as max_children allows", name_of(dyn),
+            dyn->spec->max_children);
         return;
     }
     record = record_new(bytes, request.arg_size, key);
@@ -288,7 +293,8 @@ static void on_start_child(struct dynamic *dyn, const anqa_msg *msg, const anqa_
         record->arg_is_pointer = request.arg_is_pointer;
     status = record == NULL ? ANQA_E_NOMEM : first_start(dyn, record);
     if (status != ANQA_OK) {
-        request_answer(caller, status, (anqa_pid){0}, "no process could be started: %s", anqa_status_text(status));
+        request_answer(caller, status, (anqa_pid){0}, "no process could be started: %s",
+            anqa_status_text(status));
         return;
     }
     wait_for(record, caller);
@@ -308,8 +314,9 @@ static void restart(struct dynamic *dyn, struct record *record)
     anqa_pid old = record->pid, pid;
 
     if (!intensity_add(&dyn->intensity)) {
-        anqa_log(ANQA_ERROR, "supervisor.gave_up", "supervisor=%s child=%.*s reason=\"too many restarts\" next=shutdown",
-            name_of(dyn), ANQA_FMT(key_of(record)));
+        anqa_log(ANQA_ERROR, "supervisor.gave_up",
+            "supervisor=%s child=%.*s reason=\"too many restarts\" next=shutdown", name_of(dyn),
+            ANQA_FMT(key_of(record)));
         map_u64_remove(&dyn->children, old.bits);
         tell(record, ANQA_E_STOPPED, (anqa_pid){0}, "the supervisor gave up: too many restarts");
         record_free(dyn, record);
@@ -359,7 +366,8 @@ static void on_note(struct dynamic *dyn, const anqa_msg *msg)
 
 static bool is_restarted(const anqa_child_spec *child, anqa_reason reason)
 {
-    return child->restart == ANQA_PERMANENT || (child->restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
+    return child->restart == ANQA_PERMANENT ||
+           (child->restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
 }
 
 static void start_crashed(struct dynamic *dyn, struct record *record, anqa_reason reason)
@@ -387,7 +395,8 @@ static void start_again(struct dynamic *dyn, struct record *record)
     record_spawned(dyn, record);
 }
 
-static void child_ended(struct dynamic *dyn, struct record *record, anqa_pid pid, anqa_reason reason)
+static void child_ended(
+    struct dynamic *dyn, struct record *record, anqa_pid pid, anqa_reason reason)
 {
     record_show(record, (anqa_pid){0});
     switch ((enum record_state)record->state) {
@@ -448,7 +457,8 @@ static void on_terminate_child(struct dynamic *dyn, const anqa_msg *msg, const a
         record = map_u64_get(&dyn->children, pid.bits);
     }
     if (record == NULL) {
-        request_answer(caller, ANQA_E_NOT_FOUND, (anqa_pid){0}, "%s has no such child", name_of(dyn));
+        request_answer(
+            caller, ANQA_E_NOT_FOUND, (anqa_pid){0}, "%s has no such child", name_of(dyn));
         return;
     }
     record = record_real(dyn, record, pid);
@@ -490,7 +500,8 @@ static void on_which_children(struct dynamic *dyn, const anqa_caller *caller)
         const struct record *record = value;
         anqa_child_state state = state_of(record);
         struct request_child child = {.id_len = record->key_len,
-            .kind = child_spec_is_supervisor(&dyn->spec->child) ? ANQA_CHILD_SUPERVISOR : ANQA_CHILD_WORKER,
+            .kind = child_spec_is_supervisor(&dyn->spec->child) ? ANQA_CHILD_SUPERVISOR
+                                                                : ANQA_CHILD_WORKER,
             .state = (uint8_t)state,
             .restart = (uint8_t)dyn->spec->child.restart};
         if (state == ANQA_CHILD_RUNNING || state == ANQA_CHILD_STARTING)
@@ -529,8 +540,8 @@ static void on_request(struct dynamic *dyn, const anqa_msg *msg)
     else if (msg->tag == request_count_tag)
         on_count_children(dyn, &caller);
     else
-        request_answer(
-            &caller, ANQA_E_UNSUPPORTED, (anqa_pid){0}, "a dynamic supervisor does not know the call '%s'", msg->tag);
+        request_answer(&caller, ANQA_E_UNSUPPORTED, (anqa_pid){0},
+            "a dynamic supervisor does not know the call '%s'", msg->tag);
 }
 
 static void dynamic_handle(void *block, const anqa_msg *msg)
@@ -550,7 +561,8 @@ static void dynamic_handle(void *block, const anqa_msg *msg)
     else if (msg->tag == child_stop_tag)
         anqa_exit(child_stop_reason(msg));
     else if (msg->kind != ANQA_MSG_SYSTEM)
-        anqa_log(ANQA_ERROR, "supervisor.unexpected_message", "supervisor=%s tag=%s next=dropped", name_of(dyn), msg->tag);
+        anqa_log(ANQA_ERROR, "supervisor.unexpected_message", "supervisor=%s tag=%s next=dropped",
+            name_of(dyn), msg->tag);
 }
 
 /* ---------------------------------------------------------------- begin and end */
@@ -578,12 +590,14 @@ static void dynamic_init(void *block)
 
     dyn->spec = head->spec;
     intensity_init(&dyn->intensity, dyn->spec->max_restarts, dyn->spec->max_seconds);
-    snprintf(owner, sizeof owner, "dynamic supervisor '%s'", dyn->spec->name != NULL ? dyn->spec->name : "(no name)");
+    snprintf(owner, sizeof owner, "dynamic supervisor '%s'",
+        dyn->spec->name != NULL ? dyn->spec->name : "(no name)");
     model = dyn->spec->child;
     model.id = "(model)";
     status = child_spec_check(&model, owner, 0, ANQA_NEVER, &err);
     if (status != ANQA_OK)
-        child_failed(head, status, err.text, anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", err.text));
+        child_failed(
+            head, status, err.text, anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", err.text));
     child_take_name(head, dyn->spec->name);
     (void)anqa_defer(records_drop, head);
     child_started(head);
@@ -654,30 +668,36 @@ static void dynamic_terminate(void *block, anqa_reason reason)
         signal_all(dyn, ANQA_SHUTDOWN);
         if (all_end(dyn, shutdown_ms))
             return;
-        anqa_log(ANQA_WARN, "supervisor.children_killed", "supervisor=%s count=%zu after_ms=%u", name_of(dyn),
-            dyn->children.count, shutdown_ms);
+        anqa_log(ANQA_WARN, "supervisor.children_killed", "supervisor=%s count=%zu after_ms=%u",
+            name_of(dyn), dyn->children.count, shutdown_ms);
     }
     signal_all(dyn, ANQA_KILL);
     (void)all_end(dyn, ANQA_INFINITY);
 }
 
-const anqa_behaviour dynamic_behaviour = {
-    .name = "dynamic_supervisor", .init = dynamic_init, .handle = dynamic_handle, .terminate = dynamic_terminate};
+const anqa_behaviour dynamic_behaviour = {.name = "dynamic_supervisor",
+    .init = dynamic_init,
+    .handle = dynamic_handle,
+    .terminate = dynamic_terminate};
 
 /* ---------------------------------------------------------------- for callers */
 
 anqa_status anqa_dynamic_supervisor_start_link(
     const anqa_dynamic_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err)
 {
-    struct child_start start = {.kind = CHILD_DYNAMIC, .spec = supervisor, .id = anqa_str_of(supervisor->name), .link = true};
+    struct child_start start = {.kind = CHILD_DYNAMIC,
+        .spec = supervisor,
+        .id = anqa_str_of(supervisor->name),
+        .link = true};
 
     return child_start(&start, ret_pid, err);
 }
 
-static anqa_status ask_start(
-    anqa_pid supervisor, const void *arg, size_t arg_size, anqa_str key, anqa_pid *ret_pid, anqa_error *err)
+static anqa_status ask_start(anqa_pid supervisor, const void *arg, size_t arg_size, anqa_str key,
+    anqa_pid *ret_pid, anqa_error *err)
 {
-    struct request_start request = {.arg_is_pointer = arg != NULL && arg_size == 0, .id_len = (uint16_t)key.len};
+    struct request_start request = {
+        .arg_is_pointer = arg != NULL && arg_size == 0, .id_len = (uint16_t)key.len};
     const void *from = request.arg_is_pointer ? (const void *)&arg : arg;
     char small[512], *bytes = small;
     size_t len;
@@ -707,14 +727,16 @@ anqa_status anqa_start_child(
     const anqa_dynamic_supervisor *supervisor, const void *arg, anqa_pid *ret_pid, anqa_error *err)
 {
     if (supervisor->name == NULL)
-        return anqa_fail(err, ANQA_E_INVALID, "a dynamic supervisor without a .name is addressed by its pid");
-    return ask_start(anqa_whereis(supervisor->name), arg, child_spec_arg_size(&supervisor->child), (anqa_str){NULL, 0}, ret_pid,
-        err);
+        return anqa_fail(
+            err, ANQA_E_INVALID, "a dynamic supervisor without a .name is addressed by its pid");
+    return ask_start(anqa_whereis(supervisor->name), arg, child_spec_arg_size(&supervisor->child),
+        (anqa_str){NULL, 0}, ret_pid, err);
 }
 
 anqa_status anqa_dynamic_supervisor_terminate_child(anqa_pid supervisor, anqa_pid child)
 {
-    return request_ask(supervisor, request_terminate_tag, anqa_bytes(&child, sizeof child), NULL, NULL);
+    return request_ask(
+        supervisor, request_terminate_tag, anqa_bytes(&child, sizeof child), NULL, NULL);
 }
 
 anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key)
@@ -734,8 +756,8 @@ anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key)
     return anqa_is_alive(pid) ? pid : (anqa_pid){0};
 }
 
-anqa_status anqa_ensure_child_pid(
-    const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg, anqa_pid *ret_pid, anqa_error *err)
+anqa_status anqa_ensure_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key,
+    const void *arg, anqa_pid *ret_pid, anqa_error *err)
 {
     anqa_pid pid = anqa_child_pid(supervisor, key);
 
@@ -745,13 +767,17 @@ anqa_status anqa_ensure_child_pid(
         return ANQA_OK;
     }
     if (supervisor->name == NULL)
-        return anqa_fail(err, ANQA_E_INVALID, "a dynamic supervisor whose children have keys needs a .name");
+        return anqa_fail(
+            err, ANQA_E_INVALID, "a dynamic supervisor whose children have keys needs a .name");
     if (key.len == 0 || key.len > TABLE_KEY_MAX)
-        return anqa_fail(err, ANQA_E_INVALID, "a key of %zu bytes: from 1 to %u are allowed", key.len, TABLE_KEY_MAX);
-    return ask_start(anqa_whereis(supervisor->name), arg, child_spec_arg_size(&supervisor->child), key, ret_pid, err);
+        return anqa_fail(err, ANQA_E_INVALID, "a key of %zu bytes: from 1 to %u are allowed",
+            key.len, TABLE_KEY_MAX);
+    return ask_start(anqa_whereis(supervisor->name), arg, child_spec_arg_size(&supervisor->child),
+        key, ret_pid, err);
 }
 
-anqa_status anqa_ensure_child(const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg)
+anqa_status anqa_ensure_child(
+    const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg)
 {
     return anqa_ensure_child_pid(supervisor, key, arg, NULL, NULL);
 }

@@ -43,16 +43,8 @@ static const anqa_handler *find(const anqa_handler *handler, const char *tag)
 
 static void answer_error(const anqa_caller *caller, const anqa_payload *text)
 {
-    anqa_json_writer w;
-    anqa_json json;
-
-    anqa_json_writer_init(&w, anqa_tmp(), 0);
-    anqa_json_begin_object(&w);
-    anqa_json_key(&w, "error");
-    anqa_json_put_str(&w, anqa_str_make(text->ptr, text->len));
-    anqa_json_end_object(&w);
-    if (anqa_json_writer_finish(&w, &json) == ANQA_OK)
-        anqa_reply_to(caller, anqa_text(json));
+    anqa_reply_to(
+        caller, anqa_text(anqa_jsonf("{'error': %.*s}", (int)text->len, (const char *)text->ptr)));
 }
 
 static void answer(const anqa_msg *call, const anqa_next *next)
@@ -128,7 +120,8 @@ static void on_call(struct child_head *head, anqa_msg *msg)
 {
     const anqa_gen_server *spec = head->spec;
     const anqa_handler *handler = find(spec->handle_call, msg->tag);
-    anqa_next (*run)(void *state, anqa_msg *msg) = handler == NULL ? spec->handle_any_call : handler->run;
+    anqa_next (*run)(void *state, anqa_msg *msg) =
+        handler == NULL ? spec->handle_any_call : handler->run;
     anqa_next next;
 
     if (run == NULL)
@@ -160,13 +153,14 @@ static void on_info(struct child_head *head, anqa_msg *msg)
 {
     const anqa_gen_server *spec = head->spec;
     const anqa_handler *handler = find(spec->handle_info, msg->tag);
-    anqa_next (*run)(void *state, anqa_msg *msg) = handler == NULL ? spec->handle_any_info : handler->run;
+    anqa_next (*run)(void *state, anqa_msg *msg) =
+        handler == NULL ? spec->handle_any_info : handler->run;
     char from[ANQA_PID_TEXT];
     anqa_next next;
 
     if (run == NULL) {
-        anqa_log(ANQA_ERROR, "gen_server.unexpected_message", "tag=%s from=%s next=dropped", msg->tag,
-            anqa_pid_text(msg->from, from));
+        anqa_log(ANQA_ERROR, "gen_server.unexpected_message", "tag=%s from=%s next=dropped",
+            msg->tag, anqa_pid_text(msg->from, from));
         act(head, anqa_noreply());
         return;
     }
@@ -264,8 +258,8 @@ static void log_end(struct child_head *head, anqa_reason reason)
     if (spec->format_status == NULL || anqa_reason_is_quiet(reason))
         return;
     status = spec->format_status(child_state(head));
-    anqa_log(ANQA_ERROR, "gen_server.terminating", "reason=%s state=%.*s", anqa_reason_format(reason, text, sizeof text),
-        ANQA_FMT(anqa_json_text(status)));
+    anqa_log(ANQA_ERROR, "gen_server.terminating", "reason=%s state=%.*s",
+        anqa_reason_format(reason, text, sizeof text), ANQA_FMT(anqa_json_text(status)));
 }
 
 static void server_terminate(void *block, anqa_reason reason)
@@ -280,22 +274,29 @@ static void server_terminate(void *block, anqa_reason reason)
         spec->terminate(child_state(head), reason);
 }
 
-const anqa_behaviour gen_server_behaviour = {
-    .name = "gen_server", .init = server_init, .handle = server_handle, .terminate = server_terminate};
+const anqa_behaviour gen_server_behaviour = {.name = "gen_server",
+    .init = server_init,
+    .handle = server_handle,
+    .terminate = server_terminate};
 
 /* ---------------------------------------------------------------- starting and stopping */
 
-static anqa_status start(const anqa_gen_server *server, const void *arg, const anqa_start_opts *opts, bool link,
-    anqa_pid *ret_pid, anqa_error *err)
+static anqa_status start(const anqa_gen_server *server, const void *arg,
+    const anqa_start_opts *opts, bool link, anqa_pid *ret_pid, anqa_error *err)
 {
     static const anqa_start_opts standard = {0};
-    struct child_start what = {.kind = CHILD_SERVER, .spec = server, .arg = arg, .arg_size = server->arg_size, .link = link};
+    struct child_start what = {.kind = CHILD_SERVER,
+        .spec = server,
+        .arg = arg,
+        .arg_size = server->arg_size,
+        .link = link};
     const char *name;
 
     if (opts == NULL)
         opts = &standard;
     if (opts->registry != NULL && opts->name == NULL)
-        return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key", opts->registry->name);
+        return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key",
+            opts->registry->name);
     name = opts->name != NULL ? opts->name : server->name;
     what.id = anqa_str_of(name);
     what.named = opts->name != NULL;
@@ -305,14 +306,14 @@ static anqa_status start(const anqa_gen_server *server, const void *arg, const a
     return child_start(&what, ret_pid, err);
 }
 
-anqa_status anqa_gen_server_start(
-    const anqa_gen_server *server, const void *arg, const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+anqa_status anqa_gen_server_start(const anqa_gen_server *server, const void *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
 {
     return start(server, arg, opts, false, ret_pid, err);
 }
 
-anqa_status anqa_gen_server_start_link(
-    const anqa_gen_server *server, const void *arg, const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+anqa_status anqa_gen_server_start_link(const anqa_gen_server *server, const void *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
 {
     return start(server, arg, opts, true, ret_pid, err);
 }
@@ -342,8 +343,8 @@ static ANQA_NORETURN void exit_timed_out(anqa_pid to, const char *tag, uint32_t 
 {
     char pid[ANQA_PID_TEXT];
 
-    anqa_exit(anqa_reason_make(
-        ANQA_REASON_TIMEOUT, "call '%s' to %s: no answer in %u ms", tag, anqa_pid_text(to, pid), timeout_ms));
+    anqa_exit(anqa_reason_make(ANQA_REASON_TIMEOUT, "call '%s' to %s: no answer in %u ms", tag,
+        anqa_pid_text(to, pid), timeout_ms));
 }
 
 /* With the reason of the server; a quiet one would hide that we crash. */
@@ -353,7 +354,8 @@ static ANQA_NORETURN void exit_as_server(anqa_pid to, const char *tag, const anq
     char pid[ANQA_PID_TEXT], text[400];
 
     if (anqa_msg_never_started(down) && kind == ANQA_REASON_NOPROC)
-        anqa_exit(anqa_reason_make(ANQA_REASON_NOPROC, "call '%s' to %s", tag, anqa_pid_text(to, pid)));
+        anqa_exit(
+            anqa_reason_make(ANQA_REASON_NOPROC, "call '%s' to %s", tag, anqa_pid_text(to, pid)));
     anqa_exit(anqa_reason_make(anqa_reason_is_quiet(down->u.reason) ? ANQA_REASON_ERROR : kind,
         "call '%s' to %s, which ended: %s", tag, anqa_pid_text(to, pid),
         anqa_reason_format(down->u.reason, text, sizeof text)));
@@ -372,7 +374,8 @@ ONE_LEVEL const anqa_msg *call(anqa_pid to, const char *tag, anqa_payload arg, u
     return msg;
 }
 
-const anqa_msg *anqa_call_payload(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
+const anqa_msg *anqa_call_payload(
+    anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
 {
     return call(to, tag, arg, timeout_ms);
 }
@@ -389,12 +392,14 @@ static anqa_status call_failed(anqa_pid to, const char *tag, const anqa_msg *dow
     anqa_pid_text(to, pid);
     anqa_reason_format(down->u.reason, text, sizeof text);
     if (anqa_msg_never_started(down))
-        return anqa_fail(err, ANQA_E_NOPROC, "call '%s' to %s was not delivered: %s", tag, pid, text);
-    return anqa_fail(err, ANQA_E_DIED, "call '%s' to %s, which ended before it answered: %s", tag, pid, text);
+        return anqa_fail(
+            err, ANQA_E_NOPROC, "call '%s' to %s was not delivered: %s", tag, pid, text);
+    return anqa_fail(
+        err, ANQA_E_DIED, "call '%s' to %s, which ended before it answered: %s", tag, pid, text);
 }
 
-anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms,
-    const anqa_msg **ret_answer, anqa_error *err)
+anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_payload arg,
+    uint32_t timeout_ms, const anqa_msg **ret_answer, anqa_error *err)
 {
     const anqa_msg *msg;
     char pid[ANQA_PID_TEXT];
@@ -402,8 +407,8 @@ anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_payload arg
     ANQA_REQUIRE(!anqa_pid_eq(to, anqa_self()));
     msg = ask(to, tag, arg, timeout_ms);
     if (msg == NULL)
-        return anqa_fail(
-            err, ANQA_E_TIMEOUT, "call '%s' to %s: no answer in %u ms", tag, anqa_pid_text(to, pid), timeout_ms);
+        return anqa_fail(err, ANQA_E_TIMEOUT, "call '%s' to %s: no answer in %u ms", tag,
+            anqa_pid_text(to, pid), timeout_ms);
     if (msg->kind != ANQA_MSG_REPLY)
         return call_failed(to, tag, msg, err);
     if (ret_answer != NULL)
@@ -411,8 +416,8 @@ anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_payload arg
     return ANQA_OK;
 }
 
-anqa_status anqa_try_call(
-    anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms, anqa_json *ret_answer, anqa_error *err)
+anqa_status anqa_try_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms,
+    anqa_json *ret_answer, anqa_error *err)
 {
     const anqa_msg *msg;
     anqa_status status = anqa_try_call_payload(to, tag, anqa_text(arg), timeout_ms, &msg, err);
@@ -431,7 +436,8 @@ void anqa_cast_payload(anqa_pid to, const char *tag, anqa_payload arg)
     struct msg *msg;
 
     if (msg_make(s, ANQA_MSG_CAST, tag, proc_pid(s->rt, p), (anqa_ref){0}, &arg, &msg) != ANQA_OK)
-        anqa_exit(anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for the cast '%s', or too long", tag));
+        anqa_exit(anqa_reason_make(
+            ANQA_REASON_SYSTEM_LIMIT, "no memory for the cast '%s', or too long", tag));
     if (mailbox_push(s, to, msg) != ANQA_OK)
         msg_drop(s, msg);
 }

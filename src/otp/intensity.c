@@ -11,7 +11,10 @@ void intensity_init(struct intensity *intensity, uint32_t max_restarts, uint32_t
 {
     memset(intensity, 0, sizeof *intensity);
     intensity->max = max_restarts == 0 ? 3 : max_restarts == ANQA_NO_RESTARTS ? 0 : max_restarts;
-    intensity->period_ms = (max_seconds == 0 ? 5 : max_seconds > 4000000 ? 4000000 : max_seconds) * 1000;
+    intensity->period_ms = (max_seconds == 0           ? 5
+                               : max_seconds > 4000000 ? 4000000
+                                                       : max_seconds) *
+                           1000;
 }
 
 static void grow(struct intensity *intensity)
@@ -31,7 +34,8 @@ bool intensity_add(struct intensity *intensity)
 {
     uint64_t now = anqa_now_ms();
 
-    while (intensity->count > 0 && now - intensity->times[intensity->first] > intensity->period_ms) {
+    while (
+        intensity->count > 0 && now - intensity->times[intensity->first] > intensity->period_ms) {
         intensity->first = (intensity->first + 1) % intensity->size;
         intensity->count--;
     }

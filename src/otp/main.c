@@ -26,22 +26,59 @@ static const char *const taint_names[] = {"contain", "drain", "abort", NULL};
 #define AT(member) ANQA_CONFIG_AT(anqa_options, member)
 
 static const anqa_config_option runtime_options[] = {
-    {.name = "schedulers", .type = ANQA_CONFIG_UINT, AT(schedulers), .standard = "0", .min = 0, .max = 64,
+    {.name = "schedulers",
+        .type = ANQA_CONFIG_UINT,
+        AT(schedulers),
+        .standard = "0",
+        .min = 0,
+        .max = 64,
         .doc = "threads that run processes; 0: one per core"},
-    {.name = "workers", .type = ANQA_CONFIG_UINT, AT(workers), .standard = "0", .doc = "threads for blocking work; 0: 10"},
-    {.name = "worker_queue", .type = ANQA_CONFIG_UINT, AT(worker_queue), .standard = "0",
+    {.name = "workers",
+        .type = ANQA_CONFIG_UINT,
+        AT(workers),
+        .standard = "0",
+        .doc = "threads for blocking work; 0: 10"},
+    {.name = "worker_queue",
+        .type = ANQA_CONFIG_UINT,
+        AT(worker_queue),
+        .standard = "0",
         .doc = "jobs that may wait for a worker; 0: 10,000"},
-    {.name = "max_processes", .type = ANQA_CONFIG_UINT, AT(max_processes), .standard = "0", .min = 0, .max = 16777215,
+    {.name = "max_processes",
+        .type = ANQA_CONFIG_UINT,
+        AT(max_processes),
+        .standard = "0",
+        .min = 0,
+        .max = 16777215,
         .doc = "0: 1,048,576"},
-    {.name = "max_waiting", .type = ANQA_CONFIG_UINT, AT(max_waiting), .standard = "0",
+    {.name = "max_waiting",
+        .type = ANQA_CONFIG_UINT,
+        AT(max_waiting),
+        .standard = "0",
         .doc = "processes that wait in the middle of something; 0: what the system allows"},
-    {.name = "stack_size", .type = ANQA_CONFIG_SIZE, AT(stack_size), .standard = "256KB", .doc = "of a waiting process"},
-    {.name = "heap_quota", .type = ANQA_CONFIG_SIZE, AT(heap_quota), .standard = "0", .doc = "of each process; 0: none"},
-    {.name = "watchdog", .type = ANQA_CONFIG_DURATION, AT(watchdog_ms), .standard = "100ms",
+    {.name = "stack_size",
+        .type = ANQA_CONFIG_SIZE,
+        AT(stack_size),
+        .standard = "256KB",
+        .doc = "of a waiting process"},
+    {.name = "heap_quota",
+        .type = ANQA_CONFIG_SIZE,
+        AT(heap_quota),
+        .standard = "0",
+        .doc = "of each process; 0: none"},
+    {.name = "watchdog",
+        .type = ANQA_CONFIG_DURATION,
+        AT(watchdog_ms),
+        .standard = "100ms",
         .doc = "a callback that runs longer without waiting is reported"},
-    {.name = "stop_timeout", .type = ANQA_CONFIG_DURATION, AT(stop_timeout_ms), .standard = "30s",
+    {.name = "stop_timeout",
+        .type = ANQA_CONFIG_DURATION,
+        AT(stop_timeout_ms),
+        .standard = "30s",
         .doc = "how long an orderly stop may take in all"},
-    {.name = "taint", .type = ANQA_CONFIG_ENUM, AT(taint), .choices = taint_names,
+    {.name = "taint",
+        .type = ANQA_CONFIG_ENUM,
+        AT(taint),
+        .choices = taint_names,
         .doc = "what follows a contained memory fault"},
     {0},
 };
@@ -89,20 +126,22 @@ static void print_options(const char *area, const anqa_config_option *option)
     for (; option->name != NULL; option++) {
         char name[80];
         snprintf(name, sizeof name, "--%s.%s=", area, option->name);
-        printf("  %-28s %s%s%s%s\n", name, option->doc == NULL ? "" : option->doc, option->standard == NULL ? "" : " (",
-            option->standard == NULL ? "" : option->standard, option->standard == NULL ? "" : ")");
+        printf("  %-28s %s%s%s%s\n", name, option->doc == NULL ? "" : option->doc,
+            option->standard == NULL ? "" : " (", option->standard == NULL ? "" : option->standard,
+            option->standard == NULL ? "" : ")");
     }
 }
 
 static void print_help(const char *program, const anqa_app *app)
 {
-    printf("%s%s%s\n\nusage: %s [--config=FILE] [--area.option=VALUE ...]\n\n", app->name, app->about == NULL ? "" : ": ",
-        app->about == NULL ? "" : app->about, program);
-    printf("  %-28s %s\n  %-28s %s\n  %-28s %s\n", "--config=FILE", "reads options from a file", "--help", "prints this",
-        "--version", "prints the version");
+    printf("%s%s%s\n\nusage: %s [--config=FILE] [--area.option=VALUE ...]\n\n", app->name,
+        app->about == NULL ? "" : ": ", app->about == NULL ? "" : app->about, program);
+    printf("  %-28s %s\n  %-28s %s\n  %-28s %s\n", "--config=FILE", "reads options from a file",
+        "--help", "prints this", "--version", "prints the version");
     print_options("runtime", runtime_options);
     print_options("log", log_config_options);
-    printf("\nEach option can also be set by an environment variable, as ANQA_RUNTIME_SCHEDULERS=2.\n");
+    printf("\nEach option can also be set by an environment variable, as "
+           "ANQA_RUNTIME_SCHEDULERS=2.\n");
 }
 
 /* Takes argument `i` out of argv. */
@@ -122,7 +161,8 @@ static bool arguments_answer(int argc, char **argv, const anqa_app *app)
             return true;
         }
         if (strcmp(argv[i], "--version") == 0) {
-            printf("%s %s (anqa %s)\n", app->name, app->version == NULL ? "(no version)" : app->version, anqa_version());
+            printf("%s %s (anqa %s)\n", app->name,
+                app->version == NULL ? "(no version)" : app->version, anqa_version());
             return true;
         }
     }
@@ -149,7 +189,8 @@ static int configure(struct running *run, int argc, char **argv)
         {.name = "runtime", .options = runtime_options, .into = &run->options},
         {.name = "log", .options = log_config_options, .into = &run->log},
     };
-    anqa_config_sources sources = {.areas = areas, .area_count = ANQA_COUNT(areas), .argc = &argc, .argv = argv};
+    anqa_config_sources sources = {
+        .areas = areas, .area_count = ANQA_COUNT(areas), .argc = &argc, .argv = argv};
     anqa_error err;
 
     sources.file = config_file(&argc, argv);
@@ -158,7 +199,8 @@ static int configure(struct running *run, int argc, char **argv)
         return ANQA_EXIT_START;
     }
     if (argc > 1) {
-        fprintf(stderr, "%s: unknown argument '%s'; --help lists those there are\n", run->app->name, argv[1]);
+        fprintf(stderr, "%s: unknown argument '%s'; --help lists those there are\n", run->app->name,
+            argv[1]);
         return ANQA_EXIT_USAGE;
     }
     log_configure(&run->log);
@@ -203,21 +245,26 @@ enum woken { WOKEN_ENDED, WOKEN_ASKED, WOKEN_DEADLINE };
 /* Sleeps until the application has ended, or somebody wants it to, or it is `deadline_ms` (UINT64_MAX: no deadline). */
 static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
 {
-    struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
+    struct pollfd fds[] = {
+        {.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
     struct signalfd_siginfo info;
     bool is_told = false; /* that it ends, which is some moments before it has */
     eventfd_t count;
 
     for (;;) {
         uint64_t now = clock_mono_ms();
-        uint64_t left = deadline_ms == UINT64_MAX ? 3600000 : deadline_ms > now ? deadline_ms - now : 0;
+        uint64_t left = deadline_ms == UINT64_MAX ? 3600000
+                        : deadline_ms > now       ? deadline_ms - now
+                                                  : 0;
         if (!anqa_rt_is_alive(run->rt, run->master))
             return WOKEN_ENDED;
-        if (atomic_exchange_explicit(&stop_asked, false, memory_order_acquire)) /* pairs with anqa_main_stop */
+        if (atomic_exchange_explicit(
+                &stop_asked, false, memory_order_acquire)) /* pairs with anqa_main_stop */
             return WOKEN_ASKED;
         if (left == 0)
             return WOKEN_DEADLINE;
-        (void)poll(fds, ANQA_COUNT(fds), is_told ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
+        (void)poll(fds, ANQA_COUNT(fds),
+            is_told ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
         if (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
             return WOKEN_ASKED;
         if (eventfd_read(run->notify_fd, &count) == 0)
@@ -229,11 +276,14 @@ static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
 
 static int stop_in_order(struct running *run)
 {
-    uint32_t timeout_ms = run->options.stop_timeout_ms, no_deadline = ANQA_INFINITY; /* the deadline is ours to keep */
+    uint32_t timeout_ms = run->options.stop_timeout_ms,
+             no_deadline = ANQA_INFINITY; /* the deadline is ours to keep */
     uint64_t deadline = timeout_ms == ANQA_INFINITY ? UINT64_MAX : clock_mono_ms() + timeout_ms;
 
-    anqa_log(ANQA_NOTICE, "application.stopping", "application=%s timeout_ms=%u", run->app->name, timeout_ms);
-    (void)anqa_rt_send(run->rt, run->master, application_stop_tag, anqa_bytes(&no_deadline, sizeof no_deadline));
+    anqa_log(ANQA_NOTICE, "application.stopping", "application=%s timeout_ms=%u", run->app->name,
+        timeout_ms);
+    (void)anqa_rt_send(
+        run->rt, run->master, application_stop_tag, anqa_bytes(&no_deadline, sizeof no_deadline));
     if (wait_for_end(run, deadline) == WOKEN_ENDED)
         return ANQA_EXIT_OK;
     anqa_log(ANQA_WARN, "application.hurried", "application=%s next=kill", run->app->name);
@@ -248,7 +298,8 @@ static int run_to_end(struct running *run)
 
     if (wait_for_end(run, UINT64_MAX) == WOKEN_ASKED)
         status = stop_in_order(run);
-    if (status == ANQA_EXIT_OK && atomic_load_explicit(&drain_asked, memory_order_acquire)) /* pairs with drain */
+    if (status == ANQA_EXIT_OK &&
+        atomic_load_explicit(&drain_asked, memory_order_acquire)) /* pairs with drain */
         status = ANQA_EXIT_FAILED;
     return status;
 }
@@ -258,7 +309,8 @@ static int run_app(struct running *run)
     anqa_error err = {.text = ""};
     int status = ANQA_EXIT_START;
 
-    if (signals_begin(run, &err) != ANQA_OK || anqa_start(&run->options, &run->rt, &err) != ANQA_OK) {
+    if (signals_begin(run, &err) != ANQA_OK ||
+        anqa_start(&run->options, &run->rt, &err) != ANQA_OK) {
         fprintf(stderr, "%s: %s\n", run->app->name, err.text);
         return ANQA_EXIT_START;
     }

@@ -17,7 +17,8 @@ struct value {
 
 /* owner: the process that registered it, which alone writes; readers find it through the table. The key follows. */
 struct entry {
-    struct table_twin twin; /* unique tables use twin.node only; first, so that both kinds can be told by the table */
+    struct table_twin
+        twin; /* unique tables use twin.node only; first, so that both kinds can be told by the table */
     struct exit_hook hook;
     struct table *table;
     _Atomic(struct value *) value; /* NULL: null */
@@ -146,7 +147,8 @@ static void tell_listener(const anqa_registry *registry, const char *tag, anqa_s
 /* Under the lock. The node's block is readable until all readers have left. */
 static void entry_remove(struct table *table, struct table_node *node)
 {
-    struct value *value = atomic_load_explicit(fields_of(node, table->twins).value, memory_order_relaxed);
+    struct value *value =
+        atomic_load_explicit(fields_of(node, table->twins).value, memory_order_relaxed);
 
     table_remove(table, node);
     if (value != NULL)
@@ -213,8 +215,8 @@ static void entry_free(struct table *table, struct table_node *node)
 }
 
 /* Under the lock. */
-static anqa_status entry_put(
-    struct table *table, const anqa_registry *listened_to, struct table_node *node, anqa_pid *ret_holder)
+static anqa_status entry_put(struct table *table, const anqa_registry *listened_to,
+    struct table_node *node, anqa_pid *ret_holder)
 {
     struct table_node *holder = table->twins ? NULL : table_get(table, table_key(node));
 
@@ -231,8 +233,8 @@ static anqa_status entry_put(
     return table_put(table, node);
 }
 
-static anqa_status enter(
-    struct table *table, const anqa_registry *listened_to, anqa_str key, anqa_json value, anqa_pid *ret_holder)
+static anqa_status enter(struct table *table, const anqa_registry *listened_to, anqa_str key,
+    anqa_json value, anqa_pid *ret_holder)
 {
     struct table_node *node;
     anqa_status status;
@@ -263,8 +265,8 @@ static struct table_node *own_entry(struct table *table, anqa_str key, bool *ret
         *ret_is_anothers = true;
         if (!table->twins)
             return NULL;
-        struct table_twin *older =
-            atomic_load_explicit(&((struct table_twin *)(void *)node)->older, memory_order_relaxed); /* under the lock */
+        struct table_twin *older = atomic_load_explicit(
+            &((struct table_twin *)(void *)node)->older, memory_order_relaxed); /* under the lock */
         node = older == NULL ? NULL : &older->node;
     }
     return node;
@@ -317,9 +319,11 @@ anqa_str registry_name_of(anqa_pid pid)
 
 /* ---------------------------------------------------------------- registries */
 
-anqa_status anqa_registry_register(const anqa_registry *registry, anqa_str key, anqa_json value, anqa_pid *ret_holder)
+anqa_status anqa_registry_register(
+    const anqa_registry *registry, anqa_str key, anqa_json value, anqa_pid *ret_holder)
 {
-    return enter(registry_table(registry), registry->listener == NULL ? NULL : registry, key, value, ret_holder);
+    return enter(registry_table(registry), registry->listener == NULL ? NULL : registry, key, value,
+        ret_holder);
 }
 
 anqa_status anqa_registry_unregister(const anqa_registry *registry, anqa_str key)
@@ -397,14 +401,16 @@ static void list_grow(struct list *list)
 static anqa_json value_load(struct table *table, struct table_node *node)
 {
     /* acquire: pairs with anqa_registry_update_value */
-    const struct value *value = atomic_load_explicit(fields_of(node, table->twins).value, memory_order_acquire);
+    const struct value *value =
+        atomic_load_explicit(fields_of(node, table->twins).value, memory_order_acquire);
 
     return value == NULL ? ANQA_JSON_NULL : (anqa_json){value->json, value->len};
 }
 
 static anqa_registry_entry peek(struct table *table, struct table_node *node)
 {
-    return (anqa_registry_entry){.key = table_key(node), .pid = table_pid(node), .value = value_load(table, node)};
+    return (anqa_registry_entry){
+        .key = table_key(node), .pid = table_pid(node), .value = value_load(table, node)};
 }
 
 static void list_add(struct list *list, anqa_registry_entry entry, anqa_str copied_key)
@@ -422,7 +428,8 @@ static void list_add(struct list *list, anqa_registry_entry entry, anqa_str copi
     list->entries[list->count++] = entry;
 }
 
-void anqa_registry_lookup(const anqa_registry *registry, anqa_str key, anqa_registry_entry **ret_entries, size_t *ret_count)
+void anqa_registry_lookup(const anqa_registry *registry, anqa_str key,
+    anqa_registry_entry **ret_entries, size_t *ret_count)
 {
     struct table *table = registry_look(registry);
     struct list list = {0};
@@ -435,8 +442,10 @@ void anqa_registry_lookup(const anqa_registry *registry, anqa_str key, anqa_regi
             anqa_registry_entry entry = peek(table, node);
             if (anqa_is_alive(entry.pid))
                 list_add(&list, entry, copied);
-            struct table_twin *older = !table->twins ? NULL : /* acquire: pairs with twin_remove */
-                atomic_load_explicit(&((struct table_twin *)(void *)node)->older, memory_order_acquire);
+            struct table_twin *older =
+                !table->twins ? NULL : /* acquire: pairs with twin_remove */
+                    atomic_load_explicit(
+                        &((struct table_twin *)(void *)node)->older, memory_order_acquire);
             node = older == NULL ? NULL : &older->node;
         }
         table_read_end(table);
@@ -469,7 +478,8 @@ static void send_to(const anqa_registry_entry *entry, void *arg)
     (void)anqa_send(entry->pid, sending->tag, sending->payload);
 }
 
-size_t anqa_registry_send(const anqa_registry *registry, anqa_str key, const char *tag, anqa_payload payload)
+size_t anqa_registry_send(
+    const anqa_registry *registry, anqa_str key, const char *tag, anqa_payload payload)
 {
     struct sending sending = {tag, payload};
 
@@ -493,8 +503,9 @@ size_t anqa_registry_count_key(const anqa_registry *registry, anqa_str key)
     return count;
 }
 
-void anqa_registry_select(const anqa_registry *registry, bool (*match)(const anqa_registry_entry *entry, void *arg),
-    void *arg, anqa_registry_entry **ret_entries, size_t *ret_count)
+void anqa_registry_select(const anqa_registry *registry,
+    bool (*match)(const anqa_registry_entry *entry, void *arg), void *arg,
+    anqa_registry_entry **ret_entries, size_t *ret_count)
 {
     struct table *table = registry_look(registry);
     struct table_walk walk = {0};
@@ -519,8 +530,8 @@ static bool of_pid(const anqa_registry_entry *entry, void *arg)
     return anqa_pid_eq(entry->pid, *(const anqa_pid *)arg);
 }
 
-void anqa_registry_keys(
-    const anqa_registry *registry, anqa_pid pid, anqa_registry_entry **ret_entries, size_t *ret_count)
+void anqa_registry_keys(const anqa_registry *registry, anqa_pid pid,
+    anqa_registry_entry **ret_entries, size_t *ret_count)
 {
     anqa_registry_select(registry, of_pid, &pid, ret_entries, ret_count);
 }
@@ -529,7 +540,8 @@ void anqa_registry_keys(
 
 /* A lock is an entry in a table of locks, so that it ends with its holder. Who finds it taken tries again, at first at
  * once: locks are held for moments. */
-void anqa_registry_lock(const anqa_registry *registry, anqa_str key, void (*run)(void *arg), void *arg)
+void anqa_registry_lock(
+    const anqa_registry *registry, anqa_str key, void (*run)(void *arg), void *arg)
 {
     struct table *locks = table_of(anqa_rt_self(), &registry->keys, false);
     uint32_t tries = 0;
@@ -542,7 +554,8 @@ void anqa_registry_lock(const anqa_registry *registry, anqa_str key, void (*run)
             anqa_sleep(1);
     }
     if (status != ANQA_OK)
-        anqa_exit(anqa_error_reason("registry %s: lock: %s", registry->name, anqa_status_text(status)));
+        anqa_exit(
+            anqa_error_reason("registry %s: lock: %s", registry->name, anqa_status_text(status)));
     run(arg);
     (void)leave(locks, key);
 }
@@ -557,7 +570,8 @@ static struct meta *meta_find(struct extra *extra, const char *name)
 }
 
 /* Under the lock, of which readers of metadata take a turn too: they are few. */
-static anqa_status meta_put(struct table *table, struct extra *extra, const char *name, struct value *value)
+static anqa_status meta_put(
+    struct table *table, struct extra *extra, const char *name, struct value *value)
 {
     struct meta *meta = extra == NULL ? NULL : meta_find(extra, name);
 

@@ -14,7 +14,8 @@ const char request_count_tag[] = "$count_children";
 
 /* ---------------------------------------------------------------- outcomes */
 
-void request_answer(const anqa_caller *caller, anqa_status status, anqa_pid pid, const char *format, ...)
+void request_answer(
+    const anqa_caller *caller, anqa_status status, anqa_pid pid, const char *format, ...)
 {
     struct child_outcome outcome = {.status = status, .pid = pid};
     va_list args;
@@ -35,11 +36,13 @@ void request_done(const anqa_caller *caller, anqa_pid pid)
     anqa_reply_to(caller, anqa_bytes(&outcome, offsetof(struct child_outcome, text) + 1));
 }
 
-anqa_status request_ask(anqa_pid supervisor, const char *tag, anqa_payload payload, anqa_pid *ret_pid, anqa_error *err)
+anqa_status request_ask(
+    anqa_pid supervisor, const char *tag, anqa_payload payload, anqa_pid *ret_pid, anqa_error *err)
 {
     const anqa_msg *answer;
     struct child_outcome outcome;
-    anqa_status status = anqa_try_call_payload(supervisor, tag, payload, ANQA_INFINITY, &answer, err);
+    anqa_status status =
+        anqa_try_call_payload(supervisor, tag, payload, ANQA_INFINITY, &answer, err);
 
     if (status != ANQA_OK)
         return status;
@@ -58,8 +61,10 @@ anqa_status anqa_supervisor_start_child(
     anqa_pid supervisor, const anqa_child_spec *child, anqa_pid *ret_pid, anqa_error *err)
 {
     const char *id = child_spec_id(child);
-    size_t arg_size = child->arg == NULL ? 0 : child_spec_arg_size(child), id_len = id == NULL ? 0 : strlen(id);
-    struct request_add request = {.spec = *child, .arg_size = (uint32_t)arg_size, .id_len = (uint16_t)id_len};
+    size_t arg_size = child->arg == NULL ? 0 : child_spec_arg_size(child),
+           id_len = id == NULL ? 0 : strlen(id);
+    struct request_add request = {
+        .spec = *child, .arg_size = (uint32_t)arg_size, .id_len = (uint16_t)id_len};
     anqa_status status = child_spec_check(child, "the supervisor", 0, ANQA_ANY_SIGNIFICANT, err);
     char *bytes;
 
@@ -72,8 +77,8 @@ anqa_status anqa_supervisor_start_child(
     if (arg_size > 0)
         memcpy(bytes + sizeof request, child->arg, arg_size);
     memcpy(bytes + sizeof request + arg_size, id, id_len);
-    return request_ask(
-        supervisor, request_add_tag, anqa_bytes(bytes, sizeof request + arg_size + id_len), ret_pid, err);
+    return request_ask(supervisor, request_add_tag,
+        anqa_bytes(bytes, sizeof request + arg_size + id_len), ret_pid, err);
 }
 
 anqa_status anqa_supervisor_terminate_child(anqa_pid supervisor, const char *id, anqa_error *err)
@@ -81,7 +86,8 @@ anqa_status anqa_supervisor_terminate_child(anqa_pid supervisor, const char *id,
     return request_ask(supervisor, request_terminate_tag, anqa_bytes(id, strlen(id)), NULL, err);
 }
 
-anqa_status anqa_supervisor_restart_child(anqa_pid supervisor, const char *id, anqa_pid *ret_pid, anqa_error *err)
+anqa_status anqa_supervisor_restart_child(
+    anqa_pid supervisor, const char *id, anqa_pid *ret_pid, anqa_error *err)
 {
     return request_ask(supervisor, request_restart_tag, anqa_bytes(id, strlen(id)), ret_pid, err);
 }
@@ -126,11 +132,12 @@ static size_t list_count(anqa_json bytes)
     return count;
 }
 
-anqa_status anqa_supervisor_which_children(anqa_pid supervisor, anqa_child_info **ret_children, size_t *ret_count)
+anqa_status anqa_supervisor_which_children(
+    anqa_pid supervisor, anqa_child_info **ret_children, size_t *ret_count)
 {
     const anqa_msg *answer;
-    anqa_status status =
-        anqa_try_call_payload(supervisor, request_which_tag, anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &answer, NULL);
+    anqa_status status = anqa_try_call_payload(
+        supervisor, request_which_tag, anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &answer, NULL);
     struct request_child child;
     anqa_child_info *infos;
     size_t count;
@@ -156,8 +163,8 @@ anqa_status anqa_supervisor_which_children(anqa_pid supervisor, anqa_child_info 
 anqa_status anqa_supervisor_count_children(anqa_pid supervisor, anqa_child_counts *ret_counts)
 {
     const anqa_msg *answer;
-    anqa_status status =
-        anqa_try_call_payload(supervisor, request_count_tag, anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &answer, NULL);
+    anqa_status status = anqa_try_call_payload(
+        supervisor, request_count_tag, anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &answer, NULL);
 
     if (status == ANQA_OK)
         memcpy(ret_counts, answer->body.ptr, sizeof *ret_counts);

@@ -37,14 +37,15 @@ struct request_child {
 };
 
 /* Answers a request with an outcome. */
-void request_answer(const anqa_caller *caller, anqa_status status, anqa_pid pid, const char *format, ...)
-    ANQA_PRINTF(4, 5);
+void request_answer(const anqa_caller *caller, anqa_status status, anqa_pid pid, const char *format,
+    ...) ANQA_PRINTF(4, 5);
 
 /* The same for success, which has nothing to explain. */
 void request_done(const anqa_caller *caller, anqa_pid pid);
 
 /* Asks and brings the outcome. May wait. */
-anqa_status request_ask(anqa_pid supervisor, const char *tag, anqa_payload payload, anqa_pid *ret_pid, anqa_error *err);
+anqa_status request_ask(
+    anqa_pid supervisor, const char *tag, anqa_payload payload, anqa_pid *ret_pid, anqa_error *err);
 
 /* Builds an answer to `which` in the event's memory. */
 struct request_list {

@@ -14,11 +14,12 @@
 static const char retry_tag[] = "$retry";
 
 struct row {
-    anqa_child_spec spec; /* id is set; of children added later, id and a copied arg are on our heap */
-    anqa_pid pid;         /* nobody unless it runs */
+    anqa_child_spec
+        spec;     /* id is set; of children added later, id and a copied arg are on our heap */
+    anqa_pid pid; /* nobody unless it runs */
     uint32_t restarts;
     bool owns_id, owns_arg;
-    bool restarting;      /* its restart failed, a retry is on its way */
+    bool restarting; /* its restart failed, a retry is on its way */
 };
 
 /* owner: process. */
@@ -118,7 +119,8 @@ static void row_stop(struct row *row)
         anqa_exit_signal(pid, ANQA_SHUTDOWN);
         down = anqa_receive_ref(ref, shutdown_ms);
         if (down == NULL)
-            anqa_log(ANQA_WARN, "supervisor.child_killed", "child=%s after_ms=%u", row->spec.id, shutdown_ms);
+            anqa_log(ANQA_WARN, "supervisor.child_killed", "child=%s after_ms=%u", row->spec.id,
+                shutdown_ms);
     }
     if (down == NULL) {
         anqa_exit_signal(pid, ANQA_KILL);
@@ -145,7 +147,8 @@ static void rows_stop(struct supervisor *sup, size_t from, bool forget_temporary
 
 static ANQA_NORETURN void give_up(struct supervisor *sup, const char *why, const char *id)
 {
-    anqa_log(ANQA_ERROR, "supervisor.gave_up", "supervisor=%s child=%s reason=\"%s\" next=shutdown", name_of(sup), id, why);
+    anqa_log(ANQA_ERROR, "supervisor.gave_up", "supervisor=%s child=%s reason=\"%s\" next=shutdown",
+        name_of(sup), id, why);
     anqa_exit(ANQA_SHUTDOWN);
 }
 
@@ -167,7 +170,8 @@ static void rows_start(struct supervisor *sup, size_t from, size_t until)
         row->restarting = false;
         if (row_start(row, &err) == ANQA_OK)
             continue;
-        anqa_log(ANQA_WARN, "supervisor.restart_failed", "supervisor=%s error=%s next=retry", name_of(sup), err.text);
+        anqa_log(ANQA_WARN, "supervisor.restart_failed", "supervisor=%s error=%s next=retry",
+            name_of(sup), err.text);
         retry_later(row);
         return;
     }
@@ -211,7 +215,7 @@ static bool ends_us(const struct supervisor *sup, const struct row *row)
 static void child_ended(struct supervisor *sup, struct row *row, anqa_reason reason)
 {
     bool again = row->spec.restart == ANQA_PERMANENT ||
-        (row->spec.restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
+                 (row->spec.restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
     bool last;
 
     row->pid.bits = 0;
@@ -236,7 +240,8 @@ static void on_exit_message(struct supervisor *sup, const anqa_msg *msg)
     if (row != NULL)
         child_ended(sup, row, msg->u.reason);
     else
-        anqa_log(ANQA_INFO, "supervisor.unknown_exit", "supervisor=%s from=%s", name_of(sup), anqa_pid_text(msg->from, pid));
+        anqa_log(ANQA_INFO, "supervisor.unknown_exit", "supervisor=%s from=%s", name_of(sup),
+            anqa_pid_text(msg->from, pid));
 }
 
 static void on_retry(struct supervisor *sup, const anqa_msg *msg)
@@ -276,11 +281,13 @@ static void on_start_child(struct supervisor *sup, const anqa_msg *msg, const an
     id = anqa_str_make(arg + request.arg_size, request.id_len);
     row = row_of_id(sup, id);
     if (row != NULL) {
-        request_answer(caller, runs(row) ? ANQA_E_RUNNING : ANQA_E_EXISTS, row->pid, "child '%.*s' %s", ANQA_FMT(id),
+        request_answer(caller, runs(row) ? ANQA_E_RUNNING : ANQA_E_EXISTS, row->pid,
+            "child '%.*s' %s", ANQA_FMT(id),
             runs(row) ? "runs already" : "is there already, but has ended: restart or delete it");
         return;
     }
-    status = child_spec_check(&request.spec, name_of(sup), sup->count, sup->spec->auto_shutdown, &err);
+    status =
+        child_spec_check(&request.spec, name_of(sup), sup->count, sup->spec->auto_shutdown, &err);
     if (status != ANQA_OK) {
         request_answer(caller, status, (anqa_pid){0}, "%s", err.text);
         return;
@@ -304,18 +311,20 @@ static void on_start_child(struct supervisor *sup, const anqa_msg *msg, const an
         row_remove(sup, row);
 }
 
-static struct row *wanted_row(struct supervisor *sup, const anqa_msg *msg, const anqa_caller *caller)
+static struct row *wanted_row(
+    struct supervisor *sup, const anqa_msg *msg, const anqa_caller *caller)
 {
     anqa_str id = anqa_json_text(msg->body);
     struct row *row = row_of_id(sup, id);
 
     if (row == NULL)
-        request_answer(
-            caller, ANQA_E_NOT_FOUND, (anqa_pid){0}, "supervisor %s has no child '%.*s'", name_of(sup), ANQA_FMT(id));
+        request_answer(caller, ANQA_E_NOT_FOUND, (anqa_pid){0}, "supervisor %s has no child '%.*s'",
+            name_of(sup), ANQA_FMT(id));
     return row;
 }
 
-static void on_terminate_child(struct supervisor *sup, const anqa_msg *msg, const anqa_caller *caller)
+static void on_terminate_child(
+    struct supervisor *sup, const anqa_msg *msg, const anqa_caller *caller)
 {
     struct row *row = wanted_row(sup, msg, caller);
 
@@ -352,7 +361,8 @@ static void on_delete_child(struct supervisor *sup, const anqa_msg *msg, const a
     if (row == NULL)
         return;
     if (runs(row)) {
-        request_answer(caller, ANQA_E_RUNNING, row->pid, "child '%s' runs: terminate it first", row->spec.id);
+        request_answer(
+            caller, ANQA_E_RUNNING, row->pid, "child '%s' runs: terminate it first", row->spec.id);
         return;
     }
     row_remove(sup, row);
@@ -375,7 +385,8 @@ static void on_which_children(const struct supervisor *sup, const anqa_caller *c
         struct request_child child = {.pid = row->pid,
             .id_len = (uint32_t)strlen(row->spec.id),
             .restarts = row->restarts,
-            .kind = child_spec_is_supervisor(&row->spec) ? ANQA_CHILD_SUPERVISOR : ANQA_CHILD_WORKER,
+            .kind =
+                child_spec_is_supervisor(&row->spec) ? ANQA_CHILD_SUPERVISOR : ANQA_CHILD_WORKER,
             .state = (uint8_t)state_of(row),
             .restart = (uint8_t)row->spec.restart};
         request_list_add(&list, &child, anqa_str_of(row->spec.id));
@@ -412,7 +423,8 @@ static void on_request(struct supervisor *sup, const anqa_msg *msg)
     else if (msg->tag == request_count_tag)
         on_count_children(sup, &caller);
     else
-        request_answer(&caller, ANQA_E_UNSUPPORTED, (anqa_pid){0}, "a supervisor does not know the call '%s'", msg->tag);
+        request_answer(&caller, ANQA_E_UNSUPPORTED, (anqa_pid){0},
+            "a supervisor does not know the call '%s'", msg->tag);
 }
 
 /* ---------------------------------------------------------------- the process */
@@ -437,7 +449,8 @@ static void supervisor_handle(void *block, const anqa_msg *msg)
     case ANQA_MSG_SYSTEM: return;
     default: break;
     }
-    anqa_log(ANQA_ERROR, "supervisor.unexpected_message", "supervisor=%s tag=%s next=dropped", name_of(sup), msg->tag);
+    anqa_log(ANQA_ERROR, "supervisor.unexpected_message", "supervisor=%s tag=%s next=dropped",
+        name_of(sup), msg->tag);
 }
 
 static anqa_status spec_check(const anqa_supervisor *spec, anqa_error *err)
@@ -446,15 +459,18 @@ static anqa_status spec_check(const anqa_supervisor *spec, anqa_error *err)
 
     snprintf(owner, sizeof owner, "supervisor '%s'", spec->name != NULL ? spec->name : "(no name)");
     if (spec->strategy > ANQA_ONE_FOR_ALL || spec->auto_shutdown > ANQA_ALL_SIGNIFICANT)
-        return anqa_fail(err, ANQA_E_INVALID, "%s: .strategy or .auto_shutdown is none of those there are", owner);
+        return anqa_fail(err, ANQA_E_INVALID,
+            "%s: .strategy or .auto_shutdown is none of those there are", owner);
     for (const anqa_child_spec *at = spec->children; at != NULL && !child_spec_is_end(at); at++) {
-        anqa_status status = child_spec_check(at, owner, (size_t)(at - spec->children), spec->auto_shutdown, err);
+        anqa_status status =
+            child_spec_check(at, owner, (size_t)(at - spec->children), spec->auto_shutdown, err);
         if (status != ANQA_OK)
             return status;
         for (const anqa_child_spec *before = spec->children; before < at; before++)
             if (strcmp(child_spec_id(before), child_spec_id(at)) == 0)
-                return anqa_fail(err, ANQA_E_INVALID, "%s has two children with the id '%s': give one of them another .id",
-                    owner, child_spec_id(at));
+                return anqa_fail(err, ANQA_E_INVALID,
+                    "%s has two children with the id '%s': give one of them another .id", owner,
+                    child_spec_id(at));
     }
     return ANQA_OK;
 }
@@ -473,13 +489,15 @@ static void supervisor_init(void *block)
     anqa_error err;
     anqa_status status;
 
-    sup->spec = head->spec != NULL ? head->spec : child_arg(head); /* an application's is made for it */
+    sup->spec =
+        head->spec != NULL ? head->spec : child_arg(head); /* an application's is made for it */
     intensity_init(&sup->intensity, sup->spec->max_restarts, sup->spec->max_seconds);
     status = spec_check(sup->spec, &err);
     if (status != ANQA_OK)
         start_failed(sup, head, status, &err);
     child_take_name(head, sup->spec->name);
-    for (const anqa_child_spec *at = sup->spec->children; at != NULL && !child_spec_is_end(at); at++) {
+    for (const anqa_child_spec *at = sup->spec->children; at != NULL && !child_spec_is_end(at);
+        at++) {
         struct row *row = row_add(sup, at);
         if (row_start(row, &err) != ANQA_OK)
             start_failed(sup, head, ANQA_E_STOPPED, &err);
@@ -497,12 +515,18 @@ static void supervisor_terminate(void *block, anqa_reason reason)
         rows_stop(child_state(head), 0, false);
 }
 
-const anqa_behaviour supervisor_behaviour = {
-    .name = "supervisor", .init = supervisor_init, .handle = supervisor_handle, .terminate = supervisor_terminate};
+const anqa_behaviour supervisor_behaviour = {.name = "supervisor",
+    .init = supervisor_init,
+    .handle = supervisor_handle,
+    .terminate = supervisor_terminate};
 
-anqa_status anqa_supervisor_start_link(const anqa_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err)
+anqa_status anqa_supervisor_start_link(
+    const anqa_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err)
 {
-    struct child_start start = {.kind = CHILD_SUPERVISOR, .spec = supervisor, .id = anqa_str_of(supervisor->name), .link = true};
+    struct child_start start = {.kind = CHILD_SUPERVISOR,
+        .spec = supervisor,
+        .id = anqa_str_of(supervisor->name),
+        .link = true};
 
     return child_start(&start, ret_pid, err);
 }

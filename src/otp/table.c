@@ -26,7 +26,8 @@ static struct table_array *array_new(size_t slots)
 static struct table_node *slot_load(const struct table_array *array, size_t i)
 {
     /* acquire: the node's bytes. Pairs with slot_store. */
-    return atomic_load_explicit(&((struct table_array *)(uintptr_t)array)->slots[i], memory_order_acquire);
+    return atomic_load_explicit(
+        &((struct table_array *)(uintptr_t)array)->slots[i], memory_order_acquire);
 }
 
 static void slot_store(struct table_array *array, size_t i, struct table_node *node)
@@ -100,7 +101,8 @@ static size_t slot_of(const struct table_array *array, uint32_t hash, anqa_str k
 
     if (array == NULL)
         return SIZE_MAX;
-    for (size_t i = hash & array->mask; (node = slot_load(array, i)) != NULL; i = (i + 1) & array->mask)
+    for (size_t i = hash & array->mask; (node = slot_load(array, i)) != NULL;
+        i = (i + 1) & array->mask)
         if (node_is(node, hash, key))
             return i;
     return SIZE_MAX;
@@ -114,7 +116,8 @@ struct table_node *table_get(struct table *table, anqa_str key)
 
     if (array == NULL)
         return NULL;
-    for (size_t i = hash & array->mask; (node = slot_load(array, i)) != NULL; i = (i + 1) & array->mask)
+    for (size_t i = hash & array->mask; (node = slot_load(array, i)) != NULL;
+        i = (i + 1) & array->mask)
         if (node_is(node, hash, key))
             return node;
     return NULL;
@@ -149,7 +152,8 @@ static void count_add(struct table *table, size_t n)
 
 static void twin_put(struct table_array *array, size_t at, struct table_node *node)
 {
-    struct table_twin *twin = (struct table_twin *)(void *)node, *older = (struct table_twin *)(void *)slot_load(array, at);
+    struct table_twin *twin = (struct table_twin *)(void *)node,
+                      *older = (struct table_twin *)(void *)slot_load(array, at);
 
     atomic_init(&twin->older, older);
     twin->younger = NULL;
@@ -216,7 +220,8 @@ static bool twin_remove(struct table_array *array, struct table_node *node)
     if (older != NULL)
         older->younger = twin->younger;
     if (twin->younger != NULL)
-        atomic_store_explicit(&twin->younger->older, older, memory_order_release); /* pairs with table_next */
+        atomic_store_explicit(
+            &twin->younger->older, older, memory_order_release); /* pairs with table_next */
     else if (older != NULL)
         slot_store(array, slot_of_node(array, node), &older->node);
     else
@@ -242,7 +247,8 @@ struct table_node *table_next(struct table *table, struct table_walk *walk)
 
     if (walk->array == NULL)
         walk->array = array_of(table);
-    if (walk->twin != NULL) /* acquire: pairs with twin_put's release of the slot, and twin_remove */
+    if (walk->twin !=
+        NULL) /* acquire: pairs with twin_put's release of the slot, and twin_remove */
         walk->twin = atomic_load_explicit(&walk->twin->older, memory_order_acquire);
     if (walk->twin != NULL)
         return &walk->twin->node;
@@ -336,7 +342,8 @@ static struct table *directory_find(struct directory_array *array, const void *o
     struct table *table;
 
     for (size_t i = owner_hash(owner) & array->mask;; i = (i + 1) & array->mask) {
-        table = atomic_load_explicit(&array->slots[i], memory_order_acquire); /* pairs with directory_place */
+        table = atomic_load_explicit(
+            &array->slots[i], memory_order_acquire); /* pairs with directory_place */
         if (table == NULL || table->owner == owner)
             return table;
     }
@@ -348,12 +355,14 @@ static void directory_place(struct directory_array *array, struct table *table)
 
     while (atomic_load_explicit(&array->slots[i], memory_order_relaxed) != NULL)
         i = (i + 1) & array->mask;
-    atomic_store_explicit(&array->slots[i], table, memory_order_release); /* pairs with directory_find */
+    atomic_store_explicit(
+        &array->slots[i], table, memory_order_release); /* pairs with directory_find */
 }
 
 static bool directory_grow(struct directory *directory)
 {
-    struct directory_array *old = atomic_load_explicit(&directory->array, memory_order_relaxed), *array;
+    struct directory_array *old = atomic_load_explicit(&directory->array, memory_order_relaxed),
+                           *array;
 
     if ((directory->count + 1) * 2 <= old->mask + 1)
         return true;
@@ -365,7 +374,8 @@ static bool directory_grow(struct directory *directory)
         if (table != NULL)
             directory_place(array, table);
     }
-    atomic_store_explicit(&directory->array, array, memory_order_release); /* pairs with table_find */
+    atomic_store_explicit(
+        &directory->array, array, memory_order_release); /* pairs with table_find */
     qsbr_retire(directory->rt, free, old);
     return true;
 }
@@ -395,7 +405,8 @@ struct table *table_find(anqa_rt *rt, const void *owner)
     if (directory == NULL)
         return NULL;
     qsbr_read_begin(rt);
-    table = directory_find(atomic_load_explicit(&directory->array, memory_order_acquire), owner); /* directory_grow */
+    table = directory_find(
+        atomic_load_explicit(&directory->array, memory_order_acquire), owner); /* directory_grow */
     qsbr_read_end(rt);
     return table;
 }

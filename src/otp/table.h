@@ -31,7 +31,7 @@ struct table_node {
     _Atomic(uint64_t) pid; /* 0: nobody for the moment */
     uint32_t hash;
     uint16_t key_len;
-    uint16_t key_at;       /* offset of the key from here */
+    uint16_t key_at; /* offset of the key from here */
 };
 
 static_assert(sizeof(struct table_node) == 16, "budget of a supervised, registered process");
@@ -52,11 +52,12 @@ struct table_array {
 struct table {
     anqa_rt *rt;
     const void *owner;
-    bool twins;           /* nodes are table_twin, keys may repeat */
-    pthread_mutex_t lock; /* guards all writing to this table: array, slots, chains, counts, and what its users say */
+    bool twins; /* nodes are table_twin, keys may repeat */
+    pthread_mutex_t
+        lock; /* guards all writing to this table: array, slots, chains, counts, and what its users say */
     _Atomic(struct table_array *) array;
     _Atomic(size_t) count;
-    void *extra;          /* of the owner; dropped with the table by free_extra */
+    void *extra; /* of the owner; dropped with the table by free_extra */
     void (*free_extra)(void *extra);
 };
 
@@ -76,7 +77,8 @@ static inline anqa_str table_key(const struct table_node *node)
 static inline anqa_pid table_pid(const struct table_node *node)
 {
     /* acquire: what the process wrote before it was entered. Pairs with table_node_init and the supervisors' stores. */
-    anqa_pid pid = {atomic_load_explicit(&((struct table_node *)(uintptr_t)node)->pid, memory_order_acquire)};
+    anqa_pid pid = {
+        atomic_load_explicit(&((struct table_node *)(uintptr_t)node)->pid, memory_order_acquire)};
     return pid;
 }
 

@@ -19,7 +19,8 @@ struct text {
     bool colours;
 };
 
-static const char bold[] = "\033[1m", dim[] = "\033[2m", yellow[] = "\033[33m", red[] = "\033[31m", plain[] = "\033[0m";
+static const char bold[] = "\033[1m", dim[] = "\033[2m", yellow[] = "\033[33m", red[] = "\033[31m",
+                  plain[] = "\033[0m";
 
 static void put(struct text *text, const char *bytes, size_t len)
 {
@@ -59,7 +60,8 @@ static void put_state(struct text *text, const anqa_child_info *child)
         put_coloured(text, red, states[child->state], strlen(states[child->state]));
     }
     if (child->restarts > 0) {
-        snprintf(line, sizeof line, "restarted %u time%s", child->restarts, child->restarts == 1 ? "" : "s");
+        snprintf(line, sizeof line, "restarted %u time%s", child->restarts,
+            child->restarts == 1 ? "" : "s");
         puts_(text, "  ");
         put_coloured(text, yellow, line, strlen(line));
     }
@@ -70,8 +72,8 @@ static void put_child(struct text *text, const anqa_child_info *child, size_t wi
     char pid[ANQA_PID_TEXT];
 
     anqa_pid_text(child->pid, pid);
-    put_coloured(text, child->kind == ANQA_CHILD_SUPERVISOR ? bold : plain, child->id.ptr == NULL ? "" : child->id.ptr,
-        child->id.len);
+    put_coloured(text, child->kind == ANQA_CHILD_SUPERVISOR ? bold : plain,
+        child->id.ptr == NULL ? "" : child->id.ptr, child->id.len);
     for (size_t i = child->id.len; i < width; i++)
         puts_(text, " ");
     puts_(text, "  ");
@@ -81,18 +83,20 @@ static void put_child(struct text *text, const anqa_child_info *child, size_t wi
     puts_(text, "\n");
 }
 
-static void put_children(struct text *text, anqa_pid supervisor, const char *prefix, unsigned depth);
+static void put_children(
+    struct text *text, anqa_pid supervisor, const char *prefix, unsigned depth);
 
 /* The oldest first, as they were started: the list comes the other way round. */
-static void put_row(
-    struct text *text, const anqa_child_info *child, size_t width, bool is_last, const char *prefix, unsigned depth)
+static void put_row(struct text *text, const anqa_child_info *child, size_t width, bool is_last,
+    const char *prefix, unsigned depth)
 {
     char deeper[PREFIX_MAX];
 
     puts_(text, prefix);
     puts_(text, is_last ? "└─ " : "├─ ");
     put_child(text, child, width);
-    if (child->kind != ANQA_CHILD_SUPERVISOR || anqa_pid_is_none(child->pid) || depth + 1 >= DEPTH_MAX)
+    if (child->kind != ANQA_CHILD_SUPERVISOR || anqa_pid_is_none(child->pid) ||
+        depth + 1 >= DEPTH_MAX)
         return;
     snprintf(deeper, sizeof deeper, "%s%s", prefix, is_last ? "   " : "│  ");
     put_children(text, child->pid, deeper, depth + 1);
@@ -128,7 +132,8 @@ static struct text tree(anqa_pid supervisor, bool colours)
     char pid[ANQA_PID_TEXT];
 
     anqa_pid_text(supervisor, pid);
-    put_coloured(&text, bold, name.len > 0 ? name.ptr : "supervisor", name.len > 0 ? name.len : strlen("supervisor"));
+    put_coloured(&text, bold, name.len > 0 ? name.ptr : "supervisor",
+        name.len > 0 ? name.len : strlen("supervisor"));
     puts_(&text, "  ");
     put_coloured(&text, dim, pid, strlen(pid));
     puts_(&text, "\n");

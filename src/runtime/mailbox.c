@@ -375,13 +375,6 @@ static void drain(struct sched *s, struct proc *p, struct msg *msg)
     uint32_t life = atomic_load_explicit(&p->generation, memory_order_relaxed);
     uint32_t bound = atomic_load_explicit(&p->bound, memory_order_relaxed);
 
-    /* Killed: the mail is not even turned round. It is answered for, in slices, once the process is dead. */
-    if (atomic_load_explicit(&p->kill, memory_order_relaxed) == life) {
-        doom(p, anqa_reason_of(ANQA_REASON_KILLED));
-        if (msg != NULL)
-            mailbox_discard(s, msg, life, anqa_reason_of(ANQA_REASON_KILLED));
-        return;
-    }
     if (msg != NULL && msg->next != NULL)
         msg = reversed(msg);
     while (msg != NULL) {
@@ -408,16 +401,30 @@ static struct msg *take_in(struct proc *p, uintptr_t leave)
     return in <= IN_CLOSED ? NULL : (struct msg *)in;
 }
 
+/* Killed: the mail is not even looked at. It stays in stage one and is answered for after the exit hooks, in slices. */
+static bool killed(struct proc *p)
+{
+    uint32_t life = atomic_load_explicit(&p->generation, memory_order_relaxed);
+
+    if (__builtin_expect(atomic_load_explicit(&p->kill, memory_order_relaxed) != life, 1))
+        return false;
+    doom(p, anqa_reason_of(ANQA_REASON_KILLED));
+    return true;
+}
+
 void mailbox_drain(struct sched *s, struct proc *p)
 {
-    drain(s, p, take_in(p, IN_IDLE));
+    if (killed(p))
+        p->flags |= PROC_TOKEN_HERE;
+    else
+        drain(s, p, take_in(p, IN_IDLE));
 }
 
 void mailbox_poll(struct sched *s, struct proc *p)
 {
     if (p->flags & PROC_FOREIGN)
         mailbox_drain(s, p);
-    else if (atomic_load_explicit(&p->in, memory_order_relaxed) > IN_CLOSED)
+    else if (!killed(p) && atomic_load_explicit(&p->in, memory_order_relaxed) > IN_CLOSED)
         drain(s, p, take_in(p, IN_BUSY));
 }
 

@@ -535,7 +535,7 @@ static void mailbox_close(struct sched *s, struct proc *p, anqa_reason reason)
     uintptr_t in = atomic_exchange_explicit(&p->in, IN_CLOSED, memory_order_acq_rel);
     struct msg *unread = p->head;
 
-    if (in != IN_IDLE && (p->flags & PROC_FOREIGN) == 0)
+    if (in != IN_IDLE && (p->flags & (PROC_FOREIGN | PROC_TOKEN_HERE)) == 0)
         p->flags |= PROC_TOKEN_OUT;
     p->head = p->tail = NULL;
     mailbox_discard(s, unread, life, reason);

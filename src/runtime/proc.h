@@ -115,7 +115,8 @@ enum {
     PROC_OWN_STATE = 1 << 8,   /* state is a block, class in state_class */
     PROC_BIG_STATE = 1 << 9,   /* state is malloc'ed */
     PROC_TOKEN_OUT = 1 << 10,  /* dead, and still in some queue */
-    PROC_FAULTED = 1 << 11     /* its state can not be trusted */
+    PROC_FAULTED = 1 << 11,    /* its state can not be trusted */
+    PROC_TOKEN_HERE = 1 << 12  /* killed when it came out of its queue: the mail was left, the token is ours */
 };
 
 /* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */

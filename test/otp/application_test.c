@@ -32,7 +32,9 @@ static anqa_next part_exit(void *state, anqa_msg *msg)
     return anqa_stop_with(anqa_error_reason("boom"));
 }
 
-static const anqa_gen_server part = {.init = part_init, .terminate = part_terminate, .trap_exit = true,
+static const anqa_gen_server part = {.init = part_init,
+    .terminate = part_terminate,
+    .trap_exit = true,
     .handle_info = (const anqa_handler[]){{"exit", part_exit}, {0}}};
 
 static anqa_next bad_init(void *state, const void *arg)
@@ -59,7 +61,11 @@ static void app_stop(void)
 }
 
 #define CALLBACKS .start = app_start, .prep_stop = app_prep_stop, .stop = app_stop
-#define PARTS (const anqa_child_spec[]){{.id = "a", .server = &part}, {.id = "b", .server = &part}, {0}}
+#define PARTS                                                           \
+    (const anqa_child_spec[])                                           \
+    {                                                                   \
+        {.id = "a", .server = &part}, {.id = "b", .server = &part}, {0} \
+    }
 
 static const anqa_app app = {.name = "app", .children = PARTS, CALLBACKS};
 
@@ -90,7 +96,8 @@ TEST(an_application_starts_in_order_and_stops_in_reverse_with_its_callbacks_arou
 }
 
 static const anqa_app bad = {.name = "shop",
-    .children = (const anqa_child_spec[]){{.id = "a", .server = &part}, {.server = &bad_part}, {0}}, CALLBACKS};
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &part}, {.server = &bad_part}, {0}},
+    CALLBACKS};
 
 TEST(a_failed_start_names_the_child_and_stops_those_before_it)
 {
@@ -129,7 +136,8 @@ static void hang(void *state, anqa_reason reason)
 
 static const anqa_gen_server hanging = {.terminate = hang, .trap_exit = true};
 static const anqa_app patient = {.name = "patient",
-    .children = (const anqa_child_spec[]){{.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
+    .children = (const anqa_child_spec[]){
+        {.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
 
 TEST(what_does_not_stop_within_the_overall_deadline_is_killed)
 {
@@ -164,7 +172,9 @@ static void send_sigterm(void *arg)
 }
 
 static const anqa_app terminated = {.name = "terminated",
-    .children = (const anqa_child_spec[]){{.id = "a", .server = &part}, {.id = "t", .run = send_sigterm}, {0}}, CALLBACKS};
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &part},
+        {.id = "t", .run = send_sigterm}, {0}},
+    CALLBACKS};
 
 TEST(sigterm_stops_everything_in_order_with_status_0)
 {
@@ -178,7 +188,8 @@ static void ask_to_stop(void *arg)
     anqa_sleep(600000);
 }
 
-static const anqa_app asking = {.name = "asking", .children = (const anqa_child_spec[]){{.id = "t", .run = ask_to_stop}, {0}}};
+static const anqa_app asking = {
+    .name = "asking", .children = (const anqa_child_spec[]){{.id = "t", .run = ask_to_stop}, {0}}};
 
 TEST(a_process_can_ask_anqa_main_to_stop)
 {
@@ -190,8 +201,9 @@ static void crash_at_once(void *arg)
     anqa_exit(anqa_error_reason("boom"));
 }
 
-static const anqa_app crashing = {
-    .name = "crashing", .children = (const anqa_child_spec[]){{.id = "t", .run = crash_at_once}, {0}}, CALLBACKS};
+static const anqa_app crashing = {.name = "crashing",
+    .children = (const anqa_child_spec[]){{.id = "t", .run = crash_at_once}, {0}},
+    CALLBACKS};
 
 TEST(a_top_supervisor_that_gives_up_ends_the_program_with_status_70)
 {
@@ -208,8 +220,9 @@ static void interrupt_twice(void *arg)
 }
 
 static const anqa_app interrupted = {.name = "interrupted",
-    .children = (const anqa_child_spec[]){{.id = "t", .run = interrupt_twice, .shutdown_ms = ANQA_INFINITY},
-        {.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
+    .children =
+        (const anqa_child_spec[]){{.id = "t", .run = interrupt_twice, .shutdown_ms = ANQA_INFINITY},
+            {.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
 
 TEST(a_second_sigint_hurries_the_stop)
 {
@@ -223,31 +236,35 @@ static void stop_soon(void *arg)
 }
 
 static const anqa_app slow = {.name = "slow",
-    .children = (const anqa_child_spec[]){{.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY},
-        {.id = "t", .run = stop_soon}, {0}}};
+    .children =
+        (const anqa_child_spec[]){{.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY},
+            {.id = "t", .run = stop_soon}, {0}}};
 
 TEST(a_stop_that_takes_too_long_is_cut_short)
 {
     CHECK_EQ(run_main(&slow, "--log.level=none", "--runtime.stop_timeout=50ms"), ANQA_EXIT_HURRIED);
 }
 
-static const anqa_app broken = {.name = "shop", .children = (const anqa_child_spec[]){{.server = &bad_part}, {0}}};
+static const anqa_app broken = {
+    .name = "shop", .children = (const anqa_child_spec[]){{.server = &bad_part}, {0}}};
 
 TEST(a_program_that_cannot_start_says_why_and_ends_with_status_1, .expect_exit = 41,
-    .expect_stderr = "shop: application 'shop': child 'db' failed to start: error: no such database")
+    .expect_stderr =
+        "shop: application 'shop': child 'db' failed to start: error: no such database")
 {
     _exit(40 + run_main(&broken, "--log.level=none", NULL));
 }
 
 static const anqa_app shop = {.name = "shop"};
 
-TEST(an_unknown_argument_is_named_and_ends_with_status_2,
-    .expect_exit = 42, .expect_stderr = "shop: unknown argument 'fast'")
+TEST(an_unknown_argument_is_named_and_ends_with_status_2, .expect_exit = 42,
+    .expect_stderr = "shop: unknown argument 'fast'")
 {
     _exit(40 + run_main(&shop, "fast", NULL));
 }
 
-TEST(a_bad_option_is_named_and_ends_with_status_1, .expect_exit = 41, .expect_stderr = "runtime.schedulers")
+TEST(a_bad_option_is_named_and_ends_with_status_1, .expect_exit = 41,
+    .expect_stderr = "runtime.schedulers")
 {
     _exit(40 + run_main(&shop, "--runtime.schedulers=many", NULL));
 }

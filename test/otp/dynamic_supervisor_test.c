@@ -44,7 +44,8 @@ static anqa_next unit_init(void *state, const void *arg)
         (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
     }
     if (!anqa_pid_is_none(unit->order.observer))
-        report(unit->order.observer, "start", anqa_tmp_printf("%d%.*s", unit->order.number, ANQA_FMT(anqa_child_id())));
+        report(unit->order.observer, "start",
+            anqa_tmp_printf("%d%.*s", unit->order.number, ANQA_FMT(anqa_child_id())));
     return anqa_noreply();
 }
 
@@ -78,14 +79,17 @@ static void unit_terminate(void *state, anqa_reason reason)
 }
 
 static const anqa_gen_server unit_server = {
-    .state_size = sizeof(struct unit), .arg_size = sizeof(struct order), .init = unit_init, .terminate = unit_terminate,
+    .state_size = sizeof(struct unit),
+    .arg_size = sizeof(struct order),
+    .init = unit_init,
+    .terminate = unit_terminate,
     .trap_exit = true,
     .handle_call = (const anqa_handler[]){{"number", unit_number}, {"unlink", unit_unlink}, {0}},
     .handle_cast = (const anqa_handler[]){{"exit", unit_exit}, {0}},
 };
 
-static const anqa_dynamic_supervisor units = {
-    .name = "units", .child = {.server = &unit_server, .restart = ANQA_TRANSIENT, .shutdown_ms = 200}};
+static const anqa_dynamic_supervisor units = {.name = "units",
+    .child = {.server = &unit_server, .restart = ANQA_TRANSIENT, .shutdown_ms = 200}};
 static const anqa_dynamic_supervisor few = {
     .name = "few", .max_children = 2, .child = {.server = &unit_server, .restart = ANQA_TEMPORARY}};
 
@@ -120,7 +124,9 @@ static int number_of(anqa_pid pid)
 {
     int number;
 
-    memcpy(&number, anqa_call_payload(pid, "number", anqa_nothing(), ANQA_CALL_TIMEOUT_MS)->body.ptr, sizeof number);
+    memcpy(&number,
+        anqa_call_payload(pid, "number", anqa_nothing(), ANQA_CALL_TIMEOUT_MS)->body.ptr,
+        sizeof number);
     return number;
 }
 
@@ -164,7 +170,8 @@ TEST(more_than_max_children_is_refused_with_limit)
 
     CHECK_STATUS(anqa_dynamic_supervisor_start_child(sup, &what, sizeof what, &pid, &err), ANQA_OK);
     CHECK_STATUS(anqa_dynamic_supervisor_start_child(sup, &what, sizeof what, &pid, &err), ANQA_OK);
-    CHECK_STATUS(anqa_dynamic_supervisor_start_child(sup, &what, sizeof what, &pid, &err), ANQA_E_LIMIT);
+    CHECK_STATUS(
+        anqa_dynamic_supervisor_start_child(sup, &what, sizeof what, &pid, &err), ANQA_E_LIMIT);
     CHECK_STATUS(anqa_dynamic_supervisor_terminate_child(sup, pid), ANQA_OK);
     CHECK_STATUS(anqa_dynamic_supervisor_start_child(sup, &what, sizeof what, &pid, &err), ANQA_OK);
     CHECK_STATUS(anqa_dynamic_supervisor_start_child(sup, &what, 3, &pid, &err), ANQA_E_INVALID);
@@ -212,8 +219,11 @@ TEST(a_slow_init_holds_up_only_the_one_who_asked)
     anqa_ref asker;
     size_t count;
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = start_held, .arg = &self, .arg_size = sizeof self, .monitor = true}, NULL,
-                     &asker), ANQA_OK);
+    CHECK_STATUS(anqa_spawn(
+                     &(anqa_spawn_opts){
+                         .run = start_held, .arg = &self, .arg_size = sizeof self, .monitor = true},
+                     NULL, &asker),
+        ANQA_OK);
     (void)expect("held");
     (void)start_unit(2); /* another one meanwhile */
     CHECK_STATUS(anqa_supervisor_which_children(sup, &children, &count), ANQA_OK);
@@ -403,10 +413,15 @@ TEST(of_many_who_ask_for_a_key_at_once_one_starts_the_child_and_all_get_it)
 
     (void)start(&units);
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = ensure_slow, .arg = &self, .arg_size = sizeof self, .monitor = true},
-                         NULL, &refs[i]), ANQA_OK);
+        CHECK_STATUS(
+            anqa_spawn(
+                &(anqa_spawn_opts){
+                    .run = ensure_slow, .arg = &self, .arg_size = sizeof self, .monitor = true},
+                NULL, &refs[i]),
+            ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
-        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(refs[i], 10000)->u.reason), ANQA_REASON_NORMAL);
+        CHECK_EQ(
+            anqa_reason_get_kind(anqa_receive_ref(refs[i], 10000)->u.reason), ANQA_REASON_NORMAL);
     CHECK_EQ(atomic_load(&inits), 1);
     end(rt);
 }
@@ -434,13 +449,16 @@ TEST(keys_need_a_name_and_a_length)
     static char long_key[70000];
     anqa_error err;
 
-    CHECK_STATUS(anqa_ensure_child_pid(&anonymous, anqa_str_of("k"), NULL, NULL, &err), ANQA_E_INVALID);
+    CHECK_STATUS(
+        anqa_ensure_child_pid(&anonymous, anqa_str_of("k"), NULL, NULL, &err), ANQA_E_INVALID);
     CHECK(strstr(err.text, ".name") != NULL);
     CHECK_STATUS(anqa_start_child(&anonymous, NULL, NULL, &err), ANQA_E_INVALID);
     (void)start(&units);
-    CHECK_STATUS(anqa_ensure_child_pid(&units, anqa_str_make("", 0), NULL, NULL, &err), ANQA_E_INVALID);
     CHECK_STATUS(
-        anqa_ensure_child_pid(&units, anqa_str_make(long_key, sizeof long_key), NULL, NULL, &err), ANQA_E_INVALID);
+        anqa_ensure_child_pid(&units, anqa_str_make("", 0), NULL, NULL, &err), ANQA_E_INVALID);
+    CHECK_STATUS(
+        anqa_ensure_child_pid(&units, anqa_str_make(long_key, sizeof long_key), NULL, NULL, &err),
+        ANQA_E_INVALID);
     end(rt);
 }
 
@@ -474,9 +492,11 @@ static anqa_next bare_init(void *state, const void *arg)
     return anqa_noreply();
 }
 
-static const anqa_gen_server bare_server = {.init = bare_init, .handle_cast = (const anqa_handler[]){{"exit", bare_exit}, {0}}};
-static const anqa_dynamic_supervisor bare = {
-    .name = "bare", .max_restarts = 1000, .child = {.server = &bare_server, .restart = ANQA_PERMANENT}};
+static const anqa_gen_server bare_server = {
+    .init = bare_init, .handle_cast = (const anqa_handler[]){{"exit", bare_exit}, {0}}};
+static const anqa_dynamic_supervisor bare = {.name = "bare",
+    .max_restarts = 1000,
+    .child = {.server = &bare_server, .restart = ANQA_PERMANENT}};
 
 static bool three_inits(void *arg)
 {
@@ -508,8 +528,8 @@ static void run_number(void *arg)
     report(what->observer, "ran", anqa_tmp_printf("%d", what->number));
 }
 
-static const anqa_dynamic_supervisor runners = {
-    .name = "runners", .child = {.run = run_number, .arg_size = sizeof(struct order), .restart = ANQA_TEMPORARY}};
+static const anqa_dynamic_supervisor runners = {.name = "runners",
+    .child = {.run = run_number, .arg_size = sizeof(struct order), .restart = ANQA_TEMPORARY}};
 static const anqa_dynamic_supervisor pointers = {
     .name = "pointers", .child = {.run = run_number, .restart = ANQA_TEMPORARY}};
 

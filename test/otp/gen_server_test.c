@@ -1,6 +1,7 @@
 /* gen_server: each rule of OTP's that is promised, by name. */
 #include "support.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static anqa_next probe_add(void *state, anqa_msg *msg)
     struct probe *probe = state;
 
     probe->value += anqa_json_int(msg->body, "by", 1);
-    return anqa_reply((anqa_json){anqa_tmp_printf("%d", (int)probe->value), (size_t)snprintf(NULL, 0, "%d", (int)probe->value)});
+    return anqa_reply(anqa_jsonf("%" PRId64, probe->value));
 }
 
 static anqa_next probe_nap(void *state, anqa_msg *msg)
@@ -114,8 +115,10 @@ static anqa_next probe_delegate(void *state, anqa_msg *msg)
 {
     anqa_caller caller = anqa_msg_caller(msg);
 
-    ANQA_REQUIRE(anqa_spawn(&(anqa_spawn_opts){.run = answer_later, .arg = &caller, .arg_size = sizeof caller}, NULL, NULL) ==
-        ANQA_OK);
+    ANQA_REQUIRE(
+        anqa_spawn(
+            &(anqa_spawn_opts){.run = answer_later, .arg = &caller, .arg_size = sizeof caller},
+            NULL, NULL) == ANQA_OK);
     return anqa_noreply();
 }
 
@@ -140,7 +143,8 @@ static anqa_next probe_then_timeout(void *state, anqa_msg *msg)
 {
     uint32_t ms = (uint32_t)anqa_json_int(msg->body, "ms", 1);
 
-    return anqa_then_timeout(msg->kind == ANQA_MSG_CALL ? anqa_reply(ANQA_JSON_TRUE) : anqa_noreply(), ms);
+    return anqa_then_timeout(
+        msg->kind == ANQA_MSG_CALL ? anqa_reply(ANQA_JSON_TRUE) : anqa_noreply(), ms);
 }
 
 static anqa_next probe_then_continue(void *state, anqa_msg *msg)
@@ -201,26 +205,34 @@ static void probe_hibernate(void *state)
     report(probe->observer, "hibernate", "");
 }
 
-#define PROBE_TABLES \
+#define PROBE_TABLES                                                                              \
     .state_size = sizeof(struct probe), .arg_size = sizeof(struct probe_arg), .init = probe_init, \
-    .terminate = probe_terminate, .hibernate = probe_hibernate, \
-    .handle_call = (const anqa_handler[]){{"add", probe_add}, {"nap", probe_nap}, {"exit", probe_exit}, \
-        {"require", probe_require}, {"stop", probe_stop}, {"stop_reply", probe_stop_reply}, {"refuse", probe_refuse}, \
-        {"bad", probe_bad}, {"delegate", probe_delegate}, {"defer", probe_defer}, {"then_timeout", probe_then_timeout}, \
-        {"then_continue", probe_then_continue}, {"then_hibernate", probe_then_hibernate}, {"fault", probe_fault}, {0}}, \
-    .handle_cast = (const anqa_handler[]){{"exit", probe_exit}, {"stop", probe_stop}, {"reply", probe_reply}, \
-        {"bad", probe_bad}, {"release", probe_release}, {"note", probe_note}, {"then_timeout", probe_then_timeout}, {0}}, \
-    .handle_continue = (const anqa_handler[]){{"second_phase", probe_second_phase}, {0}}
+    .terminate = probe_terminate, .hibernate = probe_hibernate,                                   \
+    .handle_call = (const anqa_handler[]){{"add", probe_add}, {"nap", probe_nap},                 \
+        {"exit", probe_exit}, {"require", probe_require}, {"stop", probe_stop},                   \
+        {"stop_reply", probe_stop_reply}, {"refuse", probe_refuse}, {"bad", probe_bad},           \
+        {"delegate", probe_delegate}, {"defer", probe_defer},                                     \
+        {"then_timeout", probe_then_timeout}, {"then_continue", probe_then_continue},             \
+        {"then_hibernate", probe_then_hibernate}, {"fault", probe_fault}, {0}},                   \
+    .handle_cast = (const anqa_handler[]){{"exit", probe_exit}, {"stop", probe_stop},             \
+        {"reply", probe_reply}, {"bad", probe_bad}, {"release", probe_release},                   \
+        {"note", probe_note}, {"then_timeout", probe_then_timeout}, {0}},                         \
+    .handle_continue = (const anqa_handler[])                                                     \
+    {                                                                                             \
+        {"second_phase", probe_second_phase}, {0}                                                 \
+    }
 
-static const anqa_gen_server probe_server = {
-    PROBE_TABLES, .handle_info = (const anqa_handler[]){{"timeout", probe_info}, {"EXIT", probe_info}, {"hello", probe_info},
-                      {"stop", probe_stop}, {"bad", probe_bad}, {0}}};
-static const anqa_gen_server trapping_server = {PROBE_TABLES, .trap_exit = true, .handle_any_info = probe_info};
-static const anqa_gen_server idle_server = {PROBE_TABLES, .hibernate_after_ms = 5, .handle_any_info = probe_info};
+static const anqa_gen_server probe_server = {PROBE_TABLES,
+    .handle_info = (const anqa_handler[]){{"timeout", probe_info}, {"EXIT", probe_info},
+        {"hello", probe_info}, {"stop", probe_stop}, {"bad", probe_bad}, {0}}};
+static const anqa_gen_server trapping_server = {
+    PROBE_TABLES, .trap_exit = true, .handle_any_info = probe_info};
+static const anqa_gen_server idle_server = {
+    PROBE_TABLES, .hibernate_after_ms = 5, .handle_any_info = probe_info};
 static const anqa_gen_server named_server = {PROBE_TABLES, .name = "the_one"};
 
-static anqa_status start_with(const anqa_gen_server *server, const char *init, const anqa_start_opts *opts, bool link,
-    anqa_pid *ret_pid, anqa_error *err)
+static anqa_status start_with(const anqa_gen_server *server, const char *init,
+    const anqa_start_opts *opts, bool link, anqa_pid *ret_pid, anqa_error *err)
 {
     struct probe_arg arg = {anqa_self(), init};
 
@@ -243,7 +255,9 @@ TEST(a_call_is_answered_by_the_handler_of_its_tag)
     anqa_rt *rt = begin();
     anqa_pid pid = start(&probe_server);
 
-    CHECK_STR(anqa_json_text(anqa_call(pid, "add", ANQA_JSON_LITERAL_("{\"by\":5}"), ANQA_CALL_TIMEOUT_MS)), "5");
+    CHECK_STR(anqa_json_text(
+                  anqa_call(pid, "add", ANQA_JSON_LITERAL_("{\"by\":5}"), ANQA_CALL_TIMEOUT_MS)),
+        "5");
     CHECK_STR(anqa_json_text(anqa_call(pid, "add", NOTHING, ANQA_INFINITY)), "6");
     end(rt);
 }
@@ -312,7 +326,8 @@ TEST(try_call_tells_never_delivered_from_outcome_unknown)
 
     CHECK_STATUS(anqa_try_call(pid, "add", NOTHING, 1000, &answer, &err), ANQA_OK);
     CHECK_STR(anqa_json_text(answer), "1");
-    CHECK_STATUS(anqa_try_call(pid, "nap", ANQA_JSON_LITERAL_("{\"ms\":50}"), 1, &answer, &err), ANQA_E_TIMEOUT);
+    CHECK_STATUS(anqa_try_call(pid, "nap", ANQA_JSON_LITERAL_("{\"ms\":50}"), 1, &answer, &err),
+        ANQA_E_TIMEOUT);
     CHECK_STATUS(anqa_try_call(pid, "exit", NOTHING, 5000, &answer, &err), ANQA_E_DIED);
     CHECK(strstr(err.text, "boom") != NULL, "%s", err.text);
     CHECK_STATUS(anqa_try_call(pid, "add", NOTHING, 5000, &answer, &err), ANQA_E_NOPROC);
@@ -342,7 +357,8 @@ TEST(a_late_reply_is_dropped)
 
     CHECK_STATUS(anqa_try_call(pid, "defer", NOTHING, 20, NULL, NULL), ANQA_E_TIMEOUT);
     anqa_cast(pid, "release", NOTHING);
-    CHECK_STR(anqa_json_text(anqa_call(pid, "add", NOTHING, ANQA_CALL_TIMEOUT_MS)), "1"); /* the answer to this one */
+    CHECK_STR(anqa_json_text(anqa_call(pid, "add", NOTHING, ANQA_CALL_TIMEOUT_MS)),
+        "1"); /* the answer to this one */
     (void)expect("init");
     (void)expect("deferred");
     CHECK_EQ(anqa_mailbox_length(), 0);
@@ -370,7 +386,8 @@ TEST(any_process_may_answer_and_the_server_may_answer_later)
     anqa_ref ref;
     const anqa_msg *answer;
 
-    CHECK_STR(anqa_json_text(anqa_call(pid, "delegate", NOTHING, ANQA_CALL_TIMEOUT_MS)), "\"from elsewhere\"");
+    CHECK_STR(anqa_json_text(anqa_call(pid, "delegate", NOTHING, ANQA_CALL_TIMEOUT_MS)),
+        "\"from elsewhere\"");
     ref = anqa_request(pid, "defer", anqa_nothing());
     (void)expect("deferred");
     anqa_cast(pid, "release", NOTHING);
@@ -399,7 +416,8 @@ TEST(an_error_answer_is_an_object_with_its_text)
     anqa_rt *rt = begin();
     anqa_pid pid = start(&probe_server);
 
-    CHECK_STR(anqa_json_text(anqa_call(pid, "refuse", NOTHING, ANQA_CALL_TIMEOUT_MS)), "{\"error\":\"not \\\"today\\\"\"}");
+    CHECK_STR(anqa_json_text(anqa_call(pid, "refuse", NOTHING, ANQA_CALL_TIMEOUT_MS)),
+        "{\"error\":\"not \\\"today\\\"\"}");
     end(rt);
 }
 
@@ -428,7 +446,9 @@ TEST(an_init_that_takes_too_long_is_killed_and_the_start_times_out)
     anqa_rt *rt = begin();
     anqa_error err;
 
-    CHECK_STATUS(start_with(&probe_server, "slow", &(anqa_start_opts){.timeout_ms = 10}, true, NULL, &err), ANQA_E_TIMEOUT);
+    CHECK_STATUS(
+        start_with(&probe_server, "slow", &(anqa_start_opts){.timeout_ms = 10}, true, NULL, &err),
+        ANQA_E_TIMEOUT);
     CHECK(soon(alone, rt));
     (void)expect("init");
     CHECK_EQ(anqa_mailbox_length(), 0);
@@ -452,11 +472,12 @@ TEST(an_init_that_ignores_stops_crashes_or_returns_nonsense_fails_the_start_and_
     anqa_error err;
 
     for (size_t i = 0; i < ANQA_COUNT(failing_inits); i++) {
-        CHECK_STATUS(start_with(&probe_server, failing_inits[i].init, NULL, true, NULL, &err), failing_inits[i].status, "%s",
-            failing_inits[i].init);
+        CHECK_STATUS(start_with(&probe_server, failing_inits[i].init, NULL, true, NULL, &err),
+            failing_inits[i].status, "%s", failing_inits[i].init);
         CHECK(strstr(err.text, failing_inits[i].text) != NULL, "%s", err.text);
         (void)expect("init");
-        CHECK_EQ(anqa_mailbox_length(), 0, "%s", failing_inits[i].init); /* we trap: no EXIT beside the error */
+        CHECK_EQ(anqa_mailbox_length(), 0, "%s",
+            failing_inits[i].init); /* we trap: no EXIT beside the error */
     }
     end(rt);
 }
@@ -497,7 +518,8 @@ TEST(a_call_may_stop_the_server_with_or_without_an_answer)
     anqa_rt *rt = begin();
     anqa_pid pid = start(&probe_server);
 
-    CHECK_STR(anqa_json_text(anqa_call(pid, "stop_reply", NOTHING, ANQA_CALL_TIMEOUT_MS)), "\"bye\"");
+    CHECK_STR(
+        anqa_json_text(anqa_call(pid, "stop_reply", NOTHING, ANQA_CALL_TIMEOUT_MS)), "\"bye\"");
     CHECK_STR(expect_text("terminate"), "normal");
     pid = start(&probe_server);
     CHECK_STATUS(anqa_try_call(pid, "stop", NOTHING, 5000, NULL, NULL), ANQA_E_DIED);
@@ -676,7 +698,9 @@ TEST(a_name_is_there_when_start_returns_and_a_second_server_is_told_who_has_it)
     CHECK(anqa_pid_eq(anqa_whereis("the_one"), pid));
     CHECK_STATUS(start_with(&named_server, NULL, NULL, false, &other, &err), ANQA_E_EXISTS);
     CHECK(strstr(err.text, anqa_pid_text(pid, holder)) != NULL, "%s", err.text);
-    CHECK_STATUS(start_with(&named_server, NULL, &(anqa_start_opts){.name = "another"}, false, &other, &err), ANQA_OK);
+    CHECK_STATUS(
+        start_with(&named_server, NULL, &(anqa_start_opts){.name = "another"}, false, &other, &err),
+        ANQA_OK);
     CHECK(anqa_pid_eq(anqa_whereis("another"), other));
     kill_and_wait(pid);
     CHECK(anqa_pid_is_none(anqa_whereis("the_one")));
@@ -695,7 +719,9 @@ TEST(a_server_can_be_named_through_a_registry)
     CHECK(anqa_pid_eq(anqa_registry_whereis(&players, anqa_str_of("ann")), pid));
     CHECK(anqa_pid_is_none(anqa_whereis("ann")));
     CHECK_STATUS(start_with(&probe_server, NULL, &opts, false, &pid, NULL), ANQA_E_EXISTS);
-    CHECK_STATUS(start_with(&probe_server, NULL, &(anqa_start_opts){.registry = &players}, false, &pid, NULL), ANQA_E_INVALID);
+    CHECK_STATUS(start_with(&probe_server, NULL, &(anqa_start_opts){.registry = &players}, false,
+                     &pid, NULL),
+        ANQA_E_INVALID);
     end(rt);
 }
 
@@ -718,13 +744,14 @@ TEST(hibernate_runs_when_a_handler_asks_and_after_the_idle_time)
 struct logged {
     _Atomic(int) count;
     char id[64], fields[256];
+    const char *wanted; /* ids begin so */
 };
 
 static void keep_event(void *ctx, const anqa_log_event *event)
 {
     struct logged *logged = ctx;
 
-    if (strncmp(event->id, "gen_server", 10) != 0)
+    if (strncmp(event->id, logged->wanted, strlen(logged->wanted)) != 0)
         return;
     snprintf(logged->id, sizeof logged->id, "%s", event->id);
     snprintf(logged->fields, sizeof logged->fields, "%.*s", ANQA_FMT(event->fields));
@@ -738,7 +765,7 @@ static bool was_logged(void *arg)
 
 TEST(a_message_without_handler_is_logged_and_dropped)
 {
-    struct logged logged = {0};
+    struct logged logged = {.wanted = "gen_server"};
     anqa_rt *rt = begin();
     anqa_pid pid = start(&probe_server);
 
@@ -775,7 +802,7 @@ static const anqa_gen_server secretive_server = {PROBE_TABLES, .format_status = 
 
 TEST(format_status_says_what_a_crash_log_shows_of_the_state)
 {
-    struct logged logged = {0};
+    struct logged logged = {.wanted = "gen_server"};
     anqa_rt *rt = begin();
     anqa_pid pid = start(&secretive_server);
 
@@ -784,7 +811,30 @@ TEST(format_status_says_what_a_crash_log_shows_of_the_state)
     anqa_cast(pid, "exit", NOTHING);
     CHECK(soon(was_logged, &logged));
     CHECK_STR(logged.id, "gen_server.terminating");
-    CHECK(strstr(logged.fields, "***") != NULL && strstr(logged.fields, "boom") != NULL, "%s", logged.fields);
+    CHECK(strstr(logged.fields, "***") != NULL && strstr(logged.fields, "boom") != NULL, "%s",
+        logged.fields);
+    anqa_log_set_sink(NULL, NULL);
+    end(rt);
+}
+
+TEST(an_end_is_logged_unless_its_reason_is_normal_or_shutdown)
+{
+    struct logged logged = {.wanted = "process.crashed"};
+    anqa_rt *rt = begin();
+
+    anqa_log_set_sink(keep_event, &logged);
+    anqa_log_set_level(ANQA_ERROR);
+    CHECK_STATUS(anqa_gen_server_stop(start(&probe_server), ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(start(&probe_server), ANQA_SHUTDOWN, ANQA_INFINITY), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(start(&probe_server),
+                     anqa_reason_make(ANQA_REASON_SHUTDOWN, "with a text"), ANQA_INFINITY),
+        ANQA_OK);
+    CHECK_STATUS(
+        anqa_gen_server_stop(start(&probe_server), anqa_error_reason("enough"), ANQA_INFINITY),
+        ANQA_OK);
+    CHECK(soon(was_logged, &logged));
+    CHECK(strstr(logged.fields, "enough") != NULL, "%s", logged.fields);
+    CHECK_EQ(atomic_load(&logged.count), 1);
     anqa_log_set_sink(NULL, NULL);
     end(rt);
 }
@@ -802,7 +852,9 @@ TEST(a_catch_all_takes_what_the_tables_do_not_have)
     anqa_pid pid = {0};
 
     CHECK_STATUS(anqa_gen_server_start(&catch_all_server, NULL, NULL, &pid, NULL), ANQA_OK);
-    CHECK_STR(anqa_json_text(anqa_call_payload(pid, "anything", anqa_nothing(), ANQA_CALL_TIMEOUT_MS)->body), "anything");
+    CHECK_STR(anqa_json_text(
+                  anqa_call_payload(pid, "anything", anqa_nothing(), ANQA_CALL_TIMEOUT_MS)->body),
+        "anything");
     end(rt);
 }
 

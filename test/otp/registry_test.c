@@ -25,8 +25,9 @@ static void member_run(void *state)
 {
     const struct member *member = state;
     anqa_status status = member->registry == NULL
-        ? anqa_register(member->key)
-        : anqa_registry_register(member->registry, anqa_str_of(member->key), ANQA_JSON_LITERAL_("{\"at\":1}"), NULL);
+                             ? anqa_register(member->key)
+                             : anqa_registry_register(member->registry, anqa_str_of(member->key),
+                                   ANQA_JSON_LITERAL_("{\"at\":1}"), NULL);
 
     report(member->observer, "registered", anqa_status_name(status));
     (void)anqa_receive_if(is_end, NULL, ANQA_INFINITY);
@@ -37,7 +38,10 @@ static anqa_pid member(const anqa_registry *registry, const char *key, const cha
     struct member what = {anqa_self(), registry, key};
     anqa_pid pid = {0};
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = member_run, .arg = &what, .arg_size = sizeof what}, &pid, NULL), ANQA_OK);
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = member_run, .arg = &what, .arg_size = sizeof what},
+            &pid, NULL),
+        ANQA_OK);
     CHECK_STR(expect_text("registered"), status);
     return pid;
 }
@@ -143,8 +147,10 @@ TEST(a_key_is_any_bytes_up_to_its_limit)
     CHECK_STATUS(anqa_registry_register(&unique, anqa_str_make("a\0b", 3), NOTHING, NULL), ANQA_OK);
     CHECK_STATUS(anqa_registry_register(&unique, anqa_str_make("a\0c", 3), NOTHING, NULL), ANQA_OK);
     CHECK_STATUS(anqa_registry_register(&unique, anqa_str_make("", 0), NOTHING, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_registry_register(&unique, anqa_str_make(big, 65535), NOTHING, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_registry_register(&unique, anqa_str_make(big, 65536), NOTHING, NULL), ANQA_E_INVALID);
+    CHECK_STATUS(
+        anqa_registry_register(&unique, anqa_str_make(big, 65535), NOTHING, NULL), ANQA_OK);
+    CHECK_STATUS(
+        anqa_registry_register(&unique, anqa_str_make(big, 65536), NOTHING, NULL), ANQA_E_INVALID);
     CHECK(!anqa_pid_is_none(anqa_registry_whereis(&unique, anqa_str_make("a\0c", 3))));
     CHECK(!anqa_pid_is_none(anqa_registry_whereis(&unique, anqa_str_make("", 0))));
     CHECK(anqa_pid_is_none(anqa_registry_whereis(&unique, key("a"))));
@@ -160,11 +166,15 @@ TEST(only_the_owner_updates_its_value)
     size_t count;
 
     (void)member(&unique, "ann", "OK");
-    CHECK_STATUS(anqa_registry_update_value(&unique, key("ann"), ANQA_JSON_TRUE), ANQA_E_PERMISSION);
+    CHECK_STATUS(
+        anqa_registry_update_value(&unique, key("ann"), ANQA_JSON_TRUE), ANQA_E_PERMISSION);
     CHECK_STATUS(anqa_registry_update_value(&unique, key("zoe"), ANQA_JSON_TRUE), ANQA_E_NOT_FOUND);
-    CHECK_STATUS(anqa_registry_update_value(&topics, key("ann"), ANQA_JSON_TRUE), ANQA_E_UNSUPPORTED);
-    CHECK_STATUS(anqa_registry_register(&unique, key("me"), ANQA_JSON_LITERAL_("[1]"), NULL), ANQA_OK);
-    CHECK_STATUS(anqa_registry_update_value(&unique, key("me"), ANQA_JSON_LITERAL_("[1,2]")), ANQA_OK);
+    CHECK_STATUS(
+        anqa_registry_update_value(&topics, key("ann"), ANQA_JSON_TRUE), ANQA_E_UNSUPPORTED);
+    CHECK_STATUS(
+        anqa_registry_register(&unique, key("me"), ANQA_JSON_LITERAL_("[1]"), NULL), ANQA_OK);
+    CHECK_STATUS(
+        anqa_registry_update_value(&unique, key("me"), ANQA_JSON_LITERAL_("[1,2]")), ANQA_OK);
     anqa_registry_lookup(&unique, key("me"), &entries, &count);
     CHECK_EQ(count, 1);
     CHECK_STR(anqa_json_text(entries[0].value), "[1,2]");
@@ -190,7 +200,8 @@ TEST(duplicate_keys_hold_many_processes_and_a_process_many_times)
     CHECK_EQ(anqa_registry_count_key(&topics, key("news")), 4);
     anqa_registry_lookup(&topics, key("news"), &entries, &count);
     CHECK_EQ(count, 4);
-    CHECK(anqa_pid_eq(entries[2].pid, b) && anqa_pid_eq(entries[3].pid, a)); /* the youngest first */
+    CHECK(
+        anqa_pid_eq(entries[2].pid, b) && anqa_pid_eq(entries[3].pid, a)); /* the youngest first */
     finish(b);
     CHECK_EQ(anqa_registry_count_key(&topics, key("news")), 3);
     CHECK_STATUS(anqa_registry_unregister(&topics, key("news")), ANQA_OK); /* both of ours */
@@ -247,7 +258,7 @@ TEST(select_and_keys_find_entries_by_what_they_hold)
         snprintf(name, sizeof name, "%s:%d", i % 2 == 0 ? "room" : "user", i);
         CHECK_STATUS(anqa_registry_register(&topics, key(name), NOTHING, NULL), ANQA_OK);
     }
-    anqa_registry_select(&topics, begins_with, (void *)(uintptr_t) "room:", &entries, &count);
+    anqa_registry_select(&topics, begins_with, (void *)(uintptr_t)"room:", &entries, &count);
     CHECK_EQ(count, 51);
     anqa_registry_select(&topics, NULL, NULL, &entries, &count);
     CHECK_EQ(count, 101);
@@ -325,11 +336,16 @@ TEST(a_lock_of_a_key_is_held_by_one_process_and_ends_with_it)
     anqa_ref refs[4];
 
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = lock_often, .monitor = true}, NULL, &refs[i]), ANQA_OK);
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.run = lock_often, .monitor = true}, NULL, &refs[i]),
+            ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
-        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(refs[i], 10000)->u.reason), ANQA_REASON_NORMAL);
+        CHECK_EQ(
+            anqa_reason_get_kind(anqa_receive_ref(refs[i], 10000)->u.reason), ANQA_REASON_NORMAL);
     CHECK_EQ(atomic_load(&rounds), 80);
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = lock_and_stay, .arg = &self, .arg_size = sizeof self}, &holder, NULL),
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = lock_and_stay, .arg = &self, .arg_size = sizeof self},
+            &holder, NULL),
         ANQA_OK);
     (void)expect("locked");
     anqa_exit_signal(holder, ANQA_KILL);
@@ -377,16 +393,25 @@ TEST(look_ups_find_what_is_there_while_others_change_the_table)
 
     CHECK_STATUS(anqa_registry_register(&unique, key("steady"), NOTHING, NULL), ANQA_OK);
     for (unsigned i = 0; i < 3; i++) {
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = churn, .arg = &i, .arg_size = sizeof i, .monitor = true}, NULL,
-                         &writers[i]), ANQA_OK);
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = look_up, .arg = &self, .arg_size = sizeof self, .monitor = true}, NULL,
-                         &readers[i]), ANQA_OK);
+        CHECK_STATUS(
+            anqa_spawn(
+                &(anqa_spawn_opts){.run = churn, .arg = &i, .arg_size = sizeof i, .monitor = true},
+                NULL, &writers[i]),
+            ANQA_OK);
+        CHECK_STATUS(
+            anqa_spawn(
+                &(anqa_spawn_opts){
+                    .run = look_up, .arg = &self, .arg_size = sizeof self, .monitor = true},
+                NULL, &readers[i]),
+            ANQA_OK);
     }
     for (unsigned i = 0; i < 3; i++)
-        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(writers[i], 20000)->u.reason), ANQA_REASON_NORMAL);
+        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(writers[i], 20000)->u.reason),
+            ANQA_REASON_NORMAL);
     atomic_store(&over, true);
     for (unsigned i = 0; i < 3; i++)
-        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(readers[i], 20000)->u.reason), ANQA_REASON_NORMAL);
+        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(readers[i], 20000)->u.reason),
+            ANQA_REASON_NORMAL);
     CHECK_EQ(anqa_registry_count(&unique), 1);
     end(rt);
 }

@@ -1,6 +1,8 @@
 /* Supervisors: each rule of OTP's that is promised, by name. */
 #include "support.h"
 
+#include "otp/child.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +62,9 @@ static void worker_terminate(void *state, anqa_reason reason)
 }
 
 static const anqa_gen_server worker = {
-    .init = worker_init, .terminate = worker_terminate, .trap_exit = true,
+    .init = worker_init,
+    .terminate = worker_terminate,
+    .trap_exit = true,
     .handle_call = (const anqa_handler[]){{"ping", worker_ping}, {0}},
     .handle_cast = (const anqa_handler[]){{"exit", worker_exit}, {0}},
 };
@@ -71,7 +75,8 @@ static void stubborn_terminate(void *state, anqa_reason reason)
     anqa_sleep(60000);
 }
 
-static const anqa_gen_server stubborn = {.init = worker_init, .terminate = stubborn_terminate, .trap_exit = true};
+static const anqa_gen_server stubborn = {
+    .init = worker_init, .terminate = stubborn_terminate, .trap_exit = true};
 
 static anqa_rt *begin_here(void)
 {
@@ -153,16 +158,18 @@ static anqa_reason_kind end_by_exit(anqa_pid sup)
     return anqa_reason_get_kind(exit->u.reason);
 }
 
-#define ABC(...) \
-    (const anqa_child_spec[]) \
-    { \
+#define ABC(...)                                                                                  \
+    (const anqa_child_spec[])                                                                     \
+    {                                                                                             \
         {.id = "a", .server = &worker, __VA_ARGS__}, {.id = "b", .server = &worker, __VA_ARGS__}, \
-            {.id = "c", .server = &worker, __VA_ARGS__}, {0} \
+            {.id = "c", .server = &worker, __VA_ARGS__}, {0}                                      \
     }
 
 static const anqa_supervisor one_for_one = {.children = ABC(.restart = ANQA_PERMANENT)};
-static const anqa_supervisor rest_for_one = {.strategy = ANQA_REST_FOR_ONE, .children = ABC(.restart = ANQA_PERMANENT)};
-static const anqa_supervisor one_for_all = {.strategy = ANQA_ONE_FOR_ALL, .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor rest_for_one = {
+    .strategy = ANQA_REST_FOR_ONE, .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor one_for_all = {
+    .strategy = ANQA_ONE_FOR_ALL, .children = ABC(.restart = ANQA_PERMANENT)};
 
 /* ---------------------------------------------------------------- strategies */
 
@@ -291,8 +298,10 @@ TEST(fourth_crash_within_five_seconds_ends_the_supervisor_with_shutdown)
     end(rt);
 }
 
-static const anqa_supervisor otps_default = {.max_restarts = 1, .max_seconds = 5, .children = ABC(.restart = ANQA_PERMANENT)};
-static const anqa_supervisor no_restarts = {.max_restarts = ANQA_NO_RESTARTS, .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor otps_default = {
+    .max_restarts = 1, .max_seconds = 5, .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor no_restarts = {
+    .max_restarts = ANQA_NO_RESTARTS, .children = ABC(.restart = ANQA_PERMANENT)};
 
 TEST(the_intensity_is_the_specs)
 {
@@ -314,7 +323,8 @@ TEST(the_intensity_is_the_specs)
     end(rt);
 }
 
-static const anqa_supervisor short_memory = {.max_restarts = 1, .max_seconds = 1, .children = ABC(.restart = ANQA_PERMANENT)};
+static const anqa_supervisor short_memory = {
+    .max_restarts = 1, .max_seconds = 1, .children = ABC(.restart = ANQA_PERMANENT)};
 
 TEST(restarts_longer_ago_than_the_period_do_not_count)
 {
@@ -363,9 +373,15 @@ static const struct {
     const char *reason;
     bool again;
 } restarts[] = {
-    {ANQA_PERMANENT, "boom", true}, {ANQA_PERMANENT, "normal", true}, {ANQA_PERMANENT, "shutdown", true},
-    {ANQA_TRANSIENT, "boom", true}, {ANQA_TRANSIENT, "normal", false}, {ANQA_TRANSIENT, "shutdown", false},
-    {ANQA_TEMPORARY, "boom", false}, {ANQA_TEMPORARY, "normal", false}, {ANQA_TEMPORARY, "shutdown", false},
+    {ANQA_PERMANENT, "boom", true},
+    {ANQA_PERMANENT, "normal", true},
+    {ANQA_PERMANENT, "shutdown", true},
+    {ANQA_TRANSIENT, "boom", true},
+    {ANQA_TRANSIENT, "normal", false},
+    {ANQA_TRANSIENT, "shutdown", false},
+    {ANQA_TEMPORARY, "boom", false},
+    {ANQA_TEMPORARY, "normal", false},
+    {ANQA_TEMPORARY, "shutdown", false},
 };
 
 static const anqa_supervisor by_type[] = {
@@ -399,9 +415,11 @@ TEST(the_restart_type_and_the_reason_say_whether_a_child_runs_again)
 /* ---------------------------------------------------------------- shutdown */
 
 static const anqa_supervisor impatient = {
-    .children = (const anqa_child_spec[]){{.id = "a", .server = &stubborn, .shutdown_ms = 20}, {0}}};
+    .children =
+        (const anqa_child_spec[]){{.id = "a", .server = &stubborn, .shutdown_ms = 20}, {0}}};
 static const anqa_supervisor brutal = {
-    .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .shutdown_ms = ANQA_BRUTAL_KILL}, {0}}};
+    .children = (const anqa_child_spec[]){
+        {.id = "a", .server = &worker, .shutdown_ms = ANQA_BRUTAL_KILL}, {0}}};
 
 TEST(a_child_that_does_not_end_in_its_time_is_killed)
 {
@@ -413,6 +431,18 @@ TEST(a_child_that_does_not_end_in_its_time_is_killed)
     CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(ref, 5000)->u.reason), ANQA_REASON_KILLED);
     CHECK_STR(news(2), "+a -a");
     end(rt);
+}
+
+TEST(a_worker_has_five_seconds_to_end_and_a_supervisor_all_the_time_unless_the_spec_says_otherwise)
+{
+    static const anqa_supervisor none = {.name = "none"};
+
+    CHECK_EQ(child_spec_shutdown(&(anqa_child_spec){.server = &worker}), 5000);
+    CHECK_EQ(child_spec_shutdown(&(anqa_child_spec){.supervisor = &none}), ANQA_INFINITY);
+    CHECK_EQ(
+        child_spec_shutdown(&(anqa_child_spec){.server = &worker, .shutdown_ms = ANQA_INFINITY}),
+        ANQA_INFINITY);
+    CHECK_EQ(child_spec_shutdown(&(anqa_child_spec){.supervisor = &none, .shutdown_ms = 7}), 7);
 }
 
 TEST(brutal_kill_kills_at_once)
@@ -430,7 +460,8 @@ TEST(brutal_kill_kills_at_once)
 
 static const anqa_supervisor inner = {.name = "inner", .children = ABC(.restart = ANQA_PERMANENT)};
 static const anqa_supervisor outer = {
-    .children = (const anqa_child_spec[]){{.id = "x", .server = &worker}, {.supervisor = &inner}, {0}}};
+    .children =
+        (const anqa_child_spec[]){{.id = "x", .server = &worker}, {.supervisor = &inner}, {0}}};
 
 TEST(supervisors_nest_and_escalate)
 {
@@ -466,11 +497,12 @@ TEST(children_end_when_their_supervisor_is_killed)
 
 /* ---------------------------------------------------------------- auto_shutdown */
 
-#define SIGNIFICANT_AB(type) \
-    (const anqa_child_spec[]) \
-    { \
-        {.id = "a", .server = &worker, .restart = (type), .significant = true}, \
-            {.id = "b", .server = &worker, .restart = (type), .significant = true}, {.id = "c", .server = &worker}, {0} \
+#define SIGNIFICANT_AB(type)                                                        \
+    (const anqa_child_spec[])                                                       \
+    {                                                                               \
+        {.id = "a", .server = &worker, .restart = (type), .significant = true},     \
+            {.id = "b", .server = &worker, .restart = (type), .significant = true}, \
+            {.id = "c", .server = &worker}, {0}                                     \
     }
 
 static const anqa_supervisor any_of = {
@@ -518,15 +550,32 @@ static const struct {
     anqa_supervisor spec;
     const char *text;
 } bad_specs[] = {
-    {{.name = "s", .children = SIGNIFICANT_AB(ANQA_TRANSIENT)}, "child 'a' of supervisor 's' is significant, but auto_shutdown is never"},
-    {{.name = "s", .auto_shutdown = ANQA_ANY_SIGNIFICANT, .children = SIGNIFICANT_AB(ANQA_PERMANENT)}, "significant and permanent"},
-    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker}, {.id = "a", .server = &worker}, {0}}},
+    {{.name = "s", .children = SIGNIFICANT_AB(ANQA_TRANSIENT)},
+        "child 'a' of supervisor 's' is significant, but auto_shutdown is never"},
+    {{.name = "s",
+         .auto_shutdown = ANQA_ANY_SIGNIFICANT,
+         .children = SIGNIFICANT_AB(ANQA_PERMANENT)},
+        "significant and permanent"},
+    {{.name = "s",
+         .children = (const anqa_child_spec[]){{.id = "a", .server = &worker},
+             {.id = "a", .server = &worker}, {0}}},
         "supervisor 's' has two children with the id 'a': give one of them another .id"},
-    {{.name = "s", .children = (const anqa_child_spec[]){{.server = &worker}, {0}}}, "child 1 of supervisor 's' has no id"},
-    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a"}, {0}}}, "child 'a' of supervisor 's' starts nothing"},
-    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .run = plain_run}, {0}}}, "set only one of"},
-    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .restart = (anqa_restart)9}, {0}}}, ".restart is 9"},
-    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .arg_size = 8}, {0}}}, ".arg_size goes with .run"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.server = &worker}, {0}}},
+        "child 1 of supervisor 's' has no id"},
+    {{.name = "s", .children = (const anqa_child_spec[]){{.id = "a"}, {0}}},
+        "child 'a' of supervisor 's' starts nothing"},
+    {{.name = "s",
+         .children =
+             (const anqa_child_spec[]){{.id = "a", .server = &worker, .run = plain_run}, {0}}},
+        "set only one of"},
+    {{.name = "s",
+         .children =
+             (const anqa_child_spec[]){
+                 {.id = "a", .server = &worker, .restart = (anqa_restart)9}, {0}}},
+        ".restart is 9"},
+    {{.name = "s",
+         .children = (const anqa_child_spec[]){{.id = "a", .server = &worker, .arg_size = 8}, {0}}},
+        ".arg_size goes with .run"},
     {{.name = "s", .strategy = (anqa_strategy)7}, ".strategy"},
 };
 
@@ -537,7 +586,8 @@ TEST(a_spec_that_contradicts_itself_is_refused_and_the_error_names_the_thing)
     for (size_t i = 0; i < ANQA_COUNT(bad_specs); i++) {
         anqa_error err;
         anqa_pid sup;
-        CHECK_STATUS(anqa_supervisor_start_link(&bad_specs[i].spec, &sup, &err), ANQA_E_INVALID, "%zu", i);
+        CHECK_STATUS(
+            anqa_supervisor_start_link(&bad_specs[i].spec, &sup, &err), ANQA_E_INVALID, "%zu", i);
         CHECK(strstr(err.text, bad_specs[i].text) != NULL, "%s", err.text);
     }
     CHECK(no_news());
@@ -562,7 +612,7 @@ TEST(children_can_be_added_terminated_restarted_and_deleted)
     CHECK_STATUS(anqa_supervisor_terminate_child(sup, "d", &err), ANQA_OK);
     CHECK_STR(news(1), "-d");
     CHECK_STATUS(anqa_supervisor_terminate_child(sup, "d", &err), ANQA_OK); /* fine: it has ended */
-    CHECK_EQ(info_of(sup, "d").state, ANQA_CHILD_ENDED); /* its spec is kept */
+    CHECK_EQ(info_of(sup, "d").state, ANQA_CHILD_ENDED);                    /* its spec is kept */
     CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, &err), ANQA_E_EXISTS);
     CHECK_STATUS(anqa_supervisor_restart_child(sup, "d", &pid, &err), ANQA_OK);
     CHECK_STR(news(1), "+d");
@@ -583,8 +633,9 @@ TEST(an_added_child_that_fails_to_start_is_not_kept)
 
     (void)news(3);
     plans['d' - 'a'] = "f";
-    CHECK_STATUS(
-        anqa_supervisor_start_child(sup, &(anqa_child_spec){.id = "d", .server = &worker}, &pid, &err), ANQA_E_STOPPED);
+    CHECK_STATUS(anqa_supervisor_start_child(
+                     sup, &(anqa_child_spec){.id = "d", .server = &worker}, &pid, &err),
+        ANQA_E_STOPPED);
     CHECK_STR(err.text, "child 'd' failed to start: error: d has a bad day");
     CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", &err), ANQA_E_NOT_FOUND);
     end(rt);
@@ -632,7 +683,8 @@ static void errand_run(void *arg)
 {
     const struct errand *errand = arg;
 
-    report(errand->to, "errand", anqa_tmp_printf("%d of %.*s", errand->number, ANQA_FMT(anqa_child_id())));
+    report(errand->to, "errand",
+        anqa_tmp_printf("%d of %.*s", errand->number, ANQA_FMT(anqa_child_id())));
 }
 
 TEST(a_plain_function_can_be_a_child_and_its_argument_is_copied)
@@ -642,8 +694,11 @@ TEST(a_plain_function_can_be_a_child_and_its_argument_is_copied)
 
     {
         struct errand errand = {observer, 7};
-        anqa_child_spec spec = {
-            .id = "e", .run = errand_run, .arg = &errand, .arg_size = sizeof errand, .restart = ANQA_TRANSIENT};
+        anqa_child_spec spec = {.id = "e",
+            .run = errand_run,
+            .arg = &errand,
+            .arg_size = sizeof errand,
+            .restart = ANQA_TRANSIENT};
         CHECK_STATUS(anqa_supervisor_start_child(sup, &spec, &pid, NULL), ANQA_OK);
         memset(&errand, 0, sizeof errand);
     }

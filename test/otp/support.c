@@ -39,7 +39,10 @@ anqa_reason_kind outcome_of(void (*fn)(void *arg), void *arg, char *ret_text, si
     anqa_ref ref;
     const anqa_msg *down;
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = job_run, .arg = &job, .arg_size = sizeof job, .monitor = true}, NULL, &ref),
+    CHECK_STATUS(anqa_spawn(
+                     &(anqa_spawn_opts){
+                         .run = job_run, .arg = &job, .arg_size = sizeof job, .monitor = true},
+                     NULL, &ref),
         ANQA_OK);
     down = anqa_receive_ref(ref, 20000);
     CHECK(down != NULL);
@@ -55,7 +58,8 @@ static bool has_tag(const anqa_msg *msg, void *arg)
 
 const anqa_msg *expect(const char *tag)
 {
-    const anqa_msg *msg = anqa_receive_if(has_tag, (void *)(uintptr_t)tag, 5000 * harness_slowness());
+    const anqa_msg *msg =
+        anqa_receive_if(has_tag, (void *)(uintptr_t)tag, 5000 * harness_slowness());
 
     CHECK(msg != NULL, "no message '%s'", tag);
     return msg;
