@@ -488,15 +488,16 @@ static void drop_held(struct sched *s, struct activation *act, anqa_reason reaso
     }
 }
 
-static void report(struct sched *s, struct proc *p, anqa_pid pid, anqa_reason reason)
+/* The logger adds pid and label. Nothing is formatted here, so that a line over the burst limit costs little. */
+static void report(anqa_reason reason)
 {
     anqa_reason_kind kind = anqa_reason_get_kind(reason);
-    char pid_text[ANQA_PID_TEXT], text[512];
+    anqa_str text = anqa_reason_get_text(reason);
 
     if (anqa_reason_is_quiet(reason) || kind == ANQA_REASON_KILLED || kind == ANQA_REASON_KILL)
         return;
-    anqa_log(ANQA_ERROR, "process.crashed", "process=%s label=%s reason=%s", anqa_pid_text(pid, pid_text),
-        p->more != NULL && p->more->label != NULL ? p->more->label : "", anqa_reason_format(reason, text, sizeof text));
+    anqa_log(ANQA_ERROR, "process.crashed", "reason=%s%s%.*s", reason_name(reason), text.len > 0 ? ": " : "",
+        ANQA_FMT(text));
 }
 
 /* All that only the process itself used. */
@@ -563,7 +564,7 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     if (!zombie)
         proc_run_defers(s, p, 0);
     s->act.section++; /* what follows is done once: a fault in somebody's `drop` must not begin it anew */
-    report(s, p, pid, reason);
+    report(reason);
     if (anqa_telemetry_on(&process_exit))
         emit_exit(pid, reason);
     run_hooks(p, pid);

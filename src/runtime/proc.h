@@ -211,6 +211,9 @@ static inline uint32_t pid_generation(anqa_pid pid)
     return (uint32_t)pid.bits;
 }
 
+/* The word for a reason's kind; static. */
+const char *reason_name(anqa_reason reason);
+
 /* proc_pid and proc_slot, which need the runtime, are in sched.h. */
 
 /* ---------------------------------------------------------------- life */

@@ -5,6 +5,8 @@
 
 #include <anqa/process.h>
 
+#include "runtime/proc.h"
+
 #define REASON_TEXT_MAX 3000
 
 struct reason {
@@ -95,19 +97,24 @@ bool anqa_reason_is_quiet(anqa_reason reason)
     return kind == ANQA_REASON_NORMAL || kind == ANQA_REASON_SHUTDOWN;
 }
 
-const char *anqa_reason_format(anqa_reason reason, char *buf, size_t size)
+const char *reason_name(anqa_reason reason)
 {
     static const char *const names[] = {
 #define X(name, text) text,
         ANQA_REASON_MAP(X)
 #undef X
     };
+
+    return names[anqa_reason_get_kind(reason)];
+}
+
+const char *anqa_reason_format(anqa_reason reason, char *buf, size_t size)
+{
     anqa_str text = anqa_reason_get_text(reason);
-    const char *name = names[anqa_reason_get_kind(reason)];
 
     if (text.len > 0)
-        snprintf(buf, size, "%s: %.*s", name, ANQA_FMT(text));
+        snprintf(buf, size, "%s: %.*s", reason_name(reason), ANQA_FMT(text));
     else
-        snprintf(buf, size, "%s", name);
+        snprintf(buf, size, "%s", reason_name(reason));
     return buf;
 }

@@ -303,15 +303,18 @@ TEST(tokens_go_round_a_ring_over_both_schedulers_and_none_is_lost)
 
 /* ---------------------------------------------------------------- reclamation */
 
-enum { VERSIONS = 4000, WHOLE = 0x600d, GONE = 0xdead };
+enum { WRITE_US = 150000, HOLD_US = 1500, WHOLE = 0x600d, GONE = 0xdead };
 
 struct table {
-    _Atomic(unsigned) magic; /* written when it is freed, so that a reader would see it */
+    _Atomic(unsigned) magic;
     uint64_t version;
+    struct table *next; /* in the graveyard */
 };
 
 static _Atomic(struct table *) current_table;
-static _Atomic(unsigned) tables_freed;
+static _Atomic(struct table *)
+    graveyard; /* what was "freed" stays here, so that a late reader sees it */
+static _Atomic(uint64_t) tables_retired, tables_freed;
 static _Atomic(bool) writer_done;
 
 static struct table *table_new(uint64_t version)
@@ -329,20 +332,34 @@ static void table_free(void *object)
     struct table *table = object;
 
     atomic_store_explicit(&table->magic, GONE, memory_order_relaxed);
+    table->next = atomic_load(&graveyard);
+    while (!atomic_compare_exchange_weak(&graveyard, &table->next, table))
+        ;
     atomic_fetch_add(&tables_freed, 1);
-    free(table);
 }
 
+static void graveyard_clear(void)
+{
+    struct table *table = atomic_exchange(&graveyard, NULL);
+
+    while (table != NULL) {
+        struct table *next = table->next;
+        free(table);
+        table = next;
+    }
+}
+
+/* Long enough that the runtime looks for what it may free meanwhile. */
 static void read_table(uint64_t *last)
 {
-    struct table *table = atomic_load_explicit(&current_table, memory_order_acquire);
-    uint64_t version = table->version;
+    const struct table *table = atomic_load_explicit(&current_table, memory_order_acquire);
+    uint64_t end = rt_clock_us() + HOLD_US;
 
-    for (unsigned i = 0; i < 50; i++)
-        CHECK_EQ(atomic_load_explicit(&table->magic, memory_order_relaxed), WHOLE,
-            "version %" PRIu64, version);
-    CHECK(version >= *last);
-    *last = version;
+    do
+        CHECK_EQ(atomic_load_explicit(&table->magic, memory_order_relaxed), WHOLE);
+    while (rt_clock_us() < end);
+    CHECK(table->version >= *last);
+    *last = table->version;
 }
 
 static void read_on(void *state)
@@ -357,19 +374,19 @@ static void read_on(void *state)
 
 static void write_versions(void *state)
 {
-    anqa_rt *rt = anqa_rt_self();
+    uint64_t end = rt_clock_us() + WRITE_US, version = 0;
 
-    for (uint64_t i = 1; i <= VERSIONS; i++) {
-        struct table *old =
-            atomic_exchange_explicit(&current_table, table_new(i), memory_order_acq_rel);
-        qsbr_retire(rt, table_free, old);
-        if (i % 4 == 0)
-            anqa_yield();
+    while (rt_clock_us() < end) {
+        struct table *table = table_new(++version);
+        struct table *old = atomic_exchange_explicit(&current_table, table, memory_order_acq_rel);
+        qsbr_retire(anqa_rt_self(), table_free, old);
+        atomic_fetch_add(&tables_retired, 1);
+        anqa_yield();
     }
     atomic_store_explicit(&writer_done, true, memory_order_relaxed);
 }
 
-/* A thread that is no scheduler reads between begin and end only. */
+/* A thread that is no scheduler reads between begin and end only; attached or not. */
 static void *read_from_outside(void *arg)
 {
     anqa_rt *rt = arg;
@@ -383,34 +400,66 @@ static void *read_from_outside(void *arg)
     return NULL;
 }
 
-TEST(what_is_retired_is_freed_once_no_reader_can_see_it)
+static anqa_ref start_on(uint16_t scheduler, void (*run)(void *state))
+{
+    anqa_spawn_opts opts = {.run = run, .scheduler = scheduler, .pinned = true, .monitor = true};
+    anqa_ref ref;
+
+    CHECK_STATUS(anqa_spawn(&opts, NULL, &ref), ANQA_OK);
+    return ref;
+}
+
+static void read_in_a_process(anqa_rt *rt)
+{
+    CHECK_EQ(rt_ended(start_on(1, read_on)), ANQA_REASON_NORMAL);
+}
+
+static void read_attached(anqa_rt *rt)
+{
+    (void)read_from_outside(rt);
+}
+
+static void read_unattached(anqa_rt *rt)
+{
+    pthread_t outside;
+
+    CHECK_EQ(pthread_create(&outside, NULL, read_from_outside, rt), 0);
+    pthread_join(outside, NULL);
+}
+
+/* One kind of reader at a time: the slowest one would hide what the others do. */
+static void retire_under(void (*read)(anqa_rt *rt))
 {
     anqa_rt *rt = rt_open(2);
     anqa_ref writer;
-    pthread_t outside;
-    uint64_t last = 0, end;
+    uint64_t end;
 
     atomic_store(&current_table, table_new(0));
-    for (unsigned i = 0; i < 4; i++)
-        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = read_on}, NULL, NULL), ANQA_OK);
-    CHECK_EQ(pthread_create(&outside, NULL, read_from_outside, rt), 0);
-    CHECK_STATUS(
-        anqa_spawn(&(anqa_spawn_opts){.run = write_versions, .monitor = true}, NULL, &writer),
-        ANQA_OK);
-    while (!atomic_load_explicit(&writer_done, memory_order_relaxed)) {
-        qsbr_read_begin(rt);
-        read_table(&last);
-        qsbr_read_end(rt);
-    }
+    writer = start_on(2, write_versions);
+    read(rt);
     CHECK_EQ(rt_ended(writer), ANQA_REASON_NORMAL);
-    pthread_join(outside, NULL);
     end = rt_clock_us() + RT_LONG_MS * 1000ull;
-    while (atomic_load(&tables_freed) < VERSIONS &&
-           rt_clock_us() < end) /* nobody needs to do anything for it */
-        rt_pause();
-    CHECK_EQ(atomic_load(&tables_freed), VERSIONS);
+    while (atomic_load(&tables_freed) < atomic_load(&tables_retired) && rt_clock_us() < end)
+        rt_pause(); /* nobody needs to do anything for it */
+    CHECK_EQ(atomic_load(&tables_freed), atomic_load(&tables_retired));
     free(atomic_load(&current_table));
+    graveyard_clear();
     rt_close(rt);
+}
+
+TEST(what_is_retired_is_freed_once_no_process_can_see_it)
+{
+    retire_under(read_in_a_process);
+}
+
+TEST(what_is_retired_is_freed_once_no_attached_thread_can_see_it)
+{
+    retire_under(read_attached);
+}
+
+TEST(what_is_retired_is_freed_once_no_thread_from_outside_can_see_it)
+{
+    retire_under(read_unattached);
 }
 
 TEST(what_is_still_retired_at_the_end_is_freed_by_stop)
@@ -421,4 +470,5 @@ TEST(what_is_still_retired_at_the_end_is_freed_by_stop)
         qsbr_retire(rt, table_free, table_new(i));
     rt_close(rt);
     CHECK_EQ(atomic_load(&tables_freed), 10);
+    graveyard_clear();
 }
