@@ -62,6 +62,8 @@ struct bench_case {
     unsigned schedulers; /* BENCH_ON_1 | BENCH_ON_2; 0: a matter of one thread, measured once */
     bool fresh;          /* every figure from a new program: for memory, which is not given back */
     uint64_t max_ops;    /* most operations in one sample; 0: no limit */
+    const char
+        *note; /* why the budget is missed, as far as it was measured: for the docs; may be NULL */
 
     bool (*setup)(struct bench *b); /* may be NULL; false: cannot run here */
     void (*run)(

@@ -182,6 +182,28 @@ void report_json(FILE *out, const struct row *row)
     fprintf(out, "\"ok\": %s}\n", judged && !known ? "null" : row_ok(row) ? "true" : "false");
 }
 
+/** Is there to be told why this one misses its budget? */
+static bool has_note(const struct row *row)
+{
+    return row->why_not == NULL && row->spec->note != NULL && !row_ok(row);
+}
+
+/** The notes of what is missed; the rows of one case, which stand together, share theirs. */
+static void markdown_notes(FILE *out, const struct row *rows, size_t count)
+{
+    const struct bench_case *last = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!has_note(&rows[i]) || rows[i].spec == last)
+            continue;
+        fprintf(out, "%s\n- %s: %s", last == NULL ? "\nWhy a budget is missed:\n" : "",
+            rows[i].spec->name, rows[i].spec->note);
+        last = rows[i].spec;
+    }
+    if (last != NULL)
+        fputc('\n', out);
+}
+
 static void markdown_row(FILE *out, const struct row *row)
 {
     for (unsigned i = 0; i < COLUMNS; i++) {
@@ -205,6 +227,7 @@ bool report_markdown(
     fputs("\n\n| case | ours | baseline | ratio | budget | |\n|---|---:|---:|---:|---|---|\n", out);
     for (size_t i = 0; i < count; i++)
         markdown_row(out, &rows[i]);
+    markdown_notes(out, rows, count);
     written = !ferror(out);
     return fclose(out) == 0 && written;
 }

@@ -17,8 +17,13 @@
 %%   hop_cross         The same, each bound to a scheduler of its own.
 %%   ring              One message goes round 1,000 processes; an operation is one hop.
 %%   fan_in            Eight senders, one receiver that answers every 64th message of a sender; that sender waits for
-%%                     the answer. An operation is one message received. Without such a window Erlang's receiver
-%%                     would mostly be collecting the garbage of its own queue.
+%%                     the answer. An operation is one message received. At most 512 messages wait, as in a system
+%%                     that has flow control: this is the cost of the messages themselves.
+%%   fan_in_flood      The same without a window: each sender sends its share as fast as it can, the receiver counts
+%%                     and sums, and the sample ends when all have come. At most 200,000 messages can wait, the
+%%                     most that a sample has. This is what a receiver goes through that nothing shields, and in
+%%                     Erlang it is mostly the garbage collection of a heap on which the whole queue lies. The
+%%                     receiver keeps the default, message_queue_data on_heap.
 %%   call              gen_server:call with an atom, answered with an atom.
 %%   start_child       supervisor:start_child of a simple_one_for_one supervisor, children are gen_servers. Stopping
 %%                     them is not timed.
@@ -39,7 +44,7 @@
 -module(runtime_peer).
 -behaviour(gen_server).
 
--export([main/0, log/2, idle/0, nothing/0, chain/2, ping/4, pong/1, ring_node/2, fan_sender/3, server_up/1]).
+-export([main/0, log/2, idle/0, nothing/0, chain/2, ping/4, pong/1, ring_node/2, fan_sender/3, flooder/3, server_up/1]).
 -export([init/1, handle_call/3, handle_cast/2, handle_info/2]).
 
 -define(MASK, 16#fffffff).
@@ -152,6 +157,8 @@ find(ring, _) ->
     {run, 100000000, fun(Ops) -> in_process([], fun() -> ring(1000, Ops) end) end};
 find(fan_in, _) ->
     {run, 100000000, fun(Ops) -> in_process([], fun() -> fan_in(8, Ops) end) end};
+find(fan_in_flood, _) ->
+    {run, 200000, fun(Ops) -> in_process([], fun() -> fan_in_flood(8, Ops) end) end};
 find(call, _) ->
     {ok, Server} = gen_server:start(?MODULE, server, []),
     {run, 100000000, fun(Ops) -> in_process([], fun() -> timed(fun() -> calls(Server, Ops) end) end) end};
@@ -304,6 +311,28 @@ fan_window(_, 0, _) ->
 fan_window(Receiver, Left, Seed) ->
     Receiver ! {m, Left, Seed, 3, 4, 5, 6, 7, 8},
     fan_window(Receiver, Left - 1, Seed).
+
+%% Erlang pre-empts a sender by itself: nothing has to be cut into bursts.
+fan_in_flood(Senders, Ops) ->
+    Share = max(1, Ops div Senders),
+    Flooders = [spawn(?MODULE, flooder, [self(), Share, I]) || I <- lists:seq(1, Senders)],
+    Total = Share * Senders,
+    Ns = timed(fun() ->
+        [Flooder ! go || Flooder <- Flooders],
+        flood_receive(Total, 0)
+    end),
+    Ns * Ops div Total.
+
+flood_receive(0, Sum) ->
+    Sum;
+flood_receive(Left, Sum) ->
+    receive
+        {m, A, B, C, D, E, F, G, H} ->
+            flood_receive(Left - 1, (Sum + A + B + C + D + E + F + G + H) band ?MASK)
+    end.
+
+flooder(Receiver, Share, Seed) ->
+    receive go -> fan_window(Receiver, Share, Seed) end.
 
 %% ---------------------------------------------------------------- behaviours
 

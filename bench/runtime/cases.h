@@ -27,6 +27,8 @@ bool setup_ring(struct bench *b);
 void run_ring(struct bench *b, uint64_t ops);
 bool setup_fan_in(struct bench *b);
 void run_fan_in(struct bench *b, uint64_t ops);
+bool setup_fan_in_flood(struct bench *b);
+void run_fan_in_flood(struct bench *b, uint64_t ops);
 
 /* server.c */
 bool setup_call(struct bench *b);
@@ -39,6 +41,8 @@ bool setup_crash_fault_unlogged(struct bench *b);
 /* names.c */
 bool setup_registry_lookup(struct bench *b);
 bool setup_whereis(struct bench *b);
+bool setup_siphash_key(struct bench *b);
+void run_siphash_key(struct bench *b, uint64_t ops);
 
 /* steps.c */
 bool setup_timer(struct bench *b);
@@ -50,5 +54,8 @@ void run_atomic_exchange(struct bench *b, uint64_t ops);
 bool setup_stack_round_trip(struct bench *b);
 void run_stack_round_trip(struct bench *b, uint64_t ops);
 void teardown_stack_round_trip(struct bench *b);
+bool setup_signal_round_trip(struct bench *b);
+void run_signal_round_trip(struct bench *b, uint64_t ops);
+void teardown_signal_round_trip(struct bench *b);
 
 #endif

@@ -328,3 +328,105 @@ void run_fan_in(struct bench *b, uint64_t ops)
     bench_pause(b);
     check(b, sum, fan_in_sum(windows));
 }
+
+/* ---------------------------------------------------------------- fan in, a flood */
+
+/* A callback is not pre-empted: one that sent its whole share at once would keep its scheduler until the last message is
+ * sent, so that nobody else, the receiver least of all, would run. Who has much to send does as a user would: a burst in
+ * an event, then a message to itself, behind which all others have their turn. */
+#define BURST UINT64_C(256)
+
+struct flooder {
+    anqa_pid receiver;
+    uint64_t seed, left;
+};
+
+struct flooded {
+    anqa_pid flooders[SENDERS];
+    uint64_t left, sum;
+};
+
+static void flooder_handle(void *state, const anqa_msg *msg)
+{
+    struct flooder *flooder = state;
+
+    if (anqa_tag_is(msg->tag, "begin"))
+        flooder->left = world_value(msg);
+    for (uint64_t burst = BURST; burst > 0 && flooder->left > 0; burst--) {
+        const struct letter letter = {{flooder->left, flooder->seed, 3, 4, 5, 6, 7, 8}};
+
+        letter_send(flooder->receiver, "letter", &letter);
+        flooder->left--;
+    }
+    if (flooder->left > 0)
+        anqa_send(anqa_self(), "continue", anqa_nothing());
+}
+
+static const anqa_behaviour flooder_behaviour = {.name = "flooder", .handle = flooder_handle};
+
+static void flooded_init(void *state)
+{
+    struct flooded *flooded = state;
+
+    for (unsigned i = 0; i < SENDERS; i++) {
+        const struct flooder flooder = {anqa_self(), i + 1, 0};
+
+        flooded->flooders[i] = world_spawn(&(anqa_spawn_opts){
+            .behaviour = &flooder_behaviour, .arg = &flooder, .arg_size = sizeof flooder});
+    }
+}
+
+static void flooded_begin(struct flooded *flooded, uint64_t share)
+{
+    flooded->left = share * SENDERS;
+    flooded->sum = 0;
+    for (unsigned i = 0; i < SENDERS; i++)
+        anqa_send(flooded->flooders[i], "begin", anqa_bytes(&share, sizeof share));
+}
+
+static void flooded_handle(void *state, const anqa_msg *msg)
+{
+    struct flooded *flooded = state;
+    struct letter letter;
+
+    if (!anqa_tag_is(msg->tag, "letter")) {
+        flooded_begin(flooded, world_value(msg));
+        return;
+    }
+    letter = letter_read(msg);
+    flooded->sum = (flooded->sum + letter_sum(&letter)) & LETTER_MASK;
+    if (--flooded->left == 0)
+        world_report(flooded->sum);
+}
+
+static const anqa_behaviour flooded_behaviour = {
+    .name = "flooded", .init = flooded_init, .handle = flooded_handle};
+
+bool setup_fan_in_flood(struct bench *b)
+{
+    world_open(b);
+    kicked = world_spawn(&(anqa_spawn_opts){
+        .behaviour = &flooded_behaviour, .state_size = sizeof(struct flooded), .scheduler = 1});
+    return true;
+}
+
+static uint64_t flood_sum(uint64_t share)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t seed = 1; seed <= SENDERS; seed++)
+        sum += share * (share + 1) / 2 + share * (seed + 3 + 4 + 5 + 6 + 7 + 8);
+    return sum & LETTER_MASK;
+}
+
+/* Equal shares: at least as many messages as are asked for. */
+void run_fan_in_flood(struct bench *b, uint64_t ops)
+{
+    uint64_t share = (ops + SENDERS - 1) / SENDERS;
+    uint64_t sum;
+
+    world_kick(kicked, share);
+    sum = world_await();
+    bench_pause(b);
+    check(b, sum, flood_sum(share));
+}

@@ -3,6 +3,8 @@
 
 #include <anqa/registry.h>
 
+#include "base/siphash.h"
+
 #include "cases.h"
 
 #define KEYS 1024u
@@ -47,16 +49,23 @@ static anqa_pid find(uint32_t index, bool named)
     return named ? anqa_whereis(texts[index]) : anqa_registry_whereis(&rooms, keys[index]);
 }
 
+static void write_keys(const char *prefix)
+{
+    for (uint32_t i = 0; i < KEYS; i++) {
+        snprintf(texts[i], sizeof texts[i], "%s%u", prefix, i + 1);
+        keys[i] = anqa_str_of(texts[i]);
+    }
+}
+
 /* Context: main thread. */
 static void hold_all(const char *prefix, bool named)
 {
     anqa_pid pids[KEYS];
 
+    write_keys(prefix);
     for (uint32_t i = 0; i < KEYS; i++) {
         const struct holder holder = {i, named};
 
-        snprintf(texts[i], sizeof texts[i], "%s%u", prefix, i + 1);
-        keys[i] = anqa_str_of(texts[i]);
         pids[i] = world_spawn(&(anqa_spawn_opts){
             .behaviour = &holder_behaviour, .arg = &holder, .arg_size = sizeof holder});
     }
@@ -96,4 +105,23 @@ bool setup_whereis(struct bench *b)
     world_open_driver(b, look_up_names);
     hold_all("room_", true);
     return true;
+}
+
+/* ---------------------------------------------------------------- floor */
+
+bool setup_siphash_key(struct bench *b)
+{
+    write_keys("room:");
+    return true;
+}
+
+/* The part of registry_lookup that is the hash: the same keys, in the same order. */
+void run_siphash_key(struct bench *b, uint64_t ops)
+{
+    uint64_t sum = 0;
+    uint32_t index = 0;
+
+    for (uint64_t i = 0; i < ops; i++, index = next_key(index))
+        sum += siphash(keys[index].ptr, keys[index].len, siphash_boot_key());
+    bench_keep(sum);
 }

@@ -1,5 +1,7 @@
 /* Small steps of the runtime, and the machine's own that they are made of. */
+#include <signal.h>
 #include <stdatomic.h>
+#include <ucontext.h>
 
 #include <anqa/telemetry.h>
 
@@ -145,4 +147,53 @@ void teardown_stack_round_trip(struct bench *b)
     stack_native_done(&native);
     stack_cache_done(&cache);
     stack_pool_close(pool);
+}
+
+/* What a fault costs before anybody has looked at it: by a bad read into the kernel, from there to a handler on a stack of
+ * its own, back into the kernel, and on behind the read. */
+static struct {
+    unsigned char stack[64 * 1024];
+    stack_t old_stack;
+    struct sigaction old_action;
+    uint64_t taken;
+} signals;
+
+#if defined(__x86_64__)
+#define BAD_READ(address) __asm__ volatile("movb (%%rdi), %%al" : : "D"(address) : "rax", "memory")
+#define STEP_OVER(context) ((context)->uc_mcontext.gregs[REG_RIP] += 2)
+#else
+#define BAD_READ(address) __asm__ volatile("ldrb w0, [%0]" : : "r"(address) : "x0", "memory")
+#define STEP_OVER(context) ((context)->uc_mcontext.pc += 4)
+#endif
+
+static void step_over(int signal, siginfo_t *info, void *context)
+{
+    signals.taken++;
+    STEP_OVER((ucontext_t *)context);
+}
+
+bool setup_signal_round_trip(struct bench *b)
+{
+    const stack_t stack = {.ss_sp = signals.stack, .ss_size = sizeof signals.stack};
+    const struct sigaction action = {
+        .sa_sigaction = step_over, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+
+    return sigaltstack(&stack, &signals.old_stack) == 0 &&
+           sigaction(SIGSEGV, &action, &signals.old_action) == 0;
+}
+
+void run_signal_round_trip(struct bench *b, uint64_t ops)
+{
+    uint64_t before = signals.taken;
+
+    for (uint64_t i = 0; i < ops; i++)
+        BAD_READ((uintptr_t)0);
+    if (signals.taken - before != ops)
+        bench_fail("%llu signals came", (unsigned long long)(signals.taken - before));
+}
+
+void teardown_signal_round_trip(struct bench *b)
+{
+    sigaction(SIGSEGV, &signals.old_action, NULL);
+    sigaltstack(&signals.old_stack, NULL);
 }

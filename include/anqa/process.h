@@ -277,7 +277,9 @@ typedef enum anqa_priority { ANQA_PRIORITY_NORMAL, ANQA_PRIORITY_LOW, ANQA_PRIOR
 /** What happens to a message for a mailbox that is full. */
 typedef enum anqa_overflow {
     ANQA_OVERFLOW_REFUSE,      /* the sender is told: E_FULL */
-    ANQA_OVERFLOW_SHED_OLDEST, /* the oldest waiting message is dropped */
+    /* The oldest waiting message is dropped when the owner next looks at its mail. Until then up to twice the limit waits;
+     * what comes beyond that is refused. */
+    ANQA_OVERFLOW_SHED_OLDEST,
     ANQA_OVERFLOW_KILL         /* the owner is killed */
 } anqa_overflow;
 
@@ -333,7 +335,7 @@ ANQA_API void anqa_set_label(const char *label);
 /** trap_exit: exit signals become EXIT messages. Returns the old setting. */
 ANQA_API bool anqa_trap_exit(bool on);
 ANQA_API anqa_priority anqa_set_priority(anqa_priority priority);
-/** Bounds the own mailbox. 0: unbounded. */
+/** Bounds the own mailbox: of messages that are sent from now on, at most `limit` wait. 0: unbounded. */
 ANQA_API void anqa_set_mailbox_limit(uint32_t limit, anqa_overflow overflow);
 /** Messages waiting in the own mailbox, as far as they were seen. */
 ANQA_API size_t anqa_mailbox_length(void);

@@ -59,7 +59,7 @@ ANQA_API void anqa_stop(anqa_rt *rt);
 
 /** Makes this thread a process of `rt`. Fails: E_EXISTS (attached already), E_LIMIT, E_NOMEM. */
 ANQA_API anqa_status anqa_attach(anqa_rt *rt, anqa_error *err) ANQA_MUST_CHECK;
-/** Ends that process with NORMAL. */
+/** Ends that process with NORMAL, or the reason it was killed with. */
 ANQA_API void anqa_detach(void);
 
 /** The runtime of the calling process; NULL outside of one. */

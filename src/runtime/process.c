@@ -318,7 +318,7 @@ static uint64_t deadline_of(struct sched *s, uint32_t timeout_ms)
 {
     if (!s->foreign || timeout_ms == 0 || timeout_ms == ANQA_INFINITY)
         return UINT64_MAX;
-    return sched_now(s) + timeout_ms;
+    return sched_now(s) + timeout_ms + (s->rt->options.deterministic ? 0 : 1); /* late rather than early */
 }
 
 struct want {

@@ -1,6 +1,7 @@
 /* Starting and stopping a runtime, attached threads, reclamation, interned tags. */
 #include <errno.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,25 +44,53 @@ static void refs_init(struct sched *s, uint64_t maker)
     s->next_ref = REF_BIT | maker * REFS_PER_MAKER | 1;
 }
 
-static void *sched_main(void *arg)
+/* What a scheduler needs of its thread. */
+static anqa_status thread_open(struct sched *s, anqa_error *err)
 {
-    struct sched *s = arg;
-
-    sched_self = s;
     if (stack_native_init(&s->native) != ANQA_OK)
-        anqa_invariant_failed("no memory for a scheduler thread", __FILE__, __LINE__);
-    if (s->rt->faults && fault_thread_init(s) != ANQA_OK)
-        anqa_invariant_failed("no memory for a scheduler's signal stack", __FILE__, __LINE__);
-    s->stack = stack_take(&s->stacks);
+        return anqa_fail(err, ANQA_E_NOMEM, "the stack of scheduler thread %u", s->index);
     s->spare = stack_take(&s->stacks);
-    ANQA_INVARIANT(s->stack != NULL && s->spare != NULL);
+    s->stack = stack_take(&s->stacks);
+    if (s->stack == NULL || s->spare == NULL)
+        return anqa_fail(err, ANQA_E_LIMIT, "the first two stacks of scheduler %u: option max_waiting", s->index);
+    if (s->rt->faults && fault_thread_init(s) != ANQA_OK)
+        return anqa_fail(err, ANQA_E_NOMEM, "the signal stack of scheduler %u", s->index);
     atomic_store_explicit(&s->quiescent, 0, memory_order_release);
-    stack_start(&s->native, s->stack, sched_loop, s);
+    return ANQA_OK;
+}
+
+/* Copes with a thread_open that came only half-way. */
+static void thread_close(struct sched *s)
+{
     atomic_store_explicit(&s->quiescent, UINT64_MAX, memory_order_release);
     if (s->rt->faults)
         fault_thread_done(s);
     stack_put(&s->stacks, s->spare);
+    s->spare = NULL;
     stack_native_done(&s->native);
+}
+
+struct start {
+    struct sched *s;
+    sem_t done;
+    anqa_status status;
+    anqa_error err;
+};
+
+static void *sched_main(void *arg)
+{
+    struct start *start = arg;
+    struct sched *s = start->s;
+    anqa_status status = thread_open(s, &start->err);
+
+    sched_self = s;
+    start->status = status;
+    sem_post(&start->done); /* `start` is gone from here on */
+    if (status == ANQA_OK)
+        stack_start(&s->native, s->stack, sched_loop, s);
+    else if (s->stack != NULL)
+        stack_put(&s->stacks, s->stack);
+    thread_close(s);
     sched_self = NULL;
     return NULL;
 }
@@ -194,33 +223,45 @@ static anqa_status scheds_open(anqa_rt *rt, anqa_error *err)
     return ANQA_OK;
 }
 
+static anqa_status thread_start(struct sched *s, anqa_error *err)
+{
+    struct start start = {.s = s};
+    int e;
+
+    sem_init(&start.done, 0, 0);
+    e = pthread_create(&s->thread, NULL, sched_main, &start);
+    if (e == 0) {
+        s->started = true;
+        while (sem_wait(&start.done) != 0)
+            ; /* a signal */
+    }
+    sem_destroy(&start.done);
+    if (e != 0)
+        return anqa_fail_errno(err, e, "cannot start scheduler thread %u", s->index);
+    if (start.status != ANQA_OK && err != NULL)
+        *err = start.err;
+    return start.status;
+}
+
 static anqa_status threads_start(anqa_rt *rt, anqa_error *err)
 {
-    for (uint16_t i = 0; i < rt->sched_count; i++) {
-        struct sched *s = &rt->scheds[i];
-        int e = pthread_create(&s->thread, NULL, sched_main, s);
-        if (e != 0)
-            return anqa_fail_errno(err, e, "cannot start scheduler thread %u", i);
-        s->started = true;
-    }
-    return ANQA_OK;
+    anqa_status status = ANQA_OK;
+
+    for (uint16_t i = 0; i < rt->sched_count && status == ANQA_OK; i++)
+        status = thread_start(&rt->scheds[i], err);
+    return status;
 }
 
 /* Deterministic mode: the calling thread is the scheduler's. */
 static anqa_status thread_adopt(anqa_rt *rt, anqa_error *err)
 {
     struct sched *s = &rt->scheds[0];
+    anqa_status status = thread_open(s, err);
 
-    if (stack_native_init(&s->native) != ANQA_OK)
-        return anqa_fail(err, ANQA_E_NOMEM, "the calling thread's stack");
     s->started = true;
-    s->spare = stack_take(&s->stacks);
-    if (s->spare == NULL)
-        return anqa_fail(err, ANQA_E_NOMEM, "the first stack");
-    if (rt->faults && fault_thread_init(s) != ANQA_OK)
-        return anqa_fail(err, ANQA_E_NOMEM, "a signal stack");
-    atomic_store_explicit(&s->quiescent, 0, memory_order_relaxed);
-    return ANQA_OK;
+    stack_put(&s->stacks, s->stack); /* one is taken for each run */
+    s->stack = NULL;
+    return status;
 }
 
 static anqa_status services_start(anqa_rt *rt, anqa_error *err)
@@ -379,11 +420,7 @@ static void threads_stop(anqa_rt *rt)
 
     atomic_store_explicit(&rt->stopping_threads, true, memory_order_seq_cst);
     if (rt->options.deterministic && first->started) {
-        if (rt->faults)
-            fault_thread_done(first);
-        if (first->spare != NULL)
-            stack_put(&first->stacks, first->spare);
-        stack_native_done(&first->native);
+        thread_close(first);
         return;
     }
     for (uint16_t i = 0; i < rt->sched_count; i++)
@@ -604,7 +641,7 @@ void anqa_detach(void)
 
     if (s == NULL || !s->foreign)
         return;
-    proc_die(s, s->current, ANQA_NORMAL);
+    proc_die(s, s->current, s->current->flags & PROC_DOOMED ? s->current->exit_reason : ANQA_NORMAL);
     while (s->trash != NULL)
         trash_run(s, UINT32_MAX);
     sched_self = NULL;

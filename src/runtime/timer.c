@@ -128,6 +128,12 @@ static bool timer_win(struct timer *timer, uint64_t sequence, unsigned what)
 
 /* ---------------------------------------------------------------- arm, cancel */
 
+/* The clock in milliseconds may be almost one behind: a timer is late rather than early. */
+static uint64_t timer_margin(const struct sched *s)
+{
+    return s->deterministic ? 0 : 1;
+}
+
 static struct timer *arm(struct sched *s, struct timer what, uint64_t delay_ms)
 {
     struct timer *timer = timer_take(&s->timers);
@@ -141,7 +147,7 @@ static struct timer *arm(struct sched *s, struct timer what, uint64_t delay_ms)
     timer->tag = what.tag;
     timer->ref = what.ref;
     timer->every_ms = what.every_ms;
-    due_set(&s->timers, timer, s->now_ms + delay_ms);
+    due_set(&s->timers, timer, s->now_ms + delay_ms + timer_margin(s));
     wheel_insert(&s->timers, timer);
     sequence = atomic_load_explicit(&timer->state, memory_order_relaxed) >> 2;
     atomic_store_explicit(&timer->state, state_of(sequence, TIMER_ARMED), memory_order_release); /* pairs with timer_win */
@@ -186,6 +192,7 @@ static int64_t timer_cancel_at(struct sched *s, struct sched *owner, uint32_t in
             memory_order_relaxed)) /* pairs with timers_collect */
             ;
     }
+    due -= timer_margin(s);
     return due > s->now_ms ? (int64_t)(due - s->now_ms) : 0;
 }
 
