@@ -1286,7 +1286,7 @@ TEST(a_busy_connection_leaves_time_for_others)
     for (int i = 0; i < 20; i++)
         CHECK(rt_have(other, rt_do_nothing, NULL));
     kill_and_wait(reader);
-    kill_and_wait(writer);
+    (void)rt_ended(anqa_monitor(writer)); /* its peer is gone: it ends by itself */
     rt_close(rt);
 }
 
