@@ -102,8 +102,8 @@ static void crash(anqa_pid who, const char *how)
 
 static void story(void *arg)
 {
-    anqa_log_set_level(
-        ANQA_LOG_NONE); /* the crashes would be logged: here we tell of them ourselves */
+    /* the crashes would be logged: here we tell of them ourselves */
+    anqa_log_set_level(ANQA_LOG_NONE);
     say("1. The bakery opens. Anna and Ben each get a till, made when first asked for.");
     ANQA_REQUIRE(anqa_ensure_child(&tills, anqa_str_of("anna"), NULL) == ANQA_OK);
     ANQA_REQUIRE(anqa_ensure_child(&tills, anqa_str_of("ben"), NULL) == ANQA_OK);

@@ -58,8 +58,8 @@ typedef struct anqa_next {
     uint32_t timeout_ms;
     const char *then;   /* tag of the handle_continue that runs next, or NULL */
     anqa_reason reason; /* of a stop */
-    anqa_payload
-        answer; /* borrowed until the handler has returned: never from the handler's own frame */
+    /* borrowed until the handler has returned: never from the handler's own frame */
+    anqa_payload answer;
 } anqa_next;
 
 static inline anqa_next anqa_next_make_(anqa_next_kind kind, anqa_payload answer)
@@ -162,26 +162,26 @@ typedef struct anqa_handler {
 typedef struct anqa_gen_server {
     const char *name; /* registered before init runs, unique in the runtime; NULL: none */
     size_t state_size;
-    size_t
-        arg_size; /* init's argument is a copy of so many bytes, which lives as long as the process; 0: the pointer */
+    /* init's argument is a copy of so many bytes, which lives as long as the process; 0: the pointer */
+    size_t arg_size;
     anqa_next (*init)(void *state, const void *arg); /* NULL: always succeeds */
 
     const anqa_handler *handle_call, *handle_cast, *handle_info, *handle_continue;
-    anqa_next (*handle_any_call)(
-        void *state, anqa_msg *msg); /* what the tables do not have; NULL: see above */
+    /* what the tables do not have; NULL: see above */
+    anqa_next (*handle_any_call)(void *state, anqa_msg *msg);
     anqa_next (*handle_any_cast)(void *state, anqa_msg *msg);
     anqa_next (*handle_any_info)(void *state, anqa_msg *msg);
 
     void (*terminate)(void *state, anqa_reason reason);
-    anqa_json (*format_status)(void *
-            state); /* the state as people may see it in crash logs: without secrets; NULL: not shown */
-    void (*hibernate)(void *
-            state); /* time to give back what can be made again; an idle process owns no stack anyway */
+    /* the state as people may see it in crash logs: without secrets; NULL: not shown */
+    anqa_json (*format_status)(void *state);
+    /* time to give back what can be made again; an idle process owns no stack anyway */
+    void (*hibernate)(void *state);
     uint32_t hibernate_after_ms; /* `hibernate` runs after so long without a message; 0: never */
 
     const char *label; /* for people; NULL: none, as `name` is shown */
-    bool
-        trap_exit; /* exit signals become handle_info "EXIT"; the parent's one ends the server, by terminate */
+    /* exit signals become handle_info "EXIT"; the parent's one ends the server, by terminate */
+    bool trap_exit;
     bool pinned; /* never moved to another scheduler */
     anqa_priority priority;
     uint32_t mailbox_limit; /* messages waiting; 0: no bound */

@@ -48,18 +48,18 @@ struct anqa_dynamic_supervisor;
 
 /** A child: an id and exactly one of server, supervisor, dynamic_supervisor, run. {0} ends a list of them. */
 typedef struct anqa_child_spec {
-    const char *
-        id; /* unique in its supervisor; NULL: the name of the server or supervisor. Dynamic children need none */
+    /* unique in its supervisor; NULL: the name of the server or supervisor. Dynamic children need none */
+    const char *id;
     const anqa_gen_server *server;
     const struct anqa_supervisor *supervisor;
     const struct anqa_dynamic_supervisor *dynamic_supervisor;
     void (*run)(void *arg); /* a plain function; it has started when its process has */
-    const void
-        *arg; /* for init or run. A server's arg_size says what is copied; for run: arg_size here */
+    /* for init or run. A server's arg_size says what is copied; for run: arg_size here */
+    const void *arg;
     size_t arg_size;
     anqa_restart restart;
-    uint32_t
-        shutdown_ms; /* 0: 5,000, for supervisors ANQA_INFINITY. Or ANQA_BRUTAL_KILL, ANQA_INFINITY */
+    /* 0: 5,000, for supervisors ANQA_INFINITY. Or ANQA_BRUTAL_KILL, ANQA_INFINITY */
+    uint32_t shutdown_ms;
     bool significant; /* counts for auto_shutdown */
 } anqa_child_spec;
 

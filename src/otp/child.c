@@ -200,8 +200,9 @@ static anqa_status start_timed_out(
     if (start->link)
         anqa_unlink(pid);
     anqa_exit_signal(pid, ANQA_KILL);
+    /* its note may have come after all */
     do
-        msg = anqa_receive_ref(ref, ANQA_INFINITY); /* its note may have come after all */
+        msg = anqa_receive_ref(ref, ANQA_INFINITY);
     while (msg != NULL && msg->kind != ANQA_MSG_DOWN);
     forget_exit(start, pid);
     return anqa_fail(
@@ -264,8 +265,8 @@ size_t child_outcome_size(const struct child_outcome *outcome)
 
 struct child_outcome child_note_read(const anqa_msg *msg)
 {
-    struct child_outcome
-        outcome; /* the text is only cleared as far as it must be: this is in the way of every start */
+    /* the text is only cleared as far as it must be: this is in the way of every start */
+    struct child_outcome outcome;
 
     outcome.status = ANQA_OK;
     outcome.pid.bits = 0;

@@ -39,8 +39,8 @@ struct child_head {
         const anqa_registry *registry; /* until started, HEAD_NAMED */
         anqa_timer idle;               /* gen_server: until `hibernate`; 0: none */
     } u;
-    uint32_t
-        arg_size; /* of the copy; 0: the argument is a pointer, which lies where the copy would */
+    /* of the copy; 0: the argument is a pointer, which lies where the copy would */
+    uint32_t arg_size;
     uint16_t id_len;
     uint8_t kind;
     uint8_t flags;

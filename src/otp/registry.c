@@ -17,8 +17,8 @@ struct value {
 
 /* owner: the process that registered it, which alone writes; readers find it through the table. The key follows. */
 struct entry {
-    struct table_twin
-        twin; /* unique tables use twin.node only; first, so that both kinds can be told by the table */
+    /* unique tables use twin.node only; first, so that both kinds can be told by the table */
+    struct table_twin twin;
     struct exit_hook hook;
     struct table *table;
     _Atomic(struct value *) value; /* NULL: null */

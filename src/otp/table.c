@@ -220,8 +220,8 @@ static bool twin_remove(struct table_array *array, struct table_node *node)
     if (older != NULL)
         older->younger = twin->younger;
     if (twin->younger != NULL)
-        atomic_store_explicit(
-            &twin->younger->older, older, memory_order_release); /* pairs with table_next */
+        /* pairs with table_next */
+        atomic_store_explicit(&twin->younger->older, older, memory_order_release);
     else if (older != NULL)
         slot_store(array, slot_of_node(array, node), &older->node);
     else
@@ -342,8 +342,8 @@ static struct table *directory_find(struct directory_array *array, const void *o
     struct table *table;
 
     for (size_t i = owner_hash(owner) & array->mask;; i = (i + 1) & array->mask) {
-        table = atomic_load_explicit(
-            &array->slots[i], memory_order_acquire); /* pairs with directory_place */
+        /* pairs with directory_place */
+        table = atomic_load_explicit(&array->slots[i], memory_order_acquire);
         if (table == NULL || table->owner == owner)
             return table;
     }
@@ -355,8 +355,8 @@ static void directory_place(struct directory_array *array, struct table *table)
 
     while (atomic_load_explicit(&array->slots[i], memory_order_relaxed) != NULL)
         i = (i + 1) & array->mask;
-    atomic_store_explicit(
-        &array->slots[i], table, memory_order_release); /* pairs with directory_find */
+    /* pairs with directory_find */
+    atomic_store_explicit(&array->slots[i], table, memory_order_release);
 }
 
 static bool directory_grow(struct directory *directory)
@@ -374,8 +374,8 @@ static bool directory_grow(struct directory *directory)
         if (table != NULL)
             directory_place(array, table);
     }
-    atomic_store_explicit(
-        &directory->array, array, memory_order_release); /* pairs with table_find */
+    /* pairs with table_find */
+    atomic_store_explicit(&directory->array, array, memory_order_release);
     qsbr_retire(directory->rt, free, old);
     return true;
 }
@@ -405,8 +405,8 @@ struct table *table_find(anqa_rt *rt, const void *owner)
     if (directory == NULL)
         return NULL;
     qsbr_read_begin(rt);
-    table = directory_find(
-        atomic_load_explicit(&directory->array, memory_order_acquire), owner); /* directory_grow */
+    /* directory_grow */
+    table = directory_find(atomic_load_explicit(&directory->array, memory_order_acquire), owner);
     qsbr_read_end(rt);
     return table;
 }

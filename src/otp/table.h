@@ -53,8 +53,8 @@ struct table {
     anqa_rt *rt;
     const void *owner;
     bool twins; /* nodes are table_twin, keys may repeat */
-    pthread_mutex_t
-        lock; /* guards all writing to this table: array, slots, chains, counts, and what its users say */
+    /* guards all writing to this table: array, slots, chains, counts, and what its users say */
+    pthread_mutex_t lock;
     _Atomic(struct table_array *) array;
     _Atomic(size_t) count;
     void *extra; /* of the owner; dropped with the table by free_extra */

@@ -200,8 +200,8 @@ TEST(duplicate_keys_hold_many_processes_and_a_process_many_times)
     CHECK_EQ(anqa_registry_count_key(&topics, key("news")), 4);
     anqa_registry_lookup(&topics, key("news"), &entries, &count);
     CHECK_EQ(count, 4);
-    CHECK(
-        anqa_pid_eq(entries[2].pid, b) && anqa_pid_eq(entries[3].pid, a)); /* the youngest first */
+    /* the youngest first */
+    CHECK(anqa_pid_eq(entries[2].pid, b) && anqa_pid_eq(entries[3].pid, a));
     finish(b);
     CHECK_EQ(anqa_registry_count_key(&topics, key("news")), 3);
     CHECK_STATUS(anqa_registry_unregister(&topics, key("news")), ANQA_OK); /* both of ours */

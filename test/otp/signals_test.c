@@ -177,8 +177,8 @@ TEST(linking_to_the_dead_is_an_exit_noproc)
     kill_and_wait(pid);
     anqa_link(pid);
     CHECK_EQ(anqa_reason_get_kind(expect("EXIT")->u.reason), ANQA_REASON_NOPROC);
-    CHECK_EQ(
-        outcome_of(link_to, &pid, NULL, 0), ANQA_REASON_NOPROC); /* without trapping: its end */
+    /* without trapping: its end */
+    CHECK_EQ(outcome_of(link_to, &pid, NULL, 0), ANQA_REASON_NOPROC);
     end(rt);
 }
 
