@@ -196,7 +196,9 @@ static void markdown_notes(FILE *out, const struct row *rows, size_t count)
     for (size_t i = 0; i < count; i++) {
         if (!has_note(&rows[i]) || rows[i].spec == last)
             continue;
-        fprintf(out, "%s\n- %s: %s", last == NULL ? "\nWhy a budget is missed:\n" : "",
+        fprintf(out, "%s\n- %s: %s",
+            last == NULL ? "\nWhy a budget is missed, as measured when the note was written:\n"
+                         : "",
             rows[i].spec->name, rows[i].spec->note);
         last = rows[i].spec;
     }

@@ -71,8 +71,8 @@ ANQA_API char *anqa_arena_copy(anqa_arena *arena, const void *bytes, size_t len)
 
 /** printf into the arena. *ret_len may be NULL. */
 ANQA_API char *anqa_arena_printf(anqa_arena *arena, const char *format, ...) ANQA_PRINTF(2, 3);
-ANQA_API char *anqa_arena_vprintf(anqa_arena *arena, size_t *ret_len, const char *format, va_list args)
-    ANQA_PRINTF(3, 0);
+ANQA_API char *anqa_arena_vprintf(
+    anqa_arena *arena, size_t *ret_len, const char *format, va_list args) ANQA_PRINTF(3, 0);
 
 ANQA_END_DECLS
 

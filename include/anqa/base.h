@@ -63,30 +63,30 @@ ANQA_API const char *anqa_version(void);
 /* ---------------------------------------------------------------- status */
 
 /* One list feeds the enum, the names and the texts. Codes are never renumbered: new ones go to the end. */
-#define ANQA_STATUS_MAP(X) \
-    X(OK, "ok") \
-    X(E_NOMEM, "out of memory") \
-    X(E_INVALID, "invalid argument") \
-    X(E_NOPROC, "no such process") \
-    X(E_TIMEOUT, "timed out") \
-    X(E_EXISTS, "already exists") \
-    X(E_NOT_FOUND, "not found") \
-    X(E_LIMIT, "limit reached") \
-    X(E_FULL, "mailbox full") \
-    X(E_PARSE, "malformed input") \
-    X(E_TYPE, "wrong type") \
-    X(E_RANGE, "out of range") \
-    X(E_IO, "input/output error") \
-    X(E_CLOSED, "closed") \
-    X(E_REFUSED, "connection refused") \
-    X(E_IN_USE, "address in use") \
-    X(E_PERMISSION, "permission denied") \
-    X(E_CONTEXT, "not allowed in this context") \
-    X(E_RUNNING, "still running") \
-    X(E_STOPPED, "stopped") \
+#define ANQA_STATUS_MAP(X)                               \
+    X(OK, "ok")                                          \
+    X(E_NOMEM, "out of memory")                          \
+    X(E_INVALID, "invalid argument")                     \
+    X(E_NOPROC, "no such process")                       \
+    X(E_TIMEOUT, "timed out")                            \
+    X(E_EXISTS, "already exists")                        \
+    X(E_NOT_FOUND, "not found")                          \
+    X(E_LIMIT, "limit reached")                          \
+    X(E_FULL, "mailbox full")                            \
+    X(E_PARSE, "malformed input")                        \
+    X(E_TYPE, "wrong type")                              \
+    X(E_RANGE, "out of range")                           \
+    X(E_IO, "input/output error")                        \
+    X(E_CLOSED, "closed")                                \
+    X(E_REFUSED, "connection refused")                   \
+    X(E_IN_USE, "address in use")                        \
+    X(E_PERMISSION, "permission denied")                 \
+    X(E_CONTEXT, "not allowed in this context")          \
+    X(E_RUNNING, "still running")                        \
+    X(E_STOPPED, "stopped")                              \
     X(E_DIED, "the other process died; outcome unknown") \
-    X(E_IGNORE, "ignored") \
-    X(E_VERSION, "versions do not match") \
+    X(E_IGNORE, "ignored")                               \
+    X(E_VERSION, "versions do not match")                \
     X(E_UNSUPPORTED, "not supported")
 
 #define ANQA_STATUS_X(name, text) ANQA_##name,
@@ -110,18 +110,19 @@ typedef struct anqa_error {
     int errnum;       /* 0: no system call failed */
     const char *file; /* source place that failed, static */
     int line;
-    char text[236];   /* always ends in NUL; cut with "..." when too long */
+    char text[236]; /* always ends in NUL; cut with "..." when too long */
 } anqa_error;
 
 /** Fills `err` (unless NULL) and returns `status`, so that failing is one line. */
-#define anqa_fail(err, status, ...) anqa_error_set((err), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
+#define anqa_fail(err, status, ...) \
+    anqa_error_set((err), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
 
 /** As anqa_fail, with the status and words of an errno value: "cannot bind x: address in use". */
 #define anqa_fail_errno(err, errnum, ...) \
     anqa_error_set((err), anqa_status_from_errno(errnum), (errnum), __FILE__, __LINE__, __VA_ARGS__)
 
-ANQA_API anqa_status anqa_error_set(anqa_error *err, anqa_status status, int errnum, const char *file, int line,
-    const char *format, ...) ANQA_PRINTF(6, 7);
+ANQA_API anqa_status anqa_error_set(anqa_error *err, anqa_status status, int errnum,
+    const char *file, int line, const char *format, ...) ANQA_PRINTF(6, 7);
 
 /* ---------------------------------------------------------------- strings */
 

@@ -23,7 +23,8 @@ typedef struct anqa_buf {
 } anqa_buf;
 
 /** A counted copy of bytes, count 1. Fails: E_NOMEM. */
-ANQA_API anqa_status anqa_buf_copy(const void *bytes, size_t len, anqa_buf *ret_buf) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_buf_copy(
+    const void *bytes, size_t len, anqa_buf *ret_buf) ANQA_MUST_CHECK;
 
 /** Room for `len` bytes to be written once through *ret_bytes before the buf is shown to anyone else. Fails: E_NOMEM. */
 ANQA_API anqa_status anqa_buf_new(size_t len, anqa_buf *ret_buf, char **ret_bytes) ANQA_MUST_CHECK;

@@ -68,24 +68,26 @@ static inline bool anqa_ref_eq(anqa_ref a, anqa_ref b)
 ANQA_API const char *anqa_pid_text(anqa_pid pid, char text[ANQA_PID_TEXT]);
 
 /* The kinds of exit reasons. A reason is one of these, with a text where people need more. */
-#define ANQA_REASON_MAP(X) \
-    X(NONE, "none") \
-    X(NORMAL, "normal") \
-    X(SHUTDOWN, "shutdown") /* with text: OTP's {shutdown, Text} */ \
-    X(KILL, "kill") \
-    X(KILLED, "killed") \
-    X(NOPROC, "noproc") \
-    X(NOCONNECTION, "noconnection") \
-    X(TIMEOUT, "timeout") \
-    X(BAD_RETURN, "bad_return_value") \
-    X(QUOTA, "quota") \
-    X(SYSTEM_LIMIT, "system_limit") \
+#define ANQA_REASON_MAP(X)                                                                      \
+    X(NONE, "none")                                                                             \
+    X(NORMAL, "normal")                                                                         \
+    X(SHUTDOWN, "shutdown") /* with text: OTP's {shutdown, Text} */                             \
+    X(KILL, "kill")                                                                             \
+    X(KILLED, "killed")                                                                         \
+    X(NOPROC, "noproc")                                                                         \
+    X(NOCONNECTION, "noconnection")                                                             \
+    X(TIMEOUT, "timeout")                                                                       \
+    X(BAD_RETURN, "bad_return_value")                                                           \
+    X(QUOTA, "quota")                                                                           \
+    X(SYSTEM_LIMIT, "system_limit")                                                             \
     X(CONTRACT, "contract") /* a failed ANQA_REQUIRE, or a wait where waiting is not allowed */ \
-    X(FAULT, "fault")       /* a signal: text names it, its address and the backtrace */ \
+    X(FAULT, "fault")       /* a signal: text names it, its address and the backtrace */        \
     X(ERROR, "error")       /* the application's own, see text */
 
 #define ANQA_REASON_X(name, text) ANQA_REASON_##name,
-typedef enum anqa_reason_kind { ANQA_REASON_MAP(ANQA_REASON_X) ANQA_REASON_COUNT_ } anqa_reason_kind;
+typedef enum anqa_reason_kind {
+    ANQA_REASON_MAP(ANQA_REASON_X) ANQA_REASON_COUNT_
+} anqa_reason_kind;
 #undef ANQA_REASON_X
 
 /**
@@ -109,7 +111,8 @@ static inline anqa_reason anqa_reason_of(anqa_reason_kind kind)
 #define ANQA_KILL anqa_reason_of(ANQA_REASON_KILL)
 
 /** A reason with text, at most 3,000 bytes of it. Never fails: without memory the text is left out. */
-ANQA_API anqa_reason anqa_reason_make(anqa_reason_kind kind, const char *format, ...) ANQA_PRINTF(2, 3);
+ANQA_API anqa_reason anqa_reason_make(anqa_reason_kind kind, const char *format, ...)
+    ANQA_PRINTF(2, 3);
 
 /** ERROR with printf text: what an application exits with when it gives up. */
 #define anqa_error_reason(...) anqa_reason_make(ANQA_REASON_ERROR, __VA_ARGS__)
@@ -146,7 +149,7 @@ typedef enum anqa_msg_kind {
     ANQA_MSG_DOWN,    /* a monitored process ended: ref, from, reason */
     ANQA_MSG_EXIT,    /* an exit signal, because we trap them: from, reason */
     ANQA_MSG_TIMEOUT, /* a timer of ours: tag and ref as given when it was armed */
-    ANQA_MSG_SYSTEM   /* for behaviours: introspection and control; application code never sees one */
+    ANQA_MSG_SYSTEM /* for behaviours: introspection and control; application code never sees one */
 } anqa_msg_kind;
 
 typedef enum anqa_payload_kind {
@@ -159,10 +162,11 @@ typedef enum anqa_payload_kind {
 
 /** A message as its receiver sees it. Lives as long as the current event; anqa_msg_keep takes it out of that. */
 typedef struct anqa_msg {
-    const char *tag; /* a literal or interned: lives for ever; never NULL. "DOWN", "EXIT", "reply" for those kinds */
-    anqa_pid from;   /* who sent it; for DOWN and EXIT: who ended */
+    const char *
+        tag; /* a literal or interned: lives for ever; never NULL. "DOWN", "EXIT", "reply" for those kinds */
+    anqa_pid from; /* who sent it; for DOWN and EXIT: who ended */
     anqa_ref ref;
-    anqa_json body;           /* bytes of every payload kind but OBJECT; {NULL, 0} without payload */
+    anqa_json body; /* bytes of every payload kind but OBJECT; {NULL, 0} without payload */
     union {
         struct anqa_buf_block *block; /* BUF: counted by the message */
         const anqa_type *type;        /* OBJECT: body.ptr is the object */
@@ -246,7 +250,8 @@ ANQA_API anqa_status anqa_send(anqa_pid to, const char *tag, anqa_payload payloa
 ANQA_API anqa_status anqa_send_alias(anqa_alias to, const char *tag, anqa_payload payload);
 
 /** As anqa_send with a reference that the receiver finds in msg->ref. */
-ANQA_API anqa_status anqa_send_ref(anqa_pid to, const char *tag, anqa_ref ref, anqa_payload payload);
+ANQA_API anqa_status anqa_send_ref(
+    anqa_pid to, const char *tag, anqa_ref ref, anqa_payload payload);
 
 /**
  * The next message in order of arrival. In a `run` process this ends the event: earlier messages and anqa_tmp memory
@@ -257,7 +262,8 @@ ANQA_API const anqa_msg *anqa_receive(uint32_t timeout_ms);
 
 /** Selective receive: the oldest message that `match` accepts; others stay. Does not end the event.
  * `match` must not wait, send, or receive.   Context: process; may wait. */
-ANQA_API const anqa_msg *anqa_receive_if(bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
+ANQA_API const anqa_msg *anqa_receive_if(
+    bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
 
 /** Selective receive by reference: messages that arrived before the reference was made are not looked at again, so that
  * a call costs the same with 100,000 messages waiting.   Context: process; may wait. */
@@ -272,22 +278,27 @@ ANQA_API void *anqa_msg_take(const anqa_msg *msg, const anqa_type *type);
 
 /* ---------------------------------------------------------------- processes */
 
-typedef enum anqa_priority { ANQA_PRIORITY_NORMAL, ANQA_PRIORITY_LOW, ANQA_PRIORITY_HIGH, ANQA_PRIORITY_MAX } anqa_priority;
+typedef enum anqa_priority {
+    ANQA_PRIORITY_NORMAL,
+    ANQA_PRIORITY_LOW,
+    ANQA_PRIORITY_HIGH,
+    ANQA_PRIORITY_MAX
+} anqa_priority;
 
 /** What happens to a message for a mailbox that is full. */
 typedef enum anqa_overflow {
-    ANQA_OVERFLOW_REFUSE,      /* the sender is told: E_FULL */
+    ANQA_OVERFLOW_REFUSE, /* the sender is told: E_FULL */
     /* The oldest waiting message is dropped when the owner next looks at its mail. Until then up to twice the limit waits;
      * what comes beyond that is refused. */
     ANQA_OVERFLOW_SHED_OLDEST,
-    ANQA_OVERFLOW_KILL         /* the owner is killed */
+    ANQA_OVERFLOW_KILL /* the owner is killed */
 } anqa_overflow;
 
 /** What a process does that owns no stack between messages. `static const`: processes point to it. */
 typedef struct anqa_behaviour {
     const char *name;
-    void (*init)(void *state);                          /* called first; may wait; may be NULL */
-    void (*handle)(void *state, const anqa_msg *msg);   /* called once for each message; may wait */
+    void (*init)(void *state);                        /* called first; may wait; may be NULL */
+    void (*handle)(void *state, const anqa_msg *msg); /* called once for each message; may wait */
     /* Called once when the process's own code called anqa_exit or failed an ANQA_REQUIRE; may wait, may be NULL. Not
      * called when it was killed, on an exit signal it did not trap, or after a fault: then its state can not be trusted. */
     void (*terminate)(void *state, anqa_reason reason);
@@ -295,22 +306,25 @@ typedef struct anqa_behaviour {
 
 /** How a process is started. All zero but one of run/behaviour is a sensible process. Copied. */
 typedef struct anqa_spawn_opts {
-    void (*run)(void *state);         /* lives as long as the process; or: */
+    void (*run)(void *state); /* lives as long as the process; or: */
     const anqa_behaviour *behaviour;
-    const void *arg;                /* `state` points to a copy of arg_size bytes of it, in a block of state_size */
+    const void
+        *arg; /* `state` points to a copy of arg_size bytes of it, in a block of state_size */
     size_t arg_size;
-    size_t state_size;              /* zeroed beyond arg_size; at least arg_size; 0 and arg_size 0: state is `arg` itself */
-    const char *label;              /* for people; copied, at most 63 bytes */
+    size_t
+        state_size; /* zeroed beyond arg_size; at least arg_size; 0 and arg_size 0: state is `arg` itself */
+    const char *label; /* for people; copied, at most 63 bytes */
     anqa_priority priority;
-    bool link, monitor;             /* to the one who spawns */
-    anqa_ref monitor_ref;           /* with monitor: from anqa_make_ref, so that the new one can know it; zero: a new one */
+    bool link, monitor; /* to the one who spawns */
+    anqa_ref
+        monitor_ref; /* with monitor: from anqa_make_ref, so that the new one can know it; zero: a new one */
     bool trap_exit;
-    bool pinned;                    /* never moved to another scheduler */
-    bool inherit_callers;           /* the new one's callers: us, then our callers (Elixir's Task) */
-    uint16_t scheduler;             /* 1..n: start there; 0: where the spawner runs */
-    uint32_t mailbox_limit;         /* messages waiting; 0: none */
+    bool pinned;            /* never moved to another scheduler */
+    bool inherit_callers;   /* the new one's callers: us, then our callers (Elixir's Task) */
+    uint16_t scheduler;     /* 1..n: start there; 0: where the spawner runs */
+    uint32_t mailbox_limit; /* messages waiting; 0: none */
     anqa_overflow overflow;
-    size_t heap_quota;              /* bytes of anqa_heap and anqa_tmp; 0: the runtime's default */
+    size_t heap_quota; /* bytes of anqa_heap and anqa_tmp; 0: the runtime's default */
 } anqa_spawn_opts;
 
 /**
@@ -318,7 +332,8 @@ typedef struct anqa_spawn_opts {
  * Fails: E_LIMIT (as many processes as allowed), E_NOMEM, E_INVALID (neither or both of run and behaviour).
  * Context: process. Foreign threads: anqa_rt_spawn.
  */
-ANQA_API anqa_status anqa_spawn(const anqa_spawn_opts *opts, anqa_pid *ret_pid, anqa_ref *ret_ref) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_spawn(
+    const anqa_spawn_opts *opts, anqa_pid *ret_pid, anqa_ref *ret_ref) ANQA_MUST_CHECK;
 
 /** The calling process. Nobody outside of one. */
 ANQA_API anqa_pid anqa_self(void);
@@ -371,8 +386,8 @@ ANQA_API anqa_ref anqa_monitor(anqa_pid to);
 ANQA_API bool anqa_demonitor(anqa_ref ref, bool flush);
 
 typedef enum anqa_alias_mode {
-    ANQA_ALIAS_EXPLICIT,  /* until anqa_unalias */
-    ANQA_ALIAS_ONE_REPLY  /* until the first message through it */
+    ANQA_ALIAS_EXPLICIT, /* until anqa_unalias */
+    ANQA_ALIAS_ONE_REPLY /* until the first message through it */
 } anqa_alias_mode;
 ANQA_API anqa_alias anqa_alias_make(anqa_alias_mode mode);
 /** Returns whether it was still active. */
@@ -413,7 +428,8 @@ typedef struct anqa_timer {
  * Sends (TIMEOUT, tag, payload) to `to` after `delay_ms`; the message's ref has the bits of the timer. To a process that
  * is dead by then nothing is sent.   delay_ms: up to 2^32-1.   Context: process.
  */
-ANQA_API anqa_timer anqa_send_after(anqa_pid to, const char *tag, anqa_payload payload, uint32_t delay_ms);
+ANQA_API anqa_timer anqa_send_after(
+    anqa_pid to, const char *tag, anqa_payload payload, uint32_t delay_ms);
 /** Sends the same again and again, first after `every_ms` (from 1), until cancelled or the target is dead. */
 ANQA_API anqa_timer anqa_send_every(anqa_pid to, const char *tag, uint32_t every_ms);
 /** Milliseconds that were left, or -1: it had fired, was cancelled, or never was. Context: process. */
@@ -427,8 +443,9 @@ ANQA_API uint64_t anqa_now_ms(void);
 #define ANQA_REQUIRE(condition) \
     ((condition) ? (void)0 : anqa_require_failed(#condition, __FILE__, __LINE__))
 /** The runtime's own state is wrong: report, dump, abort the OS process. Stays on in release. */
-#define ANQA_INVARIANT(condition) \
-    (__builtin_expect(!!(condition), 1) ? (void)0 : anqa_invariant_failed(#condition, __FILE__, __LINE__))
+#define ANQA_INVARIANT(condition)                 \
+    (__builtin_expect(!!(condition), 1) ? (void)0 \
+                                        : anqa_invariant_failed(#condition, __FILE__, __LINE__))
 #ifdef NDEBUG
 #define ANQA_DEBUG(condition) ((void)0)
 #else

@@ -2,8 +2,6 @@
 #include "base/json_write_int.h"
 #include "base/utf8.h"
 
-#include <sys/types.h>
-
 /* What the format may go on with. */
 enum state { VALUE, VALUE_OR_END, KEY, KEY_OR_END, COLON, BEHIND_VALUE, DONE };
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/types.h>
 
 struct state {
     uint64_t v0, v1, v2, v3;

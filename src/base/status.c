@@ -52,8 +52,8 @@ anqa_status anqa_status_from_errno(int errnum)
     }
 }
 
-anqa_status anqa_error_set(anqa_error *err, anqa_status status, int errnum, const char *file, int line,
-    const char *format, ...)
+anqa_status anqa_error_set(anqa_error *err, anqa_status status, int errnum, const char *file,
+    int line, const char *format, ...)
 {
     static const char cut[] = "...";
     va_list args;

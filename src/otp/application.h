@@ -2,7 +2,9 @@
 #ifndef OTP_APPLICATION_H
 #define OTP_APPLICATION_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/application.h>
+/* IWYU pragma: end_exports */
 
 /* To its own process: stop in order; the payload is a uint32_t, milliseconds for all of it. */
 extern const char application_stop_tag[];

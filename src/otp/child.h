@@ -14,11 +14,13 @@
 #ifndef OTP_CHILD_H
 #define OTP_CHILD_H
 
+/* IWYU pragma: begin_exports */
 #include <assert.h>
 
 #include <anqa/gen_server.h>
 #include <anqa/registry.h>
 #include <anqa/supervisor.h>
+/* IWYU pragma: end_exports */
 
 /* enum: which of a child spec's members is set. */
 enum child_kind { CHILD_SERVER = 1, CHILD_SUPERVISOR, CHILD_DYNAMIC, CHILD_RUN };

@@ -12,6 +12,7 @@
  */
 #include <anqa/supervisor.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,7 +279,8 @@ static void on_start_child(struct dynamic *dyn, const anqa_msg *msg, const anqa_
             child_spec_arg_size(&dyn->spec->child));
         return;
     }
-    if (key.len > 0 && (record = record_of_key(dyn, key)) != NULL) {
+    record = key.len > 0 ? record_of_key(dyn, key) : NULL;
+    if (record != NULL) {
         ask_existing(record, caller);
         return;
     }

@@ -419,10 +419,10 @@ anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_payload arg
 anqa_status anqa_try_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms,
     anqa_json *ret_answer, anqa_error *err)
 {
-    const anqa_msg *msg;
+    const anqa_msg *msg = NULL;
     anqa_status status = anqa_try_call_payload(to, tag, anqa_text(arg), timeout_ms, &msg, err);
 
-    if (status == ANQA_OK && ret_answer != NULL)
+    if (msg != NULL && ret_answer != NULL)
         *ret_answer = msg->body;
     return status;
 }

@@ -5,7 +5,9 @@
 #ifndef OTP_INTENSITY_H
 #define OTP_INTENSITY_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/base.h>
+/* IWYU pragma: end_exports */
 
 struct intensity {
     uint32_t max, period_ms;

@@ -2,7 +2,7 @@
 #include "otp/application.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <sys/poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>

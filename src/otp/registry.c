@@ -1,6 +1,7 @@
 /* Names and registries: entries that belong to processes, in tables that are read without locks. */
 #include <anqa/registry.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -196,7 +197,9 @@ static struct table_node *entry_new(struct table *table, anqa_str key, anqa_json
 
     if (node == NULL)
         return NULL;
-    if (!is_null(json) && (value = value_new(json)) == NULL) {
+    if (!is_null(json))
+        value = value_new(json);
+    if (!is_null(json) && value == NULL) {
         free(node);
         return NULL;
     }
@@ -241,7 +244,8 @@ static anqa_status enter(struct table *table, const anqa_registry *listened_to, 
 
     if (key.len > TABLE_KEY_MAX)
         return ANQA_E_INVALID;
-    if (table == NULL || (node = entry_new(table, key, value)) == NULL)
+    node = table == NULL ? NULL : entry_new(table, key, value);
+    if (node == NULL)
         return ANQA_E_NOMEM;
     table_lock(table);
     status = entry_put(table, listened_to, node, ret_holder);
@@ -363,7 +367,9 @@ anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str k
         return ANQA_E_UNSUPPORTED;
     if (table == NULL)
         return ANQA_E_NOT_FOUND;
-    if (!is_null(json) && (value = value_new(json)) == NULL)
+    if (!is_null(json))
+        value = value_new(json);
+    if (!is_null(json) && value == NULL)
         return ANQA_E_NOMEM;
     table_lock(table);
     node = own_entry(table, key, &is_anothers);
@@ -579,7 +585,9 @@ static anqa_status meta_put(
         return ANQA_E_NOMEM;
     if (meta == NULL) {
         meta = calloc(1, sizeof *meta);
-        if (meta == NULL || (meta->name = strdup(name)) == NULL) {
+        if (meta != NULL)
+            meta->name = strdup(name);
+        if (meta == NULL || meta->name == NULL) {
             free(meta);
             return ANQA_E_NOMEM;
         }

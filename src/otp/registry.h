@@ -2,7 +2,9 @@
 #ifndef OTP_REGISTRY_H
 #define OTP_REGISTRY_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/registry.h>
+/* IWYU pragma: end_exports */
 
 /* A name of the process, or empty; looks at all names. Lives as long as the current event. */
 anqa_str registry_name_of(anqa_pid pid);

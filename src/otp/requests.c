@@ -76,7 +76,9 @@ anqa_status anqa_supervisor_start_child(
     memcpy(bytes, &request, sizeof request);
     if (arg_size > 0)
         memcpy(bytes + sizeof request, child->arg, arg_size);
-    memcpy(bytes + sizeof request + arg_size, id, id_len);
+    if (id_len > 0)
+        /* Its length goes with it. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
+        memcpy(bytes + sizeof request + arg_size, id, id_len);
     return request_ask(supervisor, request_add_tag,
         anqa_bytes(bytes, sizeof request + arg_size + id_len), ret_pid, err);
 }

@@ -5,9 +5,11 @@
 #ifndef OTP_REQUESTS_H
 #define OTP_REQUESTS_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/memory.h>
 
 #include "otp/child.h"
+/* IWYU pragma: end_exports */
 
 extern const char request_start_tag[];     /* dynamic: struct request_start, argument, key */
 extern const char request_add_tag[];       /* static: struct request_add, argument, id */

@@ -1,6 +1,7 @@
 /* The table that is read without locks. See table.h. */
 #include "otp/table.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -16,6 +16,7 @@
 #ifndef OTP_TABLE_H
 #define OTP_TABLE_H
 
+/* IWYU pragma: begin_exports */
 #include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,6 +24,7 @@
 #include <anqa/process.h>
 
 #include "runtime/hooks.h"
+/* IWYU pragma: end_exports */
 
 #define TABLE_KEY_MAX UINT16_MAX
 

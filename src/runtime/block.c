@@ -41,7 +41,7 @@ static void depot_give(struct block_depot *depot, unsigned class, struct block_m
 void block_cache_done(struct block_cache *cache)
 {
     pthread_mutex_lock(&cache->depot->lock);
-    for (unsigned class = 0; class < BLOCK_CLASSES; class++) {
+    for (unsigned class = 0; class < BLOCK_CLASSES; class ++) {
         depot_give(cache->depot, class, &cache->now[class]);
         depot_give(cache->depot, class, &cache->spare[class]);
     }
@@ -77,7 +77,9 @@ static void depot_carve(struct block_depot *depot, unsigned class, struct block_
         depot->end = chunk + CHUNK_SIZE;
     }
     while (magazine->count < BLOCK_MAGAZINE && (size_t)(depot->end - depot->at) >= size) {
-        struct block *block = (struct block *)(void *)(depot->end -= size); /* from the end: the list then goes upwards */
+        struct block *block =
+            (struct block *)(void *)(depot->end -=
+                                     size); /* from the end: the list then goes upwards */
         block->next = magazine->first;
         magazine->first = block;
         magazine->count++;

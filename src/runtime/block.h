@@ -10,9 +10,11 @@
 #ifndef RUNTIME_BLOCK_H
 #define RUNTIME_BLOCK_H
 
+/* IWYU pragma: begin_exports */
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
+/* IWYU pragma: end_exports */
 
 #define BLOCK_CLASSES 20
 #define BLOCK_MAX 1024
@@ -32,8 +34,8 @@ struct block_magazine {
 struct block_depot {
     pthread_mutex_t lock; /* guards all below */
     struct block *full[BLOCK_CLASSES];
-    void *chunks;         /* linked through their first word */
-    char *at, *end;       /* rest of the newest chunk */
+    void *chunks;   /* linked through their first word */
+    char *at, *end; /* rest of the newest chunk */
 };
 
 /* owner: one scheduler, or whoever holds the lock of the pseudo scheduler it belongs to. Two magazines a class: one in

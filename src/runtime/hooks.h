@@ -11,8 +11,10 @@
 #ifndef RUNTIME_HOOKS_H
 #define RUNTIME_HOOKS_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/process.h>
 #include <anqa/runtime.h>
+/* IWYU pragma: end_exports */
 
 /* owner: the process it was added to. Runs on the thread that ends the process, before EXIT and DOWN signals go out;
  * must not wait or exit. The hook's memory belongs to whoever added it and may be freed by `run`. */
@@ -29,7 +31,8 @@ void exit_hook_remove(struct exit_hook *hook);
  * process is gone, in reverse order of the kinds. */
 enum rt_local { RT_LOCAL_REGISTRY, RT_LOCAL_APPLICATION, RT_LOCAL_COUNT };
 /* The object, made by `make` when it is not there yet (under a lock: make must not ask for locals). NULL: no memory. */
-void *rt_local(anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object));
+void *rt_local(
+    anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object));
 
 /* Frees `object` with `free_fn` once nobody can see it any more. Any thread of the runtime; never waits. When there is
  * no memory for the note it waits for the readers (spins) and frees at once. */

@@ -1,5 +1,7 @@
 /* The two-stage mailbox: pushing, draining, signals, and what is answered for the dead. See proc.h. */
 #include "runtime/proc.h"
+
+#include <stdatomic.h>
 #include "runtime/sched.h"
 
 #define TRASH_INLINE 64
@@ -18,14 +20,16 @@ static bool mailbox_swap_in(struct sched *s, struct proc *p, struct msg *msg)
         msg->next = old == IN_IDLE ? NULL : (struct msg *)old;
         /* Release: the message; acquire: what the owner wrote before it left IN_IDLE (mailbox_drain). seq_cst: an attached
          * thread that goes to sleep sees the message, or we see it asleep (wait_foreign). */
-    } while (!atomic_compare_exchange_weak_explicit(&p->in, &old, (uintptr_t)msg, memory_order_seq_cst, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(
+        &p->in, &old, (uintptr_t)msg, memory_order_seq_cst, memory_order_relaxed));
     if (old == IN_IDLE)
         sched_ready(s, p);
     return true;
 }
 
 /* Counts a message against the bound. E_FULL: it must not be sent. */
-static anqa_status mailbox_count(struct sched *s, struct proc *p, anqa_pid to, struct msg *msg, uint32_t bound)
+static anqa_status mailbox_count(
+    struct sched *s, struct proc *p, anqa_pid to, struct msg *msg, uint32_t bound)
 {
     uint32_t limit = bound & BOUND_MASK;
     uint32_t waiting = atomic_fetch_add_explicit(&p->waiting, 1, memory_order_relaxed) + 1;
@@ -48,7 +52,8 @@ anqa_status mailbox_push(struct sched *s, anqa_pid to, struct msg *msg)
     struct proc *p = proc_slot(s->rt, to);
     uint32_t bound;
 
-    if (p == NULL || atomic_load_explicit(&p->generation, memory_order_relaxed) != pid_generation(to))
+    if (p == NULL ||
+        atomic_load_explicit(&p->generation, memory_order_relaxed) != pid_generation(to))
         return ANQA_E_NOPROC;
     bound = atomic_load_explicit(&p->bound, memory_order_relaxed);
     if (bound != 0 && msg->pub.kind < MSG_SIGNALS && msg->pub.kind <= ANQA_MSG_CAST) {
@@ -62,7 +67,8 @@ anqa_status mailbox_push(struct sched *s, anqa_pid to, struct msg *msg)
 
 /* ---------------------------------------------------------------- for the dead */
 
-void mailbox_down(struct sched *s, anqa_pid to, anqa_ref ref, anqa_pid who, anqa_reason reason, unsigned flags)
+void mailbox_down(
+    struct sched *s, anqa_pid to, anqa_ref ref, anqa_pid who, anqa_reason reason, unsigned flags)
 {
     struct msg *down = msg_new(s, ANQA_MSG_DOWN, "DOWN", who, ref);
 
@@ -88,8 +94,10 @@ void mailbox_answer_dead(struct sched *s, struct msg *msg, anqa_reason reason)
 
     if (pub->kind == SIG_LINK)
         mailbox_exit(s, pub->from, (anqa_pid){MSG_EXTRA(msg)}, reason);
-    else if (pub->kind == SIG_MONITOR || (pub->kind == ANQA_MSG_CALL && (pub->flags_ & MSG_ANSWERED) == 0))
-        mailbox_down(s, pub->from, pub->ref, (anqa_pid){0}, reason, MSG_NEVER); /* the asker's table knows who it was */
+    else if (pub->kind == SIG_MONITOR ||
+             (pub->kind == ANQA_MSG_CALL && (pub->flags_ & MSG_ANSWERED) == 0))
+        mailbox_down(s, pub->from, pub->ref, (anqa_pid){0}, reason,
+            MSG_NEVER); /* the asker's table knows who it was */
     msg_drop(s, msg);
 }
 
@@ -104,7 +112,8 @@ static void trash_slice(struct sched *s, struct trash *trash, unsigned max)
     while (trash->chain != NULL && max-- > 0) {
         struct msg *msg = trash->chain;
         trash->chain = msg->next;
-        mailbox_answer_dead(s, msg, msg->pub.life_ == trash->life ? trash->reason : anqa_reason_of(ANQA_REASON_NOPROC));
+        mailbox_answer_dead(s, msg,
+            msg->pub.life_ == trash->life ? trash->reason : anqa_reason_of(ANQA_REASON_NOPROC));
     }
 }
 
@@ -150,7 +159,8 @@ static void mailbox_append(struct proc *p, struct msg *msg)
     else
         p->tail->next = msg;
     p->tail = msg;
-    if (act == NULL || (act->wait_event == 0 && (act->wait_ref == 0 || act->wait_ref == msg->pub.ref.bits)))
+    if (act == NULL ||
+        (act->wait_event == 0 && (act->wait_ref == 0 || act->wait_ref == msg->pub.ref.bits)))
         p->flags |= PROC_WOKEN;
 }
 
@@ -228,7 +238,8 @@ static void on_link(struct sched *s, struct proc *p, struct msg *msg)
     struct rel *rel = rels_put(s, &p->rels, msg->pub.from.bits);
 
     if (rel == NULL)
-        mailbox_exit(s, msg->pub.from, proc_pid(s->rt, p), anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
+        mailbox_exit(
+            s, msg->pub.from, proc_pid(s->rt, p), anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
     else
         rel->y = msg->pub.ref.bits;
 }
@@ -253,7 +264,8 @@ static void on_monitor(struct sched *s, struct proc *p, struct msg *msg)
     struct rel *rel = rels_put(s, &p->rels, msg->pub.ref.bits);
 
     if (rel == NULL) {
-        mailbox_down(s, msg->pub.from, msg->pub.ref, proc_pid(s->rt, p), anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT), 0);
+        mailbox_down(s, msg->pub.from, msg->pub.ref, proc_pid(s->rt, p),
+            anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT), 0);
         return;
     }
     rel->x = msg->pub.from.bits;
@@ -294,7 +306,8 @@ static bool on_exit_signal(struct sched *s, struct proc *p, struct msg *msg)
         pub->kind = ANQA_MSG_EXIT;
         return true;
     }
-    if (kind != ANQA_REASON_NORMAL || ((pub->flags_ & MSG_BY_LINK) == 0 && pub->from.bits == proc_pid(s->rt, p).bits))
+    if (kind != ANQA_REASON_NORMAL ||
+        ((pub->flags_ & MSG_BY_LINK) == 0 && pub->from.bits == proc_pid(s->rt, p).bits))
         doom(p, pub->u.reason);
     return false;
 }
@@ -436,7 +449,8 @@ void mailbox_owe(struct sched *s, struct proc *p, struct msg *msg)
     struct rel *rel = rels_put(s, &p->rels, msg->pub.ref.bits);
 
     if (rel == NULL) {
-        mailbox_down(s, msg->pub.from, msg->pub.ref, proc_pid(s->rt, p), anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT), 0);
+        mailbox_down(s, msg->pub.from, msg->pub.ref, proc_pid(s->rt, p),
+            anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT), 0);
         return;
     }
     rel->x = msg->pub.from.bits;

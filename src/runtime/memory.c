@@ -11,7 +11,8 @@
 
 static _Noreturn void over_quota(struct sched *s, const struct proc *p, size_t wanted)
 {
-    proc_exit(s, anqa_reason_make(ANQA_REASON_QUOTA, "%zu bytes of heap on top of %zu", wanted, heap_held(p->heap)));
+    proc_exit(s, anqa_reason_make(ANQA_REASON_QUOTA, "%zu bytes of heap on top of %zu", wanted,
+                     heap_held(p->heap)));
 }
 
 /* A fault inside of malloc must not be contained: its lock would be lost. */
@@ -22,7 +23,8 @@ static void *heap_resize(struct sched *s, struct proc *p, void *piece, size_t si
     void *resized;
 
     s->act.section++;
-    resized = piece == NULL ? heap_alloc(&p->heap, size, proc_quota(s, p)) : heap_realloc(&p->heap, piece, size, proc_quota(s, p), &foreign);
+    resized = piece == NULL ? heap_alloc(&p->heap, size, proc_quota(s, p))
+                            : heap_realloc(&p->heap, piece, size, proc_quota(s, p), &foreign);
     s->act.section--;
     COUNT_ADD(s, heap_bytes, heap_held(p->heap) - before);
     ANQA_REQUIRE(!foreign);
@@ -117,7 +119,8 @@ anqa_str anqa_json_str(anqa_json object, const char *key)
 {
     anqa_str value;
 
-    return anqa_json_get_str(anqa_tmp(), object, key, &value) == ANQA_OK ? value : anqa_str_make("", 0);
+    return anqa_json_get_str(anqa_tmp(), object, key, &value) == ANQA_OK ? value
+                                                                         : anqa_str_make("", 0);
 }
 
 anqa_json anqa_jsonf(const char *format, ...)
@@ -147,7 +150,8 @@ anqa_deferred anqa_defer(void (*fn)(void *arg), void *arg)
 
     if (defer == NULL) {
         fn(arg);
-        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for a deferred clean-up"));
+        proc_exit(
+            s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for a deferred clean-up"));
     }
     *defer = (struct defer){.next = more->defers, .fn = fn, .arg = arg, .id = ++more->next_defer};
     more->defers = defer;

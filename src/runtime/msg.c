@@ -88,8 +88,8 @@ static void probe(const char *bytes, size_t len)
     (void)*(const volatile char *)(bytes + len - 1);
 }
 
-anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref, const anqa_payload *payload,
-    struct msg **ret_msg)
+anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
+    const anqa_payload *payload, struct msg **ret_msg)
 {
     bool copied = payload->kind == ANQA_PAYLOAD_BYTES || payload->kind == ANQA_PAYLOAD_JSON;
     struct msg *msg;

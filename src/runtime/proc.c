@@ -1,8 +1,8 @@
 /* Slots, spawning and dying. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <anqa/log.h>
 
@@ -41,7 +41,8 @@ static void slots_refill(struct sched *s)
     }
     used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
     if (s->free_count == 0 && used < rt->options.max_processes) {
-        uint32_t more = rt->options.max_processes - used < batch ? rt->options.max_processes - used : batch;
+        uint32_t more =
+            rt->options.max_processes - used < batch ? rt->options.max_processes - used : batch;
         s->new_slots = &rt->slots[used];
         s->new_slots_end = s->new_slots + more;
         atomic_store_explicit(&rt->slots_used, used + more, memory_order_relaxed);
@@ -124,7 +125,8 @@ static void lineage_ref(struct lineage *lineage)
 static void lineage_unref(struct sched *s, struct lineage *lineage)
 {
     /* acq_rel: everybody's reads come before the block is used again. Pairs with itself on other schedulers. */
-    while (lineage != NULL && atomic_fetch_sub_explicit(&lineage->count, 1, memory_order_acq_rel) == 1) {
+    while (lineage != NULL &&
+           atomic_fetch_sub_explicit(&lineage->count, 1, memory_order_acq_rel) == 1) {
         struct lineage *up = lineage->up;
         block_put(&s->blocks, block_class(sizeof *lineage), lineage);
         lineage = up;
@@ -180,7 +182,8 @@ static anqa_status opts_check(const anqa_spawn_opts *opts, uint16_t schedulers)
         return ANQA_E_INVALID;
     if (opts->behaviour != NULL && opts->behaviour->handle == NULL)
         return ANQA_E_INVALID;
-    if (opts->scheduler > schedulers || opts->priority > ANQA_PRIORITY_MAX || opts->mailbox_limit > BOUND_MASK)
+    if (opts->scheduler > schedulers || opts->priority > ANQA_PRIORITY_MAX ||
+        opts->mailbox_limit > BOUND_MASK)
         return ANQA_E_INVALID;
     return opts->arg_size > 0 && opts->arg == NULL ? ANQA_E_INVALID : ANQA_OK;
 }
@@ -216,7 +219,8 @@ static void state_free(struct sched *s, struct proc *p)
         free(p->state);
 }
 
-static bool more_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opts, struct proc *parent)
+static bool more_new(
+    struct sched *s, struct proc *p, const anqa_spawn_opts *opts, struct proc *parent)
 {
     if (opts->heap_quota != 0) {
         if (proc_more(s, p) == NULL)
@@ -228,14 +232,16 @@ static bool more_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opt
     if (opts->inherit_callers && parent != NULL) {
         if (proc_more(s, p) == NULL)
             return false;
-        p->more->callers = lineage_new(s, proc_pid(s->rt, parent), parent->more == NULL ? NULL : parent->more->callers);
+        p->more->callers = lineage_new(
+            s, proc_pid(s->rt, parent), parent->more == NULL ? NULL : parent->more->callers);
         return p->more->callers != NULL;
     }
     return true;
 }
 
 /* Both ends of a link and of a monitor are written at once: the child has not begun to run. */
-static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts, struct proc *parent, anqa_ref *ret_ref)
+static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts,
+    struct proc *parent, anqa_ref *ret_ref)
 {
     anqa_pid pid = proc_pid(s->rt, p);
     struct rel *ours, *theirs;
@@ -310,7 +316,8 @@ static void proc_reset(struct proc *p)
     atomic_store_explicit(&p->waiting, 0, memory_order_relaxed);
     atomic_store_explicit(&p->bound, 0, memory_order_relaxed);
     /* Relaxed: who learns the new pid learns it through a release of ours. */
-    atomic_store_explicit(&p->generation, atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&p->generation,
+        atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 static void spawn_undo(struct sched *s, struct proc *p)
@@ -331,7 +338,8 @@ static __attribute__((noinline)) void emit_exit(anqa_pid pid, anqa_reason reason
     char text[128];
 
     ANQA_EMIT(process_exit, (anqa_field_uint("count", 1)),
-        (anqa_field_pid("pid", pid.bits), anqa_field_text("reason", anqa_reason_format(reason, text, sizeof text))));
+        (anqa_field_pid("pid", pid.bits),
+            anqa_field_text("reason", anqa_reason_format(reason, text, sizeof text))));
 }
 
 /* Where it starts; from outside they are dealt round. */
@@ -342,7 +350,8 @@ static uint8_t spawn_place(struct sched *s, const anqa_spawn_opts *opts)
     return (uint8_t)(s->foreign ? s->picks++ % s->rt->sched_count : s->index);
 }
 
-anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc *parent, anqa_pid *ret_pid, anqa_ref *ret_ref)
+anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc *parent,
+    anqa_pid *ret_pid, anqa_ref *ret_ref)
 {
     anqa_status status = opts_check(opts, s->rt->sched_count);
     struct proc *p;
@@ -364,13 +373,14 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     p->flags |= (opts->trap_exit ? PROC_TRAP : 0u) | (opts->pinned ? PROC_PINNED : 0u);
     p->priority = (uint8_t)opts->priority;
     if (opts->mailbox_limit != 0)
-        atomic_store_explicit(&p->bound, opts->mailbox_limit | (uint32_t)opts->overflow << BOUND_SHIFT, memory_order_relaxed);
+        atomic_store_explicit(&p->bound,
+            opts->mailbox_limit | (uint32_t)opts->overflow << BOUND_SHIFT, memory_order_relaxed);
     if (parent != NULL) {
         p->lineage = lineage_of(s, parent);
         lineage_ref(p->lineage);
     }
-    if ((parent != NULL && p->lineage == NULL) || !state_new(s, p, opts) || !more_new(s, p, opts, parent) ||
-        !relate(s, p, opts, parent, ret_ref)) {
+    if ((parent != NULL && p->lineage == NULL) || !state_new(s, p, opts) ||
+        !more_new(s, p, opts, parent) || !relate(s, p, opts, parent, ret_ref)) {
         spawn_undo(s, p);
         return ANQA_E_NOMEM;
     }
@@ -454,7 +464,9 @@ static void tell_one(struct sched *s, anqa_pid pid, const struct rel *rel, anqa_
     case REL_ALIAS:
     case REL_ALIAS_ONCE: return;
     case REL_WATCHER:
-    case REL_OWED: mailbox_down(s, (anqa_pid){rel->x}, (anqa_ref){rel->key}, pid, reason, 0); return;
+    case REL_OWED:
+        mailbox_down(s, (anqa_pid){rel->x}, (anqa_ref){rel->key}, pid, reason, 0);
+        return;
     default: /* we watched: they need not tell us any more */
         msg = msg_new(s, SIG_DEMONITOR, "", pid, (anqa_ref){rel->key});
         ANQA_INVARIANT(msg != NULL);
@@ -496,8 +508,8 @@ static void report(anqa_reason reason)
 
     if (anqa_reason_is_quiet(reason) || kind == ANQA_REASON_KILLED || kind == ANQA_REASON_KILL)
         return;
-    anqa_log(ANQA_ERROR, "process.crashed", "reason=%s%s%.*s", reason_name(reason), text.len > 0 ? ": " : "",
-        ANQA_FMT(text));
+    anqa_log(ANQA_ERROR, "process.crashed", "reason=%s%s%.*s", reason_name(reason),
+        text.len > 0 ? ": " : "", ANQA_FMT(text));
 }
 
 /* All that only the process itself used. */
@@ -563,7 +575,8 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     act->timer.bits = 0;
     if (!zombie)
         proc_run_defers(s, p, 0);
-    s->act.section++; /* what follows is done once: a fault in somebody's `drop` must not begin it anew */
+    s->act
+        .section++; /* what follows is done once: a fault in somebody's `drop` must not begin it anew */
     report(reason);
     if (anqa_telemetry_on(&process_exit))
         emit_exit(pid, reason);
@@ -601,7 +614,8 @@ static _Noreturn void exit_entry(void *arg)
     spare_refill(s);
     s->act.nowait = s->act.section = 0;
     s->act.mark = NULL;
-    if (behaviour != NULL && behaviour->terminate != NULL && (p->flags & (PROC_NEW | PROC_TERMINATING | PROC_FAULTED)) == 0) {
+    if (behaviour != NULL && behaviour->terminate != NULL &&
+        (p->flags & (PROC_NEW | PROC_TERMINATING | PROC_FAULTED)) == 0) {
         p->flags |= PROC_TERMINATING;
         p->flags &= ~(uint32_t)PROC_DOOMED;
         behaviour->terminate(p->state, p->exit_reason);
@@ -617,7 +631,8 @@ static _Noreturn void exit_foreign(anqa_reason reason)
 {
     char text[256], line[320];
 
-    snprintf(line, sizeof line, "an attached thread does not exit: %s", anqa_reason_format(reason, text, sizeof text));
+    snprintf(line, sizeof line, "an attached thread does not exit: %s",
+        anqa_reason_format(reason, text, sizeof text));
     anqa_invariant_failed(line, __FILE__, __LINE__);
 }
 
@@ -663,7 +678,8 @@ _Noreturn void proc_faulted(struct sched *s, anqa_reason reason)
 
 size_t proc_quota(const struct sched *s, const struct proc *p)
 {
-    return p->more != NULL && p->more->heap_quota != 0 ? p->more->heap_quota : s->rt->options.heap_quota;
+    return p->more != NULL && p->more->heap_quota != 0 ? p->more->heap_quota
+                                                       : s->rt->options.heap_quota;
 }
 
 void anqa_set_label(const char *label)

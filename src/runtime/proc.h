@@ -17,6 +17,7 @@
 #ifndef RUNTIME_PROC_H
 #define RUNTIME_PROC_H
 
+/* IWYU pragma: begin_exports */
 #include <assert.h>
 #include <stdatomic.h>
 
@@ -26,13 +27,22 @@
 #include "base/container.h"
 #include "runtime/hooks.h"
 #include "runtime/stack.h"
+/* IWYU pragma: end_exports */
 
 struct sched;
 
 /* ---------------------------------------------------------------- messages */
 
 /* Kinds below MSG_SIGNALS are anqa_msg_kind and go to stage two; the others are signals, applied by the drain. */
-enum { MSG_SIGNALS = 16, SIG_LINK = MSG_SIGNALS, SIG_UNLINK, SIG_MONITOR, SIG_DEMONITOR, SIG_EXIT, SIG_WAKE };
+enum {
+    MSG_SIGNALS = 16,
+    SIG_LINK = MSG_SIGNALS,
+    SIG_UNLINK,
+    SIG_MONITOR,
+    SIG_DEMONITOR,
+    SIG_EXIT,
+    SIG_WAKE
+};
 
 /* Flags of a message. */
 enum {
@@ -64,8 +74,8 @@ static_assert(offsetof(struct msg, bytes) == 64, "a 64-byte message is two cache
 /* A message without payload, everything set. NULL: no memory. */
 struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref);
 /* A message with a payload. */
-anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref, const anqa_payload *payload,
-    struct msg **ret_msg);
+anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
+    const anqa_payload *payload, struct msg **ret_msg);
 void msg_drop(struct sched *s, struct msg *msg);
 
 /* ---------------------------------------------------------------- relations */
@@ -104,8 +114,8 @@ enum proc_state { PROC_FREE, PROC_ALIVE, PROC_DYING, PROC_ZOMBIE, PROC_DEAD_QUEU
 
 /* Flags, owner only. */
 enum {
-    PROC_NEW = 1 << 0,         /* has not run yet */
-    PROC_RUN = 1 << 1,         /* `code.run`, not a behaviour */
+    PROC_NEW = 1 << 0, /* has not run yet */
+    PROC_RUN = 1 << 1, /* `code.run`, not a behaviour */
     PROC_TRAP = 1 << 2,
     PROC_PINNED = 1 << 3,
     PROC_FOREIGN = 1 << 4,     /* an attached thread */
@@ -116,7 +126,8 @@ enum {
     PROC_BIG_STATE = 1 << 9,   /* state is malloc'ed */
     PROC_TOKEN_OUT = 1 << 10,  /* dead, and still in some queue */
     PROC_FAULTED = 1 << 11,    /* its state can not be trusted */
-    PROC_TOKEN_HERE = 1 << 12  /* killed when it came out of its queue: the mail was left, the token is ours */
+    PROC_TOKEN_HERE =
+        1 << 12 /* killed when it came out of its queue: the mail was left, the token is ours */
 };
 
 /* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */
@@ -138,25 +149,26 @@ struct proc_more {
     char *label;
     struct defer *defers;
     uint64_t next_defer;
-    struct lineage *own;     /* our node, for children */
+    struct lineage *own; /* our node, for children */
     struct lineage *callers;
-    uint32_t foreign_work;   /* operations that hold our memory */
+    uint32_t foreign_work; /* operations that hold our memory */
     uint64_t heap_quota;
-    struct msg *kept;        /* anqa_msg_keep */
+    struct msg *kept; /* anqa_msg_keep */
 };
 
 /* What the process that runs on a stack is doing; moves into the frame of the wait while the stack is lent. */
 struct activation {
-    struct msg *held;        /* messages received in this event, freed at its end */
-    struct msg *mark;        /* everything up to here arrived before mark_ref was made; NULL: nothing is known */
+    struct msg *held; /* messages received in this event, freed at its end */
+    struct msg
+        *mark; /* everything up to here arrived before mark_ref was made; NULL: nothing is known */
     uint64_t mark_ref;
-    struct msg *scan;        /* the wait that is under way has looked at everything up to here */
-    uint64_t wait_ref;       /* only a message with this ref wakes; 0: any message */
-    uint64_t wait_event;     /* only a SIG_WAKE with this ref wakes; 0: messages count */
-    uint64_t wait_timer;     /* a SIG_WAKE with this ref is the deadline */
-    anqa_timer timer;        /* the deadline's */
+    struct msg *scan;    /* the wait that is under way has looked at everything up to here */
+    uint64_t wait_ref;   /* only a message with this ref wakes; 0: any message */
+    uint64_t wait_event; /* only a SIG_WAKE with this ref wakes; 0: messages count */
+    uint64_t wait_timer; /* a SIG_WAKE with this ref is the deadline */
+    anqa_timer timer;    /* the deadline's */
     bool timed_out, event_came;
-    uint64_t defer_mark;     /* defers above it belong to this event's frames */
+    uint64_t defer_mark; /* defers above it belong to this event's frames */
     uint32_t nowait, section;
 };
 
@@ -164,27 +176,29 @@ struct activation {
 struct proc {
     _Atomic(uintptr_t) in;        /* shared: stage one, or IN_ */
     _Atomic(uint32_t) generation; /* shared */
-    _Atomic(uint32_t) kill;       /* shared: generation that is to be killed without looking at its mail */
-    struct msg *head, *tail;      /* stage two */
-    struct proc *run_next;        /* whoever holds the token */
+    _Atomic(uint32_t)
+        kill; /* shared: generation that is to be killed without looking at its mail */
+    struct msg *head, *tail; /* stage two */
+    struct proc *run_next;   /* whoever holds the token */
     union {
         void (*run)(void *state);
         const anqa_behaviour *behaviour;
     } code;
     void *state;
-    struct stack *stack;          /* while it waits at depth */
+    struct stack *stack; /* while it waits at depth */
     struct rels *rels;
     struct proc_more *more;
     struct heap *heap;
     struct exit_hook *hooks;
-    struct lineage *lineage;      /* of the spawner */
+    struct lineage *lineage; /* of the spawner */
     anqa_reason exit_reason;
-    _Atomic(uint32_t) waiting;    /* shared: counted messages in a bounded mailbox */
-    _Atomic(uint32_t) bound;      /* shared: 0 unbounded; top two bits: anqa_overflow */
+    _Atomic(uint32_t) waiting; /* shared: counted messages in a bounded mailbox */
+    _Atomic(uint32_t) bound;   /* shared: 0 unbounded; top two bits: anqa_overflow */
     uint32_t flags;
-    uint8_t sched;                /* where it lives, or SCHED_ATTACHED + place; for whoever has just won the token */
+    uint8_t
+        sched; /* where it lives, or SCHED_ATTACHED + place; for whoever has just won the token */
     uint8_t priority;
-    uint8_t state_kind;           /* enum proc_state */
+    uint8_t state_kind; /* enum proc_state */
     uint8_t state_class;
 };
 
@@ -218,7 +232,8 @@ const char *reason_name(anqa_reason reason);
 
 /* ---------------------------------------------------------------- life */
 
-anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc *parent, anqa_pid *ret_pid, anqa_ref *ret_ref);
+anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc *parent,
+    anqa_pid *ret_pid, anqa_ref *ret_ref);
 /* The process that the attached thread of `s` is; *slot is its place's. */
 anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot);
 /* Ends `p`, whose frames nobody will use any more: the caller is not on its stack. Takes over `reason`. */
@@ -256,7 +271,8 @@ void mailbox_poll(struct sched *s, struct proc *p);
 /* Answers a message that its receiver, now dead, has not looked at, and drops it. */
 void mailbox_answer_dead(struct sched *s, struct msg *msg, anqa_reason reason);
 /* Tells the watcher `to`. `flags`: MSG_NEVER or 0. */
-void mailbox_down(struct sched *s, anqa_pid to, anqa_ref ref, anqa_pid who, anqa_reason reason, unsigned flags);
+void mailbox_down(
+    struct sched *s, anqa_pid to, anqa_ref ref, anqa_pid who, anqa_reason reason, unsigned flags);
 void mailbox_exit(struct sched *s, anqa_pid to, anqa_pid who, anqa_reason reason);
 /* Notes that a call was taken and will be answered later. */
 void mailbox_owe(struct sched *s, struct proc *p, struct msg *msg);

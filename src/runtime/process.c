@@ -1,6 +1,7 @@
 /* The process API: messages, waiting, links, monitors, timers. */
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -19,7 +20,8 @@ struct proc *proc_self(struct sched **ret_sched)
     struct sched *s = sched_self;
 
     if (__builtin_expect(s == NULL || s->current == NULL, 0)) {
-        anqa_invariant_failed("a function for processes was called outside of one", __FILE__, __LINE__);
+        anqa_invariant_failed(
+            "a function for processes was called outside of one", __FILE__, __LINE__);
     }
     *ret_sched = s;
     return s->current;
@@ -76,8 +78,9 @@ bool anqa_rt_is_alive(anqa_rt *rt, anqa_pid pid)
 {
     struct proc *p = proc_slot(rt, pid);
 
-    return p != NULL && atomic_load_explicit(&p->generation, memory_order_relaxed) == pid_generation(pid) &&
-        atomic_load_explicit(&p->in, memory_order_relaxed) != IN_CLOSED;
+    return p != NULL &&
+           atomic_load_explicit(&p->generation, memory_order_relaxed) == pid_generation(pid) &&
+           atomic_load_explicit(&p->in, memory_order_relaxed) != IN_CLOSED;
 }
 
 bool anqa_is_alive(anqa_pid pid)
@@ -87,7 +90,8 @@ bool anqa_is_alive(anqa_pid pid)
 
 const char *anqa_pid_text(anqa_pid pid, char text[ANQA_PID_TEXT])
 {
-    snprintf(text, ANQA_PID_TEXT, "<%u.%u.%u>", (unsigned)(pid.bits >> 56), pid_slot(pid), pid_generation(pid));
+    snprintf(text, ANQA_PID_TEXT, "<%u.%u.%u>", (unsigned)(pid.bits >> 56), pid_slot(pid),
+        pid_generation(pid));
     return text;
 }
 
@@ -118,8 +122,8 @@ void anqa_set_mailbox_limit(uint32_t limit, anqa_overflow overflow)
     struct proc *p = proc_self(&s);
 
     ANQA_REQUIRE(limit <= BOUND_MASK && overflow <= ANQA_OVERFLOW_KILL);
-    atomic_store_explicit(
-        &p->bound, limit == 0 ? 0 : limit | (uint32_t)overflow << BOUND_SHIFT, memory_order_relaxed);
+    atomic_store_explicit(&p->bound, limit == 0 ? 0 : limit | (uint32_t)overflow << BOUND_SHIFT,
+        memory_order_relaxed);
 }
 
 static void poll_signals(struct sched *s, struct proc *p);
@@ -164,7 +168,8 @@ static void payload_drop(const anqa_payload *payload)
 }
 
 /* A message that could not be sent. After E_FULL its object is the caller's again. */
-static __attribute__((noinline)) anqa_status unsent(struct sched *s, struct msg *msg, anqa_status status)
+static __attribute__((noinline)) anqa_status unsent(
+    struct sched *s, struct msg *msg, anqa_status status)
 {
     if (status == ANQA_E_FULL && msg->pub.payload == ANQA_PAYLOAD_OBJECT) {
         msg->pub.payload = ANQA_PAYLOAD_NONE;
@@ -174,7 +179,8 @@ static __attribute__((noinline)) anqa_status unsent(struct sched *s, struct msg 
     return status;
 }
 
-static inline anqa_status send_with(anqa_pid to, unsigned flags, const char *tag, anqa_ref ref, const anqa_payload *payload)
+static inline anqa_status send_with(
+    anqa_pid to, unsigned flags, const char *tag, anqa_ref ref, const anqa_payload *payload)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
@@ -234,11 +240,14 @@ static void wait_foreign(struct sched *s, struct proc *p, uint64_t deadline_ms)
     atomic_store_explicit(sleeping, 1, memory_order_seq_cst);
     /* seq_cst: either we see the message, or its sender sees us asleep. Pairs with sched_ready. */
     if (atomic_load_explicit(&p->in, memory_order_seq_cst) == IN_IDLE) {
-        uint64_t now = clock_mono_ms(), ms = deadline_ms == UINT64_MAX ? 0 : deadline_ms > now ? deadline_ms - now : 0;
+        uint64_t now = clock_mono_ms(), ms = deadline_ms == UINT64_MAX ? 0
+                                             : deadline_ms > now       ? deadline_ms - now
+                                                                       : 0;
         left.tv_sec = (time_t)(ms / 1000);
         left.tv_nsec = (long)(ms % 1000) * 1000000;
         if (deadline_ms == UINT64_MAX || ms > 0)
-            syscall(SYS_futex, sleeping, FUTEX_WAIT_PRIVATE, 1, deadline_ms == UINT64_MAX ? NULL : &left, NULL, 0);
+            syscall(SYS_futex, sleeping, FUTEX_WAIT_PRIVATE, 1,
+                deadline_ms == UINT64_MAX ? NULL : &left, NULL, 0);
     }
     atomic_store_explicit(sleeping, 0, memory_order_relaxed);
     s->now_ms = clock_mono_ms();
@@ -281,7 +290,8 @@ ONE_LEVEL void wait_once(struct sched *s, struct proc *p, uint64_t deadline_ms)
         return;
     }
     if (!suspend(s))
-        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no stack for one more waiting process: option max_waiting"));
+        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT,
+                         "no stack for one more waiting process: option max_waiting"));
 }
 
 /* With s->act set: a wait that is not allowed is a broken contract. */
@@ -318,7 +328,8 @@ static uint64_t deadline_of(struct sched *s, uint32_t timeout_ms)
 {
     if (!s->foreign || timeout_ms == 0 || timeout_ms == ANQA_INFINITY)
         return UINT64_MAX;
-    return sched_now(s) + timeout_ms + (s->rt->options.deterministic ? 0 : 1); /* late rather than early */
+    return sched_now(s) + timeout_ms +
+           (s->rt->options.deterministic ? 0 : 1); /* late rather than early */
 }
 
 struct want {
@@ -335,7 +346,8 @@ static bool wanted(const struct want *want, const struct msg *msg)
 }
 
 /* The first wanted message behind `after` (NULL: from the start); *ret_last is the last one looked at. */
-static struct msg *search(struct proc *p, struct msg *after, const struct want *want, struct msg **ret_before)
+static struct msg *search(
+    struct proc *p, struct msg *after, const struct want *want, struct msg **ret_before)
 {
     struct msg *before = after, *msg = after == NULL ? p->head : after->next;
 
@@ -347,7 +359,8 @@ static struct msg *search(struct proc *p, struct msg *after, const struct want *
     return msg;
 }
 
-ONE_LEVEL struct msg *receive(struct sched *s, struct proc *p, const struct want *want, uint32_t timeout_ms)
+ONE_LEVEL struct msg *receive(
+    struct sched *s, struct proc *p, const struct want *want, uint32_t timeout_ms)
 {
     uint64_t deadline = deadline_of(s, timeout_ms);
     struct msg *before = want->ref != 0 && want->ref == s->act.mark_ref ? s->act.mark : NULL, *msg;
@@ -357,7 +370,8 @@ ONE_LEVEL struct msg *receive(struct sched *s, struct proc *p, const struct want
         msg = search(p, before, want, &before);
         if (msg != NULL)
             break;
-        s->act.scan = before; /* kept right by whoever takes a message out meanwhile: a bound may shed it */
+        s->act.scan =
+            before; /* kept right by whoever takes a message out meanwhile: a bound may shed it */
         poll_signals(s, p);
         msg = search(p, s->act.scan, want, &before);
         if (msg != NULL || timeout_ms == 0 || (begun && s->act.timed_out))
@@ -382,7 +396,8 @@ ONE_LEVEL struct msg *receive(struct sched *s, struct proc *p, const struct want
     return msg;
 }
 
-const anqa_msg *anqa_receive_if(bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms)
+const anqa_msg *anqa_receive_if(
+    bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
@@ -471,7 +486,9 @@ void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref)
 bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms)
 {
     struct proc *p = s->current;
-    uint64_t now = sched_now(s), left = deadline_ms == UINT64_MAX ? ANQA_INFINITY : deadline_ms > now ? deadline_ms - now : 0;
+    uint64_t now = sched_now(s), left = deadline_ms == UINT64_MAX ? ANQA_INFINITY
+                                        : deadline_ms > now       ? deadline_ms - now
+                                                                  : 0;
     bool came;
 
     wait_begin(s, p, left < ANQA_INFINITY ? (uint32_t)left : ANQA_INFINITY);
@@ -490,7 +507,8 @@ void anqa_sleep(uint32_t ms)
     struct sched *s;
 
     (void)proc_self(&s);
-    (void)proc_wait_event(s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + ms);
+    (void)proc_wait_event(
+        s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + ms);
 }
 
 void anqa_yield(void)
@@ -551,7 +569,8 @@ static _Noreturn void no_memory(struct sched *s, const char *what)
     proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for %s", what));
 }
 
-static void signal_to(struct sched *s, unsigned kind, anqa_pid self, anqa_pid to, uint64_t ref, uint64_t extra)
+static void signal_to(
+    struct sched *s, unsigned kind, anqa_pid self, anqa_pid to, uint64_t ref, uint64_t extra)
 {
     struct msg *msg = msg_new(s, kind, "", self, (anqa_ref){ref});
 
@@ -696,9 +715,7 @@ anqa_ref anqa_request(anqa_pid to, const char *tag, anqa_payload payload)
     rel->y = REL_REQUEST;
     switch (mailbox_push(s, to, msg)) {
     case ANQA_OK: break;
-    case ANQA_E_FULL:
-        mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
-        break;
+    case ANQA_E_FULL: mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT)); break;
     default: mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_NOPROC));
     }
     return ref;
@@ -733,7 +750,8 @@ static bool settle(struct sched *s, struct proc *p, anqa_ref ref)
     struct rel *rel;
 
     for (struct msg *msg = s->act.held; msg != NULL; msg = msg->next)
-        if (msg->pub.kind == ANQA_MSG_CALL && msg->pub.ref.bits == ref.bits && (msg->pub.flags_ & MSG_ANSWERED) == 0) {
+        if (msg->pub.kind == ANQA_MSG_CALL && msg->pub.ref.bits == ref.bits &&
+            (msg->pub.flags_ & MSG_ANSWERED) == 0) {
             msg->pub.flags_ |= MSG_ANSWERED;
             return true;
         }
@@ -781,8 +799,9 @@ struct arm_task {
 static anqa_timer arm(struct sched *s, const struct arm_task *what)
 {
     (void)sched_now(s);
-    struct timer *timer = what->every_ms != 0 ? timer_arm_ticks(s, what->to, what->tag, what->every_ms)
-                                              : timer_arm(s, what->to, what->msg, 0, what->delay_ms);
+    struct timer *timer = what->every_ms != 0
+                              ? timer_arm_ticks(s, what->to, what->tag, what->every_ms)
+                              : timer_arm(s, what->to, what->msg, 0, what->delay_ms);
 
     if (timer == NULL)
         return (anqa_timer){0};
@@ -823,7 +842,8 @@ anqa_timer anqa_send_after(anqa_pid to, const char *tag, anqa_payload payload, u
     struct proc *p = proc_self(&s);
     struct arm_task what = {.to = to, .delay_ms = delay_ms};
 
-    if (msg_make(s, ANQA_MSG_TIMEOUT, tag, proc_pid(s->rt, p), (anqa_ref){0}, &payload, &what.msg) != ANQA_OK) {
+    if (msg_make(s, ANQA_MSG_TIMEOUT, tag, proc_pid(s->rt, p), (anqa_ref){0}, &payload,
+            &what.msg) != ANQA_OK) {
         payload_drop(&payload);
         no_memory(s, "a timer");
     }

@@ -22,7 +22,8 @@ static size_t rels_size(uint32_t capacity)
 static struct rels *rels_new(struct sched *s, uint32_t capacity)
 {
     size_t size = rels_size(capacity);
-    struct rels *rels = size <= BLOCK_MAX ? block_take(&s->blocks, block_class(size)) : malloc(size);
+    struct rels *rels =
+        size <= BLOCK_MAX ? block_take(&s->blocks, block_class(size)) : malloc(size);
 
     if (rels == NULL)
         return NULL;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,8 @@ static anqa_status thread_open(struct sched *s, anqa_error *err)
     s->spare = stack_take(&s->stacks);
     s->stack = stack_take(&s->stacks);
     if (s->stack == NULL || s->spare == NULL)
-        return anqa_fail(err, ANQA_E_LIMIT, "the first two stacks of scheduler %u: option max_waiting", s->index);
+        return anqa_fail(err, ANQA_E_LIMIT,
+            "the first two stacks of scheduler %u: option max_waiting", s->index);
     if (s->rt->faults && fault_thread_init(s) != ANQA_OK)
         return anqa_fail(err, ANQA_E_NOMEM, "the signal stack of scheduler %u", s->index);
     atomic_store_explicit(&s->quiescent, 0, memory_order_release);
@@ -126,13 +128,17 @@ static uint16_t cores(void)
 static anqa_status options_check(const anqa_options *o, anqa_error *err)
 {
     if (o->schedulers > SCHED_MAX)
-        return anqa_fail(err, ANQA_E_RANGE, "schedulers is %u, at most %d are possible", o->schedulers, SCHED_MAX);
+        return anqa_fail(err, ANQA_E_RANGE, "schedulers is %u, at most %d are possible",
+            o->schedulers, SCHED_MAX);
     if (o->max_processes > 0xffffff)
-        return anqa_fail(err, ANQA_E_RANGE, "max_processes is %u, at most 16777215 are possible", o->max_processes);
+        return anqa_fail(err, ANQA_E_RANGE, "max_processes is %u, at most 16777215 are possible",
+            o->max_processes);
     if (o->stack_size != 0 && o->stack_size < 65536)
-        return anqa_fail(err, ANQA_E_RANGE, "stack_size is %zu bytes, at least 65536 are needed", o->stack_size);
+        return anqa_fail(
+            err, ANQA_E_RANGE, "stack_size is %zu bytes, at least 65536 are needed", o->stack_size);
     if (o->deterministic && o->schedulers > 1)
-        return anqa_fail(err, ANQA_E_INVALID, "deterministic runs one scheduler, schedulers is %u", o->schedulers);
+        return anqa_fail(err, ANQA_E_INVALID, "deterministic runs one scheduler, schedulers is %u",
+            o->schedulers);
     return ANQA_OK;
 }
 
@@ -177,7 +183,8 @@ static void tmp_failed(anqa_arena *arena, size_t wanted)
 
     if (s == NULL || s->current == NULL)
         return;
-    proc_exit(s, anqa_reason_make(ANQA_REASON_QUOTA, "%zu bytes of temporary memory on top of %zu", wanted, arena->held));
+    proc_exit(s, anqa_reason_make(ANQA_REASON_QUOTA, "%zu bytes of temporary memory on top of %zu",
+                     wanted, arena->held));
 }
 
 static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
@@ -190,10 +197,12 @@ static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
     };
 
     rt->slots_bytes = (size_t)rt->options.max_processes * sizeof(struct proc);
-    rt->slots = mmap(NULL, rt->slots_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    rt->slots = mmap(NULL, rt->slots_bytes, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (rt->slots == MAP_FAILED) {
         rt->slots = NULL;
-        return anqa_fail_errno(err, errno, "cannot reserve %zu bytes for max_processes", rt->slots_bytes);
+        return anqa_fail_errno(
+            err, errno, "cannot reserve %zu bytes for max_processes", rt->slots_bytes);
     }
     rt->scheds = aligned_alloc(64, rt->options.schedulers * sizeof(struct sched));
     rt->outside = aligned_alloc(64, sizeof(struct sched));
@@ -287,7 +296,8 @@ static anqa_status services_start(anqa_rt *rt, anqa_error *err)
 
 static void rt_free(anqa_rt *rt);
 
-anqa_status anqa_start_versioned(const anqa_options *options, const char *header_version, anqa_rt **ret_rt, anqa_error *err)
+anqa_status anqa_start_versioned(
+    const anqa_options *options, const char *header_version, anqa_rt **ret_rt, anqa_error *err)
 {
     static const anqa_options defaults;
     anqa_rt *rt;
@@ -296,7 +306,8 @@ anqa_status anqa_start_versioned(const anqa_options *options, const char *header
     if (options == NULL)
         options = &defaults;
     if (header_version == NULL || strcmp(header_version, anqa_version()) != 0)
-        return anqa_fail(err, ANQA_E_VERSION, "compiled against anqa %s, linked with %s: compile again",
+        return anqa_fail(err, ANQA_E_VERSION,
+            "compiled against anqa %s, linked with %s: compile again",
             header_version == NULL ? "?" : header_version, anqa_version());
     status = options_check(options, err);
     if (status != ANQA_OK)
@@ -334,13 +345,18 @@ static uint64_t sum(anqa_rt *rt, size_t offset)
     uint64_t total = 0;
 
     for (uint16_t i = 0; i < rt->sched_count; i++)
-        total += atomic_load_explicit((_Atomic(uint64_t) *)(void *)((char *)&rt->scheds[i].counters + offset), memory_order_relaxed);
-    total += atomic_load_explicit((_Atomic(uint64_t) *)(void *)((char *)&rt->outside->counters + offset), memory_order_relaxed);
+        total += atomic_load_explicit(
+            (_Atomic(uint64_t) *)(void *)((char *)&rt->scheds[i].counters + offset),
+            memory_order_relaxed);
+    total +=
+        atomic_load_explicit((_Atomic(uint64_t) *)(void *)((char *)&rt->outside->counters + offset),
+            memory_order_relaxed);
     pthread_mutex_lock(&rt->qsbr_lock);
     for (size_t i = 0; i < ATTACHED_MAX; i++)
         if (rt->attached[i].thread != NULL)
             total += atomic_load_explicit(
-                (_Atomic(uint64_t) *)(void *)((char *)&rt->attached[i].thread->counters + offset), memory_order_relaxed);
+                (_Atomic(uint64_t) *)(void *)((char *)&rt->attached[i].thread->counters + offset),
+                memory_order_relaxed);
     total += *(uint64_t *)(void *)((char *)&rt->detached + offset);
     pthread_mutex_unlock(&rt->qsbr_lock);
     return total;
@@ -400,7 +416,8 @@ static bool gone_within(anqa_rt *rt, uint64_t ms)
 /* Half of the time is for an orderly end; a process that starts others while it ends is killed with them. */
 static void processes_stop(anqa_rt *rt)
 {
-    uint64_t half = rt->options.stop_timeout_ms / 2, end = clock_mono_ms() + rt->options.stop_timeout_ms;
+    uint64_t half = rt->options.stop_timeout_ms / 2,
+             end = clock_mono_ms() + rt->options.stop_timeout_ms;
 
     signal_all(rt, ANQA_SHUTDOWN);
     if (gone_within(rt, half))
@@ -410,8 +427,10 @@ static void processes_stop(anqa_rt *rt)
         if (gone_within(rt, 20))
             return;
     } while (clock_mono_ms() < end);
-    anqa_log(ANQA_EMERGENCY, "runtime.stop.stuck", "timeout_ms=%u next=abort", rt->options.stop_timeout_ms);
-    anqa_invariant_failed("a callback does not return, the stop's deadline is over", __FILE__, __LINE__);
+    anqa_log(ANQA_EMERGENCY, "runtime.stop.stuck", "timeout_ms=%u next=abort",
+        rt->options.stop_timeout_ms);
+    anqa_invariant_failed(
+        "a callback does not return, the stop's deadline is over", __FILE__, __LINE__);
 }
 
 static void threads_stop(anqa_rt *rt)
@@ -492,7 +511,8 @@ uint64_t anqa_rt_run(anqa_rt *rt, uint64_t until_ms)
 {
     if (!rt->options.deterministic)
         return 0;
-    return sched_run_deterministic(rt, sched_self, until_ms == ANQA_INFINITY ? UINT64_MAX : until_ms);
+    return sched_run_deterministic(
+        rt, sched_self, until_ms == ANQA_INFINITY ? UINT64_MAX : until_ms);
 }
 
 /* ---------------------------------------------------------------- threads from outside */
@@ -512,7 +532,8 @@ anqa_status anqa_rt_send(anqa_rt *rt, anqa_pid to, const char *tag, anqa_payload
 {
     struct sched *s = outside_borrow(rt);
     struct msg *msg;
-    anqa_status status = msg_make(s, ANQA_MSG_PLAIN, tag, (anqa_pid){0}, (anqa_ref){0}, &payload, &msg);
+    anqa_status status =
+        msg_make(s, ANQA_MSG_PLAIN, tag, (anqa_pid){0}, (anqa_ref){0}, &payload, &msg);
 
     if (status == ANQA_OK) {
         status = mailbox_push(s, to, msg);
@@ -587,7 +608,8 @@ static void count_detached(struct sched_counters *into, struct sched_counters *f
     _Atomic(uint64_t) *to = &into->spawned, *of = &from->spawned;
 
     for (size_t i = 0; i < sizeof *into / sizeof *to; i++)
-        atomic_fetch_add_explicit(&to[i], atomic_load_explicit(&of[i], memory_order_relaxed), memory_order_relaxed);
+        atomic_fetch_add_explicit(
+            &to[i], atomic_load_explicit(&of[i], memory_order_relaxed), memory_order_relaxed);
 }
 
 static void attached_remove(anqa_rt *rt, struct sched *s)
@@ -629,7 +651,8 @@ anqa_status anqa_attach(anqa_rt *rt, anqa_error *err)
     if (status != ANQA_OK) {
         attached_remove(rt, s);
         attached_free(s);
-        return anqa_fail(err, status, "no process for an attached thread: max_processes is %u", rt->options.max_processes);
+        return anqa_fail(err, status, "no process for an attached thread: max_processes is %u",
+            rt->options.max_processes);
     }
     sched_self = s;
     return ANQA_OK;
@@ -641,7 +664,8 @@ void anqa_detach(void)
 
     if (s == NULL || !s->foreign)
         return;
-    proc_die(s, s->current, s->current->flags & PROC_DOOMED ? s->current->exit_reason : ANQA_NORMAL);
+    proc_die(
+        s, s->current, s->current->flags & PROC_DOOMED ? s->current->exit_reason : ANQA_NORMAL);
     while (s->trash != NULL)
         trash_run(s, UINT32_MAX);
     sched_self = NULL;
@@ -670,7 +694,8 @@ void exit_hook_remove(struct exit_hook *hook)
         hook->next->link = hook->link;
 }
 
-void *rt_local(anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object))
+void *rt_local(
+    anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object))
 {
     void *object = atomic_load_explicit(&rt->locals[kind].object, memory_order_acquire);
 
@@ -678,9 +703,11 @@ void *rt_local(anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void
         return object;
     pthread_mutex_lock(&rt->local_lock);
     object = atomic_load_explicit(&rt->locals[kind].object, memory_order_relaxed);
-    if (object == NULL && (object = make(rt)) != NULL) {
+    if (object == NULL) {
+        object = make(rt);
         rt->locals[kind].drop = drop;
-        atomic_store_explicit(&rt->locals[kind].object, object, memory_order_release); /* pairs with the load above */
+        atomic_store_explicit(
+            &rt->locals[kind].object, object, memory_order_release); /* pairs with the load above */
     }
     pthread_mutex_unlock(&rt->local_lock);
     return object;
@@ -698,7 +725,8 @@ static uint64_t oldest_reader(anqa_rt *rt)
     }
     for (unsigned i = 0; i < ATTACHED_MAX; i++)
         if (rt->attached[i].thread != NULL) {
-            uint64_t at = atomic_load_explicit(&rt->attached[i].thread->quiescent, memory_order_seq_cst);
+            uint64_t at =
+                atomic_load_explicit(&rt->attached[i].thread->quiescent, memory_order_seq_cst);
             oldest = at < oldest ? at : oldest;
         }
     return oldest;
@@ -728,7 +756,8 @@ void qsbr_reclaim(anqa_rt *rt)
 {
     struct retired *out;
 
-    if (atomic_load_explicit(&rt->retired_count, memory_order_relaxed) == 0 || pthread_mutex_trylock(&rt->qsbr_lock) != 0)
+    if (atomic_load_explicit(&rt->retired_count, memory_order_relaxed) == 0 ||
+        pthread_mutex_trylock(&rt->qsbr_lock) != 0)
         return;
     out = retired_take(rt);
     pthread_mutex_unlock(&rt->qsbr_lock);
@@ -748,7 +777,8 @@ static void qsbr_wait(anqa_rt *rt, uint64_t epoch)
     for (;;) {
         uint64_t oldest;
         if (s != NULL) /* we hold no pointer into any table here */
-            atomic_store_explicit(&s->quiescent, s->foreign ? UINT64_MAX : epoch, memory_order_release);
+            atomic_store_explicit(
+                &s->quiescent, s->foreign ? UINT64_MAX : epoch, memory_order_release);
         pthread_mutex_lock(&rt->qsbr_lock);
         oldest = oldest_reader(rt);
         pthread_mutex_unlock(&rt->qsbr_lock);
@@ -786,7 +816,8 @@ void qsbr_read_begin(anqa_rt *rt)
     if (s == NULL)
         s = outside_borrow(rt);
     /* Pairs with qsbr_retire: we are seen, or we see the table without it. */
-    (void)atomic_exchange_explicit(&s->quiescent, atomic_load_explicit(&rt->epoch, memory_order_seq_cst), memory_order_seq_cst);
+    (void)atomic_exchange_explicit(&s->quiescent,
+        atomic_load_explicit(&rt->epoch, memory_order_seq_cst), memory_order_seq_cst);
 }
 
 void qsbr_read_end(anqa_rt *rt)
@@ -795,7 +826,8 @@ void qsbr_read_end(anqa_rt *rt)
 
     if (s != NULL && !s->foreign)
         return;
-    atomic_store_explicit(&(s == NULL ? rt->outside : s)->quiescent, UINT64_MAX, memory_order_release);
+    atomic_store_explicit(
+        &(s == NULL ? rt->outside : s)->quiescent, UINT64_MAX, memory_order_release);
     if (s == NULL)
         outside_return(rt);
 }
@@ -837,7 +869,9 @@ const char *anqa_intern(anqa_str tag)
         return NULL;
     anqa_section_begin();
     pthread_mutex_lock(&lock);
-    copy = tags.slots == NULL && map_str_init(&tags, 64) != ANQA_OK ? NULL : intern_locked(&tags, &count, tag);
+    copy = tags.slots == NULL && map_str_init(&tags, 64) != ANQA_OK
+               ? NULL
+               : intern_locked(&tags, &count, tag);
     pthread_mutex_unlock(&lock);
     anqa_section_end();
     return copy;
@@ -849,7 +883,8 @@ void anqa_invariant_failed(const char *what, const char *file, int line)
     int len;
 
     anqa_section_begin(); /* what follows is never contained */
-    len = snprintf(text, sizeof text, "anqa: broken invariant: %s, %s:%d: aborting\n", what, file, line);
+    len = snprintf(
+        text, sizeof text, "anqa: broken invariant: %s, %s:%d: aborting\n", what, file, line);
 
     log_drain_now();
     log_write_now(text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);

@@ -1,6 +1,7 @@
 /* Run queues, stealing, sleeping, and the loop. See sched.h. */
 #include "runtime/sched.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -8,11 +9,12 @@
 #include "base/clock.h"
 #include "runtime/poller.h"
 
-#define SLICE 64         /* messages one process handles before others get a turn */
-#define CLOCK_TURNS 16   /* activations between two looks at the clock */
-#define POLL_TURNS 256   /* activations between two looks at the poller, when the clock stands still */
-#define QUEUE_TURNS 4    /* activations between two looks at the length of the ring */
-#define LOW_TURNS 8      /* one low pick for so many normal ones */
+#define SLICE 64       /* messages one process handles before others get a turn */
+#define CLOCK_TURNS 16 /* activations between two looks at the clock */
+#define POLL_TURNS \
+    256               /* activations between two looks at the poller, when the clock stands still */
+#define QUEUE_TURNS 4 /* activations between two looks at the length of the ring */
+#define LOW_TURNS 8   /* one low pick for so many normal ones */
 #define SPIN_ROUNDS 3000 /* looks around before going to sleep: some 10 us */
 #define TRASH_TURN 2048  /* messages of the dead that are answered in one turn */
 
@@ -65,7 +67,8 @@ static struct proc *queue_pop_at(struct run_queue *queue, uint32_t index)
 
 static uint32_t ring_length(struct sched *s)
 {
-    return atomic_load_explicit(&s->ring_tail, memory_order_relaxed) - atomic_load_explicit(&s->ring_head, memory_order_relaxed);
+    return atomic_load_explicit(&s->ring_tail, memory_order_relaxed) -
+           atomic_load_explicit(&s->ring_head, memory_order_relaxed);
 }
 
 static bool ring_push(struct sched *s, struct proc *p)
@@ -77,7 +80,8 @@ static bool ring_push(struct sched *s, struct proc *p)
     if (tail - head >= RING_SIZE)
         return false;
     atomic_store_explicit(&s->ring[tail % RING_SIZE], p, memory_order_relaxed);
-    atomic_store_explicit(&s->ring_tail, tail + 1, memory_order_release); /* pairs with ring_steal */
+    atomic_store_explicit(
+        &s->ring_tail, tail + 1, memory_order_release); /* pairs with ring_steal */
     return true;
 }
 
@@ -91,7 +95,8 @@ static struct proc *ring_pop(struct sched *s)
         if (tail == head)
             return NULL;
         p = atomic_load_explicit(&s->ring[head % RING_SIZE], memory_order_relaxed);
-        if (atomic_compare_exchange_weak_explicit(&s->ring_head, &head, head + 1, memory_order_acq_rel, memory_order_acquire))
+        if (atomic_compare_exchange_weak_explicit(
+                &s->ring_head, &head, head + 1, memory_order_acq_rel, memory_order_acquire))
             return p;
     }
 }
@@ -102,9 +107,11 @@ static uint32_t ring_steal(struct sched *victim, struct proc **loot)
     uint32_t head = atomic_load_explicit(&victim->ring_head, memory_order_acquire);
 
     for (;;) {
-        uint32_t tail = atomic_load_explicit(&victim->ring_tail, memory_order_acquire); /* pairs with ring_push */
+        uint32_t tail = atomic_load_explicit(
+            &victim->ring_tail, memory_order_acquire); /* pairs with ring_push */
         uint32_t length = tail - head;
-        uint32_t count = atomic_load_explicit(&victim->overloaded, memory_order_relaxed) ? length / 2 : 0;
+        uint32_t count =
+            atomic_load_explicit(&victim->overloaded, memory_order_relaxed) ? length / 2 : 0;
         if (length > RING_SIZE) { /* head and tail were read at different times */
             head = atomic_load_explicit(&victim->ring_head, memory_order_acquire);
             continue;
@@ -114,10 +121,11 @@ static uint32_t ring_steal(struct sched *victim, struct proc **loot)
         if (count == 0)
             return 0;
         for (uint32_t i = 0; i < count; i++)
-            loot[i] = atomic_load_explicit(&victim->ring[(head + i) % RING_SIZE], memory_order_relaxed);
+            loot[i] =
+                atomic_load_explicit(&victim->ring[(head + i) % RING_SIZE], memory_order_relaxed);
         /* release: our reads come before the owner overwrites. Pairs with ring_push. */
-        if (atomic_compare_exchange_weak_explicit(
-                &victim->ring_head, &head, head + count, memory_order_acq_rel, memory_order_acquire))
+        if (atomic_compare_exchange_weak_explicit(&victim->ring_head, &head, head + count,
+                memory_order_acq_rel, memory_order_acquire))
             return count;
     }
 }
@@ -179,8 +187,8 @@ static void call_help(struct sched *s)
 
 static void ready_here(struct sched *s, struct proc *p)
 {
-    bool moves = p->priority == ANQA_PRIORITY_NORMAL && p->stack == NULL && (p->flags & PROC_PINNED) == 0 &&
-        s->rt->sched_count > 1 && s->current != p;
+    bool moves = p->priority == ANQA_PRIORITY_NORMAL && p->stack == NULL &&
+                 (p->flags & PROC_PINNED) == 0 && s->rt->sched_count > 1 && s->current != p;
 
     if (!moves || !ring_push(s, p))
         queue_push(&s->queues[p->priority], p);
@@ -208,7 +216,8 @@ void sched_ready(struct sched *s, struct proc *p)
     }
     home = &s->rt->scheds[where];
     p->run_next = atomic_load_explicit(&home->inbound, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&home->inbound, &p->run_next, p, memory_order_seq_cst, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(
+        &home->inbound, &p->run_next, p, memory_order_seq_cst, memory_order_relaxed))
         ; /* pairs with collect */
     notify_if_asleep(home);
 }
@@ -216,7 +225,8 @@ void sched_ready(struct sched *s, struct proc *p)
 void sched_post(struct sched *to, struct task *task)
 {
     task->next = atomic_load_explicit(&to->tasks, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&to->tasks, &task->next, task, memory_order_seq_cst, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(
+        &to->tasks, &task->next, task, memory_order_seq_cst, memory_order_relaxed))
         ; /* pairs with run_tasks */
     notify_if_asleep(to);
 }
@@ -286,7 +296,8 @@ static void quiescent(struct sched *s)
     uint64_t epoch = atomic_load_explicit(&s->rt->epoch, memory_order_acquire);
 
     if (atomic_load_explicit(&s->quiescent, memory_order_relaxed) != epoch)
-        atomic_store_explicit(&s->quiescent, epoch, memory_order_release); /* pairs with qsbr_reclaim */
+        atomic_store_explicit(
+            &s->quiescent, epoch, memory_order_release); /* pairs with qsbr_reclaim */
 }
 
 /* ---------------------------------------------------------------- choosing */
@@ -298,9 +309,9 @@ static struct proc *pick_normal(struct sched *s)
 
     if (s->rt->sched_count == 1)
         return queue_pop(queue);
-    if (s->picks & 1 && (p = queue_pop(queue)) != NULL)
-        return p;
-    p = ring_pop(s);
+    p = s->picks & 1 ? queue_pop(queue) : NULL;
+    if (p == NULL)
+        p = ring_pop(s);
     return p != NULL ? p : queue_pop(queue);
 }
 
@@ -330,7 +341,8 @@ static uint64_t next_random(struct sched *s)
 /* Any of those that may run, by the seed; the strict priorities stay strict. */
 static struct proc *pick_random(struct sched *s)
 {
-    static const anqa_priority order[] = {ANQA_PRIORITY_MAX, ANQA_PRIORITY_HIGH, ANQA_PRIORITY_NORMAL, ANQA_PRIORITY_LOW};
+    static const anqa_priority order[] = {
+        ANQA_PRIORITY_MAX, ANQA_PRIORITY_HIGH, ANQA_PRIORITY_NORMAL, ANQA_PRIORITY_LOW};
 
     for (unsigned i = 0; i < 4; i++) {
         struct run_queue *queue = &s->queues[order[i]];
@@ -381,8 +393,8 @@ static void watch_queue(struct sched *s)
 static struct proc *next_process(struct sched *s)
 {
     bool due = ++s->turns % CLOCK_TURNS == 0 || s->trash != NULL ||
-        atomic_load_explicit(&s->inbound, memory_order_relaxed) != NULL ||
-        atomic_load_explicit(&s->tasks, memory_order_relaxed) != NULL;
+               atomic_load_explicit(&s->inbound, memory_order_relaxed) != NULL ||
+               atomic_load_explicit(&s->tasks, memory_order_relaxed) != NULL;
 
     if (__builtin_expect(due, 0))
         chores(s);
@@ -396,8 +408,8 @@ static struct proc *next_process(struct sched *s)
 static bool something_came(struct sched *s)
 {
     return atomic_load_explicit(&s->inbound, memory_order_seq_cst) != NULL ||
-        atomic_load_explicit(&s->tasks, memory_order_seq_cst) != NULL ||
-        atomic_load_explicit(&s->timer_returns, memory_order_relaxed) != NULL;
+           atomic_load_explicit(&s->tasks, memory_order_seq_cst) != NULL ||
+           atomic_load_explicit(&s->timer_returns, memory_order_relaxed) != NULL;
 }
 
 static bool spin(struct sched *s)
@@ -435,14 +447,17 @@ static void sched_sleep(struct sched *s)
     anqa_rt *rt = s->rt;
 
     atomic_fetch_add_explicit(&rt->sleepers, 1, memory_order_relaxed);
-    atomic_store_explicit(&s->quiescent, UINT64_MAX, memory_order_release); /* pairs with qsbr_reclaim */
-    atomic_store_explicit(&s->sleeping, 1, memory_order_seq_cst);           /* pairs with notify_if_asleep */
-    if (!something_came(s) && !atomic_load_explicit(&rt->stopping_threads, memory_order_seq_cst) && !steal(s))
+    atomic_store_explicit(
+        &s->quiescent, UINT64_MAX, memory_order_release);         /* pairs with qsbr_reclaim */
+    atomic_store_explicit(&s->sleeping, 1, memory_order_seq_cst); /* pairs with notify_if_asleep */
+    if (!something_came(s) && !atomic_load_explicit(&rt->stopping_threads, memory_order_seq_cst) &&
+        !steal(s))
         poller_wait(s, sleep_ms(s));
     atomic_store_explicit(&s->sleeping, 0, memory_order_relaxed);
     atomic_fetch_sub_explicit(&rt->sleepers, 1, memory_order_relaxed);
     /* An exchange, so that no table is read before everybody can see that we read. Pairs with qsbr_reclaim. */
-    (void)atomic_exchange_explicit(&s->quiescent, atomic_load_explicit(&rt->epoch, memory_order_seq_cst), memory_order_seq_cst);
+    (void)atomic_exchange_explicit(&s->quiescent,
+        atomic_load_explicit(&rt->epoch, memory_order_seq_cst), memory_order_seq_cst);
 }
 
 static bool has_work(struct sched *s)
@@ -498,7 +513,8 @@ static void event_over(struct sched *s, struct proc *p)
 {
     struct msg *held = s->act.held;
 
-    if (held != NULL && held->next == NULL && held->pub.kind != ANQA_MSG_CALL && (held->pub.flags_ & MSG_KEPT) == 0) {
+    if (held != NULL && held->next == NULL && held->pub.kind != ANQA_MSG_CALL &&
+        (held->pub.flags_ & MSG_KEPT) == 0) {
         s->act.held = NULL;
         msg_drop(s, held);
     } else if (held != NULL) {
@@ -508,7 +524,8 @@ static void event_over(struct sched *s, struct proc *p)
         anqa_arena_reset(&s->stack->tmp);
     s->act.mark = NULL;
     s->act.mark_ref = 0;
-    s->act.nowait = s->act.section = 0; /* a region left open ends with the event: the next one is another process's */
+    s->act.nowait = s->act.section =
+        0; /* a region left open ends with the event: the next one is another process's */
 }
 
 static void event_begin(struct sched *s, struct proc *p)
@@ -556,7 +573,8 @@ static void requeue(struct sched *s, struct proc *p)
 {
     uintptr_t expected = IN_IDLE;
 
-    if (atomic_compare_exchange_strong_explicit(&p->in, &expected, IN_BUSY, memory_order_acq_rel, memory_order_relaxed))
+    if (atomic_compare_exchange_strong_explicit(
+            &p->in, &expected, IN_BUSY, memory_order_acq_rel, memory_order_relaxed))
         sched_ready(s, p);
 }
 
@@ -624,7 +642,8 @@ static bool leave(struct sched *s)
 {
     if (__builtin_expect(!s->deterministic, 1))
         return atomic_load_explicit(&s->rt->stopping_threads, memory_order_relaxed);
-    if (s->pause_for != NULL && atomic_load_explicit(&s->pause_for->in, memory_order_relaxed) != IN_IDLE)
+    if (s->pause_for != NULL &&
+        atomic_load_explicit(&s->pause_for->in, memory_order_relaxed) != IN_IDLE)
         s->pausing = true;
     return s->pausing;
 }
@@ -664,8 +683,10 @@ uint64_t sched_run_deterministic(anqa_rt *rt, struct sched *waiter, uint64_t unt
     stack_start(&s->native, s->stack, sched_loop, s);
     sched_self = waiter;
     /* Nothing ran, no time passed, and there is no end to wait for: it would stay so for ever. */
-    if (waiter != NULL && s->ran == before && rt->fake_now_ms == start_ms && until_ms == UINT64_MAX &&
+    if (waiter != NULL && s->ran == before && rt->fake_now_ms == start_ms &&
+        until_ms == UINT64_MAX &&
         atomic_load_explicit(&waiter->current->in, memory_order_relaxed) == IN_IDLE)
-        anqa_invariant_failed("deterministic mode: the attached thread waits for what can not come", __FILE__, __LINE__);
+        anqa_invariant_failed("deterministic mode: the attached thread waits for what can not come",
+            __FILE__, __LINE__);
     return s->ran - before;
 }

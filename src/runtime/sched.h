@@ -16,6 +16,7 @@
 #ifndef RUNTIME_SCHED_H
 #define RUNTIME_SCHED_H
 
+/* IWYU pragma: begin_exports */
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -25,6 +26,7 @@
 #include "runtime/proc.h"
 #include "runtime/stack.h"
 #include "runtime/timer.h"
+/* IWYU pragma: end_exports */
 
 #define SCHED_MAX 64
 #define RING_SIZE 256u
@@ -55,7 +57,8 @@ struct fault; /* fault.h */
 
 /* Counters: written by the owner only, read by any thread. */
 struct sched_counters {
-    _Atomic(uint64_t) spawned, exited, zombies, contained, stacks, messages, heap_bytes, timers, steals;
+    _Atomic(uint64_t) spawned, exited, zombies, contained, stacks, messages, heap_bytes, timers,
+        steals;
 };
 
 struct sched {
@@ -66,33 +69,33 @@ struct sched {
     struct activation act;      /* of current */
     struct run_queue queues[4]; /* by anqa_priority */
     uint64_t now_ms;
-    uint64_t now_ticks;         /* of the processor's counter, when now_ms was read */
+    uint64_t now_ticks; /* of the processor's counter, when now_ms was read */
     uint64_t next_ref;
-    uint64_t queue_since;       /* ticks; 0: nobody has had to wait */
+    uint64_t queue_since; /* ticks; 0: nobody has had to wait */
     uint32_t picks;
     uint32_t turns;
-    uint16_t index;             /* 0..n-1; pseudo schedulers: SCHED_MAX */
-    bool foreign;               /* a pseudo scheduler: an attached thread, or the one of outsiders */
-    bool in_defer;              /* a defer of current runs: its exit or fault ends the list of defers */
+    uint16_t index; /* 0..n-1; pseudo schedulers: SCHED_MAX */
+    bool foreign;   /* a pseudo scheduler: an attached thread, or the one of outsiders */
+    bool in_defer;  /* a defer of current runs: its exit or fault ends the list of defers */
     struct block_cache blocks;
     struct stack_cache stacks;
-    struct stack *spare;        /* for exits and faults: there is always one */
-    struct stack native;        /* the thread's own */
+    struct stack *spare; /* for exits and faults: there is always one */
+    struct stack native; /* the thread's own */
     struct timer_wheel timers;
     struct poller *poller;
-    struct proc *free_slots;    /* linked by run_next */
+    struct proc *free_slots; /* linked by run_next */
     uint32_t free_count;
     struct proc *new_slots, *new_slots_end; /* never used: not touched before they are */
     struct trash *trash;
-    struct fault *fault;        /* what the fault handler left for the landing */
-    uint64_t random;            /* deterministic mode: the seed's state, */
-    uint64_t until_ms;          /* how far the fake clock may go, */
-    uint64_t ran;               /* activations, */
-    struct proc *pause_for;     /* the attached thread that runs us while it waits, */
-    bool pausing;               /* and whether to go back to it */
-    bool deterministic;         /* of the options */
-    bool started;               /* the thread is there */
-    uint8_t place;              /* of an attached thread */
+    struct fault *fault;    /* what the fault handler left for the landing */
+    uint64_t random;        /* deterministic mode: the seed's state, */
+    uint64_t until_ms;      /* how far the fake clock may go, */
+    uint64_t ran;           /* activations, */
+    struct proc *pause_for; /* the attached thread that runs us while it waits, */
+    bool pausing;           /* and whether to go back to it */
+    bool deterministic;     /* of the options */
+    bool started;           /* the thread is there */
+    uint8_t place;          /* of an attached thread */
     pthread_t thread;
     struct sched_counters counters;
 
@@ -104,12 +107,14 @@ struct sched {
 
     alignas(64) _Atomic(uint32_t) ring_head; /* shared */
     _Atomic(uint32_t) ring_tail;             /* owner writes */
-    _Atomic(uint32_t) overloaded;            /* shared: there has been a queue for a while; half of it may be stolen */
-    _Atomic(uint32_t) rob;                   /* shared: stuck; the last one in the ring may be stolen too */
-    _Atomic(uint64_t) activity;              /* shared: grows with every activation; odd while one runs */
-    _Atomic(uint32_t) activity_slot;         /* shared: whose, for the watchdog */
-    _Atomic(uint64_t) quiescent;             /* shared: epoch of the last quiescent state; UINT64_MAX: none needed */
-    _Atomic(struct proc *) ring[RING_SIZE];  /* shared */
+    _Atomic(uint32_t)
+        overloaded; /* shared: there has been a queue for a while; half of it may be stolen */
+    _Atomic(uint32_t) rob;           /* shared: stuck; the last one in the ring may be stolen too */
+    _Atomic(uint64_t) activity;      /* shared: grows with every activation; odd while one runs */
+    _Atomic(uint32_t) activity_slot; /* shared: whose, for the watchdog */
+    _Atomic(uint64_t)
+        quiescent; /* shared: epoch of the last quiescent state; UINT64_MAX: none needed */
+    _Atomic(struct proc *) ring[RING_SIZE]; /* shared */
 };
 
 struct retired {
@@ -137,9 +142,9 @@ struct anqa_rt {
     uint16_t sched_count;
     struct sched *scheds; /* sched_count of them */
 
-    struct proc *slots;           /* one reserved mapping, touched as used */
+    struct proc *slots; /* one reserved mapping, touched as used */
     size_t slots_bytes;
-    pthread_mutex_t slot_lock;    /* guards the two below */
+    pthread_mutex_t slot_lock; /* guards the two below */
     struct proc *free_slots;
     _Atomic(uint32_t) slots_used; /* slots that were ever taken */
 
@@ -149,26 +154,26 @@ struct anqa_rt {
     pthread_mutex_t outside_lock; /* guards `outside`: threads that are not attached borrow it */
     struct sched *outside;
 
-    _Atomic(uint32_t) sleepers;   /* schedulers asleep */
-    _Atomic(uint32_t) searching;  /* schedulers looking for something to steal */
+    _Atomic(uint32_t) sleepers;     /* schedulers asleep */
+    _Atomic(uint32_t) searching;    /* schedulers looking for something to steal */
     _Atomic(bool) stopping;         /* no new processes from outside */
     _Atomic(bool) stopping_threads; /* the schedulers leave their loops */
     _Atomic(bool) tainted;
     _Atomic(uint64_t) epoch;
-    pthread_mutex_t qsbr_lock;    /* guards retired and attached */
+    pthread_mutex_t qsbr_lock; /* guards retired and attached */
     struct retired *retired;
     _Atomic(uint32_t) retired_count;
     struct attached attached[ATTACHED_MAX]; /* their `thread` and `refs` */
     struct sched_counters detached;         /* what threads that are gone have counted */
-    pthread_mutex_t local_lock;   /* guards locals */
+    pthread_mutex_t local_lock;             /* guards locals */
     struct {
         _Atomic(void *) object;
         void (*drop)(void *object);
     } locals[RT_LOCAL_COUNT];
     struct worker_pool *workers;
     struct watchdog *watchdog;
-    bool faults, logging;         /* fault handlers are installed, the log's thread started, for us */
-    uint64_t fake_now_ms;         /* deterministic mode */
+    bool faults, logging; /* fault handlers are installed, the log's thread started, for us */
+    uint64_t fake_now_ms; /* deterministic mode */
 };
 
 /* The scheduler of this thread; NULL on foreign threads that are not attached. Never keep its address across a wait. */
@@ -195,14 +200,15 @@ static inline anqa_pid proc_pid(const anqa_rt *rt, const struct proc *p)
 {
     uint64_t slot = (uint64_t)(p - rt->slots);
 
-    return (anqa_pid){
-        (uint64_t)rt->node << 56 | slot << 32 | atomic_load_explicit(&p->generation, memory_order_relaxed)};
+    return (anqa_pid){(uint64_t)rt->node << 56 | slot << 32 |
+                      atomic_load_explicit(&p->generation, memory_order_relaxed)};
 }
 
 /* The slot a pid names, of whatever generation; NULL when there is no such slot, or the pid is of another node. */
 static inline struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid)
 {
-    uint64_t slot = (pid.bits >> 32) - ((uint64_t)rt->node << 24); /* far out of range for another node */
+    uint64_t slot =
+        (pid.bits >> 32) - ((uint64_t)rt->node << 24); /* far out of range for another node */
 
     return slot < rt->options.max_processes && pid_generation(pid) != 0 ? &rt->slots[slot] : NULL;
 }
@@ -237,8 +243,9 @@ static inline uint64_t sched_now(struct sched *s)
     return s->now_ms;
 }
 
-#define COUNT_ADD(s, name, n) \
-    atomic_store_explicit(&(s)->counters.name, \
-        atomic_load_explicit(&(s)->counters.name, memory_order_relaxed) + (uint64_t)(n), memory_order_relaxed)
+#define COUNT_ADD(s, name, n)                                                            \
+    atomic_store_explicit(&(s)->counters.name,                                           \
+        atomic_load_explicit(&(s)->counters.name, memory_order_relaxed) + (uint64_t)(n), \
+        memory_order_relaxed)
 
 #endif

@@ -1,6 +1,7 @@
 /* The timer wheel. See timer.h. */
 #include "runtime/timer.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "runtime/sched.h"
@@ -52,7 +53,8 @@ static uint64_t due_of(const struct timer *timer)
 /* What is due now fires with the next tick. */
 static void due_set(const struct timer_wheel *wheel, struct timer *timer, uint64_t due)
 {
-    atomic_store_explicit(&timer->due_ms, due <= wheel->now_ms ? wheel->now_ms + 1 : due, memory_order_relaxed);
+    atomic_store_explicit(
+        &timer->due_ms, due <= wheel->now_ms ? wheel->now_ms + 1 : due, memory_order_relaxed);
 }
 
 /* ---------------------------------------------------------------- places */
@@ -105,7 +107,8 @@ static void timer_put(struct sched *s, struct timer *timer)
     uint64_t sequence = atomic_load_explicit(&timer->state, memory_order_relaxed) >> 2;
 
     sequence = (sequence + 1) & UINT32_MAX;
-    atomic_store_explicit(&timer->state, state_of(sequence == 0 ? 1 : sequence, TIMER_FREE), memory_order_relaxed);
+    atomic_store_explicit(
+        &timer->state, state_of(sequence == 0 ? 1 : sequence, TIMER_FREE), memory_order_relaxed);
     timer->next = s->timers.free;
     s->timers.free = timer;
     COUNT_ADD(s, timers, -1);
@@ -122,8 +125,8 @@ static bool timer_win(struct timer *timer, uint64_t sequence, unsigned what)
     uint64_t expected = state_of(sequence, TIMER_ARMED);
 
     /* acq_rel: the winner owns the message. Pairs with timer_arm, and with itself on another scheduler. */
-    return atomic_compare_exchange_strong_explicit(
-        &timer->state, &expected, state_of(sequence, what), memory_order_acq_rel, memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&timer->state, &expected,
+        state_of(sequence, what), memory_order_acq_rel, memory_order_relaxed);
 }
 
 /* ---------------------------------------------------------------- arm, cancel */
@@ -150,11 +153,13 @@ static struct timer *arm(struct sched *s, struct timer what, uint64_t delay_ms)
     due_set(&s->timers, timer, s->now_ms + delay_ms + timer_margin(s));
     wheel_insert(&s->timers, timer);
     sequence = atomic_load_explicit(&timer->state, memory_order_relaxed) >> 2;
-    atomic_store_explicit(&timer->state, state_of(sequence, TIMER_ARMED), memory_order_release); /* pairs with timer_win */
+    atomic_store_explicit(&timer->state, state_of(sequence, TIMER_ARMED),
+        memory_order_release); /* pairs with timer_win */
     return timer;
 }
 
-struct timer *timer_arm(struct sched *s, anqa_pid to, struct msg *msg, uint64_t ref, uint64_t delay_ms)
+struct timer *timer_arm(
+    struct sched *s, anqa_pid to, struct msg *msg, uint64_t ref, uint64_t delay_ms)
 {
     return arm(s, (struct timer){.to = to, .msg = msg, .ref = ref}, delay_ms);
 }
@@ -171,7 +176,8 @@ anqa_timer timer_handle(struct sched *s, struct timer *timer)
     return (anqa_timer){(uint64_t)(s->index + 1) << 56 | (uint64_t)timer->index << 32 | sequence};
 }
 
-static int64_t timer_cancel_at(struct sched *s, struct sched *owner, uint32_t index, uint64_t sequence)
+static int64_t timer_cancel_at(
+    struct sched *s, struct sched *owner, uint32_t index, uint64_t sequence)
 {
     struct timer *timer;
     uint64_t due;
@@ -188,8 +194,8 @@ static int64_t timer_cancel_at(struct sched *s, struct sched *owner, uint32_t in
         timer_put(s, timer);
     } else {
         timer->next = atomic_load_explicit(&owner->timer_returns, memory_order_relaxed);
-        while (!atomic_compare_exchange_weak_explicit(&owner->timer_returns, &timer->next, timer, memory_order_release,
-            memory_order_relaxed)) /* pairs with timers_collect */
+        while (!atomic_compare_exchange_weak_explicit(&owner->timer_returns, &timer->next, timer,
+            memory_order_release, memory_order_relaxed)) /* pairs with timers_collect */
             ;
     }
     due -= timer_margin(s);
@@ -198,7 +204,8 @@ static int64_t timer_cancel_at(struct sched *s, struct sched *owner, uint32_t in
 
 int64_t timer_cancel(struct sched *s, anqa_timer handle)
 {
-    uint32_t where = (uint32_t)(handle.bits >> 56), index = (uint32_t)(handle.bits >> 32) & 0xffffff;
+    uint32_t where = (uint32_t)(handle.bits >> 56),
+             index = (uint32_t)(handle.bits >> 32) & 0xffffff;
 
     if (where == 0 || where > s->rt->sched_count)
         return -1;
@@ -209,7 +216,8 @@ void timer_cancel_own(struct sched *s, anqa_timer handle)
 {
     struct timer *timer = timer_at(&s->timers, (uint32_t)(handle.bits >> 32) & 0xffffff);
 
-    if (atomic_load_explicit(&timer->state, memory_order_relaxed) != state_of((uint32_t)handle.bits, TIMER_ARMED))
+    if (atomic_load_explicit(&timer->state, memory_order_relaxed) !=
+        state_of((uint32_t)handle.bits, TIMER_ARMED))
         return; /* it has fired */
     timer_unlink(&s->timers, timer);
     timer_put(s, timer);
@@ -234,14 +242,16 @@ void timers_collect(struct sched *s)
 
 static void timer_fire_again(struct sched *s, struct timer *timer, uint64_t sequence)
 {
-    struct msg *msg = msg_new(s, ANQA_MSG_TIMEOUT, timer->tag, (anqa_pid){0}, (anqa_ref){timer->ref});
+    struct msg *msg =
+        msg_new(s, ANQA_MSG_TIMEOUT, timer->tag, (anqa_pid){0}, (anqa_ref){timer->ref});
     bool alive = msg != NULL && mailbox_push(s, timer->to, msg) == ANQA_OK;
 
     if (alive || anqa_rt_is_alive(s->rt, timer->to)) { /* a full mailbox misses one, not all */
         if (!alive)
             msg_drop(s, msg);
         uint64_t next = due_of(timer) + timer->every_ms;
-        due_set(&s->timers, timer, next > s->now_ms ? next : s->now_ms + 1); /* what was missed is not made up for */
+        due_set(&s->timers, timer,
+            next > s->now_ms ? next : s->now_ms + 1); /* what was missed is not made up for */
         wheel_insert(&s->timers, timer);
         return;
     }
@@ -257,7 +267,8 @@ static void timer_fire(struct sched *s, struct timer *timer)
     struct msg *msg;
 
     anqa_list_node_init(&timer->node);
-    if (timer->every_ms != 0 && (atomic_load_explicit(&timer->state, memory_order_relaxed) & 3) == TIMER_ARMED) {
+    if (timer->every_ms != 0 &&
+        (atomic_load_explicit(&timer->state, memory_order_relaxed) & 3) == TIMER_ARMED) {
         timer_fire_again(s, timer, sequence);
         return;
     }
@@ -271,7 +282,8 @@ static void timer_fire(struct sched *s, struct timer *timer)
     timer_put(s, timer);
 }
 
-static void slot_take_all(struct timer_wheel *wheel, unsigned level, unsigned slot, struct anqa_list *out)
+static void slot_take_all(
+    struct timer_wheel *wheel, unsigned level, unsigned slot, struct anqa_list *out)
 {
     struct anqa_list_node *node;
 
@@ -328,7 +340,8 @@ void timers_run(struct sched *s)
     if (s->now_ms <= wheel->now_ms)
         return;
     anqa_list_init(&due);
-    while (wheel->now_ms < s->now_ms) { /* slot by slot: after a long turn they still fire in their order */
+    while (wheel->now_ms <
+           s->now_ms) { /* slot by slot: after a long turn they still fire in their order */
         uint64_t next = timers_next(s);
         if (next > s->now_ms)
             next = s->now_ms;
@@ -355,7 +368,8 @@ uint64_t timers_next(const struct sched *s)
         unsigned by = (unsigned)(at + 1) & 63;
         if (bits == 0)
             continue;
-        turned = by == 0 ? bits : bits >> by | bits << (64 - by); /* bit 0: the slot that comes next */
+        turned =
+            by == 0 ? bits : bits >> by | bits << (64 - by); /* bit 0: the slot that comes next */
         due = (at + 1 + (unsigned)__builtin_ctzll(turned)) << (6 * level);
         if (due < next)
             next = due;

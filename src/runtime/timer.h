@@ -11,10 +11,12 @@
 #ifndef RUNTIME_TIMER_H
 #define RUNTIME_TIMER_H
 
+/* IWYU pragma: begin_exports */
 #include <stdatomic.h>
 
 #include "base/list.h"
 #include "runtime/proc.h"
+/* IWYU pragma: end_exports */
 
 #define TIMER_LEVELS 6
 #define TIMER_CHUNK 512u
@@ -27,12 +29,12 @@ struct timer {
     _Atomic(uint64_t) due_ms;
     _Atomic(uint64_t) state; /* shared: sequence << 2 | TIMER_ */
     anqa_pid to;
-    struct msg *msg;         /* what is sent; NULL: a SIG_WAKE with `ref`, or a tick made afresh */
-    const char *tag;         /* of ticks */
+    struct msg *msg; /* what is sent; NULL: a SIG_WAKE with `ref`, or a tick made afresh */
+    const char *tag; /* of ticks */
     uint64_t ref;
-    uint32_t every_ms;       /* 0: once */
+    uint32_t every_ms; /* 0: once */
     uint32_t index;
-    struct timer *next;      /* free, or returned */
+    struct timer *next; /* free, or returned */
 };
 
 struct timer_wheel {
@@ -49,7 +51,8 @@ void timers_init(struct sched *s);
 /* Drops all timers and their messages. */
 void timers_done(struct sched *s);
 /* Arms on the calling scheduler; takes the message over. NULL: no memory (the message is the caller's again). */
-struct timer *timer_arm(struct sched *s, anqa_pid to, struct msg *msg, uint64_t ref, uint64_t delay_ms);
+struct timer *timer_arm(
+    struct sched *s, anqa_pid to, struct msg *msg, uint64_t ref, uint64_t delay_ms);
 /* Sends (TIMEOUT, tag) with `ref` every `every_ms`; the caller sets timer->ref. */
 struct timer *timer_arm_ticks(struct sched *s, anqa_pid to, const char *tag, uint32_t every_ms);
 anqa_timer timer_handle(struct sched *s, struct timer *timer);
