@@ -30,13 +30,12 @@
     "ns, and ours 51. Half of that is a stall: the sender passes the payload as a struct " \
     "on the stack, which is read in wider pieces than it has just been written in; with "  \
     "the same words stored one by one a message took 25 ns. Putting it into the mailbox "  \
-    "takes 8 ns, most of it the compare-and-swap. On two schedulers runs differ: 70 to "   \
-    "190 ns."
+    "takes 8 ns, most of it the compare-and-swap."
 
 #define FAN_IN_FLOOD_NOTE                                                                   \
     "as fan_in (without the stall it took 65 ns instead of 88), and what waits long is "    \
     "taken out of a large queue: mailbox_unlink and reading the letter are 29 % here, and " \
-    "9 % in fan_in. On two schedulers mailbox_unlink, msg_alloc and mailbox_push are 69 %."
+    "9 % in fan_in. On two schedulers mailbox_unlink, msg_alloc and mailbox_push are 51 to 69 %."
 
 #define START_CHILD_NOTE                                                                 \
     "the budget was 310 ns. A call and its answer alone take 156 (row call), a process " \

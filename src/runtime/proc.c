@@ -573,7 +573,9 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     if (act->timer.bits != 0)
         timer_cancel_own(s, act->timer);
     act->timer.bits = 0;
-    if (!zombie)
+    if (zombie) /* before anybody can hear of the death, or count the process as gone */
+        COUNT_ADD(s, zombies, 1);
+    else
         proc_run_defers(s, p, 0);
     s->act
         .section++; /* what follows is done once: a fault in somebody's `drop` must not begin it anew */
@@ -589,7 +591,6 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     s->act = (struct activation){0}; /* it may have ended in the middle of something */
     if (zombie) {
         p->state_kind = PROC_ZOMBIE;
-        COUNT_ADD(s, zombies, 1);
         return;
     }
     proc_bury(s, p);

@@ -347,16 +347,16 @@ static uint64_t sum(anqa_rt *rt, size_t offset)
     for (uint16_t i = 0; i < rt->sched_count; i++)
         total += atomic_load_explicit(
             (_Atomic(uint64_t) *)(void *)((char *)&rt->scheds[i].counters + offset),
-            memory_order_relaxed);
+            memory_order_acquire);
     total +=
         atomic_load_explicit((_Atomic(uint64_t) *)(void *)((char *)&rt->outside->counters + offset),
-            memory_order_relaxed);
+            memory_order_acquire);
     pthread_mutex_lock(&rt->qsbr_lock);
     for (size_t i = 0; i < ATTACHED_MAX; i++)
         if (rt->attached[i].thread != NULL)
             total += atomic_load_explicit(
                 (_Atomic(uint64_t) *)(void *)((char *)&rt->attached[i].thread->counters + offset),
-                memory_order_relaxed);
+                memory_order_acquire);
     total += *(uint64_t *)(void *)((char *)&rt->detached + offset);
     pthread_mutex_unlock(&rt->qsbr_lock);
     return total;

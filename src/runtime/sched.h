@@ -243,9 +243,10 @@ static inline uint64_t sched_now(struct sched *s)
     return s->now_ms;
 }
 
+/* Release, and acquire where they are summed: who sees one count sees those made before it. */
 #define COUNT_ADD(s, name, n)                                                            \
     atomic_store_explicit(&(s)->counters.name,                                           \
         atomic_load_explicit(&(s)->counters.name, memory_order_relaxed) + (uint64_t)(n), \
-        memory_order_relaxed)
+        memory_order_release)
 
 #endif
