@@ -136,7 +136,9 @@ ANQA_API const char *anqa_reason_format(anqa_reason reason, char *buf, size_t si
 typedef struct anqa_type {
     const char *name;
     size_t size;
-    void (*drop)(void *object); /* frees what the object owns and the object itself; NULL: free() */
+    /* Frees what the object owns and the object itself; NULL: free(). Runs on whatever thread has the object last, in the
+     * midst of the runtime: it must not send, wait or exit, and a fault in it ends the server. */
+    void (*drop)(void *object);
     anqa_status (*encode)(const void *object, anqa_buf *ret_bytes);
     anqa_status (*decode)(anqa_str bytes, void **ret_object);
 } anqa_type;

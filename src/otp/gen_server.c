@@ -385,13 +385,17 @@ anqa_json anqa_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeou
     return call(to, tag, anqa_text(arg), timeout_ms)->body;
 }
 
+/* The others have their turn: who tries again and again must not keep its supervisor from starting another server. */
 static anqa_status call_failed(anqa_pid to, const char *tag, const anqa_msg *down, anqa_error *err)
 {
+    bool never_started = anqa_msg_never_started(down);
     char pid[ANQA_PID_TEXT], text[160];
 
     anqa_pid_text(to, pid);
     anqa_reason_format(down->u.reason, text, sizeof text);
-    if (anqa_msg_never_started(down))
+    anqa_msg_free(down);
+    anqa_yield();
+    if (never_started)
         return anqa_fail(
             err, ANQA_E_NOPROC, "call '%s' to %s was not delivered: %s", tag, pid, text);
     return anqa_fail(

@@ -119,17 +119,21 @@ static void msg_release(struct sched *s, struct msg *msg)
     block_put(&s->blocks, msg->pub.class_, msg);
 }
 
-/* The block goes before the object: should `drop` fail, nothing of ours is lost. */
+/* Somewhere in the midst of the runtime: `drop` may not fail, and a fault or exit in it ends the server. */
 static void msg_drop_object(struct sched *s, struct msg *msg)
 {
     void *object = (void *)(uintptr_t)msg->pub.body.ptr;
     const anqa_type *type = msg->pub.u.type;
 
     msg_release(s, msg);
+    s->dropping++;
+    s->act.section++;
     if (object != NULL && type->drop != NULL)
         type->drop(object);
     else
         free(object);
+    s->act.section--;
+    s->dropping--;
 }
 
 static __attribute__((noinline)) void msg_drop_shared(struct sched *s, struct msg *msg)

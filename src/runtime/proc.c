@@ -188,6 +188,17 @@ static anqa_status opts_check(const anqa_spawn_opts *opts, uint16_t schedulers)
     return opts->arg_size > 0 && opts->arg == NULL ? ANQA_E_INVALID : ANQA_OK;
 }
 
+/* Wild pointers fault here, before anything is taken that would be lost. */
+static void opts_probe(const anqa_spawn_opts *opts)
+{
+    const volatile char *arg = opts->arg, *label = opts->label;
+
+    if (opts->arg_size > 0)
+        (void)(arg[0] + arg[opts->arg_size - 1]);
+    if (label != NULL)
+        (void)label[0];
+}
+
 static bool state_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opts)
 {
     size_t size = opts->state_size > opts->arg_size ? opts->state_size : opts->arg_size;
@@ -327,7 +338,7 @@ static void spawn_undo(struct sched *s, struct proc *p)
 }
 
 /* Apart, so that who is not listened to does not pay for its frame. */
-static __attribute__((noinline)) void emit_spawn(anqa_pid pid, anqa_pid parent)
+void proc_emit_spawn(anqa_pid pid, anqa_pid parent)
 {
     ANQA_EMIT(process_spawn, (anqa_field_uint("count", 1)),
         (anqa_field_pid("pid", pid.bits), anqa_field_pid("parent", parent.bits)));
@@ -360,6 +371,7 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
         return status;
     if (atomic_load_explicit(&s->rt->stopping, memory_order_relaxed) && parent == NULL)
         return ANQA_E_STOPPED;
+    opts_probe(opts);
     p = slot_take(s);
     if (p == NULL)
         return ANQA_E_LIMIT;
@@ -387,8 +399,6 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     *ret_pid = proc_pid(s->rt, p);
     p->sched = spawn_place(s, opts);
     COUNT_ADD(s, spawned, 1);
-    if (anqa_telemetry_on(&process_spawn))
-        emit_spawn(*ret_pid, parent == NULL ? (anqa_pid){0} : proc_pid(s->rt, parent));
     /* We hold the token of a process that nobody knows yet. */
     atomic_store_explicit(&p->in, IN_BUSY, memory_order_release);
     sched_ready(s, p);
@@ -577,11 +587,10 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
         COUNT_ADD(s, zombies, 1);
     else
         proc_run_defers(s, p, 0);
-    s->act
-        .section++; /* what follows is done once: a fault in somebody's `drop` must not begin it anew */
-    report(reason);
     if (anqa_telemetry_on(&process_exit))
-        emit_exit(pid, reason);
+        emit_exit(pid, reason); /* a handler that fails is detached, and we come here again */
+    s->act.section++;           /* what follows is done once */
+    report(reason);
     run_hooks(p, pid);
     mailbox_close(s, p, reason);
     drop_held(s, act, reason);
@@ -644,6 +653,8 @@ _Noreturn void proc_exit(struct sched *s, anqa_reason reason)
 
     if (p->flags & PROC_FOREIGN)
         exit_foreign(reason);
+    if (s->dropping > 0)
+        anqa_invariant_failed("the drop function of a moved object exits", __FILE__, __LINE__);
     if (s->in_defer) { /* an exit in a defer ends the list, the reason to die stays */
         s->in_defer = false;
         proc_drop_defers(s, p);

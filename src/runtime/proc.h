@@ -77,6 +77,8 @@ struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid fr
 anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
     const anqa_payload *payload, struct msg **ret_msg);
 void msg_drop(struct sched *s, struct msg *msg);
+/* Of a payload that never became a message's. */
+void payload_drop(const anqa_payload *payload);
 
 /* ---------------------------------------------------------------- relations */
 
@@ -234,6 +236,8 @@ const char *reason_name(anqa_reason reason);
 
 anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc *parent,
     anqa_pid *ret_pid, anqa_ref *ret_ref);
+/* Tells who listens; not under a lock. */
+void proc_emit_spawn(anqa_pid pid, anqa_pid parent);
 /* The process that the attached thread of `s` is; *slot is its place's. */
 anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot);
 /* Ends `p`, whose frames nobody will use any more: the caller is not on its stack. Takes over `reason`. */

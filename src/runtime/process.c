@@ -157,7 +157,7 @@ anqa_ref anqa_make_ref(void)
 
 /* ---------------------------------------------------------------- sending */
 
-static void payload_drop(const anqa_payload *payload)
+void payload_drop(const anqa_payload *payload)
 {
     if (payload->kind != ANQA_PAYLOAD_OBJECT || payload->ptr == NULL)
         return;
@@ -589,6 +589,11 @@ void anqa_link(anqa_pid to)
 
     if (to.bits == self.bits)
         return;
+    if (anqa_pid_is_none(to)) { /* the exit signal of somebody who never was */
+        proc_exit_signal(s, to, self, anqa_reason_of(ANQA_REASON_NOPROC));
+        poll_signals(s, p);
+        return;
+    }
     rel = rels_put(s, &p->rels, to.bits);
     if (rel == NULL)
         no_memory(s, "a link");

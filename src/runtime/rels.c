@@ -44,7 +44,7 @@ void rels_free(struct sched *s, struct rels *rels)
 
 struct rel *rels_get(struct rels *rels, uint64_t key)
 {
-    if (rels == NULL)
+    if (rels == NULL || key == 0) /* nobody: 0 marks what is empty */
         return NULL;
     for (uint32_t i = rels_home(rels, key);; i = (i + 1) & (rels->capacity - 1)) {
         if (rels->entries[i].key == key)

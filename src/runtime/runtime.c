@@ -537,12 +537,17 @@ anqa_status anqa_rt_send(anqa_rt *rt, anqa_pid to, const char *tag, anqa_payload
 
     if (status == ANQA_OK) {
         status = mailbox_push(s, to, msg);
-        if (status == ANQA_E_FULL && payload.kind == ANQA_PAYLOAD_OBJECT)
-            msg->pub.payload = ANQA_PAYLOAD_NONE; /* the object is the caller's again */
+        if (status != ANQA_OK && payload.kind == ANQA_PAYLOAD_OBJECT) {
+            msg->pub.payload =
+                ANQA_PAYLOAD_NONE; /* the caller's again, or dropped without the lock */
+            msg->pub.u.type = NULL;
+        }
         if (status != ANQA_OK)
             msg_drop(s, msg);
     }
     outside_return(rt);
+    if (status == ANQA_E_NOPROC)
+        payload_drop(&payload);
     return status;
 }
 
@@ -553,9 +558,12 @@ anqa_status anqa_rt_spawn(anqa_rt *rt, const anqa_spawn_opts *opts, anqa_pid *re
     anqa_status status = proc_spawn(s, opts, NULL, &pid, NULL);
 
     outside_return(rt);
-    if (status == ANQA_OK && ret_pid != NULL)
+    if (status != ANQA_OK)
+        return status;
+    proc_emit_spawn(pid, (anqa_pid){0});
+    if (ret_pid != NULL)
         *ret_pid = pid;
-    return status;
+    return ANQA_OK;
 }
 
 void anqa_rt_exit_signal(anqa_rt *rt, anqa_pid to, anqa_reason reason)
@@ -576,6 +584,7 @@ anqa_status anqa_spawn(const anqa_spawn_opts *opts, anqa_pid *ret_pid, anqa_ref 
 
     if (status != ANQA_OK)
         return status;
+    proc_emit_spawn(pid, proc_pid(s->rt, p));
     if (ret_pid != NULL)
         *ret_pid = pid;
     if (ret_ref != NULL)
@@ -623,8 +632,10 @@ static void attached_remove(anqa_rt *rt, struct sched *s)
 
 static void attached_free(struct sched *s)
 {
-    anqa_arena_done(&s->native.tmp);
-    stack_native_done(&s->native);
+    if (s->started) {
+        anqa_arena_done(&s->native.tmp);
+        stack_native_done(&s->native);
+    }
     sched_done(s);
     free(s);
 }
@@ -643,7 +654,14 @@ anqa_status anqa_attach(anqa_rt *rt, anqa_error *err)
     sched_init(s, rt, SCHED_MAX);
     s->foreign = true;
     s->stack = &s->native;
-    if (stack_native_init(&s->native) != ANQA_OK || !attached_add(rt, s)) {
+    s->started = stack_native_init(&s->native) == ANQA_OK;
+    if (!s->started) { /* it reads /proc/self/maps */
+        attached_free(s);
+        return anqa_fail(err, ANQA_E_LIMIT,
+            "cannot learn where this thread's stack is: no memory, or no file "
+            "descriptor free (ulimit -n)");
+    }
+    if (!attached_add(rt, s)) {
         attached_free(s);
         return anqa_fail(err, ANQA_E_LIMIT, "at most %d threads can be attached", ATTACHED_MAX);
     }

@@ -74,9 +74,10 @@ struct sched {
     uint64_t queue_since; /* ticks; 0: nobody has had to wait */
     uint32_t picks;
     uint32_t turns;
-    uint16_t index; /* 0..n-1; pseudo schedulers: SCHED_MAX */
-    bool foreign;   /* a pseudo scheduler: an attached thread, or the one of outsiders */
-    bool in_defer;  /* a defer of current runs: its exit or fault ends the list of defers */
+    uint16_t index;   /* 0..n-1; pseudo schedulers: SCHED_MAX */
+    bool foreign;     /* a pseudo scheduler: an attached thread, or the one of outsiders */
+    uint8_t dropping; /* `drop` functions of moved objects that are under way */
+    bool in_defer;    /* a defer of current runs: its exit or fault ends the list of defers */
     struct block_cache blocks;
     struct stack_cache stacks;
     struct stack *spare; /* for exits and faults: there is always one */

@@ -13,6 +13,7 @@
 #include "runtime/hooks.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
+#include "telemetry/telemetry.h"
 #include "runtime/stack.h"
 
 #define DEFAULT_THREADS 10u
@@ -365,7 +366,8 @@ anqa_status anqa_blocking(void (*fn)(void *job), void *job, size_t size)
     struct sched *s;
 
     proc_self(&s);
-    ANQA_REQUIRE(s->act.nowait == 0 && s->act.section == 0); /* before a worker has it */
+    ANQA_REQUIRE(s->act.nowait == 0 && s->act.section == 0 &&
+                 !telemetry_in_handler()); /* before a worker has it */
     return worker_blocking(&(struct blocking_call){.fn = fn, .fd = -1}, job, size);
 }
 

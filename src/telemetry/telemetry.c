@@ -1,5 +1,7 @@
 #include "telemetry/telemetry.h"
 
+#include <anqa/process.h>
+
 #include "base/clock.h"
 
 #include <pthread.h>
@@ -41,13 +43,14 @@ struct anqa_telemetry_node {
     struct anqa_telemetry_node *sibling;
 };
 
-/* One run of anqa_telemetry_run, on its stack. */
+/* One run of anqa_telemetry_run. Not on its stack, which is gone when a handler has ended its process. */
 struct emission {
-    struct emission *outer;
     unsigned shard;
-    const anqa_telemetry_event *event;
+    const char *event;
     struct handler *handler; /* the one that runs */
 };
+
+#define EMISSIONS_MAX 16 /* handlers that emit, one in another: beyond that nobody is told */
 
 static pthread_mutex_t lock =
     PTHREAD_MUTEX_INITIALIZER; /* guards points, handlers, retired, every list of nodes */
@@ -61,10 +64,24 @@ static struct {
 } shards[SHARDS];
 static atomic_bool has_retired; /* a hint for who ends an emission */
 
-static _Thread_local struct emission *current;
+static _Thread_local struct emission emissions[EMISSIONS_MAX];
+static _Thread_local unsigned emitting; /* how many of them are in use */
 static _Thread_local unsigned my_shard; /* plus one; 0: not chosen yet */
 
 ANQA_TELEMETRY_DEFINE(handler_failed, "anqa.telemetry.handler_failed");
+
+/* A fault under the lock must not be contained: nobody would ever give it back. */
+static void take_lock(void)
+{
+    anqa_section_begin();
+    pthread_mutex_lock(&lock);
+}
+
+static void give_lock(void)
+{
+    pthread_mutex_unlock(&lock);
+    anqa_section_end();
+}
 
 uint64_t anqa_telemetry_mono_ns(void)
 {
@@ -142,7 +159,7 @@ static void reclaim_and_unlock(void)
         retired = NULL;
         atomic_store_explicit(&has_retired, false, memory_order_relaxed);
     }
-    pthread_mutex_unlock(&lock);
+    give_lock();
     while (h != NULL) {
         struct handler *next = h->next;
         if (hook != NULL)
@@ -161,13 +178,16 @@ static void leave(unsigned shard)
     if (!atomic_load_explicit(&has_retired, memory_order_seq_cst)) /* pairs with unlink_handler */
         return;
     /* Busy: somebody attaches or detaches. has_retired stays set, so the next one to leave tries again. */
+    anqa_section_begin();
     if (pthread_mutex_trylock(&lock) == 0)
         reclaim_and_unlock();
+    else
+        anqa_section_end();
 }
 
 void telemetry_set_retire_hook(void (*retire)(void (*free_fn)(void *object), void *object))
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     retire_hook = retire;
     reclaim_and_unlock();
 }
@@ -188,25 +208,28 @@ void anqa_telemetry_run(
 {
     const anqa_telemetry_event event = {
         point->name, measurements, list_length(measurements), metadata, list_length(metadata)};
-    struct emission e = {.outer = current, .shard = enter(), .event = &event};
+    struct emission *e = &emissions[emitting];
     struct anqa_telemetry_node *node;
 
-    current = &e;
+    if (emitting == EMISSIONS_MAX)
+        return;
+    *e = (struct emission){.shard = enter(), .event = point->name};
+    emitting++;
     /* This load and those of `next` pair with the stores of append and unlink_node. */
     node = __atomic_load_n(&point->handlers, __ATOMIC_SEQ_CST);
     for (; node != NULL; node = atomic_load_explicit(&node->next, memory_order_seq_cst)) {
-        e.handler = node->handler;
+        e->handler = node->handler;
         /* Pairs with unlink_handler; for a handler that is detached by one which runs before it in the same walk. */
-        if (!atomic_load_explicit(&e.handler->detached, memory_order_acquire))
-            e.handler->run(e.handler->ctx, &event);
+        if (!atomic_load_explicit(&e->handler->detached, memory_order_acquire))
+            e->handler->run(e->handler->ctx, &event);
     }
-    current = e.outer;
-    leave(e.shard);
+    emitting--;
+    leave(e->shard);
 }
 
 bool telemetry_in_handler(void)
 {
-    return current != NULL;
+    return emitting > 0;
 }
 
 /* ---------------------------------------------------------------- lists, all under the lock */
@@ -316,7 +339,7 @@ static void unlink_handler(struct handler **at)
 
 void anqa_telemetry_register(anqa_telemetry_point *point)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     point->next = points;
     points = point;
     for (struct handler *h = handlers; h != NULL; h = h->next) {
@@ -326,14 +349,14 @@ void anqa_telemetry_register(anqa_telemetry_point *point)
         if (node != NULL)
             append(node);
     }
-    pthread_mutex_unlock(&lock);
+    give_lock();
 }
 
 void anqa_telemetry_unregister(anqa_telemetry_point *point)
 {
     anqa_telemetry_point **at = &points;
 
-    pthread_mutex_lock(&lock);
+    take_lock();
     while (*at != NULL && *at != point)
         at = &(*at)->next;
     if (*at != NULL)
@@ -343,16 +366,16 @@ void anqa_telemetry_unregister(anqa_telemetry_point *point)
         for (struct anqa_telemetry_node *node = h->nodes; node != NULL; node = node->sibling)
             if (node->point == point)
                 node->point = NULL;
-    pthread_mutex_unlock(&lock);
+    give_lock();
 }
 
 void anqa_telemetry_each_point(
     void (*visit)(void *ctx, const anqa_telemetry_point *point), void *ctx)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     for (const anqa_telemetry_point *p = points; p != NULL; p = p->next)
         visit(ctx, p);
-    pthread_mutex_unlock(&lock);
+    give_lock();
 }
 
 /* ---------------------------------------------------------------- handlers */
@@ -384,7 +407,7 @@ anqa_status anqa_telemetry_attach(const anqa_telemetry_handler *spec)
     h = handler_new(spec);
     if (h == NULL)
         return ANQA_E_NOMEM;
-    pthread_mutex_lock(&lock);
+    take_lock();
     end = find_handler(spec->id);
     if (*end != NULL)
         s = ANQA_E_EXISTS;
@@ -408,7 +431,7 @@ anqa_status anqa_telemetry_detach(const char *id)
     struct handler **at;
     bool found;
 
-    pthread_mutex_lock(&lock);
+    take_lock();
     at = find_handler(id);
     found = *at != NULL;
     if (found)
@@ -420,40 +443,40 @@ anqa_status anqa_telemetry_detach(const char *id)
 void anqa_telemetry_each_handler(
     void (*visit)(void *ctx, const char *id, const char *pattern), void *ctx)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     for (const struct handler *h = handlers; h != NULL; h = h->next)
         visit(ctx, h->id, h->pattern);
-    pthread_mutex_unlock(&lock);
+    give_lock();
 }
 
 static void detach_failed(const struct handler *failed)
 {
-    pthread_mutex_lock(&lock);
+    take_lock();
     for (struct handler **at = &handlers; *at != NULL; at = &(*at)->next) {
         if (*at == failed) { /* else it had detached itself before it failed */
             unlink_handler(at);
             break;
         }
     }
-    pthread_mutex_unlock(&lock);
+    give_lock();
 }
 
 bool telemetry_handler_failed(const char *reason)
 {
-    struct emission *e = current;
+    struct emission failed[EMISSIONS_MAX], *innermost;
+    unsigned count = emitting;
 
-    if (e == NULL)
+    if (count == 0)
         return false;
-    current = NULL;
-    detach_failed(e->handler);
-    /* The counts of the abandoned emissions are still up, so the handler's and the event's names are there. */
+    memcpy(failed, emissions, sizeof failed);
+    innermost = &failed[count - 1];
+    emitting = 0;
+    detach_failed(innermost->handler);
+    /* The counts of the abandoned emissions are still up, so the handler's name is there. */
     ANQA_EMIT(handler_failed, (),
-        (anqa_field_text("handler", e->handler->id), anqa_field_text("event", e->event->name),
-            anqa_field_text("reason", reason)));
-    while (e != NULL) {
-        struct emission *outer = e->outer;
-        leave(e->shard);
-        e = outer;
-    }
+        (anqa_field_text("handler", innermost->handler->id),
+            anqa_field_text("event", innermost->event), anqa_field_text("reason", reason)));
+    while (count-- > 0)
+        leave(failed[count].shard);
     return true;
 }

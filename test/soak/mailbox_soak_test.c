@@ -9,7 +9,7 @@
 #include "runtime/rt_fixture.h"
 
 enum {
-    CHURN_SECONDS = 40,
+    CHURN_SECONDS = 120,
     WARM_UP_SECONDS = 10,
     THROUGH_SECONDS = 20, /* a slope needs time to be seen */
     THROUGH = 10000000,   /* messages, at least */
