@@ -199,8 +199,11 @@ anqa_status anqa_send_ref(anqa_pid to, const char *tag, anqa_ref ref, anqa_paylo
     return send_with(to, 0, tag, ref, &payload);
 }
 
-anqa_status anqa_send(anqa_pid to, const char *tag, anqa_payload payload)
+anqa_status anqa_send_parts_(anqa_pid to, const char *tag, anqa_payload_kind kind, const void *ptr,
+    size_t len, struct anqa_buf_block *shared)
 {
+    anqa_payload payload = {.kind = kind, .ptr = ptr, .len = len, .u.block = shared};
+
     return send_with(to, 0, tag, (anqa_ref){0}, &payload);
 }
 
