@@ -56,7 +56,8 @@ ANQA_API anqa_status anqa_app_start(
     anqa_rt *rt, const anqa_app *app, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
- * Stops an application in order. timeout_ms: for all of it; what then still runs is killed.
+ * Stops an application in order. timeout_ms: for all of it; its top supervisor is killed then. A supervisor below
+ * that hangs in the start of a child hears of it only when that start returns.
  * Fails: E_NOT_FOUND (it does not run), E_TIMEOUT (something had to be killed).   Context: foreign, not attached; blocks.
  */
 ANQA_API anqa_status anqa_app_stop(anqa_rt *rt, const anqa_app *app, uint32_t timeout_ms);
