@@ -1,0 +1,74 @@
+/*
+ * Topics and subscribers as the areas above see them: the fastlane.
+ *
+ * Every scheduler has a shard: a table of the topics that have subscribers there, and a pinned process which hands out.
+ * All of a shard is touched by its own thread only. Which shards know a topic is a bit mask that all read: a broadcast
+ * looks it up, hands the frame to its own shard directly and sends it to the process of each other one.
+ *
+ * A topic keeps the frames that are not yet with everybody, numbered; a subscriber has the number of the first it has not
+ * got. Handing out is a walk over the subscribers which gives each one all that it lacks (so that frames which came close
+ * together leave together), SLICE of them at a time, so that others are served in between. Nobody has to stand behind a
+ * walk: who is about to write something of its own to a subscriber calls sub_catch_up first, which gives it what it
+ * lacks and keeps the order, and the walk will find nothing to do there.
+ *
+ * A frame holds the broadcast once, and each encoded form of it once for all subscribers of the shard.
+ *
+ * A fault in here would leave lists half linked: what runs inside is a section (anqa_section_begin).
+ */
+#ifndef PUBSUB_PUBSUB_H
+#define PUBSUB_PUBSUB_H
+
+#include <anqa/buf.h>
+#include <anqa/pubsub.h>
+
+#include "base/list.h"
+
+#define FRAME_FORMS 4 /* encoded forms a frame can have; what each is, is the subscribers' affair */
+
+struct topic;
+struct sub;
+
+struct frame {
+    anqa_buf message; /* counted; read it by frame_view */
+    anqa_buf forms[FRAME_FORMS]; /* counted; {NULL, NULL, 0}: not made yet */
+    anqa_pid except; /* who does not get it; nobody: all do */
+};
+
+struct sub_ops {
+    /* `count` frames in order, none of them excepted for `sub`. Frames are borrowed. Must not wait, exit, subscribe or
+     * unsubscribe anybody; runs on the shard's thread, in whatever process. */
+    void (*deliver)(struct sub *sub, struct frame *const *frames, size_t count);
+};
+
+/* A subscription, inside of what its owner has. owner: shard, from sub_open to sub_close. */
+struct sub {
+    struct anqa_list_node node; /* of the topic */
+    struct topic *topic;        /* NULL: closed */
+    const struct sub_ops *ops;
+    anqa_pid who; /* compared with a frame's `except` */
+    uint64_t next; /* number of the first frame it has not got */
+};
+
+/* Subscribes on the calling scheduler; the calling process is pinned. sub: `ops` and `who` are set.
+ * Fails: as anqa_subscribe. */
+anqa_status sub_open(struct sub *sub, anqa_str topic) ANQA_MUST_CHECK;
+/* On the same scheduler. What it has not got yet, it will not get. Closing twice is fine. */
+void sub_close(struct sub *sub);
+
+/* The topic's name; lives as long as the subscription. */
+anqa_str sub_topic(const struct sub *sub);
+
+void sub_catch_up_now(struct sub *sub);
+/* Frames that wait on this thread, for all topics together. */
+extern _Thread_local uint32_t pubsub_waiting __attribute__((tls_model("initial-exec")));
+
+/* Delivers what `sub` lacks, before something is written to it that came later. On its scheduler. */
+static inline void sub_catch_up(struct sub *sub)
+{
+    if (__builtin_expect(pubsub_waiting != 0, 0))
+        sub_catch_up_now(sub);
+}
+
+anqa_broadcast_view frame_view(const struct frame *frame);
+
+#endif
