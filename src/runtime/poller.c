@@ -267,8 +267,7 @@ anqa_status fd_wait(struct fd_entry *entry, unsigned what, uint64_t deadline_ms)
 
 anqa_status fd_arm(struct fd_entry *entry, unsigned what)
 {
-    struct sched *s;
-    struct proc *p = proc_self(&s);
+    struct sched *s = sched_self;
     anqa_status status = watch(s, entry, what);
 
     if (status != ANQA_OK)
@@ -277,7 +276,7 @@ anqa_status fd_arm(struct fd_entry *entry, unsigned what)
     entry->wait = what & 7u;
     if ((entry->ready & what) != 0) { /* it came before we asked */
         entry->wait = 0;
-        proc_kick(s, p);
+        proc_kick(s, atomic_load_explicit(&entry->owner, memory_order_relaxed));
     }
     return ANQA_OK;
 }

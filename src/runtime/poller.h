@@ -108,7 +108,7 @@ anqa_status fd_wait(struct fd_entry *entry, unsigned what, uint64_t deadline_ms)
 
 /* Has the owner, a behaviour, kicked (proc_kick) once when `entry` is ready for any of `what`: how a process that has no
  * stack waits. It then reads or writes until EAGAIN (see fd_ready) and arms again; a wait in between disarms.
- * Fails: E_NOMEM, E_LIMIT. */
+ * On the owner's scheduler, in whatever process. Fails: E_NOMEM, E_LIMIT. */
 anqa_status fd_arm(struct fd_entry *entry, unsigned what) ANQA_MUST_CHECK;
 
 /* What the kernel may have for us, FD_ bits: not known to be exhausted. */

@@ -297,6 +297,9 @@ void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct 
 /* Ends an event: frees held messages, answers for those that will be answered later are noted. */
 void event_end(struct sched *s, struct proc *p, struct activation *act);
 
+/* Ends a behaviour when the callback that is under way returns, for less than anqa_exit: no frames are abandoned, and
+ * terminate does not run. Takes over `reason`. */
+void proc_end(struct proc *p, anqa_reason reason);
 /* Has `handle` called with PROC_KICK, soon. p: a behaviour of this scheduler, which is pinned. */
 void proc_kick(struct sched *s, struct proc *p);
 

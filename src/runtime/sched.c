@@ -546,6 +546,16 @@ void proc_kick(struct sched *s, struct proc *p)
         sched_ready(s, p);
 }
 
+void proc_end(struct proc *p, anqa_reason reason)
+{
+    if (p->flags & PROC_DOOMED) {
+        anqa_reason_unref(reason);
+        return;
+    }
+    p->exit_reason = reason;
+    p->flags |= PROC_DOOMED;
+}
+
 static void handle_kick(struct sched *s, struct proc *p)
 {
     static const anqa_msg kick = {.tag = PROC_KICK, .kind = ANQA_MSG_SYSTEM};
