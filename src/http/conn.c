@@ -30,14 +30,9 @@ static uint16_t or_default(uint16_t value, uint16_t otherwise)
 
 /* ---------------------------------------------------------------- life */
 
-static struct proc *conn_proc(const struct conn *conn)
-{
-    return atomic_load_explicit(&conn->entry->owner, memory_order_relaxed);
-}
-
 anqa_pid conn_pid(const struct conn *conn)
 {
-    return conn->entry == NULL ? (anqa_pid){0} : proc_pid(sched_self->rt, conn_proc(conn));
+    return proc_pid(sched_self->rt, conn->self);
 }
 
 void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
@@ -83,9 +78,9 @@ void conn_kill(struct conn *conn, bool reset)
         return;
     conn->phase = CONN_DEAD;
     conn_out_free(conn);
-    if (reset)
+    if (reset && conn->entry != NULL)
         net_linger_off(conn->entry->fd);
-    proc_kick(sched_self, conn_proc(conn));
+    proc_kick(sched_self, conn->self);
 }
 
 void conn_close(struct conn *conn)
@@ -107,7 +102,7 @@ void conn_close(struct conn *conn)
     conn->phase = CONN_LINGER;
     conn->paused = false;
     outlet_time(conn, or_default(conn->service->close_timeout, DEFAULT_CLOSE_S));
-    proc_kick(sched_self, conn_proc(conn));
+    proc_kick(sched_self, conn->self);
 }
 
 void conn_timeout(struct conn *conn)
@@ -140,7 +135,7 @@ void conn_resume(struct conn *conn)
     conn->paused = false;
     conn->resumed = true;
     if (conn->phase != CONN_DEAD)
-        proc_kick(sched_self, conn_proc(conn));
+        proc_kick(sched_self, conn->self);
 }
 
 /* ---------------------------------------------------------------- HTTP */
@@ -150,6 +145,7 @@ void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str
     char head[HEAD_ROOM];
     struct response response;
     anqa_str text;
+    size_t sent;
     char *room;
 
     if (conn->phase != CONN_HTTP || conn->answered)
@@ -165,12 +161,13 @@ void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str
         conn_kill(conn, true);
         return;
     }
-    room = conn_queue_room(conn, text.len + body.len);
+    sent = conn->head_only ? 0 : body.len;
+    room = conn_queue_room(conn, text.len + sent);
     if (room == NULL)
         return;
     memcpy(room, text.ptr, text.len);
-    if (body.len > 0)
-        memcpy(room + text.len, body.ptr, body.len);
+    if (sent > 0)
+        memcpy(room + text.len, body.ptr, sent);
 }
 
 void conn_upgrade(
@@ -268,12 +265,14 @@ static size_t http_take(
             outlet_time(conn, or_default(conn->service->head_timeout, DEFAULT_HEAD_S));
         return 0;
     case REQUEST_REFUSED:
+        conn->head_only = false;
         refuse(conn, parsed.status, parsed.why);
         request_over(conn);
         return len;
     case REQUEST_DONE: break;
     }
     conn->keep_alive = parsed.keep_alive;
+    conn->head_only = parsed.method == REQUEST_HEAD;
     if (parsed.body_bytes > 0 || parsed.chunked) {
         conn->keep_alive = false;
         refuse(conn, 413, "no body is taken here\n");
@@ -412,7 +411,7 @@ static void conn_read(struct conn *conn)
     }
     for (unsigned i = 0; conn->phase != CONN_DEAD && !conn->paused && !conn->ended; i++) {
         if (i == ROUNDS) { /* the others, too */
-            proc_kick(sched_self, conn_proc(conn));
+            proc_kick(sched_self, conn->self);
             return;
         }
         if (!read_once(conn))
@@ -424,13 +423,17 @@ static void conn_run(struct conn *conn)
 {
     if (conn->phase == CONN_NEW)
         return;
+    if (conn->phase == CONN_DEAD) {
+        proc_end(conn->self, ANQA_NORMAL);
+        return;
+    }
     if (conn->blocked && (fd_ready(conn->entry) & FD_OUT) != 0) {
         conn->blocked = false;
         conn_flush(conn);
     }
     conn_read(conn);
     if (conn->phase == CONN_DEAD)
-        proc_end(conn_proc(conn), ANQA_NORMAL);
+        proc_end(conn->self, ANQA_NORMAL);
     else
         conn_arm(conn);
 }
@@ -457,11 +460,13 @@ static void conn_init(void *state)
 {
     struct conn *conn = state;
 
+    conn->self = sched_self->current;
     conn->outlet = outlet_here();
     anqa_list_node_init(&conn->timed);
     anqa_list_node_init(&conn->dirty);
     conn->hook.run = conn_exit;
     exit_hook_add(&conn->hook);
+    outlet_time(conn, DEFAULT_CLOSE_S); /* for its socket to come */
 }
 
 static void conn_handle(void *state, const anqa_msg *msg)
@@ -471,6 +476,8 @@ static void conn_handle(void *state, const anqa_msg *msg)
     else if (anqa_tag_is(msg->tag, SOCKET))
         conn_begin(state, msg);
 }
+
+static_assert(sizeof(struct conn) <= 208, "budget of an idle client");
 
 static const anqa_behaviour conn_behaviour = {
     .name = "connection", .init = conn_init, .handle = conn_handle};

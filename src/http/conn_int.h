@@ -38,8 +38,10 @@ struct input {
 
 struct outlet;
 
+/* owner: its process, as its state. What is in the outlet's lists is touched by others on the same scheduler. */
 struct conn {
-    struct fd_entry *entry; /* NULL: none (any more) */
+    struct fd_entry *entry; /* NULL: none yet */
+    struct proc *self;
     struct outlet *outlet;
     struct http_service *service;
     struct chunk *out, *out_end;
@@ -58,6 +60,7 @@ struct conn {
     uint16_t timeout_s;
     uint8_t phase;
     bool keep_alive : 1; /* of the request that is answered */
+    bool head_only : 1;  /* it was HEAD: no body */
     bool answered : 1;   /* the request has got its response */
     bool paused : 1;
     bool resumed : 1; /* what is kept was not looked at for its own sake */

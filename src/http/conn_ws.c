@@ -20,7 +20,7 @@ void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason)
     conn->paused = false; /* to see the peer's end */
     conn->resumed = true;
     outlet_time(conn, conn->service->close_timeout == 0 ? 5 : conn->service->close_timeout);
-    proc_kick(sched_self, atomic_load_explicit(&conn->entry->owner, memory_order_relaxed));
+    proc_kick(sched_self, conn->self);
 }
 
 static void pong(struct conn *conn, anqa_str payload)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <anqa/telemetry.h>
+
 #include "base/container.h"
 #include "runtime/net_int.h"
 
@@ -16,6 +18,9 @@
 #define DEFAULT_OUTPUT ((uint32_t)1 << 20)
 #define TICK "tick"
 #define DRAIN "drain"
+
+/* A peer has left more unread than it may, and is reset. */
+ANQA_TELEMETRY_DEFINE(slow_reader, "anqa.http.slow_reader");
 
 /* ---------------------------------------------------------------- chunks */
 
@@ -99,10 +104,12 @@ static void make_dirty(struct conn *conn)
 /* False: it is over, or too much. */
 static bool may_queue(struct conn *conn, size_t size)
 {
-    if (conn->phase >= CONN_LINGER)
+    if (conn->phase >= CONN_WS_CLOSING) /* nothing goes behind a close frame */
         return false;
     if (size > output_limit(conn) || conn->out_bytes + size > output_limit(conn)) {
-        conn_kill(conn, true); /* the peer does not read */
+        ANQA_EMIT(slow_reader, (anqa_field_uint("bytes", conn->out_bytes)),
+            (anqa_field_pid("pid", conn_pid(conn).bits)));
+        conn_kill(conn, true);
         return false;
     }
     return true;
@@ -186,7 +193,7 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
     size_t at = 0;
     ssize_t n = 0;
 
-    if (conn->out == NULL && !conn->blocked && conn->phase < CONN_LINGER && count <= PIECES) {
+    if (conn->out == NULL && !conn->blocked && !conn_is_closing(conn) && count <= PIECES) {
         for (size_t i = 0; i < count; i++)
             pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
         n = send_pieces(conn, pieces, count);
