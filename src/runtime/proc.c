@@ -15,7 +15,6 @@ ANQA_TELEMETRY_DEFINE(process_spawn, "anqa.process.spawn");
 ANQA_TELEMETRY_DEFINE(process_exit, "anqa.process.exit");
 
 #define SLOT_BATCH 64u
-#define LABEL_MAX 63
 
 /* ---------------------------------------------------------------- slots */
 
@@ -158,20 +157,36 @@ static struct lineage *lineage_of(struct sched *s, struct proc *p)
     return more->own;
 }
 
-static bool set_label(struct sched *s, struct proc *p, const char *label)
+static void set_label(struct sched *s, const struct proc *p, const char *text)
 {
-    struct proc_more *more = proc_more(s, p);
-    size_t len = strnlen(label, LABEL_MAX);
+    struct label *label = &s->rt->labels[p - s->rt->slots];
+    uint64_t words[ANQA_COUNT(label->words)] = {0};
 
-    if (more == NULL)
-        return false;
-    if (more->label == NULL)
-        more->label = block_take(&s->blocks, block_class(LABEL_MAX + 1));
-    if (more->label == NULL)
-        return false;
-    memcpy(more->label, label, len);
-    more->label[len] = '\0';
-    return true;
+    memcpy(words, text, strnlen(text, LABEL_SIZE - 1));
+    atomic_store_explicit(&label->generation, 0, memory_order_relaxed);
+    /* release: who reads a new word sees that the generation is not the old one. Pairs with proc_label. */
+    for (size_t i = 0; i < ANQA_COUNT(words); i++)
+        atomic_store_explicit(&label->words[i], words[i], memory_order_release);
+    atomic_store_explicit(&label->generation,
+        atomic_load_explicit(&p->generation, memory_order_relaxed),
+        memory_order_release); /* pairs with proc_label */
+}
+
+/* Words of two labels may come together if the process changes its own meanwhile; of two processes they do not. */
+size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE])
+{
+    const struct label *label = &rt->labels[pid_slot(pid)];
+    uint64_t words[ANQA_COUNT(label->words)];
+
+    ret_label[0] = '\0';
+    if (atomic_load_explicit(&label->generation, memory_order_acquire) != pid_generation(pid))
+        return 0;
+    for (size_t i = 0; i < ANQA_COUNT(words); i++)
+        words[i] = atomic_load_explicit(&label->words[i], memory_order_acquire);
+    if (atomic_load_explicit(&label->generation, memory_order_relaxed) != pid_generation(pid))
+        return 0;
+    memcpy(ret_label, words, LABEL_SIZE);
+    return strnlen(ret_label, LABEL_SIZE - 1);
 }
 
 /* ---------------------------------------------------------------- spawn */
@@ -238,8 +253,8 @@ static bool more_new(
             return false;
         p->more->heap_quota = opts->heap_quota;
     }
-    if (opts->label != NULL && !set_label(s, p, opts->label))
-        return false;
+    if (opts->label != NULL)
+        set_label(s, p, opts->label);
     if (opts->inherit_callers && parent != NULL) {
         if (proc_more(s, p) == NULL)
             return false;
@@ -299,8 +314,6 @@ static void parts_free(struct sched *s, struct proc *p)
         msg_drop(s, msg);
         msg = next;
     }
-    if (more->label != NULL)
-        block_put(&s->blocks, block_class(LABEL_MAX + 1), more->label);
     lineage_unref(s, more->own);
     lineage_unref(s, more->callers);
     block_put(&s->blocks, block_class(sizeof *more), more);
@@ -699,5 +712,5 @@ void anqa_set_label(const char *label)
     struct sched *s;
     struct proc *p = proc_self(&s);
 
-    (void)set_label(s, p, label == NULL ? "" : label);
+    set_label(s, p, label == NULL ? "" : label);
 }

@@ -146,9 +146,20 @@ struct defer {
     uint64_t id;
 };
 
+/* A process's label, with the NUL that always ends it. */
+#define LABEL_SIZE 64
+
+/*
+ * What a process calls itself: a table beside the slots, type-stable as they are and touched only where somebody has a
+ * label, so that any thread may read it at any time. Who writes clears `generation` first and sets it last.
+ */
+struct label {
+    _Atomic(uint32_t) generation; /* shared: of the life that it belongs to; 0: being written */
+    _Atomic(uint64_t) words[LABEL_SIZE / sizeof(uint64_t)]; /* shared */
+};
+
 /* What few processes need. owner: process. */
 struct proc_more {
-    char *label;
     struct defer *defers;
     uint64_t next_defer;
     struct lineage *own; /* our node, for children */
@@ -248,6 +259,8 @@ void proc_bury(struct sched *s, struct proc *p);
 void proc_release(struct sched *s, struct proc *p);
 /* `more`, made when it is not there. NULL: no memory. */
 struct proc_more *proc_more(struct sched *s, struct proc *p);
+/* The label of that life; empty: it has none, or the slot has gone on. Returns its length. Any thread, signal handlers. */
+size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE]);
 /* The calling process; a broken contract outside of one. */
 struct proc *proc_self(struct sched **ret_sched);
 /* Ends the process that runs on this thread, from its own frames. */

@@ -171,10 +171,7 @@ static void log_context_fill(struct log_context *context)
         return;
     context->pid = proc_pid(s->rt, p).bits;
     anqa_pid_text((anqa_pid){context->pid}, context->pid_text);
-    if (p->more == NULL || p->more->label == NULL)
-        return;
-    context->label_len = strnlen(p->more->label, sizeof context->label);
-    memcpy(context->label, p->more->label, context->label_len);
+    context->label_len = proc_label(s->rt, proc_pid(s->rt, p), context->label);
 }
 
 static void tmp_failed(anqa_arena *arena, size_t wanted)
@@ -187,6 +184,15 @@ static void tmp_failed(anqa_arena *arena, size_t wanted)
                      wanted, arena->held));
 }
 
+/* Zeroes, which take memory only where they are touched. NULL: errno says why. */
+static void *table_reserve(size_t bytes)
+{
+    void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return table == MAP_FAILED ? NULL : table;
+}
+
 static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
 {
     struct stack_pool_options stacks = {
@@ -197,13 +203,12 @@ static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
     };
 
     rt->slots_bytes = (size_t)rt->options.max_processes * sizeof(struct proc);
-    rt->slots = mmap(NULL, rt->slots_bytes, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (rt->slots == MAP_FAILED) {
-        rt->slots = NULL;
-        return anqa_fail_errno(
-            err, errno, "cannot reserve %zu bytes for max_processes", rt->slots_bytes);
-    }
+    rt->labels_bytes = (size_t)rt->options.max_processes * sizeof(struct label);
+    rt->slots = table_reserve(rt->slots_bytes);
+    rt->labels = table_reserve(rt->labels_bytes);
+    if (rt->slots == NULL || rt->labels == NULL)
+        return anqa_fail_errno(err, errno, "cannot reserve %zu bytes for max_processes",
+            rt->slots_bytes + rt->labels_bytes);
     rt->scheds = aligned_alloc(64, rt->options.schedulers * sizeof(struct sched));
     rt->outside = aligned_alloc(64, sizeof(struct sched));
     if (rt->outside != NULL)
@@ -490,6 +495,8 @@ static void rt_free(anqa_rt *rt)
     free(rt->outside);
     if (rt->slots != NULL)
         munmap(rt->slots, rt->slots_bytes);
+    if (rt->labels != NULL)
+        munmap(rt->labels, rt->labels_bytes);
     block_depot_done(&rt->depot);
     pthread_mutex_destroy(&rt->slot_lock);
     pthread_mutex_destroy(&rt->outside_lock);

@@ -145,6 +145,8 @@ struct anqa_rt {
 
     struct proc *slots; /* one reserved mapping, touched as used */
     size_t slots_bytes;
+    struct label *labels; /* one a slot, likewise */
+    size_t labels_bytes;
     pthread_mutex_t slot_lock; /* guards the two below */
     struct proc *free_slots;
     _Atomic(uint32_t) slots_used; /* slots that were ever taken */
