@@ -287,12 +287,26 @@ static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
             held->pub.flags_ |= MSG_ANSWERED;
 }
 
+static bool descends_from(const struct proc *p, anqa_pid ancestor)
+{
+    const struct lineage *at = p->lineage;
+
+    while (at != NULL && !anqa_pid_eq(at->pid, ancestor))
+        at = at->up;
+    return at != NULL;
+}
+
 /* Erlang's exit signal table. True: the message is used up as an EXIT message. */
 static bool on_exit_signal(struct sched *s, struct proc *p, struct msg *msg)
 {
     anqa_msg *pub = &msg->pub;
     anqa_reason_kind kind = anqa_reason_get_kind(pub->u.reason);
 
+    if (pub->flags_ & MSG_TO_DESCENDANTS) {
+        if (descends_from(p, pub->from))
+            doom(p, anqa_reason_of(ANQA_REASON_KILLED));
+        return false;
+    }
     if (pub->flags_ & MSG_BY_LINK) {
         struct rel *rel = rels_get(p->rels, pub->from.bits);
         if (rel == NULL)

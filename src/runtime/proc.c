@@ -157,6 +157,35 @@ static struct lineage *lineage_of(struct sched *s, struct proc *p)
     return more->own;
 }
 
+/* Each of them holds our node, itself or through its parents' nodes. */
+bool proc_has_descendants(struct sched *s)
+{
+    const struct proc_more *more = s->current->more;
+
+    return more != NULL && more->own != NULL &&
+           atomic_load_explicit(&more->own->count, memory_order_relaxed) > 1;
+}
+
+void proc_kill_descendants(struct sched *s)
+{
+    anqa_rt *rt = s->rt;
+    anqa_pid self = proc_pid(rt, s->current);
+    uint32_t used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < used; i++) {
+        anqa_pid pid = proc_pid(rt, &rt->slots[i]);
+        struct msg *msg;
+        if (!anqa_rt_is_alive(rt, pid))
+            continue;
+        msg = msg_new(s, SIG_EXIT, "EXIT", self, (anqa_ref){0});
+        ANQA_INVARIANT(msg != NULL); /* as any exit signal */
+        msg->pub.flags_ = MSG_TO_DESCENDANTS;
+        msg->pub.u.reason = ANQA_KILL;
+        if (mailbox_push(s, pid, msg) != ANQA_OK)
+            msg_drop(s, msg);
+    }
+}
+
 static void set_label(struct sched *s, const struct proc *p, const char *text)
 {
     struct label *label = &s->rt->labels[p - s->rt->slots];

@@ -51,7 +51,8 @@ enum {
     MSG_ANSWERED = 4, /* CALL: its answer has gone out */
     MSG_KEPT = 8,     /* taken out of the event by anqa_msg_keep */
     MSG_COUNTED = 16, /* counts against the bound of the mailbox */
-    MSG_NEVER = 32    /* DOWN: the request was not begun */
+    MSG_NEVER = 32,   /* DOWN: the request was not begun */
+    MSG_TO_DESCENDANTS = 64 /* EXIT: kills who descends from its sender, and means nothing to others */
 };
 
 struct msg {
@@ -253,6 +254,11 @@ void proc_emit_spawn(anqa_pid pid, anqa_pid parent);
 anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot);
 /* Ends `p`, whose frames nobody will use any more: the caller is not on its stack. Takes over `reason`. */
 void proc_die(struct sched *s, struct proc *p, anqa_reason reason);
+/* Whether somebody is left whom the calling process, or a descendant of it, has spawned. Exact, a zombie counts. */
+bool proc_has_descendants(struct sched *s);
+/* Kills them, also those whose parents are dead. Each process of the runtime gets a signal and finds out for itself: this
+ * is for stops that are late. Who has been spawned meanwhile is not reached: once more, until there are none. */
+void proc_kill_descendants(struct sched *s);
 /* The last part, when foreign work of a zombie has reported back. */
 void proc_bury(struct sched *s, struct proc *p);
 /* Lets go of the slot of a PROC_DEAD_QUEUED process that has come out of its queue. */
