@@ -150,7 +150,8 @@ typedef struct anqa_child_counts {
 
 /**
  * The children of any supervisor, newest first (dynamic ones: in no order). They live as long as the current event.
- * Fails: E_NOPROC, E_DIED, E_TIMEOUT (5,000 ms).   Context: process; may wait.
+ * Fails: E_NOPROC, E_DIED (also a gen_server that this is asked of: its reason says so), E_TIMEOUT (5,000 ms), E_INVALID
+ * (what answered is no supervisor).   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_supervisor_which_children(
     anqa_pid supervisor, anqa_child_info **ret_children, size_t *ret_count) ANQA_MUST_CHECK;

@@ -12,6 +12,17 @@ const char request_delete_tag[] = "$delete_child";
 const char request_which_tag[] = "$which_children";
 const char request_count_tag[] = "$count_children";
 
+bool request_is_ours(const char *tag)
+{
+    static const char *const tags[] = {request_start_tag, request_add_tag, request_terminate_tag,
+        request_restart_tag, request_delete_tag, request_which_tag, request_count_tag};
+
+    for (size_t i = 0; i < ANQA_COUNT(tags); i++)
+        if (tag == tags[i])
+            return true;
+    return false;
+}
+
 /* ---------------------------------------------------------------- outcomes */
 
 void request_answer(
@@ -124,14 +135,21 @@ void request_list_add(struct request_list *list, const struct request_child *chi
     list->len = needed;
 }
 
-static size_t list_count(anqa_json bytes)
+/* False: no supervisor has made this list. */
+static bool list_count(anqa_json bytes, size_t *ret_count)
 {
     struct request_child child;
     size_t count = 0;
 
-    for (size_t at = 0; at < bytes.len; at += sizeof child + child.id_len, count++)
+    for (size_t at = 0; at < bytes.len; at += sizeof child + child.id_len, count++) {
+        if (bytes.len - at < sizeof child)
+            return false;
         memcpy(&child, bytes.ptr + at, sizeof child);
-    return count;
+        if (bytes.len - at - sizeof child < child.id_len)
+            return false;
+    }
+    *ret_count = count;
+    return true;
 }
 
 anqa_status anqa_supervisor_which_children(
@@ -146,7 +164,8 @@ anqa_status anqa_supervisor_which_children(
 
     if (status != ANQA_OK)
         return status;
-    count = list_count(answer->body);
+    if (!list_count(answer->body, &count))
+        return ANQA_E_INVALID;
     infos = anqa_arena_calloc(anqa_tmp(), count + 1, sizeof *infos);
     for (size_t at = 0, i = 0; i < count; at += sizeof child + child.id_len, i++) {
         memcpy(&child, answer->body.ptr + at, sizeof child);
@@ -168,7 +187,10 @@ anqa_status anqa_supervisor_count_children(anqa_pid supervisor, anqa_child_count
     anqa_status status = anqa_try_call_payload(
         supervisor, request_count_tag, anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &answer, NULL);
 
-    if (status == ANQA_OK)
-        memcpy(ret_counts, answer->body.ptr, sizeof *ret_counts);
-    return status;
+    if (status != ANQA_OK)
+        return status;
+    if (answer->body.len != sizeof *ret_counts)
+        return ANQA_E_INVALID;
+    memcpy(ret_counts, answer->body.ptr, sizeof *ret_counts);
+    return ANQA_OK;
 }
