@@ -35,10 +35,10 @@ struct member {
     int notify_fd;
 };
 
-static void notify(const struct member *member)
+static void notify(const struct member *member, uint64_t what)
 {
     if (member->notify_fd >= 0)
-        (void)eventfd_write(member->notify_fd, 1); /* fails only when the reader has gone */
+        (void)eventfd_write(member->notify_fd, what); /* fails only when the reader has gone */
 }
 
 static void report(const struct member *member, anqa_status status, const char *text)
@@ -48,7 +48,7 @@ static void report(const struct member *member, anqa_status status, const char *
     snprintf(outcome.text, sizeof outcome.text, "%s", text);
     (void)anqa_send_ref(member->starter, child_note_tag, member->start_ref,
         anqa_bytes(&outcome, child_outcome_size(&outcome)));
-    notify(member);
+    notify(member, 1);
 }
 
 static ANQA_NORETURN void start_failed(
@@ -159,7 +159,7 @@ static void master_run(void *state)
 
 static void notify_of_end(void *arg)
 {
-    notify(arg);
+    notify(arg, APPLICATION_NOTE_END);
 }
 
 static anqa_pid guard_start(struct member *guard)
@@ -190,8 +190,8 @@ static ANQA_NORETURN void guard_end(const struct member *guard, anqa_reason reas
 
     if (anqa_reason_is_quiet(reason))
         anqa_exit(anqa_reason_ref(reason));
-    snprintf(line, sizeof line, "its start crashed: %s",
-        anqa_reason_format(reason, text, sizeof text));
+    snprintf(
+        line, sizeof line, "its start crashed: %s", anqa_reason_format(reason, text, sizeof text));
     report(guard, ANQA_E_DIED, line);
     anqa_exit(anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", text));
 }
@@ -252,10 +252,8 @@ anqa_status application_start(
     const anqa_app *app, int notify_fd, struct application *ret_application, anqa_error *err)
 {
     struct application made = {.app = app, .start_ref = anqa_make_ref()};
-    struct member guard = {.app = app,
-        .start_ref = made.start_ref,
-        .starter = anqa_self(),
-        .notify_fd = notify_fd};
+    struct member guard = {
+        .app = app, .start_ref = made.start_ref, .starter = anqa_self(), .notify_fd = notify_fd};
     anqa_spawn_opts opts = {.run = guard_run,
         .arg = &guard,
         .arg_size = sizeof guard,

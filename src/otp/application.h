@@ -18,8 +18,11 @@ struct application {
     anqa_ref start_ref;
 };
 
-/* Begins to start `app`; does not wait. notify_fd: an eventfd that is written to when the start is over, and when the
- * application's processes have ended, however they did; or -1.   Context: attached thread. */
+/* What is added to notify_fd: above what others add to wake its reader, so that the sum tells. */
+#define APPLICATION_NOTE_END ((uint64_t)1 << 32)
+
+/* Begins to start `app`; does not wait. notify_fd: an eventfd, to which 1 is added when the start is over, and
+ * APPLICATION_NOTE_END some moments before the guard ends, however it does; or -1.   Context: attached thread. */
 anqa_status application_start(
     const anqa_app *app, int notify_fd, struct application *ret_application, anqa_error *err);
 

@@ -97,8 +97,9 @@ struct running {
     bool start_is_over;
     anqa_status start_status;
     anqa_error err;
+    bool is_ending;    /* some moments before the guard has ended */
     uint64_t asked_ms; /* when the stop began; 0: it has not */
-    int notify_fd; /* the end of the start or the application, or a wish that it may end */
+    int notify_fd;     /* the end of the start or the application, or a wish that it may end */
     int signal_fd;
     sigset_t old_mask;
     anqa_options options;
@@ -283,7 +284,6 @@ static enum woken wait_until(
 {
     struct pollfd fds[] = {
         {.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
-    bool is_told = false; /* that it is so, which is some moments before it is */
     eventfd_t count;
 
     for (;;) {
@@ -298,9 +298,10 @@ static enum woken wait_until(
         if (left == 0)
             return WOKEN_DEADLINE;
         (void)poll(fds, ANQA_COUNT(fds),
-            is_told ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
-        if (eventfd_read(run->notify_fd, &count) == 0)
-            is_told = true; /* or somebody asks for a stop, which the next round sees */
+            run->is_ending ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
+        if (eventfd_read(run->notify_fd, &count) == 0 && count >= APPLICATION_NOTE_END)
+            run->is_ending =
+                true; /* else the start is over or a stop asked for: the next round sees */
     }
 }
 
