@@ -298,7 +298,7 @@ bool application_started(const struct application *application, uint32_t timeout
 
 anqa_status anqa_app_start(anqa_rt *rt, const anqa_app *app, anqa_error *err)
 {
-    struct application application;
+    struct application application = {.app = app};
     anqa_status status = anqa_attach(rt, err);
 
     if (status != ANQA_OK)

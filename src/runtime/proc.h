@@ -52,7 +52,8 @@ enum {
     MSG_KEPT = 8,     /* taken out of the event by anqa_msg_keep */
     MSG_COUNTED = 16, /* counts against the bound of the mailbox */
     MSG_NEVER = 32,   /* DOWN: the request was not begun */
-    MSG_TO_DESCENDANTS = 64 /* EXIT: kills who descends from its sender, and means nothing to others */
+    MSG_TO_DESCENDANTS =
+        64 /* EXIT: kills who descends from its sender, and means nothing to others */
 };
 
 struct msg {

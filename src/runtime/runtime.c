@@ -187,8 +187,8 @@ static void tmp_failed(anqa_arena *arena, size_t wanted)
 /* Zeroes, which take memory only where they are touched. NULL: errno says why. */
 static void *table_reserve(size_t bytes)
 {
-    void *table = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *table = mmap(
+        NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return table == MAP_FAILED ? NULL : table;
 }

@@ -156,8 +156,7 @@ static void report_stuck(struct watchdog *dog, uint16_t index, uint64_t held_ms)
 
     if (w->reported == 0 && held_ms >= dog->stuck_ms) {
         w->reported = 1;
-        log_stuck(
-            dog, index, held_ms, ANQA_WARN, "scheduler.stuck", "others take over its queue");
+        log_stuck(dog, index, held_ms, ANQA_WARN, "scheduler.stuck", "others take over its queue");
     }
     if (w->reported == 1 && held_ms / UNKILLABLE_TIMES >= dog->stuck_ms) {
         w->reported = 2;

@@ -199,8 +199,8 @@ static const anqa_supervisor inner = {.name = "inner",
     .children = (const anqa_child_spec[]){
         {.id = "h", .server = &with_orphan, .shutdown_ms = ANQA_INFINITY}, {0}}};
 static const anqa_app deep = {.name = "deep",
-    .children = (const anqa_child_spec[]){{.supervisor = &inner}, {.id = "a", .server = &part},
-        {0}},
+    .children =
+        (const anqa_child_spec[]){{.supervisor = &inner}, {.id = "a", .server = &part}, {0}},
     CALLBACKS};
 
 TEST(a_late_stop_kills_what_hangs_in_terminate_below_and_what_lost_its_parents)
@@ -233,8 +233,8 @@ static const anqa_gen_server once = {.name = "once",
     .handle_info = (const anqa_handler[]){{"exit", part_exit}, {0}}};
 static const anqa_supervisor restarting = {
     .name = "restarting", .children = (const anqa_child_spec[]){{.server = &once}, {0}}};
-static const anqa_app reviving = {.name = "reviving",
-    .children = (const anqa_child_spec[]){{.supervisor = &restarting}, {0}}};
+static const anqa_app reviving = {
+    .name = "reviving", .children = (const anqa_child_spec[]){{.supervisor = &restarting}, {0}}};
 
 TEST(a_late_stop_kills_a_child_in_its_init_and_the_supervisor_that_waits_for_it)
 {
@@ -394,8 +394,8 @@ static void signal_twice_at_once(void *arg)
 }
 
 static const anqa_app stopped_twice = {.name = "stopped_twice",
-    .children = (const anqa_child_spec[]){{.id = "l", .server = &leisurely},
-        {.id = "t", .run = signal_twice_at_once}, {0}}};
+    .children = (const anqa_child_spec[]){
+        {.id = "l", .server = &leisurely}, {.id = "t", .run = signal_twice_at_once}, {0}}};
 
 TEST(a_second_signal_within_a_moment_is_the_same_wish_and_does_not_hurry)
 {
