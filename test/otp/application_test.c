@@ -385,17 +385,16 @@ static void terminate_slowly(void *state, anqa_reason reason)
 
 static const anqa_gen_server leisurely = {.terminate = terminate_slowly, .trap_exit = true};
 
-/* As timeout(1) does it; of two different kinds, as the same one twice would be merged. */
-static void signal_twice_at_once(void *arg)
+/* As timeout(1) does it: a moment later, when the first one has been acted on. */
+static void signal_again(void)
 {
     kill(getpid(), SIGTERM);
-    kill(getpid(), SIGINT);
-    anqa_sleep(600000);
 }
 
 static const anqa_app stopped_twice = {.name = "stopped_twice",
-    .children = (const anqa_child_spec[]){
-        {.id = "l", .server = &leisurely}, {.id = "t", .run = signal_twice_at_once}, {0}}};
+    .children = (const anqa_child_spec[]){{.id = "l", .server = &leisurely},
+        {.id = "t", .run = send_sigterm}, {0}},
+    .prep_stop = signal_again};
 
 TEST(a_second_signal_within_a_moment_is_the_same_wish_and_does_not_hurry)
 {
