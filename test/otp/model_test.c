@@ -9,7 +9,7 @@
  */
 #include <stdlib.h>
 
-#include "rt_fixture.h"
+#include "runtime/rt_fixture.h"
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
 
