@@ -419,6 +419,8 @@ anqa_status anqa_json_to_bool(anqa_json json, bool *ret_value)
     return ANQA_OK;
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in parentheses. */
+
 /* The member of a key as a C value: with a status, or with something to take in its place. */
 #define MEMBER_GETTERS(name, type)                                                       \
     anqa_status anqa_json_get_##name(anqa_json object, const char *key, type *ret_value) \
@@ -435,6 +437,8 @@ anqa_status anqa_json_to_bool(anqa_json json, bool *ret_value)
                                                                                          \
         return anqa_json_get_##name(object, key, &value) == ANQA_OK ? value : otherwise; \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 MEMBER_GETTERS(bool, bool)
 MEMBER_GETTERS(int, int64_t)
