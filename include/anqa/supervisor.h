@@ -24,7 +24,8 @@
  *
  * Threads. Specs are shared and constant. "Context: process" throughout. What takes the pid of a supervisor asks that
  * process: it may wait, without a deadline if none is named, for as long as the supervisor starts or stops children, and
- * may fail with E_NOPROC (no such process) or E_DIED (it ended meanwhile; outcome unknown).
+ * may fail with E_NOPROC (no such process), E_DIED (it ended meanwhile; outcome unknown) or E_TYPE (it answered, but is no
+ * supervisor).
  */
 #ifndef ANQA_SUPERVISOR_H
 #define ANQA_SUPERVISOR_H
@@ -151,7 +152,7 @@ typedef struct anqa_child_counts {
 
 /**
  * The children of any supervisor, newest first (dynamic ones: in no order). They live as long as the current event.
- * Fails: E_NOPROC, E_DIED, E_TIMEOUT (5,000 ms).   Context: process; may wait.
+ * Fails: E_NOPROC, E_DIED, E_TYPE, E_TIMEOUT (5,000 ms).   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_supervisor_which_children(
     anqa_pid supervisor, anqa_child_info **ret_children, size_t *ret_count) ANQA_MUST_CHECK;

@@ -709,6 +709,28 @@ TEST(which_children_lists_the_newest_first_and_count_children_counts)
     end(rt);
 }
 
+static anqa_next any_call(void *state, anqa_msg *msg)
+{
+    return anqa_reply(ANQA_JSON_LITERAL_("\"a server that answers everything, at some length\""));
+}
+
+static const anqa_gen_server talkative = {.handle_any_call = any_call};
+
+TEST(an_answer_of_what_is_no_supervisor_is_not_taken_for_one)
+{
+    anqa_rt *rt = begin_here();
+    anqa_child_info *children;
+    anqa_child_counts counts;
+    anqa_pid pid = {0};
+    size_t count;
+
+    CHECK_STATUS(anqa_gen_server_start(&talkative, NULL, NULL, &pid, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_supervisor_which_children(pid, &children, &count), ANQA_E_TYPE);
+    CHECK_STATUS(anqa_supervisor_count_children(pid, &counts), ANQA_E_TYPE);
+    CHECK_STATUS(anqa_supervisor_delete_child(pid, "a", NULL), ANQA_E_TYPE);
+    end(rt);
+}
+
 struct errand {
     anqa_pid to;
     int number;
