@@ -281,6 +281,8 @@ ANQA_API const anqa_msg *anqa_receive_ref(anqa_ref ref, uint32_t timeout_ms);
 
 /** Takes a message out of the current event: it lives until anqa_msg_free or the end of the process. */
 ANQA_API void anqa_msg_keep(const anqa_msg *msg);
+/** Ends a message now: one that was kept, or one of the current event that is not to wait for its end. A call that was
+ * not answered stays owed. */
 ANQA_API void anqa_msg_free(const anqa_msg *msg);
 
 /** Moves the object out of a message of PAYLOAD_OBJECT: the caller owns it now. NULL when it is not of `type`. */
@@ -353,17 +355,19 @@ ANQA_API anqa_pid anqa_parent(void);
 ANQA_API size_t anqa_ancestors(anqa_pid *pids, size_t max);
 /** The chain of processes on whose behalf we work, nearest first (Elixir's $callers). */
 ANQA_API size_t anqa_callers(anqa_pid *pids, size_t max);
-/** Alive, as far as one can know. Any thread with a runtime. */
+/** Alive, as far as one can know; outside of a process: false (anqa_rt_is_alive knows). */
 ANQA_API bool anqa_is_alive(anqa_pid pid);
 /** Sets the text that people see beside the pid; at most 63 bytes are kept. Quota applies: never fails visibly. */
 ANQA_API void anqa_set_label(const char *label);
 /** trap_exit: exit signals become EXIT messages. Returns the old setting. */
 ANQA_API bool anqa_trap_exit(bool on);
+/** Returns the old one. */
 ANQA_API anqa_priority anqa_set_priority(anqa_priority priority);
 /** Bounds the own mailbox: of messages that are sent from now on, at most `limit` wait. 0: unbounded. */
 ANQA_API void anqa_set_mailbox_limit(uint32_t limit, anqa_overflow overflow);
 /** Messages waiting in the own mailbox, as far as they were seen. */
 ANQA_API size_t anqa_mailbox_length(void);
+/** A new reference, for anqa_spawn_opts.monitor_ref or a protocol of one's own. */
 ANQA_API anqa_ref anqa_make_ref(void);
 
 /** Lets others run. Context: process; may wait. */
@@ -399,8 +403,9 @@ typedef enum anqa_alias_mode {
     ANQA_ALIAS_EXPLICIT, /* until anqa_unalias */
     ANQA_ALIAS_ONE_REPLY /* until the first message through it */
 } anqa_alias_mode;
+/** An address of the caller that others may send to, until it is taken back or used up. */
 ANQA_API anqa_alias anqa_alias_make(anqa_alias_mode mode);
-/** Returns whether it was still active. */
+/** Takes an alias of the caller back. Returns whether it was still active. */
 ANQA_API bool anqa_unalias(anqa_alias alias);
 
 /* ---------------------------------------------------------------- requests */

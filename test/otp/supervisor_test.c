@@ -45,6 +45,8 @@ static anqa_next worker_exit(void *state, anqa_msg *msg)
     if (anqa_str_is(anqa_json_text(msg->body), "normal"))
         return anqa_stop_with(ANQA_NORMAL);
     if (anqa_str_is(anqa_json_text(msg->body), "shutdown"))
+        return anqa_stop_with(ANQA_SHUTDOWN);
+    if (anqa_str_is(anqa_json_text(msg->body), "shutdown, text"))
         return anqa_stop_with(anqa_reason_make(ANQA_REASON_SHUTDOWN, "with a text"));
     return anqa_stop_with(anqa_error_reason("boom"));
 }
@@ -75,6 +77,22 @@ static void stubborn_terminate(void *state, anqa_reason reason)
 
 static const anqa_gen_server stubborn = {
     .init = worker_init, .terminate = stubborn_terminate, .trap_exit = true};
+
+/* Gives the others time to go ahead of it, if they were let. */
+static anqa_next slow_init(void *state, const void *arg)
+{
+    anqa_sleep(20);
+    return worker_init(state, arg);
+}
+
+static void slow_terminate(void *state, anqa_reason reason)
+{
+    anqa_sleep(20);
+    tell("stop");
+}
+
+static const anqa_gen_server slow = {
+    .init = slow_init, .terminate = slow_terminate, .trap_exit = true};
 
 static anqa_rt *begin_here(void)
 {
@@ -196,6 +214,21 @@ TEST(children_start_from_left_to_right_and_stop_from_right_to_left)
 {
     anqa_rt *rt = begin_here();
     anqa_pid sup = start(&one_for_one);
+
+    CHECK_STR(news(3), "+a +b +c");
+    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    CHECK_STR(news(3), "-c -b -a");
+    end(rt);
+}
+
+static const anqa_supervisor slow_first_and_last = {
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &slow},
+        {.id = "b", .server = &worker}, {.id = "c", .server = &slow}, {0}}};
+
+TEST(each_child_waits_for_the_one_before_it_to_start_or_to_end)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&slow_first_and_last);
 
     CHECK_STR(news(3), "+a +b +c");
     CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
@@ -373,9 +406,11 @@ static const struct {
     {ANQA_PERMANENT, "boom", true},
     {ANQA_PERMANENT, "normal", true},
     {ANQA_PERMANENT, "shutdown", true},
+    {ANQA_PERMANENT, "shutdown, text", true},
     {ANQA_TRANSIENT, "boom", true},
     {ANQA_TRANSIENT, "normal", false},
     {ANQA_TRANSIENT, "shutdown", false},
+    {ANQA_TRANSIENT, "shutdown, text", false},
     {ANQA_TEMPORARY, "boom", false},
     {ANQA_TEMPORARY, "normal", false},
     {ANQA_TEMPORARY, "shutdown", false},
@@ -775,8 +810,8 @@ TEST(an_answer_that_no_supervisor_gives_is_refused)
     anqa_pid pid;
 
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = answer_anything}, &pid, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_supervisor_which_children(pid, &children, &count), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_supervisor_count_children(pid, &counts), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_supervisor_which_children(pid, &children, &count), ANQA_E_TYPE);
+    CHECK_STATUS(anqa_supervisor_count_children(pid, &counts), ANQA_E_TYPE);
     end(rt);
 }
 

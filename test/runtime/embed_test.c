@@ -3,6 +3,8 @@
 
 #include "rt_fixture.h"
 
+#include "runtime/sched.h"
+
 /* ---------------------------------------------------------------- starting */
 
 TEST(headers_of_another_version_are_refused_with_both_versions_named)
@@ -50,6 +52,20 @@ TEST(without_options_there_is_a_scheduler_and_processes_run)
     CHECK_STATUS(
         anqa_spawn(&(anqa_spawn_opts){.run = rt_do_nothing, .monitor = true}, NULL, &ref), ANQA_OK);
     CHECK_EQ(rt_ended(ref), ANQA_REASON_NORMAL);
+    rt_close(rt);
+}
+
+TEST(the_defaults_are_those_that_the_header_names)
+{
+    anqa_rt *rt = rt_open(0);
+
+    CHECK_EQ(rt->options.workers, 10);
+    CHECK_EQ(rt->options.worker_queue, 10000);
+    CHECK_EQ(rt->options.max_processes, 1048576);
+    CHECK_EQ(rt->options.heap_quota, 0);
+    CHECK_EQ(rt->options.watchdog_ms, 100);
+    CHECK_EQ(rt->options.stop_timeout_ms, 30000);
+    CHECK_EQ(rt->options.taint, ANQA_TAINT_CONTAIN);
     rt_close(rt);
 }
 

@@ -1113,6 +1113,20 @@ TEST(a_process_over_its_heap_limit_ends_with_quota)
     rt_close(rt);
 }
 
+TEST(the_end_of_a_process_over_its_heap_limit_is_logged)
+{
+    anqa_rt *rt = rt_open(1);
+    anqa_pid pid = rt_puppet(&(anqa_spawn_opts){.label = "glutton", .heap_quota = 1000000});
+    size_t large = 2000000;
+
+    anqa_log_set_sink(keep_line, NULL);
+    CHECK(!rt_have(pid, take_from_the_heap, &large));
+    rt_close(rt);
+    CHECK(strstr(log_lines, "process.crashed") != NULL, "%s", log_lines);
+    CHECK(strstr(log_lines, "glutton") != NULL, "%s", log_lines);
+    CHECK(strstr(log_lines, "quota") != NULL, "%s", log_lines);
+}
+
 TEST(without_a_heap_limit_memory_is_not_bounded)
 {
     anqa_rt *rt = rt_open(1);
