@@ -40,6 +40,58 @@ struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid fr
     return msg;
 }
 
+/* What a message that must go out is, to people. */
+static const char *signal_name(unsigned kind)
+{
+    switch (kind) {
+    case ANQA_MSG_DOWN: return "a DOWN";
+    case SIG_EXIT: return "an exit signal";
+    case SIG_WAKE: return "a wake-up";
+    case SIG_DEMONITOR: return "the end of a monitor";
+    default: return "a signal";
+    }
+}
+
+static _Noreturn __attribute__((noinline)) void signal_lost(
+    unsigned kind, anqa_pid from, anqa_pid to)
+{
+    char from_text[ANQA_PID_TEXT], to_text[ANQA_PID_TEXT];
+
+    rt_fatal("out of memory: %s from %s to %s can not be sent, and the reserve of %u messages "
+             "for such a case is used up; give the program more memory, or bound what it holds: "
+             "options max_processes and heap_quota, mailbox_limit of processes",
+        signal_name(kind), anqa_pid_text(from, from_text), anqa_pid_text(to, to_text),
+        BLOCK_RESERVE);
+}
+
+static_assert(
+    sizeof(struct msg) <= BLOCK_RESERVE_SIZE, "a signal fits into a block of the reserve");
+
+/* Without memory: who is to hear of it would wait for ever. */
+static __attribute__((noinline)) struct msg *msg_reserved(struct sched *s)
+{
+    struct msg *msg = block_take_reserved(&s->blocks);
+
+    if (msg == NULL)
+        return NULL;
+    COUNT_ADD(s, messages, 1);
+    msg->pub.class_ = (uint8_t)block_class(BLOCK_RESERVE_SIZE);
+    return msg;
+}
+
+struct msg *msg_signal(
+    struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_pid to, anqa_ref ref)
+{
+    struct msg *msg = msg_alloc(s, 0);
+
+    if (__builtin_expect(msg == NULL, 0))
+        msg = msg_reserved(s);
+    if (__builtin_expect(msg == NULL, 0))
+        signal_lost(kind, from, to);
+    msg_set(msg, kind, tag, from, ref);
+    return msg;
+}
+
 /* Too long to lie in the message: it becomes a buf that only this message counts. */
 static anqa_status msg_long(struct msg *msg, const anqa_payload *payload)
 {
@@ -159,6 +211,15 @@ void msg_drop(struct sched *s, struct msg *msg)
         msg_drop_shared(s, msg);
     else
         msg_release(s, msg);
+}
+
+size_t msg_size(const struct msg *msg)
+{
+    const anqa_msg *pub = &msg->pub;
+    bool is_shared = pub->payload != ANQA_PAYLOAD_NONE && pub->payload != ANQA_PAYLOAD_OBJECT &&
+                     pub->u.block != NULL;
+
+    return block_class_size(pub->class_) + (is_shared ? pub->body.len : 0);
 }
 
 void *anqa_msg_take(const anqa_msg *msg, const anqa_type *type)

@@ -68,20 +68,6 @@ void net_linger_off(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-anqa_status net_fail_limit(anqa_error *err, int errnum, const char *what)
-{
-    struct rlimit limit = {0};
-
-    if (errnum == EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return anqa_fail_errno(err, errnum,
-            "%s: this program may have %llu files open (RLIMIT_NOFILE)", what,
-            (unsigned long long)limit.rlim_cur);
-    if (errnum == ENFILE)
-        return anqa_fail_errno(
-            err, errnum, "%s: the system may have no more files open (fs.file-max)", what);
-    return anqa_fail_errno(err, errnum, "%s", what);
-}
-
 static struct fd_entry *conn_get(anqa_conn conn, anqa_status *ret_why)
 {
     return fd_get(conn.bits, FD_CONN, ret_why);
