@@ -157,6 +157,9 @@ static anqa_status start_attached(
     const anqa_msg *msg;
     char text[160];
 
+    if (status == ANQA_E_LIMIT)
+        return anqa_fail(err, status,
+            "application '%s': no process left for it; raise option max_processes", app->name);
     if (status != ANQA_OK)
         return anqa_fail(err, status, "application '%s': %s", app->name, anqa_status_text(status));
     msg = anqa_receive_ref(master.start_ref, ANQA_INFINITY);
