@@ -248,7 +248,8 @@ ANQA_API anqa_status anqa_send_parts_(anqa_pid to, const char *tag, anqa_payload
  * Sends a message; never waits. Messages between one ordered pair of processes arrive in order.
  * tag: a string literal or from anqa_intern.
  * Returns OK; E_NOPROC (`to` is dead; the message is dropped, as in OTP that is no error of the sender, so it may be
- * ignored); E_FULL (a bounded mailbox that refuses); E_NOMEM; E_LIMIT (payload above 64 MiB).
+ * ignored); E_FULL (a bounded mailbox that refuses); E_NOMEM; E_LIMIT (payload above 64 MiB);
+ * E_INVALID (tag is NULL: anqa_intern has no room left).
  * Context: process, any state, also inside defers.
  */
 static inline anqa_status anqa_send(anqa_pid to, const char *tag, anqa_payload payload)

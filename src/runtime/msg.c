@@ -133,11 +133,16 @@ static anqa_status msg_fill(struct msg *msg, const anqa_payload *payload)
     return ANQA_OK;
 }
 
-/* A wild pointer faults here, and not when a message has been made that would be lost. */
-static void probe(const char *bytes, size_t len)
+/* Each page: what lies between two that are there may still be none. */
+void msg_probe(const void *bytes, size_t len)
 {
-    (void)*(const volatile char *)bytes;
-    (void)*(const volatile char *)(bytes + len - 1);
+    enum { PAGE = 4096 };
+    const volatile char *at = bytes;
+
+    for (size_t i = 0; i < len; i += PAGE)
+        (void)at[i];
+    if (len > 0)
+        (void)at[len - 1];
 }
 
 anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
@@ -149,8 +154,11 @@ anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid f
 
     if (payload->len > MSG_PAYLOAD_MAX)
         return ANQA_E_LIMIT;
-    if (copied && payload->len > 0)
-        probe(payload->ptr, payload->len);
+    if (tag ==
+        NULL) /* no more tags can be interned: not the receiver's fault, who would compare it */
+        return ANQA_E_INVALID;
+    if (copied)
+        msg_probe(payload->ptr, payload->len);
     msg = msg_alloc(s, copied && payload->len <= MSG_INLINE_MAX ? payload->len + 1 : 0);
     if (msg == NULL)
         return ANQA_E_NOMEM;

@@ -188,15 +188,11 @@ static anqa_status opts_check(const anqa_spawn_opts *opts, uint16_t schedulers)
     return opts->arg_size > 0 && opts->arg == NULL ? ANQA_E_INVALID : ANQA_OK;
 }
 
-/* Wild pointers fault here, before anything is taken that would be lost. */
 static void opts_probe(const anqa_spawn_opts *opts)
 {
-    const volatile char *arg = opts->arg, *label = opts->label;
-
-    if (opts->arg_size > 0)
-        (void)(arg[0] + arg[opts->arg_size - 1]);
-    if (label != NULL)
-        (void)label[0];
+    msg_probe(opts->arg, opts->arg_size);
+    if (opts->label != NULL)
+        msg_probe(opts->label, strnlen(opts->label, LABEL_MAX));
 }
 
 static bool state_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opts)

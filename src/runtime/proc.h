@@ -85,6 +85,8 @@ struct msg *msg_signal(
 anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
     const anqa_payload *payload, struct msg **ret_msg);
 void msg_drop(struct sched *s, struct msg *msg);
+/* Wild pointers fault here, before anything is taken that would be lost. */
+void msg_probe(const void *bytes, size_t len);
 /* Bytes it keeps from being freed; of an object, which is malloc's, only its message. */
 size_t msg_size(const struct msg *msg);
 /* Of a payload that never became a message's. */

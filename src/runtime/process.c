@@ -643,7 +643,7 @@ void anqa_link(anqa_pid to)
 
     if (to.bits == self.bits)
         return;
-    if (anqa_pid_is_none(to)) { /* the exit signal of somebody who never was */
+    if (anqa_pid_is_none(to) || to.bits & REF_BIT) { /* the exit signal of somebody who never was */
         proc_exit_signal(s, to, self, anqa_reason_of(ANQA_REASON_NOPROC));
         poll_signals(s, p);
         return;
