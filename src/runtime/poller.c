@@ -312,8 +312,8 @@ anqa_status poller_open(struct sched *s, anqa_error *err)
     int errnum = errno;
     char what[96];
     snprintf(what, sizeof what,
-        "cannot make the poller of scheduler %u of %u (two files each, option schedulers)",
-        s->index + 1u, s->rt->sched_count);
+        "cannot make the poller of scheduler %u (each takes two files, option schedulers)",
+        s->index + 1u);
     anqa_status status = fd_fail(err, errnum, what);
     if (wake >= 0)
         close(wake);

@@ -59,7 +59,7 @@ TEST(too_few_files_for_the_pollers_is_an_error_that_names_both_limits)
     status = anqa_start(&(anqa_options){.schedulers = 4}, &rt, &err);
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
     CHECK(status != ANQA_OK && rt == NULL);
-    CHECK(strstr(err.text, "poller of scheduler 2 of 4") != NULL, "%s", err.text);
+    CHECK(strstr(err.text, "poller of scheduler 2 (each takes two files") != NULL, "%s", err.text);
     CHECK(strstr(err.text, "option schedulers") != NULL, "%s", err.text);
     CHECK(strstr(err.text, "ulimit -n") != NULL, "%s", err.text);
 }
