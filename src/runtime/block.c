@@ -1,5 +1,6 @@
 #include "runtime/block.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <anqa/base.h>

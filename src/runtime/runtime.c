@@ -423,31 +423,51 @@ static bool gone_within(anqa_rt *rt, uint64_t ms)
     }
 }
 
+struct attached_id {
+    pid_t tid;
+    anqa_pid pid;
+};
+
+static size_t attached_list(anqa_rt *rt, struct attached_id ids[static ATTACHED_MAX])
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&rt->qsbr_lock);
+    for (unsigned i = 0; i < ATTACHED_MAX; i++)
+        if (rt->attached[i].thread != NULL)
+            ids[count++] = (struct attached_id){
+                rt->attached[i].thread->tid, proc_pid(rt, rt->attached[i].slot)};
+    pthread_mutex_unlock(&rt->qsbr_lock);
+    return count;
+}
+
+static void thread_name(pid_t tid, char *name, int size)
+{
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)tid);
+    file = fopen(path, "re");
+    if (file == NULL || fgets(name, size, file) == NULL)
+        snprintf(name, (size_t)size, "a thread that has ended");
+    if (file != NULL)
+        fclose(file);
+    name[strcspn(name, "\n")] = '\0';
+}
+
 /* The threads that are attached still, as "worker (1234) as <0.1.1>, ..."; false when there are none. */
 static bool attached_name(anqa_rt *rt, char *text, size_t size)
 {
-    size_t len = 0;
+    struct attached_id ids[ATTACHED_MAX];
+    size_t count = attached_list(rt, ids), len = 0;
 
-    text[0] = '\0';
-    pthread_mutex_lock(&rt->qsbr_lock);
-    for (unsigned i = 0; i < ATTACHED_MAX && len < size; i++) {
-        const struct sched *s = rt->attached[i].thread;
-        char path[64], pid[ANQA_PID_TEXT], name[32] = "";
-        FILE *file;
-        if (s == NULL)
-            continue;
-        snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)s->tid);
-        file = fopen(path, "re");
-        if (file == NULL || fgets(name, sizeof name, file) == NULL)
-            snprintf(name, sizeof name, "a thread that has ended");
-        if (file != NULL)
-            fclose(file);
-        name[strcspn(name, "\n")] = '\0';
+    for (size_t i = 0; i < count && len < size; i++) {
+        char pid[ANQA_PID_TEXT], name[32];
+        thread_name(ids[i].tid, name, sizeof name);
         len += (size_t)snprintf(text + len, size - len, "%s%s (%d) as %s", len > 0 ? ", " : "",
-            name, (int)s->tid, anqa_pid_text(proc_pid(rt, rt->attached[i].slot), pid));
+            name, (int)ids[i].tid, anqa_pid_text(ids[i].pid, pid));
     }
-    pthread_mutex_unlock(&rt->qsbr_lock);
-    return len > 0;
+    return count > 0;
 }
 
 static _Noreturn void stop_before_detach(const char *threads)
