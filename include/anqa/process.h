@@ -248,7 +248,8 @@ ANQA_API anqa_status anqa_send_parts_(anqa_pid to, const char *tag, anqa_payload
  * Sends a message; never waits. Messages between one ordered pair of processes arrive in order.
  * tag: a string literal or from anqa_intern.
  * Returns OK; E_NOPROC (`to` is dead; the message is dropped, as in OTP that is no error of the sender, so it may be
- * ignored); E_FULL (a bounded mailbox that refuses); E_NOMEM; E_LIMIT (payload above 64 MiB).
+ * ignored); E_FULL (a bounded mailbox that refuses); E_NOMEM; E_LIMIT (payload above 64 MiB);
+ * E_INVALID (tag is NULL: anqa_intern has no room left).
  * Context: process, any state, also inside defers.
  */
 static inline anqa_status anqa_send(anqa_pid to, const char *tag, anqa_payload payload)
@@ -271,7 +272,8 @@ ANQA_API anqa_status anqa_send_ref(
 ANQA_API const anqa_msg *anqa_receive(uint32_t timeout_ms);
 
 /** Selective receive: the oldest message that `match` accepts; others stay. Does not end the event.
- * `match` must not wait, send, or receive.   Context: process; may wait. */
+ * `match` only looks at the message: a wait in it, or what uses the mailbox (receive, call, link, unlink, demonitor, ...),
+ * is a broken contract and ends the process.   Context: process; may wait. */
 ANQA_API const anqa_msg *anqa_receive_if(
     bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
 
@@ -336,7 +338,8 @@ typedef struct anqa_spawn_opts {
     uint16_t scheduler;     /* 1..n: start there; 0: where the spawner runs */
     uint32_t mailbox_limit; /* messages waiting; 0: none */
     anqa_overflow overflow;
-    size_t heap_quota; /* bytes of anqa_heap and anqa_tmp; 0: the runtime's default */
+    size_t
+        heap_quota; /* bytes of each: anqa_heap, anqa_tmp, what one event receives; 0: the runtime's default */
 } anqa_spawn_opts;
 
 /**

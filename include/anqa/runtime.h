@@ -35,7 +35,7 @@ typedef struct anqa_options {
     uint32_t
         max_waiting;   /* processes that own a stack; 0: what the system allows, at most 200,000 */
     size_t stack_size; /* bytes, usable; 0: 256 KB; from 64 KB */
-    size_t heap_quota; /* bytes per process; 0: none */
+    size_t heap_quota; /* bytes per process, see anqa_spawn_opts; 0: none */
     uint32_t
         watchdog_ms; /* a callback longer than this is reported; 0: 100; ANQA_INFINITY: never */
     uint32_t stop_timeout_ms; /* overall deadline of an orderly stop; 0: 30,000 */
@@ -57,7 +57,9 @@ static inline ANQA_MUST_CHECK anqa_status anqa_start(
     return anqa_start_versioned(options, ANQA_VERSION_STRING, ret_rt, err);
 }
 
-/** Ends every process (exit signal SHUTDOWN, then KILL after the deadline) and the threads, frees all. NULL is fine. Context: foreign, not attached. */
+/** Ends every process (exit signal SHUTDOWN, then KILL after the deadline) and the threads, frees all. NULL is fine.
+ * Attached threads get the exit signals as messages and must detach: when one is attached still at the deadline (the
+ * calling one: at once) the program aborts with a text that names them.   Context: foreign, not attached; blocks. */
 ANQA_API void anqa_stop(anqa_rt *rt);
 
 /** Makes this thread a process of `rt`, which traps exits. Fails: E_EXISTS (attached already), E_LIMIT (as many processes

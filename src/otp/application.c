@@ -266,6 +266,9 @@ anqa_status application_start(
     if (app->name == NULL || app->name[0] == '\0')
         return anqa_fail(err, ANQA_E_INVALID, "an application needs a .name");
     status = anqa_spawn(&opts, &made.guard, NULL);
+    if (status == ANQA_E_LIMIT)
+        return anqa_fail(err, status,
+            "application '%s': no process left for it; raise option max_processes", app->name);
     if (status != ANQA_OK)
         return anqa_fail(err, status, "application '%s': %s", app->name, anqa_status_text(status));
     *ret_application = made;

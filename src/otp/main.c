@@ -23,6 +23,8 @@
 /* `timeout` signals the process and then its group: what comes so soon is the same wish, not a second one. */
 #define SAME_WISH_MS 100u
 
+#define MAX_PROCESSES_MIN 16u
+
 static const char *const taint_names[] = {"contain", "drain", "abort", NULL};
 
 #define AT(member) ANQA_CONFIG_AT(anqa_options, member)
@@ -51,7 +53,7 @@ static const anqa_config_option runtime_options[] = {
         .standard = "0",
         .min = 0,
         .max = 16777215,
-        .doc = "0: 1,048,576"},
+        .doc = "from 16; 0: 1,048,576"},
     {.name = "max_waiting",
         .type = ANQA_CONFIG_UINT,
         AT(max_waiting),
@@ -61,12 +63,14 @@ static const anqa_config_option runtime_options[] = {
         .type = ANQA_CONFIG_SIZE,
         AT(stack_size),
         .standard = "256KB",
+        .min = 65536,
+        .max = 1 << 30,
         .doc = "of a waiting process"},
     {.name = "heap_quota",
         .type = ANQA_CONFIG_SIZE,
         AT(heap_quota),
         .standard = "0",
-        .doc = "of each process; 0: none"},
+        .doc = "of each process, from 16KB; 0: none"},
     {.name = "watchdog",
         .type = ANQA_CONFIG_DURATION,
         AT(watchdog_ms),
@@ -176,17 +180,39 @@ static bool arguments_answer(int argc, char **argv, const anqa_app *app)
     return false;
 }
 
-static const char *config_file(int *argc, char **argv)
+/* False: it stands there in a way that names no file, and `err` says how to write it. */
+static bool config_file(int *argc, char **argv, const char **ret_file, anqa_error *err)
 {
-    static const char option[] = "--config=";
+    static const char option[] = "--config";
+    const size_t len = sizeof option - 1;
 
-    for (int i = 1; i < *argc; i++)
-        if (strncmp(argv[i], option, sizeof option - 1) == 0) {
-            const char *file = argv[i] + sizeof option - 1;
-            argument_drop(argc, argv, i);
-            return file;
+    *ret_file = NULL;
+    for (int i = 1; i < *argc; i++) {
+        if (strncmp(argv[i], option, len) != 0 || (argv[i][len] != '=' && argv[i][len] != '\0'))
+            continue;
+        if (argv[i][len] == '\0' || argv[i][len + 1] == '\0') {
+            (void)anqa_fail(err, ANQA_E_PARSE,
+                "--config needs its file in the same argument: --config=%s",
+                argv[i][len] == '\0' && i + 1 < *argc ? argv[i + 1] : "FILE");
+            return false;
         }
-    return NULL;
+        *ret_file = argv[i] + len + 1;
+        argument_drop(argc, argv, i);
+        return true;
+    }
+    return true;
+}
+
+/* What 0 stands for in the table does not let its bounds say. */
+static bool options_fit(const anqa_options *options, anqa_error *err)
+{
+    if (options->max_processes == 0 || options->max_processes >= MAX_PROCESSES_MIN)
+        return true;
+    (void)anqa_fail(err, ANQA_E_RANGE,
+        "runtime.max_processes = %u is too low for an application and its supervisors; allowed: 0 "
+        "(1,048,576), or %u to 16777215",
+        options->max_processes, MAX_PROCESSES_MIN);
+    return false;
 }
 
 /* ANQA_EXIT_OK: go on. */
@@ -200,8 +226,12 @@ static int configure(struct running *run, int argc, char **argv)
         .areas = areas, .area_count = ANQA_COUNT(areas), .argc = &argc, .argv = argv};
     anqa_error err;
 
-    sources.file = config_file(&argc, argv);
-    if (anqa_config_load(&sources, &run->config, &err) != ANQA_OK) {
+    if (!config_file(&argc, argv, &sources.file, &err)) {
+        fprintf(stderr, "%s: %s\n", run->app->name, err.text);
+        return ANQA_EXIT_USAGE;
+    }
+    if (anqa_config_load(&sources, &run->config, &err) != ANQA_OK ||
+        !options_fit(&run->options, &err)) {
         fprintf(stderr, "%s: %s\n", run->app->name, err.text);
         return ANQA_EXIT_START;
     }

@@ -232,15 +232,11 @@ static anqa_status opts_check(const anqa_spawn_opts *opts, uint16_t schedulers)
     return opts->arg_size > 0 && opts->arg == NULL ? ANQA_E_INVALID : ANQA_OK;
 }
 
-/* Wild pointers fault here, before anything is taken that would be lost. */
 static void opts_probe(const anqa_spawn_opts *opts)
 {
-    const volatile char *arg = opts->arg, *label = opts->label;
-
-    if (opts->arg_size > 0)
-        (void)(arg[0] + arg[opts->arg_size - 1]);
-    if (label != NULL)
-        (void)label[0];
+    msg_probe(opts->arg, opts->arg_size);
+    if (opts->label != NULL)
+        msg_probe(opts->label, strnlen(opts->label, LABEL_SIZE - 1));
 }
 
 static bool state_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opts)
@@ -373,8 +369,10 @@ static void proc_reset(struct proc *p)
         atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
+/* A slot that was never used before is not closed yet, and has a generation now: it must not pass for alive. */
 static void spawn_undo(struct sched *s, struct proc *p)
 {
+    atomic_store_explicit(&p->in, IN_CLOSED, memory_order_relaxed);
     parts_free(s, p);
     proc_release(s, p);
 }
@@ -506,7 +504,7 @@ static void run_hooks(struct proc *p, anqa_pid pid)
 
 static void tell_one(struct sched *s, anqa_pid pid, const struct rel *rel, anqa_reason reason)
 {
-    struct msg *msg;
+    anqa_pid other = {rel->x};
 
     if ((rel->key & REF_BIT) == 0) {
         mailbox_exit(s, (anqa_pid){rel->key}, pid, reason);
@@ -516,13 +514,10 @@ static void tell_one(struct sched *s, anqa_pid pid, const struct rel *rel, anqa_
     case REL_ALIAS:
     case REL_ALIAS_ONCE: return;
     case REL_WATCHER:
-    case REL_OWED:
-        mailbox_down(s, (anqa_pid){rel->x}, (anqa_ref){rel->key}, pid, reason, 0);
-        return;
+    case REL_OWED: mailbox_down(s, other, (anqa_ref){rel->key}, pid, reason, 0); return;
     default: /* we watched: they need not tell us any more */
-        msg = msg_new(s, SIG_DEMONITOR, "", pid, (anqa_ref){rel->key});
-        ANQA_INVARIANT(msg != NULL);
-        mailbox_signal(s, (anqa_pid){rel->x}, msg);
+        mailbox_signal(
+            s, other, msg_signal(s, SIG_DEMONITOR, "", pid, other, (anqa_ref){rel->key}));
     }
 }
 
@@ -665,6 +660,8 @@ static _Noreturn void exit_entry(void *arg)
     (void)telemetry_handler_failed("its process ended");
     spare_refill(s);
     s->act.nowait = s->act.section = 0;
+    s->act.matching = false;
+    s->act.held_bytes = 0; /* `terminate` may receive as much again */
     s->act.mark = NULL;
     if (behaviour != NULL && behaviour->terminate != NULL &&
         (p->flags & (PROC_NEW | PROC_TERMINATING | PROC_FAULTED)) == 0) {

@@ -31,6 +31,9 @@
 
 struct sched;
 
+/* Ends the program with a text that says what can not go on and what to do: nobody could handle it. */
+_Noreturn void rt_fatal(const char *format, ...) ANQA_PRINTF(1, 2);
+
 /* ---------------------------------------------------------------- messages */
 
 /* Kinds below MSG_SIGNALS are anqa_msg_kind and go to stage two; the others are signals, applied by the drain. */
@@ -52,8 +55,9 @@ enum {
     MSG_KEPT = 8,     /* taken out of the event by anqa_msg_keep */
     MSG_COUNTED = 16, /* counts against the bound of the mailbox */
     MSG_NEVER = 32,   /* DOWN: the request was not begun */
+    MSG_WEIGHED = 64, /* held, and counted in the activation's held_bytes */
     MSG_TO_DESCENDANTS =
-        64 /* EXIT: kills who descends from its sender, and means nothing to others */
+        128 /* EXIT: kills who descends from its sender, and means nothing to others */
 };
 
 struct msg {
@@ -75,10 +79,18 @@ static_assert(offsetof(struct msg, bytes) == 64, "a 64-byte message is two cache
 
 /* A message without payload, everything set. NULL: no memory. */
 struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref);
+/* The same for what must not be lost, to `to`: never NULL, without memory it is taken out of the reserve of blocks. When
+ * that is used up too the program ends. */
+struct msg *msg_signal(
+    struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_pid to, anqa_ref ref);
 /* A message with a payload. */
 anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
     const anqa_payload *payload, struct msg **ret_msg);
 void msg_drop(struct sched *s, struct msg *msg);
+/* Wild pointers fault here, before anything is taken that would be lost. */
+void msg_probe(const void *bytes, size_t len);
+/* Bytes it keeps from being freed; of an object, which is malloc's, only its message. */
+size_t msg_size(const struct msg *msg);
 /* Of a payload that never became a message's. */
 void payload_drop(const anqa_payload *payload);
 
@@ -173,7 +185,8 @@ struct proc_more {
 
 /* What the process that runs on a stack is doing; moves into the frame of the wait while the stack is lent. */
 struct activation {
-    struct msg *held; /* messages received in this event, freed at its end */
+    struct msg *held;  /* messages received in this event, freed at its end */
+    size_t held_bytes; /* of those that are weighed, where there is a quota */
     struct msg
         *mark; /* everything up to here arrived before mark_ref was made; NULL: nothing is known */
     uint64_t mark_ref;
@@ -183,6 +196,7 @@ struct activation {
     uint64_t wait_timer; /* a SIG_WAKE with this ref is the deadline */
     anqa_timer timer;    /* the deadline's */
     bool timed_out, event_came;
+    bool matching;       /* the match of a receive runs: the mailbox must stay as it is */
     uint64_t defer_mark; /* defers above it belong to this event's frames */
     uint32_t nowait, section;
 };

@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "runtime/block.h"
@@ -97,6 +98,7 @@ struct sched {
     bool deterministic;     /* of the options */
     bool started;           /* the thread is there */
     uint8_t place;          /* of an attached thread */
+    pid_t tid;              /* the system's number of an attached thread */
     pthread_t thread;
     struct sched_counters counters;
 

@@ -490,6 +490,57 @@ TEST(a_bad_option_is_named_and_ends_with_status_1, .expect_exit = 41,
     _exit(40 + run_main(&shop, "--runtime.schedulers=many", NULL));
 }
 
+static const struct {
+    const char *first, *second, *said;
+    int status;
+} told_what_to_do[] = {
+    {"--runtime.stack_size=100GB", NULL,
+        "runtime.stack_size = \"100GB\" is out of bounds; allowed: 64KB to 1GB", ANQA_EXIT_START},
+    {"--runtime.stack_size=1KB", NULL, "allowed: 64KB to 1GB", ANQA_EXIT_START},
+    {"--runtime.heap_quota=1", NULL, "heap_quota is 1 bytes, 0 (no quota) or at least 16384",
+        ANQA_EXIT_START},
+    {"--runtime.max_processes=1", NULL,
+        "runtime.max_processes = 1 is too low for an application and its supervisors; allowed: 0 "
+        "(1,048,576), or 16 to 16777215",
+        ANQA_EXIT_START},
+    {"--runtime.max_processes=99999999", NULL, "allowed: 0 to 16777215", ANQA_EXIT_START},
+    {"--config", "shop.conf", "--config needs its file in the same argument: --config=shop.conf",
+        ANQA_EXIT_USAGE},
+    {"--config", NULL, "--config=FILE", ANQA_EXIT_USAGE},
+    {"--config=", NULL, "--config=FILE", ANQA_EXIT_USAGE},
+};
+
+static const anqa_app one_part = {
+    .name = "one", .children = (const anqa_child_spec[]){{.id = "t", .run = ask_to_stop}, {0}}};
+
+TEST(what_can_not_be_started_with_says_which_option_what_is_allowed_and_what_to_do)
+{
+    for (size_t i = 0; i < ANQA_COUNT(told_what_to_do); i++) {
+        char said[1000];
+        FILE *out = tmpfile();
+        int kept = dup(STDERR_FILENO);
+        ssize_t len;
+        CHECK(out != NULL && kept >= 0);
+        CHECK(dup2(fileno(out), STDERR_FILENO) >= 0);
+        int status = run_main(&one_part, told_what_to_do[i].first, told_what_to_do[i].second);
+        CHECK(dup2(kept, STDERR_FILENO) >= 0);
+        close(kept);
+        len = pread(fileno(out), said, sizeof said - 1, 0);
+        CHECK(len > 0, "%s", told_what_to_do[i].first);
+        said[len] = '\0';
+        fclose(out);
+        CHECK_EQ(status, told_what_to_do[i].status, "%s", told_what_to_do[i].first);
+        CHECK(strstr(said, told_what_to_do[i].said) != NULL, "%s", said);
+    }
+}
+
+TEST(the_least_that_is_allowed_is_enough_for_an_application)
+{
+    CHECK_EQ(run_main(&one_part, "--runtime.heap_quota=16KB", "--log.level=none"), ANQA_EXIT_OK);
+    CHECK_EQ(run_main(&one_part, "--runtime.max_processes=16", "--log.level=none"), ANQA_EXIT_OK);
+    CHECK_EQ(run_main(&one_part, "--runtime.stack_size=64KB", "--log.level=none"), ANQA_EXIT_OK);
+}
+
 TEST(help_and_version_are_answered_without_starting_anything)
 {
     CHECK_EQ(run_main(&terminated, "--help", NULL), ANQA_EXIT_OK);
