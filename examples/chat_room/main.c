@@ -1,0 +1,151 @@
+/*
+ * A chat whose rooms are JavaScript processes. Every client's `room:<id>` is a channel in C; every room is a process of
+ * chat-room.ts, in a sandbox of its own, started when somebody first comes, and started again when it crashes.
+ *
+ *     chat_room         one for one
+ *     |- rooms          one JavaScript process per room: history, rules
+ *     |- who            names by channel
+ *     |- tree           tells the page of this tree
+ *     `- endpoint       page, WebSockets; their channels are the callers of the rooms
+ */
+#include "chat.h"
+
+extern const anqa_app chat;
+
+/* A room says something to everybody in it: Beam.callSync("broadcast", event, json). Runs in the room's process. */
+static anqa_status broadcast(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_str event = anqa_value_str(anqa_value_at(request->args, 0));
+    anqa_str text = anqa_value_str(anqa_value_at(request->args, 1));
+    anqa_json payload;
+    anqa_status status = anqa_json_parse(text, NULL, &payload, request->err);
+
+    if (status != ANQA_OK)
+        return status;
+    return anqa_broadcast(anqa_child_id(), anqa_tmp_copy(event.ptr, event.len), payload);
+}
+
+static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "chat-room", CHAT_ROOM_SOURCE,
+    .handlers = (const anqa_js_handler[]){{"broadcast", broadcast}, {0}},
+    .limits = {.memory = (size_t)16 << 20});
+static const anqa_dynamic_supervisor rooms = {.name = "rooms",
+    .child = {.server = &room.server, .restart = ANQA_TRANSIENT},
+    .max_restarts = 1000, /* people crash rooms for fun here */
+    .max_seconds = 1,
+    .max_children = 10000};
+
+/* Asks the room of a topic, which is started if it does not run. What it throws is for the client to read. */
+static anqa_status ask(anqa_str topic, const char *function, anqa_json arg, anqa_next *ret_failure,
+    anqa_json *ret_answer)
+{
+    anqa_status status = anqa_ensure_child(&rooms, topic, NULL);
+    anqa_js_error thrown;
+
+    if (status == ANQA_OK)
+        status = anqa_js_call_json(
+            anqa_child_pid(&rooms, topic), function, arg, 5000, ret_answer, &thrown, NULL);
+    if (status == ANQA_E_SCRIPT)
+        *ret_failure = anqa_reply_error_json(anqa_jsonf(
+            "{'reason': 'refused', 'message': %.*s}", ANQA_FMT(thrown.message)));
+    else if (status != ANQA_OK)
+        *ret_failure = anqa_reply_error_json(anqa_jsonf(
+            "{'reason': 'unavailable', 'message': 'The room has a problem. Please try again.'}"));
+    return status;
+}
+
+static bool is_room_name(anqa_str topic)
+{
+    anqa_str id = anqa_str_from(topic, strlen("room:"));
+
+    for (size_t i = 0; i < id.len; i++)
+        if (memchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", id.ptr[i], 64) == NULL)
+            return false;
+    return id.len > 0 && id.len <= 64;
+}
+
+static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params)
+{
+    anqa_json answer, history, who;
+    anqa_next failure;
+    char pid[ANQA_PID_TEXT];
+    anqa_str name;
+
+    if (!is_room_name(topic))
+        return anqa_reply_error_json(anqa_jsonf("{'reason': 'name', 'message': 'A room is named by "
+                                                "1 to 64 letters, digits, - and _.'}"));
+    if (ask(topic, "join", params, &failure, &answer) != ANQA_OK)
+        return failure;
+    name = anqa_json_str(answer, "name");
+    who_enter(topic, name);
+    who = who_is_in(topic);
+    ANQA_REQUIRE(anqa_json_get(answer, "history", &history) == ANQA_OK);
+    return anqa_reply_ok(anqa_jsonf("{'history': %p, 'who': %p, 'me': {'id': %s, 'name': %.*s}}",
+        &history, &who, anqa_pid_text(anqa_self(), pid), ANQA_FMT(name)));
+}
+
+static anqa_next room_send_message(anqa_socket *socket, anqa_json payload)
+{
+    anqa_json message;
+    anqa_next failure;
+
+    if (ask(socket->topic, "send_message", payload, &failure, &message) != ANQA_OK)
+        return failure;
+    return anqa_reply_ok(anqa_jsonf("{'message': %p}", &message));
+}
+
+static anqa_next room_typing(anqa_socket *socket, anqa_json payload)
+{
+    anqa_str sender = anqa_json_str(payload, "sender");
+
+    if (sender.len > 0 && sender.len <= 160)
+        anqa_socket_broadcast_from(
+            socket, "typing", anqa_jsonf("{'sender': %.*s}", ANQA_FMT(sender)));
+    return anqa_noreply();
+}
+
+/* Crashes the room as asked; or this channel, by a real null dereference in C. */
+static anqa_next room_crash(anqa_socket *socket, anqa_json payload)
+{
+    static int *const volatile nothing = NULL;
+    anqa_pid victim = anqa_child_pid(&rooms, socket->topic);
+    anqa_js_error thrown;
+    anqa_json answer;
+
+    if (anqa_str_is(anqa_json_str(payload, "how"), "null"))
+        *nothing = 1;
+    if (anqa_js_call_json(victim, "crash", payload, 5000, &answer, &thrown, NULL) == ANQA_E_SCRIPT)
+        anqa_exit_signal(victim, anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name),
+                                     ANQA_FMT(thrown.message)));
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static anqa_next tree_join(anqa_socket *socket, anqa_str topic, anqa_json params)
+{
+    return anqa_reply_ok(tree_now(&chat));
+}
+
+static const anqa_channel room_channel = {
+    .topic = "room:*",
+    .join = room_join,
+    .handle_in = (const anqa_event[]){{"send_message", room_send_message},
+        {"typing", room_typing}, {"crash", room_crash}, {0}},
+};
+static const anqa_channel tree_channel = {.topic = "tree", .join = tree_join};
+static const anqa_user_socket user_socket = {
+    .channels = (const anqa_channel *const[]){&room_channel, &tree_channel, NULL}};
+static const anqa_endpoint endpoint = {
+    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
+    .statics = (const anqa_static_files[]){{.url = "/", .dir = CHAT_ROOM_ASSETS}, {0}},
+};
+const anqa_app chat = {
+    .name = "chat_room",
+    .version = "0.1.0",
+    .about = "chat rooms that are JavaScript processes",
+    .children = (const anqa_child_spec[]){{.dynamic_supervisor = &rooms}, {.server = &who_server},
+        {.server = &tree_server, .arg = &chat}, ANQA_ENDPOINT(&endpoint), {0}},
+};
+
+int main(int argc, char **argv)
+{
+    return anqa_main(argc, argv, &chat);
+}
