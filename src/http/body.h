@@ -10,7 +10,7 @@
 #ifndef HTTP_BODY_H
 #define HTTP_BODY_H
 
-#include "http/request.h"
+#include "http/request.h" /* IWYU pragma: export */
 
 /* What chunk extensions and trailers of one body may take in all. */
 #define BODY_EXTRA_MAX 8192

@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+#include <time.h>
+
 #define PHRASE_MAP(X)                         \
     X(100, "Continue")                        \
     X(101, "Switching Protocols")             \

@@ -2,7 +2,7 @@
  * Static files: from the path of a request to an open file and the head of the response.
  *
  * A mount ties a prefix of paths to a folder, which is held open. What is asked for is resolved beneath it by the kernel
- * (openat2, RESOLVE_BENEATH): no "..", no symbolic link and no race leads out of the folder; links inside of it are
+ * (openat2, RESOLVE_BENEATH): no "..", no symbolic link and no race leads out of the folder; relative links inside of it are
  * followed. Where that call is forbidden, each part of the path is opened by itself and no link is followed at all.
  * Before that a path is decoded once, and refused if it holds a NUL, an encoded slash, a backslash, an empty part or a part that begins
  * with a dot, `.well-known` excepted: so neither ".." nor ".git" nor ".env" is ever looked up.
@@ -15,8 +15,8 @@
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
 
-#include "http/request.h"
-#include "http/response.h"
+#include "http/request.h"  /* IWYU pragma: export */
+#include "http/response.h" /* IWYU pragma: export */
 
 #define STATIC_PATH_MAX 1024 /* bytes of a decoded path */
 

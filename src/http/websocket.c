@@ -133,7 +133,7 @@ void websocket_done(struct websocket *ws)
 /* Room for `more` bytes. What was asked for before at least doubles, so that many small frames are not copied often. */
 static bool message_grow(struct websocket *ws, uint32_t more)
 {
-    struct websocket_message *message = ws->message;
+    struct websocket_message *message = ws->message, *bigger;
     uint32_t held = message == NULL ? 0 : message->capacity;
     uint32_t wanted = (message == NULL ? 0 : message->len) + more, capacity = held * 2;
 
@@ -143,13 +143,13 @@ static bool message_grow(struct websocket *ws, uint32_t more)
         capacity = MESSAGE_FIRST_CAPACITY;
     if (capacity < wanted)
         capacity = wanted;
-    message = realloc(message, sizeof *message + capacity);
-    if (message == NULL)
+    bigger = realloc(message, sizeof *message + capacity);
+    if (bigger == NULL)
         return false;
-    if (ws->message == NULL)
-        *message = (struct websocket_message){0};
-    message->capacity = capacity;
-    ws->message = message;
+    if (message == NULL)
+        *bigger = (struct websocket_message){0};
+    bigger->capacity = capacity;
+    ws->message = bigger;
     return true;
 }
 

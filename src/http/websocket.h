@@ -20,8 +20,8 @@
 
 #include <assert.h>
 
-#include "http/request.h"
-#include "http/response.h"
+#include "http/request.h"  /* IWYU pragma: export */
+#include "http/response.h" /* IWYU pragma: export */
 
 /* ---------------------------------------------------------------- handshake */
 
