@@ -17,6 +17,7 @@
 #include <anqa/memory.h>
 #include <anqa/net.h>
 #include <anqa/process.h>
+#include <anqa/pubsub.h>
 #include <anqa/registry.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>

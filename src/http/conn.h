@@ -9,11 +9,11 @@
  * Writing. All writers of a connection run on its scheduler: the connection itself, the channels on it, the shard that
  * hands out broadcasts. conn_queue_* add to the connection's output, which is sent when those who are ready now have had
  * their turn: frames of one turn leave in one system call. conn_send_now writes straight through if nothing waits before
- * it. What the kernel does not take stays in the output, which has a limit (conn_limits): who reads too slowly is reset.
+ * it. What the kernel does not take stays in the output, which has a limit: who reads too slowly is reset.
  *
  * The end. However the process ends, its exit hook calls the protocol's `closed`, frees what is queued and takes the
  * connection out of all lists. Who keeps a `struct conn *` lets go of it there. conn_close ends in good order: what is
- * queued is still sent.
+ * queued is still sent, and the peer has some seconds to close its side.
  *
  * owner: the connection's process; every function here is for its scheduler's thread, none waits.
  */
@@ -24,57 +24,90 @@
 #include <anqa/net.h>
 #include <anqa/process.h>
 
-#include "base/list.h"
-#include "runtime/poller.h"
+#include "http/request.h" /* IWYU pragma: export */
 
 struct conn;
-struct http_service;
-struct request; /* http/request.h */
+struct static_mount; /* http/static.h */
 
-/* What speaks over a connection once HTTP has handed it over: frames of a WebSocket. All run in the connection's
- * process, but for `closed`. */
+/* What speaks over a connection once HTTP has handed it over: messages of a WebSocket. */
 struct ws_ops {
-    /* A whole message, unmasked and checked (UTF-8 for text); borrowed. */
+    /* A whole message, unmasked and checked (UTF-8 for text); borrowed. In the connection's process. */
     void (*message)(struct conn *conn, void *user, bool binary, anqa_str data);
     /* The end, from the exit hook: must not wait, exit or write. `user` is let go of. */
     void (*closed)(struct conn *conn, void *user);
 };
 
-/* What answers a request for a path; see http_service. Returns true when it has taken the connection
- * (conn_upgrade) or has answered (conn_respond). */
+/* What answers requests for one path. */
 struct http_mount {
-    const char *path; /* exact, e.g. "/socket/websocket" */
+    anqa_str path; /* exact, e.g. "/socket/websocket"; borrowed as long as the service */
+    /* Answers (conn_respond) or takes the connection over (conn_upgrade). In the connection's process; may wait. */
     void (*serve)(struct conn *conn, const struct request *request, const void *arg);
     const void *arg;
 };
+
+/* What a listener serves, and within which limits. Constant while anybody serves it, but for the counters; it lives until
+ * its maker and all its connections have let go (service_unref). Times in seconds; 0 everywhere: the default. */
+struct http_service {
+    const struct http_mount *mounts;
+    size_t mount_count;
+    const struct static_mount *statics;
+    size_t static_count;
+    uint32_t max_connections; /* 65,536; more are reset at once */
+    uint32_t output_bytes;    /* that a slow reader may leave unread; 1 MiB */
+    uint16_t head_timeout;    /* from the first to the last byte of a head; 15 */
+    uint16_t idle_timeout;    /* without a request, or without anything over a WebSocket; 60 */
+    uint16_t close_timeout;   /* for the peer to close, too; 5 */
+    void (*drop)(struct http_service *service); /* frees it, on any thread */
+    _Atomic(uint32_t) connections; /* shared */
+    _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
+};
+
+void service_unref(struct http_service *service);
+
+/* Ends all connections of a service in good order (a WebSocket is told `code`), and waits for that; who has not ended
+ * within `timeout_ms` is reset.   Context: process; may wait. */
+void service_drain(struct http_service *service, uint16_t code, uint32_t timeout_ms);
+
+/* Listens at `address` and accepts on every scheduler, in processes that are linked to the calling one and end with it.
+ * ret_address: where it listens, with the real port.   Fails: as anqa_listen; err says why.   Context: process; may wait. */
+anqa_status service_listen(struct http_service *service, const char *address,
+    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err) ANQA_MUST_CHECK;
+
+/* Starts the process of a connection on the calling scheduler, and gives it `socket`, which belongs to the calling process.
+ * Fails: E_LIMIT (too many connections or processes), E_NOMEM; the socket is still the caller's.   Context: process. */
+anqa_status conn_start(struct http_service *service, anqa_conn socket) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- output */
 
 /* Room for `size` bytes at the end of the output, for the caller to fill before anything else is called. NULL: the
  * connection is ending, or there is no memory (then it is reset). */
 char *conn_queue_room(struct conn *conn, size_t size);
-/* Adds a counted buf (its own count is taken). */
+/* Adds a counted buf (a count of its own is taken). */
 void conn_queue_buf(struct conn *conn, anqa_buf buf);
-/* The same, written straight through if nothing waits before it. */
+/* The same for several, written straight through if nothing waits before them. */
 void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count);
 
 /* ---------------------------------------------------------------- life */
 
 /* Answers a request in full. type: NULL for no body. The connection stays open if the request wants it to. */
 void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str body);
-/* Answers 101 with the given head and hands the connection over. */
+/* Sends the head of a 101 response as it stands and hands the connection over: `user` belongs to it. timeout: seconds
+ * without anything from the peer; 0: the service's. */
 void conn_upgrade(
-    struct conn *conn, anqa_str head, const struct ws_ops *ops, void *user);
+    struct conn *conn, anqa_str head, const struct ws_ops *ops, void *user, uint16_t timeout);
 /* Sends a close frame and ends when the peer has closed too, or after some seconds. `reason` may be empty. */
 void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason);
 /* Ends when what is queued has been sent. */
 void conn_close(struct conn *conn);
+/* Whether it is past its life: nothing that is written will be sent. */
+bool conn_is_closing(const struct conn *conn);
 
-/* Reading stops until conn_resume; they do not nest. `conn_resume` may be called by anybody on the scheduler. */
+/* Reading stops until conn_resume; they do not nest. */
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn);
 
-/* The process, to send it something; its messages arrive at ws_ops: none yet. */
 anqa_pid conn_pid(const struct conn *conn);
+/* The address of the peer; empty when it is gone. */
+void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT]);
 
 #endif

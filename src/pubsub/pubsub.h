@@ -25,8 +25,12 @@
 
 #define FRAME_FORMS 4 /* encoded forms a frame can have; what each is, is the subscribers' affair */
 
-struct topic;
 struct sub;
+
+/* What a subscriber may see of its topic. */
+struct topic {
+    uint64_t end; /* number of the next frame */
+};
 
 struct frame {
     anqa_buf message; /* counted; read it by frame_view */
@@ -59,13 +63,11 @@ void sub_close(struct sub *sub);
 anqa_str sub_topic(const struct sub *sub);
 
 void sub_catch_up_now(struct sub *sub);
-/* Frames that wait on this thread, for all topics together. */
-extern _Thread_local uint32_t pubsub_waiting __attribute__((tls_model("initial-exec")));
 
-/* Delivers what `sub` lacks, before something is written to it that came later. On its scheduler. */
+/* Delivers what `sub` lacks, before something is written to it that came later. On its scheduler; closed ones are fine. */
 static inline void sub_catch_up(struct sub *sub)
 {
-    if (__builtin_expect(pubsub_waiting != 0, 0))
+    if (sub->topic != NULL && __builtin_expect(sub->next != sub->topic->end, 0))
         sub_catch_up_now(sub);
 }
 

@@ -265,6 +265,22 @@ anqa_status fd_wait(struct fd_entry *entry, unsigned what, uint64_t deadline_ms)
     return came ? ANQA_OK : ANQA_E_TIMEOUT;
 }
 
+anqa_status fd_arm(struct fd_entry *entry, unsigned what)
+{
+    struct sched *s = sched_self;
+    anqa_status status = watch(s, entry, what);
+
+    if (status != ANQA_OK)
+        return status;
+    entry->wait_ref = 0;
+    entry->wait = what & 7u;
+    if ((entry->ready & what) != 0) { /* it came before we asked */
+        entry->wait = 0;
+        proc_kick(s, atomic_load_explicit(&entry->owner, memory_order_relaxed));
+    }
+    return ANQA_OK;
+}
+
 void fd_pace(struct fd_entry *entry)
 {
     if (++entry->streak < STREAK_MAX)
@@ -329,6 +345,7 @@ static void event_deliver(struct sched *s, const struct epoll_event *event)
 {
     struct fd_entry *entry = entry_of(event->data.u64);
     unsigned seen = seen_bits(event->events);
+    struct proc *owner;
     uint64_t ref;
 
     if (entry == NULL) /* the eventfd, or a life that is over */
@@ -337,8 +354,12 @@ static void event_deliver(struct sched *s, const struct epoll_event *event)
     if ((entry->wait & seen) == 0)
         return;
     ref = entry->wait_ref;
+    owner = atomic_load_explicit(&entry->owner, memory_order_relaxed);
     entry->wait = 0;
-    proc_wake(s, proc_pid(s->rt, atomic_load_explicit(&entry->owner, memory_order_relaxed)), ref);
+    if (ref == 0)
+        proc_kick(s, owner);
+    else
+        proc_wake(s, proc_pid(s->rt, owner), ref);
 }
 
 void poller_wait(struct sched *s, int timeout_ms)

@@ -106,6 +106,23 @@ void fd_reclaim(struct fd_entry *entry);
  * Fails: E_TIMEOUT, E_NOMEM, E_LIMIT (as many watches as the system allows a user). */
 anqa_status fd_wait(struct fd_entry *entry, unsigned what, uint64_t deadline_ms) ANQA_MUST_CHECK;
 
+/* Has the owner, a behaviour, kicked (proc_kick) once when `entry` is ready for any of `what`: how a process that has no
+ * stack waits. It then reads or writes until EAGAIN (see fd_ready) and arms again; a wait in between disarms.
+ * On the owner's scheduler, in whatever process. Fails: E_NOMEM, E_LIMIT. */
+anqa_status fd_arm(struct fd_entry *entry, unsigned what) ANQA_MUST_CHECK;
+
+/* What the kernel may have for us, FD_ bits: not known to be exhausted. */
+static inline unsigned fd_ready(const struct fd_entry *entry)
+{
+    return entry->ready;
+}
+
+/* Notes that the kernel takes no more for now. */
+static inline void fd_filled(struct fd_entry *entry)
+{
+    entry->ready &= FD_IN | FD_ODD;
+}
+
 /* Asks the kernel, for up to `ms` (-1: for ever), and blocks the thread meanwhile. Fails: E_TIMEOUT, E_IO. */
 anqa_status fd_poll(const struct fd_entry *entry, unsigned what, int ms) ANQA_MUST_CHECK;
 

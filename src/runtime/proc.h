@@ -129,8 +129,13 @@ enum {
     PROC_TOKEN_OUT = 1 << 10,  /* dead, and still in some queue */
     PROC_FAULTED = 1 << 11,    /* its state can not be trusted */
     PROC_TOKEN_HERE =
-        1 << 12 /* killed when it came out of its queue: the mail was left, the token is ours */
+        1 << 12, /* killed when it came out of its queue: the mail was left, the token is ours */
+    PROC_KICKED = 1 << 13 /* `handle` is to see a message of tag PROC_KICK */
 };
+
+/* What a process's `handle` is given when it was kicked: no message of anybody, so that it needs no memory and no room
+ * in a mailbox. Kicks that come before it has run are one. */
+#define PROC_KICK "$kick"
 
 /* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */
 struct lineage {
@@ -293,6 +298,12 @@ struct msg *mailbox_pop(struct sched *s, struct proc *p);
 void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct msg *msg);
 /* Ends an event: frees held messages, answers for those that will be answered later are noted. */
 void event_end(struct sched *s, struct proc *p, struct activation *act);
+
+/* Ends a behaviour when the callback that is under way returns, for less than anqa_exit: no frames are abandoned, and
+ * terminate does not run. Takes over `reason`. */
+void proc_end(struct proc *p, anqa_reason reason);
+/* Has `handle` called with PROC_KICK, soon. p: a behaviour of this scheduler, which is pinned. */
+void proc_kick(struct sched *s, struct proc *p);
 
 /* Wakes the process that waits for event `ref` (from the scheduler it waits on, or any other). */
 void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref);

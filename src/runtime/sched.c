@@ -533,8 +533,46 @@ static void event_begin(struct sched *s, struct proc *p)
     s->act.defer_mark = p->more != NULL && p->more->defers != NULL ? p->more->defers->id : 0;
 }
 
+void proc_kick(struct sched *s, struct proc *p)
+{
+    uintptr_t expected = IN_IDLE;
+
+    ANQA_DEBUG(p->sched == s->index && (p->flags & PROC_PINNED) != 0);
+    if (p->state_kind != PROC_ALIVE)
+        return;
+    p->flags |= PROC_KICKED;
+    if (atomic_compare_exchange_strong_explicit(
+            &p->in, &expected, IN_BUSY, memory_order_acq_rel, memory_order_relaxed))
+        sched_ready(s, p);
+}
+
+void proc_end(struct proc *p, anqa_reason reason)
+{
+    if (p->flags & PROC_DOOMED) {
+        anqa_reason_unref(reason);
+        return;
+    }
+    p->exit_reason = reason;
+    p->flags |= PROC_DOOMED;
+}
+
+static void handle_kick(struct sched *s, struct proc *p)
+{
+    static const anqa_msg kick = {.tag = PROC_KICK, .kind = ANQA_MSG_SYSTEM};
+
+    p->flags &= ~(uint32_t)PROC_KICKED;
+    event_begin(s, p);
+    p->code.behaviour->handle(p->state, &kick);
+    event_over(s, p);
+}
+
 static void handle_messages(struct sched *s, struct proc *p)
 {
+    if (__builtin_expect((p->flags & PROC_KICKED) != 0, 0)) {
+        handle_kick(s, p);
+        if (p->flags & PROC_DOOMED)
+            return;
+    }
     for (unsigned i = 0; i < SLICE; i++) {
         struct msg *msg = p->head;
         if (msg == NULL)
@@ -614,7 +652,7 @@ static void run(struct sched *s, struct proc *p)
         return;
     }
     s->current = NULL;
-    if (p->head != NULL)
+    if (p->head != NULL || (p->flags & PROC_KICKED) != 0)
         requeue(s, p);
 }
 

@@ -1,0 +1,102 @@
+/* Static files on a connection. See conn.h. */
+#include "http/conn_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/sendfile.h>
+
+#include <anqa/memory.h>
+
+#include "http/static.h"
+
+#define STALL_MS 30000u /* the peer reads nothing for so long */
+#define PART ((size_t)256 << 10)
+
+/* Waits until the kernel takes more. False: it is over. */
+static bool wait_room(struct conn *conn)
+{
+    anqa_status status;
+
+    conn->waiting = true;
+    status = fd_wait(conn->entry, FD_OUT, anqa_now_ms() + STALL_MS);
+    conn->waiting = false;
+    conn->blocked = false;
+    if (status != ANQA_OK)
+        conn_kill(conn, true);
+    return conn->phase != CONN_DEAD;
+}
+
+static bool drain_output(struct conn *conn)
+{
+    conn_flush(conn);
+    while (conn->out != NULL && conn->phase != CONN_DEAD) {
+        if (!wait_room(conn))
+            return false;
+        conn_flush(conn);
+    }
+    return conn->phase != CONN_DEAD;
+}
+
+/* The head has gone out: what is promised in it must follow, or the connection ends. */
+static void send_content(struct conn *conn, int fd, uint64_t size)
+{
+    off_t at = 0;
+
+    while ((uint64_t)at < size) {
+        size_t part = size - (uint64_t)at < PART ? (size_t)(size - (uint64_t)at) : PART;
+        ssize_t n = sendfile(conn->entry->fd, fd, &at, part);
+        if (n > 0) {
+            conn->since_s = outlet_now_s();
+            continue;
+        }
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN) {
+            fd_filled(conn->entry);
+            if (wait_room(conn))
+                continue;
+            return;
+        }
+        conn_kill(conn, true); /* the peer is gone, or the file has become shorter */
+        return;
+    }
+}
+
+bool conn_serve_static(
+    struct conn *conn, const struct static_mount *mount, const struct request *request)
+{
+    struct static_file file;
+    struct response response;
+    char *head;
+    char *room;
+    uint64_t size;
+    anqa_str text;
+    anqa_deferred deferred;
+
+    switch (static_find(mount, request, &file)) {
+    case STATIC_PASS:
+    case STATIC_MISSING: return false;
+    case STATIC_BUSY:
+        conn_respond(conn, 503, "text/plain; charset=utf-8",
+            anqa_str_of("no file can be opened for the moment\n"));
+        return true;
+    case STATIC_FOUND: break;
+    }
+    deferred = anqa_defer_close(file.fd);
+    head = anqa_arena_alloc(anqa_tmp(), RESPONSE_HEAD_SIZE);
+    size = static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, &file, request);
+    if (!conn->keep_alive)
+        response_header(&response, "connection", anqa_str_of("close"));
+    conn->answered = true;
+    room = response_finish(&response, &text) == ANQA_OK ? conn_queue_room(conn, text.len) : NULL;
+    if (room == NULL) {
+        conn_kill(conn, true);
+    } else {
+        memcpy(room, text.ptr, text.len);
+        if (size > 0 && drain_output(conn))
+            send_content(conn, file.fd, size);
+    }
+    anqa_defer_cancel(deferred);
+    static_file_close(&file);
+    return true;
+}

@@ -1,0 +1,148 @@
+/* Accepting on every scheduler, and ending what was accepted. See conn.h. */
+#include "http/conn_int.h"
+
+#include <string.h>
+
+#include <anqa/log.h>
+#include <anqa/memory.h>
+
+#define POLL_MS 20u
+
+/* owner: the acceptor's process; a copy for each */
+struct acceptor {
+    struct http_service *service;
+    anqa_pid boss;
+    anqa_ref ref; /* of what the boss is told */
+    bool join;
+    char address[ANQA_ADDRESS_TEXT];
+};
+
+/* What an acceptor tells its boss. */
+struct listening {
+    anqa_status status;
+    anqa_error error;
+    char address[ANQA_ADDRESS_TEXT];
+};
+
+static void accept_one(struct acceptor *acceptor, anqa_listener listener)
+{
+    anqa_conn socket;
+    anqa_error err;
+    anqa_status status = anqa_accept(listener, ANQA_INFINITY, &socket, &err);
+
+    if (status != ANQA_OK) {
+        anqa_log(ANQA_WARN, "http.accept.failed", "address=%s error=%s", acceptor->address,
+            err.text);
+        return;
+    }
+    status = conn_start(acceptor->service, socket);
+    if (status == ANQA_OK)
+        return;
+    anqa_log(ANQA_WARN, "http.connection.refused", "address=%s error=%s", acceptor->address,
+        status == ANQA_E_LIMIT ? "as many connections as allowed" : anqa_status_text(status));
+    (void)anqa_conn_reset(socket);
+}
+
+static void service_hook(void *service)
+{
+    service_unref(service);
+}
+
+static void acceptor_run(void *state)
+{
+    struct acceptor *acceptor = state;
+    anqa_listener listener;
+    struct listening told = {.status = ANQA_OK};
+
+    anqa_defer(service_hook, acceptor->service); /* the count that was taken for us */
+    told.status = anqa_listen(&(anqa_listen_spec){.address = acceptor->address,
+                                  .shared = !acceptor->join,
+                                  .join = acceptor->join},
+        &listener, &told.error);
+    if (told.status == ANQA_OK)
+        (void)anqa_listener_address(listener, told.address);
+    (void)anqa_send_ref(
+        acceptor->boss, "listening", acceptor->ref, anqa_bytes(&told, sizeof told));
+    if (told.status != ANQA_OK)
+        return;
+    for (;;)
+        accept_one(acceptor, listener);
+}
+
+/* Starts one and waits until it listens. */
+static anqa_status acceptor_start(
+    struct acceptor *acceptor, uint16_t scheduler, struct listening *ret_told, anqa_error *err)
+{
+    anqa_spawn_opts opts = {
+        .run = acceptor_run,
+        .arg = acceptor,
+        .arg_size = sizeof *acceptor,
+        .label = "acceptor",
+        .link = true,
+        .scheduler = scheduler,
+    };
+    const anqa_msg *msg;
+    anqa_status status;
+
+    acceptor->ref = anqa_make_ref();
+    atomic_fetch_add_explicit(&acceptor->service->refs, 1, memory_order_relaxed);
+    status = anqa_spawn(&opts, NULL, NULL);
+    if (status != ANQA_OK) {
+        service_unref(acceptor->service);
+        return anqa_fail(err, status, "an acceptor: %s", anqa_status_text(status));
+    }
+    msg = anqa_receive_ref(acceptor->ref, ANQA_INFINITY);
+    memcpy(ret_told, msg->body.ptr, sizeof *ret_told);
+    if (ret_told->status != ANQA_OK && err != NULL)
+        *err = ret_told->error;
+    return ret_told->status;
+}
+
+anqa_status service_listen(struct http_service *service, const char *address,
+    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
+{
+    struct acceptor acceptor = {.service = service, .boss = anqa_self()};
+    struct listening told;
+    uint16_t count = sched_self->rt->sched_count;
+    bool is_unix = strncmp(address, "unix:", 5) == 0;
+    anqa_status status;
+
+    if (strlen(address) >= sizeof acceptor.address)
+        return anqa_fail(err, ANQA_E_INVALID, "the address %s is too long", address);
+    memcpy(acceptor.address, address, strlen(address) + 1);
+    status = acceptor_start(&acceptor, 1, &told, err);
+    if (status != ANQA_OK)
+        return status;
+    memcpy(ret_address, told.address, ANQA_ADDRESS_TEXT);
+    /* A Unix socket cannot be shared: one scheduler accepts, and has the connections. */
+    for (uint16_t i = 2; i <= count && !is_unix && status == ANQA_OK; i++) {
+        acceptor.join = true;
+        memcpy(acceptor.address, told.address, sizeof acceptor.address);
+        status = acceptor_start(&acceptor, i, &told, err);
+    }
+    return status;
+}
+
+static bool drained(const struct http_service *service, uint32_t timeout_ms)
+{
+    for (uint32_t waited = 0; waited < timeout_ms; waited += POLL_MS) {
+        if (atomic_load_explicit(&service->connections, memory_order_relaxed) == 0)
+            return true;
+        anqa_sleep(POLL_MS);
+    }
+    return atomic_load_explicit(&service->connections, memory_order_relaxed) == 0;
+}
+
+void service_drain(struct http_service *service, uint16_t code, uint32_t timeout_ms)
+{
+    struct drain drain = {.service = service, .code = code};
+
+    if (drained(service, 0))
+        return;
+    outlets_drain(&drain);
+    if (drained(service, timeout_ms))
+        return;
+    drain.kill = true;
+    outlets_drain(&drain);
+    (void)drained(service, 1000);
+}

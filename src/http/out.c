@@ -1,0 +1,411 @@
+/* The output of a connection, and the outlet of a scheduler that sends it. See conn.h. */
+#include "http/conn_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <anqa/telemetry.h>
+
+#include "base/container.h"
+#include "runtime/net_int.h"
+
+#define PIECES 64
+#define SLICE 256 /* connections that are flushed before others run */
+#define CHUNK_SMALL 384u /* the first chunk: a reply or two */
+#define CHUNK_LARGE 4096u
+#define DEFAULT_OUTPUT ((uint32_t)1 << 20)
+#define TICK "tick"
+#define DRAIN "drain"
+
+/* A peer has left more unread than it may, and is reset. */
+ANQA_TELEMETRY_DEFINE(slow_reader, "anqa.http.slow_reader");
+
+/* ---------------------------------------------------------------- chunks */
+
+static struct chunk *chunk_new(size_t cap)
+{
+    struct chunk *chunk;
+    size_t size = sizeof *chunk + cap;
+
+    if (size <= BLOCK_MAX) {
+        unsigned class = block_class(size);
+        chunk = block_take(&sched_self->blocks, class);
+        cap = block_class_size(class) - sizeof *chunk;
+    } else {
+        chunk = malloc(size);
+    }
+    if (chunk == NULL)
+        return NULL;
+    *chunk = (struct chunk){.cap = (uint32_t)cap};
+    return chunk;
+}
+
+static void chunk_free(struct chunk *chunk)
+{
+    size_t size = sizeof *chunk + chunk->cap;
+
+    anqa_buf_unref(chunk->buf);
+    if (size <= BLOCK_MAX)
+        block_put(&sched_self->blocks, block_class(size), chunk);
+    else
+        free(chunk);
+}
+
+static void chunk_add(struct conn *conn, struct chunk *chunk)
+{
+    if (conn->out == NULL)
+        conn->out = chunk;
+    else
+        conn->out_end->next = chunk;
+    conn->out_end = chunk;
+}
+
+void conn_out_free(struct conn *conn)
+{
+    while (conn->out != NULL) {
+        struct chunk *chunk = conn->out;
+        conn->out = chunk->next;
+        chunk_free(chunk);
+    }
+    conn->out_end = NULL;
+    conn->out_bytes = 0;
+    anqa_list_remove(&conn->dirty);
+}
+
+/* ---------------------------------------------------------------- queueing */
+
+bool conn_is_closing(const struct conn *conn)
+{
+    return conn->phase >= CONN_WS_CLOSING || conn->phase == CONN_NEW;
+}
+
+static uint32_t output_limit(const struct conn *conn)
+{
+    uint32_t limit = conn->service->output_bytes;
+
+    return limit == 0 ? DEFAULT_OUTPUT : limit;
+}
+
+/* Something is to be sent with the others of this turn. */
+static void make_dirty(struct conn *conn)
+{
+    struct outlet *outlet = conn->outlet;
+    struct sched *s = sched_self;
+
+    if (conn->blocked || anqa_list_linked(&conn->dirty))
+        return;
+    if (anqa_list_empty(&outlet->dirty))
+        proc_kick(s, proc_slot(s->rt, outlet->pid));
+    anqa_list_push(&outlet->dirty, &conn->dirty);
+}
+
+/* False: it is over, or too much. */
+static bool may_queue(struct conn *conn, size_t size)
+{
+    if (conn->phase >= CONN_WS_CLOSING) /* nothing goes behind a close frame */
+        return false;
+    if (size > output_limit(conn) || conn->out_bytes + size > output_limit(conn)) {
+        ANQA_EMIT(slow_reader, (anqa_field_uint("bytes", conn->out_bytes)),
+            (anqa_field_pid("pid", conn_pid(conn).bits)));
+        conn_kill(conn, true);
+        return false;
+    }
+    return true;
+}
+
+char *conn_queue_room(struct conn *conn, size_t size)
+{
+    struct chunk *chunk = conn->out_end;
+    char *room;
+
+    if (!may_queue(conn, size))
+        return NULL;
+    if (chunk == NULL || chunk->buf.ptr != NULL || chunk->cap - chunk->len < size) {
+        size_t cap = chunk == NULL ? CHUNK_SMALL - sizeof *chunk : CHUNK_LARGE - sizeof *chunk;
+        chunk = chunk_new(size > cap ? size : cap);
+        if (chunk == NULL) {
+            conn_kill(conn, true);
+            return NULL;
+        }
+        chunk_add(conn, chunk);
+    }
+    room = chunk->bytes + chunk->len;
+    chunk->len += (uint32_t)size;
+    conn->out_bytes += (uint32_t)size;
+    make_dirty(conn);
+    return room;
+}
+
+/* sent: bytes of it that are gone already. */
+static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
+{
+    struct chunk *chunk;
+
+    if (!may_queue(conn, buf.len - sent))
+        return;
+    chunk = chunk_new(0);
+    if (chunk == NULL) {
+        conn_kill(conn, true);
+        return;
+    }
+    chunk->buf = anqa_buf_ref(buf);
+    chunk->at = (uint32_t)sent;
+    chunk->len = (uint32_t)buf.len;
+    chunk_add(conn, chunk);
+    conn->out_bytes += (uint32_t)(buf.len - sent);
+    make_dirty(conn);
+}
+
+void conn_queue_buf(struct conn *conn, anqa_buf buf)
+{
+    queue_buf(conn, buf, 0);
+}
+
+/* ---------------------------------------------------------------- sending */
+
+/* -1: the kernel takes nothing now, or it is over (conn_kill was called). */
+static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count)
+{
+    struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
+    ssize_t n;
+
+    do
+        n = count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
+                             MSG_NOSIGNAL | MSG_DONTWAIT)
+                       : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN) {
+        fd_filled(conn->entry);
+        conn->blocked = true;
+        anqa_list_remove(&conn->dirty);
+        conn_arm(conn);
+    } else if (n < 0) {
+        conn_kill(conn, false);
+    }
+    return n;
+}
+
+void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
+{
+    struct iovec pieces[PIECES];
+    size_t at = 0;
+    ssize_t n = 0;
+
+    if (conn->out == NULL && !conn->blocked && !conn_is_closing(conn) && count <= PIECES) {
+        for (size_t i = 0; i < count; i++)
+            pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
+        n = send_pieces(conn, pieces, count);
+        n = n < 0 ? 0 : n;
+    }
+    for (; at < count && (size_t)n >= bufs[at].len; at++)
+        n -= (ssize_t)bufs[at].len;
+    for (; at < count; at++, n = 0)
+        queue_buf(conn, bufs[at], (size_t)n);
+}
+
+/* Forgets the first `n` bytes. */
+static void chunks_sent(struct conn *conn, size_t n)
+{
+    conn->out_bytes -= (uint32_t)n;
+    while (n > 0 || (conn->out != NULL && conn->out->at == conn->out->len)) {
+        struct chunk *chunk = conn->out;
+        size_t left = chunk->len - chunk->at;
+        if (n < left) {
+            chunk->at += (uint32_t)n;
+            return;
+        }
+        n -= left;
+        conn->out = chunk->next;
+        if (conn->out == NULL)
+            conn->out_end = NULL;
+        chunk_free(chunk);
+    }
+}
+
+void conn_flush(struct conn *conn)
+{
+    while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER) {
+        struct iovec pieces[PIECES];
+        size_t count = 0;
+        ssize_t n;
+
+        for (struct chunk *chunk = conn->out; chunk != NULL && count < PIECES; chunk = chunk->next)
+            pieces[count++] = (struct iovec){
+                (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) +
+                    chunk->at,
+                chunk->len - chunk->at};
+        n = send_pieces(conn, pieces, count);
+        if (n < 0)
+            return;
+        chunks_sent(conn, (size_t)n);
+    }
+    if (conn->out == NULL && conn->phase == CONN_FLUSH)
+        conn_close(conn);
+}
+
+/* ---------------------------------------------------------------- the outlet */
+
+uint32_t outlet_now_s(void)
+{
+    return (uint32_t)(sched_now(sched_self) / 1000);
+}
+
+void outlet_time(struct conn *conn, uint16_t timeout_s)
+{
+    struct outlet *outlet = conn->outlet;
+    uint32_t now = outlet_now_s(), at = now + timeout_s + 1;
+
+    conn->timeout_s = timeout_s;
+    conn->since_s = now;
+    if (anqa_list_linked(&conn->timed))
+        anqa_list_remove(&conn->timed);
+    /* Who has longer than the wheel is looked at in between. */
+    anqa_list_push(&outlet->wheel[(at > now + WHEEL - 1 ? now + WHEEL - 1 : at) % WHEEL],
+        &conn->timed);
+    if (outlet->ticking)
+        return;
+    outlet->ticking = true;
+    outlet->tick_s = now;
+    (void)anqa_send_after(outlet->pid, TICK, anqa_nothing(), 1000);
+}
+
+/* Looks at those whose slot has come: their time may have been moved since. */
+static void wheel_slot(struct outlet *outlet, uint32_t second, uint32_t now)
+{
+    struct anqa_list due;
+    struct anqa_list_node *node;
+
+    anqa_list_init(&due);
+    anqa_list_splice(&due, &outlet->wheel[second % WHEEL]);
+    while ((node = anqa_list_pop(&due)) != NULL) {
+        struct conn *conn = ANQA_CONTAINER_OF(node, struct conn, timed);
+        uint32_t at = conn->since_s + conn->timeout_s + 1;
+        if (at <= now) {
+            conn_timeout(conn);
+            if (anqa_list_linked(&conn->timed) || conn->phase == CONN_DEAD)
+                continue;
+            at = now + 1;
+        }
+        anqa_list_push(
+            &outlet->wheel[(at > now + WHEEL - 1 ? now + WHEEL - 1 : at) % WHEEL], &conn->timed);
+    }
+}
+
+static bool wheel_empty(const struct outlet *outlet)
+{
+    for (unsigned i = 0; i < WHEEL; i++)
+        if (!anqa_list_empty(&outlet->wheel[i]))
+            return false;
+    return true;
+}
+
+static void outlet_tick(struct outlet *outlet)
+{
+    uint32_t now = outlet_now_s();
+
+    for (uint32_t i = 0; i < WHEEL && outlet->tick_s < now; i++)
+        wheel_slot(outlet, ++outlet->tick_s, now);
+    outlet->tick_s = now;
+    outlet->ticking = !wheel_empty(outlet);
+    if (outlet->ticking)
+        (void)anqa_send_after(outlet->pid, TICK, anqa_nothing(), 1000);
+}
+
+static void conn_drain(struct conn *conn, const struct drain *drain)
+{
+    if (drain->kill)
+        conn_kill(conn, true);
+    else if (conn->phase == CONN_WS)
+        conn_ws_close(conn, drain->code, anqa_str_of(""));
+    else if (conn->phase == CONN_HTTP && !conn->waiting)
+        conn_close(conn);
+}
+
+/* All connections are in the wheel. */
+static void outlet_drain(struct outlet *outlet, const struct drain *drain)
+{
+    for (unsigned i = 0; i < WHEEL; i++) {
+        struct anqa_list all;
+        struct anqa_list_node *node;
+        anqa_list_init(&all);
+        anqa_list_splice(&all, &outlet->wheel[i]);
+        while ((node = anqa_list_pop(&all)) != NULL) {
+            struct conn *conn = ANQA_CONTAINER_OF(node, struct conn, timed);
+            anqa_list_push(&outlet->wheel[i], node);
+            if (conn->service == drain->service)
+                conn_drain(conn, drain);
+        }
+    }
+}
+
+static void outlet_handle(void *state, const anqa_msg *msg)
+{
+    struct outlet *outlet = state;
+    struct anqa_list_node *node;
+
+    anqa_section_begin();
+    if (msg->kind != ANQA_MSG_SYSTEM && anqa_tag_is(msg->tag, TICK))
+        outlet_tick(outlet);
+    else if (anqa_tag_is(msg->tag, DRAIN) && msg->body.len == sizeof(struct drain))
+        outlet_drain(outlet, (const struct drain *)msg->body.ptr);
+    for (unsigned i = 0; i < SLICE && (node = anqa_list_pop(&outlet->dirty)) != NULL; i++)
+        conn_flush(ANQA_CONTAINER_OF(node, struct conn, dirty));
+    if (!anqa_list_empty(&outlet->dirty))
+        proc_kick(sched_self, sched_self->current);
+    anqa_section_end();
+}
+
+static const anqa_behaviour outlet_behaviour = {.name = "outlet", .handle = outlet_handle};
+
+/* owner: runtime */
+struct outlets {
+    uint16_t count;
+    struct outlet each[];
+};
+
+static void *outlets_make(anqa_rt *rt)
+{
+    struct outlets *outlets = calloc(1, sizeof *outlets + rt->sched_count * sizeof(struct outlet));
+
+    if (outlets == NULL)
+        return NULL;
+    outlets->count = rt->sched_count;
+    for (uint16_t i = 0; i < outlets->count; i++) {
+        struct outlet *outlet = &outlets->each[i];
+        anqa_spawn_opts opts = {
+            .behaviour = &outlet_behaviour,
+            .arg = outlet,
+            .label = "outlet",
+            .pinned = true,
+            .scheduler = (uint16_t)(i + 1),
+        };
+        anqa_list_init(&outlet->dirty);
+        for (unsigned j = 0; j < WHEEL; j++)
+            anqa_list_init(&outlet->wheel[j]);
+        if (anqa_rt_spawn(rt, &opts, &outlet->pid) == ANQA_OK)
+            continue;
+        while (i-- > 0)
+            anqa_rt_exit_signal(rt, outlets->each[i].pid, ANQA_KILL);
+        free(outlets);
+        return NULL;
+    }
+    return outlets;
+}
+
+void outlets_drain(const struct drain *drain)
+{
+    struct outlets *outlets = rt_local(sched_self->rt, RT_LOCAL_HTTP, outlets_make, free);
+
+    for (uint16_t i = 0; outlets != NULL && i < outlets->count; i++)
+        (void)anqa_send(outlets->each[i].pid, DRAIN, anqa_bytes(drain, sizeof *drain));
+}
+
+struct outlet *outlet_here(void)
+{
+    struct sched *s = sched_self;
+    struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, free);
+
+    return outlets == NULL || s->foreign ? NULL : &outlets->each[s->index];
+}

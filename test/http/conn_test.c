@@ -1,0 +1,470 @@
+/* Connections over loopback: HTTP, WebSocket echo, slow and vanishing peers. */
+#include "harness.h"
+
+#include <anqa/anqa.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "http/conn.h"
+#include "http/static.h"
+#include "http/websocket.h"
+
+/* ---------------------------------------------------------------- the server under test */
+
+static _Atomic(int) closed_count;
+static _Atomic(int) dropped;
+
+static void echo_message(struct conn *conn, void *user, bool binary, anqa_str data)
+{
+    char head[WEBSOCKET_HEAD_MAX];
+    size_t len;
+    char *room;
+
+    if (anqa_str_is(data, "crash"))
+        ANQA_REQUIRE(data.len == 0);
+    if (anqa_str_is(data, "flood")) { /* more than anybody who does not read is allowed */
+        static char block[1 << 16];
+        for (int i = 0; i < 200 && !conn_is_closing(conn); i++) {
+            room = conn_queue_room(conn, sizeof block);
+            if (room != NULL)
+                memcpy(room, block, sizeof block);
+        }
+        return;
+    }
+    len = websocket_write_frame_head(head, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, data.len);
+    room = conn_queue_room(conn, len + data.len);
+    if (room == NULL)
+        return;
+    memcpy(room, head, len);
+    memcpy(room + len, data.ptr, data.len);
+}
+
+static void echo_closed(struct conn *conn, void *user)
+{
+    atomic_fetch_add(&closed_count, 1);
+}
+
+static const struct ws_ops echo_ops = {echo_message, echo_closed};
+
+static void serve_ws(struct conn *conn, const struct request *request, const void *arg)
+{
+    const char *refusal = websocket_refusal(request);
+    struct response response;
+    char buffer[RESPONSE_HEAD_SIZE];
+    anqa_str head;
+
+    if (refusal != NULL) {
+        conn_respond(conn, 400, "text/plain", anqa_str_of(refusal));
+        return;
+    }
+    websocket_write_head(&response, buffer, sizeof buffer, request, anqa_str_of(""));
+    ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
+    conn_upgrade(conn, head, &echo_ops, NULL, 0);
+}
+
+static void serve_hello(struct conn *conn, const struct request *request, const void *arg)
+{
+    if (request->query.len > 0)
+        anqa_sleep(20); /* others read into the shared buffer meanwhile */
+    conn_respond(conn, 200, "text/plain", request->query.len > 0 ? request->query : anqa_str_of("hello"));
+}
+
+static void service_drop(struct http_service *service)
+{
+    atomic_fetch_add(&dropped, 1);
+}
+
+static struct http_mount mounts[2];
+static struct static_mount assets;
+static struct http_service service;
+
+struct server {
+    anqa_rt *rt;
+    uint16_t port;
+};
+
+static struct server begin(void)
+{
+    struct server server;
+    anqa_options options = {.schedulers = 2};
+    char address[ANQA_ADDRESS_TEXT];
+
+    mounts[0] = (struct http_mount){anqa_str_of("/ws"), serve_ws, NULL};
+    mounts[1] = (struct http_mount){anqa_str_of("/hello"), serve_hello, NULL};
+    service = (struct http_service){.mounts = mounts,
+        .mount_count = 2,
+        .statics = &assets,
+        .static_count = assets.spec.folder != NULL,
+        .max_connections = 500,
+        .head_timeout = 1,
+        .close_timeout = 1,
+        .drop = service_drop,
+        .refs = 1};
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&options, &server.rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(server.rt, NULL), ANQA_OK);
+    CHECK_STATUS(service_listen(&service, "127.0.0.1:0", address, NULL), ANQA_OK);
+    server.port = (uint16_t)atoi(strrchr(address, ':') + 1);
+    return server;
+}
+
+static void end(struct server server)
+{
+    service_drain(&service, 1012, 2000);
+    CHECK_EQ(atomic_load(&service.connections), 0);
+    service_unref(&service);
+    anqa_detach();
+    anqa_stop(server.rt);
+    CHECK_EQ(atomic_load(&dropped), 1);
+}
+
+/* ---------------------------------------------------------------- a client that blocks */
+
+static int dial(struct server server)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server.port)};
+    struct timeval limit = {.tv_sec = 5};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    return fd;
+}
+
+static void put(int fd, const char *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+        if (n <= 0)
+            return;
+        text += n;
+        len -= (size_t)n;
+    }
+}
+
+/* Reads until `end` has come, the peer has closed, or the time is over. */
+static size_t get_until(int fd, const char *end, char *buf, size_t size)
+{
+    size_t len = 0;
+
+    buf[0] = '\0';
+    while (len + 1 < size) {
+        ssize_t n = recv(fd, buf + len, size - 1 - len, 0);
+        if (n <= 0)
+            return len;
+        len += (size_t)n;
+        buf[len] = '\0';
+        if (end != NULL && strstr(buf, end) != NULL)
+            return len;
+    }
+    return len;
+}
+
+static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+static int dial_ws(struct server server)
+{
+    char buf[1024];
+    int fd = dial(server);
+
+    put(fd, upgrade, sizeof upgrade - 1);
+    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
+    CHECK(strstr(buf, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") != NULL);
+    return fd;
+}
+
+static void put_frame(int fd, unsigned opcode, const char *data, size_t len)
+{
+    static char frame[1 << 17];
+    size_t at = 0;
+
+    frame[at++] = (char)(0x80 | opcode);
+    if (len < 126) {
+        frame[at++] = (char)(0x80 | len);
+    } else if (len < 65536) {
+        frame[at++] = (char)(0x80 | 126);
+        frame[at++] = (char)(len >> 8);
+        frame[at++] = (char)len;
+    } else {
+        frame[at++] = (char)(0x80 | 127);
+        for (int i = 7; i >= 0; i--)
+            frame[at++] = (char)(len >> (8 * i));
+    }
+    memset(frame + at, 0, 4); /* a mask that changes nothing */
+    at += 4;
+    memcpy(frame + at, data, len);
+    put(fd, frame, at + len);
+}
+
+/* A whole frame's payload; its opcode, or -1. */
+static int get_frame(int fd, char *buf, size_t size, size_t *ret_len)
+{
+    unsigned char head[10];
+    size_t len;
+
+    if (recv(fd, head, 2, MSG_WAITALL) != 2)
+        return -1;
+    len = head[1] & 0x7f;
+    if (len == 126) {
+        CHECK(recv(fd, head + 2, 2, MSG_WAITALL) == 2);
+        len = (size_t)head[2] << 8 | head[3];
+    } else if (len == 127) {
+        CHECK(recv(fd, head + 2, 8, MSG_WAITALL) == 8);
+        len = (size_t)head[6] << 24 | (size_t)head[7] << 16 | (size_t)head[8] << 8 | head[9];
+    }
+    CHECK(len < size);
+    if (len >= size || (len > 0 && recv(fd, buf, len, MSG_WAITALL) != (ssize_t)len))
+        return -1;
+    buf[len] = '\0';
+    *ret_len = len;
+    return head[0] & 0x0f;
+}
+
+static bool at_end(int fd)
+{
+    char c;
+
+    return recv(fd, &c, 1, 0) <= 0 && errno != EAGAIN;
+}
+
+/* ---------------------------------------------------------------- HTTP */
+
+TEST(requests_are_answered_one_after_the_other_on_one_connection)
+{
+    struct server server = begin();
+    static const char two[] =
+        "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello?slow HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: "
+        "a\r\nConnection: close\r\n\r\n";
+    char buf[4096];
+    int fd = dial(server);
+    char *second;
+
+    put(fd, two, sizeof two - 1);
+    (void)get_until(fd, NULL, buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 200 OK\r\n", 17) == 0);
+    second = strstr(buf, "\r\n\r\nhello");
+    CHECK(second != NULL);
+    second = second == NULL ? NULL : strstr(second, "\r\n\r\nslowHTTP/1.1 404 ");
+    CHECK(second != NULL && strstr(second, "connection: close") != NULL);
+    close(fd);
+    end(server);
+}
+
+TEST(a_request_may_come_byte_by_byte_while_others_are_served)
+{
+    struct server server = begin();
+    static const char request[] = "GET /hello?slowly HTTP/1.1\r\nHost: a\r\n\r\n";
+    char buf[1024];
+    int fd[3];
+
+    for (int i = 0; i < 3; i++)
+        fd[i] = dial(server);
+    for (size_t at = 0; at < sizeof request - 1; at++)
+        for (int i = 0; i < 3; i++)
+            put(fd[i], request + at, 1);
+    for (int i = 0; i < 3; i++) {
+        (void)get_until(fd[i], "slowly", buf, sizeof buf);
+        CHECK(strstr(buf, "\r\n\r\nslowly") != NULL);
+        close(fd[i]);
+    }
+    end(server);
+}
+
+TEST(what_is_no_request_is_answered_and_the_connection_closed)
+{
+    struct server server = begin();
+    char buf[1024];
+    int fd = dial(server);
+
+    put(fd, "nonsense\r\n\r\n", 12);
+    (void)get_until(fd, NULL, buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 400 ", 13) == 0, "%s", buf);
+    CHECK(at_end(fd));
+    close(fd);
+    end(server);
+}
+
+TEST(who_does_not_finish_a_head_in_time_is_let_go)
+{
+    struct server server = begin();
+    int fd = dial(server);
+
+    put(fd, "GET /hello HT", 13);
+    CHECK(at_end(fd)); /* head_timeout is a second here */
+    close(fd);
+    end(server);
+}
+
+TEST(more_connections_than_allowed_are_reset)
+{
+    struct server server = begin();
+    static int fds[501];
+    char buf[1024];
+
+    for (unsigned i = 0; i < 501; i++) {
+        fds[i] = dial(server);
+        if (i < 500) {
+            put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+            (void)get_until(fds[i], "hello", buf, sizeof buf);
+            CHECK(strstr(buf, "200 OK") != NULL);
+        }
+    }
+    CHECK(at_end(fds[500]));
+    for (unsigned i = 0; i < 501; i++)
+        close(fds[i]);
+    end(server);
+}
+
+TEST(static_files_are_served_whole_and_with_an_etag)
+{
+    char folder[] = "/tmp/anqa-static-XXXXXX", path[64], *big = malloc(3 << 20), *got = malloc(4 << 20);
+    struct static_spec spec = {.folder = folder, .index = "index.html"};
+    struct server server;
+    FILE *file;
+    int fd;
+    size_t len;
+
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/big.txt", folder);
+    memset(big, 'x', 3 << 20);
+    file = fopen(path, "w");
+    CHECK(fwrite(big, 1, 3 << 20, file) == 3 << 20);
+    fclose(file);
+    CHECK_STATUS(static_open(&assets, &spec, NULL), ANQA_OK);
+    server = begin();
+    fd = dial(server);
+    put(fd, "GET /big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 54);
+    usleep(50000); /* more than the kernel takes without us reading */
+    len = get_until(fd, NULL, got, 4 << 20);
+    CHECK(strncmp(got, "HTTP/1.1 200 OK\r\n", 17) == 0);
+    CHECK(strstr(got, "etag: ") != NULL);
+    CHECK(len > 3 << 20 && memcmp(got + len - (3 << 20), big, 3 << 20) == 0);
+    close(fd);
+    fd = dial(server);
+    put(fd, "GET /../big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 57);
+    (void)get_until(fd, NULL, got, 4 << 20);
+    CHECK(strncmp(got, "HTTP/1.1 404 ", 13) == 0);
+    close(fd);
+    end(server);
+    static_close(&assets);
+    unlink(path);
+    rmdir(folder);
+    free(big);
+    free(got);
+}
+
+/* ---------------------------------------------------------------- WebSocket */
+
+TEST(messages_come_back_in_order_small_and_large_and_many_at_once)
+{
+    struct server server = begin();
+    static char data[100000], got[110000];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
+    memset(data, 'm', sizeof data);
+    put_frame(fd, 1, "one", 3);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+    CHECK_STR(got, "one");
+    put_frame(fd, 2, data, sizeof data);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 2);
+    CHECK_EQ(len, sizeof data);
+    for (int i = 0; i < 500; i++)
+        put_frame(fd, 1, data, (size_t)i);
+    for (int i = 0; i < 500; i++) {
+        CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+        CHECK_EQ(len, (size_t)i);
+    }
+    put_frame(fd, 9, "ping", 4);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 10);
+    CHECK_STR(got, "ping");
+    put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK(at_end(fd));
+    close(fd);
+    end(server);
+    CHECK_EQ(atomic_load(&closed_count), 1);
+}
+
+TEST(a_slow_reader_is_reset_and_nobody_waits_for_it)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len;
+    int slow = dial_ws(server), other = dial_ws(server);
+
+    put_frame(slow, 1, "flood", 5);
+    put_frame(other, 1, "still here", 10);
+    CHECK_EQ(get_frame(other, got, sizeof got, &len), 1);
+    CHECK_STR(got, "still here");
+    for (int i = 0; i < 200 && atomic_load(&closed_count) == 0; i++)
+        usleep(10000);
+    CHECK_EQ(atomic_load(&closed_count), 1);
+    close(slow);
+    close(other);
+    end(server);
+}
+
+TEST(a_crash_ends_one_connection_only)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len;
+    int bad = dial_ws(server), good = dial_ws(server);
+
+    put_frame(bad, 1, "crash", 5);
+    CHECK(at_end(bad));
+    put_frame(good, 1, "fine", 4);
+    CHECK_EQ(get_frame(good, got, sizeof got, &len), 1);
+    close(bad);
+    close(good);
+    end(server);
+}
+
+TEST(draining_tells_each_websocket_why)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
+    put_frame(fd, 1, "x", 1);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+    end(server); /* drains with 1012; this client does not answer, and is reset after a second */
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_EQ(((unsigned char)got[0] << 8 | (unsigned char)got[1]), 1012);
+    close(fd);
+}
+
+TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len;
+
+    for (int i = 0; i < 1000; i++) {
+        int fd = i % 3 == 0 ? dial(server) : dial_ws(server);
+        if (i % 3 == 1) {
+            put_frame(fd, 1, "x", 1);
+            CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+        } else if (i % 3 == 2) {
+            put(fd, "\x81\x85\0\0", 4); /* a part of a frame */
+        }
+        close(fd);
+    }
+    for (int i = 0; i < 500 && atomic_load(&service.connections) != 0; i++)
+        usleep(10000);
+    CHECK_EQ(atomic_load(&service.connections), 0);
+    end(server);
+}

@@ -1,0 +1,319 @@
+/* Topics and broadcasts: each rule by name. */
+#include "harness.h"
+
+#include <anqa/anqa.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/container.h"
+#include "pubsub/pubsub.h"
+
+static anqa_rt *begin(void)
+{
+    anqa_rt *rt;
+    anqa_options options = {.schedulers = 2};
+
+    CHECK_STATUS(anqa_start(&options, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+    return rt;
+}
+
+static void end(anqa_rt *rt)
+{
+    anqa_detach();
+    anqa_stop(rt);
+}
+
+static anqa_str topic(void)
+{
+    return anqa_str_of("prices");
+}
+
+static void tell(anqa_pid to, const char *tag, anqa_json json)
+{
+    (void)anqa_send(to, tag, anqa_text(json));
+}
+
+/* Subscribes, says so, and passes on what it hears; "quit" ends it, "leave" unsubscribes. */
+struct listener {
+    anqa_pid boss;
+    unsigned times;
+};
+
+static void listener_run(void *state)
+{
+    const struct listener *listener = state;
+    anqa_broadcast_view view;
+
+    for (unsigned i = 0; i < listener->times; i++)
+        ANQA_REQUIRE(anqa_subscribe(topic()) == ANQA_OK);
+    tell(listener->boss, "ready", ANQA_JSON_NULL);
+    for (;;) {
+        const anqa_msg *msg = anqa_receive(ANQA_INFINITY);
+        if (anqa_tag_is(msg->tag, "quit"))
+            return;
+        if (anqa_tag_is(msg->tag, "leave")) {
+            anqa_unsubscribe(topic());
+            tell(listener->boss, "left", ANQA_JSON_NULL);
+        } else if (anqa_tag_is(msg->tag, "say")) {
+            ANQA_REQUIRE(anqa_broadcast_from(anqa_self(), topic(), "said", msg->body) == ANQA_OK);
+            tell(listener->boss, "done", ANQA_JSON_NULL);
+        } else if (anqa_broadcast_of(msg, &view)) {
+            ANQA_REQUIRE(anqa_str_eq(view.topic, topic()));
+            tell(listener->boss, "heard",
+                anqa_jsonf("{'event': %.*s, 'payload': %p}", ANQA_FMT(view.event), &view.payload));
+        }
+    }
+}
+
+static const char *expect(const char *tag)
+{
+    const anqa_msg *msg = anqa_receive(5000);
+
+    if (msg == NULL || !anqa_tag_is(msg->tag, tag)) {
+        CHECK(msg != NULL);
+        return msg == NULL ? "nothing" : msg->tag;
+    }
+    return anqa_tmp_printf("%.*s", (int)msg->body.len, msg->body.ptr);
+}
+
+static anqa_pid listen_on(uint16_t scheduler, unsigned times)
+{
+    struct listener listener = {anqa_self(), times};
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = listener_run,
+                                .arg = &listener,
+                                .arg_size = sizeof listener,
+                                .scheduler = scheduler},
+                     &pid, NULL),
+        ANQA_OK);
+    CHECK_STR(expect("ready"), "null");
+    return pid;
+}
+
+static void say(int n)
+{
+    CHECK_STATUS(anqa_broadcast(topic(), "changed", anqa_jsonf("{'n': %d}", n)), ANQA_OK);
+}
+
+static void finish(anqa_pid pid)
+{
+    anqa_ref ref = anqa_monitor(pid);
+
+    (void)anqa_send(pid, "quit", anqa_nothing());
+    CHECK(anqa_receive_ref(ref, 5000) != NULL);
+}
+
+TEST(all_who_have_subscribed_hear_it_on_any_scheduler)
+{
+    anqa_rt *rt = begin();
+
+    (void)listen_on(1, 1);
+    (void)listen_on(2, 1);
+    say(1);
+    CHECK_STR(expect("heard"), "{\"event\":\"changed\",\"payload\":{\"n\":1}}");
+    CHECK_STR(expect("heard"), "{\"event\":\"changed\",\"payload\":{\"n\":1}}");
+    CHECK(anqa_receive(50) == NULL);
+    end(rt);
+}
+
+TEST(broadcasts_of_one_process_come_in_order)
+{
+    anqa_rt *rt = begin();
+    char want[80];
+
+    (void)listen_on(2, 1);
+    for (int i = 0; i < 1000; i++)
+        say(i);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(want, sizeof want, "{\"event\":\"changed\",\"payload\":{\"n\":%d}}", i);
+        CHECK_STR(expect("heard"), want);
+    }
+    end(rt);
+}
+
+TEST(who_subscribes_twice_hears_twice_and_unsubscribing_ends_both)
+{
+    anqa_rt *rt = begin();
+    anqa_pid pid = listen_on(1, 2);
+
+    say(1);
+    (void)expect("heard");
+    (void)expect("heard");
+    (void)anqa_send(pid, "leave", anqa_nothing());
+    (void)expect("left");
+    say(2);
+    CHECK(anqa_receive(50) == NULL);
+    end(rt);
+}
+
+TEST(broadcast_from_leaves_out_the_one_it_is_from)
+{
+    anqa_rt *rt = begin();
+    anqa_pid one = listen_on(1, 1);
+
+    (void)listen_on(1, 1);
+    tell(one, "say", ANQA_JSON_TRUE);
+    for (int i = 0; i < 2; i++) { /* one "done", one "heard", in some order */
+        const anqa_msg *msg = anqa_receive(5000);
+        CHECK(msg != NULL && (anqa_tag_is(msg->tag, "done") || anqa_tag_is(msg->tag, "heard")));
+    }
+    CHECK(anqa_receive(50) == NULL);
+    end(rt);
+}
+
+TEST(a_subscription_ends_with_its_process_and_the_topic_with_its_last_one)
+{
+    anqa_rt *rt = begin();
+
+    for (int i = 0; i < 100; i++) {
+        anqa_pid pid = listen_on((uint16_t)(1 + i % 2), 1);
+        say(i);
+        (void)expect("heard");
+        finish(pid);
+        say(i);
+        CHECK(anqa_receive(0) == NULL);
+    }
+    end(rt);
+}
+
+TEST(bad_topics_and_events_are_refused)
+{
+    anqa_rt *rt = begin();
+    char text[ANQA_TOPIC_MAX + 2];
+
+    memset(text, 'x', sizeof text);
+    CHECK_STATUS(anqa_broadcast(anqa_str_of(""), "e", ANQA_JSON_NULL), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_broadcast(topic(), "", ANQA_JSON_NULL), ANQA_E_INVALID);
+    CHECK_STATUS(
+        anqa_broadcast(anqa_str_make(text, ANQA_TOPIC_MAX + 1), "e", ANQA_JSON_NULL), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_broadcast(anqa_str_make(text, ANQA_TOPIC_MAX), "e", ANQA_JSON_NULL), ANQA_OK);
+    text[ANQA_TOPIC_MAX + 1] = '\0';
+    CHECK_STATUS(anqa_broadcast(topic(), text, ANQA_JSON_NULL), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_subscribe(topic()), ANQA_E_UNSUPPORTED); /* an attached thread */
+    end(rt);
+}
+
+TEST(a_message_that_only_looks_like_a_broadcast_is_none)
+{
+    anqa_rt *rt = begin();
+    anqa_broadcast_view view;
+    anqa_buf buf;
+    const anqa_msg *msg;
+
+    for (size_t len = 0; len < 64; len++) {
+        char *bytes;
+        CHECK_STATUS(anqa_buf_new(len, &buf, &bytes), ANQA_OK);
+        memset(bytes, 0xff, len);
+        CHECK_STATUS(anqa_send(anqa_self(), ANQA_BROADCAST, anqa_shared(buf)), ANQA_OK);
+        anqa_buf_unref(buf);
+        msg = anqa_receive(5000);
+        CHECK(msg != NULL && !anqa_broadcast_of(msg, &view));
+    }
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- the fastlane */
+
+#define LANES 1000
+
+struct lane {
+    struct sub sub;
+    unsigned got, calls;
+    bool wrong;
+};
+
+static void lane_deliver(struct sub *sub, struct frame *const *frames, size_t count)
+{
+    struct lane *lane = ANQA_CONTAINER_OF(sub, struct lane, sub);
+
+    lane->calls++;
+    for (size_t i = 0; i < count; i++) {
+        int64_t n = anqa_json_int(frame_view(frames[i]).payload, "n", -1);
+        lane->wrong |= n != lane->got++;
+    }
+}
+
+static const struct sub_ops lane_ops = {lane_deliver};
+
+/* Opens many subscriptions, broadcasts ten at once, catches one up in the midst of it, closes others in the midst. */
+static void lanes_run(void *arg)
+{
+    static struct lane lanes[LANES];
+    unsigned calls = 0;
+
+    memset(lanes, 0, sizeof lanes);
+    for (unsigned i = 0; i < LANES; i++) {
+        lanes[i].sub.ops = &lane_ops;
+        ANQA_REQUIRE(sub_open(&lanes[i].sub, topic()) == ANQA_OK);
+    }
+    for (int i = 0; i < 10; i++)
+        ANQA_REQUIRE(anqa_broadcast(topic(), "e", anqa_jsonf("{'n': %d}", i)) == ANQA_OK);
+    sub_catch_up(&lanes[LANES / 2].sub);
+    CHECK_EQ(lanes[LANES / 2].got, 10);
+    CHECK_EQ(lanes[0].got + lanes[LANES - 1].got, 0);
+    anqa_yield(); /* a slice of the walk */
+    for (unsigned i = 0; i < LANES; i += 3)
+        sub_close(&lanes[i].sub);
+    ANQA_REQUIRE(anqa_broadcast(topic(), "e", anqa_jsonf("{'n': 10}")) == ANQA_OK);
+    anqa_sleep(50);
+    for (unsigned i = 0; i < LANES; i++) {
+        CHECK(!lanes[i].wrong);
+        if (i % 3 != 0)
+            CHECK_EQ(lanes[i].got, 11, "%u", i);
+        calls += lanes[i].calls;
+        sub_close(&lanes[i].sub);
+    }
+    CHECK(calls <= 2 * LANES + 1); /* frames that came together went together */
+    tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
+}
+
+TEST(frames_of_one_moment_are_delivered_together_and_in_order_whoever_comes_and_goes)
+{
+    anqa_rt *rt = begin();
+    anqa_pid self = anqa_self();
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = lanes_run,
+                                .arg = &self,
+                                .arg_size = sizeof self,
+                                .heap_quota = 0},
+                     NULL, NULL),
+        ANQA_OK);
+    CHECK_STR(expect("done"), "null");
+    end(rt);
+}
+
+static void flood_run(void *arg)
+{
+    struct lane lane = {.sub.ops = &lane_ops};
+    static char big[1 << 20];
+    anqa_status status = ANQA_OK;
+    unsigned n = 0;
+
+    memset(big, ' ', sizeof big);
+    memcpy(big, "{}", 2);
+    ANQA_REQUIRE(sub_open(&lane.sub, topic()) == ANQA_OK);
+    for (; status == ANQA_OK && n < 1000; n++)
+        status = anqa_broadcast(topic(), "e", (anqa_json){big, sizeof big});
+    CHECK_STATUS(status, ANQA_E_FULL);
+    CHECK_EQ(n, ANQA_BROADCAST_PENDING_MAX / (1 << 20));
+    anqa_sleep(20); /* it is handed out, and there is room again */
+    CHECK_STATUS(anqa_broadcast(topic(), "e", ANQA_JSON_NULL), ANQA_OK);
+    sub_close(&lane.sub);
+    tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
+}
+
+TEST(what_waits_to_be_handed_out_is_bounded)
+{
+    anqa_rt *rt = begin();
+    anqa_pid self = anqa_self();
+
+    CHECK_STATUS(
+        anqa_spawn(
+            &(anqa_spawn_opts){.run = flood_run, .arg = &self, .arg_size = sizeof self}, NULL, NULL),
+        ANQA_OK);
+    CHECK_STR(expect("done"), "null");
+    end(rt);
+}
