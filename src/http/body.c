@@ -1,0 +1,139 @@
+#include "http/body.h"
+
+enum {
+    PLAIN, /* of known length */
+    SIZE,
+    EXTENSION,
+    SIZE_LF,
+    DATA,
+    DATA_CR,
+    DATA_LF,
+    TRAILER_START,
+    TRAILER,
+    TRAILER_LF,
+    END_LF,
+    DONE,
+    BAD
+};
+
+void body_init(struct body *body, const struct request *req, uint64_t max_bytes)
+{
+    *body = (struct body){
+        .left = req->chunked ? 0 : req->body_bytes,
+        .room = max_bytes == 0 ? request_default_limits.body_bytes : max_bytes,
+        .state = req->chunked ? SIZE : PLAIN,
+    };
+}
+
+static int refuse(struct body *body, uint16_t status)
+{
+    body->status = status;
+    return BAD;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The next state after one more character of a chunk's size. */
+static int size_char(struct body *body, char c)
+{
+    int digit = hex_digit(c);
+
+    if (digit >= 0) {
+        if (body->digits == 16)
+            return refuse(body, 400);
+        body->digits++;
+        body->left = body->left << 4 | (uint64_t)digit;
+        return SIZE;
+    }
+    if (body->digits == 0)
+        return refuse(body, 400);
+    if (body->left > body->room)
+        return refuse(body, 413);
+    if (c == ';')
+        return EXTENSION;
+    return c == '\r' ? SIZE_LF : refuse(body, 400);
+}
+
+/* One more character of an extension or a trailer, which ends with a CR. */
+static int extra_char(struct body *body, char c, int same, int then)
+{
+    if (c == '\r')
+        return then;
+    if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7f)
+        return refuse(body, 400);
+    if (body->extra == BODY_EXTRA_MAX)
+        return refuse(body, 431);
+    body->extra++;
+    return same;
+}
+
+static int expect(struct body *body, char c, char wanted, int then)
+{
+    return c == wanted ? then : refuse(body, 400);
+}
+
+static int chunk_begins(struct body *body)
+{
+    body->digits = 0;
+    body->room -= body->left;
+    return body->left == 0 ? TRAILER_START : DATA;
+}
+
+static int next_state(struct body *body, char c)
+{
+    switch (body->state) {
+    case SIZE: return size_char(body, c);
+    case EXTENSION: return extra_char(body, c, EXTENSION, SIZE_LF);
+    case SIZE_LF: return c == '\n' ? chunk_begins(body) : refuse(body, 400);
+    case DATA_CR: return expect(body, c, '\r', DATA_LF);
+    case DATA_LF: return expect(body, c, '\n', SIZE);
+    case TRAILER_START:
+        if (c == ' ' || c == '\t')
+            return refuse(body, 400);
+        return extra_char(body, c, TRAILER, END_LF);
+    case TRAILER: return extra_char(body, c, TRAILER, TRAILER_LF);
+    case TRAILER_LF: return expect(body, c, '\n', TRAILER_START);
+    case END_LF: return expect(body, c, '\n', DONE);
+    default: return BAD;
+    }
+}
+
+static enum body_result take_piece(
+    struct body *body, const char *bytes, size_t len, size_t *ret_taken, anqa_str *ret_piece)
+{
+    size_t taken = len < body->left ? len : (size_t)body->left;
+
+    body->left -= taken;
+    *ret_taken += taken;
+    *ret_piece = anqa_str_make(bytes, taken);
+    if (body->left == 0)
+        body->state = body->state == DATA ? DATA_CR : DONE;
+    return BODY_PIECE;
+}
+
+enum body_result body_read(
+    struct body *body, const char *bytes, size_t len, size_t *ret_taken, anqa_str *ret_piece)
+{
+    size_t at = 0;
+    bool data = false;
+
+    if (body->state == PLAIN && body->left == 0)
+        body->state = DONE;
+    while (at < len && body->state != DONE && body->state != BAD && !data) {
+        data = body->state == PLAIN || body->state == DATA;
+        if (!data)
+            body->state = (uint8_t)next_state(body, bytes[at++]);
+    }
+    *ret_taken = at;
+    if (data)
+        return take_piece(body, bytes + at, len - at, ret_taken, ret_piece);
+    if (body->state == BAD)
+        return BODY_REFUSED;
+    return body->state == DONE ? BODY_DONE : BODY_MORE;
+}

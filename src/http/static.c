@@ -1,0 +1,317 @@
+#include "http/static.h"
+
+#include "http/static_int.h"
+#include "http/url.h"
+
+#include "base/siphash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- mounts */
+
+anqa_status static_open(struct static_mount *mount, const struct static_spec *spec, anqa_error *err)
+{
+    size_t len = spec->prefix == NULL ? 0 : strlen(spec->prefix);
+
+    if (len != 0 && (spec->prefix[0] != '/' || spec->prefix[len - 1] == '/'))
+        return anqa_fail(err, ANQA_E_INVALID,
+            "cannot serve %s under \"%s\": a prefix begins with '/' and does not end with it",
+            spec->folder, spec->prefix);
+    mount->spec = *spec;
+    mount->folder_fd = open(spec->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (mount->folder_fd < 0)
+        return anqa_fail_errno(err, errno, "cannot serve files from the folder %s", spec->folder);
+    return ANQA_OK;
+}
+
+void static_close(struct static_mount *mount)
+{
+    if (mount->folder_fd >= 0)
+        close(mount->folder_fd);
+    mount->folder_fd = -1;
+}
+
+/* ---------------------------------------------------------------- opening */
+
+/* A FIFO or a device must hold nobody up before it is seen to be one. */
+#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+
+int static_open_stepwise(int folder_fd, const char *path)
+{
+    char part[NAME_MAX + 1];
+    int at = folder_fd;
+
+    for (;;) {
+        size_t len = strcspn(path, "/");
+        bool last = path[len] == '\0';
+        int next, error;
+
+        if (len > NAME_MAX) {
+            next = -1;
+            errno = ENAMETOOLONG;
+        } else {
+            memcpy(part, path, len);
+            part[len] = '\0';
+            next = openat(
+                at, part, O_NOFOLLOW | (last ? OPEN_FLAGS : O_PATH | O_DIRECTORY | O_CLOEXEC));
+        }
+        error = errno;
+        if (at != folder_fd)
+            close(at);
+        errno = error;
+        if (next < 0 || last)
+            return next;
+        at = next;
+        path += len + 1;
+    }
+}
+
+int static_open_beneath(int folder_fd, const char *path)
+{
+    struct open_how how = {
+        .flags = OPEN_FLAGS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd = -1;
+
+    /* EAGAIN: something was renamed meanwhile, and the kernel could not be sure. */
+    for (int tries = 0; tries < 8 && (fd < 0 && (tries == 0 || errno == EAGAIN)); tries++)
+        fd = syscall(SYS_openat2, folder_fd, path, &how, sizeof how);
+    if (fd < 0 &&
+        (errno == ENOSYS || errno == EPERM)) /* an old sandbox knows it not, or forbids it */
+        return static_open_stepwise(folder_fd, path);
+    return (int)fd;
+}
+
+static enum static_result result_of_errno(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM ? STATIC_BUSY : STATIC_MISSING;
+}
+
+/* ---------------------------------------------------------------- paths */
+
+static bool is_part(anqa_str part)
+{
+    if (part.len == 0 || memchr(part.ptr, '\\', part.len) != NULL)
+        return false;
+    return *part.ptr != '.' || anqa_str_is(part, ".well-known");
+}
+
+/* Whether each part between slashes may be looked up. */
+static bool is_path(anqa_str path)
+{
+    for (;;) {
+        const char *slash = memchr(path.ptr, '/', path.len);
+        size_t len = slash == NULL ? path.len : (size_t)(slash - path.ptr);
+        if (!is_part(anqa_str_make(path.ptr, len)))
+            return false;
+        if (slash == NULL)
+            return true;
+        path = anqa_str_make(slash + 1, path.len - len - 1);
+    }
+}
+
+/* Cuts the prefix and the slash behind it off. */
+static bool below_prefix(const struct static_mount *mount, anqa_str *path)
+{
+    anqa_str prefix = anqa_str_of(mount->spec.prefix);
+
+    if (!anqa_str_starts(*path, prefix) || path->len == prefix.len || path->ptr[prefix.len] != '/')
+        return false;
+    *path = anqa_str_make(path->ptr + prefix.len + 1, path->len - prefix.len - 1);
+    return true;
+}
+
+/* The name of the file relative to the folder, with a NUL; false if there can be none. */
+static bool file_name(
+    const struct static_mount *mount, anqa_str path, char out[static STATIC_PATH_MAX + 1])
+{
+    anqa_str name;
+    size_t len;
+
+    if (url_decode(path, URL_PATH, out, STATIC_PATH_MAX, &name) != ANQA_OK)
+        return false;
+    len = name.len;
+    if (len > STATIC_PATH_MAX)
+        return false;
+    if (len != 0)
+        memmove(out, name.ptr, len);
+    if (len == 0 || out[len - 1] == '/') {
+        anqa_str index = anqa_str_of(mount->spec.index);
+        if (index.len == 0 || index.len > STATIC_PATH_MAX - len)
+            return false;
+        memcpy(out + len, index.ptr, index.len);
+        len += index.len;
+    }
+    out[len] = '\0';
+    return is_path(anqa_str_make(out, len));
+}
+
+/* ---------------------------------------------------------------- files */
+
+static const struct {
+    const char *ending, *type;
+} content_types[] = {
+    {"html", "text/html; charset=utf-8"},
+    {"htm", "text/html; charset=utf-8"},
+    {"js", "text/javascript; charset=utf-8"},
+    {"mjs", "text/javascript; charset=utf-8"},
+    {"css", "text/css; charset=utf-8"},
+    {"json", "application/json"},
+    {"map", "application/json"},
+    {"webmanifest", "application/manifest+json"},
+    {"txt", "text/plain; charset=utf-8"},
+    {"md", "text/markdown; charset=utf-8"},
+    {"csv", "text/csv; charset=utf-8"},
+    {"xml", "text/xml; charset=utf-8"},
+    {"svg", "image/svg+xml"},
+    {"png", "image/png"},
+    {"jpg", "image/jpeg"},
+    {"jpeg", "image/jpeg"},
+    {"gif", "image/gif"},
+    {"webp", "image/webp"},
+    {"avif", "image/avif"},
+    {"ico", "image/x-icon"},
+    {"woff", "font/woff"},
+    {"woff2", "font/woff2"},
+    {"ttf", "font/ttf"},
+    {"otf", "font/otf"},
+    {"wasm", "application/wasm"},
+    {"pdf", "application/pdf"},
+    {"zip", "application/zip"},
+    {"gz", "application/gzip"},
+    {"mp3", "audio/mpeg"},
+    {"ogg", "audio/ogg"},
+    {"wav", "audio/wav"},
+    {"mp4", "video/mp4"},
+    {"webm", "video/webm"},
+};
+
+const char *static_content_type(anqa_str path)
+{
+    const char *dot = path.len == 0 ? NULL : memrchr(path.ptr, '.', path.len);
+    anqa_str ending;
+
+    if (dot != NULL) {
+        ending = anqa_str_make(dot + 1, (size_t)(path.ptr + path.len - dot - 1));
+        for (size_t i = 0; i < ANQA_COUNT(content_types); i++) {
+            if (request_same_word(ending, anqa_str_of(content_types[i].ending)))
+                return content_types[i].type;
+        }
+    }
+    return "application/octet-stream";
+}
+
+/* The same for the same file after a restart: the key of the hash is fixed, and hides nothing. */
+static void write_etag(const struct stat *st, char out[static 19])
+{
+    static const struct siphash_key key = {0x616e71612d657461, 0x67};
+    static const char digits[] = "0123456789abcdef";
+    const uint64_t seen[] = {(uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec,
+        (uint64_t)st->st_mtim.tv_nsec, (uint64_t)st->st_ino};
+    uint64_t hash = siphash(seen, sizeof seen, &key);
+
+    out[0] = '"';
+    for (unsigned i = 0; i < 16; i++)
+        out[i + 1] = digits[hash >> (60 - i * 4) & 15];
+    out[17] = '"';
+    out[18] = '\0';
+}
+
+enum static_result static_find(
+    const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
+{
+    char name[STATIC_PATH_MAX + 1];
+    anqa_str path = req->path;
+    struct stat st;
+    int fd;
+
+    if ((req->method != REQUEST_GET && req->method != REQUEST_HEAD) || !below_prefix(mount, &path))
+        return STATIC_PASS;
+    if (!file_name(mount, path, name))
+        return STATIC_MISSING;
+    fd = static_open_beneath(mount->folder_fd, name);
+    if (fd < 0)
+        return result_of_errno(errno);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return STATIC_MISSING;
+    }
+    *ret_file = (struct static_file){
+        .fd = fd,
+        .size = (uint64_t)st.st_size,
+        .modified_s = st.st_mtim.tv_sec,
+        .content_type = static_content_type(anqa_str_of(name)),
+    };
+    write_etag(&st, ret_file->etag);
+    return STATIC_FOUND;
+}
+
+void static_file_close(struct static_file *file)
+{
+    close(file->fd);
+    file->fd = -1;
+}
+
+/* ---------------------------------------------------------------- heads */
+
+/* RFC 9110, 13.1.2: a weak comparison with each tag of the list. */
+static bool names_tag(anqa_str list, const char *etag)
+{
+    anqa_str tag;
+
+    while (request_next_token(&list, &tag)) {
+        if (anqa_str_is(tag, "*"))
+            return true;
+        if (anqa_str_starts(tag, anqa_str_of("W/")))
+            tag = anqa_str_make(tag.ptr + 2, tag.len - 2);
+        if (anqa_str_is(tag, etag))
+            return true;
+    }
+    return false;
+}
+
+/* If-Modified-Since counts only where If-None-Match is absent, and here only if it repeats our Last-Modified. */
+static bool is_fresh(const struct request *req, const char *etag, anqa_str modified)
+{
+    anqa_str value;
+    bool has_tags = false;
+
+    for (size_t i = 0; i < req->header_count; i++) {
+        if (!request_same_word(req->headers[i].name, anqa_str_of("if-none-match")))
+            continue;
+        has_tags = true;
+        if (names_tag(req->headers[i].value, etag))
+            return true;
+    }
+    return !has_tags && request_header(req, "if-modified-since", &value) &&
+           anqa_str_eq(value, modified);
+}
+
+uint64_t static_write_head(struct response *response, char *buffer, size_t size,
+    const struct static_mount *mount, const struct static_file *file, const struct request *req)
+{
+    const char *cache = mount->spec.cache_control == NULL ? "public" : mount->spec.cache_control;
+    char date[RESPONSE_DATE_LEN];
+    anqa_str modified = anqa_str_make(date, sizeof date);
+    bool fresh;
+
+    response_write_date(file->modified_s, date);
+    fresh = is_fresh(req, file->etag, modified);
+    response_start(response, buffer, size, fresh ? 304 : 200);
+    response_header(response, "cache-control", anqa_str_of(cache));
+    response_header(response, "etag", anqa_str_of(file->etag));
+    response_header(response, "last-modified", modified);
+    if (fresh)
+        return 0;
+    response_header(response, "content-type", anqa_str_of(file->content_type));
+    response_header(response, "x-content-type-options", anqa_str_of("nosniff"));
+    response_header_uint(response, "content-length", file->size);
+    return req->method == REQUEST_HEAD ? 0 : file->size;
+}
