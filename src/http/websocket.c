@@ -1,0 +1,427 @@
+#include "http/websocket.h"
+
+#include "base/sha1.h"
+#include "base/utf8.h"
+
+#include <endian.h>
+#include <stdlib.h>
+
+const struct websocket_limits websocket_default_limits = {
+    .frame_bytes = 10000000,
+    .message_bytes = 8000000,
+};
+
+/* Close codes: RFC 6455, 7.4.1. */
+enum {
+    CODE_NORMAL = 1000,
+    CODE_PROTOCOL = 1002,
+    CODE_NONE = 1005, /* never on the wire */
+    CODE_DATA = 1007,
+    CODE_POLICY = 1008,
+    CODE_TOO_LONG = 1009,
+    CODE_ERROR = 1011
+};
+
+/* ---------------------------------------------------------------- handshake */
+
+const char *websocket_refusal(const struct request *req)
+{
+    anqa_str value = {0};
+
+    if (req->method != REQUEST_GET)
+        return "";
+    if (req->minor_version != 1)
+        return "HTTP version must be 1.1";
+    if (req->host.len == 0)
+        return "'host' header must not be empty";
+    if (!request_has_token(req, "connection", "upgrade"))
+        return "'connection' header must contain 'upgrade'";
+    if (!request_has_token(req, "upgrade", "websocket"))
+        return "'upgrade' header must contain 'websocket'";
+    if (!request_header(req, "sec-websocket-key", &value) || value.len == 0)
+        return "'sec-websocket-key' header must not be empty";
+    if (!request_header(req, "sec-websocket-version", &value) || !anqa_str_is(value, "13"))
+        return "'sec-websocket-version' header must equal '13'";
+    return NULL;
+}
+
+static void base64(const unsigned char *bytes, size_t len, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < len; i += 3) {
+        size_t left = len - i;
+        uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+                         (left > 2 ? bytes[i + 2] : 0);
+        *out++ = digits[group >> 18];
+        *out++ = digits[group >> 12 & 63];
+        *out++ = '=';
+        *out++ = '=';
+        if (left > 1)
+            out[-2] = digits[group >> 6 & 63];
+        if (left > 2)
+            out[-1] = digits[group & 63];
+    }
+}
+
+void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_LEN])
+{
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    unsigned char digest[SHA1_LEN];
+    struct sha1 sha1;
+
+    sha1_init(&sha1);
+    sha1_feed(&sha1, key.ptr, key.len);
+    sha1_feed(&sha1, guid, sizeof guid - 1);
+    sha1_finish(&sha1, digest);
+    base64(digest, sizeof digest, ret_accept);
+}
+
+void websocket_write_head(struct response *response, char *buffer, size_t size,
+    const struct request *req, anqa_str protocol)
+{
+    char accept[WEBSOCKET_ACCEPT_LEN];
+    anqa_str key = {0};
+
+    request_header(req, "sec-websocket-key", &key);
+    websocket_accept_key(key, accept);
+    response_start(response, buffer, size, 101);
+    response_header(response, "upgrade", anqa_str_of("websocket"));
+    response_header(response, "connection", anqa_str_of("Upgrade"));
+    response_header(response, "sec-websocket-accept", anqa_str_make(accept, sizeof accept));
+    if (protocol.len != 0)
+        response_header(response, "sec-websocket-protocol", protocol);
+}
+
+/* ---------------------------------------------------------------- masks */
+
+void websocket_mask(char *bytes, size_t len, const unsigned char mask[static 4])
+{
+    uint32_t half;
+    uint64_t whole, word;
+    size_t i = 0;
+
+    memcpy(&half, mask, sizeof half);
+    whole = (uint64_t)half << 32 | half;
+    for (; len - i >= 8; i += 8) {
+        memcpy(&word, bytes + i, 8);
+        word ^= whole;
+        memcpy(bytes + i, &word, 8);
+    }
+    for (; i < len; i++)
+        bytes[i] = (char)((unsigned char)bytes[i] ^ mask[i & 3]);
+}
+
+/* ---------------------------------------------------------------- messages in several frames */
+
+struct websocket_message {
+    enum websocket_opcode opcode;
+    struct utf8 utf8;
+    uint32_t len, capacity;
+    char bytes[];
+};
+
+#define MESSAGE_FIRST_CAPACITY 1024
+
+void websocket_done(struct websocket *ws)
+{
+    free(ws->message);
+    ws->message = NULL;
+    ws->ended = false;
+}
+
+/* Room for `more` bytes. What was asked for before at least doubles, so that many small frames are not copied often. */
+static bool message_grow(struct websocket *ws, uint32_t more)
+{
+    struct websocket_message *message = ws->message;
+    uint32_t held = message == NULL ? 0 : message->capacity;
+    uint32_t wanted = (message == NULL ? 0 : message->len) + more, capacity = held * 2;
+
+    if (message != NULL && wanted <= held)
+        return true;
+    if (capacity < MESSAGE_FIRST_CAPACITY)
+        capacity = MESSAGE_FIRST_CAPACITY;
+    if (capacity < wanted)
+        capacity = wanted;
+    message = realloc(message, sizeof *message + capacity);
+    if (message == NULL)
+        return false;
+    if (ws->message == NULL)
+        *message = (struct websocket_message){0};
+    message->capacity = capacity;
+    ws->message = message;
+    return true;
+}
+
+/* ---------------------------------------------------------------- frames in */
+
+struct frame {
+    enum websocket_opcode opcode;
+    bool fin;
+    uint32_t head; /* length of the header, with the mask */
+    uint64_t len;  /* of the payload */
+    char *payload;
+};
+
+static enum websocket_result broken(
+    struct websocket *ws, struct websocket_event *event, uint16_t code, const char *why)
+{
+    websocket_done(ws);
+    ws->code = code;
+    event->code = code;
+    event->why = why;
+    return WEBSOCKET_BROKEN;
+}
+
+/* What the first two bytes must not say; NULL if they do not. */
+static const char *head_fault(unsigned char first, unsigned char second)
+{
+    unsigned opcode = first & 0x0f;
+
+    if ((first & 0x70) != 0)
+        return "reserved bits are set";
+    if ((opcode > WEBSOCKET_BINARY && opcode < WEBSOCKET_CLOSE) || opcode > WEBSOCKET_PONG)
+        return "unknown opcode";
+    if ((second & 0x80) == 0)
+        return "a frame is not masked";
+    if (opcode < WEBSOCKET_CLOSE)
+        return NULL;
+    if ((first & 0x80) == 0)
+        return "a control frame is fragmented";
+    return (second & 0x7f) > WEBSOCKET_CONTROL_MAX ? "a control frame is too long" : NULL;
+}
+
+/* The length in the bytes behind the first two; false if it would have fitted into fewer. */
+static bool read_length(const unsigned char *at, unsigned bytes, uint64_t *ret_len)
+{
+    uint64_t len = 0;
+
+    for (unsigned i = 0; i < bytes; i++)
+        len = len << 8 | at[i];
+    *ret_len = len;
+    return bytes == 2 ? len > WEBSOCKET_CONTROL_MAX : len > 0xffff && len >> 63 == 0;
+}
+
+/* What a header tells of a message before its payload is there: nobody waits for ten million bytes that are refused. */
+static enum websocket_result check_data(struct websocket *ws, const struct frame *frame,
+    uint32_t max_message, struct websocket_event *event)
+{
+    bool continues = frame->opcode == WEBSOCKET_CONTINUATION;
+    uint64_t before = ws->message == NULL ? 0 : ws->message->len;
+
+    if (continues && ws->message == NULL)
+        return broken(ws, event, CODE_PROTOCOL, "a continuation of nothing");
+    if (!continues && ws->message != NULL)
+        return broken(ws, event, CODE_PROTOCOL, "a message begins inside of another");
+    if (continues && !frame->fin && frame->len == 0)
+        return broken(ws, event, CODE_POLICY, "an empty continuation that ends nothing");
+    if ((continues || !frame->fin) && before + frame->len > max_message)
+        return broken(ws, event, CODE_TOO_LONG, "a message in several frames is too long");
+    return WEBSOCKET_MESSAGE;
+}
+
+/*
+ *  0               1                2 ...
+ *  FIN rsv opcode  MASK len7        0, 2 or 8 bytes of length, 4 bytes of mask, payload
+ *
+ * WEBSOCKET_MESSAGE: the header is there and good. WEBSOCKET_MORE: event->need is set.
+ */
+static enum websocket_result read_head(struct websocket *ws, char *bytes, size_t len,
+    const struct websocket_limits *limits, struct frame *frame, struct websocket_event *event)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    unsigned extended;
+    const char *fault;
+
+    event->need = 2;
+    if (len < 2)
+        return WEBSOCKET_MORE;
+    fault = head_fault(at[0], at[1]);
+    if (fault != NULL)
+        return broken(ws, event, CODE_PROTOCOL, fault);
+    frame->fin = (at[0] & 0x80) != 0;
+    frame->opcode = at[0] & 0x0f;
+    frame->len = at[1] & 0x7f;
+    extended = frame->len < 126 ? 0 : frame->len == 126 ? 2 : 8;
+    frame->head = 2 + extended + 4;
+    event->need = frame->head;
+    if (len < 2 + extended)
+        return WEBSOCKET_MORE;
+    if (extended != 0 && !read_length(at + 2, extended, &frame->len))
+        return broken(ws, event, CODE_PROTOCOL, "a length is not in its shortest form");
+    if (frame->len > limits->frame_bytes || frame->head + frame->len > limits->frame_bytes)
+        return broken(ws, event, CODE_TOO_LONG, "a frame is too long");
+    if (frame->opcode < WEBSOCKET_CLOSE &&
+        check_data(ws, frame, limits->message_bytes, event) != WEBSOCKET_MESSAGE)
+        return WEBSOCKET_BROKEN;
+    event->need = frame->head + (size_t)frame->len;
+    return len < event->need ? WEBSOCKET_MORE : WEBSOCKET_MESSAGE;
+}
+
+static bool append(struct websocket *ws, const struct frame *frame)
+{
+    struct websocket_message *message;
+
+    if (!message_grow(ws, (uint32_t)frame->len))
+        return false;
+    message = ws->message;
+    if (frame->opcode != WEBSOCKET_CONTINUATION)
+        message->opcode = frame->opcode;
+    if (frame->len != 0)
+        memcpy(message->bytes + message->len, frame->payload, (size_t)frame->len);
+    message->len += (uint32_t)frame->len;
+    return true;
+}
+
+static enum websocket_result take_fragment(
+    struct websocket *ws, const struct frame *frame, struct websocket_event *event)
+{
+    struct websocket_message *message;
+
+    if (!append(ws, frame))
+        return broken(ws, event, CODE_ERROR, "out of memory");
+    message = ws->message;
+    if (message->opcode == WEBSOCKET_TEXT &&
+        (!utf8_feed(&message->utf8, frame->payload, (size_t)frame->len) ||
+            (frame->fin && !utf8_may_end(&message->utf8))))
+        return broken(ws, event, CODE_DATA, "text is not UTF-8");
+    if (!frame->fin)
+        return WEBSOCKET_MORE;
+    event->opcode = message->opcode;
+    event->payload = anqa_str_make(message->bytes, message->len);
+    ws->ended = true;
+    return WEBSOCKET_MESSAGE;
+}
+
+static enum websocket_result take_data(
+    struct websocket *ws, const struct frame *frame, struct websocket_event *event)
+{
+    if (ws->message != NULL || !frame->fin)
+        return take_fragment(ws, frame, event);
+    if (frame->opcode == WEBSOCKET_TEXT && !utf8_valid(frame->payload, (size_t)frame->len))
+        return broken(ws, event, CODE_DATA, "text is not UTF-8");
+    event->opcode = frame->opcode;
+    event->payload = anqa_str_make(frame->payload, (size_t)frame->len);
+    return WEBSOCKET_MESSAGE;
+}
+
+/* Codes that a peer may not send. */
+static bool is_code_reserved(unsigned code)
+{
+    return code < 1000 || (code >= 1004 && code <= 1006) || (code >= 1012 && code <= 2999);
+}
+
+static enum websocket_result take_close(
+    struct websocket *ws, const struct frame *frame, struct websocket_event *event)
+{
+    const unsigned char *at = (const unsigned char *)frame->payload;
+
+    if (frame->len == 1)
+        return broken(ws, event, CODE_PROTOCOL, "half a close code");
+    event->peer_code = frame->len == 0 ? CODE_NONE : (uint16_t)(at[0] << 8 | at[1]);
+    if (frame->len != 0) {
+        event->payload = anqa_str_make(frame->payload + 2, (size_t)frame->len - 2);
+        if (is_code_reserved(event->peer_code))
+            return broken(ws, event, CODE_PROTOCOL, "a reserved close code");
+        if (!utf8_valid(event->payload.ptr, event->payload.len))
+            return broken(ws, event, CODE_PROTOCOL, "the reason of a close is not UTF-8");
+    }
+    websocket_done(ws);
+    ws->code = CODE_NORMAL;
+    event->opcode = WEBSOCKET_CLOSE;
+    event->code = CODE_NORMAL;
+    return WEBSOCKET_CLOSED;
+}
+
+static enum websocket_result take_frame(
+    struct websocket *ws, const struct frame *frame, struct websocket_event *event)
+{
+    switch (frame->opcode) {
+    case WEBSOCKET_CLOSE: return take_close(ws, frame, event);
+    case WEBSOCKET_PING:
+    case WEBSOCKET_PONG:
+        event->opcode = frame->opcode;
+        event->payload = anqa_str_make(frame->payload, (size_t)frame->len);
+        return WEBSOCKET_CONTROL;
+    default: return take_data(ws, frame, event);
+    }
+}
+
+static struct websocket_limits limits_of(const struct websocket_limits *given)
+{
+    struct websocket_limits limits = websocket_default_limits;
+
+    if (given != NULL && given->frame_bytes != 0)
+        limits.frame_bytes = given->frame_bytes;
+    if (given != NULL && given->message_bytes != 0)
+        limits.message_bytes = given->message_bytes;
+    return limits;
+}
+
+enum websocket_result websocket_read(struct websocket *ws, char *bytes, size_t len,
+    const struct websocket_limits *given, size_t *ret_taken, struct websocket_event *ret_event)
+{
+    struct websocket_limits limits = limits_of(given);
+    enum websocket_result result = WEBSOCKET_MORE;
+    size_t at = 0;
+
+    if (ws->ended)
+        websocket_done(ws);
+    *ret_taken = len;
+    *ret_event = (struct websocket_event){.need = 2};
+    while (ws->code == 0 && result == WEBSOCKET_MORE) {
+        struct frame frame = {0};
+        *ret_event = (struct websocket_event){0};
+        *ret_taken = at;
+        result = read_head(ws, bytes + at, len - at, &limits, &frame, ret_event);
+        if (result != WEBSOCKET_MESSAGE)
+            break;
+        frame.payload = bytes + at + frame.head;
+        websocket_mask(frame.payload, (size_t)frame.len, (unsigned char *)frame.payload - 4);
+        at += frame.head + (size_t)frame.len;
+        *ret_taken = at;
+        result = take_frame(ws, &frame, ret_event);
+    }
+    return result;
+}
+
+/* ---------------------------------------------------------------- frames out */
+
+size_t websocket_write_frame_head(
+    char out[static WEBSOCKET_HEAD_MAX], enum websocket_opcode opcode, uint64_t payload_len)
+{
+    uint64_t long_len = htobe64(payload_len);
+    uint16_t short_len = htobe16((uint16_t)payload_len);
+
+    out[0] = (char)(0x80 | opcode);
+    if (payload_len < 126) {
+        out[1] = (char)payload_len;
+        return 2;
+    }
+    if (payload_len <= 0xffff) {
+        out[1] = 126;
+        memcpy(out + 2, &short_len, sizeof short_len);
+        return 4;
+    }
+    out[1] = 127;
+    memcpy(out + 2, &long_len, sizeof long_len);
+    return 10;
+}
+
+size_t websocket_write_close(char out[static WEBSOCKET_CLOSE_MAX], uint16_t code, anqa_str reason)
+{
+    size_t len = reason.len, room = WEBSOCKET_CONTROL_MAX - 2;
+
+    if (len > room) {
+        len = room;
+        while (len != 0 && utf8_is_tail((unsigned char)reason.ptr[len]))
+            len--;
+    }
+    out[0] = (char)(0x80 | WEBSOCKET_CLOSE);
+    out[1] = (char)(len + 2);
+    out[2] = (char)(code >> 8);
+    out[3] = (char)code;
+    if (len != 0)
+        memcpy(out + 4, reason.ptr, len);
+    return len + 4;
+}
