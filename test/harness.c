@@ -153,7 +153,7 @@ unsigned harness_slowness(void)
  * way under the sanitizers, which define malloc themselves. */
 
 static struct {
-    atomic_bool armed, hit, any_thread;
+    atomic_bool armed, hit, any_thread, all;
     atomic_long left; /* allocations up to and with the one that fails */
     pthread_t owner;
 } failing;
@@ -163,6 +163,10 @@ static bool fails_now(void)
     if (!atomic_load_explicit(
             &failing.armed, memory_order_acquire)) /* pairs with harness_alloc_failure_next */
         return false;
+    if (atomic_load_explicit(&failing.all, memory_order_relaxed)) {
+        errno = ENOMEM;
+        return true;
+    }
     if (!atomic_load_explicit(&failing.any_thread, memory_order_relaxed) &&
         !pthread_equal(failing.owner, pthread_self()))
         return false;
@@ -183,6 +187,7 @@ bool harness_alloc_failure_next(struct harness_alloc_failure *failure, bool any_
     if (++failure->round > MAX_ROUNDS)
         harness_fail(__FILE__, __LINE__, "EACH_ALLOC_FAILURE ends", NULL, NULL, " ");
     failing.owner = pthread_self();
+    atomic_store_explicit(&failing.all, false, memory_order_relaxed);
     atomic_store_explicit(&failing.hit, false, memory_order_relaxed);
     atomic_store_explicit(&failing.any_thread, any_thread, memory_order_relaxed);
     atomic_store_explicit(&failing.left, failure->round, memory_order_relaxed);
@@ -193,6 +198,12 @@ bool harness_alloc_failure_next(struct harness_alloc_failure *failure, bool any_
 void harness_alloc_failure_done(struct harness_alloc_failure *failure)
 {
     atomic_store_explicit(&failing.armed, false, memory_order_relaxed);
+}
+
+void harness_out_of_memory(bool on)
+{
+    atomic_store_explicit(&failing.all, on, memory_order_relaxed);
+    atomic_store_explicit(&failing.armed, on, memory_order_release); /* pairs with fails_now */
 }
 
 #define WRAP(type, name, fail_value, parameters, arguments)        \

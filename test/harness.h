@@ -116,6 +116,9 @@ unsigned harness_slowness(void);
 /** As EACH_ALLOC_FAILURE, counting the allocations of all threads. */
 #define EACH_ALLOC_FAILURE_IN_ANY_THREAD HARNESS_EACH_ALLOC_FAILURE(true)
 
+/** From now on, until it is called with false or the test ends, every allocation of our code fails, in all threads. */
+void harness_out_of_memory(bool on);
+
 #define HARNESS_EACH_ALLOC_FAILURE(any)                              \
     for (struct harness_alloc_failure alloc_failure_                 \
          __attribute__((cleanup(harness_alloc_failure_done))) = {0}; \

@@ -214,3 +214,31 @@ TEST(allocations_of_other_threads_fail_only_when_asked_for)
     }
     CHECK_EQ(rounds, 4);
 }
+
+static void *allocate(void *ret_piece)
+{
+    *(void **)ret_piece = malloc(10);
+    return NULL;
+}
+
+TEST(out_of_memory_every_thread_gets_none_until_it_is_over)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        bool out = i == 0;
+        void *here, *there = NULL;
+        pthread_t thread;
+        CHECK_EQ(pthread_create(&thread, NULL, allocate, &there), 0);
+        pthread_join(thread, NULL);
+        CHECK(there != NULL);
+        free(there);
+        harness_out_of_memory(out);
+        CHECK_EQ(pthread_create(&thread, NULL, allocate, &there), 0);
+        pthread_join(thread, NULL);
+        allocate(&here);
+        harness_out_of_memory(false);
+        CHECK_EQ(here == NULL, out);
+        CHECK_EQ(there == NULL, out);
+        free(here);
+        free(there);
+    }
+}

@@ -10,7 +10,9 @@
  *
  * anqa_main reads arguments and configuration, starts a runtime and the application, and sleeps until SIGTERM or SIGINT,
  * or until the top supervisor gives up. Then it stops in order, within `runtime.stop_timeout`; another SIGINT or SIGTERM
- * cuts that short.
+ * cuts that short, unless it comes within 100 ms of the first: `timeout` and some terminals send two for one. A signal
+ * during the start lets it come to its end and then stops in order; the time counts from the signal, so a start that
+ * hangs is killed.
  *
  * Threads. The functions below are for foreign threads that are not attached, such as main's.
  */
@@ -56,8 +58,10 @@ ANQA_API anqa_status anqa_app_start(
     anqa_rt *rt, const anqa_app *app, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
- * Stops an application in order. timeout_ms: for all of it; its top supervisor is killed then. A supervisor below
- * that hangs in the start of a child hears of it only when that start returns.
+ * Stops an application in order. timeout_ms: for its children; then everything is killed that the application has
+ * started and that still runs, whoever its parents are and whatever it waits for: a child in its init too. A callback of
+ * the application itself (`start`, `stop`) has a second more. Code that does not return can not be killed; a line in the
+ * log says so a second later.
  * Fails: E_NOT_FOUND (it does not run), E_TIMEOUT (something had to be killed).   Context: foreign, not attached; blocks.
  */
 ANQA_API anqa_status anqa_app_stop(anqa_rt *rt, const anqa_app *app, uint32_t timeout_ms);
@@ -68,7 +72,8 @@ ANQA_API anqa_pid anqa_app_supervisor(const anqa_app *app);
 /** Everything a program needs, see above. Returns the status for main to return. Context: main thread. */
 ANQA_API int anqa_main(int argc, char **argv, const anqa_app *app);
 
-/** Asks the running anqa_main to stop in order, as SIGTERM would. Any thread or process. */
+/** Asks the running anqa_main to stop in order, as SIGTERM would: again, after 100 ms, means to hurry. Any thread or
+ * process. */
 ANQA_API void anqa_main_stop(void);
 
 ANQA_END_DECLS

@@ -27,8 +27,8 @@
  * What that is worth. A detected fault ends one process. It is no memory protection: code in C can overwrite what
  * belongs to others before anything is detected. So after a contained memory fault away from the null page (the first
  * 64 KB) the runtime is *tainted*: it says so in its log and statistics, and acts by the `taint` policy of its options.
- * Corruption of shared memory, once found, ends the server, which is then started again. Real isolation of memory is
- * what JavaScript processes have.
+ * Corruption of shared memory, once found, ends the server, which its service manager starts again. Code that must not
+ * be able to touch the memory of others belongs into a program of its own.
  *
  * Threads. Only code of a process on a scheduler is contained. A fault on an attached or foreign thread, or on a worker
  * inside of anqa_blocking, goes to the handler that was installed before Anqa's, or to the default action.

@@ -6,10 +6,10 @@
  *
  * An event has a level, an id that stays the same over versions (dotted, area first) and fields in logfmt. The format is
  * a literal of `key=value` pairs parted by blanks; the values hold printf conversions (all but %n), and stand in quotes if
- * the format has blanks in them. What the conversions
- * give is quoted and escaped as a whole value: blanks, quotes, control characters, invalid UTF-8 and characters that
- * reorder or break lines cannot forge a field or a line. A text that reads like a number is quoted, so that numbers and
- * texts stay apart. NULL for %s is written as null. Secrets are not to be logged: nothing here can recognise them.
+ * the format has blanks in them. What the conversions give is quoted and escaped as a whole value: blanks, quotes, control
+ * characters, invalid UTF-8 and characters that reorder or break lines cannot forge a field or a line. A text that reads
+ * like a number is quoted, so that numbers and texts stay apart. NULL for %s is written as null. Secrets are not to be
+ * logged: nothing here can recognise them.
  *
  * Cost. Below the level: one relaxed load and a branch; the arguments are not evaluated. Above it the line is formatted
  * on the caller's stack (under 3 KB of it), without malloc and without a lock, and copied into a bounded ring that one

@@ -248,7 +248,8 @@ ANQA_API anqa_status anqa_send_parts_(anqa_pid to, const char *tag, anqa_payload
  * Sends a message; never waits. Messages between one ordered pair of processes arrive in order.
  * tag: a string literal or from anqa_intern.
  * Returns OK; E_NOPROC (`to` is dead; the message is dropped, as in OTP that is no error of the sender, so it may be
- * ignored); E_FULL (a bounded mailbox that refuses); E_NOMEM; E_LIMIT (payload above 64 MiB).
+ * ignored); E_FULL (a bounded mailbox that refuses); E_NOMEM; E_LIMIT (payload above 64 MiB);
+ * E_INVALID (tag is NULL: anqa_intern has no room left).
  * Context: process, any state, also inside defers.
  */
 static inline anqa_status anqa_send(anqa_pid to, const char *tag, anqa_payload payload)
@@ -271,7 +272,8 @@ ANQA_API anqa_status anqa_send_ref(
 ANQA_API const anqa_msg *anqa_receive(uint32_t timeout_ms);
 
 /** Selective receive: the oldest message that `match` accepts; others stay. Does not end the event.
- * `match` must not wait, send, or receive.   Context: process; may wait. */
+ * `match` only looks at the message: a wait in it, or what uses the mailbox (receive, call, link, unlink, demonitor, ...),
+ * is a broken contract and ends the process.   Context: process; may wait. */
 ANQA_API const anqa_msg *anqa_receive_if(
     bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
 
@@ -281,6 +283,8 @@ ANQA_API const anqa_msg *anqa_receive_ref(anqa_ref ref, uint32_t timeout_ms);
 
 /** Takes a message out of the current event: it lives until anqa_msg_free or the end of the process. */
 ANQA_API void anqa_msg_keep(const anqa_msg *msg);
+/** Ends a message now: one that was kept, or one of the current event that is not to wait for its end. A call that was
+ * not answered stays owed. */
 ANQA_API void anqa_msg_free(const anqa_msg *msg);
 
 /** Moves the object out of a message of PAYLOAD_OBJECT: the caller owns it now. NULL when it is not of `type`. */
@@ -334,7 +338,8 @@ typedef struct anqa_spawn_opts {
     uint16_t scheduler;     /* 1..n: start there; 0: where the spawner runs */
     uint32_t mailbox_limit; /* messages waiting; 0: none */
     anqa_overflow overflow;
-    size_t heap_quota; /* bytes of anqa_heap and anqa_tmp; 0: the runtime's default */
+    size_t
+        heap_quota; /* bytes of each: anqa_heap, anqa_tmp, what one event receives; 0: the runtime's default */
 } anqa_spawn_opts;
 
 /**
@@ -353,17 +358,19 @@ ANQA_API anqa_pid anqa_parent(void);
 ANQA_API size_t anqa_ancestors(anqa_pid *pids, size_t max);
 /** The chain of processes on whose behalf we work, nearest first (Elixir's $callers). */
 ANQA_API size_t anqa_callers(anqa_pid *pids, size_t max);
-/** Alive, as far as one can know. Any thread with a runtime. */
+/** Alive, as far as one can know; outside of a process: false (anqa_rt_is_alive knows). */
 ANQA_API bool anqa_is_alive(anqa_pid pid);
 /** Sets the text that people see beside the pid; at most 63 bytes are kept. Quota applies: never fails visibly. */
 ANQA_API void anqa_set_label(const char *label);
 /** trap_exit: exit signals become EXIT messages. Returns the old setting. */
 ANQA_API bool anqa_trap_exit(bool on);
+/** Returns the old one. */
 ANQA_API anqa_priority anqa_set_priority(anqa_priority priority);
 /** Bounds the own mailbox: of messages that are sent from now on, at most `limit` wait. 0: unbounded. */
 ANQA_API void anqa_set_mailbox_limit(uint32_t limit, anqa_overflow overflow);
 /** Messages waiting in the own mailbox, as far as they were seen. */
 ANQA_API size_t anqa_mailbox_length(void);
+/** A new reference, for anqa_spawn_opts.monitor_ref or a protocol of one's own. */
 ANQA_API anqa_ref anqa_make_ref(void);
 
 /** Lets others run. Context: process; may wait. */
@@ -399,8 +406,9 @@ typedef enum anqa_alias_mode {
     ANQA_ALIAS_EXPLICIT, /* until anqa_unalias */
     ANQA_ALIAS_ONE_REPLY /* until the first message through it */
 } anqa_alias_mode;
+/** An address of the caller that others may send to, until it is taken back or used up. */
 ANQA_API anqa_alias anqa_alias_make(anqa_alias_mode mode);
-/** Returns whether it was still active. */
+/** Takes an alias of the caller back. Returns whether it was still active. */
 ANQA_API bool anqa_unalias(anqa_alias alias);
 
 /* ---------------------------------------------------------------- requests */

@@ -31,7 +31,7 @@ ANQA_BEGIN_DECLS
 /** Gives the calling process a name. Fails: E_EXISTS (taken), E_INVALID (empty, too long), E_NOMEM. */
 ANQA_API anqa_status anqa_register(const char *name) ANQA_MUST_CHECK;
 
-/** Takes the name away again. Fails: E_NOT_FOUND, E_PERMISSION (it is another's). */
+/** Takes the name away again. Fails: E_NOT_FOUND, E_PERMISSION (it is another's, which keeps it). */
 ANQA_API anqa_status anqa_unregister(const char *name);
 
 /** Who has the name; nobody (anqa_pid_is_none) if no live process has. Calls and casts to nobody fail as to the dead. */
@@ -65,7 +65,7 @@ typedef struct anqa_registry_entry {
 ANQA_API anqa_status anqa_registry_register(const anqa_registry *registry, anqa_str key,
     anqa_json value, anqa_pid *ret_holder) ANQA_MUST_CHECK;
 
-/** Removes all own entries of a key. Fails: E_NOT_FOUND. */
+/** Removes all own entries of a key. Fails: E_NOT_FOUND, E_PERMISSION (a unique key that is another's, which keeps it). */
 ANQA_API anqa_status anqa_registry_unregister(const anqa_registry *registry, anqa_str key);
 
 /** The process of a key (duplicate keys: the one registered last); nobody if there is none. */
@@ -75,11 +75,13 @@ ANQA_API anqa_pid anqa_registry_whereis(const anqa_registry *registry, anqa_str 
 ANQA_API void anqa_registry_lookup(const anqa_registry *registry, anqa_str key,
     anqa_registry_entry **ret_entries, size_t *ret_count);
 
-/** Runs `run` in the caller for each process of a key, which may send, call and wait. Returns how many there were. */
+/** Runs `run` in the caller for each entry of a key, the youngest first; it may send, call and wait. A process that is
+ * there twice is run for twice. Returns how many entries there were. */
 ANQA_API size_t anqa_registry_dispatch(const anqa_registry *registry, anqa_str key,
     void (*run)(const anqa_registry_entry *entry, void *arg), void *arg);
 
-/** Sends a message to each process of a key. Returns how many there were. */
+/** Sends a message for each entry of a key, as anqa_registry_dispatch. payload: no object, which could be moved only
+ * once. Returns how many entries there were. */
 ANQA_API size_t anqa_registry_send(
     const anqa_registry *registry, anqa_str key, const char *tag, anqa_payload payload);
 
@@ -88,8 +90,9 @@ ANQA_API size_t anqa_registry_send(
 ANQA_API anqa_status anqa_registry_update_value(
     const anqa_registry *registry, anqa_str key, anqa_json value) ANQA_MUST_CHECK;
 
-/** Number of entries in all, and of one key. */
+/** Number of entries in all. */
 ANQA_API size_t anqa_registry_count(const anqa_registry *registry);
+/** Number of entries of a key. */
 ANQA_API size_t anqa_registry_count_key(const anqa_registry *registry, anqa_str key);
 
 /** Entries of a process, in no order; looks at all entries. They live as long as the current event. */
@@ -102,7 +105,8 @@ ANQA_API void anqa_registry_select(const anqa_registry *registry,
     anqa_registry_entry **ret_entries, size_t *ret_count);
 
 /** Runs `run` while no other process runs something under the lock of the same key; a cooperative lock, which ends with
- * its holder. It may wait. Not to be nested with the same key. Context: process; may wait. */
+ * its holder. It may wait. Not to be nested with the same key: that waits for ever. A key that is too long, or no memory,
+ * ends the caller (ERROR).   Context: process; may wait. */
 ANQA_API void anqa_registry_lock(
     const anqa_registry *registry, anqa_str key, void (*run)(void *arg), void *arg);
 

@@ -35,7 +35,7 @@ typedef struct anqa_options {
     uint32_t
         max_waiting;   /* processes that own a stack; 0: what the system allows, at most 200,000 */
     size_t stack_size; /* bytes, usable; 0: 256 KB; from 64 KB */
-    size_t heap_quota; /* bytes per process; 0: none */
+    size_t heap_quota; /* bytes per process, see anqa_spawn_opts; 0: none */
     uint32_t
         watchdog_ms; /* a callback longer than this is reported; 0: 100; ANQA_INFINITY: never */
     uint32_t stop_timeout_ms; /* overall deadline of an orderly stop; 0: 30,000 */
@@ -57,18 +57,23 @@ static inline ANQA_MUST_CHECK anqa_status anqa_start(
     return anqa_start_versioned(options, ANQA_VERSION_STRING, ret_rt, err);
 }
 
-/** Ends every process (exit signal SHUTDOWN, then KILL after the deadline) and the threads, frees all. NULL is fine. Context: foreign, not attached. */
+/** Ends every process (exit signal SHUTDOWN, then KILL after the deadline) and the threads, frees all. NULL is fine.
+ * Attached threads get the exit signals as messages and must detach: when one is attached still at the deadline (the
+ * calling one: at once) the program aborts with a text that names them.   Context: foreign, not attached; blocks. */
 ANQA_API void anqa_stop(anqa_rt *rt);
 
-/** Makes this thread a process of `rt`. Fails: E_EXISTS (attached already), E_LIMIT, E_NOMEM. */
+/** Makes this thread a process of `rt`, which traps exits. Fails: E_EXISTS (attached already), E_LIMIT (as many processes
+ * or attached threads as there may be), E_NOMEM.   Context: any thread that is not a scheduler. */
 ANQA_API anqa_status anqa_attach(anqa_rt *rt, anqa_error *err) ANQA_MUST_CHECK;
-/** Ends that process with NORMAL, or the reason it was killed with. */
+/** Ends that process with NORMAL, or the reason it was killed with. Nothing happens on a thread that is not attached. */
 ANQA_API void anqa_detach(void);
 
 /** The runtime of the calling process; NULL outside of one. */
 ANQA_API anqa_rt *anqa_rt_self(void);
 
-/** For threads that are not attached. `from` of the message is nobody. Any thread. */
+/* As anqa_send, anqa_spawn, anqa_exit_signal and anqa_is_alive, from any thread. They fail in the same ways. What comes of
+ * them is from nobody: a new process has no parent, and `link` and `monitor` mean nothing to it. anqa_rt_spawn also fails
+ * with E_STOPPED, when the runtime is about to stop. */
 ANQA_API anqa_status anqa_rt_send(anqa_rt *rt, anqa_pid to, const char *tag, anqa_payload payload);
 ANQA_API anqa_status anqa_rt_spawn(
     anqa_rt *rt, const anqa_spawn_opts *opts, anqa_pid *ret_pid) ANQA_MUST_CHECK;

@@ -22,7 +22,10 @@
  * Children are linked to their supervisor. What they have in common: a child is ended by an exit signal SHUTDOWN, has
  * `shutdown_ms` to end, and is killed then. Memory that a restart needs is the supervisor's: a child's argument is copied.
  *
- * Threads. Specs are shared and constant. "Context: process" throughout.
+ * Threads. Specs are shared and constant. "Context: process" throughout. What takes the pid of a supervisor asks that
+ * process: it may wait, without a deadline if none is named, for as long as the supervisor starts or stops children, and
+ * may fail with E_NOPROC (no such process), E_DIED (it ended meanwhile; outcome unknown) or E_TYPE (it answered, but is no
+ * supervisor).
  */
 #ifndef ANQA_SUPERVISOR_H
 #define ANQA_SUPERVISOR_H
@@ -109,8 +112,7 @@ ANQA_API anqa_status anqa_supervisor_stop(
 /**
  * Adds a child behind the others and starts it. The spec, its id and arg_size bytes of its argument are copied.
  * Fails: E_RUNNING (that id runs), E_EXISTS (that id is there, but ended), E_IGNORE (kept, without a process), else as a
- * start; then the spec is not kept. E_NOPROC: no supervisor.
- * Context: process; may wait.
+ * start; then the spec is not kept.
  */
 ANQA_API anqa_status anqa_supervisor_start_child(anqa_pid supervisor, const anqa_child_spec *child,
     anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
@@ -150,7 +152,8 @@ typedef struct anqa_child_counts {
 
 /**
  * The children of any supervisor, newest first (dynamic ones: in no order). They live as long as the current event.
- * Fails: E_NOPROC, E_DIED, E_TIMEOUT (5,000 ms).   Context: process; may wait.
+ * Fails: E_NOPROC, E_DIED (also a gen_server that this is asked of: its reason says so), E_TIMEOUT (5,000 ms), E_TYPE
+ * (what answered is no supervisor).   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_supervisor_which_children(
     anqa_pid supervisor, anqa_child_info **ret_children, size_t *ret_count) ANQA_MUST_CHECK;

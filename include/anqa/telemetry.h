@@ -262,6 +262,8 @@ ANQA_API uint64_t anqa_telemetry_wall_ns(void);
 
 /* ---------------------------------------------------------------- handlers */
 
+#define ANQA_TELEMETRY_NAME_MAX 255 /* bytes of a handler's id, and of its pattern */
+
 /** What is attached. Everything is copied but `ctx`. */
 typedef struct anqa_telemetry_handler {
     const char *id;      /* unique among the attached ones */
@@ -271,7 +273,8 @@ typedef struct anqa_telemetry_handler {
     void (*drop)(void *ctx); /* may be NULL. Runs on any thread, once, and must not wait */
 } anqa_telemetry_handler;
 
-/** Attaches a handler to all points that match, now and later. Fails: E_EXISTS (id), E_INVALID (pattern, NULLs), E_NOMEM. */
+/** Attaches a handler to all points that match, now and later. Fails: E_EXISTS (id), E_INVALID (pattern, NULLs,
+ * longer than ANQA_TELEMETRY_NAME_MAX), E_NOMEM. */
 ANQA_API anqa_status anqa_telemetry_attach(const anqa_telemetry_handler *handler) ANQA_MUST_CHECK;
 
 /**
@@ -280,11 +283,13 @@ ANQA_API anqa_status anqa_telemetry_attach(const anqa_telemetry_handler *handler
  */
 ANQA_API anqa_status anqa_telemetry_detach(const char *id);
 
-/** Calls `visit` for each attached handler, under the lock: it must not attach or detach. */
+/** Calls `visit` for each attached handler, the oldest first. It may do anything: attach, detach, wait, exit. What is
+ * attached or detached meanwhile is visited or not; id and pattern are copies and live until `visit` returns. */
 ANQA_API void anqa_telemetry_each_handler(
     void (*visit)(void *ctx, const char *id, const char *pattern), void *ctx);
 
-/** Calls `visit` for each known point, under the lock. */
+/** Calls `visit` for each known point, in no particular order. It may do anything, but for unregistering the point it is
+ * given; what is registered meanwhile is visited or not. */
 ANQA_API void anqa_telemetry_each_point(
     void (*visit)(void *ctx, const anqa_telemetry_point *point), void *ctx);
 

@@ -419,37 +419,31 @@ anqa_status anqa_json_to_bool(anqa_json json, bool *ret_value)
     return ANQA_OK;
 }
 
-anqa_status anqa_json_get_bool(anqa_json object, const char *key, bool *ret_value)
-{
-    anqa_json value;
-    anqa_status s = anqa_json_get(object, key, &value);
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in parentheses. */
 
-    return s == ANQA_OK ? anqa_json_to_bool(value, ret_value) : s;
-}
+/* The member of a key as a C value: with a status, or with something to take in its place. */
+#define MEMBER_GETTERS(name, type)                                                       \
+    anqa_status anqa_json_get_##name(anqa_json object, const char *key, type *ret_value) \
+    {                                                                                    \
+        anqa_json value;                                                                 \
+        anqa_status s = anqa_json_get(object, key, &value);                              \
+                                                                                         \
+        return s == ANQA_OK ? anqa_json_to_##name(value, ret_value) : s;                 \
+    }                                                                                    \
+                                                                                         \
+    type anqa_json_##name(anqa_json object, const char *key, type otherwise)             \
+    {                                                                                    \
+        type value;                                                                      \
+                                                                                         \
+        return anqa_json_get_##name(object, key, &value) == ANQA_OK ? value : otherwise; \
+    }
 
-anqa_status anqa_json_get_int(anqa_json object, const char *key, int64_t *ret_value)
-{
-    anqa_json value;
-    anqa_status s = anqa_json_get(object, key, &value);
+/* NOLINTEND(bugprone-macro-parentheses) */
 
-    return s == ANQA_OK ? anqa_json_to_int(value, ret_value) : s;
-}
-
-anqa_status anqa_json_get_uint(anqa_json object, const char *key, uint64_t *ret_value)
-{
-    anqa_json value;
-    anqa_status s = anqa_json_get(object, key, &value);
-
-    return s == ANQA_OK ? anqa_json_to_uint(value, ret_value) : s;
-}
-
-anqa_status anqa_json_get_double(anqa_json object, const char *key, double *ret_value)
-{
-    anqa_json value;
-    anqa_status s = anqa_json_get(object, key, &value);
-
-    return s == ANQA_OK ? anqa_json_to_double(value, ret_value) : s;
-}
+MEMBER_GETTERS(bool, bool)
+MEMBER_GETTERS(int, int64_t)
+MEMBER_GETTERS(uint, uint64_t)
+MEMBER_GETTERS(double, double)
 
 anqa_status anqa_json_get_str(
     anqa_arena *arena, anqa_json object, const char *key, anqa_str *ret_str)
@@ -458,32 +452,4 @@ anqa_status anqa_json_get_str(
     anqa_status s = anqa_json_get(object, key, &value);
 
     return s == ANQA_OK ? anqa_json_to_str(arena, value, ret_str) : s;
-}
-
-bool anqa_json_bool(anqa_json object, const char *key, bool otherwise)
-{
-    bool value;
-
-    return anqa_json_get_bool(object, key, &value) == ANQA_OK ? value : otherwise;
-}
-
-int64_t anqa_json_int(anqa_json object, const char *key, int64_t otherwise)
-{
-    int64_t value;
-
-    return anqa_json_get_int(object, key, &value) == ANQA_OK ? value : otherwise;
-}
-
-uint64_t anqa_json_uint(anqa_json object, const char *key, uint64_t otherwise)
-{
-    uint64_t value;
-
-    return anqa_json_get_uint(object, key, &value) == ANQA_OK ? value : otherwise;
-}
-
-double anqa_json_double(anqa_json object, const char *key, double otherwise)
-{
-    double value;
-
-    return anqa_json_get_double(object, key, &value) == ANQA_OK ? value : otherwise;
 }

@@ -7,15 +7,15 @@
 /*
  * Both tables are the same machine over two kinds of slot:
  *
- *     MAP_FIND   walk from the home slot to the key or the first free slot
- *     shift      a hole is filled by the next entry of the cluster whose home does not lie behind the hole
+ *     find         walk from the home slot to the key or the first free slot
+ *     close_hole   a hole is filled by the next entry of the cluster whose home does not lie behind the hole
  *
- * What differs (hash, comparison) is small, so the code is written out twice rather than hidden in a macro: a debugger
- * can step through it.
+ * What knows a key (hash, comparison) is written out twice rather than hidden in a macro: a debugger can step through it.
+ * What only asks whether a slot is free is written once: the value stands first in both kinds.
  */
 struct map_u64_slot {
-    uint64_t key;
     void *value; /* NULL: free */
+    uint64_t key;
 };
 
 struct map_str_slot {
@@ -41,14 +41,15 @@ static size_t slots_for(size_t entries, size_t slot_size)
     return slots;
 }
 
-static bool is_full(size_t count, size_t slots)
-{
-    return slots == 0 || count >= slots - slots / 4;
-}
-
 static size_t slot_count(const void *slots, size_t mask)
 {
     return slots == NULL ? 0 : mask + 1;
+}
+
+/* Of a table that has slots. */
+static bool is_full(size_t count, size_t mask)
+{
+    return count >= mask + 1 - (mask + 1) / 4;
 }
 
 /* Whether the entry at `at` may move back into `hole`: only if its home does not lie in (hole, at], seen around the end. */
@@ -57,15 +58,31 @@ static bool may_fill(size_t home, size_t hole, size_t at, size_t mask)
     return ((at - home) & mask) >= ((at - hole) & mask);
 }
 
-/* A walk starts behind a free slot and goes down. Removing the entry just given pulls entries down from higher slots of
- * its cluster only, which the walk has seen, and no cluster reaches over the free slot: nothing is missed or seen twice. */
-static bool iter_step(struct map_iter *iter, size_t mask)
+static inline bool is_free(const void *slots, size_t i, size_t slot_size)
 {
-    if (iter->left == 1)
-        return false;
-    iter->at = (iter->at - 1) & mask;
-    iter->left--;
-    return true;
+    return *(void *const *)(const void *)((const char *)slots + i * slot_size) == NULL;
+}
+
+/* The next entry's slot; NULL: the end. A walk starts behind a free slot and goes down. Removing the entry just given
+ * pulls entries down from higher slots of its cluster only, which the walk has seen, and no cluster reaches over the free
+ * slot: nothing is missed or seen twice. */
+static inline const void *iter_next(
+    struct map_iter *iter, const void *slots, size_t mask, size_t slot_size)
+{
+    if (slots == NULL)
+        return NULL;
+    if (iter->left == 0) {
+        while (!is_free(slots, iter->at, slot_size))
+            iter->at++;
+        iter->left = mask + 2;
+    }
+    while (iter->left > 1) {
+        iter->at = (iter->at - 1) & mask;
+        iter->left--;
+        if (!is_free(slots, iter->at, slot_size))
+            return (const char *)slots + iter->at * slot_size;
+    }
+    return NULL;
 }
 
 /* ---------------------------------------------------------------- numbers */
@@ -136,14 +153,14 @@ anqa_status map_u64_put(struct map_u64 *map, uint64_t key, void *value, void **r
         slot = find_u64(map, key);
         old = slot->value;
     }
-    if (slot == NULL || (old == NULL && is_full(map->count, slot_count(map->slots, map->mask)))) {
+    if (slot == NULL || (old == NULL && is_full(map->count, map->mask))) {
         anqa_status s = resize_u64(map, slots_for(map->count + 1, sizeof *map->slots));
         if (s != ANQA_OK)
             return s;
         slot = find_u64(map, key);
     }
     map->count += old == NULL;
-    *slot = (struct map_u64_slot){key, value};
+    *slot = (struct map_u64_slot){value, key};
     if (ret_old != NULL)
         *ret_old = old;
     return ANQA_OK;
@@ -179,21 +196,13 @@ void *map_u64_remove(struct map_u64 *map, uint64_t key)
 bool map_u64_next(
     const struct map_u64 *map, struct map_iter *iter, uint64_t *ret_key, void **ret_value)
 {
-    if (map->slots == NULL)
+    const struct map_u64_slot *slot = iter_next(iter, map->slots, map->mask, sizeof *slot);
+
+    if (slot == NULL)
         return false;
-    if (iter->left == 0) {
-        while (map->slots[iter->at].value != NULL)
-            iter->at++;
-        iter->left = map->mask + 2;
-    }
-    while (iter_step(iter, map->mask)) {
-        if (map->slots[iter->at].value == NULL)
-            continue;
-        *ret_key = map->slots[iter->at].key;
-        *ret_value = map->slots[iter->at].value;
-        return true;
-    }
-    return false;
+    *ret_key = slot->key;
+    *ret_value = slot->value;
+    return true;
 }
 
 /* ---------------------------------------------------------------- strings */
@@ -284,7 +293,7 @@ anqa_status map_str_put(struct map_str *map, anqa_str key, void *value, void **r
         slot = find_str(map, key, hash);
         old = slot->value;
     }
-    if (slot == NULL || (old == NULL && is_full(map->count, slot_count(map->slots, map->mask)))) {
+    if (slot == NULL || (old == NULL && is_full(map->count, map->mask))) {
         anqa_status s = resize_str(map, slots_for(map->count + 1, sizeof *map->slots));
         if (s != ANQA_OK)
             return s;
@@ -328,20 +337,11 @@ void *map_str_remove(struct map_str *map, anqa_str key)
 bool map_str_next(
     const struct map_str *map, struct map_iter *iter, anqa_str *ret_key, void **ret_value)
 {
-    if (map->slots == NULL)
+    const struct map_str_slot *slot = iter_next(iter, map->slots, map->mask, sizeof *slot);
+
+    if (slot == NULL)
         return false;
-    if (iter->left == 0) {
-        while (map->slots[iter->at].value != NULL)
-            iter->at++;
-        iter->left = map->mask + 2;
-    }
-    while (iter_step(iter, map->mask)) {
-        const struct map_str_slot *slot = &map->slots[iter->at];
-        if (slot->value == NULL)
-            continue;
-        *ret_key = anqa_str_make(slot->key, slot->len);
-        *ret_value = slot->value;
-        return true;
-    }
-    return false;
+    *ret_key = anqa_str_make(slot->key, slot->len);
+    *ret_value = slot->value;
+    return true;
 }

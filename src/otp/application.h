@@ -6,12 +6,29 @@
 #include <anqa/application.h>
 /* IWYU pragma: end_exports */
 
-/* To its own process: stop in order; the payload is a uint32_t, milliseconds for all of it. */
+/* To an application's guard: stop in order; the payload is a uint32_t, milliseconds for all of it. */
 extern const char application_stop_tag[];
+/* To the same: the stop has taken too long, kill what is left. */
+extern const char application_kill_tag[];
 
-/* As anqa_app_start. notify_fd: an eventfd that is written to when the application's process ends, however it ends; or
- * -1. ret_master: that process; may be NULL. */
+/* An application that starts, or runs. */
+struct application {
+    const anqa_app *app;
+    anqa_pid guard; /* alive as long as it is */
+    anqa_ref start_ref;
+};
+
+/* What is added to notify_fd: above what others add to wake its reader, so that the sum tells. */
+#define APPLICATION_NOTE_END ((uint64_t)1 << 32)
+
+/* Begins to start `app`; does not wait. notify_fd: an eventfd, to which 1 is added when the start is over, and
+ * APPLICATION_NOTE_END some moments before the guard ends, however it does; or -1.   Context: attached thread. */
 anqa_status application_start(
-    anqa_rt *rt, const anqa_app *app, int notify_fd, anqa_pid *ret_master, anqa_error *err);
+    const anqa_app *app, int notify_fd, struct application *ret_application, anqa_error *err);
+
+/* True: the start is over, with *ret_status, to be asked once. False: not within timeout_ms.   Context: the thread that
+ * began it. */
+bool application_started(const struct application *application, uint32_t timeout_ms,
+    anqa_status *ret_status, anqa_error *err);
 
 #endif

@@ -744,18 +744,8 @@ anqa_status anqa_dynamic_supervisor_terminate_child(anqa_pid supervisor, anqa_pi
 anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key)
 {
     anqa_rt *rt = anqa_rt_self();
-    struct table *table = rt == NULL ? NULL : table_find(rt, supervisor);
-    struct table_node *node;
-    anqa_pid pid = {0};
 
-    if (table == NULL)
-        return pid;
-    table_read_begin(table);
-    node = table_get(table, key);
-    if (node != NULL)
-        pid = table_pid(node);
-    table_read_end(table);
-    return anqa_is_alive(pid) ? pid : (anqa_pid){0};
+    return table_whereis(rt == NULL ? NULL : table_find(rt, supervisor), key);
 }
 
 anqa_status anqa_ensure_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key,

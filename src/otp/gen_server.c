@@ -6,7 +6,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
-#include "otp/child.h"
+#include "otp/requests.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 
@@ -19,6 +19,16 @@ static const char idle_tag[] = "$idle";
 static ANQA_NORETURN void no_handler(const char *what, const char *tag)
 {
     anqa_exit(anqa_error_reason("no handler for the %s '%s'", what, tag));
+}
+
+/* Also where handle_any_call would take it: the caller would read its answer as a supervisor's. */
+static ANQA_NORETURN void not_a_supervisor(const anqa_msg *msg)
+{
+    char caller[ANQA_PID_TEXT];
+
+    anqa_exit(anqa_error_reason(
+        "the call '%s' is for supervisors, and this is a gen_server: %s has called the wrong pid",
+        msg->tag, anqa_pid_text(msg->from, caller)));
 }
 
 static ANQA_NORETURN void bad_return(const char *what, const char *tag)
@@ -128,6 +138,8 @@ static void on_call(struct child_head *head, anqa_msg *msg)
         handler == NULL ? spec->handle_any_call : handler->run;
     anqa_next next;
 
+    if (handler == NULL && request_is_ours(msg->tag))
+        not_a_supervisor(msg);
     if (run == NULL)
         no_handler("call", msg->tag);
     next = run(child_state(head), msg);

@@ -18,8 +18,12 @@
 #include "runtime/sched.h"
 #include "telemetry/log.h"
 
-/* What a stop that was cut short still gets. */
+/* What a stop that was cut short still gets: half of it for the application, half for the rest of the runtime. */
 #define HURRY_MS 2000u
+/* `timeout` signals the process and then its group: what comes so soon is the same wish, not a second one. */
+#define SAME_WISH_MS 100u
+
+#define MAX_PROCESSES_MIN 16u
 
 static const char *const taint_names[] = {"contain", "drain", "abort", NULL};
 
@@ -49,7 +53,7 @@ static const anqa_config_option runtime_options[] = {
         .standard = "0",
         .min = 0,
         .max = 16777215,
-        .doc = "0: 1,048,576"},
+        .doc = "from 16; 0: 1,048,576"},
     {.name = "max_waiting",
         .type = ANQA_CONFIG_UINT,
         AT(max_waiting),
@@ -59,12 +63,14 @@ static const anqa_config_option runtime_options[] = {
         .type = ANQA_CONFIG_SIZE,
         AT(stack_size),
         .standard = "256KB",
+        .min = 65536,
+        .max = 1 << 30,
         .doc = "of a waiting process"},
     {.name = "heap_quota",
         .type = ANQA_CONFIG_SIZE,
         AT(heap_quota),
         .standard = "0",
-        .doc = "of each process; 0: none"},
+        .doc = "of each process, from 16KB; 0: none"},
     {.name = "watchdog",
         .type = ANQA_CONFIG_DURATION,
         AT(watchdog_ms),
@@ -91,8 +97,13 @@ struct running {
     const anqa_app *app;
     anqa_config *config;
     anqa_rt *rt;
-    anqa_pid master;
-    int notify_fd; /* the application's end, or a wish that it may end */
+    struct application application;
+    bool start_is_over;
+    anqa_status start_status;
+    anqa_error err;
+    bool is_ending;    /* some moments before the guard has ended */
+    uint64_t asked_ms; /* when the stop began; 0: it has not */
+    int notify_fd;     /* the end of the start or the application, or a wish that it may end */
     int signal_fd;
     sigset_t old_mask;
     anqa_options options;
@@ -109,7 +120,7 @@ static void wake(void)
 
 void anqa_main_stop(void)
 {
-    atomic_store_explicit(&stop_asked, true, memory_order_release); /* pairs with wait_for_end */
+    atomic_store_explicit(&stop_asked, true, memory_order_release); /* pairs with is_asked */
     wake();
 }
 
@@ -169,17 +180,39 @@ static bool arguments_answer(int argc, char **argv, const anqa_app *app)
     return false;
 }
 
-static const char *config_file(int *argc, char **argv)
+/* False: it stands there in a way that names no file, and `err` says how to write it. */
+static bool config_file(int *argc, char **argv, const char **ret_file, anqa_error *err)
 {
-    static const char option[] = "--config=";
+    static const char option[] = "--config";
+    const size_t len = sizeof option - 1;
 
-    for (int i = 1; i < *argc; i++)
-        if (strncmp(argv[i], option, sizeof option - 1) == 0) {
-            const char *file = argv[i] + sizeof option - 1;
-            argument_drop(argc, argv, i);
-            return file;
+    *ret_file = NULL;
+    for (int i = 1; i < *argc; i++) {
+        if (strncmp(argv[i], option, len) != 0 || (argv[i][len] != '=' && argv[i][len] != '\0'))
+            continue;
+        if (argv[i][len] == '\0' || argv[i][len + 1] == '\0') {
+            (void)anqa_fail(err, ANQA_E_PARSE,
+                "--config needs its file in the same argument: --config=%s",
+                argv[i][len] == '\0' && i + 1 < *argc ? argv[i + 1] : "FILE");
+            return false;
         }
-    return NULL;
+        *ret_file = argv[i] + len + 1;
+        argument_drop(argc, argv, i);
+        return true;
+    }
+    return true;
+}
+
+/* What 0 stands for in the table does not let its bounds say. */
+static bool options_fit(const anqa_options *options, anqa_error *err)
+{
+    if (options->max_processes == 0 || options->max_processes >= MAX_PROCESSES_MIN)
+        return true;
+    (void)anqa_fail(err, ANQA_E_RANGE,
+        "runtime.max_processes = %u is too low for an application and its supervisors; allowed: 0 "
+        "(1,048,576), or %u to 16777215",
+        options->max_processes, MAX_PROCESSES_MIN);
+    return false;
 }
 
 /* ANQA_EXIT_OK: go on. */
@@ -193,8 +226,12 @@ static int configure(struct running *run, int argc, char **argv)
         .areas = areas, .area_count = ANQA_COUNT(areas), .argc = &argc, .argv = argv};
     anqa_error err;
 
-    sources.file = config_file(&argc, argv);
-    if (anqa_config_load(&sources, &run->config, &err) != ANQA_OK) {
+    if (!config_file(&argc, argv, &sources.file, &err)) {
+        fprintf(stderr, "%s: %s\n", run->app->name, err.text);
+        return ANQA_EXIT_USAGE;
+    }
+    if (anqa_config_load(&sources, &run->config, &err) != ANQA_OK ||
+        !options_fit(&run->options, &err)) {
         fprintf(stderr, "%s: %s\n", run->app->name, err.text);
         return ANQA_EXIT_START;
     }
@@ -240,15 +277,43 @@ static void signals_end(struct running *run)
     pthread_sigmask(SIG_SETMASK, &run->old_mask, NULL);
 }
 
-enum woken { WOKEN_ENDED, WOKEN_ASKED, WOKEN_DEADLINE };
+/* ---------------------------------------------------------------- waiting */
 
-/* Sleeps until the application has ended, or somebody wants it to, or it is `deadline_ms` (UINT64_MAX: no deadline). */
-static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
+static bool start_is_over(struct running *run)
+{
+    if (run->start_is_over)
+        return true;
+    run->start_is_over = application_started(&run->application, 0, &run->start_status, &run->err);
+    if (run->start_is_over)
+        anqa_detach();
+    return run->start_is_over;
+}
+
+static bool has_ended(struct running *run)
+{
+    return !anqa_rt_is_alive(run->rt, run->application.guard);
+}
+
+/* Whether somebody has asked for a stop, once more if there is one under way. */
+static bool is_asked(struct running *run, uint64_t now_ms)
+{
+    struct signalfd_siginfo info;
+    bool asked = atomic_exchange_explicit(
+        &stop_asked, false, memory_order_acquire); /* pairs with anqa_main_stop */
+
+    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        asked = true;
+    return asked && (run->asked_ms == 0 || now_ms - run->asked_ms >= SAME_WISH_MS);
+}
+
+enum woken { WOKEN_SO, WOKEN_ASKED, WOKEN_DEADLINE };
+
+/* Sleeps until it is so, or somebody asks for a stop, or it is `deadline_ms` (UINT64_MAX: no deadline). */
+static enum woken wait_until(
+    struct running *run, bool (*so)(struct running *run), uint64_t deadline_ms)
 {
     struct pollfd fds[] = {
         {.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
-    struct signalfd_siginfo info;
-    bool is_told = false; /* that it ends, which is some moments before it has */
     eventfd_t count;
 
     for (;;) {
@@ -256,69 +321,96 @@ static enum woken wait_for_end(struct running *run, uint64_t deadline_ms)
         uint64_t left = deadline_ms == UINT64_MAX ? 3600000
                         : deadline_ms > now       ? deadline_ms - now
                                                   : 0;
-        if (!anqa_rt_is_alive(run->rt, run->master))
-            return WOKEN_ENDED;
-        if (atomic_exchange_explicit(
-                &stop_asked, false, memory_order_acquire)) /* pairs with anqa_main_stop */
+        if (so(run))
+            return WOKEN_SO;
+        if (is_asked(run, now))
             return WOKEN_ASKED;
         if (left == 0)
             return WOKEN_DEADLINE;
         (void)poll(fds, ANQA_COUNT(fds),
-            is_told ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
-        if (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-            return WOKEN_ASKED;
-        if (eventfd_read(run->notify_fd, &count) == 0)
-            is_told = true; /* or somebody asks for a stop, which the next round sees */
+            run->is_ending ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
+        if (eventfd_read(run->notify_fd, &count) == 0 && count >= APPLICATION_NOTE_END)
+            run->is_ending =
+                true; /* else the start is over or a stop asked for: the next round sees */
     }
 }
 
 /* ---------------------------------------------------------------- running */
 
+static int kill_all(struct running *run)
+{
+    anqa_log(ANQA_WARN, "application.hurried", "application=%s stage=%s next=kill", run->app->name,
+        start_is_over(run) ? "stop" : "start");
+    (void)anqa_rt_send(run->rt, run->application.guard, application_kill_tag, anqa_nothing());
+    (void)wait_until(run, has_ended, clock_mono_ms() + HURRY_MS / 2);
+    /* only anqa_stop reads it, on this thread */
+    run->rt->options.stop_timeout_ms = HURRY_MS / 2;
+    return ANQA_EXIT_HURRIED;
+}
+
+/* Also while the application starts: it stops as soon as it has. */
 static int stop_in_order(struct running *run)
 {
     uint32_t timeout_ms = run->options.stop_timeout_ms,
              no_deadline = ANQA_INFINITY; /* the deadline is ours to keep */
-    uint64_t deadline = timeout_ms == ANQA_INFINITY ? UINT64_MAX : clock_mono_ms() + timeout_ms;
 
+    run->asked_ms = clock_mono_ms();
     anqa_log(ANQA_NOTICE, "application.stopping", "application=%s timeout_ms=%u", run->app->name,
         timeout_ms);
-    (void)anqa_rt_send(
-        run->rt, run->master, application_stop_tag, anqa_bytes(&no_deadline, sizeof no_deadline));
-    if (wait_for_end(run, deadline) == WOKEN_ENDED)
+    (void)anqa_rt_send(run->rt, run->application.guard, application_stop_tag,
+        anqa_bytes(&no_deadline, sizeof no_deadline));
+    if (wait_until(run, has_ended,
+            timeout_ms == ANQA_INFINITY ? UINT64_MAX : run->asked_ms + timeout_ms) == WOKEN_SO)
         return ANQA_EXIT_OK;
-    anqa_log(ANQA_WARN, "application.hurried", "application=%s next=kill", run->app->name);
-    anqa_rt_exit_signal(run->rt, run->master, ANQA_KILL);
-    run->rt->options.stop_timeout_ms = HURRY_MS; /* only anqa_stop reads it, on this thread */
-    return ANQA_EXIT_HURRIED;
+    return kill_all(run);
 }
 
 static int run_to_end(struct running *run)
 {
     int status = ANQA_EXIT_FAILED;
+    enum woken woken = wait_until(run, start_is_over, UINT64_MAX);
 
-    if (wait_for_end(run, UINT64_MAX) == WOKEN_ASKED)
+    if (woken == WOKEN_SO && run->start_status == ANQA_OK)
+        woken = wait_until(run, has_ended, UINT64_MAX);
+    if (woken == WOKEN_ASKED)
         status = stop_in_order(run);
+    if (status != ANQA_EXIT_HURRIED && start_is_over(run) && run->start_status != ANQA_OK) {
+        fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
+        return ANQA_EXIT_START;
+    }
     if (status == ANQA_EXIT_OK &&
         atomic_load_explicit(&drain_asked, memory_order_acquire)) /* pairs with drain */
         status = ANQA_EXIT_FAILED;
     return status;
 }
 
+/* Attached until the start is over: the news of it come to a process. */
+static int run_attached(struct running *run)
+{
+    anqa_status status = anqa_attach(run->rt, &run->err);
+    int exit_status = ANQA_EXIT_START;
+
+    if (status == ANQA_OK)
+        status = application_start(run->app, run->notify_fd, &run->application, &run->err);
+    if (status == ANQA_OK)
+        exit_status = run_to_end(run);
+    else
+        fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
+    anqa_detach();
+    return exit_status;
+}
+
 static int run_app(struct running *run)
 {
-    anqa_error err = {.text = ""};
-    int status = ANQA_EXIT_START;
+    int status;
 
-    if (signals_begin(run, &err) != ANQA_OK ||
-        anqa_start(&run->options, &run->rt, &err) != ANQA_OK) {
-        fprintf(stderr, "%s: %s\n", run->app->name, err.text);
+    if (signals_begin(run, &run->err) != ANQA_OK ||
+        anqa_start(&run->options, &run->rt, &run->err) != ANQA_OK) {
+        fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
         return ANQA_EXIT_START;
     }
     fault_set_drain_hook(drain);
-    if (application_start(run->rt, run->app, run->notify_fd, &run->master, &err) == ANQA_OK)
-        status = run_to_end(run);
-    else
-        fprintf(stderr, "%s: %s\n", run->app->name, err.text);
+    status = run_attached(run);
     anqa_stop(run->rt);
     fault_set_drain_hook(NULL);
     return status;

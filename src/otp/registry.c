@@ -342,18 +342,7 @@ anqa_status anqa_registry_unregister(const anqa_registry *registry, anqa_str key
 
 anqa_pid anqa_registry_whereis(const anqa_registry *registry, anqa_str key)
 {
-    struct table *table = registry_look(registry);
-    struct table_node *node;
-    anqa_pid pid = {0};
-
-    if (table == NULL)
-        return pid;
-    table_read_begin(table);
-    node = table_get(table, key);
-    if (node != NULL)
-        pid = table_pid(node);
-    table_read_end(table);
-    return anqa_is_alive(pid) ? pid : (anqa_pid){0};
+    return table_whereis(registry_look(registry), key);
 }
 
 anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str key, anqa_json json)

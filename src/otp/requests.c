@@ -12,6 +12,17 @@ const char request_delete_tag[] = "$delete_child";
 const char request_which_tag[] = "$which_children";
 const char request_count_tag[] = "$count_children";
 
+bool request_is_ours(const char *tag)
+{
+    static const char *const tags[] = {request_start_tag, request_add_tag, request_terminate_tag,
+        request_restart_tag, request_delete_tag, request_which_tag, request_count_tag};
+
+    for (size_t i = 0; i < ANQA_COUNT(tags); i++)
+        if (tag == tags[i])
+            return true;
+    return false;
+}
+
 /* ---------------------------------------------------------------- outcomes */
 
 void request_answer(
@@ -46,7 +57,10 @@ anqa_status request_ask(
 
     if (status != ANQA_OK)
         return status;
+    if (answer->payload != ANQA_PAYLOAD_BYTES && answer->payload != ANQA_PAYLOAD_NONE)
+        return anqa_fail(err, ANQA_E_TYPE, "what answered is no supervisor");
     outcome = child_note_read(answer);
+    outcome.text[sizeof outcome.text - 1] = '\0';
     anqa_msg_free(answer);
     if (outcome.status != ANQA_OK)
         return anqa_fail(err, outcome.status, "%s", outcome.text);
@@ -124,14 +138,15 @@ void request_list_add(struct request_list *list, const struct request_child *chi
     list->len = needed;
 }
 
-static size_t list_count(anqa_json bytes)
+/* False: that is no child, so it was no supervisor that answered. */
+static bool list_read(anqa_json bytes, size_t at, struct request_child *ret_child)
 {
-    struct request_child child;
-    size_t count = 0;
-
-    for (size_t at = 0; at < bytes.len; at += sizeof child + child.id_len, count++)
-        memcpy(&child, bytes.ptr + at, sizeof child);
-    return count;
+    if (bytes.len - at < sizeof *ret_child)
+        return false;
+    memcpy(ret_child, bytes.ptr + at, sizeof *ret_child);
+    return ret_child->id_len <= bytes.len - at - sizeof *ret_child &&
+           ret_child->kind <= ANQA_CHILD_SUPERVISOR && ret_child->state <= ANQA_CHILD_RESTARTING &&
+           ret_child->restart <= ANQA_TEMPORARY;
 }
 
 anqa_status anqa_supervisor_which_children(
@@ -142,20 +157,23 @@ anqa_status anqa_supervisor_which_children(
         supervisor, request_which_tag, anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &answer, NULL);
     struct request_child child;
     anqa_child_info *infos;
-    size_t count;
+    size_t count = 0;
 
     if (status != ANQA_OK)
         return status;
-    count = list_count(answer->body);
-    infos = anqa_arena_calloc(anqa_tmp(), count + 1, sizeof *infos);
-    for (size_t at = 0, i = 0; i < count; at += sizeof child + child.id_len, i++) {
-        memcpy(&child, answer->body.ptr + at, sizeof child);
-        infos[i] = (anqa_child_info){.id = {answer->body.ptr + at + sizeof child, child.id_len},
-            .pid = child.pid,
-            .kind = (anqa_child_kind)child.kind,
-            .state = (anqa_child_state)child.state,
-            .restart = (anqa_restart)child.restart,
-            .restarts = child.restarts};
+    if (answer->payload == ANQA_PAYLOAD_OBJECT)
+        return ANQA_E_TYPE;
+    infos = anqa_arena_calloc(anqa_tmp(), answer->body.len / sizeof child + 1, sizeof *infos);
+    for (size_t at = 0; at < answer->body.len; at += sizeof child + child.id_len) {
+        if (!list_read(answer->body, at, &child))
+            return ANQA_E_TYPE;
+        infos[count++] =
+            (anqa_child_info){.id = {answer->body.ptr + at + sizeof child, child.id_len},
+                .pid = child.pid,
+                .kind = (anqa_child_kind)child.kind,
+                .state = (anqa_child_state)child.state,
+                .restart = (anqa_restart)child.restart,
+                .restarts = child.restarts};
     }
     *ret_children = infos;
     *ret_count = count;
@@ -168,7 +186,10 @@ anqa_status anqa_supervisor_count_children(anqa_pid supervisor, anqa_child_count
     anqa_status status = anqa_try_call_payload(
         supervisor, request_count_tag, anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &answer, NULL);
 
-    if (status == ANQA_OK)
-        memcpy(ret_counts, answer->body.ptr, sizeof *ret_counts);
-    return status;
+    if (status != ANQA_OK)
+        return status;
+    if (answer->payload == ANQA_PAYLOAD_OBJECT || answer->body.len != sizeof *ret_counts)
+        return ANQA_E_TYPE;
+    memcpy(ret_counts, answer->body.ptr, sizeof *ret_counts);
+    return ANQA_OK;
 }

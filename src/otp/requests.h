@@ -19,6 +19,9 @@ extern const char request_delete_tag[];    /* id */
 extern const char request_which_tag[];
 extern const char request_count_tag[];
 
+/* Whether a call is one of those, which only supervisors answer. */
+bool request_is_ours(const char *tag);
+
 struct request_start {
     uint32_t arg_size;
     uint16_t id_len;

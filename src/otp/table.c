@@ -124,6 +124,21 @@ struct table_node *table_get(struct table *table, anqa_str key)
     return NULL;
 }
 
+anqa_pid table_whereis(struct table *table, anqa_str key)
+{
+    const struct table_node *node;
+    anqa_pid pid = {0};
+
+    if (table == NULL)
+        return pid;
+    table_read_begin(table);
+    node = table_get(table, key);
+    if (node != NULL)
+        pid = table_pid(node);
+    table_read_end(table);
+    return anqa_is_alive(pid) ? pid : (anqa_pid){0};
+}
+
 /* ---------------------------------------------------------------- writing */
 
 /* In a section: a fault while the lock is held must not leave it held. */

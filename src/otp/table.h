@@ -100,6 +100,9 @@ static inline void table_read_end(struct table *table)
 /* The node of a key (of twins the youngest), or NULL. Between read_begin and read_end, or under the lock. */
 struct table_node *table_get(struct table *table, anqa_str key);
 
+/* The process of a key (of twins the youngest's), or nobody: not there, or dead. `table` may be NULL. Process. */
+anqa_pid table_whereis(struct table *table, anqa_str key);
+
 void table_lock(struct table *table);
 void table_unlock(struct table *table);
 /* All below: under the lock. Puts a node in; the caller has seen that a unique key is free. Fails: E_NOMEM. */

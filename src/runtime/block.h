@@ -6,12 +6,17 @@
  *
  * Memory goes back to the system when the depot is closed, not before: the high-water mark of each class stays.
  * Under AddressSanitizer every block is a malloc of its own.
+ *
+ * The depot keeps a reserve of blocks of one class, for what must not fail when there is no memory. It is filled again,
+ * before anybody else gets something, by new memory and by the blocks that come back to the depot.
  */
 #ifndef RUNTIME_BLOCK_H
 #define RUNTIME_BLOCK_H
 
 /* IWYU pragma: begin_exports */
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 /* IWYU pragma: end_exports */
@@ -19,6 +24,14 @@
 #define BLOCK_CLASSES 20
 #define BLOCK_MAX 1024
 #define BLOCK_MAGAZINE 64
+#define BLOCK_RESERVE_SIZE 64 /* bytes of a block of the reserve */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define BLOCK_MALLOC 1
+#define BLOCK_RESERVE 64u /* blocks in the reserve: each is an allocation here */
+#else
+#define BLOCK_RESERVE 2048u
+#endif
 
 struct block {
     struct block *next;      /* in a magazine */
@@ -36,6 +49,8 @@ struct block_depot {
     struct block *full[BLOCK_CLASSES];
     void *chunks;   /* linked through their first word */
     char *at, *end; /* rest of the newest chunk */
+    struct block *reserve;
+    _Atomic(uint32_t) reserved; /* how many; also read without the lock */
 };
 
 /* owner: one scheduler, or whoever holds the lock of the pseudo scheduler it belongs to. Two magazines a class: one in
@@ -45,7 +60,8 @@ struct block_cache {
     struct block_depot *depot;
 };
 
-void block_depot_init(struct block_depot *depot);
+/* False: no memory for the reserve; block_depot_done is due all the same. */
+bool block_depot_init(struct block_depot *depot);
 void block_depot_done(struct block_depot *depot);
 void block_cache_init(struct block_cache *cache, struct block_depot *depot);
 /* Gives everything to the depot. */
@@ -69,9 +85,8 @@ static inline size_t block_class_size(unsigned class)
 void *block_take_slow(struct block_cache *cache, unsigned class);
 void block_put_slow(struct block_cache *cache, unsigned class, void *memory);
 
-#if defined(__SANITIZE_ADDRESS__)
-#define BLOCK_MALLOC 1
-#endif
+/* A block of BLOCK_RESERVE_SIZE bytes out of the reserve, given back by block_put. NULL: the reserve is used up. */
+void *block_take_reserved(struct block_cache *cache);
 
 /* NULL: no memory. Not cleared. */
 static inline void *block_take(struct block_cache *cache, unsigned class)

@@ -18,7 +18,7 @@ static struct fd_entry *try_start(
     int fd = net_socket(address), on = 1;
 
     if (fd < 0) {
-        *ret_why = net_fail_limit(err, errno, "cannot make a socket to connect");
+        *ret_why = fd_fail(err, errno, "cannot make a socket to connect");
         return NULL;
     }
     if (!is_unix)

@@ -542,13 +542,8 @@ static void chain(int signal, siginfo_t *info, void *ucontext)
 
 static void note_label(const struct sched *s, struct fault_record *record)
 {
-    const struct proc *p = s->current;
-    struct line line = {record->label, record->label + sizeof record->label - 1};
-
-    if (p == NULL || p->more == NULL || p->more->label == NULL)
-        return;
-    line_text(&line, p->more->label);
-    *line.at = '\0';
+    if (s->current != NULL)
+        (void)proc_label(s->rt, proc_pid(s->rt, s->current), record->label);
 }
 
 static void taint(struct sched *s)

@@ -219,12 +219,12 @@ static anqa_status setup_run(struct setup *setup, struct fd_entry **ret_entry, a
 
     setup->fd = net_socket(setup->address);
     if (setup->fd < 0)
-        return net_fail_limit(err, errno, "cannot make a socket to listen");
+        return fd_fail(err, errno, "cannot make a socket to listen");
     setup->listener = listener_new();
     if (setup->listener == NULL)
         return anqa_fail(err, ANQA_E_NOMEM, "a listener on %s", setup->spec->address);
     if (setup->listener->spare < 0)
-        return net_fail_limit(err, errno, "a listener needs a descriptor in reserve");
+        return fd_fail(err, errno, "a listener needs a descriptor in reserve");
     status = is_unix ? unix_bind(setup, backlog, err) : ip_bind(setup, backlog, err);
     if (status != ANQA_OK)
         return status;
@@ -402,7 +402,7 @@ static anqa_status accept_failed(
     case ENFILE:
         if (paused)
             accept_pause(patience);
-        return net_fail_limit(err, errnum, "cannot accept a connection");
+        return fd_fail(err, errnum, "cannot accept a connection");
     case ENOBUFS:
     case ENOMEM:
         accept_pause(patience);

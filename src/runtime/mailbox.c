@@ -70,9 +70,8 @@ anqa_status mailbox_push(struct sched *s, anqa_pid to, struct msg *msg)
 void mailbox_down(
     struct sched *s, anqa_pid to, anqa_ref ref, anqa_pid who, anqa_reason reason, unsigned flags)
 {
-    struct msg *down = msg_new(s, ANQA_MSG_DOWN, "DOWN", who, ref);
+    struct msg *down = msg_signal(s, ANQA_MSG_DOWN, "DOWN", who, to, ref);
 
-    ANQA_INVARIANT(down != NULL); /* a lost DOWN would hang its waiter for ever */
     down->pub.flags_ = (uint8_t)flags;
     down->pub.u.reason = anqa_reason_ref(reason);
     mailbox_signal(s, to, down);
@@ -80,9 +79,8 @@ void mailbox_down(
 
 void mailbox_exit(struct sched *s, anqa_pid to, anqa_pid who, anqa_reason reason)
 {
-    struct msg *exit = msg_new(s, SIG_EXIT, "EXIT", who, (anqa_ref){0});
+    struct msg *exit = msg_signal(s, SIG_EXIT, "EXIT", who, to, (anqa_ref){0});
 
-    ANQA_INVARIANT(exit != NULL);
     exit->pub.flags_ = MSG_BY_LINK;
     exit->pub.u.reason = anqa_reason_ref(reason);
     mailbox_signal(s, to, exit);
@@ -287,12 +285,26 @@ static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
             held->pub.flags_ |= MSG_ANSWERED;
 }
 
+static bool descends_from(const struct proc *p, anqa_pid ancestor)
+{
+    const struct lineage *at = p->lineage;
+
+    while (at != NULL && !anqa_pid_eq(at->pid, ancestor))
+        at = at->up;
+    return at != NULL;
+}
+
 /* Erlang's exit signal table. True: the message is used up as an EXIT message. */
 static bool on_exit_signal(struct sched *s, struct proc *p, struct msg *msg)
 {
     anqa_msg *pub = &msg->pub;
     anqa_reason_kind kind = anqa_reason_get_kind(pub->u.reason);
 
+    if (pub->flags_ & MSG_TO_DESCENDANTS) {
+        if (descends_from(p, pub->from))
+            doom(p, anqa_reason_of(ANQA_REASON_KILLED));
+        return false;
+    }
     if (pub->flags_ & MSG_BY_LINK) {
         struct rel *rel = rels_get(p->rels, pub->from.bits);
         if (rel == NULL)
@@ -462,6 +474,7 @@ void event_end(struct sched *s, struct proc *p, struct activation *act)
     struct msg *msg = act->held;
 
     act->held = NULL;
+    act->held_bytes = 0;
     while (msg != NULL) {
         struct msg *next = msg->next;
         if (msg->pub.kind == ANQA_MSG_CALL && (msg->pub.flags_ & MSG_ANSWERED) == 0) {

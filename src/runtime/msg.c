@@ -40,6 +40,58 @@ struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid fr
     return msg;
 }
 
+/* What a message that must go out is, to people. */
+static const char *signal_name(unsigned kind)
+{
+    switch (kind) {
+    case ANQA_MSG_DOWN: return "a DOWN";
+    case SIG_EXIT: return "an exit signal";
+    case SIG_WAKE: return "a wake-up";
+    case SIG_DEMONITOR: return "the end of a monitor";
+    default: return "a signal";
+    }
+}
+
+static _Noreturn __attribute__((noinline)) void signal_lost(
+    unsigned kind, anqa_pid from, anqa_pid to)
+{
+    char from_text[ANQA_PID_TEXT], to_text[ANQA_PID_TEXT];
+
+    rt_fatal("out of memory: %s from %s to %s can not be sent, and the reserve of %u messages "
+             "for such a case is used up; give the program more memory, or bound what it holds: "
+             "options max_processes and heap_quota, mailbox_limit of processes",
+        signal_name(kind), anqa_pid_text(from, from_text), anqa_pid_text(to, to_text),
+        BLOCK_RESERVE);
+}
+
+static_assert(
+    sizeof(struct msg) <= BLOCK_RESERVE_SIZE, "a signal fits into a block of the reserve");
+
+/* Without memory: who is to hear of it would wait for ever. */
+static __attribute__((noinline)) struct msg *msg_reserved(struct sched *s)
+{
+    struct msg *msg = block_take_reserved(&s->blocks);
+
+    if (msg == NULL)
+        return NULL;
+    COUNT_ADD(s, messages, 1);
+    msg->pub.class_ = (uint8_t)block_class(BLOCK_RESERVE_SIZE);
+    return msg;
+}
+
+struct msg *msg_signal(
+    struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_pid to, anqa_ref ref)
+{
+    struct msg *msg = msg_alloc(s, 0);
+
+    if (__builtin_expect(msg == NULL, 0))
+        msg = msg_reserved(s);
+    if (__builtin_expect(msg == NULL, 0))
+        signal_lost(kind, from, to);
+    msg_set(msg, kind, tag, from, ref);
+    return msg;
+}
+
 /* Too long to lie in the message: it becomes a buf that only this message counts. */
 static anqa_status msg_long(struct msg *msg, const anqa_payload *payload)
 {
@@ -81,11 +133,16 @@ static anqa_status msg_fill(struct msg *msg, const anqa_payload *payload)
     return ANQA_OK;
 }
 
-/* A wild pointer faults here, and not when a message has been made that would be lost. */
-static void probe(const char *bytes, size_t len)
+/* Each page: what lies between two that are there may still be none. */
+void msg_probe(const void *bytes, size_t len)
 {
-    (void)*(const volatile char *)bytes;
-    (void)*(const volatile char *)(bytes + len - 1);
+    enum { PAGE = 4096 };
+    const volatile char *at = bytes;
+
+    for (size_t i = 0; i < len; i += PAGE)
+        (void)at[i];
+    if (len > 0)
+        (void)at[len - 1];
 }
 
 anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
@@ -97,8 +154,11 @@ anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid f
 
     if (payload->len > MSG_PAYLOAD_MAX)
         return ANQA_E_LIMIT;
-    if (copied && payload->len > 0)
-        probe(payload->ptr, payload->len);
+    if (tag ==
+        NULL) /* no more tags can be interned: not the receiver's fault, who would compare it */
+        return ANQA_E_INVALID;
+    if (copied)
+        msg_probe(payload->ptr, payload->len);
     msg = msg_alloc(s, copied && payload->len <= MSG_INLINE_MAX ? payload->len + 1 : 0);
     if (msg == NULL)
         return ANQA_E_NOMEM;
@@ -159,6 +219,15 @@ void msg_drop(struct sched *s, struct msg *msg)
         msg_drop_shared(s, msg);
     else
         msg_release(s, msg);
+}
+
+size_t msg_size(const struct msg *msg)
+{
+    const anqa_msg *pub = &msg->pub;
+    bool is_shared = pub->payload != ANQA_PAYLOAD_NONE && pub->payload != ANQA_PAYLOAD_OBJECT &&
+                     pub->u.block != NULL;
+
+    return block_class_size(pub->class_) + (is_shared ? pub->body.len : 0);
 }
 
 void *anqa_msg_take(const anqa_msg *msg, const anqa_type *type)

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "runtime/net_int.h"
@@ -66,20 +65,6 @@ void net_linger_off(int fd)
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-}
-
-anqa_status net_fail_limit(anqa_error *err, int errnum, const char *what)
-{
-    struct rlimit limit = {0};
-
-    if (errnum == EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0)
-        return anqa_fail_errno(err, errnum,
-            "%s: this program may have %llu files open (RLIMIT_NOFILE)", what,
-            (unsigned long long)limit.rlim_cur);
-    if (errnum == ENFILE)
-        return anqa_fail_errno(
-            err, errnum, "%s: the system may have no more files open (fs.file-max)", what);
-    return anqa_fail_errno(err, errnum, "%s", what);
 }
 
 static struct fd_entry *conn_get(anqa_conn conn, anqa_status *ret_why)

@@ -32,7 +32,5 @@ anqa_status net_open(int fd, enum fd_kind kind, bool is_unix, const char *what,
     struct fd_entry **ret_entry, anqa_error *err) ANQA_MUST_CHECK;
 /* Closing fd will reset the connection. */
 void net_linger_off(int fd);
-/* A failure to get a descriptor, worded: names the limit that is reached. */
-anqa_status net_fail_limit(anqa_error *err, int errnum, const char *what);
 
 #endif

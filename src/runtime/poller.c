@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/container.h"
@@ -27,6 +29,20 @@ struct poller {
 
 /* Shared by all threads; a chunk is put in once and stays. */
 static _Atomic(struct fd_entry *) chunks[FD_MAX / CHUNK_ENTRIES];
+
+anqa_status fd_fail(anqa_error *err, int errnum, const char *what)
+{
+    struct rlimit limit = {0};
+
+    if (errnum == EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        return anqa_fail_errno(err, errnum,
+            "%s: this program may have %llu files open; raise its limit (ulimit -n, RLIMIT_NOFILE)",
+            what, (unsigned long long)limit.rlim_cur);
+    if (errnum == ENFILE)
+        return anqa_fail_errno(err, errnum,
+            "%s: the system may have no more files open; raise its limit (fs.file-max)", what);
+    return anqa_fail_errno(err, errnum, "%s", what);
+}
 
 /* ---------------------------------------------------------------- the table */
 
@@ -309,14 +325,18 @@ anqa_status poller_open(struct sched *s, anqa_error *err)
         s->wake_fd = wake;
         return ANQA_OK;
     }
-    anqa_fail_errno(err, errno, "cannot make the poller of a scheduler");
     int errnum = errno;
+    char what[96];
+    snprintf(what, sizeof what,
+        "cannot make the poller of scheduler %u (each takes two files, option schedulers)",
+        s->index + 1u);
+    anqa_status status = fd_fail(err, errnum, what);
     if (wake >= 0)
         close(wake);
     if (poller->epoll >= 0)
         close(poller->epoll);
     free(poller);
-    return anqa_status_from_errno(errnum);
+    return status;
 }
 
 void poller_close(struct sched *s)

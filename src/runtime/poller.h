@@ -91,6 +91,9 @@ struct fd_entry *fd_get(uint64_t handle, enum fd_kind kind, anqa_status *ret_why
 
 uint64_t fd_handle(const struct fd_entry *entry);
 
+/* A failure to get a descriptor, in words: names the limit that is reached, and what raises it. */
+anqa_status fd_fail(anqa_error *err, int errnum, const char *what);
+
 /* Takes the entry out of the poller, ends its life and closes the descriptor. */
 void fd_close(struct fd_entry *entry);
 

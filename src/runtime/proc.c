@@ -15,7 +15,6 @@ ANQA_TELEMETRY_DEFINE(process_spawn, "anqa.process.spawn");
 ANQA_TELEMETRY_DEFINE(process_exit, "anqa.process.exit");
 
 #define SLOT_BATCH 64u
-#define LABEL_MAX 63
 
 /* ---------------------------------------------------------------- slots */
 
@@ -158,20 +157,65 @@ static struct lineage *lineage_of(struct sched *s, struct proc *p)
     return more->own;
 }
 
-static bool set_label(struct sched *s, struct proc *p, const char *label)
+/* Each of them holds our node, itself or through its parents' nodes. */
+bool proc_has_descendants(struct sched *s)
 {
-    struct proc_more *more = proc_more(s, p);
-    size_t len = strnlen(label, LABEL_MAX);
+    const struct proc_more *more = s->current->more;
 
-    if (more == NULL)
-        return false;
-    if (more->label == NULL)
-        more->label = block_take(&s->blocks, block_class(LABEL_MAX + 1));
-    if (more->label == NULL)
-        return false;
-    memcpy(more->label, label, len);
-    more->label[len] = '\0';
-    return true;
+    return more != NULL && more->own != NULL &&
+           atomic_load_explicit(&more->own->count, memory_order_relaxed) > 1;
+}
+
+void proc_kill_descendants(struct sched *s)
+{
+    anqa_rt *rt = s->rt;
+    anqa_pid self = proc_pid(rt, s->current);
+    uint32_t used = atomic_load_explicit(&rt->slots_used, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < used; i++) {
+        anqa_pid pid = proc_pid(rt, &rt->slots[i]);
+        struct msg *msg;
+        if (!anqa_rt_is_alive(rt, pid))
+            continue;
+        msg = msg_new(s, SIG_EXIT, "EXIT", self, (anqa_ref){0});
+        ANQA_INVARIANT(msg != NULL); /* as any exit signal */
+        msg->pub.flags_ = MSG_TO_DESCENDANTS;
+        msg->pub.u.reason = ANQA_KILL;
+        if (mailbox_push(s, pid, msg) != ANQA_OK)
+            msg_drop(s, msg);
+    }
+}
+
+static void set_label(struct sched *s, const struct proc *p, const char *text)
+{
+    struct label *label = &s->rt->labels[p - s->rt->slots];
+    uint64_t words[ANQA_COUNT(label->words)] = {0};
+
+    memcpy(words, text, strnlen(text, LABEL_SIZE - 1));
+    atomic_store_explicit(&label->generation, 0, memory_order_relaxed);
+    /* release: who reads a new word sees that the generation is not the old one. Pairs with proc_label. */
+    for (size_t i = 0; i < ANQA_COUNT(words); i++)
+        atomic_store_explicit(&label->words[i], words[i], memory_order_release);
+    atomic_store_explicit(&label->generation,
+        atomic_load_explicit(&p->generation, memory_order_relaxed),
+        memory_order_release); /* pairs with proc_label */
+}
+
+/* Words of two labels may come together if the process changes its own meanwhile; of two processes they do not. */
+size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE])
+{
+    const struct label *label = &rt->labels[pid_slot(pid)];
+    uint64_t words[ANQA_COUNT(label->words)];
+
+    ret_label[0] = '\0';
+    if (atomic_load_explicit(&label->generation, memory_order_acquire) != pid_generation(pid))
+        return 0;
+    for (size_t i = 0; i < ANQA_COUNT(words); i++)
+        words[i] = atomic_load_explicit(&label->words[i], memory_order_acquire);
+    if (atomic_load_explicit(&label->generation, memory_order_relaxed) != pid_generation(pid))
+        return 0;
+    memcpy(ret_label, words, LABEL_SIZE);
+    return strnlen(ret_label, LABEL_SIZE - 1);
 }
 
 /* ---------------------------------------------------------------- spawn */
@@ -188,15 +232,11 @@ static anqa_status opts_check(const anqa_spawn_opts *opts, uint16_t schedulers)
     return opts->arg_size > 0 && opts->arg == NULL ? ANQA_E_INVALID : ANQA_OK;
 }
 
-/* Wild pointers fault here, before anything is taken that would be lost. */
 static void opts_probe(const anqa_spawn_opts *opts)
 {
-    const volatile char *arg = opts->arg, *label = opts->label;
-
-    if (opts->arg_size > 0)
-        (void)(arg[0] + arg[opts->arg_size - 1]);
-    if (label != NULL)
-        (void)label[0];
+    msg_probe(opts->arg, opts->arg_size);
+    if (opts->label != NULL)
+        msg_probe(opts->label, strnlen(opts->label, LABEL_SIZE - 1));
 }
 
 static bool state_new(struct sched *s, struct proc *p, const anqa_spawn_opts *opts)
@@ -238,8 +278,8 @@ static bool more_new(
             return false;
         p->more->heap_quota = opts->heap_quota;
     }
-    if (opts->label != NULL && !set_label(s, p, opts->label))
-        return false;
+    if (opts->label != NULL)
+        set_label(s, p, opts->label);
     if (opts->inherit_callers && parent != NULL) {
         if (proc_more(s, p) == NULL)
             return false;
@@ -299,8 +339,6 @@ static void parts_free(struct sched *s, struct proc *p)
         msg_drop(s, msg);
         msg = next;
     }
-    if (more->label != NULL)
-        block_put(&s->blocks, block_class(LABEL_MAX + 1), more->label);
     lineage_unref(s, more->own);
     lineage_unref(s, more->callers);
     block_put(&s->blocks, block_class(sizeof *more), more);
@@ -331,8 +369,10 @@ static void proc_reset(struct proc *p)
         atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
+/* A slot that was never used before is not closed yet, and has a generation now: it must not pass for alive. */
 static void spawn_undo(struct sched *s, struct proc *p)
 {
+    atomic_store_explicit(&p->in, IN_CLOSED, memory_order_relaxed);
     parts_free(s, p);
     proc_release(s, p);
 }
@@ -464,7 +504,7 @@ static void run_hooks(struct proc *p, anqa_pid pid)
 
 static void tell_one(struct sched *s, anqa_pid pid, const struct rel *rel, anqa_reason reason)
 {
-    struct msg *msg;
+    anqa_pid other = {rel->x};
 
     if ((rel->key & REF_BIT) == 0) {
         mailbox_exit(s, (anqa_pid){rel->key}, pid, reason);
@@ -474,13 +514,10 @@ static void tell_one(struct sched *s, anqa_pid pid, const struct rel *rel, anqa_
     case REL_ALIAS:
     case REL_ALIAS_ONCE: return;
     case REL_WATCHER:
-    case REL_OWED:
-        mailbox_down(s, (anqa_pid){rel->x}, (anqa_ref){rel->key}, pid, reason, 0);
-        return;
+    case REL_OWED: mailbox_down(s, other, (anqa_ref){rel->key}, pid, reason, 0); return;
     default: /* we watched: they need not tell us any more */
-        msg = msg_new(s, SIG_DEMONITOR, "", pid, (anqa_ref){rel->key});
-        ANQA_INVARIANT(msg != NULL);
-        mailbox_signal(s, (anqa_pid){rel->x}, msg);
+        mailbox_signal(
+            s, other, msg_signal(s, SIG_DEMONITOR, "", pid, other, (anqa_ref){rel->key}));
     }
 }
 
@@ -623,6 +660,8 @@ static _Noreturn void exit_entry(void *arg)
     (void)telemetry_handler_failed("its process ended");
     spare_refill(s);
     s->act.nowait = s->act.section = 0;
+    s->act.matching = false;
+    s->act.held_bytes = 0; /* `terminate` may receive as much again */
     s->act.mark = NULL;
     if (behaviour != NULL && behaviour->terminate != NULL &&
         (p->flags & (PROC_NEW | PROC_TERMINATING | PROC_FAULTED)) == 0) {
@@ -699,5 +738,5 @@ void anqa_set_label(const char *label)
     struct sched *s;
     struct proc *p = proc_self(&s);
 
-    (void)set_label(s, p, label == NULL ? "" : label);
+    set_label(s, p, label == NULL ? "" : label);
 }

@@ -31,6 +31,9 @@
 
 struct sched;
 
+/* Ends the program with a text that says what can not go on and what to do: nobody could handle it. */
+_Noreturn void rt_fatal(const char *format, ...) ANQA_PRINTF(1, 2);
+
 /* ---------------------------------------------------------------- messages */
 
 /* Kinds below MSG_SIGNALS are anqa_msg_kind and go to stage two; the others are signals, applied by the drain. */
@@ -51,7 +54,10 @@ enum {
     MSG_ANSWERED = 4, /* CALL: its answer has gone out */
     MSG_KEPT = 8,     /* taken out of the event by anqa_msg_keep */
     MSG_COUNTED = 16, /* counts against the bound of the mailbox */
-    MSG_NEVER = 32    /* DOWN: the request was not begun */
+    MSG_NEVER = 32,   /* DOWN: the request was not begun */
+    MSG_WEIGHED = 64, /* held, and counted in the activation's held_bytes */
+    MSG_TO_DESCENDANTS =
+        128 /* EXIT: kills who descends from its sender, and means nothing to others */
 };
 
 struct msg {
@@ -73,10 +79,18 @@ static_assert(offsetof(struct msg, bytes) == 64, "a 64-byte message is two cache
 
 /* A message without payload, everything set. NULL: no memory. */
 struct msg *msg_new(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref);
+/* The same for what must not be lost, to `to`: never NULL, without memory it is taken out of the reserve of blocks. When
+ * that is used up too the program ends. */
+struct msg *msg_signal(
+    struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_pid to, anqa_ref ref);
 /* A message with a payload. */
 anqa_status msg_make(struct sched *s, unsigned kind, const char *tag, anqa_pid from, anqa_ref ref,
     const anqa_payload *payload, struct msg **ret_msg);
 void msg_drop(struct sched *s, struct msg *msg);
+/* Wild pointers fault here, before anything is taken that would be lost. */
+void msg_probe(const void *bytes, size_t len);
+/* Bytes it keeps from being freed; of an object, which is malloc's, only its message. */
+size_t msg_size(const struct msg *msg);
 /* Of a payload that never became a message's. */
 void payload_drop(const anqa_payload *payload);
 
@@ -151,9 +165,20 @@ struct defer {
     uint64_t id;
 };
 
+/* A process's label, with the NUL that always ends it. */
+#define LABEL_SIZE 64
+
+/*
+ * What a process calls itself: a table beside the slots, type-stable as they are and touched only where somebody has a
+ * label, so that any thread may read it at any time. Who writes clears `generation` first and sets it last.
+ */
+struct label {
+    _Atomic(uint32_t) generation; /* shared: of the life that it belongs to; 0: being written */
+    _Atomic(uint64_t) words[LABEL_SIZE / sizeof(uint64_t)]; /* shared */
+};
+
 /* What few processes need. owner: process. */
 struct proc_more {
-    char *label;
     struct defer *defers;
     uint64_t next_defer;
     struct lineage *own; /* our node, for children */
@@ -165,7 +190,8 @@ struct proc_more {
 
 /* What the process that runs on a stack is doing; moves into the frame of the wait while the stack is lent. */
 struct activation {
-    struct msg *held; /* messages received in this event, freed at its end */
+    struct msg *held;  /* messages received in this event, freed at its end */
+    size_t held_bytes; /* of those that are weighed, where there is a quota */
     struct msg
         *mark; /* everything up to here arrived before mark_ref was made; NULL: nothing is known */
     uint64_t mark_ref;
@@ -175,6 +201,7 @@ struct activation {
     uint64_t wait_timer; /* a SIG_WAKE with this ref is the deadline */
     anqa_timer timer;    /* the deadline's */
     bool timed_out, event_came;
+    bool matching;       /* the match of a receive runs: the mailbox must stay as it is */
     uint64_t defer_mark; /* defers above it belong to this event's frames */
     uint32_t nowait, section;
 };
@@ -249,12 +276,19 @@ void exit_hook_add_to(struct proc *p, struct exit_hook *hook);
 anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot);
 /* Ends `p`, whose frames nobody will use any more: the caller is not on its stack. Takes over `reason`. */
 void proc_die(struct sched *s, struct proc *p, anqa_reason reason);
+/* Whether somebody is left whom the calling process, or a descendant of it, has spawned. Exact, a zombie counts. */
+bool proc_has_descendants(struct sched *s);
+/* Kills them, also those whose parents are dead. Each process of the runtime gets a signal and finds out for itself: this
+ * is for stops that are late. Who has been spawned meanwhile is not reached: once more, until there are none. */
+void proc_kill_descendants(struct sched *s);
 /* The last part, when foreign work of a zombie has reported back. */
 void proc_bury(struct sched *s, struct proc *p);
 /* Lets go of the slot of a PROC_DEAD_QUEUED process that has come out of its queue. */
 void proc_release(struct sched *s, struct proc *p);
 /* `more`, made when it is not there. NULL: no memory. */
 struct proc_more *proc_more(struct sched *s, struct proc *p);
+/* The label of that life; empty: it has none, or the slot has gone on. Returns its length. Any thread, signal handlers. */
+size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE]);
 /* The calling process; a broken contract outside of one. */
 struct proc *proc_self(struct sched **ret_sched);
 /* Ends the process that runs on this thread, from its own frames. */

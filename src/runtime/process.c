@@ -219,9 +219,19 @@ static bool exiting(const struct proc *p)
     return (p->flags & PROC_DOOMED) != 0;
 }
 
+/* In a match the search stands on a message, which must be there when it goes on. */
+static void check_not_matching(struct sched *s)
+{
+    if (__builtin_expect(s->act.matching, 0))
+        proc_exit(s, anqa_reason_make(ANQA_REASON_CONTRACT,
+                         "the match of anqa_receive_if uses the mailbox: it may only look at the "
+                         "message it is given"));
+}
+
 /* Signals may have come in: dies here when they say so. */
 static void poll_signals(struct sched *s, struct proc *p)
 {
+    check_not_matching(s);
     mailbox_poll(s, p);
     if (!exiting(p) || (p->flags & PROC_FOREIGN) || s->in_defer)
         return;
@@ -341,25 +351,63 @@ struct want {
     uint64_t ref;
 };
 
-static bool wanted(const struct want *want, const struct msg *msg)
+/* Apart, so that other searches do not pay for it. */
+static __attribute__((noinline)) bool matches(
+    struct sched *s, const struct want *want, const struct msg *msg)
+{
+    bool is_wanted;
+
+    s->act.matching = true;
+    s->act.nowait++;
+    is_wanted = want->match(&msg->pub, want->arg);
+    s->act.nowait--;
+    s->act.matching = false;
+    return is_wanted;
+}
+
+static bool wanted(struct sched *s, const struct want *want, const struct msg *msg)
 {
     if (want->ref != 0)
         return msg->pub.ref.bits == want->ref;
-    return want->match == NULL || want->match(&msg->pub, want->arg);
+    return want->match == NULL || matches(s, want, msg);
 }
 
 /* The first wanted message behind `after` (NULL: from the start); *ret_last is the last one looked at. */
-static struct msg *search(
-    struct proc *p, struct msg *after, const struct want *want, struct msg **ret_before)
+static struct msg *search(struct sched *s, struct proc *p, struct msg *after,
+    const struct want *want, struct msg **ret_before)
 {
     struct msg *before = after, *msg = after == NULL ? p->head : after->next;
 
-    while (msg != NULL && !wanted(want, msg)) {
+    while (msg != NULL && !wanted(s, want, msg)) {
         before = msg;
         msg = msg->next;
     }
     *ret_before = before;
     return msg;
+}
+
+static _Noreturn __attribute__((noinline)) void held_too_much(struct sched *s, size_t quota)
+{
+    proc_exit(
+        s, anqa_reason_make(ANQA_REASON_QUOTA,
+               "%zu bytes of messages and answers received in one event, the quota is %zu: end the "
+               "event by anqa_receive(0), or give them back by anqa_msg_free",
+               s->act.held_bytes, quota));
+}
+
+/* It is the event's, and counts against the quota: an event that lasts for ever may hold so much only. */
+ONE_LEVEL void hold(struct sched *s, struct proc *p, struct msg *msg)
+{
+    size_t quota = proc_quota(s, p);
+
+    msg->next = s->act.held;
+    s->act.held = msg;
+    if (__builtin_expect(quota == 0, 1) || (p->flags & PROC_FOREIGN)) /* which can not be ended */
+        return;
+    if (s->act.held_bytes > quota) /* without this one: no sender alone ends us by its length */
+        held_too_much(s, quota);
+    msg->pub.flags_ |= MSG_WEIGHED;
+    s->act.held_bytes += msg_size(msg);
 }
 
 ONE_LEVEL struct msg *receive(
@@ -369,14 +417,15 @@ ONE_LEVEL struct msg *receive(
     struct msg *before = want->ref != 0 && want->ref == s->act.mark_ref ? s->act.mark : NULL, *msg;
     bool begun = false;
 
+    check_not_matching(s);
     for (;;) {
-        msg = search(p, before, want, &before);
+        msg = search(s, p, before, want, &before);
         if (msg != NULL)
             break;
         s->act.scan =
             before; /* kept right by whoever takes a message out meanwhile: a bound may shed it */
         poll_signals(s, p);
-        msg = search(p, s->act.scan, want, &before);
+        msg = search(s, p, s->act.scan, want, &before);
         if (msg != NULL || timeout_ms == 0 || (begun && s->act.timed_out))
             break;
         if (exiting(p))
@@ -394,8 +443,7 @@ ONE_LEVEL struct msg *receive(
     if (msg == NULL)
         return NULL;
     mailbox_unlink(s, p, before, msg);
-    msg->next = s->act.held;
-    s->act.held = msg;
+    hold(s, p, msg);
     return msg;
 }
 
@@ -423,6 +471,7 @@ const anqa_msg *anqa_receive(uint32_t timeout_ms)
     struct sched *s;
     struct proc *p = proc_self(&s);
 
+    check_not_matching(s);
     if (p->flags & (PROC_RUN | PROC_FOREIGN)) {
         event_end(s, p, &s->act);
         anqa_arena_reset(&s->stack->tmp);
@@ -436,8 +485,12 @@ static void held_remove(struct activation *act, struct msg *msg)
 
     while (*link != NULL && *link != msg)
         link = &(*link)->next;
-    if (*link != NULL)
-        *link = msg->next;
+    if (*link == NULL)
+        return;
+    *link = msg->next;
+    if (msg->pub.flags_ & MSG_WEIGHED) /* less is counted only when an exit has begun anew */
+        act->held_bytes -= msg_size(msg) < act->held_bytes ? msg_size(msg) : act->held_bytes;
+    msg->pub.flags_ &= (uint8_t)~MSG_WEIGHED;
 }
 
 void anqa_msg_keep(const anqa_msg *message)
@@ -479,9 +532,8 @@ void anqa_msg_free(const anqa_msg *message)
 
 void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref)
 {
-    struct msg *msg = msg_new(s, SIG_WAKE, "", (anqa_pid){0}, (anqa_ref){ref});
+    struct msg *msg = msg_signal(s, SIG_WAKE, "", (anqa_pid){0}, pid, (anqa_ref){ref});
 
-    ANQA_INVARIANT(msg != NULL); /* a lost wake-up would hang its process for ever */
     if (mailbox_push(s, pid, msg) != ANQA_OK)
         msg_drop(s, msg);
 }
@@ -549,8 +601,7 @@ void proc_exit_signal(struct sched *s, anqa_pid from, anqa_pid to, anqa_reason r
     if (anqa_reason_get_kind(reason) == ANQA_REASON_KILL &&
         atomic_load_explicit(&target->generation, memory_order_relaxed) == pid_generation(to))
         atomic_store_explicit(&target->kill, pid_generation(to), memory_order_relaxed);
-    msg = msg_new(s, SIG_EXIT, "EXIT", from, (anqa_ref){0});
-    ANQA_INVARIANT(msg != NULL); /* a lost exit signal would leave a tree standing */
+    msg = msg_signal(s, SIG_EXIT, "EXIT", from, to, (anqa_ref){0});
     msg->pub.u.reason = reason;
     if (mailbox_push(s, to, msg) != ANQA_OK)
         msg_drop(s, msg);
@@ -592,7 +643,7 @@ void anqa_link(anqa_pid to)
 
     if (to.bits == self.bits)
         return;
-    if (anqa_pid_is_none(to)) { /* the exit signal of somebody who never was */
+    if (anqa_pid_is_none(to) || to.bits & REF_BIT) { /* the exit signal of somebody who never was */
         proc_exit_signal(s, to, self, anqa_reason_of(ANQA_REASON_NOPROC));
         poll_signals(s, p);
         return;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <anqa/log.h>
 
@@ -21,6 +22,8 @@
 #include "telemetry/log.h"
 
 #define LOG_STOP_MS 1000
+#define STACK_SIZE_MAX (1u << 30)
+#define HEAP_QUOTA_MIN 16384u
 #define REFS_PER_MAKER ((uint64_t)1 << 56)
 
 /* ---------------------------------------------------------------- schedulers */
@@ -133,9 +136,16 @@ static anqa_status options_check(const anqa_options *o, anqa_error *err)
     if (o->max_processes > 0xffffff)
         return anqa_fail(err, ANQA_E_RANGE, "max_processes is %u, at most 16777215 are possible",
             o->max_processes);
-    if (o->stack_size != 0 && o->stack_size < 65536)
-        return anqa_fail(
-            err, ANQA_E_RANGE, "stack_size is %zu bytes, at least 65536 are needed", o->stack_size);
+    if (o->stack_size != 0 && (o->stack_size < 65536 || o->stack_size > STACK_SIZE_MAX))
+        return anqa_fail(err, ANQA_E_RANGE,
+            "stack_size is %zu bytes, from 65536 (64KB) to %u (1GB) are possible; 262144 (256KB) "
+            "do for most",
+            o->stack_size, STACK_SIZE_MAX);
+    if (o->heap_quota != 0 && o->heap_quota < HEAP_QUOTA_MIN)
+        return anqa_fail(err, ANQA_E_RANGE,
+            "heap_quota is %zu bytes, 0 (no quota) or at least %u are possible: it bounds each "
+            "process, those of Anqa too",
+            o->heap_quota, HEAP_QUOTA_MIN);
     if (o->deterministic && o->schedulers > 1)
         return anqa_fail(err, ANQA_E_INVALID, "deterministic runs one scheduler, schedulers is %u",
             o->schedulers);
@@ -171,10 +181,7 @@ static void log_context_fill(struct log_context *context)
         return;
     context->pid = proc_pid(s->rt, p).bits;
     anqa_pid_text((anqa_pid){context->pid}, context->pid_text);
-    if (p->more == NULL || p->more->label == NULL)
-        return;
-    context->label_len = strnlen(p->more->label, sizeof context->label);
-    memcpy(context->label, p->more->label, context->label_len);
+    context->label_len = proc_label(s->rt, proc_pid(s->rt, p), context->label);
 }
 
 static void tmp_failed(anqa_arena *arena, size_t wanted)
@@ -187,6 +194,15 @@ static void tmp_failed(anqa_arena *arena, size_t wanted)
                      wanted, arena->held));
 }
 
+/* Zeroes, which take memory only where they are touched. NULL: errno says why. */
+static void *table_reserve(size_t bytes)
+{
+    void *table = mmap(
+        NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return table == MAP_FAILED ? NULL : table;
+}
+
 static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
 {
     struct stack_pool_options stacks = {
@@ -197,13 +213,12 @@ static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
     };
 
     rt->slots_bytes = (size_t)rt->options.max_processes * sizeof(struct proc);
-    rt->slots = mmap(NULL, rt->slots_bytes, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (rt->slots == MAP_FAILED) {
-        rt->slots = NULL;
-        return anqa_fail_errno(
-            err, errno, "cannot reserve %zu bytes for max_processes", rt->slots_bytes);
-    }
+    rt->labels_bytes = (size_t)rt->options.max_processes * sizeof(struct label);
+    rt->slots = table_reserve(rt->slots_bytes);
+    rt->labels = table_reserve(rt->labels_bytes);
+    if (rt->slots == NULL || rt->labels == NULL)
+        return anqa_fail_errno(err, errno, "cannot reserve %zu bytes for max_processes",
+            rt->slots_bytes + rt->labels_bytes);
     rt->scheds = aligned_alloc(64, rt->options.schedulers * sizeof(struct sched));
     rt->outside = aligned_alloc(64, sizeof(struct sched));
     if (rt->outside != NULL)
@@ -324,8 +339,8 @@ anqa_status anqa_start_versioned(
     pthread_mutex_init(&rt->outside_lock, NULL);
     pthread_mutex_init(&rt->qsbr_lock, NULL);
     pthread_mutex_init(&rt->local_lock, NULL);
-    block_depot_init(&rt->depot);
-    status = memory_open(rt, err);
+    status = block_depot_init(&rt->depot) ? memory_open(rt, err)
+                                          : anqa_fail(err, ANQA_E_NOMEM, "a reserve of messages");
     if (status == ANQA_OK)
         status = scheds_open(rt, err);
     if (status == ANQA_OK)
@@ -413,11 +428,77 @@ static bool gone_within(anqa_rt *rt, uint64_t ms)
     }
 }
 
+struct attached_id {
+    pid_t tid;
+    anqa_pid pid;
+};
+
+static size_t attached_list(anqa_rt *rt, struct attached_id ids[static ATTACHED_MAX])
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&rt->qsbr_lock);
+    for (unsigned i = 0; i < ATTACHED_MAX; i++)
+        if (rt->attached[i].thread != NULL)
+            ids[count++] = (struct attached_id){
+                rt->attached[i].thread->tid, proc_pid(rt, rt->attached[i].slot)};
+    pthread_mutex_unlock(&rt->qsbr_lock);
+    return count;
+}
+
+static void thread_name(pid_t tid, char *name, int size)
+{
+    char path[64];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)tid);
+    file = fopen(path, "re");
+    if (file == NULL || fgets(name, size, file) == NULL)
+        snprintf(name, (size_t)size, "a thread that has ended");
+    if (file != NULL)
+        fclose(file);
+    name[strcspn(name, "\n")] = '\0';
+}
+
+/* The threads that are attached still, as "worker (1234) as <0.1.1>, ..."; false when there are none. */
+static bool attached_name(anqa_rt *rt, char *text, size_t size)
+{
+    struct attached_id ids[ATTACHED_MAX];
+    size_t count = attached_list(rt, ids), len = 0;
+
+    for (size_t i = 0; i < count && len < size; i++) {
+        char pid[ANQA_PID_TEXT], name[32];
+        thread_name(ids[i].tid, name, sizeof name);
+        len += (size_t)snprintf(text + len, size - len, "%s%s (%d) as %s", len > 0 ? ", " : "",
+            name, (int)ids[i].tid, anqa_pid_text(ids[i].pid, pid));
+    }
+    return count > 0;
+}
+
+static _Noreturn void stop_before_detach(const char *threads)
+{
+    rt_fatal("anqa_stop while threads are attached: %s; each must call anqa_detach first", threads);
+}
+
+/* Who can be told to: a thread is not, whose frames are not ours. */
+static void stop_check(anqa_rt *rt)
+{
+    char threads[512];
+
+    if (sched_self != NULL && sched_self->rt == rt && sched_self->foreign &&
+        attached_name(rt, threads, sizeof threads))
+        stop_before_detach(threads); /* of which the calling one is one: it would wait for itself */
+    if (sched_self != NULL && sched_self->rt == rt)
+        rt_fatal("anqa_stop was called by a process of the runtime it is to stop; call it from a "
+                 "thread that is not attached, or end an application by anqa_main_stop");
+}
+
 /* Half of the time is for an orderly end; a process that starts others while it ends is killed with them. */
 static void processes_stop(anqa_rt *rt)
 {
     uint64_t half = rt->options.stop_timeout_ms / 2,
              end = clock_mono_ms() + rt->options.stop_timeout_ms;
+    char threads[512];
 
     signal_all(rt, ANQA_SHUTDOWN);
     if (gone_within(rt, half))
@@ -427,6 +508,8 @@ static void processes_stop(anqa_rt *rt)
         if (gone_within(rt, 20))
             return;
     } while (clock_mono_ms() < end);
+    if (attached_name(rt, threads, sizeof threads))
+        stop_before_detach(threads);
     anqa_log(ANQA_EMERGENCY, "runtime.stop.stuck", "timeout_ms=%u next=abort",
         rt->options.stop_timeout_ms);
     anqa_invariant_failed(
@@ -490,6 +573,8 @@ static void rt_free(anqa_rt *rt)
     free(rt->outside);
     if (rt->slots != NULL)
         munmap(rt->slots, rt->slots_bytes);
+    if (rt->labels != NULL)
+        munmap(rt->labels, rt->labels_bytes);
     block_depot_done(&rt->depot);
     pthread_mutex_destroy(&rt->slot_lock);
     pthread_mutex_destroy(&rt->outside_lock);
@@ -502,6 +587,7 @@ void anqa_stop(anqa_rt *rt)
 {
     if (rt == NULL)
         return;
+    stop_check(rt);
     atomic_store_explicit(&rt->stopping, true, memory_order_relaxed);
     processes_stop(rt);
     rt_free(rt);
@@ -653,6 +739,7 @@ anqa_status anqa_attach(anqa_rt *rt, anqa_error *err)
     memset(s, 0, sizeof *s);
     sched_init(s, rt, SCHED_MAX);
     s->foreign = true;
+    s->tid = gettid();
     s->stack = &s->native;
     s->started = stack_native_init(&s->native) == ANQA_OK;
     if (!s->started) { /* it reads /proc/self/maps */
@@ -899,16 +986,25 @@ const char *anqa_intern(anqa_str tag)
     return copy;
 }
 
-void anqa_invariant_failed(const char *what, const char *file, int line)
+/* ---------------------------------------------------------------- what can not go on */
+
+void rt_fatal(const char *format, ...)
 {
-    char text[512];
+    char what[1024], text[sizeof what + 32];
+    va_list args;
     int len;
 
     anqa_section_begin(); /* what follows is never contained */
-    len = snprintf(
-        text, sizeof text, "anqa: broken invariant: %s, %s:%d: aborting\n", what, file, line);
-
+    va_start(args, format);
+    (void)vsnprintf(what, sizeof what, format, args);
+    va_end(args);
+    len = snprintf(text, sizeof text, "anqa: %s: aborting\n", what);
     log_drain_now();
-    log_write_now(text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    log_write_now(text, len < 0 ? 0 : (size_t)len);
     abort();
+}
+
+void anqa_invariant_failed(const char *what, const char *file, int line)
+{
+    rt_fatal("broken invariant: %s, %s:%d", what, file, line);
 }

@@ -522,6 +522,7 @@ static void event_over(struct sched *s, struct proc *p)
     }
     if (s->stack->tmp.block != NULL)
         anqa_arena_reset(&s->stack->tmp);
+    s->act.held_bytes = 0;
     s->act.mark = NULL;
     s->act.mark_ref = 0;
     s->act.nowait = s->act.section =

@@ -20,6 +20,7 @@
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "runtime/block.h"
@@ -97,6 +98,7 @@ struct sched {
     bool deterministic;     /* of the options */
     bool started;           /* the thread is there */
     uint8_t place;          /* of an attached thread */
+    pid_t tid;              /* the system's number of an attached thread */
     pthread_t thread;
     struct sched_counters counters;
 
@@ -145,6 +147,8 @@ struct anqa_rt {
 
     struct proc *slots; /* one reserved mapping, touched as used */
     size_t slots_bytes;
+    struct label *labels; /* one a slot, likewise */
+    size_t labels_bytes;
     pthread_mutex_t slot_lock; /* guards the two below */
     struct proc *free_slots;
     _Atomic(uint32_t) slots_used; /* slots that were ever taken */

@@ -137,24 +137,30 @@ static void wake_a_thief(anqa_rt *rt)
     }
 }
 
+static void log_stuck(const struct watchdog *dog, uint16_t index, uint64_t held_ms,
+    anqa_log_level level, const char *id, const char *next)
+{
+    uint32_t slot =
+        atomic_load_explicit(&dog->rt->scheds[index].activity_slot, memory_order_relaxed);
+    anqa_pid pid = proc_pid(dog->rt, &dog->rt->slots[slot]);
+    char text[ANQA_PID_TEXT], label[LABEL_SIZE];
+
+    (void)proc_label(dog->rt, pid, label);
+    anqa_log(level, id, "scheduler=%u process=%s label=%s ms=%llu next=%s", index + 1u,
+        anqa_pid_text(pid, text), label, (unsigned long long)held_ms, next);
+}
+
 static void report_stuck(struct watchdog *dog, uint16_t index, uint64_t held_ms)
 {
-    struct sched *s = &dog->rt->scheds[index];
     struct watched *w = &dog->watched[index];
-    uint32_t slot = atomic_load_explicit(&s->activity_slot, memory_order_relaxed);
-    anqa_pid pid = proc_pid(dog->rt, &dog->rt->slots[slot]);
-    char text[ANQA_PID_TEXT];
 
     if (w->reported == 0 && held_ms >= dog->stuck_ms) {
         w->reported = 1;
-        anqa_log(ANQA_WARN, "scheduler.stuck", "scheduler=%u process=%s ms=%llu next=%s",
-            index + 1u, anqa_pid_text(pid, text), (unsigned long long)held_ms,
-            "others take over its queue");
+        log_stuck(dog, index, held_ms, ANQA_WARN, "scheduler.stuck", "others take over its queue");
     }
     if (w->reported == 1 && held_ms / UNKILLABLE_TIMES >= dog->stuck_ms) {
         w->reported = 2;
-        anqa_log(ANQA_ERROR, "scheduler.unkillable", "scheduler=%u process=%s ms=%llu next=%s",
-            index + 1u, anqa_pid_text(pid, text), (unsigned long long)held_ms,
+        log_stuck(dog, index, held_ms, ANQA_ERROR, "scheduler.unkillable",
             "none: code in C cannot be ended from outside");
     }
 }

@@ -32,6 +32,7 @@ struct handler {
     void (*drop)(void *ctx);
     void *ctx;
     atomic_bool detached;
+    uint64_t serial; /* grows from each that is attached to the next */
     const char *pattern;
     char id[]; /* with the pattern behind it */
 };
@@ -53,7 +54,8 @@ struct emission {
 #define EMISSIONS_MAX 16 /* handlers that emit, one in another: beyond that nobody is told */
 
 static pthread_mutex_t lock =
-    PTHREAD_MUTEX_INITIALIZER; /* guards points, handlers, retired, every list of nodes */
+    PTHREAD_MUTEX_INITIALIZER; /* guards points, handlers, retired, last_serial, lists of nodes */
+static uint64_t last_serial;
 static anqa_telemetry_point *points;
 static struct handler *handlers; /* in the order they were attached */
 static struct handler *retired;
@@ -369,13 +371,26 @@ void anqa_telemetry_unregister(anqa_telemetry_point *point)
     give_lock();
 }
 
+/* The lock is not held while a visitor runs, who may wait and exit. So we find our way by what stays: addresses. */
+static const anqa_telemetry_point *point_behind(const anqa_telemetry_point *last)
+{
+    const anqa_telemetry_point *next = NULL;
+
+    take_lock();
+    for (const anqa_telemetry_point *p = points; p != NULL; p = p->next)
+        if ((uintptr_t)p > (uintptr_t)last && (next == NULL || (uintptr_t)p < (uintptr_t)next))
+            next = p;
+    give_lock();
+    return next;
+}
+
 void anqa_telemetry_each_point(
     void (*visit)(void *ctx, const anqa_telemetry_point *point), void *ctx)
 {
-    take_lock();
-    for (const anqa_telemetry_point *p = points; p != NULL; p = p->next)
-        visit(ctx, p);
-    give_lock();
+    const anqa_telemetry_point *point = NULL;
+
+    while ((point = point_behind(point)) != NULL)
+        visit(ctx, point);
 }
 
 /* ---------------------------------------------------------------- handlers */
@@ -402,7 +417,8 @@ anqa_status anqa_telemetry_attach(const anqa_telemetry_handler *spec)
     anqa_status s = ANQA_OK;
 
     if (spec->id == NULL || spec->run == NULL || spec->pattern == NULL ||
-        !is_pattern(spec->pattern))
+        !is_pattern(spec->pattern) || strlen(spec->id) > ANQA_TELEMETRY_NAME_MAX ||
+        strlen(spec->pattern) > ANQA_TELEMETRY_NAME_MAX)
         return ANQA_E_INVALID;
     h = handler_new(spec);
     if (h == NULL)
@@ -416,6 +432,7 @@ anqa_status anqa_telemetry_attach(const anqa_telemetry_handler *spec)
     if (s == ANQA_OK) {
         for (struct anqa_telemetry_node *node = h->nodes; node != NULL; node = node->sibling)
             append(node);
+        h->serial = ++last_serial;
         h->drop = spec->drop; /* not before: on failure ctx stays the caller's */
         *end = h;
         h = NULL;
@@ -440,13 +457,36 @@ anqa_status anqa_telemetry_detach(const char *id)
     return found ? ANQA_OK : ANQA_E_NOT_FOUND;
 }
 
+struct seen {
+    uint64_t serial;
+    char id[ANQA_TELEMETRY_NAME_MAX + 1], pattern[ANQA_TELEMETRY_NAME_MAX + 1];
+};
+
+/* The handler that was attached next, copied: it may be freed when the lock is given back. */
+static bool handler_behind(struct seen *seen)
+{
+    const struct handler *h;
+
+    take_lock();
+    h = handlers; /* the oldest first */
+    while (h != NULL && h->serial <= seen->serial)
+        h = h->next;
+    if (h != NULL) {
+        seen->serial = h->serial;
+        memcpy(seen->id, h->id, strlen(h->id) + 1);
+        memcpy(seen->pattern, h->pattern, strlen(h->pattern) + 1);
+    }
+    give_lock();
+    return h != NULL;
+}
+
 void anqa_telemetry_each_handler(
     void (*visit)(void *ctx, const char *id, const char *pattern), void *ctx)
 {
-    take_lock();
-    for (const struct handler *h = handlers; h != NULL; h = h->next)
-        visit(ctx, h->id, h->pattern);
-    give_lock();
+    struct seen seen = {0};
+
+    while (handler_behind(&seen))
+        visit(ctx, seen.id, seen.pattern);
 }
 
 static void detach_failed(const struct handler *failed)

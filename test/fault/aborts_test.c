@@ -13,20 +13,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "faulty.h"
 #include "foreign/foreign.h"
 #include "harness.h"
 #include "runtime/fault.h"
 
-#define FAULTY __attribute__((noinline, no_sanitize("address", "undefined")))
-
-static volatile uintptr_t near_null = 0x10, nowhere = 0x123456789000;
-static volatile int zero;
+static volatile uintptr_t nowhere = 0x123456789000;
 static anqa_rt *runtime;
-
-static FAULTY void null_dereference(void)
-{
-    *(volatile int *)near_null = 1;
-}
 
 static FAULTY void wild_write(void)
 {
@@ -118,6 +111,77 @@ TEST(a_smashed_stack_aborts, .expect_signal = SIGABRT,
 }
 #endif
 
+/* ---------------------------------------------------------------- in a drop */
+
+static void drop_and_fault(void *object)
+{
+    null_dereference();
+}
+
+static void drop_and_exit(void *object)
+{
+    anqa_exit(anqa_error_reason("no time"));
+}
+
+static void drop_and_wait(void *object)
+{
+    anqa_sleep(1);
+}
+
+static const anqa_type faulty_type = {.name = "faulty", .size = 1, .drop = drop_and_fault},
+                       exiting_type = {.name = "exiting", .size = 1, .drop = drop_and_exit},
+                       waiting_type = {.name = "waiting", .size = 1, .drop = drop_and_wait};
+
+/* Its object is dropped with the message, when the event ends. */
+static void receive_object(const anqa_type *type)
+{
+    CHECK_STATUS(anqa_send(anqa_self(), "object", anqa_moved(type, calloc(1, 1))), ANQA_OK);
+    CHECK(anqa_receive(ANQA_INFINITY) != NULL);
+}
+
+static void receive_faulty(void)
+{
+    receive_object(&faulty_type);
+}
+
+static void receive_exiting(void)
+{
+    receive_object(&exiting_type);
+}
+
+static void receive_waiting(void)
+{
+    receive_object(&waiting_type);
+}
+
+static void send_faulty_to_nobody(void)
+{
+    (void)!anqa_send((anqa_pid){0}, "object", anqa_moved(&faulty_type, calloc(1, 1)));
+}
+
+TEST(a_fault_in_a_drop_aborts, .expect_signal = SIGSEGV, .expect_stderr = "not contained: ")
+{
+    run_in_process(receive_faulty);
+}
+
+TEST(a_fault_in_the_drop_of_what_nobody_gets_aborts, .expect_signal = SIGSEGV,
+    .expect_stderr = "not contained: ")
+{
+    run_in_process(send_faulty_to_nobody);
+}
+
+TEST(an_exit_in_a_drop_aborts_and_is_called_so, .expect_signal = SIGABRT,
+    .expect_stderr = "the drop function of a moved object exits")
+{
+    run_in_process(receive_exiting);
+}
+
+TEST(a_wait_in_a_drop_aborts, .expect_signal = SIGABRT,
+    .expect_stderr = "the drop function of a moved object exits")
+{
+    run_in_process(receive_waiting);
+}
+
 /* ---------------------------------------------------------------- foreign libraries */
 
 static void *foreign_symbol(const char *name)
@@ -171,26 +235,11 @@ TEST(an_abort_in_a_foreign_library_aborts, .expect_signal = SIGABRT,
     run_in_process(abort_under_foreign);
 }
 
-static FAULTY int recurse(volatile char *above)
-{
-    volatile char here[100];
-
-    here[0] = above == NULL ? 'x' : above[0];
-    if (zero != 0)
-        return 0;
-    return recurse(here) + here[zero];
-}
-
-static void recurse_for_ever(void)
-{
-    (void)recurse(NULL);
-}
-
 static void overflow_under_foreign(void)
 {
     foreign_call_fn *call = (foreign_call_fn *)foreign_symbol("foreign_call");
 
-    call(recurse_for_ever);
+    call(recursion_without_end);
 }
 
 TEST(a_stack_overflow_far_above_a_foreign_library_aborts, .expect_signal = SIGSEGV,
@@ -389,7 +438,7 @@ TEST(faults_are_contained_in_deterministic_mode_too)
 {
     start(&(anqa_options){.deterministic = true, .seed = 7});
     CHECK_EQ(end_of(null_dereference), ANQA_REASON_FAULT);
-    CHECK_EQ(end_of(recurse_for_ever), ANQA_REASON_FAULT);
+    CHECK_EQ(end_of(recursion_without_end), ANQA_REASON_FAULT);
     CHECK_EQ(end_of(abort), ANQA_REASON_FAULT);
     stop();
 }
@@ -428,7 +477,7 @@ TEST(a_fault_at_the_null_page_does_not_taint)
 {
     start(&(anqa_options){.schedulers = 1, .taint = ANQA_TAINT_ABORT});
     CHECK_EQ(end_of(null_dereference), ANQA_REASON_FAULT);
-    CHECK_EQ(end_of(recurse_for_ever), ANQA_REASON_FAULT);
+    CHECK_EQ(end_of(recursion_without_end), ANQA_REASON_FAULT);
     CHECK_EQ(end_of(abort), ANQA_REASON_FAULT);
     CHECK(!is_tainted());
     stop();

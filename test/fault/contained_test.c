@@ -4,23 +4,15 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "faulty.h"
 #include "harness.h"
 #include "runtime/backtrace.h"
 #include "town.h"
 
-/* What a sanitizer would report is what these are for. */
-#define FAULTY __attribute__((noinline, no_sanitize("address", "undefined")))
-
 /* The compiler must not know these values. */
-static volatile uintptr_t near_null = 0x10, nowhere = 0x123456789000;
-static volatile int zero;
+static volatile uintptr_t nowhere = 0x123456789000;
 static void (*volatile no_function)(void);
 static const char constant[] = "constant";
-
-static FAULTY void null_dereference(void)
-{
-    *(volatile int *)near_null = 1;
-}
 
 TEST(a_null_dereference_ends_its_process)
 {
@@ -98,21 +90,6 @@ TEST(a_write_to_constant_memory_ends_its_process)
         .reason = ANQA_REASON_FAULT,
         .text = " <write_to_constant+0x",
         .contained = true});
-}
-
-static FAULTY int recurse(volatile char *above)
-{
-    volatile char here[100];
-
-    here[0] = above == NULL ? 'x' : above[0];
-    if (zero != 0)
-        return 0;
-    return recurse(here) + here[zero];
-}
-
-static void recursion_without_end(void)
-{
-    (void)recurse(NULL);
 }
 
 TEST(a_recursion_without_end_ends_its_process)

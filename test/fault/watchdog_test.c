@@ -149,6 +149,51 @@ TEST(a_callback_that_holds_its_scheduler_is_reported_twice)
     stop(rt);
 }
 
+static void relabel_and_hold(void *state)
+{
+    anqa_set_label("import 7");
+    hold(state);
+}
+
+TEST(the_report_of_a_stuck_callback_names_the_process_by_its_label)
+{
+    anqa_rt *rt = start(&(anqa_options){.schedulers = 2, .watchdog_ms = 30});
+
+    spawn(relabel_and_hold);
+    CHECK(strstr(wait_for_lines("scheduler.stuck", 1), "label=\"import 7\"") != NULL);
+    CHECK(strstr(wait_for_lines("scheduler.unkillable", 1), "label=\"import 7\"") != NULL);
+    atomic_store(&released, true);
+    expect("hello");
+    expect("done");
+    stop(rt);
+}
+
+static void hold_without_label(void *state)
+{
+    while (!atomic_load_explicit(&released, memory_order_relaxed))
+        ;
+    CHECK_STATUS(anqa_send(waiter, "done", anqa_nothing()), ANQA_OK);
+}
+
+TEST(a_label_ends_with_its_process_and_not_with_the_slot)
+{
+    anqa_rt *rt = start(&(anqa_options){.schedulers = 1, .max_processes = 2, .watchdog_ms = 30});
+    anqa_pid pid = spawn(say_hello), next;
+    const char *fields;
+
+    expect("hello");
+    (void)anqa_monitor(pid);
+    expect("DOWN");
+    while (anqa_spawn(&(anqa_spawn_opts){.run = hold_without_label}, &next, NULL) != ANQA_OK)
+        ;                                      /* the slot comes back some moments after the DOWN */
+    CHECK_EQ(next.bits >> 32, pid.bits >> 32); /* there are two slots, and we have the other */
+    fields = wait_for_lines("scheduler.stuck", 1);
+    CHECK(strstr(fields, "holder") == NULL, "%s", fields);
+    atomic_store(&released, true);
+    expect("done");
+    stop(rt);
+}
+
 TEST(what_waits_behind_a_stuck_callback_runs_elsewhere)
 {
     anqa_rt *rt = start(&(anqa_options){.schedulers = 2});

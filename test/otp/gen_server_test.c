@@ -278,6 +278,24 @@ TEST(a_call_that_times_out_ends_the_caller_and_the_request_stays)
     end(rt);
 }
 
+static void call_for_long(void *arg)
+{
+    (void)anqa_call(
+        *(anqa_pid *)arg, "nap", ANQA_JSON_LITERAL_("{\"ms\":60000}"), ANQA_CALL_TIMEOUT_MS);
+}
+
+TEST(a_call_waits_five_seconds_as_a_rule)
+{
+    anqa_rt *rt = begin_deterministic();
+    anqa_pid pid = start(&probe_server);
+    uint64_t begun = anqa_now_ms();
+
+    CHECK_EQ(outcome_of(call_for_long, &pid, NULL, 0), ANQA_REASON_TIMEOUT);
+    CHECK_EQ(anqa_now_ms() - begun, 5000);
+    kill_and_wait(pid);
+    end(rt);
+}
+
 static void call_add(void *arg)
 {
     (void)anqa_call(*(anqa_pid *)arg, "add", NOTHING, ANQA_CALL_TIMEOUT_MS);
@@ -430,6 +448,18 @@ TEST(start_returns_when_init_has)
 
     CHECK(!nothing_came("init"));
     CHECK(anqa_is_alive(pid));
+    end(rt);
+}
+
+TEST(a_start_takes_as_long_as_init_does_unless_told_otherwise)
+{
+    anqa_rt *rt = begin_deterministic();
+    uint64_t begun = anqa_now_ms();
+    anqa_pid pid = {0};
+
+    CHECK_STATUS(start_with(&probe_server, "slow", NULL, false, &pid, NULL), ANQA_OK);
+    CHECK_EQ(anqa_now_ms() - begun, 60000);
+    kill_and_wait(pid);
     end(rt);
 }
 

@@ -416,6 +416,47 @@ TEST(look_ups_find_what_is_there_while_others_change_the_table)
     end(rt);
 }
 
+static _Atomic(unsigned) crowned;
+
+/* Waits for the end of whoever has the key, has it once, and ends with it. */
+static void succeed(void *arg)
+{
+    anqa_pid holder, before = {0};
+    anqa_status status;
+
+    while ((status = anqa_registry_register(&unique, key("crown"), NOTHING, &holder)) != ANQA_OK) {
+        ANQA_REQUIRE(status == ANQA_E_EXISTS);
+        ANQA_REQUIRE(!anqa_pid_eq(holder, before));
+        ANQA_REQUIRE(anqa_receive_ref(anqa_monitor(holder), ANQA_INFINITY) != NULL);
+        before = holder;
+    }
+    atomic_fetch_add(&crowned, 1);
+    anqa_yield();
+    ANQA_REQUIRE(anqa_pid_eq(anqa_registry_whereis(&unique, key("crown")), anqa_self()));
+}
+
+TEST(a_key_is_free_for_whoever_has_heard_of_its_holders_end)
+{
+    anqa_rt *rt = begin();
+    anqa_registry_entry *entries;
+    anqa_ref refs[100];
+    size_t count;
+
+    for (size_t i = 0; i < ANQA_COUNT(refs); i++)
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.run = succeed, .monitor = true}, NULL, &refs[i]),
+            ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(refs); i++) {
+        anqa_registry_lookup(&unique, key("crown"), &entries, &count);
+        CHECK(count <= 1);
+        CHECK_EQ(
+            anqa_reason_get_kind(anqa_receive_ref(refs[i], 20000)->u.reason), ANQA_REASON_NORMAL);
+    }
+    CHECK_EQ(atomic_load(&crowned), ANQA_COUNT(refs));
+    CHECK_EQ(anqa_registry_count(&unique), 0);
+    end(rt);
+}
+
 TEST(running_out_of_memory_registers_nothing)
 {
     anqa_rt *rt = begin();

@@ -1,8 +1,6 @@
 /* Supervisors: each rule of OTP's that is promised, by name. */
 #include "support.h"
 
-#include "otp/child.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +45,8 @@ static anqa_next worker_exit(void *state, anqa_msg *msg)
     if (anqa_str_is(anqa_json_text(msg->body), "normal"))
         return anqa_stop_with(ANQA_NORMAL);
     if (anqa_str_is(anqa_json_text(msg->body), "shutdown"))
+        return anqa_stop_with(ANQA_SHUTDOWN);
+    if (anqa_str_is(anqa_json_text(msg->body), "shutdown, text"))
         return anqa_stop_with(anqa_reason_make(ANQA_REASON_SHUTDOWN, "with a text"));
     return anqa_stop_with(anqa_error_reason("boom"));
 }
@@ -77,6 +77,22 @@ static void stubborn_terminate(void *state, anqa_reason reason)
 
 static const anqa_gen_server stubborn = {
     .init = worker_init, .terminate = stubborn_terminate, .trap_exit = true};
+
+/* Gives the others time to go ahead of it, if they were let. */
+static anqa_next slow_init(void *state, const void *arg)
+{
+    anqa_sleep(20);
+    return worker_init(state, arg);
+}
+
+static void slow_terminate(void *state, anqa_reason reason)
+{
+    anqa_sleep(20);
+    tell("stop");
+}
+
+static const anqa_gen_server slow = {
+    .init = slow_init, .terminate = slow_terminate, .trap_exit = true};
 
 static anqa_rt *begin_here(void)
 {
@@ -115,6 +131,12 @@ static const char *news(size_t count)
     return text;
 }
 
+/* As many as there are in `expected`. */
+static const char *news_like(const char *expected)
+{
+    return news((strlen(expected) + 1) / 3);
+}
+
 static bool no_news(void)
 {
     return anqa_receive_if(is_news, NULL, 0) == NULL;
@@ -150,12 +172,27 @@ static void crash(anqa_pid sup, const char *id, const char *how)
     anqa_cast(child(sup, id), "exit", (anqa_json){how, strlen(how)});
 }
 
-static anqa_reason_kind end_by_exit(anqa_pid sup)
+/* The child ends as told, which gives exactly these news, "-a +a"; the supervisor has dealt with it, or ended over it. */
+static void crash_gives(anqa_pid sup, const char *id, const char *how, const char *expected)
 {
-    const anqa_msg *exit = expect("EXIT");
+    crash(sup, id, how);
+    CHECK_STR(news_like(expected), expected, "%s of %s", how, id);
+}
 
+static void crash_is_survived(anqa_pid sup, const char *id, const char *how, const char *expected)
+{
+    crash_gives(sup, id, how, expected);
+    settle(sup);
+}
+
+static void crash_is_the_end(anqa_pid sup, const char *id, const char *how, const char *expected)
+{
+    const anqa_msg *exit;
+
+    crash_gives(sup, id, how, expected);
+    exit = expect("EXIT");
     CHECK(anqa_pid_eq(exit->from, sup));
-    return anqa_reason_get_kind(exit->u.reason);
+    CHECK_EQ(anqa_reason_get_kind(exit->u.reason), ANQA_REASON_SHUTDOWN);
 }
 
 #define ABC(...)                                                                                  \
@@ -184,6 +221,21 @@ TEST(children_start_from_left_to_right_and_stop_from_right_to_left)
     end(rt);
 }
 
+static const anqa_supervisor slow_first_and_last = {
+    .children = (const anqa_child_spec[]){{.id = "a", .server = &slow},
+        {.id = "b", .server = &worker}, {.id = "c", .server = &slow}, {0}}};
+
+TEST(each_child_waits_for_the_one_before_it_to_start_or_to_end)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&slow_first_and_last);
+
+    CHECK_STR(news(3), "+a +b +c");
+    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    CHECK_STR(news(3), "-c -b -a");
+    end(rt);
+}
+
 TEST(one_for_one_restarts_only_the_one_that_failed)
 {
     anqa_rt *rt = begin_here();
@@ -191,9 +243,7 @@ TEST(one_for_one_restarts_only_the_one_that_failed)
 
     (void)news(3);
     before = child(sup, "b");
-    crash(sup, "b", "boom");
-    CHECK_STR(news(2), "-b +b");
-    settle(sup);
+    crash_is_survived(sup, "b", "boom", "-b +b");
     CHECK(!anqa_pid_eq(child(sup, "b"), before));
     CHECK_EQ(info_of(sup, "b").restarts, 1);
     CHECK(no_news());
@@ -206,9 +256,7 @@ TEST(rest_for_one_restarts_the_one_that_failed_and_those_started_later)
     anqa_pid sup = start(&rest_for_one);
 
     (void)news(3);
-    crash(sup, "b", "boom");
-    CHECK_STR(news(4), "-b -c +b +c");
-    settle(sup);
+    crash_is_survived(sup, "b", "boom", "-b -c +b +c");
     CHECK(no_news());
     end(rt);
 }
@@ -219,9 +267,7 @@ TEST(one_for_all_stops_the_others_in_reverse_order_and_starts_all_in_order)
     anqa_pid sup = start(&one_for_all);
 
     (void)news(3);
-    crash(sup, "b", "boom");
-    CHECK_STR(news(6), "-b -c -a +a +b +c");
-    settle(sup);
+    crash_is_survived(sup, "b", "boom", "-b -c -a +a +b +c");
     CHECK(no_news());
     end(rt);
 }
@@ -287,14 +333,9 @@ TEST(fourth_crash_within_five_seconds_ends_the_supervisor_with_shutdown)
     anqa_pid sup = start(&one_for_one);
 
     (void)news(3);
-    for (int i = 0; i < 3; i++) {
-        crash(sup, "a", "boom");
-        CHECK_STR(news(2), "-a +a");
-        settle(sup);
-    }
-    crash(sup, "a", "boom");
-    CHECK_STR(news(3), "-a -c -b");
-    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    for (int i = 0; i < 3; i++)
+        crash_is_survived(sup, "a", "boom", "-a +a");
+    crash_is_the_end(sup, "a", "boom", "-a -c -b");
     end(rt);
 }
 
@@ -309,17 +350,11 @@ TEST(the_intensity_is_the_specs)
     anqa_pid sup = start(&otps_default);
 
     (void)news(3);
-    crash(sup, "a", "boom");
-    CHECK_STR(news(2), "-a +a");
-    settle(sup);
-    crash(sup, "a", "boom");
-    CHECK_STR(news(3), "-a -c -b");
-    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    crash_is_survived(sup, "a", "boom", "-a +a");
+    crash_is_the_end(sup, "a", "boom", "-a -c -b");
     sup = start(&no_restarts);
     (void)news(3);
-    crash(sup, "c", "boom");
-    CHECK_STR(news(3), "-c -b -a");
-    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    crash_is_the_end(sup, "c", "boom", "-c -b -a");
     end(rt);
 }
 
@@ -332,11 +367,9 @@ TEST(restarts_longer_ago_than_the_period_do_not_count)
     anqa_pid sup = start(&short_memory);
 
     (void)news(3);
-    crash(sup, "a", "boom");
-    CHECK_STR(news(2), "-a +a");
+    crash_gives(sup, "a", "boom", "-a +a");
     anqa_sleep(1100); /* the period itself: there is no event to wait for */
-    crash(sup, "a", "boom");
-    CHECK_STR(news(2), "-a +a");
+    crash_gives(sup, "a", "boom", "-a +a");
     CHECK(anqa_is_alive(sup));
     end(rt);
 }
@@ -348,9 +381,7 @@ TEST(a_failed_restart_attempt_counts_as_a_restart)
 
     (void)news(3);
     plans['b' - 'a'] = "fff"; /* three attempts, then the limit is reached */
-    crash(sup, "b", "boom");
-    CHECK_STR(news(3), "-b -c -a");
-    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    crash_is_the_end(sup, "b", "boom", "-b -c -a");
     end(rt);
 }
 
@@ -361,8 +392,7 @@ TEST(a_restart_that_fails_is_tried_again)
 
     (void)news(3);
     plans['b' - 'a'] = "ff";
-    crash(sup, "b", "boom");
-    CHECK_STR(news(4), "-b -c +b +c");
+    crash_gives(sup, "b", "boom", "-b -c +b +c");
     end(rt);
 }
 
@@ -376,9 +406,11 @@ static const struct {
     {ANQA_PERMANENT, "boom", true},
     {ANQA_PERMANENT, "normal", true},
     {ANQA_PERMANENT, "shutdown", true},
+    {ANQA_PERMANENT, "shutdown, text", true},
     {ANQA_TRANSIENT, "boom", true},
     {ANQA_TRANSIENT, "normal", false},
     {ANQA_TRANSIENT, "shutdown", false},
+    {ANQA_TRANSIENT, "shutdown, text", false},
     {ANQA_TEMPORARY, "boom", false},
     {ANQA_TEMPORARY, "normal", false},
     {ANQA_TEMPORARY, "shutdown", false},
@@ -398,9 +430,7 @@ TEST(the_restart_type_and_the_reason_say_whether_a_child_runs_again)
         anqa_pid sup = start(&by_type[restarts[i].restart]);
         anqa_child_counts counts;
         (void)news(3);
-        crash(sup, "a", restarts[i].reason);
-        CHECK_STR(news(restarts[i].again ? 2 : 1), restarts[i].again ? "-a +a" : "-a");
-        settle(sup);
+        crash_is_survived(sup, "a", restarts[i].reason, restarts[i].again ? "-a +a" : "-a");
         while (anqa_is_alive(child(sup, "a")) != restarts[i].again)
             anqa_yield();
         CHECK_STATUS(anqa_supervisor_count_children(sup, &counts), ANQA_OK);
@@ -414,47 +444,105 @@ TEST(the_restart_type_and_the_reason_say_whether_a_child_runs_again)
 
 /* ---------------------------------------------------------------- shutdown */
 
-static const anqa_supervisor impatient = {
-    .children =
-        (const anqa_child_spec[]){{.id = "a", .server = &stubborn, .shutdown_ms = 20}, {0}}};
-static const anqa_supervisor brutal = {
-    .children = (const anqa_child_spec[]){
-        {.id = "a", .server = &worker, .shutdown_ms = ANQA_BRUTAL_KILL}, {0}}};
+#define ONE_A(...)                            \
+    {                                         \
+        .children = (const anqa_child_spec[]) \
+        {                                     \
+            {.id = "a", __VA_ARGS__}, {0}     \
+        }                                     \
+    }
+
+static const anqa_supervisor impatient = ONE_A(.server = &stubborn, .shutdown_ms = 20);
+static const anqa_supervisor brutal = ONE_A(.server = &worker, .shutdown_ms = ANQA_BRUTAL_KILL);
+
+/* Starts and stops it; returns why its child "a" has ended. */
+static anqa_reason_kind stopped(const anqa_supervisor *spec)
+{
+    anqa_pid sup = start(spec);
+    anqa_ref ref = anqa_monitor(child(sup, "a"));
+
+    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+    return anqa_reason_get_kind(anqa_receive_ref(ref, ANQA_INFINITY)->u.reason);
+}
 
 TEST(a_child_that_does_not_end_in_its_time_is_killed)
 {
     anqa_rt *rt = begin_here();
-    anqa_pid sup = start(&impatient), pid = child(sup, "a");
-    anqa_ref ref = anqa_monitor(pid);
 
-    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
-    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(ref, 5000)->u.reason), ANQA_REASON_KILLED);
+    CHECK_EQ(stopped(&impatient), ANQA_REASON_KILLED);
     CHECK_STR(news(2), "+a -a");
     end(rt);
-}
-
-TEST(a_worker_has_five_seconds_to_end_and_a_supervisor_all_the_time_unless_the_spec_says_otherwise)
-{
-    static const anqa_supervisor none = {.name = "none"};
-
-    CHECK_EQ(child_spec_shutdown(&(anqa_child_spec){.server = &worker}), 5000);
-    CHECK_EQ(child_spec_shutdown(&(anqa_child_spec){.supervisor = &none}), ANQA_INFINITY);
-    CHECK_EQ(
-        child_spec_shutdown(&(anqa_child_spec){.server = &worker, .shutdown_ms = ANQA_INFINITY}),
-        ANQA_INFINITY);
-    CHECK_EQ(child_spec_shutdown(&(anqa_child_spec){.supervisor = &none, .shutdown_ms = 7}), 7);
 }
 
 TEST(brutal_kill_kills_at_once)
 {
     anqa_rt *rt = begin_here();
-    anqa_pid sup = start(&brutal);
-    anqa_ref ref = anqa_monitor(child(sup, "a"));
 
-    CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
-    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(ref, 5000)->u.reason), ANQA_REASON_KILLED);
+    CHECK_EQ(stopped(&brutal), ANQA_REASON_KILLED);
     CHECK_STR(news(1), "+a");
     CHECK(no_news());
+    end(rt);
+}
+
+static void thorough_terminate(void *state, anqa_reason reason)
+{
+    anqa_sleep(3600000);
+    tell("stop");
+}
+
+static const anqa_gen_server thorough = {
+    .init = worker_init, .terminate = thorough_terminate, .trap_exit = true};
+
+static const anqa_supervisor thorough_in_its_time = ONE_A(.server = &thorough);
+static const anqa_supervisor thorough_for_ever =
+    ONE_A(.server = &thorough, .shutdown_ms = ANQA_INFINITY);
+static const anqa_supervisor around_for_ever = ONE_A(.supervisor = &thorough_for_ever);
+static const anqa_supervisor around_a_while =
+    ONE_A(.supervisor = &thorough_for_ever, .shutdown_ms = 7);
+
+/* With a clock that jumps: an hour takes no time. */
+static const struct {
+    const anqa_supervisor *spec;
+    const char *news;
+    uint64_t ms;
+} shutdowns[] = {
+    {&thorough_in_its_time, "+a", 5000},    /* the standard of a worker: killed */
+    {&thorough_for_ever, "+a -a", 3600000}, /* infinity for a worker */
+    {&around_for_ever, "+a -a", 3600000},   /* the standard of a supervisor */
+    {&around_a_while, "+a", 7},
+};
+
+static anqa_rt *begin_with_fake_clock(void)
+{
+    anqa_rt *rt = NULL;
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&(anqa_options){.deterministic = true}, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+    observer = anqa_self();
+    return rt;
+}
+
+TEST(a_worker_has_five_seconds_to_end_and_a_supervisor_all_the_time_unless_the_spec_says_otherwise)
+{
+    for (size_t i = 0; i < ANQA_COUNT(shutdowns); i++) {
+        anqa_rt *rt = begin_with_fake_clock();
+        anqa_pid sup = start(shutdowns[i].spec);
+        uint64_t begun_ms = anqa_now_ms();
+        CHECK_STATUS(anqa_supervisor_stop(sup, ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
+        CHECK_EQ(anqa_now_ms() - begun_ms, shutdowns[i].ms, "%zu", i);
+        CHECK_STR(news_like(shutdowns[i].news), shutdowns[i].news, "%zu", i);
+        CHECK(no_news(), "%zu", i);
+        end(rt);
+    }
+}
+
+TEST(shutdown_infinity_waits_for_a_worker_as_long_as_it_takes)
+{
+    anqa_rt *rt = begin_with_fake_clock();
+
+    CHECK_EQ(stopped(&thorough_for_ever), ANQA_REASON_SHUTDOWN); /* and not killed */
+    CHECK_STR(news(2), "+a -a");
     end(rt);
 }
 
@@ -516,12 +604,9 @@ TEST(any_significant_child_that_ends_takes_the_supervisor_with_it_unless_it_is_r
     anqa_pid sup = start(&any_of);
 
     (void)news(3);
-    crash(sup, "a", "boom"); /* a transient child counts only when it ends normally */
-    CHECK_STR(news(2), "-a +a");
-    settle(sup);
-    crash(sup, "a", "normal");
-    CHECK_STR(news(3), "-a -c -b");
-    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    /* a transient child counts only when it ends normally */
+    crash_is_survived(sup, "a", "boom", "-a +a");
+    crash_is_the_end(sup, "a", "normal", "-a -c -b");
     end(rt);
 }
 
@@ -531,12 +616,8 @@ TEST(all_significant_children_must_end_when_the_spec_says_all)
     anqa_pid sup = start(&all_of);
 
     (void)news(3);
-    crash(sup, "a", "boom");
-    CHECK_STR(news(1), "-a");
-    settle(sup);
-    crash(sup, "b", "normal");
-    CHECK_STR(news(2), "-b -c");
-    CHECK_EQ(end_by_exit(sup), ANQA_REASON_SHUTDOWN);
+    crash_is_survived(sup, "a", "boom", "-a");
+    crash_is_the_end(sup, "b", "normal", "-b -c");
     end(rt);
 }
 
@@ -671,6 +752,66 @@ TEST(which_children_lists_the_newest_first_and_count_children_counts)
     CHECK_EQ(counts.active, 2);
     CHECK_EQ(counts.supervisors, 1);
     CHECK_EQ(counts.workers, 1);
+    end(rt);
+}
+
+static anqa_next answer_yes(void *state, anqa_msg *msg)
+{
+    return anqa_reply(ANQA_JSON_TRUE);
+}
+
+static const anqa_gen_server answers_all = {.handle_any_call = answer_yes};
+
+static anqa_pid lone(const anqa_gen_server *server)
+{
+    anqa_pid pid;
+
+    CHECK_STATUS(
+        anqa_gen_server_start(server, NULL, &(anqa_start_opts){.name = "x"}, &pid, NULL), ANQA_OK);
+    return pid;
+}
+
+TEST(a_management_call_to_a_gen_server_ends_it_with_a_reason_that_says_so)
+{
+    anqa_rt *rt = begin_here();
+    static const anqa_gen_server *const servers[] = {&worker, &answers_all};
+    anqa_child_info *children;
+    size_t count;
+    anqa_error err;
+
+    for (size_t i = 0; i < ANQA_COUNT(servers); i++) {
+        anqa_pid pid = lone(servers[i]);
+        CHECK_STATUS(anqa_supervisor_terminate_child(pid, "x", &err), ANQA_E_DIED);
+        CHECK(strstr(err.text,
+                  "the call '$terminate_child' is for supervisors, and this is a gen_server: ") !=
+                  NULL,
+            "%s", err.text);
+        CHECK(strstr(err.text, " has called the wrong pid") != NULL, "%s", err.text);
+        CHECK_STATUS(
+            anqa_supervisor_which_children(lone(servers[i]), &children, &count), ANQA_E_DIED);
+    }
+    end(rt);
+}
+
+static void answer_anything(void *state)
+{
+    for (;;) {
+        anqa_caller caller = anqa_msg_caller(anqa_receive(ANQA_INFINITY));
+        anqa_reply_to(&caller, anqa_bytes("yes", 3));
+    }
+}
+
+TEST(an_answer_that_no_supervisor_gives_is_refused)
+{
+    anqa_rt *rt = begin_here();
+    anqa_child_info *children;
+    anqa_child_counts counts;
+    size_t count;
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = answer_anything}, &pid, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_supervisor_which_children(pid, &children, &count), ANQA_E_TYPE);
+    CHECK_STATUS(anqa_supervisor_count_children(pid, &counts), ANQA_E_TYPE);
     end(rt);
 }
 

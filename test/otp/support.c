@@ -3,16 +3,25 @@
 #include <stdio.h>
 #include <string.h>
 
-anqa_rt *begin(void)
+static anqa_rt *begin_with(const anqa_options *options)
 {
-    anqa_options options = {.schedulers = 2, .watchdog_ms = ANQA_INFINITY};
     anqa_rt *rt = NULL;
     anqa_error err;
 
     anqa_log_set_level(ANQA_LOG_NONE);
-    CHECK_STATUS(anqa_start(&options, &rt, &err), ANQA_OK);
+    CHECK_STATUS(anqa_start(options, &rt, &err), ANQA_OK);
     CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK);
     return rt;
+}
+
+anqa_rt *begin(void)
+{
+    return begin_with(&(anqa_options){.schedulers = 2, .watchdog_ms = ANQA_INFINITY});
+}
+
+anqa_rt *begin_deterministic(void)
+{
+    return begin_with(&(anqa_options){.deterministic = true, .seed = harness_random()});
 }
 
 void end(anqa_rt *rt)

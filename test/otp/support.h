@@ -12,6 +12,8 @@
 
 /* A runtime with two schedulers, of which this thread becomes a process (which traps exits). It logs nothing. */
 anqa_rt *begin(void);
+/* The same on this thread alone, with a clock that stands still unless everybody waits. */
+anqa_rt *begin_deterministic(void);
 void end(anqa_rt *rt);
 
 /* Runs fn(arg) in a process of its own until its end; returns the kind of its reason, and the text if wanted. */

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Usage: run.sh BUILD CC
 # Installs the library into an empty prefix and builds an application against it, outside of the tree, the ways that
-# users do: by pkg-config, and by CMake's find_package with the shared and with the static library.
+# users do: by pkg-config, and by CMake's find_package with the shared and with the static library. So is the README's
+# first taste.
 set -u
 build=$1
 cc=$2
@@ -26,8 +27,8 @@ step() { # $1: name, then a command
     return 1
 }
 
-# shellcheck disable=SC2317 # both functions are called by step
-by_pkg_config() {
+# shellcheck disable=SC2317 # the functions are called by step
+by_pkg_config() { # $1: source, then arguments of the program
     PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name anqa.pc)")
     export PKG_CONFIG_PATH
     libdir=$(pkg-config --variable=libdir anqa) &&
@@ -41,9 +42,18 @@ by_pkg_config() {
             ;;
         esac
     done
+    file=$1
+    shift
     # shellcheck disable=SC2086 # a list of words
-    "$cc" -std=gnu17 -Wall -Wextra -Werror "$source/app.c" $flags "-Wl,-rpath,$libdir" -o "$work/app" &&
-        "$work/app"
+    "$cc" -std=gnu17 -Wall -Wextra -Werror -Wno-unused-parameter "$file" $flags "-Wl,-rpath,$libdir" -o "$work/app" &&
+        "$work/app" "$@"
+}
+
+# shellcheck disable=SC2317
+readme_taste() {
+    awk '/^<!-- taste -->/ { taste = 1 } /^<!-- \/taste -->/ { taste = 0 }
+        /^```$/ { code = 0 } code { print } taste && /^```c$/ { code = 1 }' "$source/../../README.md" >"$work/taste.c"
+    by_pkg_config "$work/taste.c" --version | grep '^counting '
 }
 
 # shellcheck disable=SC2317
@@ -52,10 +62,11 @@ cmake_build() {
         cmake --build "$work/cmake"
 }
 
-echo "1..6"
+echo "1..7"
 step "the library installs" cmake --install "$build" --prefix "$prefix"
 step "every public header is installed" diff -r "$source/../../include/anqa" "$prefix/include/anqa"
-step "an application builds and runs by pkg-config" by_pkg_config
+step "an application builds and runs by pkg-config" by_pkg_config "$source/app.c"
+step "the README's example builds and runs" readme_taste
 step "applications build by find_package" cmake_build
 step "the one with the shared library runs" "$work/cmake/app_shared"
 step "the one with the static library runs" "$work/cmake/app_static"

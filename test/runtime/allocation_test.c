@@ -1,12 +1,12 @@
 /*
  * Memory that runs out anywhere between start and stop: a clear error, never a crash. What is promised to others (DOWN,
- * EXIT, a wake-up) can not be given up, so that there the runtime aborts by an ANQA_INVARIANT; such messages come from
- * blocks that are carved 64 at a time out of 256 KB, which is why a single failed allocation does not lead there.
+ * EXIT, a wake-up) can not be given up: it comes out of the reserve, and only behind that the program ends.
  */
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "rt_fixture.h"
+#include "runtime/sched.h"
 
 static void check_error(anqa_status status, const anqa_error *err)
 {
@@ -92,8 +92,22 @@ TEST(spawning_and_sending_without_memory_fails_and_leaves_nothing_behind)
     rt_close(rt);
 }
 
-#if !defined( \
-    __SANITIZE_ADDRESS__) /* there every block is a malloc of its own: what must not fail would fail */
+TEST(a_spawn_that_failed_leaves_no_slot_that_seems_alive)
+{
+    anqa_rt *rt = rt_open(1);
+    anqa_pid pid = rt_puppet(NULL);
+    const uint64_t next_slot = (uint64_t)1 << 32;
+
+    harness_out_of_memory(true);
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = wait_for_mail, .state_size = 5000}, NULL, NULL),
+        ANQA_E_NOMEM);
+    harness_out_of_memory(false);
+    CHECK(!anqa_is_alive((anqa_pid){pid.bits + next_slot}));
+    CHECK_STATUS(
+        anqa_send((anqa_pid){pid.bits + next_slot}, "nobody", anqa_nothing()), ANQA_E_NOPROC);
+    rt_close(rt);
+}
 
 TEST(a_whole_life_without_memory_in_deterministic_mode)
 {
@@ -147,7 +161,9 @@ TEST(a_process_that_gets_no_memory_for_a_relation_ends_and_tells_why)
             if (anqa_spawn(&opts, NULL, &ref) == ANQA_OK) {
                 anqa_reason_kind kind = rt_ended(ref);
                 CHECK(
-                    kind == ANQA_REASON_ERROR || kind == ANQA_REASON_SYSTEM_LIMIT, "%d", (int)kind);
+                    kind == ANQA_REASON_ERROR || kind == ANQA_REASON_SYSTEM_LIMIT ||
+                        kind == ANQA_REASON_NOPROC, /* the other one got no memory and has ended */
+                    "%d", (int)kind);
                 refused += kind == ANQA_REASON_SYSTEM_LIMIT;
             }
             anqa_exit_signal(pid, ANQA_KILL);
@@ -157,4 +173,100 @@ TEST(a_process_that_gets_no_memory_for_a_relation_ends_and_tells_why)
     rt_close(rt);
 }
 
-#endif
+/* ---------------------------------------------------------------- signals without memory */
+
+enum { WATCHED = BLOCK_RESERVE / 4 }; /* each needs its exit signal, and its DOWN and EXIT */
+
+/* From here on there is none: what the runtime has left lies in a mailbox that nobody empties. */
+static void run_out_of_memory(anqa_pid mailbox)
+{
+    anqa_status status = ANQA_OK;
+
+    CHECK(rt_have(mailbox, rt_do_nothing, NULL)); /* it has begun */
+    harness_out_of_memory(true);
+    for (unsigned i = 0; i < 1000000 && status == ANQA_OK; i++)
+        status = anqa_send(mailbox, "never read", anqa_nothing());
+    CHECK_STATUS(status, ANQA_E_NOMEM);
+}
+
+static uint32_t reserved(anqa_rt *rt)
+{
+    return atomic_load_explicit(&rt->depot.reserved, memory_order_relaxed);
+}
+
+static void expect_exits(size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        anqa_msg_free(rt_expect("EXIT"));
+}
+
+static void ignore_mail(void *state, const anqa_msg *msg)
+{
+}
+
+/* Needs no stack, even at its end. */
+static const anqa_behaviour idle = {.name = "idle", .handle = ignore_mail};
+
+static void deaths_without_memory(anqa_rt *rt)
+{
+    static anqa_pid pids[WATCHED];
+    static anqa_ref refs[WATCHED];
+    anqa_pid mailbox = rt_puppet(NULL);
+
+    for (size_t i = 0; i < WATCHED; i++)
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.behaviour = &idle, .monitor = true, .link = true},
+                &pids[i], &refs[i]),
+            ANQA_OK);
+    run_out_of_memory(mailbox);
+    for (size_t i = 0; i < WATCHED; i++)
+        anqa_exit_signal(pids[i], ANQA_SHUTDOWN);
+    CHECK(reserved(rt) < BLOCK_RESERVE, "there was memory");
+    for (size_t i = 0; i < WATCHED; i++)
+        CHECK_EQ(rt_ended(refs[i]), ANQA_REASON_SHUTDOWN);
+    expect_exits(WATCHED);
+    harness_out_of_memory(false);
+    anqa_exit_signal(mailbox, ANQA_KILL);
+}
+
+TEST(deaths_are_told_without_memory_and_the_reserve_is_filled_when_there_is_some)
+{
+    anqa_rt *rt = rt_open(2);
+
+    for (unsigned i = 0; i < 3; i++) {
+        uint64_t end = rt_clock_us() + RT_LONG_MS * 1000ull;
+        deaths_without_memory(rt);
+        for (; reserved(rt) < BLOCK_RESERVE && rt_clock_us() < end; rt_pause())
+            CHECK_STATUS(anqa_send((anqa_pid){0}, "for its memory", anqa_nothing()), ANQA_E_NOPROC);
+        CHECK_EQ(reserved(rt), BLOCK_RESERVE, "round %u", i);
+    }
+    rt_close(rt);
+}
+
+TEST(requests_owed_by_the_dead_are_answered_without_memory)
+{
+    anqa_rt *rt = rt_open(1);
+    anqa_pid server = rt_puppet(NULL), mailbox = rt_puppet(NULL);
+    static anqa_ref refs[WATCHED];
+
+    for (size_t i = 0; i < WATCHED; i++)
+        refs[i] = anqa_request(server, "nobody looks", anqa_nothing());
+    run_out_of_memory(mailbox);
+    anqa_exit_signal(server, ANQA_KILL);
+    for (size_t i = 0; i < WATCHED; i++)
+        CHECK_EQ(rt_ended(refs[i]), ANQA_REASON_KILLED);
+    harness_out_of_memory(false);
+    rt_close(rt);
+}
+
+TEST(behind_the_reserve_the_end_names_what_could_not_be_sent, .expect_signal = SIGABRT,
+    .expect_stderr = "out of memory: an exit signal from <")
+{
+    anqa_pid mailbox;
+
+    (void)rt_open(1);
+    mailbox = rt_puppet(&(anqa_spawn_opts){.trap_exit = true});
+    run_out_of_memory(mailbox);
+    for (unsigned i = 0; i < 100 * BLOCK_RESERVE; i++)
+        anqa_exit_signal(mailbox, ANQA_NORMAL);
+}

@@ -1,7 +1,11 @@
 /* A runtime inside other programs: several at once, threads that attach, wrong options, stopping, deterministic mode. */
 #include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "rt_fixture.h"
+
+#include "runtime/sched.h"
 
 /* ---------------------------------------------------------------- starting */
 
@@ -23,7 +27,9 @@ static const struct {
 } bad_options[] = {
     {{.schedulers = 65}, "schedulers"},
     {{.max_processes = 16777216}, "max_processes"},
-    {{.stack_size = 65535}, "stack_size"},
+    {{.stack_size = 65535}, "stack_size is 65535 bytes, from 65536 (64KB) to 1073741824 (1GB)"},
+    {{.stack_size = (size_t)100 << 30}, "stack_size is 107374182400 bytes, from 65536 (64KB) to"},
+    {{.heap_quota = 1}, "heap_quota is 1 bytes, 0 (no quota) or at least 16384 are possible"},
     {{.schedulers = 2, .deterministic = true}, "deterministic"},
 };
 
@@ -38,6 +44,28 @@ TEST(an_option_out_of_range_is_refused_by_its_name)
     }
 }
 
+TEST(too_few_files_for_the_pollers_is_an_error_that_names_both_limits)
+{
+    struct rlimit limit, low;
+    anqa_error err;
+    anqa_rt *rt = NULL;
+    anqa_status status;
+    int lowest = dup(STDERR_FILENO);
+
+    CHECK(lowest >= 0);
+    close(lowest);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    low = limit;
+    low.rlim_cur = (rlim_t)lowest + 3; /* one poller, and half of the second */
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    status = anqa_start(&(anqa_options){.schedulers = 4}, &rt, &err);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK(status != ANQA_OK && rt == NULL);
+    CHECK(strstr(err.text, "poller of scheduler 2 (each takes two files") != NULL, "%s", err.text);
+    CHECK(strstr(err.text, "option schedulers") != NULL, "%s", err.text);
+    CHECK(strstr(err.text, "ulimit -n") != NULL, "%s", err.text);
+}
+
 TEST(without_options_there_is_a_scheduler_and_processes_run)
 {
     anqa_error err;
@@ -50,6 +78,20 @@ TEST(without_options_there_is_a_scheduler_and_processes_run)
     CHECK_STATUS(
         anqa_spawn(&(anqa_spawn_opts){.run = rt_do_nothing, .monitor = true}, NULL, &ref), ANQA_OK);
     CHECK_EQ(rt_ended(ref), ANQA_REASON_NORMAL);
+    rt_close(rt);
+}
+
+TEST(the_defaults_are_those_that_the_header_names)
+{
+    anqa_rt *rt = rt_open(0);
+
+    CHECK_EQ(rt->options.workers, 10);
+    CHECK_EQ(rt->options.worker_queue, 10000);
+    CHECK_EQ(rt->options.max_processes, 1048576);
+    CHECK_EQ(rt->options.heap_quota, 0);
+    CHECK_EQ(rt->options.watchdog_ms, 100);
+    CHECK_EQ(rt->options.stop_timeout_ms, 30000);
+    CHECK_EQ(rt->options.taint, ANQA_TAINT_CONTAIN);
     rt_close(rt);
 }
 
@@ -383,6 +425,68 @@ TEST(a_callback_that_never_returns_ends_the_program_at_the_deadline, .expect_sig
     while (!atomic_load_explicit(&running, memory_order_relaxed))
         rt_pause();
     anqa_stop(rt);
+}
+
+TEST(stopping_from_an_attached_thread_says_that_it_must_detach_first, .expect_signal = SIGABRT,
+    .expect_stderr = "anqa_stop while threads are attached: ")
+{
+    anqa_rt *rt = rt_open(1);
+
+    anqa_stop(rt);
+}
+
+TEST(a_thread_left_attached_is_named_at_the_stop, .expect_signal = SIGABRT,
+    .expect_stderr = "anqa_stop while threads are attached: left behind (")
+{
+    pthread_barrier_t all_attached;
+    struct attaching a = {.all_attached = &all_attached};
+    pthread_t thread;
+
+    CHECK_STATUS(
+        anqa_start(&(anqa_options){.schedulers = 1, .stop_timeout_ms = 100}, &a.rt, NULL), ANQA_OK);
+    pthread_barrier_init(&all_attached, NULL, 2);
+    CHECK_EQ(pthread_create(&thread, NULL, attach_and_wait, &a), 0);
+    CHECK_EQ(pthread_setname_np(thread, "left behind"), 0);
+    pthread_barrier_wait(&all_attached);
+    anqa_stop(a.rt);
+}
+
+static void stop_own_runtime(void *state)
+{
+    anqa_stop(anqa_rt_self());
+}
+
+TEST(a_process_that_stops_its_own_runtime_is_told_who_may, .expect_signal = SIGABRT,
+    .expect_stderr = "anqa_stop was called by a process of the runtime it is to stop")
+{
+    (void)rt_open(1);
+    (void)rt_have(rt_puppet(NULL), stop_own_runtime, NULL);
+}
+
+static void *detach_when_told(void *arg)
+{
+    const struct attaching *a = arg;
+
+    CHECK_STATUS(anqa_attach(a->rt, NULL), ANQA_OK);
+    pthread_barrier_wait(a->all_attached);
+    CHECK_EQ(anqa_reason_get_kind(rt_expect("EXIT")->u.reason), ANQA_REASON_SHUTDOWN);
+    anqa_detach();
+    return NULL;
+}
+
+TEST(a_thread_that_detaches_when_it_hears_of_the_stop_is_waited_for)
+{
+    pthread_barrier_t all_attached;
+    struct attaching a = {.all_attached = &all_attached};
+    pthread_t thread;
+
+    CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 1}, &a.rt, NULL), ANQA_OK);
+    pthread_barrier_init(&all_attached, NULL, 2);
+    CHECK_EQ(pthread_create(&thread, NULL, detach_when_told, &a), 0);
+    pthread_barrier_wait(&all_attached);
+    anqa_stop(a.rt);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&all_attached);
 }
 
 /* ---------------------------------------------------------------- deterministic mode */

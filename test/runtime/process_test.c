@@ -1113,6 +1113,20 @@ TEST(a_process_over_its_heap_limit_ends_with_quota)
     rt_close(rt);
 }
 
+TEST(the_end_of_a_process_over_its_heap_limit_is_logged)
+{
+    anqa_rt *rt = rt_open(1);
+    anqa_pid pid = rt_puppet(&(anqa_spawn_opts){.label = "glutton", .heap_quota = 1000000});
+    size_t large = 2000000;
+
+    anqa_log_set_sink(keep_line, NULL);
+    CHECK(!rt_have(pid, take_from_the_heap, &large));
+    rt_close(rt);
+    CHECK(strstr(log_lines, "process.crashed") != NULL, "%s", log_lines);
+    CHECK(strstr(log_lines, "glutton") != NULL, "%s", log_lines);
+    CHECK(strstr(log_lines, "quota") != NULL, "%s", log_lines);
+}
+
 TEST(without_a_heap_limit_memory_is_not_bounded)
 {
     anqa_rt *rt = rt_open(1);
@@ -1151,6 +1165,103 @@ static void return_from_a_nowait_region(void *state)
 static void sleep_a_moment(void *state)
 {
     anqa_sleep(1);
+}
+
+/* ---------------------------------------------------------------- in the match of a receive */
+
+static bool match_and_sleep(const anqa_msg *msg, void *arg)
+{
+    anqa_sleep(1);
+    return true;
+}
+
+static bool match_and_yield(const anqa_msg *msg, void *arg)
+{
+    anqa_yield();
+    return true;
+}
+
+static bool match_and_receive(const anqa_msg *msg, void *arg)
+{
+    return anqa_receive(0) != NULL;
+}
+
+static bool match_and_receive_another(const anqa_msg *msg, void *arg)
+{
+    return rt_receive("another", 0) != NULL;
+}
+
+static bool match_and_call(const anqa_msg *msg, void *arg)
+{
+    return anqa_receive_ref(anqa_request(anqa_parent(), "?", anqa_nothing()), 1) != NULL;
+}
+
+static bool match_and_demonitor(const anqa_msg *msg, void *arg)
+{
+    return anqa_demonitor(msg->ref, true);
+}
+
+static bool match_and_count(const anqa_msg *msg, void *arg)
+{
+    return anqa_mailbox_length() > 0;
+}
+
+typedef bool (*matcher)(const anqa_msg *msg, void *arg);
+
+static void receive_with(void *arg)
+{
+    CHECK_STATUS(anqa_send(anqa_self(), "first", anqa_nothing()), ANQA_OK);
+    CHECK_STATUS(anqa_send(anqa_self(), "another", anqa_nothing()), ANQA_OK);
+    (void)anqa_receive_if(*(matcher *)arg, NULL, 1);
+}
+
+TEST(a_match_that_waits_or_uses_the_mailbox_breaks_the_contract)
+{
+    static const matcher bad[] = {match_and_sleep, match_and_yield, match_and_receive,
+        match_and_receive_another, match_and_call, match_and_demonitor, match_and_count};
+    anqa_rt *rt = rt_open(1);
+
+    for (size_t i = 0; i < ANQA_COUNT(bad); i++) {
+        anqa_pid pid = rt_puppet(NULL);
+        anqa_ref ref = anqa_monitor(pid);
+        rt_tell(pid, receive_with, &bad[i]);
+        CHECK_EQ(rt_ended(ref), ANQA_REASON_CONTRACT, "match %zu", i);
+    }
+    rt_close(rt);
+}
+
+static bool match_and_exit(const anqa_msg *msg, void *arg)
+{
+    anqa_exit(anqa_error_reason("seen enough"));
+}
+
+static void receive_and_sleep_in_terminate(void *state, anqa_reason reason)
+{
+    CHECK_STATUS(anqa_send(anqa_self(), "last", anqa_nothing()), ANQA_OK);
+    CHECK(rt_receive("last", RT_LONG_MS) != NULL);
+    anqa_sleep(1);
+    CHECK_STATUS(anqa_send(anqa_parent(), "has slept", anqa_nothing()), ANQA_OK);
+}
+
+static void receive_and_exit(void *state, const anqa_msg *msg)
+{
+    receive_with(&(matcher){match_and_exit});
+}
+
+TEST(a_match_may_exit_and_what_follows_may_wait)
+{
+    static const anqa_behaviour exiting = {
+        .name = "exiting", .handle = receive_and_exit, .terminate = receive_and_sleep_in_terminate};
+    anqa_rt *rt = rt_open(1);
+    anqa_pid pid;
+    anqa_ref ref;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.behaviour = &exiting, .monitor = true}, &pid, &ref),
+        ANQA_OK);
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    anqa_msg_free(rt_expect("has slept"));
+    CHECK_EQ(rt_ended(ref), ANQA_REASON_ERROR);
+    rt_close(rt);
 }
 
 TEST(a_process_that_returns_from_a_nowait_region_does_not_forbid_the_next_to_wait)

@@ -303,6 +303,94 @@ TEST(a_request_refused_or_shed_by_a_bound_was_never_started)
     finish(rt);
 }
 
+/* ---------------------------------------------------------------- what an event holds */
+
+enum { ANSWERS_QUOTA = 100000, ANSWER = 5000, ANSWERS_WITHIN = ANSWERS_QUOTA / (ANSWER + 64) };
+
+struct keen {
+    anqa_pid server;
+    void (*after)(const anqa_msg *answer);
+    unsigned wanted, *answered;
+};
+
+/* One event, unless `after` ends it. */
+static void ask_again_and_again(void *state)
+{
+    static const char body[ANSWER];
+    const struct keen *keen = state;
+
+    for (; *keen->answered < keen->wanted; ++*keen->answered)
+        keen->after(answer_to(anqa_request(keen->server, "echo", anqa_bytes(body, sizeof body))));
+}
+
+static void keep_holding(const anqa_msg *answer)
+{
+}
+
+static void end_event(const anqa_msg *answer)
+{
+    CHECK(anqa_receive(0) == NULL);
+}
+
+static anqa_reason_kind end_of_keen(void (*after)(const anqa_msg *answer), unsigned *ret_answered)
+{
+    struct keen keen = {server_open(), after, 10 * ANSWERS_WITHIN, ret_answered};
+    anqa_ref ref;
+
+    *ret_answered = 0;
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = ask_again_and_again,
+                                .arg = &keen,
+                                .arg_size = sizeof keen,
+                                .heap_quota = ANSWERS_QUOTA,
+                                .monitor = true},
+                     NULL, &ref),
+        ANQA_OK);
+    return rt_ended(ref);
+}
+
+TEST(answers_that_are_never_given_back_reach_the_quota)
+{
+    anqa_rt *rt = rt_open(2);
+    unsigned answered;
+
+    CHECK_EQ(end_of_keen(keep_holding, &answered), ANQA_REASON_QUOTA);
+    CHECK(answered >= ANSWERS_WITHIN && answered <= ANSWERS_WITHIN + 2, "%u", answered);
+    finish(rt);
+}
+
+TEST(answers_that_are_given_back_do_not_count)
+{
+    static void (*const ways[])(const anqa_msg *answer) = {anqa_msg_free, end_event};
+    anqa_rt *rt = rt_open(2);
+
+    for (size_t i = 0; i < ANQA_COUNT(ways); i++) {
+        unsigned answered;
+        CHECK_EQ(end_of_keen(ways[i], &answered), ANQA_REASON_NORMAL, "way %zu", i);
+        CHECK_EQ(answered, 10 * ANSWERS_WITHIN);
+    }
+    finish(rt);
+}
+
+static void take_long(void *arg)
+{
+    CHECK_EQ(rt_expect("long")->body.len, ANSWER);
+}
+
+/* A message as long as the quota is the sender's doing: it must not end the receiver. */
+TEST(one_message_is_received_whatever_the_quota)
+{
+    anqa_rt *rt = rt_open(2);
+    anqa_pid pid = rt_puppet(&(anqa_spawn_opts){.heap_quota = 1000});
+    static const char body[ANSWER];
+
+    CHECK_STATUS(anqa_send(pid, "long", anqa_bytes(body, sizeof body)), ANQA_OK);
+    CHECK(rt_have(pid, take_long, NULL));
+    rt_end(pid, ANQA_REASON_NORMAL);
+    finish(rt);
+}
+
+/* ---------------------------------------------------------------- a server that is killed */
+
 struct asker {
     anqa_pid server;
     unsigned asked, replies, downs;

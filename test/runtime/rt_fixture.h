@@ -244,6 +244,15 @@ static inline void rt_end(anqa_pid puppet, anqa_reason_kind kind)
     CHECK(!rt_have(puppet, rt_exit_with, &kind));
 }
 
+/* Kills a process, whatever it does, and waits for it. */
+static inline void rt_kill(anqa_pid pid)
+{
+    anqa_ref ref = anqa_monitor(pid);
+
+    anqa_exit_signal(pid, ANQA_KILL);
+    CHECK_EQ(rt_ended(ref), ANQA_REASON_KILLED);
+}
+
 /* A process that has ended. */
 static inline anqa_pid rt_dead(void)
 {

@@ -121,6 +121,12 @@ static uint64_t zombies(anqa_rt *rt)
     return stats.zombies;
 }
 
+static void await_zombies(anqa_rt *rt, uint64_t count)
+{
+    while (zombies(rt) != count)
+        rt_pause();
+}
+
 /* ---------------------------------------------------------------- results */
 
 static void add_on_workers(void *state)
@@ -339,19 +345,14 @@ TEST(a_process_that_lent_its_memory_is_a_zombie_until_the_worker_is_done)
     struct gate gate = GATE_INIT;
     anqa_rt *rt = rt_open(2);
     anqa_pid pid = start(lend_behind_gate, &gate);
-    anqa_ref ref = anqa_monitor(pid);
 
     gate_await_inside(&gate, 1);
-    anqa_exit_signal(pid, ANQA_KILL);
-    CHECK_EQ(rt_ended(ref), ANQA_REASON_KILLED); /* at once */
+    rt_kill(pid); /* at once */
     CHECK(!anqa_is_alive(pid));
-    while (zombies(rt) == 0)
-        rt_pause();
-    CHECK_EQ(zombies(rt), 1);
+    await_zombies(rt, 1);
     CHECK_EQ(cleaned, 0, "clean-ups may free what the worker uses");
     gate_open(&gate);
-    while (zombies(rt) != 0)
-        rt_pause();
+    await_zombies(rt, 0);
     CHECK_EQ(cleaned, 1);
     CHECK_EQ(gate.passed, 1);
     rt_close(rt);
@@ -362,11 +363,9 @@ TEST(a_copied_job_goes_on_without_its_process)
     struct gate gate = GATE_INIT;
     anqa_rt *rt = rt_open(2);
     anqa_pid pid = start(add_behind_gate, &gate);
-    anqa_ref ref = anqa_monitor(pid);
 
     gate_await_inside(&gate, 1);
-    anqa_exit_signal(pid, ANQA_KILL);
-    CHECK_EQ(rt_ended(ref), ANQA_REASON_KILLED);
+    rt_kill(pid);
     CHECK_EQ(zombies(rt), 0);
     gate_open(&gate);
     gate_await_passed(&gate, 1);
@@ -396,21 +395,15 @@ TEST(a_queued_job_does_not_run_after_the_death_of_its_process)
     struct gate gate = GATE_INIT;
     anqa_rt *rt = rt_open_with(&(anqa_options){.schedulers = 2, .workers = 1});
     anqa_pid blocker = start(add_behind_gate, &gate), copied, lent;
-    anqa_ref refs[2];
 
     gate_await_inside(&gate, 1);
     copied = start(queue_copied, NULL);
     lent = start(queue_lent, NULL);
     await_queued(rt, 2);
-    refs[0] = anqa_monitor(copied);
-    refs[1] = anqa_monitor(lent);
-    anqa_exit_signal(copied, ANQA_KILL);
-    anqa_exit_signal(lent, ANQA_KILL);
-    CHECK_EQ(rt_ended(refs[0]), ANQA_REASON_KILLED);
-    CHECK_EQ(rt_ended(refs[1]), ANQA_REASON_KILLED);
+    rt_kill(copied);
+    rt_kill(lent);
     await_queued(rt, 0);
-    while (zombies(rt) != 0)
-        rt_pause();
+    await_zombies(rt, 0);
     CHECK_EQ(cleaned, 1);
     gate_open(&gate);
     (void)rt_wait_for_end(blocker);
@@ -418,18 +411,23 @@ TEST(a_queued_job_does_not_run_after_the_death_of_its_process)
     rt_close(rt);
 }
 
-static void gate_open_later(void *arg)
+static void *open_later(void *gate)
 {
-    struct gate *gate = arg;
-
     rt_pause();
     gate_open(gate);
+    return NULL;
 }
 
-static void *open_on_thread(void *arg)
+/* The stop begins while a job is behind the gate. */
+static void stop_behind_gate(anqa_rt *rt, struct gate *gate)
 {
-    gate_open_later(arg);
-    return NULL;
+    pthread_t thread;
+
+    anqa_detach();
+    CHECK_EQ(pthread_create(&thread, NULL, open_later, gate), 0);
+    anqa_stop(rt);
+    CHECK_EQ(gate->passed, 1);
+    pthread_join(thread, NULL);
 }
 
 TEST(a_stop_waits_for_jobs_that_still_run)
@@ -437,33 +435,21 @@ TEST(a_stop_waits_for_jobs_that_still_run)
     struct gate gate = GATE_INIT;
     anqa_rt *rt = rt_open(1);
     anqa_pid pid = start(add_behind_gate, &gate);
-    anqa_ref ref = anqa_monitor(pid);
-    pthread_t thread;
 
     gate_await_inside(&gate, 1);
-    anqa_exit_signal(pid, ANQA_KILL);
-    CHECK_EQ(rt_ended(ref), ANQA_REASON_KILLED);
-    anqa_detach();
-    CHECK_EQ(pthread_create(&thread, NULL, open_on_thread, &gate), 0);
-    anqa_stop(rt);
-    CHECK_EQ(gate.passed, 1);
-    pthread_join(thread, NULL);
+    rt_kill(pid);
+    stop_behind_gate(rt, &gate);
 }
 
 TEST(a_stop_ends_processes_that_lent_memory)
 {
     struct gate gate = GATE_INIT;
     anqa_rt *rt = rt_open(1);
-    pthread_t thread;
 
     (void)start(lend_behind_gate, &gate);
     gate_await_inside(&gate, 1);
-    anqa_detach();
-    CHECK_EQ(pthread_create(&thread, NULL, open_on_thread, &gate), 0);
-    anqa_stop(rt);
-    CHECK_EQ(gate.passed, 1);
+    stop_behind_gate(rt, &gate);
     CHECK_EQ(cleaned, 1);
-    pthread_join(thread, NULL);
 }
 
 static void block_where_waiting_is_forbidden(void *state)

@@ -2,6 +2,9 @@
 
 #include "telemetry/telemetry.h"
 
+#include <anqa/process.h>
+#include <anqa/runtime.h>
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -387,6 +390,108 @@ TEST(points_and_handlers_can_be_listed)
     anqa_telemetry_each_handler(count_handler, &n);
     CHECK_EQ(n, 1);
     CHECK_STATUS(anqa_telemetry_detach("h"), ANQA_OK);
+}
+
+/* ---------------------------------------------------------------- visitors that do what they like */
+
+static void visit_and_detach(void *ctx, const char *id, const char *pattern)
+{
+    CHECK_STATUS(anqa_telemetry_detach(id), ANQA_OK);
+    CHECK_STR(pattern, "test.*");
+    ++*(unsigned *)ctx;
+}
+
+TEST(a_visitor_of_handlers_may_detach_and_attach)
+{
+    unsigned n = 0;
+
+    CHECK_STATUS(attach("a", "test.*", note), ANQA_OK);
+    CHECK_STATUS(attach("b", "test.*", note), ANQA_OK);
+    anqa_telemetry_each_handler(visit_and_detach, &n);
+    CHECK_EQ(n, 2);
+    CHECK(!anqa_telemetry_on(&point_ab));
+    CHECK_STATUS(attach("a", "test.*", note), ANQA_OK); /* nobody holds the lock */
+    CHECK_STATUS(anqa_telemetry_detach("a"), ANQA_OK);
+}
+
+static void visit_and_exit(void *ctx, const char *id, const char *pattern)
+{
+    anqa_exit(anqa_error_reason("seen enough of %s", id));
+}
+
+static void visit_point_and_exit(void *ctx, const anqa_telemetry_point *point)
+{
+    anqa_exit(anqa_error_reason("seen enough of %s", point->name));
+}
+
+static void visit_and_wait(void *ctx, const char *id, const char *pattern)
+{
+    anqa_sleep(1);
+}
+
+static void visit_point_and_wait(void *ctx, const anqa_telemetry_point *point)
+{
+    anqa_sleep(1);
+}
+
+struct visits {
+    void (*handler)(void *ctx, const char *id, const char *pattern);
+    void (*point)(void *ctx, const anqa_telemetry_point *point);
+    anqa_reason_kind end;
+};
+
+static void visit_all(void *state)
+{
+    const struct visits *visits = state;
+
+    if (visits->handler != NULL)
+        anqa_telemetry_each_handler(visits->handler, NULL);
+    if (visits->point != NULL)
+        anqa_telemetry_each_point(visits->point, NULL);
+}
+
+TEST(a_visitor_may_wait_or_end_its_process_and_no_lock_stays_behind)
+{
+    static const struct visits ways[] = {
+        {.handler = visit_and_exit, .end = ANQA_REASON_ERROR},
+        {.point = visit_point_and_exit, .end = ANQA_REASON_ERROR},
+        {visit_and_wait, visit_point_and_wait, ANQA_REASON_NORMAL},
+    };
+    anqa_rt *rt;
+
+    CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 1}, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+    CHECK_STATUS(attach("h", "test.*", note), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(ways); i++) {
+        const anqa_msg *msg;
+        anqa_ref ref;
+        CHECK_STATUS(anqa_spawn(
+                         &(anqa_spawn_opts){
+                             .run = visit_all, .arg = (void *)(uintptr_t)&ways[i], .monitor = true},
+                         NULL, &ref),
+            ANQA_OK);
+        msg = anqa_receive_ref(ref, 10000 * harness_slowness());
+        CHECK(msg != NULL, "way %zu", i);
+        CHECK_EQ(anqa_reason_get_kind(msg->u.reason), ways[i].end, "way %zu", i);
+        CHECK_STATUS(attach("again", "test.*", note), ANQA_OK);
+        CHECK_STATUS(anqa_telemetry_detach("again"), ANQA_OK);
+    }
+    CHECK_STATUS(anqa_telemetry_detach("h"), ANQA_OK);
+    anqa_detach();
+    anqa_stop(rt);
+}
+
+TEST(an_id_or_pattern_that_is_too_long_is_refused)
+{
+    char longest[ANQA_TELEMETRY_NAME_MAX + 2];
+
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    CHECK_STATUS(attach(longest, "test.*", note), ANQA_E_INVALID);
+    CHECK_STATUS(attach("h", longest, note), ANQA_E_INVALID);
+    longest[sizeof longest - 2] = '\0';
+    CHECK_STATUS(attach(longest, longest, note), ANQA_OK);
+    CHECK_STATUS(anqa_telemetry_detach(longest), ANQA_OK);
 }
 
 static void (*late_free)(void *);

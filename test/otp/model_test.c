@@ -1,15 +1,17 @@
 /*
- * Links, monitors, exit signals and trapping against a model.
+ * Links, monitors, exit signals, trapping and names against a model.
  *
  * Random processes do random operations in deterministic mode. In the first test each operation is played to its end
  * before the next one, so that the model, written from the rules alone, can say exactly who is alive, why the others
  * died, and which messages everybody has. In the second test many operations are under way at once; there what must
  * hold in any order is checked: both ends of a link agree, every monitor of a dead process gave one DOWN, hooks ran
- * once, and nothing refers to the dead. A failed run is repeated with --seed.
+ * once, and nothing refers to the dead. What names and registries must answer is known exactly in both tests; that part of
+ * the model is names_model.h. A failed run is repeated with --seed.
  */
 #include <stdlib.h>
 
-#include "rt_fixture.h"
+#include "names_model.h"
+#include "runtime/rt_fixture.h"
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
 
@@ -52,6 +54,7 @@ enum op_kind {
     OP_SIGNAL,
     OP_EXIT,
     OP_TRAP,
+    OP_NAMES,
     OP_KINDS
 };
 
@@ -60,14 +63,20 @@ struct op {
     int who, whom;
     anqa_reason_kind reason;
     int monitor; /* MONITOR: its number; DEMONITOR: whose end it is */
-    bool on;     /* TRAP; DEMONITOR: flush */
+    bool on; /* TRAP; DEMONITOR: flush; NAMES: wait afterwards, so that deaths come in the middle */
+    enum names_op names;
+    enum names_table table;
+    unsigned key;
 };
 
 static struct op random_op(int monitors)
 {
     /* links and monitors more often than deaths, or there would soon be nobody left */
     static const enum op_kind kinds[] = {OP_LINK, OP_LINK, OP_LINK, OP_UNLINK, OP_MONITOR,
-        OP_MONITOR, OP_DEMONITOR, OP_SIGNAL, OP_SIGNAL, OP_EXIT, OP_TRAP, OP_TRAP, OP_TRAP};
+        OP_MONITOR, OP_DEMONITOR, OP_SIGNAL, OP_SIGNAL, OP_EXIT, OP_TRAP, OP_TRAP, OP_TRAP,
+        OP_NAMES, OP_NAMES, OP_NAMES, OP_NAMES, OP_NAMES, OP_NAMES};
+    static const enum names_op names[] = {
+        NAMES_REGISTER, NAMES_REGISTER, NAMES_REGISTER, NAMES_UNREGISTER, NAMES_UPDATE, NAMES_LOCK};
     uint64_t r = harness_random();
 
     return (struct op){
@@ -77,6 +86,9 @@ static struct op random_op(int monitors)
         .reason = reasons[(r >> 24 & 0xff) % REASONS],
         .monitor = monitors == 0 ? -1 : (int)(r >> 32 & 0xff) % monitors,
         .on = r >> 40 & 1,
+        .names = names[(r >> 41 & 0xff) % ANQA_COUNT(names)],
+        .table = (enum names_table)((r >> 49 & 0xff) % NAMES_TABLES),
+        .key = (unsigned)(r >> 57) % NAMES_KEYS,
     };
 }
 
@@ -169,6 +181,7 @@ static void model_apply(struct model *m, const struct op *op)
     case OP_SIGNAL: model_exit_signal(m, op->who, op->whom, op->reason, false); break;
     case OP_EXIT: model_die(m, op->who, op->reason); break;
     case OP_TRAP: m->people[op->who].traps = op->on; break;
+    case OP_NAMES: /* has a model of its own */
     case OP_KINDS: break;
     }
 }
@@ -255,6 +268,11 @@ static void person_do(int self, const struct op *op)
     case OP_SIGNAL: anqa_exit_signal(whom, anqa_reason_of(op->reason)); break;
     case OP_EXIT: anqa_exit(anqa_reason_of(op->reason));
     case OP_TRAP: anqa_trap_exit(op->on); break;
+    case OP_NAMES:
+        names_do(op->names, op->table, op->key);
+        if (op->on)
+            anqa_yield();
+        break;
     case OP_KINDS: break;
     }
 }
@@ -265,6 +283,7 @@ static void hook_run(struct exit_hook *hook, anqa_pid pid)
 
     CHECK_EQ(pid.bits, person->pid.bits);
     person->hook_runs++;
+    names_dead(pid);
 }
 
 static void person_init(void *state)
@@ -281,20 +300,32 @@ static void person_handle(void *state, const anqa_msg *msg)
     int self = *(int *)state;
     struct op op;
 
+    names_check();
     if (msg->kind == ANQA_MSG_EXIT || msg->kind == ANQA_MSG_DOWN) {
         person_note(self, msg);
-        return;
+        if (!anqa_is_alive(msg->from)) /* an EXIT may be sent by hand */
+            names_inherit(msg->from);
+    } else {
+        memcpy(&op, msg->body.ptr, sizeof op);
+        person_do(self, &op);
     }
-    memcpy(&op, msg->body.ptr, sizeof op);
-    person_do(self, &op);
+    names_check();
+}
+
+/* Names are the process's until this is over. */
+static void person_terminate(void *state, anqa_reason reason)
+{
+    anqa_yield();
+    names_check();
 }
 
 static const anqa_behaviour person_behaviour = {
-    .name = "person", .init = person_init, .handle = person_handle};
+    .name = "person", .init = person_init, .handle = person_handle, .terminate = person_terminate};
 
 static void world_open(void)
 {
     memset(&world, 0, sizeof world);
+    names_open();
     for (int i = 0; i < PEOPLE; i++) {
         struct person *person = &world.people[i];
         anqa_spawn_opts opts = {
@@ -326,6 +357,8 @@ static void world_settle(anqa_rt *rt)
         person->reason = anqa_reason_get_kind(msg->u.reason);
         anqa_msg_free(msg);
     }
+    names_check();
+    names_check_told();
 }
 
 static void world_close(anqa_rt *rt)
