@@ -9,7 +9,9 @@
 #include <anqa/arena.h>
 #include <anqa/base.h>
 #include <anqa/buf.h>
+#include <anqa/channel.h>
 #include <anqa/config.h>
+#include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
 #include <anqa/json.h>

@@ -44,7 +44,7 @@ typedef enum anqa_next_kind {
     ANQA_NEXT_INVALID_, /* what a zeroed one is */
     ANQA_NEXT_NOREPLY,
     ANQA_NEXT_REPLY,
-    ANQA_NEXT_REPLY_ERROR, /* the payload is the error's text */
+    ANQA_NEXT_REPLY_ERROR, /* the payload is the error's text, or JSON */
     ANQA_NEXT_STOP,
     ANQA_NEXT_STOP_REPLY,
     ANQA_NEXT_IGNORE
@@ -103,6 +103,12 @@ static inline anqa_next anqa_reply_ok(anqa_json json)
 static inline anqa_next anqa_reply_error(const char *text)
 {
     return anqa_next_make_(ANQA_NEXT_REPLY_ERROR, anqa_bytes(text, strlen(text)));
+}
+
+/** Answers with an error that an object describes: of a channel that is the response, of a gen_server {"error": object}. */
+static inline anqa_next anqa_reply_error_json(anqa_json json)
+{
+    return anqa_next_make_(ANQA_NEXT_REPLY_ERROR, anqa_text(json));
 }
 
 /** Ends the process: terminate(reason) runs, then it exits. Takes over the caller's count of `reason`. */

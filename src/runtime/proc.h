@@ -270,6 +270,8 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     anqa_pid *ret_pid, anqa_ref *ret_ref);
 /* Tells who listens; not under a lock. */
 void proc_emit_spawn(anqa_pid pid, anqa_pid parent);
+/* exit_hook_add for another process of this scheduler, which is pinned. */
+void exit_hook_add_to(struct proc *p, struct exit_hook *hook);
 /* The process that the attached thread of `s` is; *slot is its place's. */
 anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot);
 /* Ends `p`, whose frames nobody will use any more: the caller is not on its stack. Takes over `reason`. */

@@ -780,16 +780,20 @@ void anqa_detach(void)
 
 /* ---------------------------------------------------------------- exit hooks, objects of a runtime */
 
-void exit_hook_add(struct exit_hook *hook)
+void exit_hook_add_to(struct proc *p, struct exit_hook *hook)
 {
-    struct sched *s;
-    struct proc *p = proc_self(&s);
-
     hook->next = p->hooks;
     hook->link = &p->hooks;
     if (hook->next != NULL)
         hook->next->link = &hook->next;
     p->hooks = hook;
+}
+
+void exit_hook_add(struct exit_hook *hook)
+{
+    struct sched *s;
+
+    exit_hook_add_to(proc_self(&s), hook);
 }
 
 void exit_hook_remove(struct exit_hook *hook)

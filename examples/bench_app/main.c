@@ -1,0 +1,57 @@
+/*
+ * What load generators talk to: a channel that echoes and broadcasts. PORT says where it listens (0: any free port).
+ *
+ *     bench:*   echo                answers with the payload
+ *               broadcast           sends it to all on the topic as "msg", and answers
+ *               broadcast_noreply   does so without an answer
+ */
+#include <anqa/anqa.h>
+
+static anqa_next echo(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_reply_ok(payload);
+}
+
+static anqa_next broadcast_noreply(anqa_socket *socket, anqa_json payload)
+{
+    anqa_socket_broadcast(socket, "msg", payload);
+    return anqa_noreply();
+}
+
+static anqa_next broadcast(anqa_socket *socket, anqa_json payload)
+{
+    anqa_socket_broadcast(socket, "msg", payload);
+    return anqa_reply_ok(ANQA_JSON_EMPTY_OBJECT);
+}
+
+static anqa_next echo_binary(anqa_socket *socket, anqa_str data)
+{
+    return anqa_reply_payload(anqa_bytes(data.ptr, data.len));
+}
+
+static const anqa_channel bench_channel = {
+    .topic = "bench:*",
+    .handle_in = (const anqa_event[]){{"echo", echo, echo_binary},
+        {"broadcast", broadcast, NULL}, {"broadcast_noreply", broadcast_noreply, NULL}, {0}},
+};
+
+static const anqa_user_socket user_socket = {
+    .channels = (const anqa_channel *const[]){&bench_channel, NULL},
+};
+
+static const anqa_endpoint endpoint = {
+    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
+    .max_connections = 2000000,
+};
+
+static const anqa_app app = {
+    .name = "bench_app",
+    .version = "1.0",
+    .about = "a channel that echoes and broadcasts, for load generators",
+    .children = (const anqa_child_spec[]){ANQA_ENDPOINT(&endpoint), {0}},
+};
+
+int main(int argc, char **argv)
+{
+    return anqa_main(argc, argv, &app);
+}

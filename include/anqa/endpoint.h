@@ -1,0 +1,85 @@
+/**
+ * anqa/endpoint.h - where a program is reached: a port, the sockets it takes there, and files.
+ *
+ *     static const anqa_endpoint endpoint = {
+ *         .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
+ *         .statics = (const anqa_static_files[]){{.url = "/", .dir = "public"}, {0}},
+ *     };
+ *     static const anqa_app chat = {
+ *         .name = "chat",
+ *         .children = (const anqa_child_spec[]){{.dynamic_supervisor = &rooms}, ANQA_ENDPOINT(&endpoint), {0}},
+ *     };
+ *
+ * An endpoint is a server among the children of a supervisor, as a rule the last one: what it serves is there when the
+ * first client comes, and it is the first to stop. Its start fails when the port is taken, or a folder is not there. When it
+ * stops, clients are told to come back later (WebSocket close code 1012). A program may have several.
+ *
+ * Sockets. A mount with the path "/socket" takes WebSockets at "/socket/websocket", which is where the JavaScript client
+ * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
+ * (`vsn` in the query, absent: 1) is refused with 403.
+ *
+ * Threads. Endpoints are `static const` and outlive the program's runtime.
+ */
+#ifndef ANQA_ENDPOINT_H
+#define ANQA_ENDPOINT_H
+
+#include <anqa/channel.h>
+#include <anqa/net.h>
+#include <anqa/supervisor.h>
+
+ANQA_BEGIN_DECLS
+
+/** Pages of which sites may open a socket. Who sends no `Origin` (programs, not browsers) always may. */
+typedef enum anqa_check_origin {
+    ANQA_ORIGIN_HOST,    /* those of the endpoint's host, whatever scheme and port */
+    ANQA_ORIGIN_ANY,     /* all */
+    ANQA_ORIGIN_LIST,    /* those in `origins` */
+    ANQA_ORIGIN_REQUEST  /* those with the scheme, host and port of the request itself */
+} anqa_check_origin;
+
+/** One path that takes sockets; {0} ends a list of them. */
+typedef struct anqa_socket_mount {
+    const char *path; /* "/socket" */
+    const anqa_user_socket *user_socket;
+    anqa_check_origin check_origin;
+    /* "https://example.org", "//example.org:8080" (any scheme), "//example.org" (and any port); a host that begins with
+     * "*." is the domain itself and all below it. http and https without a port mean 80 and 443. NULL ends them */
+    const char *const *origins;
+    uint32_t timeout_ms;   /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
+    uint32_t max_channels; /* joined at a time by one client; 0: 100 */
+} anqa_socket_mount;
+
+/** Files below `dir` are served below `url`; {0} ends a list. */
+typedef struct anqa_static_files {
+    const char *url; /* "/", or "/assets" */
+    const char *dir;
+} anqa_static_files;
+
+/** Zero is a sensible default everywhere. */
+typedef struct anqa_endpoint {
+    uint16_t port;       /* 0: what PORT in the environment says (there 0 is: any that is free), else 4000 */
+    const char *address; /* to listen at; NULL: "127.0.0.1". "*": all */
+    const char *host;    /* the name that clients know; NULL: whatever name a request gives */
+    const anqa_socket_mount *sockets;
+    const anqa_static_files *statics;
+    uint32_t max_connections; /* 0: 65,536; more are reset */
+    bool quiet;               /* "listening on http://..." is not printed to standard output */
+} anqa_endpoint;
+
+/** The server of all endpoints; its argument is an anqa_endpoint. */
+extern ANQA_API const anqa_gen_server anqa_endpoint_server;
+
+/** An endpoint as a child of a supervisor. */
+#define ANQA_ENDPOINT(endpoint)                                                                   \
+    {.id = "endpoint", .server = &anqa_endpoint_server, .arg = (endpoint), .shutdown_ms = 10000}
+
+/**
+ * Where a running endpoint listens, as "127.0.0.1:4000".
+ * Fails: E_NOPROC, E_DIED, E_TIMEOUT, as anqa_try_call.   Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_endpoint_address(
+    anqa_pid endpoint, char text[ANQA_ADDRESS_TEXT]) ANQA_MUST_CHECK;
+
+ANQA_END_DECLS
+
+#endif

@@ -1,0 +1,18 @@
+/* A request for a socket: all checks in Phoenix's order, the application's `connect`, the handshake. */
+#ifndef CHANNEL_CONNECT_H
+#define CHANNEL_CONNECT_H
+
+#include "channel/mount.h"
+#include "http/conn.h"
+
+/* For struct http_mount; arg: struct socket_mount. */
+void connect_serve(struct conn *conn, const struct request *request, const void *arg);
+
+/* Whether a client that asks for this version gets V2: "2.0.<number>". */
+bool connect_is_v2(anqa_str vsn);
+
+/* The query as a JSON object of strings; of several values of a name the last. In anqa_tmp.
+ * Fails: E_PARSE (cannot be decoded), E_LIMIT (too many pairs). */
+anqa_status connect_params(anqa_str query, anqa_json *ret_params) ANQA_MUST_CHECK;
+
+#endif

@@ -1,0 +1,257 @@
+/* An endpoint: its process, which keeps what connections need as long as they live. */
+#include <anqa/endpoint.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <anqa/log.h>
+#include <anqa/memory.h>
+
+#include "base/container.h"
+#include "channel/connect.h"
+#include "http/conn.h"
+#include "http/static.h"
+
+#define DEFAULT_PORT 4000u
+#define DEFAULT_TIMEOUT_MS 60000u
+#define DEFAULT_CHANNELS 100u
+#define DRAIN_MS 5000u /* for clients to close when we stop */
+#define CLOSE_RESTART 1012
+
+/* What is served. It outlives its endpoint's process as long as there are connections. */
+struct site {
+    struct http_service service;
+    struct http_mount *mounts;
+    struct socket_mount *sockets;
+    struct static_mount *statics;
+    size_t socket_count, static_count; /* open ones */
+};
+
+struct endpoint {
+    struct site *site;
+    char address[ANQA_ADDRESS_TEXT];
+};
+
+/* ---------------------------------------------------------------- the site */
+
+static void site_free(struct site *site)
+{
+    if (site == NULL)
+        return;
+    for (size_t i = 0; i < site->socket_count; i++)
+        free((void *)(uintptr_t)site->mounts[i].path.ptr);
+    for (size_t i = 0; i < site->static_count; i++)
+        static_close(&site->statics[i]);
+    free(site->mounts);
+    free(site->sockets);
+    free(site->statics);
+    free(site);
+}
+
+static void site_drop(struct http_service *service)
+{
+    site_free(ANQA_CONTAINER_OF(service, struct site, service));
+}
+
+static anqa_status no_memory(anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_NOMEM, "no memory for an endpoint");
+}
+
+static anqa_status site_add_socket(
+    struct site *site, const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
+{
+    uint32_t timeout_ms = mount->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : mount->timeout_ms;
+    uint32_t seconds = (timeout_ms + 999) / 1000;
+    size_t i = site->socket_count;
+    char *path;
+
+    if (mount->path[0] != '/' || mount->user_socket == NULL)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "socket '%s': its path begins with '/', and .user_socket says what it is",
+            mount->path);
+    if (asprintf(&path, "%s/websocket", mount->path) < 0)
+        return no_memory(err);
+    site->sockets[i] = (struct socket_mount){.endpoint = spec,
+        .spec = mount,
+        .max_channels = mount->max_channels == 0 ? DEFAULT_CHANNELS : mount->max_channels,
+        .timeout_s = seconds > UINT16_MAX ? UINT16_MAX : (uint16_t)seconds};
+    site->mounts[i] = (struct http_mount){
+        .path = anqa_str_of(path), .serve = connect_serve, .arg = &site->sockets[i]};
+    site->socket_count++;
+    return ANQA_OK;
+}
+
+static anqa_status site_add_static(
+    struct site *site, const anqa_static_files *files, anqa_error *err)
+{
+    struct static_spec spec = {.prefix = strcmp(files->url, "/") == 0 ? NULL : files->url,
+        .folder = files->dir,
+        .index = "index.html"};
+    anqa_status status = static_open(&site->statics[site->static_count], &spec, err);
+
+    if (status == ANQA_OK)
+        site->static_count++;
+    return status;
+}
+
+static size_t count_sockets(const anqa_endpoint *spec)
+{
+    size_t count = 0;
+
+    while (spec->sockets != NULL && spec->sockets[count].path != NULL)
+        count++;
+    return count;
+}
+
+static size_t count_statics(const anqa_endpoint *spec)
+{
+    size_t count = 0;
+
+    while (spec->statics != NULL && spec->statics[count].url != NULL)
+        count++;
+    return count;
+}
+
+static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_error *err)
+{
+    size_t sockets = count_sockets(spec), statics = count_statics(spec);
+    anqa_status status = ANQA_OK;
+
+    site->mounts = calloc(sockets + 1, sizeof *site->mounts);
+    site->sockets = calloc(sockets + 1, sizeof *site->sockets);
+    site->statics = calloc(statics + 1, sizeof *site->statics);
+    if (site->mounts == NULL || site->sockets == NULL || site->statics == NULL)
+        return no_memory(err);
+    for (size_t i = 0; status == ANQA_OK && i < sockets; i++)
+        status = site_add_socket(site, spec, &spec->sockets[i], err);
+    for (size_t i = 0; status == ANQA_OK && i < statics; i++)
+        status = site_add_static(site, &spec->statics[i], err);
+    return status;
+}
+
+static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, anqa_error *err)
+{
+    struct site *site = calloc(1, sizeof *site);
+    anqa_status status;
+
+    if (site == NULL)
+        return no_memory(err);
+    status = site_fill(site, spec, err);
+    if (status != ANQA_OK) {
+        site_free(site);
+        return status;
+    }
+    site->service.mounts = site->mounts;
+    site->service.mount_count = site->socket_count;
+    site->service.statics = site->statics;
+    site->service.static_count = site->static_count;
+    site->service.max_connections = spec->max_connections;
+    site->service.drop = site_drop;
+    site->service.refs = 1;
+    *ret_site = site;
+    return ANQA_OK;
+}
+
+/* ---------------------------------------------------------------- the server */
+
+static anqa_status port_of(const anqa_endpoint *spec, unsigned *ret_port, anqa_error *err)
+{
+    const char *text = getenv("PORT"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
+    char *end;
+    unsigned long port;
+
+    *ret_port = spec->port != 0 ? spec->port : DEFAULT_PORT;
+    if (spec->port != 0 || text == NULL || text[0] == '\0')
+        return ANQA_OK;
+    port = strtoul(text, &end, 10);
+    if (*end != '\0' || text[0] < '0' || text[0] > '9' || port > UINT16_MAX)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "PORT in the environment is '%s'; it must be a number from 0 to 65535", text);
+    *ret_port = (unsigned)port;
+    return ANQA_OK;
+}
+
+static void site_hook(void *service)
+{
+    service_unref(service);
+}
+
+static anqa_status open_endpoint(
+    struct endpoint *endpoint, const anqa_endpoint *spec, anqa_error *err)
+{
+    char address[ANQA_ADDRESS_TEXT];
+    unsigned port;
+    anqa_status status = port_of(spec, &port, err);
+
+    if (status != ANQA_OK)
+        return status;
+    snprintf(address, sizeof address, "%s:%u", spec->address == NULL ? "127.0.0.1" : spec->address,
+        port);
+    anqa_section_begin();
+    status = site_new(spec, &endpoint->site, err);
+    anqa_section_end();
+    if (status != ANQA_OK)
+        return status;
+    anqa_defer(site_hook, &endpoint->site->service);
+    return service_listen(&endpoint->site->service, address, endpoint->address, err);
+}
+
+static anqa_next endpoint_init(void *state, const void *arg)
+{
+    struct endpoint *endpoint = state;
+    const anqa_endpoint *spec = arg;
+    anqa_error err;
+
+    if (spec == NULL)
+        return anqa_stop_with(anqa_error_reason("an endpoint needs .arg: use ANQA_ENDPOINT"));
+    if (open_endpoint(endpoint, spec, &err) != ANQA_OK)
+        return anqa_stop_with(anqa_error_reason("%s", err.text));
+    anqa_log(ANQA_INFO, "endpoint.listening", "address=%s", endpoint->address);
+    if (!spec->quiet)
+        dprintf(STDOUT_FILENO, "listening on http://%s\n", endpoint->address);
+    return anqa_noreply();
+}
+
+/* An acceptor has ended: our supervisor starts us anew. */
+static anqa_next endpoint_exit(void *state, anqa_msg *msg)
+{
+    return anqa_stop_with(anqa_reason_ref(msg->u.reason));
+}
+
+static anqa_next endpoint_address(void *state, anqa_msg *msg)
+{
+    struct endpoint *endpoint = state;
+
+    return anqa_reply_payload(anqa_bytes(endpoint->address, strlen(endpoint->address) + 1));
+}
+
+static void endpoint_terminate(void *state, anqa_reason reason)
+{
+    struct endpoint *endpoint = state;
+
+    if (anqa_reason_is_quiet(reason))
+        service_drain(&endpoint->site->service, CLOSE_RESTART, DRAIN_MS);
+}
+
+const anqa_gen_server anqa_endpoint_server = {
+    .state_size = sizeof(struct endpoint),
+    .init = endpoint_init,
+    .handle_call = (const anqa_handler[]){{"address", endpoint_address}, {0}},
+    .handle_info = (const anqa_handler[]){{"EXIT", endpoint_exit}, {0}},
+    .terminate = endpoint_terminate,
+    .label = "endpoint",
+    .trap_exit = true,
+};
+
+anqa_status anqa_endpoint_address(anqa_pid endpoint, char text[ANQA_ADDRESS_TEXT])
+{
+    const anqa_msg *msg;
+    anqa_status status = anqa_try_call_payload(
+        endpoint, "address", anqa_nothing(), ANQA_CALL_TIMEOUT_MS, &msg, NULL);
+
+    if (status == ANQA_OK)
+        snprintf(text, ANQA_ADDRESS_TEXT, "%s", (const char *)msg->body.ptr);
+    return status;
+}

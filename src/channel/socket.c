@@ -1,0 +1,667 @@
+/* The connection's side: which channel a message is for, joins, leaves, the end. */
+#include "channel/socket.h"
+
+#include <stdlib.h>
+
+#include <anqa/log.h>
+#include <anqa/memory.h>
+
+#include "channel/mount.h"
+#include "runtime/sched.h"
+
+#define STR(literal) anqa_str_make((literal), sizeof(literal) - 1)
+
+#define CLOSE_GOING_AWAY 1001
+#define CLOSE_TOO_BIG 1009
+#define CLOSE_ERROR 1011
+
+const char chan_in_tag[] = "$in";
+const char chan_leave_tag[] = "$leave";
+const char chan_closed_tag[] = "$closed";
+const char chan_out_tag[] = "$out";
+const char chan_reply_tag[] = "$reply";
+
+static const char closed_text[] = "closed", disconnected_text[] = "disconnected";
+
+/* ---------------------------------------------------------------- memory of sockets */
+
+static void *take(size_t size)
+{
+    return size <= BLOCK_MAX ? block_take(&sched_self->blocks, block_class(size)) : malloc(size);
+}
+
+static void put(void *memory, size_t size)
+{
+    if (size <= BLOCK_MAX)
+        block_put(&sched_self->blocks, block_class(size), memory);
+    else
+        free(memory);
+}
+
+static size_t round_up(size_t size)
+{
+    return (size + 15) & ~(size_t)15;
+}
+
+/* ---------------------------------------------------------------- holding, writing */
+
+void socket_hold(struct socket *socket)
+{
+    if (socket->holds++ == 0)
+        conn_pause(socket->conn);
+}
+
+void socket_release(struct socket *socket)
+{
+    if (--socket->holds == 0)
+        conn_resume(socket->conn);
+}
+
+static void catch_up(struct socket *socket)
+{
+    for (struct chan *chan = socket->channels; chan != NULL; chan = chan->next)
+        sub_catch_up(&chan->sub);
+}
+
+void socket_write(struct socket *socket, const struct v2_frame *frame)
+{
+    char *room;
+
+    catch_up(socket);
+    if (socket->ended)
+        return;
+    room = conn_queue_room(socket->conn, frame->len);
+    if (room != NULL)
+        v2_write(frame, room);
+}
+
+static void reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_str topic_json,
+    bool ok, anqa_str response)
+{
+    struct v2_frame frame;
+
+    v2_reply(&frame, join_ref, ref, (struct v2_topic){.text = topic_json},
+        ok ? STR("ok") : STR("error"), response);
+    socket_write(socket, &frame);
+}
+
+/* ---------------------------------------------------------------- the end */
+
+static void tell_closed(struct chan *chan, const char *why)
+{
+    if (chan->flags & CHAN_GONE)
+        return; /* it ends already */
+    if (anqa_send(chan->sub.who, chan_closed_tag, anqa_bytes(why, strlen(why))) == ANQA_E_NOMEM)
+        anqa_exit_signal(chan->sub.who, ANQA_SHUTDOWN);
+}
+
+/* From here on nothing is read or written; channels hear why. */
+static void socket_end(struct socket *socket, const char *why)
+{
+    if (socket->ended)
+        return;
+    socket->ended = true;
+    for (struct chan *chan = socket->channels; chan != NULL; chan = chan->next)
+        tell_closed(chan, why);
+}
+
+static void socket_refuse(struct socket *socket, uint16_t code, const char *why)
+{
+    anqa_log(ANQA_NOTICE, "socket.refused", "code=%d error=%s next=closed", code, why);
+    socket_end(socket, closed_text);
+    conn_ws_close(socket->conn, code, (anqa_str){NULL, 0});
+}
+
+static void join_free(struct join *join)
+{
+    if (join == NULL)
+        return;
+    for (uint32_t i = 0; i < join->held_count; i++)
+        anqa_buf_unref(join->held[i]);
+    free(join->held);
+    free(join);
+}
+
+/* The connection's process has ended. */
+static void socket_closed(struct conn *conn, void *user)
+{
+    struct socket *socket = user;
+    struct chan *next;
+
+    socket_end(socket, closed_text);
+    for (struct chan *chan = socket->channels; chan != NULL; chan = next) {
+        next = chan->next;
+        chan->next = NULL;
+        chan->socket = NULL;
+        if (chan->flags & CHAN_JOINED) {
+            join_free(chan->join);
+            chan->join = NULL;
+        }
+    }
+    socket_free(socket);
+}
+
+/* ---------------------------------------------------------------- the id */
+
+static void id_deliver(struct sub *sub, struct frame *const *frames, size_t count)
+{
+    struct socket *socket = ANQA_CONTAINER_OF(sub, struct socket_id, sub)->socket;
+
+    for (size_t i = 0; i < count; i++) {
+        if (socket->ended || !anqa_str_is(frame_view(frames[i]).event, "disconnect"))
+            continue;
+        socket_end(socket, disconnected_text);
+        conn_ws_close(socket->conn, CLOSE_GOING_AWAY, (anqa_str){NULL, 0});
+    }
+}
+
+static const struct sub_ops id_ops = {id_deliver};
+
+static anqa_status id_open(struct socket *socket, anqa_str id)
+{
+    anqa_status status;
+
+    if (id.len == 0)
+        return ANQA_OK;
+    socket->id = take(sizeof *socket->id);
+    if (socket->id == NULL)
+        return ANQA_E_NOMEM;
+    memset(socket->id, 0, sizeof *socket->id);
+    socket->id->socket = socket;
+    socket->id->sub.ops = &id_ops;
+    socket->id->sub.who = anqa_self();
+    status = sub_open(&socket->id->sub, id);
+    if (status != ANQA_OK)
+        socket->id->sub.topic = NULL;
+    return status;
+}
+
+/* ---------------------------------------------------------------- life of a socket */
+
+anqa_status socket_new(struct conn *conn, const struct socket_mount *mount, const void *assigns,
+    anqa_str id, struct socket **ret_socket)
+{
+    size_t assigns_size = mount->spec->user_socket->assigns_size;
+    size_t size = round_up(sizeof(struct socket)) + assigns_size;
+    struct socket *socket;
+    anqa_status status;
+
+    anqa_section_begin();
+    socket = size > UINT32_MAX ? NULL : take(size);
+    if (socket == NULL) {
+        anqa_section_end();
+        return ANQA_E_NOMEM;
+    }
+    *socket = (struct socket){.conn = conn,
+        .mount = mount,
+        .assigns = (char *)socket + round_up(sizeof *socket),
+        .size = (uint32_t)size};
+    if (assigns_size > 0)
+        memcpy(socket->assigns, assigns, assigns_size);
+    status = id_open(socket, id);
+    if (status != ANQA_OK)
+        socket_free(socket);
+    else
+        *ret_socket = socket;
+    anqa_section_end();
+    return status;
+}
+
+void socket_free(struct socket *socket)
+{
+    if (socket->id != NULL) {
+        sub_close(&socket->id->sub);
+        put(socket->id, sizeof *socket->id);
+    }
+    put(socket, socket->size);
+}
+
+/* ---------------------------------------------------------------- joins */
+
+static anqa_str keep(char **at, anqa_str text)
+{
+    anqa_str kept = anqa_str_make(*at, text.len);
+
+    if (text.len > 0)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return kept;
+}
+
+static struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic_json,
+    const anqa_channel *spec, anqa_str old_ref)
+{
+    size_t size = m->join_ref.len + m->ref.len + topic.len + topic_json.len + old_ref.len +
+                  m->payload.len;
+    struct join *join = malloc(sizeof *join + size);
+    char *at;
+
+    if (join == NULL)
+        return NULL;
+    at = join->text;
+    *join = (struct join){.binary = m->binary, .spec = spec};
+    join->join_ref = keep(&at, m->join_ref);
+    join->ref = keep(&at, m->ref);
+    join->topic = keep(&at, topic);
+    join->topic_json = keep(&at, topic_json);
+    join->old_ref = keep(&at, old_ref);
+    join->payload = keep(&at, m->payload);
+    return join;
+}
+
+void join_end(struct socket *socket, struct join *join, bool joined, anqa_str response)
+{
+    struct v2_frame frame;
+
+    if (socket != NULL) {
+        reply(socket, join->join_ref, join->ref, join->topic_json, joined, response);
+        if (join->old_ref.len > 0) {
+            v2_push(&frame, join->old_ref, join->old_ref,
+                (struct v2_topic){.text = join->topic_json}, STR("phx_close"), STR("{}"));
+            socket_write(socket, &frame);
+        }
+        for (uint32_t i = 0; joined && i < join->held_count && !socket->ended; i++)
+            conn_queue_buf(socket->conn, join->held[i]);
+        socket_release(socket);
+    }
+    join_free(join);
+}
+
+static bool join_ref_is_null(const struct join *join)
+{
+    return anqa_str_is(join->join_ref, "null");
+}
+
+static bool has_escapes(anqa_str json)
+{
+    return memchr(json.ptr, '\\', json.len) != NULL;
+}
+
+/* Puts a channel into the zeroed state of its process, which has not run yet. */
+static struct chan *chan_make(struct socket *socket, struct join *join, struct proc *p,
+    anqa_pid pid, size_t texts)
+{
+    struct chan *chan = p->state;
+    size_t assigns_size = socket->mount->spec->user_socket->assigns_size;
+    anqa_str ref = join_ref_is_null(join) ? join->ref : join->join_ref;
+    char *at = (char *)chan + texts;
+
+    chan->pub.assigns = (char *)chan + sizeof *chan;
+    chan->pub.state = (char *)chan + sizeof *chan + round_up(assigns_size);
+    if (assigns_size > 0)
+        memcpy(chan->pub.assigns, socket->assigns, assigns_size);
+    chan->sub.ops = &chan_sub_ops;
+    chan->sub.who = pid;
+    chan->hook.run = chan_exit;
+    exit_hook_add_to(p, &chan->hook);
+    chan->socket = socket;
+    chan->spec = join->spec;
+    chan->join = join;
+    chan->texts = (uint32_t)texts;
+    chan->ref_len = (uint8_t)keep(&at, ref).len;
+    if (join_ref_is_null(join))
+        chan->flags |= CHAN_NULL_JOIN_REF;
+    if (has_escapes(join->topic_json)) {
+        chan->flags |= CHAN_TOPIC_JSON;
+        chan->topic_len = (uint16_t)keep(&at, join->topic_json).len;
+    }
+    return chan;
+}
+
+/* Bytes that a channel keeps behind its state: mostly three. */
+static size_t texts_size(const struct join *join)
+{
+    return (join_ref_is_null(join) ? join->ref.len : join->join_ref.len) +
+           (has_escapes(join->topic_json) ? join->topic_json.len : 0);
+}
+
+/* Spawns the channel of a join, for which the socket is held. It is nobody's child: a node for the family of each
+ * connection would cost it a hundred bytes. */
+static void socket_join(struct socket *socket, struct join *join)
+{
+    struct sched *s = sched_self;
+    size_t texts = sizeof(struct chan) +
+                   round_up(socket->mount->spec->user_socket->assigns_size) +
+                   round_up(join->spec->state_size);
+    anqa_spawn_opts opts = {.behaviour = &chan_behaviour,
+        .state_size = texts + texts_size(join),
+        .pinned = true};
+    struct chan *chan;
+    anqa_status status;
+    anqa_pid pid;
+
+    status = proc_spawn(s, &opts, NULL, &pid, NULL);
+    if (status != ANQA_OK) {
+        anqa_log(ANQA_ERROR, "channel.join.failed", "topic=%.*s error=%s",
+            ANQA_FMT(join->topic), anqa_status_text(status));
+        join_end(socket, join, false, STR("{\"reason\":\"join crashed\"}"));
+        return;
+    }
+    proc_emit_spawn(pid, (anqa_pid){0});
+    chan = chan_make(socket, join, proc_slot(s->rt, pid), pid, texts);
+    chan->next = socket->channels;
+    socket->channels = chan;
+    socket->count++;
+}
+
+/* ---------------------------------------------------------------- channels of a socket */
+
+static struct chan *socket_find(struct socket *socket, anqa_str topic)
+{
+    for (struct chan *chan = socket->channels; chan != NULL; chan = chan->next)
+        if ((chan->flags & CHAN_GONE) == 0 && anqa_str_eq(chan->pub.topic, topic))
+            return chan;
+    return NULL;
+}
+
+static void chan_unlink(struct chan *chan)
+{
+    struct socket *socket = chan->socket;
+    struct chan **link = &socket->channels;
+
+    while (*link != chan)
+        link = &(*link)->next;
+    *link = chan->next;
+    chan->next = NULL;
+    if (chan->flags & CHAN_HOLDS)
+        socket_release(socket);
+    chan->flags &= (uint8_t)~CHAN_HOLDS;
+    chan->socket = NULL;
+}
+
+void chan_gone(struct chan *chan)
+{
+    struct join *waiting = chan->flags & CHAN_JOINED ? chan->join : NULL;
+
+    if ((chan->flags & CHAN_GONE) || chan->socket == NULL)
+        return;
+    chan->flags |= CHAN_GONE;
+    chan->socket->count--;
+    if (waiting == NULL)
+        return;
+    chan->join = NULL;
+    socket_join(chan->socket, waiting);
+}
+
+void chan_exit(struct exit_hook *hook, anqa_pid pid)
+{
+    struct chan *chan = ANQA_CONTAINER_OF(hook, struct chan, hook);
+    struct socket *socket = chan->socket;
+    struct v2_frame frame;
+
+    chan->turn = NULL;
+    if ((chan->flags & CHAN_JOINED) == 0 && chan->join != NULL) {
+        join_end(socket, chan->join, false, STR("{\"reason\":\"join crashed\"}"));
+        chan->join = NULL;
+    } else if ((chan->flags & CHAN_GONE) == 0 && socket != NULL) {
+        v2_push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan),
+            STR("phx_error"), STR("{\"reason\":\"channel_crash\"}"));
+        socket_write(socket, &frame);
+    }
+    if (socket != NULL) {
+        chan_gone(chan);
+        chan_unlink(chan);
+    }
+    sub_close(&chan->sub);
+}
+
+/* ---------------------------------------------------------------- messages */
+
+struct incoming {
+    struct v2_message m;
+    anqa_str topic;                     /* the name, if `named`: if it is a string */
+    anqa_str join_ref, ref, topic_json; /* JSON text, after incoming_address */
+    bool named;
+};
+
+/* Bytes of a binary frame as JSON text; what is no UTF-8 can not be. */
+static bool as_json(anqa_str bytes, anqa_str *ret_json)
+{
+    anqa_json_writer w;
+    anqa_json json;
+
+    anqa_json_writer_init(&w, anqa_tmp(), 0);
+    anqa_json_put_str(&w, bytes);
+    if (anqa_json_writer_finish(&w, &json) != ANQA_OK)
+        return false;
+    *ret_json = anqa_json_text(json);
+    return true;
+}
+
+/* The name; what is needed for an answer comes by incoming_address. */
+static void incoming_name(struct incoming *in)
+{
+    in->topic = in->m.topic;
+    in->named = in->m.binary || v2_string(anqa_tmp(), in->m.topic, &in->topic);
+}
+
+static bool incoming_address(struct incoming *in)
+{
+    const struct v2_message *m = &in->m;
+
+    if (m->binary)
+        return as_json(m->join_ref, &in->join_ref) && as_json(m->ref, &in->ref) &&
+               as_json(m->topic, &in->topic_json);
+    in->join_ref = m->join_ref;
+    in->ref = m->ref;
+    in->topic_json = m->topic;
+    return true;
+}
+
+static bool event_is(const struct v2_message *m, anqa_str event)
+{
+    if (m->binary)
+        return anqa_str_eq(m->event, event);
+    if (m->event.len == event.len + 2 && m->event.ptr[0] == '"')
+        return memcmp(m->event.ptr + 1, event.ptr, event.len) == 0;
+    return m->event.len > event.len + 2 &&
+           anqa_json_is_str((anqa_json){m->event.ptr, m->event.len}, event);
+}
+
+static void reply_unmatched(struct socket *socket, const struct incoming *in)
+{
+    reply(socket, STR("null"), in->ref, in->topic_json, false,
+        STR("{\"reason\":\"unmatched topic\"}"));
+}
+
+static bool topic_fits(const char *pattern, anqa_str topic)
+{
+    size_t len = strlen(pattern);
+
+    if (len > 0 && pattern[len - 1] == '*')
+        return topic.len >= len - 1 && memcmp(topic.ptr, pattern, len - 1) == 0;
+    return topic.len == len && memcmp(topic.ptr, pattern, len) == 0;
+}
+
+static const anqa_channel *route(const struct socket *socket, const struct incoming *in)
+{
+    const anqa_channel *const *at = socket->mount->spec->user_socket->channels;
+
+    if (!in->named || in->topic.len == 0 || in->topic.len > ANQA_TOPIC_MAX)
+        return NULL;
+    for (; at != NULL && *at != NULL; at++)
+        if (topic_fits((*at)->topic, in->topic))
+            return *at;
+    return NULL;
+}
+
+static struct join *join_of(struct socket *socket, const struct incoming *in,
+    const anqa_channel *spec, anqa_str old_ref)
+{
+    struct v2_message m = in->m;
+    struct join *join;
+
+    m.join_ref = in->join_ref;
+    m.ref = in->ref;
+    if (m.join_ref.len <= ANQA_REF_MAX && m.ref.len <= ANQA_REF_MAX) {
+        join = join_new(&m, in->topic, in->topic_json, spec, old_ref);
+        if (join != NULL)
+            return join;
+        socket_refuse(socket, CLOSE_ERROR, "out of memory");
+    } else {
+        socket_refuse(socket, CLOSE_TOO_BIG, "a ref is too long");
+    }
+    return NULL;
+}
+
+static void join_begin(struct socket *socket, struct join *join)
+{
+    socket_hold(socket);
+    socket_join(socket, join);
+}
+
+static void on_join(struct socket *socket, const struct incoming *in)
+{
+    const anqa_channel *spec = route(socket, in);
+    struct join *join;
+
+    if (spec == NULL) {
+        reply_unmatched(socket, in);
+        return;
+    }
+    if (socket->count >= socket->mount->max_channels) {
+        reply(socket, in->join_ref, in->ref, in->topic_json, false,
+            STR("{\"reason\":\"too many channels joined\"}"));
+        return;
+    }
+    join = join_of(socket, in, spec, (anqa_str){NULL, 0});
+    if (join != NULL)
+        join_begin(socket, join);
+}
+
+static void kill_later(void *state)
+{
+    const anqa_pid *channel = state;
+
+    if (anqa_receive_ref(anqa_monitor(*channel), REPLACE_AFTER_MS) == NULL)
+        anqa_exit_signal(*channel, ANQA_KILL);
+}
+
+/* The client has left and comes back before the channel has ended: the join waits for that. */
+static void join_after(struct socket *socket, const struct incoming *in, struct chan *chan)
+{
+    anqa_spawn_opts guard = {
+        .run = kill_later, .arg = &chan->sub.who, .arg_size = sizeof chan->sub.who};
+
+    chan->join = join_of(socket, in, chan->spec, (anqa_str){NULL, 0});
+    if (chan->join == NULL)
+        return;
+    socket_hold(socket);
+    if (anqa_spawn(&guard, NULL, NULL) != ANQA_OK)
+        anqa_exit_signal(chan->sub.who, ANQA_KILL);
+}
+
+/* The same topic once more: the old channel makes room, unheard. It is queued to die before the new one is spawned. */
+static void on_duplicate_join(struct socket *socket, const struct incoming *in, struct chan *chan)
+{
+    struct join *join;
+
+    if (chan->flags & CHAN_LEAVING) {
+        join_after(socket, in, chan);
+        return;
+    }
+    join = join_of(socket, in, chan->spec, chan_end_ref(chan));
+    if (join == NULL)
+        return;
+    anqa_log(ANQA_DEBUG, "channel.duplicate_join", "topic=%.*s", ANQA_FMT(in->topic));
+    chan_gone(chan);
+    chan_unlink(chan);
+    anqa_exit_signal(chan->sub.who, ANQA_KILL);
+    join_begin(socket, join);
+}
+
+static void on_not_joined(struct socket *socket, const struct incoming *in)
+{
+    if (event_is(&in->m, STR("phx_join")))
+        on_join(socket, in);
+    else if (event_is(&in->m, STR("phx_leave")))
+        reply(socket, in->join_ref, in->ref, in->topic_json, true, STR("{}"));
+    else
+        reply_unmatched(socket, in);
+}
+
+static void chan_count(struct chan *chan, size_t bytes)
+{
+    chan->pending++;
+    chan->pending_bytes += (uint32_t)bytes;
+    if ((chan->pending < CHAN_PENDING_MAX && chan->pending_bytes < CHAN_PENDING_BYTES_MAX) ||
+        (chan->flags & CHAN_HOLDS))
+        return;
+    chan->flags |= CHAN_HOLDS;
+    socket_hold(chan->socket);
+}
+
+static void pass_on(struct socket *socket, const struct v2_message *m, struct chan *chan)
+{
+    bool leaves = event_is(m, STR("phx_leave"));
+    struct v2_places places;
+    anqa_str tail;
+
+    if (v2_tail(m, &tail, &places) != ANQA_OK) {
+        socket_refuse(socket, CLOSE_TOO_BIG, "ref or event too long");
+        return;
+    }
+    if (anqa_send_ref(chan->sub.who, leaves ? chan_leave_tag : chan_in_tag,
+            (anqa_ref){places.bits}, anqa_bytes(tail.ptr, tail.len)) == ANQA_E_NOMEM) {
+        socket_refuse(socket, CLOSE_ERROR, "out of memory");
+        return;
+    }
+    if (leaves)
+        chan->flags |= CHAN_LEAVING;
+    else
+        chan_count(chan, tail.len);
+}
+
+/* A join_ref that is not the channel's: a message to an earlier one, which nobody answers. */
+static bool is_stale(const struct v2_message *m, const struct chan *chan)
+{
+    if (v2_no_join_ref(m))
+        return false;
+    return (chan->flags & CHAN_NULL_JOIN_REF) != 0 ||
+           !v2_join_ref_is(anqa_tmp(), m, chan_ref(chan));
+}
+
+/* What is answered here, not by a channel. chan: NULL, the topic is not joined. */
+static void answer_here(struct socket *socket, struct incoming *in, struct chan *chan)
+{
+    if (!incoming_address(in))
+        socket_refuse(socket, CLOSE_ERROR, "a binary push whose strings are not UTF-8");
+    else if (chan != NULL)
+        on_duplicate_join(socket, in, chan);
+    else if (anqa_str_is(in->topic, "phoenix") && event_is(&in->m, STR("heartbeat")))
+        reply(socket, STR("null"), in->ref, in->topic_json, true, STR("{}"));
+    else
+        on_not_joined(socket, in);
+}
+
+static void dispatch(struct socket *socket, struct incoming *in)
+{
+    struct chan *chan = in->named ? socket_find(socket, in->topic) : NULL;
+
+    if (chan == NULL || event_is(&in->m, STR("phx_join")))
+        answer_here(socket, in, chan);
+    else if ((chan->flags & CHAN_LEAVING) == 0 && !is_stale(&in->m, chan))
+        pass_on(socket, &in->m, chan);
+}
+
+static void socket_message(struct conn *conn, void *user, bool binary, anqa_str data)
+{
+    struct socket *socket = user;
+    struct incoming in;
+    anqa_error err;
+    anqa_status status;
+
+    if (socket->ended)
+        return;
+    anqa_section_begin(); /* lists are changed; no code of the application runs in here */
+    status = binary ? v2_read_binary(data, &in.m, &err) : v2_read_text(data, &in.m, &err);
+    if (status != ANQA_OK) {
+        socket_refuse(socket, CLOSE_ERROR, err.text);
+    } else {
+        incoming_name(&in);
+        dispatch(socket, &in);
+    }
+    anqa_section_end();
+}
+
+const struct ws_ops socket_ops = {.message = socket_message, .closed = socket_closed};
