@@ -2933,6 +2933,7 @@ static int run_floor(void)
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* who reads along sees each figure when it is there */
     base_ns = now_ns();
     parse_options(argc, argv);
     return opt.mode == M_FLOOR ? run_floor() : run_client();
