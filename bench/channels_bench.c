@@ -134,10 +134,15 @@ static double measure_beside_crowd(struct bench *b)
         CROWD_RATE, "--warmup", "0", "--seconds", "40", NULL};
     static const char *const talk[] = {
         "echo", "--prefix", "bench:talk", "--conns", "64", "--rate", "20", NULL};
+    anqa_json figures;
     double p99_us, published;
 
     load_start_beside(b->state, crowd);
-    p99_us = load_figure(run_timed(b, talk, SECONDS), "latency_us_p99");
+    figures = run_timed(b, talk, SECONDS);
+    if (load_figure(figures, "latency_n") < 1)
+        bench_fail(
+            "no echo came back within " SECONDS " s: the server, or this machine, is saturated");
+    p99_us = load_figure(figures, "latency_us_p99");
     published = load_figure(load_stop_beside(b->state), "published_per_s");
     if (published < LEAST_CROWD_RATE)
         bench_fail("the crowd was told %.1f messages a second, not " CROWD_RATE, published);
