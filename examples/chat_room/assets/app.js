@@ -47,7 +47,8 @@ function banner() {
   switch (current.state) {
     case "refused": return [`The room did not let you in: ${current.reason}.`, true];
     case "closed": return ["The server has closed this room.", true];
-    case "lost": return ["This room was lost. Trying to get back.", false];
+    case "lost":
+      return [socket.isConnected() ? "Your channel crashed. Joining again." : "No connection to the server. Trying again.", false];
     default: return [current.messages.length > 0 ? "Joining again." : "Joining.", false];
   }
 }
@@ -60,7 +61,7 @@ function drawBanner() {
 }
 
 function drawWho() {
-  const list = current === null ? [] : current.who;
+  const list = current?.state === "joined" ? current.who : [];
   setText($("room-here"), list.length === 0 ? "" : list.length === 1 ? "1 person here" : `${list.length} people here`);
   const faces = list.slice(0, 6).map((name) => el("li", { title: name }, avatar(name), el("span", { class: "hidden" }, name)));
   if (list.length > 6) faces.push(el("li", { class: "more" }, `+${list.length - 6}`));
@@ -135,6 +136,8 @@ function told(room, what) {
   else {
     draw(room);
     drawBanner();
+    drawWho();
+    drawTyping();
     drawComposer();
   }
 }
@@ -267,17 +270,17 @@ document.addEventListener("visibilitychange", () => {
 // ---------------------------------------------------------------- crashing rooms, and the tree that shows it
 
 const crashes = [
-  { value: "exception", label: "Throw an exception", hint: "an Error nobody catches" },
-  { value: "loop", label: "Loop for ever", hint: "while (true): stopped when its time is up" },
-  { value: "memory", label: "Use up its memory", hint: "grows until its own limit" },
-  { value: "stack", label: "Recurse without end", hint: "until its own stack is full" },
-  { value: "null", label: "Dereference null in C", hint: "in your channel's process, outside the sandbox" },
+  { value: "exception", label: "Throw an exception", did: "throw an exception", hint: "an Error nobody catches" },
+  { value: "loop", label: "Loop for ever", did: "loop for ever", hint: "stopped when its time is up" },
+  { value: "memory", label: "Use up its memory", did: "use up its memory", hint: "grows until its own limit" },
+  { value: "stack", label: "Recurse without end", did: "recurse without end", hint: "until its own stack is full" },
+  { value: "null", label: "Dereference null in C", did: "dereference null in C", hint: "in your channel, outside the sandbox" },
 ];
 
 async function crash(how) {
   const room = current;
   if (room === null) return;
-  note(`${room.id}: ${crashes.find((entry) => entry.value === how).label.toLowerCase()}`, "bad");
+  note(`${room.id} was told to ${crashes.find((entry) => entry.value === how).did}`, "bad");
   const result = await room.crash(how);
   if (!result.ok && how !== "null") note(`${room.id}: ${result.reason}`, "bad");
 }

@@ -103,6 +103,7 @@ export class Room {
   }
 
   send(body) {
+    this.typingSentAt = 0; // who goes on typing after this is told of at once
     this.dispatch({ sender: this.me.name, text: body, failed: "" });
   }
 

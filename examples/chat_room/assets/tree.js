@@ -46,13 +46,13 @@ function compare(nodes) {
 }
 
 function row(node, roomLabel) {
+  const about = [node.kind, node.state].filter((word) => word !== "").join(" \u00b7 ");
   return el("li", {
     "data-depth": String(node.depth), "data-kind": node.kind, "data-state": node.state,
     "data-fresh": freshUntil.has(node.id), "data-current": node.label === roomLabel,
   },
-    el("span", { class: "node-label" }, node.label),
-    node.kind ? el("span", { class: "node-kind" }, node.kind) : null,
-    node.state ? el("span", { class: "node-state" }, node.state) : null,
+    el("span", { class: "node-label", title: node.label }, node.label),
+    el("span", { class: "node-about", title: about }, about),
     node.pid ? el("code", { class: "node-pid" }, node.pid) : null);
 }
 
