@@ -136,6 +136,10 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
   endif()
 endif()
 
+if(TARGET anqa AND TARGET phxload)
+  anqa_register(phxload tree "${PROJECT_SOURCE_DIR}/test/bench/phxload.sh" $<TARGET_FILE:phxload>)
+endif()
+
 # Checks of the tree itself need to run once, not in every build tree.
 if(TARGET anqa)
   anqa_register(headers tree "${PROJECT_SOURCE_DIR}/test/headers.sh" "${CMAKE_C_COMPILER}")

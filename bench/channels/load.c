@@ -71,8 +71,8 @@ static bool have_files(unsigned connections)
         return false;
     if (limit.rlim_cur >= need)
         return true;
-    limit.rlim_cur = need;
-    if (limit.rlim_max >= need && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+    if (setrlimit(RLIMIT_NOFILE,
+            &(struct rlimit){need, limit.rlim_max > need ? limit.rlim_max : need}) == 0)
         return true;
     fprintf(stderr,
         "bench: %u connections take %llu open files, and the hard limit is %llu: raise it with "
