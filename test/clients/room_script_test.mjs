@@ -14,7 +14,8 @@ assert.match(source, /\(\{[^}]*send_message[^}]*\}\)/, `${file} exports no send_
 /** A room in a life of its own; `heard` is what it has told everybody. */
 function room(random = Math.random) {
   const heard = [];
-  const world = { broadcast: (event, payload) => heard.push([event, JSON.parse(JSON.stringify(payload))]) };
+  const callSync = (handler, ...args) => heard.push([handler, ...JSON.parse(JSON.stringify(args))]);
+  const world = { Beam: { callSync } };
   vm.createContext(world);
   world.Math = Object.assign(Object.create(Math), { floor: Math.floor, random });
   return { ...vm.runInContext(source, world), heard };
@@ -29,7 +30,7 @@ test("what is said is stored, told to everybody and returned, the same", async (
   assert.equal(message.text, "hello");
   assert.equal(message.sender, "Ann");
   assert.ok(Math.abs(message.at - Date.now()) < 5000, `at ${message.at}`);
-  assert.deepEqual(heard, [["new_message", message]]);
+  assert.deepEqual(heard, [["broadcast", "new_message", message]]);
   assert.deepEqual(plain(history()), [message]);
 });
 
@@ -107,7 +108,7 @@ test("crashing by exception, by recursion and in an unknown way ends in an error
 });
 
 test("crashing by a loop does not come back by itself", async () => {
-  const world = vm.createContext({ broadcast() {} });
+  const world = vm.createContext({});
   const { crash } = vm.runInContext(source, world);
   world.crash = crash;
   assert.throws(() => vm.runInContext(`crash({ how: "loop" })`, world, { timeout: 50 }), /timed out/);
