@@ -104,6 +104,13 @@ static void take_option(const char *program, int option, struct options *o)
     }
 }
 
+static unsigned default_limit_s(bool quick)
+{
+    unsigned limit_s = bench_area.limit_s != 0 ? bench_area.limit_s : BENCH_LIMIT_S;
+
+    return quick ? limit_s / BENCH_QUICK_PART : limit_s;
+}
+
 static struct options parse(int argc, char **argv)
 {
     struct options o = {.schedulers = 1, .rounds = INT_MAX, .peer_name = "peer"};
@@ -117,7 +124,7 @@ static struct options parse(int argc, char **argv)
     if (o.pairs == 0)
         o.pairs = o.quick ? BENCH_QUICK_PAIRS : BENCH_PAIRS;
     if (o.limit_s == 0)
-        o.limit_s = o.quick ? BENCH_QUICK_LIMIT_S : BENCH_LIMIT_S;
+        o.limit_s = default_limit_s(o.quick);
     return o;
 }
 

@@ -75,6 +75,7 @@ struct bench_case {
 struct bench_area {
     const char *name;
     const struct bench_case *cases; /* ends with a case without a name */
+    unsigned limit_s;               /* what a whole comparison may take; 0: 360 */
 };
 
 extern const struct bench_area bench_area;

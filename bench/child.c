@@ -24,35 +24,37 @@ static int left_ms(uint64_t deadline_ns)
     return (int)((deadline_ns - now) / 1000000 + 1);
 }
 
-static bool pin(unsigned processors)
+/** The first so many of those that this process may use. False: there are fewer. */
+static bool first_processors(unsigned count, cpu_set_t *ret_set)
 {
-    cpu_set_t ours, wanted;
+    cpu_set_t ours;
 
     if (sched_getaffinity(0, sizeof(ours), &ours) < 0)
         return false;
-    CPU_ZERO(&wanted);
-    for (int cpu = 0; cpu < CPU_SETSIZE && processors > 0; cpu++) {
+    CPU_ZERO(ret_set);
+    for (int cpu = 0; cpu < CPU_SETSIZE && count > 0; cpu++) {
         if (!CPU_ISSET(cpu, &ours))
             continue;
-        CPU_SET(cpu, &wanted);
-        processors--;
+        CPU_SET(cpu, ret_set);
+        count--;
     }
-    return processors == 0 && sched_setaffinity(0, sizeof(wanted), &wanted) == 0;
+    return count == 0;
 }
 
 /** In the child: becomes the program, or ends. */
-static void become(char *const argv[], int in, int out, unsigned processors, pid_t parent)
+static void become(char *const argv[], int in, int out, const cpu_set_t *processors, pid_t parent)
 {
     signal(SIGPIPE, SIG_DFL);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
         _exit(126); /* nobody would be left to end us */
-    if (!pin(processors) || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+    if (sched_setaffinity(0, sizeof(*processors), processors) < 0 || dup2(in, STDIN_FILENO) < 0 ||
+        dup2(out, STDOUT_FILENO) < 0)
         _exit(126);
     execv(argv[0], argv);
     _exit(127);
 }
 
-static bool child_start(struct child *child, char *const argv[], unsigned processors)
+bool child_launch(struct child *child, char *const argv[], const cpu_set_t *processors)
 {
     pid_t parent = getpid();
     int in[2], out[2];
@@ -91,8 +93,7 @@ static bool read_byte(struct child *child, uint64_t deadline_ns, char *ret_byte)
     return ready > 0 && read(child->from, ret_byte, 1) == 1;
 }
 
-/** Reads a line into child->line, without its end. */
-static bool read_line(struct child *child, uint64_t deadline_ns)
+bool child_line(struct child *child, uint64_t deadline_ns)
 {
     for (size_t i = 0; i < sizeof(child->line); i++) {
         if (!read_byte(child, deadline_ns, &child->line[i]))
@@ -107,8 +108,10 @@ static bool read_line(struct child *child, uint64_t deadline_ns)
 
 bool child_open(struct child *child, char *const argv[], unsigned processors, uint64_t deadline_ns)
 {
-    if (child_start(child, argv, processors) && read_line(child, deadline_ns) &&
-        strcmp(child->line, "ready") == 0)
+    cpu_set_t set;
+
+    if (first_processors(processors, &set) && child_launch(child, argv, &set) &&
+        child_line(child, deadline_ns) && strcmp(child->line, "ready") == 0)
         return true;
     child_close(child);
     return false;
@@ -119,7 +122,7 @@ bool child_ask(struct child *child, uint64_t deadline_ns, double *ret_value)
     char *end;
     double value;
 
-    if (write(child->to, "go\n", 3) != 3 || !read_line(child, deadline_ns))
+    if (write(child->to, "go\n", 3) != 3 || !child_line(child, deadline_ns))
         return false;
     value = strtod(child->line, &end);
     if (end == child->line || *end != '\0')
@@ -152,5 +155,13 @@ void child_close(struct child *child)
         wait_end(child, bench_now_ns() + PATIENCE_NS);
     if (child->pidfd >= 0)
         close(child->pidfd);
-    *child = (struct child){.pidfd = -1, .to = -1, .from = -1};
+    child->pid = 0;
+    child->pidfd = child->to = child->from = -1;
+}
+
+void child_end(struct child *child)
+{
+    if (child->pid > 0)
+        kill(child->pid, SIGTERM);
+    child_close(child);
 }

@@ -53,7 +53,7 @@ function(anqa_link_oracles name)
   endwhile()
 endfunction()
 
-# The label decides when `./dev test` runs a test: unit, fault, soak or tree.
+# The label decides when `./dev test` runs a test: unit, fault, soak, clients or tree.
 function(anqa_register name label)
   add_test(NAME ${name} COMMAND "${run_tap}" "${PROJECT_BINARY_DIR}/tap/${name}.tap" ${ARGN})
   set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT 900)
@@ -119,6 +119,26 @@ foreach(source IN LISTS sources)
       CORPUS_DIR="${PROJECT_SOURCE_DIR}/test/fuzz/corpus/${thing}")
   endif()
 endforeach()
+
+# Tests in JavaScript need neither a sanitizer nor another processor: they too run once. Those that start the server do
+# so beside a browser, so they run alone.
+if(TARGET anqa AND TARGET example_chat_room_assets)
+  find_program(ANQA_NODE node REQUIRED)
+  set(chat_room_script "${PROJECT_BINARY_DIR}/examples/chat_room/chat-room.js")
+  anqa_register(clients_room_script_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/room_script_test.mjs")
+  set_tests_properties(clients_room_script_test PROPERTIES ENVIRONMENT "CHAT_ROOM_SCRIPT=${chat_room_script}")
+  if(TARGET example_chat_room)
+    foreach(thing channels page)
+      anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
+      set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
+        ENVIRONMENT "CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
+    endforeach()
+  endif()
+endif()
+
+if(TARGET anqa AND TARGET phxload)
+  anqa_register(phxload tree "${PROJECT_SOURCE_DIR}/test/bench/phxload.sh" $<TARGET_FILE:phxload>)
+endif()
 
 # Checks of the tree itself need to run once, not in every build tree.
 if(TARGET anqa)

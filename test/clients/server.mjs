@@ -1,0 +1,143 @@
+// The chat_room example as a child, and npm's Phoenix client in Node.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import path from "node:path";
+
+import { Socket } from "phoenix";
+import WebSocket from "ws";
+
+import { root, sleep, within } from "./harness.mjs";
+
+const program = process.env.CHAT_ROOM ?? path.join(root, "build/dev/examples/example_chat_room");
+const START_MS = 10_000;
+const STOP_MS = 8_000;
+const SPOKEN_KEPT = 4000;
+
+class Server {
+  async start(port) {
+    this.said = "";
+    this.child = spawn(program, [], { env: { ...process.env, PORT: String(port) }, stdio: ["ignore", "pipe", "pipe"] });
+    this.ended = once(this.child, "exit");
+    const listening = new Promise((resolve, reject) => {
+      const hear = (bytes) => {
+        this.said = (this.said + bytes).slice(-SPOKEN_KEPT);
+        const found = /listening on http:\/\/127\.0\.0\.1:(\d+)/.exec(this.said);
+        if (found) resolve(Number(found[1]));
+      };
+      this.child.stdout.on("data", hear);
+      this.child.stderr.on("data", hear);
+      this.child.on("error", reject);
+      this.child.on("exit", (code, signal) => reject(new Error(`${program} ended (${code ?? signal}): ${this.said}`)));
+    });
+    listening.catch(() => {});
+    this.port = await within(START_MS, `${program} listening`, listening);
+    this.url = `http://127.0.0.1:${this.port}`;
+    return this;
+  }
+
+  isAlive() {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  async kill() {
+    this.child.kill("SIGKILL");
+    await this.ended;
+  }
+
+  /** Once more on the same port, which the dead one may have left a moment ago. */
+  restart() {
+    return this.start(this.port);
+  }
+
+  async close() {
+    if (!this.isAlive()) return;
+    this.child.kill("SIGTERM");
+    await Promise.race([this.ended, sleep(STOP_MS)]);
+    if (this.isAlive()) {
+      await this.kill();
+      throw new Error(`${program} did not end within ${STOP_MS} ms of SIGTERM`);
+    }
+  }
+}
+
+export const startServer = () => new Server().start(0);
+
+/** A client with a connection of its own. */
+export class Client {
+  constructor(server) {
+    const url = `ws://127.0.0.1:${server.port}/socket`;
+    this.socket = new Socket(url, { transport: WebSocket, timeout: 5000, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
+    this.socket.connect();
+  }
+
+  /** Joins and gives { channel, reply, got, refs }: `got` holds each new_message in order of arrival. */
+  async join(topic, params) {
+    const channel = this.socket.channel(topic, params);
+    const joined = { channel, got: [], joins: 0 };
+    channel.on("new_message", (message) => joined.got.push(message));
+    joined.reply = await new Promise((resolve, reject) => {
+      channel
+        .join()
+        .receive("ok", (reply) => {
+          joined.joins++;
+          resolve(reply);
+        })
+        .receive("error", (error) => {
+          channel.leave();
+          reject(new Refused(error));
+        })
+        .receive("timeout", () => reject(new Error(`joining ${topic}: no answer`)));
+    });
+    return joined;
+  }
+
+  close() {
+    return new Promise((resolve) => this.socket.disconnect(resolve));
+  }
+}
+
+/** What the server answered with status "error". */
+export class Refused extends Error {
+  constructor(answer) {
+    super(JSON.stringify(answer));
+    this.answer = answer;
+  }
+}
+
+export function push(channel, event, payload) {
+  return new Promise((resolve, reject) => {
+    channel
+      .push(event, payload, 5000)
+      .receive("ok", resolve)
+      .receive("error", (answer) => reject(new Refused(answer)))
+      .receive("timeout", () => reject(new Error(`${event}: no answer`)));
+  });
+}
+
+export function leave(channel) {
+  return new Promise((resolve, reject) => {
+    channel.leave().receive("ok", resolve).receive("timeout", () => reject(new Error("leaving: no answer")));
+  });
+}
+
+/** A connection without the client, for frames that it would never send. */
+export async function openRaw(server) {
+  const raw = new WebSocket(`ws://127.0.0.1:${server.port}/socket/websocket?vsn=2.0.0`);
+  raw.on("error", () => {});
+  await within(5000, "connecting", once(raw, "open"));
+  return {
+    send: (frame) => raw.send(typeof frame === "string" || Buffer.isBuffer(frame) ? frame : JSON.stringify(frame)),
+    ended: once(raw, "close"),
+    /** The next reply to `ref`. */
+    answer: (ref) =>
+      within(5000, `answer to ${ref}`, new Promise((resolve, reject) => {
+        raw.on("message", (bytes) => {
+          const frame = JSON.parse(bytes);
+          if (frame[1] === ref) resolve(frame);
+        });
+        raw.on("close", () => reject(new Error(`the connection ended before the answer to ${ref}`)));
+      })),
+    close: () => raw.terminate(),
+  };
+}
