@@ -9,7 +9,7 @@ areas="base runtime otp pubsub http channel presence live js data durable jobs s
 free="telemetry/log.h telemetry/telemetry.h"
 
 # The area of a public header, as "header=area", where it is not named like its area.
-public="arena=base buf=base json=base config=base log=free telemetry=free
+public="arena=base buf=base json=base config=base value=base log=free telemetry=free
     process=runtime memory=runtime fault=runtime net=runtime
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp"
 

@@ -14,6 +14,7 @@
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
+#include <anqa/js.h>
 #include <anqa/json.h>
 #include <anqa/log.h>
 #include <anqa/memory.h>
@@ -24,6 +25,7 @@
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
 #include <anqa/telemetry.h>
+#include <anqa/value.h>
 /* IWYU pragma: end_exports */
 
 #endif

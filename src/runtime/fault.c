@@ -48,6 +48,7 @@ static struct {
     unsigned users;
     struct sigaction old[ANQA_COUNT(signals)];
     _Atomic(void (*)(anqa_rt *)) drain;
+    _Atomic(const struct fault_sandbox *) sandbox;
 } faults = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---------------------------------------------------------------- registers */
@@ -301,6 +302,24 @@ static bool is_top(const struct stack *stack, uintptr_t bottom)
     return bottom <= (uintptr_t)stack->top && bottom + BOTTOM_SLACK >= (uintptr_t)stack->top;
 }
 
+/* Fills in what the sandbox says of a fault in its text. */
+static void judge_sandbox(
+    const siginfo_t *info, const ucontext_t *context, struct fault_record *record)
+{
+    const struct fault_sandbox *sandbox =
+        atomic_load_explicit(&faults.sandbox, memory_order_acquire); /* fault_set_sandbox */
+    uintptr_t ip = context_ip(context);
+
+    record->sandbox = NULL;
+    if (sandbox == NULL || ip < (uintptr_t)sandbox->start || ip >= (uintptr_t)sandbox->stop ||
+        was_sent(info))
+        return;
+    record->sandbox = record->stack_full ? "the native stack is full"
+                                         : sandbox->judge(info->si_signo, info->si_addr);
+    if (record->sandbox != NULL)
+        record->taints = false;
+}
+
 void fault_classify(
     struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record)
 {
@@ -308,7 +327,12 @@ void fault_classify(
     uintptr_t bottom;
 
     describe(s, info, record);
+    judge_sandbox(info, ucontext, record);
     condemn(record, judge_place(s, info, ucontext, record->stack_full), 0);
+    if (record->sandbox != NULL) {
+        backtrace_note(&record->trace, context_ip(ucontext));
+        return;
+    }
     if (record->verdict == FAULT_OFF_STACK) {
         backtrace_note(&record->trace, context_ip(ucontext));
         return;
@@ -416,6 +440,8 @@ static anqa_reason reason_of(const struct fault_record *record)
     char bytes[REASON_SIZE];
     struct line line = {bytes, bytes + sizeof bytes};
 
+    if (record->sandbox != NULL)
+        return anqa_reason_make(ANQA_REASON_FAULT, "sandbox: %s", record->sandbox);
     line_what(&line, record);
     line_text(&line, " in ");
     line_frame(&line, &record->trace, culprit_of(&record->trace), NAMES_KNOWN);
@@ -571,7 +597,9 @@ static void landing(void *arg)
     COUNT_ADD(s, contained, 1);
     if (f->record.taints)
         taint(s);
-    if (s->rt->watchdog != NULL)
+    if (f->record.sandbox != NULL)
+        ; /* no fault of any code's that a backtrace could help to find: its reason says it all */
+    else if (s->rt->watchdog != NULL)
         watchdog_post(s, &f->record);
     else
         fault_log(&f->record);
@@ -714,6 +742,12 @@ void fault_thread_done(struct sched *s)
     sigaltstack(&f->old_stack, NULL);
     munmap(f->map, f->map_size);
     free(f);
+}
+
+void fault_set_sandbox(const struct fault_sandbox *sandbox)
+{
+    atomic_store_explicit(
+        &faults.sandbox, sandbox, memory_order_release); /* pairs with judge_sandbox */
 }
 
 void fault_set_drain_hook(void (*hook)(anqa_rt *rt))

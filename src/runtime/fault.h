@@ -48,7 +48,8 @@ struct fault_record {
     bool stack_full;  /* a hit on the guard of the stack */
     bool taints;      /* memory of others may have been written before */
     uintptr_t address;
-    uintptr_t culprit; /* the frame that decided against containing; 0: none */
+    uintptr_t culprit;   /* the frame that decided against containing; 0: none */
+    const char *sandbox; /* what happened in there; NULL: it was not the sandbox's doing */
     char label[64];
     struct backtrace trace;
 };
@@ -66,6 +67,18 @@ void fault_thread_done(struct sched *s);
 /* Fills the record, the verdict as soon as it is known. Context: signal handler. */
 void fault_classify(
     struct sched *s, const siginfo_t *info, void *ucontext, struct fault_record *record);
+
+/*
+ * A sandbox: text whose faults are part of how it works, such as an access beyond the bounds of its memory that a guard
+ * stops. In [start, stop) nothing of C or of Anqa is ever half done, so such a fault ends its process without tainting
+ * the runtime, and nobody's frames need be judged. `judge` names what happened, or returns NULL: then the fault is
+ * judged as any other. It is called in the signal handler. One for the program; set before the text first runs.
+ */
+struct fault_sandbox {
+    const char *start, *stop;
+    const char *(*judge)(int signal, const void *address);
+};
+void fault_set_sandbox(const struct fault_sandbox *sandbox);
 
 /* Called once for a runtime that a contained fault has tainted while its policy is to drain: must begin an orderly
  * stop without waiting for it. Context: the scheduler. */

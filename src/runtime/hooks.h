@@ -29,7 +29,14 @@ void exit_hook_remove(struct exit_hook *hook);
 
 /* Objects with the life of a runtime, one per kind; made by whoever asks first, dropped by anqa_stop after the last
  * process is gone, in reverse order of the kinds. */
-enum rt_local { RT_LOCAL_REGISTRY, RT_LOCAL_APPLICATION, RT_LOCAL_PUBSUB, RT_LOCAL_HTTP, RT_LOCAL_COUNT };
+enum rt_local {
+    RT_LOCAL_REGISTRY,
+    RT_LOCAL_APPLICATION,
+    RT_LOCAL_PUBSUB,
+    RT_LOCAL_HTTP,
+    RT_LOCAL_JS,
+    RT_LOCAL_COUNT
+};
 /* The object, made by `make` when it is not there yet (under a lock: make must not ask for locals). NULL: no memory. */
 void *rt_local(
     anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object));

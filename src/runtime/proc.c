@@ -575,7 +575,7 @@ void proc_bury(struct sched *s, struct proc *p)
     proc_heap_drop(s, p);
     if (p->stack != NULL) {
         COUNT_ADD(s, stacks, -1);
-        stack_put(&s->stacks, p->stack);
+        stack_put(p->stack->cache, p->stack);
         p->stack = NULL;
     }
     parts_free(s, p);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "runtime/deep.h"
 #include "runtime/fault.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
@@ -39,6 +40,7 @@ void sched_init(struct sched *s, anqa_rt *rt, uint16_t index)
     atomic_init(&s->quiescent, UINT64_MAX);
     block_cache_init(&s->blocks, &rt->depot);
     stack_cache_init(&s->stacks, rt->stacks);
+    stack_cache_init(&s->deep_stacks, rt->deep_stacks);
     timers_init(s);
 }
 
@@ -112,6 +114,7 @@ static void sched_done(struct sched *s)
         poller_close(s);
     proc_slots_done(s);
     stack_cache_done(&s->stacks);
+    stack_cache_done(&s->deep_stacks);
     block_cache_done(&s->blocks);
 }
 
@@ -227,7 +230,13 @@ static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
         return anqa_fail(err, ANQA_E_NOMEM, "%u schedulers", rt->options.schedulers);
     memset(rt->scheds, 0, rt->options.schedulers * sizeof(struct sched));
     rt->sched_count = rt->options.schedulers;
-    return stack_pool_open(&stacks, &rt->stacks, err);
+    anqa_status status = stack_pool_open(&stacks, &rt->stacks, err);
+    if (status != ANQA_OK)
+        return status;
+    stacks.size = DEEP_STACK_SIZE;
+    stacks.max = DEEP_STACKS_MAX;
+    stacks.warm = DEEP_STACKS_WARM;
+    return stack_pool_open(&stacks, &rt->deep_stacks, err);
 }
 
 static anqa_status scheds_open(anqa_rt *rt, anqa_error *err)
@@ -565,6 +574,7 @@ static void rt_free(anqa_rt *rt)
     if (rt->outside != NULL)
         sched_done(rt->outside);
     stack_pool_close(rt->stacks);
+    stack_pool_close(rt->deep_stacks);
     if (rt->faults)
         fault_uninstall();
     if (rt->logging)

@@ -81,8 +81,9 @@ struct sched {
     bool in_defer;    /* a defer of current runs: its exit or fault ends the list of defers */
     struct block_cache blocks;
     struct stack_cache stacks;
-    struct stack *spare; /* for exits and faults: there is always one */
-    struct stack native; /* the thread's own */
+    struct stack_cache deep_stacks; /* large ones */
+    struct stack *spare;            /* for exits and faults: there is always one */
+    struct stack native;            /* the thread's own */
     struct timer_wheel timers;
     struct poller *poller;
     struct proc *free_slots; /* linked by run_next */
@@ -154,7 +155,7 @@ struct anqa_rt {
     _Atomic(uint32_t) slots_used; /* slots that were ever taken */
 
     struct block_depot depot;
-    struct stack_pool *stacks;
+    struct stack_pool *stacks, *deep_stacks;
 
     pthread_mutex_t outside_lock; /* guards `outside`: threads that are not attached borrow it */
     struct sched *outside;

@@ -375,7 +375,7 @@ static void put_cold(struct stack_cache *cache, struct stack *s)
         cache_shed(cache, &cache->cold, &cache->cold_count, GRAB);
 }
 
-static void put(struct stack_cache *cache, struct stack *s)
+static void put_one(struct stack_cache *cache, struct stack *s)
 {
     stack_watch_end(s);
     s->state = STACK_FREE;
@@ -388,6 +388,16 @@ static void put(struct stack_cache *cache, struct stack *s)
     if (s->tmp.block != NULL)
         anqa_arena_reset(&s->tmp);
     push(&cache->warm, &cache->warm_count, s);
+}
+
+static void put(struct stack_cache *cache, struct stack *s)
+{
+    struct stack *under = s->under;
+
+    s->under = NULL;
+    put_one(cache, s);
+    if (__builtin_expect(under != NULL, 0))
+        put_one(under->cache, under);
 }
 
 void stack_put(struct stack_cache *cache, struct stack *stack)

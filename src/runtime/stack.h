@@ -27,6 +27,8 @@
  * STACK_KEEP bytes when they are put back, and those too when they return to the pool. Warm ones are trimmed
  * once in 256 rounds, so that one deep call does not stay resident for ever.
  *
+ * Classes. A runtime has two pools: one of ordinary stacks, and one of large ones for code that needs more (deep.h).
+ *
  * Temporary memory. `tmp` is the arena of the activation that runs on the stack: it travels with the stack when that is
  * lent, and is reset when the stack is put back.
  *
@@ -75,7 +77,9 @@ struct stack {
     struct stack *next;        /* for whoever owns it; not kept by stack_put */
     struct stack_cache *cache; /* NULL: a thread's own stack */
     struct stack *left;        /* who abandoned itself to start this: put back on arrival */
-    void (*entry)(void *);     /* what stack_start was given; free for other uses once it runs */
+    struct stack
+        *under; /* who waits, suspended, for code here to return (deep.h): put back with this */
+    void (*entry)(void *); /* what stack_start was given; free for other uses once it runs */
     void *arg;
     anqa_arena tmp; /* of the activation that runs here */
     uint8_t state;  /* enum stack_state */

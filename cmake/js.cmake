@@ -1,0 +1,34 @@
+# The JavaScript engine: npm's quickjs-wasi, translated to C by wasm2c and compiled once for all build trees. Where it
+# cannot be had, src/js is one file whose functions say E_UNSUPPORTED.
+
+set(anqa_js_default OFF)
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  set(anqa_js_default ON)
+endif()
+option(ANQA_JS "JavaScript processes (x86-64 only)" ${anqa_js_default})
+
+set(ANQA_JS_OBJECT "")
+if(NOT ANQA_JS)
+  list(FILTER anqa_sources EXCLUDE REGEX "/src/js/")
+  list(APPEND anqa_sources "${PROJECT_SOURCE_DIR}/src/js/none/none.c") # what is left of the area
+  return()
+endif()
+
+set(anqa_js_wasm "${PROJECT_SOURCE_DIR}/node_modules/quickjs-wasi/quickjs.wasm")
+find_program(ANQA_WASM2C wasm2c)
+if(NOT EXISTS "${anqa_js_wasm}" OR NOT ANQA_WASM2C)
+  message(FATAL_ERROR "JavaScript processes need Debian's wabt and npm's quickjs-wasi: run ./dev setup "
+    "(or apt-get install wabt, and npm ci), or build without them: -DANQA_JS=OFF")
+endif()
+
+set(anqa_js_folder "${PROJECT_SOURCE_DIR}/build/js/${CMAKE_SYSTEM_PROCESSOR}")
+set(ANQA_JS_OBJECT "${anqa_js_folder}/engine.o")
+find_program(ANQA_GCC gcc REQUIRED) # also for trees that are compiled by clang: it is one and the same object
+add_custom_command(OUTPUT "${ANQA_JS_OBJECT}"
+  COMMAND "${PROJECT_SOURCE_DIR}/cmake/js_engine.sh" "${PROJECT_SOURCE_DIR}" "${anqa_js_wasm}" "${ANQA_GCC}"
+    "${CMAKE_OBJCOPY}" "${anqa_js_folder}"
+  DEPENDS cmake/js_engine.sh src/js/engine/engine.c src/js/engine/engine.h "${anqa_js_wasm}"
+  COMMENT "Translating the JavaScript engine" VERBATIM)
+set_source_files_properties("${ANQA_JS_OBJECT}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
+add_custom_target(anqa_js_engine DEPENDS "${ANQA_JS_OBJECT}")
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/boot.S" PROPERTIES OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/boot.js")

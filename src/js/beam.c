@@ -1,0 +1,429 @@
+#include "js/beam.h"
+
+#include <stdio.h>
+
+#include <anqa/log.h>
+#include <anqa/memory.h>
+#include <anqa/supervisor.h>
+
+#include "js/convert.h"
+#include "js/preempt.h"
+#include "js/turn.h"
+
+enum { DEFAULT_CALLS = 1000, ARGS_MAX = 4 };
+
+const char beam_answer_tag[] = "$js.answer";
+const char beam_timer_tag[] = "$js.timer";
+
+/* ---------------------------------------------------------------- handlers */
+
+static const anqa_js_handler *find_handler(const anqa_js_script *script, anqa_str name)
+{
+    const anqa_js_handler *handler = script->handlers;
+
+    while (handler != NULL && handler->name != NULL && !anqa_str_is(name, handler->name))
+        handler++;
+    return handler == NULL || handler->name == NULL ? NULL : handler;
+}
+
+/* Runs one in the calling process. The value, or why not in err. */
+static anqa_status run_handler(const anqa_js_handler *handler, const anqa_js_script *script,
+    anqa_pid from, anqa_value args, anqa_value *ret_value, anqa_error *err)
+{
+    anqa_value_writer writer;
+    anqa_js_request request = {.script = script, .from = from, .args = args, .err = err};
+    anqa_status status;
+
+    err->text[0] = '\0';
+    anqa_value_writer_init(&writer, anqa_tmp(), &script->limits.values);
+    status = handler->run(&request, &writer);
+    if (status == ANQA_OK && writer.status == ANQA_OK && writer.len == 0)
+        anqa_value_put_undefined(&writer);
+    if (status == ANQA_OK)
+        status = anqa_value_done(&writer, ret_value);
+    if (status != ANQA_OK && err->text[0] == '\0')
+        (void)anqa_fail(err, status, "%s: %s", handler->name, anqa_status_text(status));
+    return status;
+}
+
+struct task_arg {
+    const anqa_js_handler *handler;
+    const anqa_js_script *script;
+    anqa_pid from;
+    uint32_t id;
+    uint32_t args_len;
+    /* args follow */
+};
+
+/* What a task answers with: this, and then a value or a text. */
+struct task_answer {
+    uint32_t id;
+    uint32_t ok;
+};
+
+static void task_run(void *state)
+{
+    const struct task_arg *task = state;
+    anqa_value args = {(const char *)(task + 1), task->args_len}, value = {NULL, 0};
+    anqa_error err;
+    struct task_answer answer = {.id = task->id};
+    size_t len;
+    char *bytes;
+
+    answer.ok = run_handler(task->handler, task->script, task->from, args, &value, &err) == ANQA_OK;
+    if (!answer.ok)
+        value = (anqa_value){err.text, strlen(err.text)};
+    len = sizeof answer + value.len;
+    bytes = anqa_arena_alloc(anqa_tmp(), len);
+    memcpy(bytes, &answer, sizeof answer);
+    if (value.len > 0)
+        memcpy(bytes + sizeof answer, value.ptr, value.len);
+    (void)anqa_send(task->from, beam_answer_tag, anqa_bytes(bytes, len));
+}
+
+static void note_task(struct js *js, anqa_ref ref, uint32_t id)
+{
+    if (js->task_count == js->task_size) {
+        js->task_size = js->task_size == 0 ? 8 : js->task_size * 2;
+        js->tasks = anqa_heap_realloc(js->tasks, js->task_size * sizeof *js->tasks);
+    }
+    js->tasks[js->task_count++] = (struct js_task){ref, id};
+}
+
+static uint64_t start_task(
+    struct js *js, const anqa_js_handler *handler, uint32_t id, anqa_value args)
+{
+    uint32_t most = js->script->limits.calls == 0 ? DEFAULT_CALLS : js->script->limits.calls;
+    struct task_arg *task;
+    anqa_ref ref;
+    anqa_status status;
+
+    if (js->task_count >= most)
+        return turn_throw(js, "RangeError", "more than %u calls wait for an answer", most);
+    task = anqa_arena_alloc(anqa_tmp(), sizeof *task + args.len);
+    *task = (struct task_arg){.handler = handler,
+        .script = js->script,
+        .from = anqa_self(),
+        .id = id,
+        .args_len = (uint32_t)args.len};
+    memcpy(task + 1, args.ptr, args.len);
+    status = anqa_spawn(&(anqa_spawn_opts){.run = task_run,
+                            .arg = task,
+                            .arg_size = sizeof *task + args.len,
+                            .label = handler->name,
+                            .inherit_callers = true,
+                            .monitor = true},
+        NULL, &ref);
+    if (status != ANQA_OK)
+        return turn_throw(js, "Error", "no process could be started for '%s': %s", handler->name,
+            anqa_status_text(status));
+    note_task(js, ref, id);
+    return JS_UNDEFINED;
+}
+
+static struct js_task take_task(struct js *js, uint32_t i)
+{
+    struct js_task task = js->tasks[i];
+
+    js->tasks[i] = js->tasks[--js->task_count];
+    return task;
+}
+
+/* The promise of a call becomes what it was answered. */
+static void answer(struct js *js, uint32_t id, bool ok, uint64_t value)
+{
+    if (turn_is_exception(value)) {
+        anqa_js_error error = turn_exception(js);
+        ok = false;
+        value = convert_string(js, error.message);
+    }
+    value = turn_call(js, js->image->parts[BOOT_ANSWER],
+        (uint64_t[]){convert_double(id), ok ? JS_TRUE : JS_FALSE, value}, 3);
+    if (turn_is_exception(value)) {
+        anqa_js_error error = turn_exception(js);
+        turn_log_error(js, "js.answer_failed", &error);
+    }
+    turn_free(js, value);
+}
+
+void beam_on_answer(struct js *js, const anqa_msg *msg)
+{
+    struct task_answer got;
+    anqa_str rest;
+    uint32_t i = 0;
+
+    memcpy(&got, msg->body.ptr, sizeof got);
+    rest = anqa_str_make(msg->body.ptr + sizeof got, msg->body.len - sizeof got);
+    while (i < js->task_count && js->tasks[i].id != got.id)
+        i++;
+    if (i == js->task_count)
+        return;
+    (void)anqa_demonitor(take_task(js, i).ref, true);
+    answer(js, got.id, got.ok != 0,
+        got.ok ? convert_in(js, (anqa_value){rest.ptr, rest.len}) : convert_string(js, rest));
+}
+
+bool beam_on_down(struct js *js, const anqa_msg *msg)
+{
+    char text[300];
+    uint32_t i = 0;
+
+    while (i < js->task_count && !anqa_ref_eq(js->tasks[i].ref, msg->ref))
+        i++;
+    if (i == js->task_count)
+        return false;
+    anqa_reason_format(msg->u.reason, text, sizeof text);
+    answer(js, take_task(js, i).id, false,
+        convert_string(js, anqa_str_of(anqa_tmp_printf("the handler ended: %s", text))));
+    return true;
+}
+
+/* ---------------------------------------------------------------- the operations; values are borrowed */
+
+static bool text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
+{
+    return turn_text(js, value, ret_text) || (turn_throw(js, "TypeError", "no text"), false);
+}
+
+static bool pid_arg(struct js *js, uint64_t value, anqa_pid *ret_pid)
+{
+    return convert_pid(js, value, ret_pid) || (turn_throw(js, "TypeError", "not a pid"), false);
+}
+
+static uint64_t op_log(struct js *js, const uint64_t *args)
+{
+    static const anqa_log_level levels[] = {ANQA_DEBUG, ANQA_INFO, ANQA_WARN, ANQA_ERROR};
+    double level = 1;
+    anqa_str text;
+    char pid[ANQA_PID_TEXT];
+
+    (void)convert_number(args[0], &level);
+    if (!text_arg(js, args[1], &text))
+        return JS_EXCEPTION;
+    anqa_log(levels[level >= 0 && level < 4 ? (int)level : 1], "js.console",
+        "script=%s process=%s text=%.*s", js->script->name, anqa_pid_text(anqa_self(), pid),
+        ANQA_FMT(text));
+    return JS_UNDEFINED;
+}
+
+static const anqa_js_handler *handler_arg(struct js *js, uint64_t value)
+{
+    const anqa_js_handler *handler;
+    anqa_str name;
+
+    if (!text_arg(js, value, &name))
+        return NULL;
+    handler = find_handler(js->script, name);
+    if (handler == NULL)
+        turn_throw(js, "ReferenceError", "no handler '%.*s' is listed for this script",
+            name.len > 100 ? 100 : (int)name.len, name.ptr);
+    return handler;
+}
+
+static uint64_t op_call(struct js *js, const uint64_t *args)
+{
+    const anqa_js_handler *handler = handler_arg(js, args[1]);
+    double id = 0;
+    anqa_value value;
+
+    (void)convert_number(args[0], &id);
+    if (handler == NULL || !convert_out_whole(js, args[2], &value))
+        return JS_EXCEPTION;
+    return start_task(js, handler, (uint32_t)id, value);
+}
+
+static uint64_t op_call_sync(struct js *js, const uint64_t *args)
+{
+    const anqa_js_handler *handler = handler_arg(js, args[0]);
+    anqa_value value;
+    anqa_error err;
+
+    if (handler == NULL || !convert_out_whole(js, args[1], &value))
+        return JS_EXCEPTION;
+    preempt_leave();
+    if (run_handler(handler, js->script, anqa_self(), value, &value, &err) != ANQA_OK) {
+        preempt_enter(js);
+        return turn_throw(js, "Error", "%s", err.text);
+    }
+    preempt_enter(js);
+    return convert_in(js, value);
+}
+
+static uint64_t op_send(struct js *js, const uint64_t *args)
+{
+    anqa_pid pid;
+    anqa_value value;
+
+    if (!pid_arg(js, args[0], &pid) || !convert_out_whole(js, args[1], &value))
+        return JS_EXCEPTION;
+    if (anqa_send(pid, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len)) == ANQA_E_FULL)
+        return turn_throw(js, "Error", "the mailbox of the receiver is full");
+    return JS_UNDEFINED;
+}
+
+static uint64_t op_self(struct js *js, const uint64_t *args)
+{
+    return convert_pid_in(js, anqa_self());
+}
+
+static uint64_t op_id(struct js *js, const uint64_t *args)
+{
+    return convert_string(js, anqa_child_id());
+}
+
+static uint64_t op_monitor(struct js *js, const uint64_t *args)
+{
+    anqa_pid pid;
+    uint64_t ref;
+
+    if (!pid_arg(js, args[0], &pid))
+        return JS_EXCEPTION;
+    ref = anqa_monitor(pid).bits;
+    return convert_ref_in(js, (anqa_ref){ref});
+}
+
+static uint64_t op_demonitor(struct js *js, const uint64_t *args)
+{
+    anqa_ref ref;
+
+    if (!convert_ref(js, args[0], &ref))
+        return turn_throw(js, "TypeError", "not a reference");
+    return anqa_demonitor(ref, true) ? JS_TRUE : JS_FALSE;
+}
+
+static uint64_t op_link(struct js *js, const uint64_t *args)
+{
+    anqa_pid pid;
+
+    if (!pid_arg(js, args[0], &pid))
+        return JS_EXCEPTION;
+    anqa_link(pid);
+    return JS_UNDEFINED;
+}
+
+static uint64_t op_unlink(struct js *js, const uint64_t *args)
+{
+    anqa_pid pid;
+
+    if (!pid_arg(js, args[0], &pid))
+        return JS_EXCEPTION;
+    anqa_unlink(pid);
+    return JS_UNDEFINED;
+}
+
+static uint64_t op_exit(struct js *js, const uint64_t *args)
+{
+    anqa_str text;
+
+    if (!text_arg(js, args[0], &text))
+        return JS_EXCEPTION;
+    preempt_leave();
+    if (anqa_str_is(text, "normal"))
+        anqa_exit(ANQA_NORMAL);
+    if (anqa_str_is(text, "shutdown"))
+        anqa_exit(ANQA_SHUTDOWN);
+    anqa_exit(anqa_error_reason("%.*s", text.len > 1000 ? 1000 : (int)text.len, text.ptr));
+}
+
+static uint64_t op_now(struct js *js, const uint64_t *args)
+{
+    return convert_double((double)anqa_now_ms());
+}
+
+/* The nearest timer is due at that time; -1: there is none. */
+static uint64_t op_timer(struct js *js, const uint64_t *args)
+{
+    double due = -1, now = (double)anqa_now_ms();
+
+    (void)convert_number(args[0], &due);
+    if (js->loading) {
+        js->image->has_timers = due >= 0;
+        return JS_UNDEFINED;
+    }
+    if (js->timer.bits != 0)
+        (void)anqa_timer_cancel(js->timer);
+    js->timer.bits = 0;
+    if (due >= 0)
+        js->timer = anqa_send_after(
+            anqa_self(), beam_timer_tag, anqa_nothing(), due > now ? (uint32_t)(due - now) : 0);
+    return JS_UNDEFINED;
+}
+
+static uint64_t op_settled(struct js *js, const uint64_t *args)
+{
+    double id = 0;
+
+    (void)convert_number(args[0], &id);
+    beam_settled(js, (uint32_t)id, args[1] == JS_TRUE, args[2]);
+    return JS_UNDEFINED;
+}
+
+static uint64_t op_text(struct js *js, const uint64_t *args)
+{
+    char text[ANQA_PID_TEXT];
+    anqa_pid pid;
+    anqa_ref ref;
+
+    if (convert_pid(js, args[0], &pid))
+        return convert_string(js, anqa_str_of(anqa_pid_text(pid, text)));
+    if (!convert_ref(js, args[0], &ref))
+        return turn_throw(js, "TypeError", "neither a pid nor a reference");
+    snprintf(text, sizeof text, "#Ref<%llx>", (unsigned long long)ref.bits);
+    return convert_string(js, anqa_str_of(text));
+}
+
+static const struct {
+    uint64_t (*run)(struct js *js, const uint64_t *args);
+    bool loading; /* may be used while the script loads */
+} ops[BEAM_OP_COUNT] = {
+    [BEAM_LOG] = {op_log, true},
+    [BEAM_CALL] = {op_call, false},
+    [BEAM_CALL_SYNC] = {op_call_sync, false},
+    [BEAM_SEND] = {op_send, false},
+    [BEAM_SELF] = {op_self, false},
+    [BEAM_ID] = {op_id, false},
+    [BEAM_MONITOR] = {op_monitor, false},
+    [BEAM_DEMONITOR] = {op_demonitor, false},
+    [BEAM_LINK] = {op_link, false},
+    [BEAM_UNLINK] = {op_unlink, false},
+    [BEAM_EXIT] = {op_exit, false},
+    [BEAM_NOW] = {op_now, true},
+    [BEAM_TIMER] = {op_timer, true},
+    [BEAM_SETTLED] = {op_settled, false},
+    [BEAM_TEXT] = {op_text, true},
+};
+
+static uint64_t run_op(struct js *js, const uint64_t *args)
+{
+    double op = -1;
+
+    if (!convert_number(args[0], &op) || !(op >= 0 && op < BEAM_OP_COUNT))
+        return turn_throw(js, "RangeError", "no such operation");
+    if (js->loading && !ops[(int)op].loading)
+        return turn_throw(js, "Error",
+            "Beam cannot be used in top-level code, which runs once for all processes: do that in "
+            "an exported init()");
+    return ops[(int)op].run(js, args + 1);
+}
+
+uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv)
+{
+    uint64_t args[ARGS_MAX + 1] = {JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED,
+        JS_UNDEFINED},
+                             result;
+    uint32_t box;
+
+    for (uint32_t i = 0; i < argc && i <= ARGS_MAX; i++)
+        args[i] = js_u64(js, js_u32(js, argv + i * 4));
+    result = run_op(js, args);
+    if (turn_is_exception(result))
+        return 0;
+    box = q_malloc(&js->engine, 8);
+    if (box == 0) {
+        turn_free(js, result);
+        (void)q_JS_ThrowOutOfMemory(&js->engine, js->image->ctx);
+        return 0;
+    }
+    memcpy(js_at(js, box, 8), &result, 8);
+    return box;
+}

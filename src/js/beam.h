@@ -1,0 +1,46 @@
+/*
+ * What scripts ask of the host, by number: the first argument of boot.js's `host`.
+ */
+#ifndef JS_BEAM_H
+#define JS_BEAM_H
+
+#include "js/js.h"
+
+enum beam_op {
+    BEAM_LOG,
+    BEAM_CALL,
+    BEAM_CALL_SYNC,
+    BEAM_SEND,
+    BEAM_SELF,
+    BEAM_ID,
+    BEAM_MONITOR,
+    BEAM_DEMONITOR,
+    BEAM_LINK,
+    BEAM_UNLINK,
+    BEAM_EXIT,
+    BEAM_NOW,
+    BEAM_TIMER,
+    BEAM_SETTLED,
+    BEAM_TEXT,
+    BEAM_OP_COUNT
+};
+
+/* A Beam.call that runs in a task. */
+struct js_task {
+    anqa_ref ref; /* of its monitor */
+    uint32_t id;
+};
+
+/* The tags of messages to ourselves; told apart by address. */
+extern const char beam_answer_tag[], beam_timer_tag[];
+
+/* The import: boxes in, a box out, or 0 with an exception set. */
+uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv);
+/* A task's answer or end. Context: a turn. */
+void beam_on_answer(struct js *js, const anqa_msg *msg);
+/* False: it is no task's. */
+bool beam_on_down(struct js *js, const anqa_msg *msg);
+/* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */
+void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value);
+
+#endif

@@ -1,0 +1,223 @@
+// What a script finds beside the language. Evaluated once for each image, before the script; `host` is the one way out,
+// its first argument is one of the numbers of src/js/beam.h. Returns the functions that the host calls.
+(function (host, limits) {
+  'use strict';
+  const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
+    EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14;
+  const global = globalThis;
+  const { Map, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON, BigInt } = global;
+
+  // ---- pids and references: made by the host only; what they are is under a key that no script can name
+  class Pid {
+    constructor() { throw new TypeError('pids are not made by scripts'); }
+    toString() { return host(TEXT, this); }
+    toJSON() { return host(TEXT, this); }
+  }
+  class Ref {
+    constructor() { throw new TypeError('references are not made by scripts'); }
+    toString() { return host(TEXT, this); }
+    toJSON() { return host(TEXT, this); }
+  }
+
+  // ---- text for people
+  function inspect(value, depth) {
+    switch (typeof value) {
+      case 'string': return depth === 0 ? value : JSON.stringify(value);
+      case 'bigint': return `${value}n`;
+      case 'symbol': return value.toString();
+      case 'function': return `[function ${value.name}]`;
+      case 'object': break;
+      default: return String(value);
+    }
+    if (value === null) return 'null';
+    if (value instanceof Error) return `${value.name}: ${value.message}\n${value.stack}`;
+    if (value instanceof Pid || value instanceof Ref || value instanceof Date) return String(value);
+    if (depth > 3) return Array.isArray(value) ? '[...]' : '{...}';
+    if (Array.isArray(value)) {
+      const shown = value.slice(0, 100).map((v) => inspect(v, depth + 1));
+      if (value.length > 100) shown.push(`... ${value.length - 100} more`);
+      return `[${shown.join(', ')}]`;
+    }
+    const keys = Object.keys(value);
+    const shown = keys.slice(0, 50).map((k) => `${k}: ${inspect(value[k], depth + 1)}`);
+    if (keys.length > 50) shown.push('...');
+    return `{${shown.join(', ')}}`;
+  }
+  function log(level, values) {
+    let text;
+    try {
+      text = values.map((v) => inspect(v, 0)).join(' ');
+    } catch {
+      text = '[cannot be shown]';
+    }
+    host(LOG, level, text.length > 8192 ? text.slice(0, 8192) + '...' : text);
+  }
+  const console = {};
+  for (const [name, level] of [['debug', 0], ['log', 1], ['info', 1], ['warn', 2], ['error', 3]])
+    console[name] = (...values) => log(level, values);
+
+  // ---- timers: a heap by due time, of which the host arms the first
+  const timers = new Map(); // id -> timer
+  let heap = [], nextId = 1, sequence = 0, armed = Infinity;
+  const before = (a, b) => a.due < b.due || (a.due === b.due && a.sequence < b.sequence);
+  function push(timer) {
+    let i = heap.length;
+    heap.push(timer);
+    while (i > 0) {
+      const up = (i - 1) >> 1;
+      if (!before(timer, heap[up])) break;
+      heap[i] = heap[up];
+      i = up;
+    }
+    heap[i] = timer;
+  }
+  function pop() {
+    const top = heap[0], last = heap.pop();
+    if (heap.length === 0) return top;
+    let i = 0;
+    for (;;) {
+      let child = 2 * i + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && before(heap[child + 1], heap[child])) child++;
+      if (!before(heap[child], last)) break;
+      heap[i] = heap[child];
+      i = child;
+    }
+    heap[i] = last;
+    return top;
+  }
+  function arm() {
+    while (heap.length > 0 && !heap[0].live) pop();
+    const due = heap.length > 0 ? heap[0].due : Infinity;
+    if (due === armed) return;
+    armed = due;
+    host(TIMER, due === Infinity ? -1 : due);
+  }
+  function schedule(timer, ms) {
+    timer.due = host(NOW) + ms;
+    timer.sequence = sequence++;
+    push(timer);
+    arm();
+  }
+  function add(fn, ms, args, repeats) {
+    if (typeof fn !== 'function') throw new TypeError('a timer needs a function');
+    if (timers.size >= limits.timers) throw new RangeError(`more than ${limits.timers} timers`);
+    ms = Number(ms);
+    ms = ms >= 1 && ms <= 2147483647 ? Math.trunc(ms) : ms > 1 ? 2147483647 : 1;
+    const timer = { id: nextId++, fn, args, every: repeats ? ms : 0, due: 0, sequence: 0, live: true };
+    timers.set(timer.id, timer);
+    schedule(timer, ms);
+    return timer.id;
+  }
+  function clear(id) {
+    const timer = timers.get(id);
+    if (timer === undefined) return;
+    timers.delete(id);
+    timer.live = false;
+    timer.fn = timer.args = undefined;
+    // Those that were cancelled before their time must not fill the heap.
+    if (heap.length > 64 && heap.length > 2 * timers.size) {
+      const all = heap;
+      heap = [];
+      for (const t of all) if (t.live) push(t);
+    }
+    arm();
+  }
+  // Runs one timer that is due. Returns whether there may be another.
+  function fire() {
+    armed = Infinity;
+    while (heap.length > 0 && !heap[0].live) pop();
+    if (heap.length === 0 || heap[0].due > host(NOW)) {
+      arm();
+      return false;
+    }
+    const timer = pop(), { fn, args } = timer;
+    if (timer.every > 0) {
+      schedule(timer, timer.every);
+    } else {
+      timers.delete(timer.id);
+      timer.live = false;
+    }
+    try {
+      fn(...args);
+    } finally {
+      armed = NaN;
+      arm();
+    }
+    return true;
+  }
+  // The clock stood still between the making of the image and the start of this process.
+  function rebase(ms) {
+    for (const timer of heap) timer.due += ms;
+    armed = NaN;
+    arm();
+  }
+
+  // ---- Beam
+  const pending = new Map(); // id of a call -> [resolve, reject]
+  const watched = new Map(); // text of a reference -> function
+  let receive;
+  const Beam = {
+    call(name, ...args) {
+      return new Promise((resolve, reject) => {
+        const id = nextId++;
+        host(CALL, id, String(name), args);
+        pending.set(id, [resolve, reject]);
+      });
+    },
+    callSync(name, ...args) { return host(CALL_SYNC, String(name), args); },
+    send(pid, value) { host(SEND, pid, value); },
+    onMessage(fn) {
+      if (typeof fn !== 'function') throw new TypeError('onMessage needs a function');
+      receive = fn;
+    },
+    self() { return host(SELF); },
+    id() { return host(ID); },
+    monitor(pid, fn) {
+      if (typeof fn !== 'function') throw new TypeError('monitor needs a function');
+      const ref = host(MONITOR, pid);
+      watched.set(host(TEXT, ref), fn);
+      return ref;
+    },
+    demonitor(ref) { return watched.delete(host(TEXT, ref)) && host(DEMONITOR, ref); },
+    link(pid) { host(LINK, pid); },
+    unlink(pid) { host(UNLINK, pid); },
+    exit(reason) { host(EXIT, reason === undefined ? 'normal' : String(reason)); },
+    sleep(ms) { return new Promise((resolve) => { add(resolve, ms, [], false); }); },
+  };
+  function fail(name, message) {
+    const made = typeof global[name] === 'function' ? new global[name](message) : new Error(message);
+    if (made instanceof Error) return made;
+    return new Error(message);
+  }
+
+  const shown = {
+    console, Beam: Object.freeze(Beam),
+    setTimeout: (fn, ms, ...args) => add(fn, ms, args, false),
+    setInterval: (fn, ms, ...args) => add(fn, ms, args, true),
+    clearTimeout: clear, clearInterval: clear,
+  };
+  if (global.queueMicrotask === undefined)
+    shown.queueMicrotask = (fn) => { Promise.resolve().then(() => fn()); };
+  for (const name of Object.keys(shown))
+    Object.defineProperty(global, name, { value: shown[name], writable: true, configurable: true, enumerable: false });
+
+  return [
+    Pid.prototype, Ref.prototype, fire, rebase,
+    (value, from) => { if (receive !== undefined) return receive(value, from); log(2, ['a message was dropped: no Beam.onMessage']); },
+    (id, ok, value) => {
+      const [resolve, reject] = pending.get(id);
+      pending.delete(id);
+      if (ok) resolve(value); else reject(new Error(value));
+    },
+    (key, pid, reason) => {
+      const fn = watched.get(key);
+      watched.delete(key);
+      if (fn !== undefined) return fn(pid, reason);
+    },
+    (id, promise) => { promise.then((v) => host(SETTLED, id, true, v), (e) => host(SETTLED, id, false, e)); },
+    fail,
+    (big) => big.toString(16),
+    (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
+  ];
+})

@@ -1,0 +1,433 @@
+#include "js/image.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <anqa/memory.h>
+
+#include "js/convert.h"
+#include "js/js.h"
+#include "js/preempt.h"
+#include "js/source.h"
+#include "js/turn.h"
+
+enum {
+    STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
+    CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
+    EVAL_MODULE = 1,
+    EVAL_COMPILE_ONLY = 32,
+    GPN_STRINGS = 1,
+    EXPORTS_MAX = 4096
+};
+
+void image_random(void *bytes, size_t len)
+{
+    char *at = bytes;
+
+    while (len > 0) {
+        ssize_t got = getrandom(at, len, 0);
+        if (got < 0 && errno != EINTR)
+            anqa_invariant_failed("the system gives no random bytes", __FILE__, __LINE__);
+        if (got > 0) {
+            at += got;
+            len -= (size_t)got;
+        }
+    }
+}
+
+void image_free(struct js_image *image)
+{
+    for (uint32_t i = 0; i < image->export_count; i++)
+        free(image->exports[i].name);
+    free(image->exports);
+    free(image->source_map);
+    if (image->fd >= 0)
+        close(image->fd);
+    free(image);
+}
+
+const struct js_export *image_export(const struct js_image *image, anqa_str name)
+{
+    for (uint32_t i = 0; i < image->export_count; i++)
+        if (anqa_str_is(name, image->exports[i].name))
+            return &image->exports[i];
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- loading, in the maker's window */
+
+static anqa_status failed(struct js *js, const char *what, anqa_error *err)
+{
+    anqa_js_error error = turn_exception(js);
+
+    return anqa_fail(err, ANQA_E_SCRIPT, "script '%s' %s: %.*s%s%.*s\n%.*s", js->script->name, what,
+        ANQA_FMT(error.name), error.name.len > 0 ? ": " : "", ANQA_FMT(error.message),
+        ANQA_FMT(error.stack));
+}
+
+static anqa_status no_memory(struct js *js, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_LIMIT,
+        "script '%s' has no memory to load in: limits.memory is %u bytes", js->script->name,
+        js->memory_limit);
+}
+
+/* The state of Math.random is 64 bits of the context, which it changes in a way that gives it away. */
+static uint64_t xorshift(uint64_t x)
+{
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    return x;
+}
+
+static uint64_t eval(struct js *js, anqa_str text, const char *name, uint32_t flags)
+{
+    uint32_t code = turn_put(js, text.ptr, text.len), file = turn_put(js, name, strlen(name));
+    uint64_t value = JS_EXCEPTION;
+
+    if (code != 0 && file != 0)
+        value = q_JS_Eval(&js->engine, js->image->ctx, code, (uint32_t)text.len, file, flags);
+    q_free(&js->engine, code);
+    q_free(&js->engine, file);
+    return value;
+}
+
+static bool find_random(struct js *js)
+{
+    struct js_image *image = js->image;
+    uint64_t before[CONTEXT_SPAN / 8], after;
+
+    memcpy(before, js_at(js, image->ctx, CONTEXT_SPAN), CONTEXT_SPAN);
+    turn_free(js, eval(js, anqa_str_of("Math.random()"), "random", 0));
+    for (uint32_t i = 0; i < ANQA_COUNT(before); i++) {
+        after = js_u64(js, image->ctx + i * 8);
+        if (before[i] != 0 && after != before[i] && after == xorshift(before[i])) {
+            image->random = image->ctx + i * 8;
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t private_atom(struct js *js, const char *name)
+{
+    struct engine *e = &js->engine;
+    uint32_t text = turn_put(js, name, strlen(name)), atom, result;
+    uint64_t symbol;
+
+    if (text == 0)
+        return 0;
+    atom = q_JS_NewAtomLen(e, js->image->ctx, text, (uint32_t)strlen(name));
+    q_free(e, text);
+    symbol = q_JS_NewPrivateSymbol(e, js->image->ctx, atom);
+    result = turn_is_exception(symbol) ? 0 : q_JS_ValueToAtom(e, js->image->ctx, symbol);
+    return result; /* the symbol stays: it is what keeps the atom */
+}
+
+static anqa_status start_engine(struct js *js, anqa_error *err)
+{
+    struct engine *e = &js->engine;
+    struct js_image *image = js->image;
+
+    engine_instantiate(e);
+    q__initialize(e);
+    if (q_qjs_init(e) != 0)
+        return no_memory(js, err);
+    image->rt = q_qjs_get_runtime_ptr(e);
+    image->ctx = q_qjs_get_context_ptr(e);
+    q_JS_SetMaxStackSize(e, image->rt, STACK_LIMIT);
+    q_JS_SetCanBlock(e, image->rt, 0);
+    q_qjs_set_interrupt_handler(e, 1);
+    q_qjs_set_promise_rejection_handler(e, 1);
+    if (!find_random(js))
+        return anqa_fail(err, ANQA_E_UNSUPPORTED,
+            "this build of quickjs-wasi keeps the state of Math.random where it is not known");
+    image->pid_atom = private_atom(js, "pid");
+    image->ref_atom = private_atom(js, "ref");
+    return image->pid_atom == 0 || image->ref_atom == 0 ? no_memory(js, err) : ANQA_OK;
+}
+
+static uint64_t limits_object(struct js *js)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "({timers: %u})",
+        js->script->limits.timers == 0 ? 10000 : js->script->limits.timers);
+    return eval(js, anqa_str_of(text), "limits", 0);
+}
+
+static anqa_status boot(struct js *js, anqa_error *err)
+{
+    struct engine *e = &js->engine;
+    struct js_image *image = js->image;
+    uint64_t fn =
+        eval(js, anqa_str_make(js_boot_start, (size_t)(js_boot_end - js_boot_start)), "anqa", 0);
+    uint32_t name = turn_put(js, "host", 4), box;
+    uint64_t list;
+
+    if (turn_is_exception(fn))
+        return failed(js, "cannot be prepared", err);
+    box = name == 0 ? 0 : q_qjs_new_host_function(e, name, 4, 0);
+    if (box == 0)
+        return no_memory(js, err);
+    list = turn_call(js, fn, (uint64_t[]){js_u64(js, box), limits_object(js)}, 2);
+    turn_free(js, fn);
+    q_free(e, name);
+    if (turn_is_exception(list))
+        return failed(js, "cannot be prepared", err);
+    for (uint32_t i = 0; i < BOOT_COUNT; i++)
+        image->parts[i] = q_JS_GetPropertyInt64(e, image->ctx, list, i);
+    turn_free(js, list);
+    return ANQA_OK;
+}
+
+static bool add_export(struct js *js, uint32_t atom)
+{
+    struct js_image *image = js->image;
+    uint64_t value = q_JS_AtomToValue(&js->engine, image->ctx, atom);
+    anqa_str name;
+    bool ok = turn_text(js, value, &name);
+
+    turn_free(js, value);
+    if (!ok)
+        return true;
+    image->exports[image->export_count] =
+        (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
+    if (image->exports[image->export_count].name == NULL)
+        return false;
+    if (anqa_str_is(name, "init"))
+        image->init = (int32_t)image->export_count;
+    image->export_count++;
+    return true;
+}
+
+/* The names stay as atoms in the engine: the list is not freed. */
+static anqa_status list_exports(struct js *js, anqa_error *err)
+{
+    struct js_image *image = js->image;
+    uint32_t sp = js->engine.sp, out = js_frame(js, 16), list, count;
+    bool ok = q_JS_GetOwnPropertyNames(
+                  &js->engine, image->ctx, out, out + 4, image->namespace, GPN_STRINGS) == 0;
+
+    list = js_u32(js, out);
+    count = js_u32(js, out + 4);
+    js->engine.sp = sp;
+    if (!ok)
+        return failed(js, "does not show its exports", err);
+    if (count > EXPORTS_MAX)
+        return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
+            js->script->name, count, EXPORTS_MAX);
+    image->exports = calloc(count + 1, sizeof *image->exports);
+    for (uint32_t i = 0; i < count && image->exports != NULL; i++)
+        if (!add_export(js, js_u32(js, list + i * 8 + 4)))
+            return anqa_fail(err, ANQA_E_NOMEM, "exports of script '%s'", js->script->name);
+    return image->exports == NULL
+               ? anqa_fail(err, ANQA_E_NOMEM, "exports of script '%s'", js->script->name)
+               : ANQA_OK;
+}
+
+static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
+{
+    struct engine *e = &js->engine;
+    uint64_t module = eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    struct js_outcome outcome;
+
+    if (turn_is_exception(module))
+        return failed(js, "does not compile", err);
+    outcome = turn_settle(js, q_JS_EvalFunction(e, js->image->ctx, module));
+    switch (outcome.kind) {
+    case OUTCOME_VALUE: turn_free(js, outcome.value); break;
+    case OUTCOME_PENDING:
+        return anqa_fail(err, ANQA_E_SCRIPT,
+            "script '%s' waits in its top-level code for what never comes: do that in an exported "
+            "init()",
+            js->script->name);
+    case OUTCOME_ERROR:
+        return anqa_fail(err, ANQA_E_SCRIPT, "script '%s' does not load: %.*s%s%.*s\n%.*s",
+            js->script->name, ANQA_FMT(outcome.error.name), outcome.error.name.len > 0 ? ": " : "",
+            ANQA_FMT(outcome.error.message), ANQA_FMT(outcome.error.stack));
+    }
+    /* not before: its bindings are made when it is linked */
+    js->image->namespace = q_JS_GetModuleNamespace(e, js->image->ctx, (uint32_t)module);
+    if (turn_is_exception(js->image->namespace))
+        return failed(js, "does not show its exports", err);
+    return list_exports(js, err);
+}
+
+static anqa_status keep(struct js *js, anqa_error *err)
+{
+    struct js_image *image = js->image;
+    const char *at = (const char *)js->engine.memory.data;
+    size_t left = js->engine.memory.size;
+
+    image->fd = memfd_create("anqa-js", MFD_CLOEXEC);
+    if (image->fd < 0)
+        return anqa_fail_errno(err, errno, "a memory file for script '%s'", js->script->name);
+    while (left > 0) {
+        ssize_t put = write(image->fd, at, left);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return anqa_fail_errno(err, errno, "the memory file of script '%s'", js->script->name);
+        at += put;
+        left -= (size_t)put;
+    }
+    image->size = js->engine.memory.size;
+    image->sp = js->engine.sp;
+    return window_show(js->window, image, err);
+}
+
+struct making {
+    struct js_source source;
+    anqa_status status;
+    anqa_error *err;
+};
+
+static void make_in_turn(struct js *js, void *arg)
+{
+    struct making *making = arg;
+
+    making->status = start_engine(js, making->err);
+    if (making->status == ANQA_OK)
+        making->status = boot(js, making->err);
+    if (making->status == ANQA_OK)
+        making->status = load(js, making->source.text, making->err);
+    if (making->status == ANQA_OK)
+        q_JS_RunGC(&js->engine, js->image->rt);
+}
+
+/* ---------------------------------------------------------------- who makes it, who waits */
+
+static struct js_image *find(struct js_rt *rt, const anqa_js_script *script)
+{
+    for (struct js_image *image = rt->images; image != NULL; image = image->next)
+        if (image->script == script && !image->stale)
+            return image;
+    return NULL;
+}
+
+static bool is_older(const struct js_image *image, const struct timespec *changed)
+{
+    return image->ready &&
+           (image->changed.tv_sec != changed->tv_sec || image->changed.tv_nsec != changed->tv_nsec);
+}
+
+/* The image, or a place for one that the caller must make. *ret_make: it is ours to make. */
+static struct js_image *claim(struct js *js, const struct timespec *changed, bool *ret_make)
+{
+    struct js_rt *rt = js->rt;
+    struct js_image *image;
+
+    *ret_make = false;
+    pthread_mutex_lock(&rt->lock);
+    image = find(rt, js->script);
+    if (image != NULL && is_older(image, changed)) {
+        image->stale = true;
+        image = NULL;
+    }
+    if (image == NULL) {
+        image = calloc(1, sizeof *image);
+        if (image != NULL) {
+            image->script = js->script;
+            image->fd = -1;
+            image->init = -1;
+            image->next = rt->images;
+            rt->images = image;
+        }
+    }
+    if (image != NULL && !image->ready &&
+        (anqa_pid_is_none(image->maker) || !anqa_is_alive(image->maker))) {
+        image->maker = anqa_self();
+        image->changed = *changed;
+        *ret_make = true;
+    }
+    pthread_mutex_unlock(&rt->lock);
+    return image;
+}
+
+static void give_up(struct js *js, struct js_image *image)
+{
+    pthread_mutex_lock(&js->rt->lock);
+    image->maker = (anqa_pid){0};
+    pthread_mutex_unlock(&js->rt->lock);
+}
+
+/* Whoever made it before and died may have left something. */
+static void forget(struct js_image *image)
+{
+    for (uint32_t i = 0; i < image->export_count; i++)
+        free(image->exports[i].name);
+    free(image->exports);
+    free(image->source_map);
+    if (image->fd >= 0)
+        close(image->fd);
+    image->exports = NULL;
+    image->export_count = 0;
+    image->source_map = NULL;
+    image->has_timers = false;
+    image->init = -1;
+    image->fd = -1;
+}
+
+static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
+{
+    struct making making = {.err = err};
+    anqa_status status = source_read(js->script, &making.source, err);
+
+    if (status == ANQA_OK)
+        status = window_take(js->rt, NULL, &js->window, err);
+    if (status != ANQA_OK)
+        return status;
+    forget(image);
+    js->image = image;
+    image->source_map =
+        making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
+    image->made_ms = anqa_now_ms();
+    js->loading = true;
+    turn_run(js, make_in_turn, &making);
+    js->loading = false;
+    return making.status == ANQA_OK ? keep(js, err) : making.status;
+}
+
+anqa_status image_open(struct js *js, anqa_error *err)
+{
+    struct timespec changed = {0};
+    struct js_image *image;
+    anqa_status status = source_changed(js->script, &changed, err);
+    bool ours;
+
+    if (status != ANQA_OK)
+        return status;
+    while (image = claim(js, &changed, &ours), image != NULL && !ours && !image->ready)
+        anqa_sleep(1);
+    if (image == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "the image of script '%s'", js->script->name);
+    if (ours) {
+        status = make(js, image, err);
+        if (status != ANQA_OK) {
+            give_up(js, image);
+            return status;
+        }
+        pthread_mutex_lock(&js->rt->lock);
+        image->ready = true;
+        pthread_mutex_unlock(&js->rt->lock);
+    } else {
+        js->image = image;
+        status = window_take(js->rt, image, &js->window, err);
+        if (status != ANQA_OK)
+            return status;
+        js->engine.memory = (struct engine_memory){.data = js->window->base,
+            .pages = image->size / 65536,
+            .max_pages = UINT32_MAX,
+            .size = image->size};
+    }
+    js->engine.sp = image->sp;
+    js->fresh = true;
+    return ANQA_OK;
+}

@@ -1,0 +1,82 @@
+/*
+ * Images: what the memory of a script's process holds when it starts.
+ *
+ * The first process of a script makes the image in its own window: it starts the engine, evaluates boot.js and the
+ * script, and copies its memory to a memory file. From then on processes map that file. Who comes while it is being made
+ * waits; when its maker dies, the next one makes it.
+ *
+ * Everything below that names a place in the engine's memory holds in every copy.
+ *
+ * Owner: struct js_rt. An image lives as long as the runtime. Those of files that have changed are `stale`: processes
+ * that still run keep them.
+ */
+#ifndef JS_IMAGE_H
+#define JS_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <anqa/js.h>
+
+struct js;
+struct js_rt;
+struct js_window;
+
+/* What boot.js returns, in its order. */
+enum boot_part {
+    BOOT_PID_PROTOTYPE,
+    BOOT_REF_PROTOTYPE,
+    BOOT_FIRE,
+    BOOT_REBASE,
+    BOOT_DELIVER,
+    BOOT_ANSWER,
+    BOOT_DOWN,
+    BOOT_AWAIT,
+    BOOT_FAIL,
+    BOOT_BIG_TO_HEX,
+    BOOT_HEX_TO_BIG,
+    BOOT_COUNT
+};
+
+struct js_export {
+    char *name;
+    uint32_t atom;
+};
+
+struct js_image {
+    struct js_image *next;
+    const anqa_js_script *script;
+    struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
+    bool ready, stale;       /* as above */
+    anqa_pid maker;          /* until it is ready; as above */
+    struct timespec changed; /* of the file */
+    /* constant once it is ready */
+    int fd;
+    uint32_t size;
+    uint32_t sp, rt, ctx;
+    uint64_t namespace;
+    uint64_t parts[BOOT_COUNT];
+    uint32_t pid_atom, ref_atom;
+    uint32_t random;  /* where Math.random's state is */
+    bool has_timers;  /* that top-level code has set */
+    uint64_t made_ms; /* when, by the clock that they count by */
+    struct js_export *exports;
+    uint32_t export_count;
+    int32_t init;     /* which of them is `init`; -1: there is none */
+    char *source_map; /* NULL: none */
+};
+
+extern const char js_boot_start[], js_boot_end[];
+
+/* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
+ * Context: process, on a large stack; may wait. */
+anqa_status image_open(struct js *js, anqa_error *err);
+/* The export of that name; NULL: there is none. */
+const struct js_export *image_export(const struct js_image *image, anqa_str name);
+void image_free(struct js_image *image);
+/* Random bytes of the system. */
+void image_random(void *bytes, size_t len);
+
+#endif

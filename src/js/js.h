@@ -1,0 +1,132 @@
+/*
+ * A JavaScript process, as the files of this area share it.
+ *
+ * A process is a gen_server whose state is a struct js. Its memory is a *window*: a range of addresses so large that no
+ * 32-bit address leaves it (window.h). A window begins as a copy-on-write mapping of the *image* of its script: the
+ * memory of an engine that has started and loaded the script (image.h).
+ *
+ *     message -> server.c -> turn.c (a large stack, the tick) -> engine (anqa_js_text) -> import.c, beam.c -> ...
+ *
+ * A *turn* is one entry into the engine: a call, a delivery, a due timer, with all jobs that follow from it. In a turn
+ * the process may be preempted at any instruction of the engine (preempt.h); what of this area is C is not preempted.
+ *
+ * Addresses inside of a window are uint32_t here, JSValues uint64_t. Bytes of a window are as hostile as a client's:
+ * what is read there is bounded by memory.size before it is used, and never trusted to stay the same across a call into
+ * the engine.
+ */
+#ifndef JS_JS_H
+#define JS_JS_H
+
+#include <anqa/js.h>
+
+#include "js/engine/engine.h"
+#include "js/image.h"
+#include "js/window.h"
+#include "runtime/hooks.h"
+
+/* JSValues: a tag in the upper half, from JS_TAG_FIRST; what is not in the range of tags is a double, see value.c */
+#define JS_TAG(value) ((int32_t)((value) >> 32))
+#define JS_MAKE(tag, payload) ((uint64_t)(uint32_t)(tag) << 32 | (uint32_t)(payload))
+enum {
+    JS_TAG_FIRST = -9,
+    JS_TAG_BIG_INT = -9,
+    JS_TAG_SYMBOL = -8,
+    JS_TAG_STRING = -7,
+    JS_TAG_STRING_ROPE = -6,
+    JS_TAG_MODULE = -3,
+    JS_TAG_OBJECT = -1,
+    JS_TAG_INT = 0,
+    JS_TAG_BOOL = 1,
+    JS_TAG_NULL = 2,
+    JS_TAG_UNDEFINED = 3,
+    JS_TAG_EXCEPTION = 6,
+    JS_TAG_SHORT_BIG_INT = 7,
+    JS_TAG_FLOAT64 = 8 /* and all that follow */
+};
+#define JS_NULL JS_MAKE(JS_TAG_NULL, 0)
+#define JS_UNDEFINED JS_MAKE(JS_TAG_UNDEFINED, 0)
+#define JS_EXCEPTION JS_MAKE(JS_TAG_EXCEPTION, 0)
+#define JS_TRUE JS_MAKE(JS_TAG_BOOL, 1)
+#define JS_FALSE JS_MAKE(JS_TAG_BOOL, 0)
+
+/* A call from outside whose promise has not settled. */
+struct js_waiting {
+    uint32_t id;  /* what JavaScript knows it by; 0: free */
+    uint8_t form; /* of the answer, see server.c */
+    anqa_caller caller;
+};
+
+/* Owner: the process; the gen_server's state. */
+struct js {
+    struct engine engine; /* its env is this struct */
+    const anqa_js_script *script;
+    struct js_rt *rt;
+    struct js_image *image;
+    struct js_window *window;
+    struct exit_hook hook; /* gives the window back */
+    uint32_t memory_limit;
+    uint32_t turn_ticks; /* ticks of the turn that runs */
+    uint32_t soft, hard; /* limits on that, in ticks */
+    uint32_t jobs;       /* run in this turn */
+    uint32_t waiting_count, waiting_size;
+    struct js_waiting *waiting; /* on the heap */
+    struct js_task *tasks;      /* Beam.calls that run; on the heap */
+    uint32_t task_count, task_size;
+    uint32_t rejected
+        [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
+    uint32_t rejected_promises[4];
+    uint32_t next_id;
+    anqa_timer timer; /* the nearest of the script's timers */
+    uint64_t timer_due_ms;
+    uint64_t turns, preemptions, ticks; /* for info */
+    uint8_t rejected_count;
+    bool in_turn;
+    bool loading;   /* the image is being made: nothing but the language is there */
+    bool interrupt; /* the engine is to give up the turn */
+    bool fresh;     /* has run nothing since it was mapped */
+};
+
+static inline struct js *js_of(struct engine *engine)
+{
+    return (struct js *)engine;
+}
+
+/* ---------------------------------------------------------------- memory of the window */
+
+/* `len` bytes at `at`, or NULL when they are not all there. */
+static inline void *js_bytes(const struct js *js, uint32_t at, uint32_t len)
+{
+    return (uint64_t)at + len <= js->engine.memory.size ? js->engine.memory.data + at : NULL;
+}
+
+/* As js_bytes where the engine has said that they are there; if not, that is a trap. */
+void *js_at(const struct js *js, uint32_t at, uint32_t len);
+
+static inline uint32_t js_u32(const struct js *js, uint32_t at)
+{
+    uint32_t n;
+
+    memcpy(&n, js_at(js, at, sizeof n), sizeof n);
+    return n;
+}
+
+static inline uint64_t js_u64(const struct js *js, uint32_t at)
+{
+    uint64_t n;
+
+    memcpy(&n, js_at(js, at, sizeof n), sizeof n);
+    return n;
+}
+
+/* Ends the process: the sandbox did what it never does. */
+ANQA_NORETURN void js_trap(const char *what);
+
+/* A frame on the C stack inside of the window, as compiled code would take it; js->engine.sp is put back to what it
+ * was. */
+static inline uint32_t js_frame(struct js *js, uint32_t size)
+{
+    js->engine.sp -= (size + 15) & ~15u;
+    return js->engine.sp;
+}
+
+#endif

@@ -1,0 +1,59 @@
+/* JavaScript processes where there are none: another processor than x86-64, or a build without them. */
+#include <anqa/js.h>
+
+static const char why[] = "this build has no JavaScript processes (they need x86-64)";
+
+anqa_next anqa_js_init_(void *state, const void *arg)
+{
+    return anqa_stop_with(anqa_error_reason("%s", why));
+}
+
+anqa_next anqa_js_call_(void *state, anqa_msg *msg)
+{
+    return anqa_reply_error(why);
+}
+
+anqa_next anqa_js_cast_(void *state, anqa_msg *msg)
+{
+    return anqa_noreply();
+}
+
+anqa_next anqa_js_info_(void *state, anqa_msg *msg)
+{
+    return anqa_noreply();
+}
+
+anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_call(anqa_pid to, const char *function, const anqa_value *args,
+    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_json args,
+    uint32_t timeout_ms, anqa_json *ret_json, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout_ms, anqa_value *ret_value,
+    anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_send(anqa_pid to, anqa_value value)
+{
+    return ANQA_E_UNSUPPORTED;
+}
+
+anqa_status anqa_js_get_info(
+    anqa_pid pid, uint32_t timeout_ms, anqa_js_info *ret_info, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}

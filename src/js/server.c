@@ -1,0 +1,677 @@
+/*
+ * The process: a gen_server that hands what arrives to its script, and the functions that ask it.
+ *
+ * A call of anqa_js_call and its like has one of the tags below and a payload of its own: a byte for the form of the
+ * answer, a byte for the length of the function's name, the name, the arguments. Its answer is a byte, then a value or
+ * JSON text; or FORM_ERROR and a value: an array of name, message, stack. Any other call is one of anqa_call: its tag is the
+ * function, its body the argument, the answer bare JSON.
+ */
+#include <stdio.h>
+
+#include <anqa/log.h>
+#include <anqa/memory.h>
+
+#include "js/beam.h"
+#include "js/convert.h"
+#include "js/js.h"
+#include "js/preempt.h"
+#include "js/turn.h"
+#include "otp/child.h"
+#include "runtime/proc.h"
+#include "runtime/sched.h"
+
+static_assert(sizeof(struct js) <= ANQA_JS_STATE_SIZE_, "ANQA_JS_STATE_SIZE_ in anqa/js.h");
+
+static const char call_tag[] = "$js.call";
+static const char eval_tag[] = "$js.eval";
+static const char info_tag[] = "$js.info";
+
+/* enum: forms of answers; BARE is never sent */
+enum { FORM_BARE, FORM_VALUE = 'v', FORM_JSON = 'j', FORM_ERROR = 'e' };
+
+enum {
+    ARGS_MAX = 64,
+    NAME_MAX_LEN = 255,
+    DEFAULT_CALLS = 1000,
+    DEFAULT_TURN_MS = 1000,
+    FIRES_MAX = 1000 /* timers in one turn */
+};
+#define MEMORY_DEFAULT ((size_t)64 << 20)
+#define MEMORY_LEAST ((size_t)4 << 20)
+#define MEMORY_MOST ((size_t)2 << 30)
+
+/* ---------------------------------------------------------------- begin and end */
+
+static void give_back(struct exit_hook *hook, anqa_pid pid)
+{
+    struct js *js = ANQA_CONTAINER_OF(hook, struct js, hook);
+
+    if (js_thread.running == js)
+        preempt_leave();
+    if (js->window != NULL)
+        window_give(js->rt, js->window);
+    js->window = NULL;
+}
+
+static void set_limits(struct js *js)
+{
+    const anqa_js_limits *limits = &js->script->limits;
+    size_t memory = limits->memory == 0 ? MEMORY_DEFAULT : limits->memory;
+    uint32_t turn_ms = limits->turn_ms == 0 ? DEFAULT_TURN_MS : limits->turn_ms;
+
+    if (memory < MEMORY_LEAST)
+        memory = MEMORY_LEAST;
+    if (memory > MEMORY_MOST)
+        memory = MEMORY_MOST;
+    js->memory_limit = (uint32_t)memory;
+    if (turn_ms > UINT32_MAX / 8)
+        turn_ms = UINT32_MAX / 8;
+    js->soft = turn_ms * TICKS_PER_MS;
+    js->hard = js->soft * 2 + 2;
+}
+
+struct starting {
+    anqa_value arg;
+    anqa_js_error error;
+    bool failed;
+};
+
+static void run_init(struct js *js, void *arg)
+{
+    struct starting *starting = arg;
+    struct js_image *image = js->image;
+    uint64_t init = q_JS_GetProperty(
+        &js->engine, image->ctx, image->namespace, image->exports[image->init].atom);
+    uint64_t value = turn_is_exception(init) ? init : convert_in(js, starting->arg);
+    struct js_outcome outcome;
+
+    if (!turn_is_exception(value))
+        value = turn_call(js, init, &value, 1);
+    turn_free(js, init);
+    outcome = turn_settle(js, value);
+    starting->failed = outcome.kind == OUTCOME_ERROR;
+    starting->error = outcome.error;
+    if (!starting->failed)
+        turn_free(js, outcome.value);
+}
+
+/* Only so that the timers of top-level code are counted from now. */
+static void run_nothing(struct js *js, void *arg)
+{
+}
+
+static ANQA_NORETURN void init_failed(const struct js *js, const anqa_js_error *error)
+{
+    anqa_exit(anqa_error_reason("script '%s': init: %.*s%s%.*s\n%.*s", js->script->name,
+        ANQA_FMT(error->name), error->name.len > 0 ? ": " : "", ANQA_FMT(error->message),
+        ANQA_FMT(error->stack)));
+}
+
+anqa_next anqa_js_init_(void *state, const void *arg)
+{
+    struct js *js = state;
+    struct sched *s;
+    struct child_head *head = proc_self(&s)->state;
+    struct starting starting = {.arg = {NULL, 0}};
+    anqa_error err;
+
+    js->script =
+        ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
+    if (head->arg_size > 0)
+        starting.arg = (anqa_value){arg, head->arg_size};
+    js->rt = js_rt_get();
+    if (js->rt == NULL)
+        return anqa_stop_with(
+            anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for JavaScript"));
+    set_limits(js);
+    engine_prepare(&js->engine, js);
+    js->hook.run = give_back;
+    exit_hook_add(&js->hook);
+    if (image_open(js, &err) != ANQA_OK)
+        return anqa_stop_with(anqa_error_reason("%s", err.text));
+    if (js->image->init >= 0)
+        turn_run(js, run_init, &starting);
+    else if (js->image->has_timers)
+        turn_run(js, run_nothing, NULL);
+    if (starting.failed)
+        init_failed(js, &starting.error);
+    return anqa_noreply();
+}
+
+/* ---------------------------------------------------------------- answers */
+
+static anqa_payload error_payload(struct js *js, const anqa_js_error *error)
+{
+    anqa_value_writer writer;
+    anqa_value value = {NULL, 0};
+    char *bytes;
+
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_array_begin(&writer);
+    anqa_value_put_bytes(&writer, error->name); /* not always UTF-8: half surrogates */
+    anqa_value_put_bytes(&writer, error->message);
+    anqa_value_put_bytes(&writer, error->stack);
+    anqa_value_end(&writer);
+    if (anqa_value_done(&writer, &value) != ANQA_OK)
+        js_trap("the text of an error is too long");
+    bytes = anqa_arena_alloc(anqa_tmp(), value.len + 1);
+    bytes[0] = FORM_ERROR;
+    if (value.len > 0)
+        memcpy(bytes + 1, value.ptr, value.len);
+    return anqa_bytes(bytes, value.len + 1);
+}
+
+static void answer_error(
+    struct js *js, const anqa_caller *caller, int form, const anqa_js_error *error)
+{
+    if (form != FORM_BARE) {
+        anqa_reply_to(caller, error_payload(js, error));
+        return;
+    }
+    anqa_reply_to(caller, anqa_text(anqa_jsonf("{'error': {'name': %.*s, 'message': %.*s}}",
+                              ANQA_FMT(error->name), ANQA_FMT(error->message))));
+}
+
+static anqa_payload formed(int form, const char *ptr, size_t len)
+{
+    char *bytes = anqa_arena_alloc(anqa_tmp(), len + 1);
+
+    bytes[0] = (char)form;
+    memcpy(bytes + 1, ptr, len);
+    return anqa_bytes(bytes, len + 1);
+}
+
+/* A value that a call has come to; not freed. */
+static void answer_value(struct js *js, const anqa_caller *caller, int form, uint64_t value)
+{
+    anqa_value out = {NULL, 0};
+    anqa_json json = {NULL, 0};
+    bool ok = form == FORM_VALUE ? convert_out_whole(js, value, &out)
+                                 : convert_out_json(js, value, &json);
+
+    if (!ok) {
+        anqa_js_error error = turn_exception(js);
+        answer_error(js, caller, form, &error);
+    } else if (form == FORM_BARE) {
+        anqa_reply_to(caller, anqa_text(json));
+    } else {
+        anqa_reply_to(caller,
+            form == FORM_VALUE ? formed(form, out.ptr, out.len) : formed(form, json.ptr, json.len));
+    }
+}
+
+/* A place for a call whose promise is pending. NULL: as many wait as may. */
+static struct js_waiting *new_waiting(struct js *js)
+{
+    uint32_t most = js->script->limits.calls == 0 ? DEFAULT_CALLS : js->script->limits.calls, i = 0;
+
+    if (js->waiting_count >= most)
+        return NULL;
+    if (js->waiting_count == js->waiting_size) {
+        uint32_t size = js->waiting_size == 0 ? 4 : js->waiting_size * 2;
+        js->waiting = anqa_heap_realloc(js->waiting, size * sizeof *js->waiting);
+        memset(js->waiting + js->waiting_size, 0, (size - js->waiting_size) * sizeof *js->waiting);
+        js->waiting_size = size;
+    }
+    while (js->waiting[i].id != 0)
+        i++;
+    js->waiting_count++;
+    js->next_id = js->next_id == INT32_MAX ? 1 : js->next_id + 1;
+    js->waiting[i].id = js->next_id;
+    return &js->waiting[i];
+}
+
+void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value)
+{
+    struct js_waiting was;
+    anqa_js_error error;
+    uint32_t i = 0;
+
+    while (i < js->waiting_size && (id == 0 || js->waiting[i].id != id))
+        i++;
+    if (i == js->waiting_size)
+        return;
+    was = js->waiting[i];
+    js->waiting[i].id = 0;
+    js->waiting_count--;
+    if (ok) {
+        answer_value(js, &was.caller, was.form, value);
+        return;
+    }
+    error = turn_error_of(js, value);
+    answer_error(js, &was.caller, was.form, &error);
+}
+
+/* Takes over the promise. */
+static void answer_later(struct js *js, const anqa_caller *caller, int form, uint64_t promise)
+{
+    struct js_waiting *waiting = new_waiting(js);
+    anqa_js_error error = {.name = anqa_str_of("RangeError"),
+        .message = anqa_str_of("as many calls wait for an answer as may")};
+    uint64_t value;
+
+    if (waiting == NULL) {
+        turn_free(js, promise);
+        answer_error(js, caller, form, &error);
+        return;
+    }
+    waiting->caller = *caller;
+    waiting->form = (uint8_t)form;
+    value = turn_call(
+        js, js->image->parts[BOOT_AWAIT], (uint64_t[]){convert_double(waiting->id), promise}, 2);
+    if (turn_is_exception(value)) {
+        error = turn_exception(js);
+        waiting->id = 0;
+        js->waiting_count--;
+        answer_error(js, caller, form, &error);
+    }
+    turn_free(js, value);
+}
+
+/* What a call has returned, taken over, becomes an answer; caller NULL: nobody waits for one. */
+static void answer(struct js *js, const anqa_caller *caller, int form, uint64_t value)
+{
+    struct js_outcome outcome = turn_settle(js, value);
+
+    switch (outcome.kind) {
+    case OUTCOME_VALUE:
+        if (caller != NULL)
+            answer_value(js, caller, form, outcome.value);
+        turn_free(js, outcome.value);
+        return;
+    case OUTCOME_PENDING:
+        if (caller != NULL)
+            answer_later(js, caller, form, outcome.value);
+        else
+            turn_free(js, outcome.value);
+        return;
+    case OUTCOME_ERROR:
+        if (caller != NULL)
+            answer_error(js, caller, form, &outcome.error);
+        else
+            turn_log_error(js, "js.failed", &outcome.error);
+    }
+}
+
+/* ---------------------------------------------------------------- calls */
+
+/* What a message asks for. */
+struct request {
+    const anqa_caller *caller; /* NULL: a cast */
+    int form;
+    bool eval;
+    bool spread; /* an array of JSON is the list of arguments */
+    anqa_str name;
+    anqa_str args; /* JSON or a value, by form; of eval: the source */
+};
+
+/* The elements of an array, at most so many. False: an exception is set. */
+static bool spread(struct js *js, uint64_t array, uint64_t *argv, uint32_t *ret_argc)
+{
+    struct engine *e = &js->engine;
+    uint32_t sp = e->sp, out = js_frame(js, 16);
+    bool ok = q_JS_GetLength(e, js->image->ctx, array, out) == 0;
+    uint64_t length = js_u64(js, out);
+
+    e->sp = sp;
+    if (ok && length > ARGS_MAX) {
+        turn_throw(js, "RangeError", "more than %d arguments", ARGS_MAX);
+        ok = false;
+    }
+    for (uint32_t i = 0; ok && i < length; i++)
+        argv[i] = q_JS_GetPropertyInt64(e, js->image->ctx, array, i);
+    *ret_argc = ok ? (uint32_t)length : 0;
+    turn_free(js, array);
+    return ok;
+}
+
+/* argv has room for ARGS_MAX. False: an exception is set, and nothing is to be freed. */
+static bool arguments(struct js *js, const struct request *r, uint64_t *argv, uint32_t *ret_argc)
+{
+    *ret_argc = 0;
+    if (r->args.len == 0)
+        return true;
+    if (r->form == FORM_VALUE)
+        argv[0] = convert_in(js, (anqa_value){r->args.ptr, r->args.len});
+    else
+        argv[0] = convert_in_json(js, anqa_json_of(r->args));
+    if (turn_is_exception(argv[0]))
+        return false;
+    if (r->spread && JS_TAG(argv[0]) == JS_TAG_OBJECT && q_JS_IsArray(&js->engine, argv[0]))
+        return spread(js, argv[0], argv, ret_argc);
+    *ret_argc = 1;
+    return true;
+}
+
+static uint64_t call_export(struct js *js, const struct request *r)
+{
+    const struct js_export *export = image_export(js->image, r->name);
+    uint64_t argv[ARGS_MAX], fn, value;
+    uint32_t argc;
+
+    if (export == NULL)
+        return turn_throw(js, "ReferenceError", "no function '%.*s' is exported",
+            r->name.len > 100 ? 100 : (int)r->name.len, r->name.ptr);
+    if (!arguments(js, r, argv, &argc))
+        return JS_EXCEPTION;
+    fn = q_JS_GetProperty(&js->engine, js->image->ctx, js->image->namespace, export->atom);
+    value = turn_call(js, fn, argv, argc);
+    turn_free(js, fn);
+    return value;
+}
+
+static uint64_t eval(struct js *js, const struct request *r)
+{
+    uint32_t source = turn_put(js, r->args.ptr, r->args.len), sp = js->engine.sp, name;
+    uint64_t value;
+
+    if (source == 0)
+        return q_JS_ThrowOutOfMemory(&js->engine, js->image->ctx);
+    name = js_frame(js, 16);
+    memcpy(js_at(js, name, 5), "eval", 5);
+    value = q_JS_Eval(&js->engine, js->image->ctx, source, (uint32_t)r->args.len, name, 0);
+    js->engine.sp = sp;
+    q_free(&js->engine, source);
+    return value;
+}
+
+static void run_request(struct js *js, void *arg)
+{
+    const struct request *r = arg;
+
+    answer(js, r->caller, r->form, r->eval ? eval(js, r) : call_export(js, r));
+}
+
+/* The parts of a payload of ours. False: it is none. */
+static bool request_read(const anqa_msg *msg, struct request *r)
+{
+    const char *at = msg->body.ptr;
+    anqa_value checked;
+    size_t name_len;
+
+    if (msg->body.len < 2)
+        return false;
+    name_len = (uint8_t)at[1];
+    if (msg->body.len < 2 + name_len)
+        return false;
+    r->form = at[0];
+    r->name = anqa_str_make(at + 2, name_len);
+    r->args = anqa_str_make(at + 2 + name_len, msg->body.len - 2 - name_len);
+    r->spread = true;
+    r->eval = anqa_tag_is(msg->tag, eval_tag);
+    if (r->form != FORM_VALUE)
+        return r->form == FORM_JSON;
+    return r->eval || r->args.len == 0 ||
+           anqa_value_check(r->args.ptr, r->args.len, NULL, &checked) == ANQA_OK;
+}
+
+static void answer_info(const struct js *js, const anqa_caller *caller)
+{
+    anqa_js_info info = {
+        .memory = js->engine.memory.size,
+        .memory_limit = js->memory_limit,
+        .turns = js->turns,
+        .preemptions = js->preemptions,
+        .time_ms = js->ticks / TICKS_PER_MS,
+        .pending_calls = js->task_count,
+        .waiting_calls = js->waiting_count,
+    };
+
+    anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
+}
+
+anqa_next anqa_js_call_(void *state, anqa_msg *msg)
+{
+    struct js *js = state;
+    anqa_caller caller = anqa_msg_caller(msg);
+    struct request r = {.caller = &caller, .form = FORM_BARE};
+
+    if (anqa_tag_is(msg->tag, info_tag)) {
+        answer_info(js, &caller);
+        return anqa_noreply();
+    }
+    if (anqa_tag_is(msg->tag, call_tag) || anqa_tag_is(msg->tag, eval_tag)) {
+        if (!request_read(msg, &r))
+            return anqa_reply_error("malformed request");
+    } else {
+        r.name = anqa_str_of(msg->tag);
+        r.args = anqa_json_text(msg->body);
+    }
+    turn_run(js, run_request, &r);
+    return anqa_noreply();
+}
+
+anqa_next anqa_js_cast_(void *state, anqa_msg *msg)
+{
+    struct request r = {
+        .form = FORM_BARE, .name = anqa_str_of(msg->tag), .args = anqa_json_text(msg->body)};
+
+    turn_run(state, run_request, &r);
+    return anqa_noreply();
+}
+
+/* ---------------------------------------------------------------- other messages */
+
+/* Calls a function of boot.js that returns what the script's function has returned. */
+static void call_part(struct js *js, enum boot_part part, const uint64_t *argv, uint32_t argc)
+{
+    answer(js, NULL, FORM_BARE, turn_call(js, js->image->parts[part], argv, argc));
+}
+
+static void fire(struct js *js, void *arg)
+{
+    anqa_js_error error;
+    bool more = true, ok = true;
+
+    js->timer.bits = 0;
+    for (uint32_t i = 0; more && ok && i < FIRES_MAX; i++) {
+        uint64_t value = turn_call(js, js->image->parts[BOOT_FIRE], NULL, 0);
+        more = turn_is_exception(value) || value == JS_TRUE;
+        if (turn_is_exception(value)) {
+            error = turn_exception(js);
+            turn_log_error(js, "js.timer_failed", &error);
+        }
+        ok = !js->interrupt && turn_jobs(js, &error);
+    }
+    if ((more || !ok) && js->timer.bits == 0) /* the others have their turn */
+        js->timer = anqa_send_after(anqa_self(), beam_timer_tag, anqa_nothing(), 0);
+}
+
+static void deliver(struct js *js, void *arg)
+{
+    const anqa_msg *msg = arg;
+    uint64_t value = convert_in(js, (anqa_value){msg->body.ptr, msg->body.len});
+    anqa_js_error error;
+
+    if (turn_is_exception(value)) {
+        error = turn_exception(js);
+        turn_log_error(js, "js.message_lost", &error);
+        return;
+    }
+    call_part(js, BOOT_DELIVER, (uint64_t[]){value, convert_pid_in(js, msg->from)}, 2);
+}
+
+static void answered(struct js *js, void *arg)
+{
+    anqa_js_error error;
+
+    beam_on_answer(js, arg);
+    (void)turn_jobs(js, &error);
+}
+
+static void down(struct js *js, void *arg)
+{
+    const anqa_msg *msg = arg;
+    char key[ANQA_PID_TEXT], reason[400];
+    anqa_js_error error;
+
+    if (beam_on_down(js, msg)) {
+        (void)turn_jobs(js, &error);
+        return;
+    }
+    snprintf(key, sizeof key, "#Ref<%llx>", (unsigned long long)msg->ref.bits);
+    anqa_reason_format(msg->u.reason, reason, sizeof reason);
+    call_part(js, BOOT_DOWN,
+        (uint64_t[]){convert_string(js, anqa_str_of(key)), convert_pid_in(js, msg->from),
+            convert_string(js, anqa_str_of(reason))},
+        3);
+}
+
+static void dropped(const anqa_msg *msg)
+{
+    char from[ANQA_PID_TEXT];
+
+    anqa_log(ANQA_ERROR, "js.unexpected_message", "tag=%s from=%s next=dropped", msg->tag,
+        anqa_pid_text(msg->from, from));
+}
+
+anqa_next anqa_js_info_(void *state, anqa_msg *msg)
+{
+    struct js *js = state;
+    anqa_value checked;
+
+    if (msg->kind == ANQA_MSG_DOWN)
+        turn_run(js, down, msg);
+    else if (msg->kind == ANQA_MSG_TIMEOUT && msg->tag == beam_timer_tag) {
+        if (msg->ref.bits == js->timer.bits)
+            turn_run(js, fire, NULL);
+    } else if (msg->kind == ANQA_MSG_PLAIN && msg->tag == beam_answer_tag)
+        turn_run(js, answered, msg);
+    else if (msg->kind == ANQA_MSG_PLAIN && anqa_tag_is(msg->tag, ANQA_JS_MESSAGE) &&
+             anqa_value_check(msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) ==
+                 ANQA_OK)
+        turn_run(js, deliver, msg);
+    else
+        dropped(msg);
+    return anqa_noreply();
+}
+
+/* ---------------------------------------------------------------- starting and asking */
+
+anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    static const anqa_start_opts standard = {0};
+    struct child_start start = {.kind = CHILD_SERVER, .spec = &script->server, .link = true};
+
+    if (opts == NULL)
+        opts = &standard;
+    if (opts->registry != NULL && opts->name == NULL)
+        return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key",
+            opts->registry->name);
+    if (arg != NULL) {
+        start.arg = arg->ptr;
+        start.arg_size = arg->len;
+    }
+    start.id = anqa_str_of(opts->name != NULL ? opts->name : script->server.name);
+    start.named = opts->name != NULL;
+    start.registry = opts->registry;
+    start.scheduler = opts->scheduler;
+    start.timeout_ms = opts->timeout_ms;
+    return child_start(&start, ret_pid, err);
+}
+
+static anqa_status read_error(anqa_value value, anqa_js_error *ret_error, anqa_error *err)
+{
+    anqa_js_error error = {.name = anqa_value_str(anqa_value_at(value, 0)),
+        .message = anqa_value_str(anqa_value_at(value, 1)),
+        .stack = anqa_value_str(anqa_value_at(value, 2))};
+
+    if (ret_error != NULL)
+        *ret_error = error;
+    return anqa_fail(err, ANQA_E_SCRIPT, "%.*s%s%.*s\n%.*s", ANQA_FMT(error.name),
+        error.name.len > 0 ? ": " : "", ANQA_FMT(error.message), ANQA_FMT(error.stack));
+}
+
+/* Asks with a payload of ours; the bytes behind the form of the answer. */
+static anqa_status ask(anqa_pid to, const char *tag, int form, const char *name, anqa_str args,
+    uint32_t timeout_ms, anqa_str *ret_answer, anqa_js_error *ret_error, anqa_error *err)
+{
+    size_t name_len = strlen(name);
+    const anqa_msg *msg = NULL;
+    anqa_value value;
+    anqa_status status;
+    char *bytes;
+
+    if (name_len > NAME_MAX_LEN)
+        return anqa_fail(
+            err, ANQA_E_INVALID, "the name of a function has more than %d bytes", NAME_MAX_LEN);
+    bytes = anqa_arena_alloc(anqa_tmp(), 2 + name_len + args.len);
+    bytes[0] = (char)form;
+    bytes[1] = (char)name_len;
+    memcpy(bytes + 2, name, name_len);
+    if (args.len > 0)
+        memcpy(bytes + 2 + name_len, args.ptr, args.len);
+    status = anqa_try_call_payload(
+        to, tag, anqa_bytes(bytes, 2 + name_len + args.len), timeout_ms, &msg, err);
+    if (status != ANQA_OK)
+        return status;
+    if (msg->body.len > 0 && msg->body.ptr[0] == form) {
+        *ret_answer = anqa_str_make(msg->body.ptr + 1, msg->body.len - 1);
+        return ANQA_OK;
+    }
+    if (msg->body.len > 0 && msg->body.ptr[0] == FORM_ERROR &&
+        anqa_value_check(msg->body.ptr + 1, msg->body.len - 1, NULL, &value) == ANQA_OK)
+        return read_error(value, ret_error, err);
+    return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
+}
+
+static anqa_status ask_value(anqa_pid to, const char *tag, const char *name, anqa_str args,
+    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    anqa_str answer = {NULL, 0};
+    anqa_value value = {NULL, 0};
+    anqa_status status = ask(to, tag, FORM_VALUE, name, args, timeout_ms, &answer, ret_error, err);
+
+    if (status == ANQA_OK && anqa_value_check(answer.ptr, answer.len, NULL, &value) != ANQA_OK)
+        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
+    if (status == ANQA_OK && ret_value != NULL)
+        *ret_value = value;
+    return status;
+}
+
+anqa_status anqa_js_call(anqa_pid to, const char *function, const anqa_value *args,
+    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    anqa_str bytes = args == NULL ? (anqa_str){NULL, 0} : anqa_str_make(args->ptr, args->len);
+
+    return ask_value(to, call_tag, function, bytes, timeout_ms, ret_value, ret_error, err);
+}
+
+anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout_ms, anqa_value *ret_value,
+    anqa_js_error *ret_error, anqa_error *err)
+{
+    return ask_value(to, eval_tag, "", source, timeout_ms, ret_value, ret_error, err);
+}
+
+anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_json args,
+    uint32_t timeout_ms, anqa_json *ret_json, anqa_js_error *ret_error, anqa_error *err)
+{
+    anqa_str answer = {NULL, 0};
+    anqa_status status = ask(to, call_tag, FORM_JSON, function, anqa_json_text(args), timeout_ms,
+        &answer, ret_error, err);
+
+    if (status == ANQA_OK && ret_json != NULL)
+        *ret_json = anqa_json_of(answer);
+    return status;
+}
+
+anqa_status anqa_js_send(anqa_pid to, anqa_value value)
+{
+    return anqa_send(to, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len));
+}
+
+anqa_status anqa_js_get_info(
+    anqa_pid pid, uint32_t timeout_ms, anqa_js_info *ret_info, anqa_error *err)
+{
+    const anqa_msg *msg = NULL;
+    anqa_status status =
+        anqa_try_call_payload(pid, info_tag, anqa_nothing(), timeout_ms, &msg, err);
+
+    if (status != ANQA_OK)
+        return status;
+    if (msg->body.len != sizeof *ret_info)
+        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
+    memcpy(ret_info, msg->body.ptr, sizeof *ret_info);
+    return ANQA_OK;
+}

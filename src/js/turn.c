@@ -1,0 +1,302 @@
+#include "js/turn.h"
+
+#include <stdio.h>
+
+#include <anqa/log.h>
+#include <anqa/memory.h>
+
+#include "js/convert.h"
+#include "js/preempt.h"
+#include "js/source_map.h"
+#include "runtime/deep.h"
+
+enum { DEFAULT_JOBS = 100000, TEXT_MAX = 8192, THROW_MAX = 300 };
+
+/* ---------------------------------------------------------------- entering */
+
+struct entry {
+    struct js *js;
+    void (*work)(struct js *js, void *arg);
+    void *arg;
+};
+
+static void log_rejections(struct js *js)
+{
+    for (uint32_t i = 0; i < js->rejected_count; i++) {
+        anqa_js_error error = turn_error_of(js, js_u64(js, js->rejected[i]));
+        turn_log_error(js, "js.unhandled_rejection", &error);
+        q_qjs_free_value(&js->engine, js->rejected[i]);
+        q_qjs_free_value(&js->engine, js->rejected_promises[i]);
+    }
+    js->rejected_count = 0;
+}
+
+/* What must differ from all that began as the same image. */
+static void refresh(struct js *js)
+{
+    uint64_t seed = 0;
+
+    js->fresh = false;
+    while (seed == 0)
+        image_random(&seed, sizeof seed);
+    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
+    if (js->image->has_timers)
+        turn_free(
+            js, turn_call(js, js->image->parts[BOOT_REBASE],
+                    (uint64_t[]){convert_double((double)(anqa_now_ms() - js->image->made_ms))}, 1));
+}
+
+static void enter(void *arg)
+{
+    const struct entry *entry = arg;
+    struct js *js = entry->js;
+
+    js->in_turn = true;
+    js->turn_ticks = js->jobs = 0;
+    js->interrupt = false;
+    preempt_enter(js);
+    if (js->fresh)
+        refresh(js);
+    entry->work(js, entry->arg);
+    if (js->rejected_count > 0)
+        log_rejections(js);
+    preempt_leave();
+    js->in_turn = false;
+    js->turns++;
+}
+
+void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
+{
+    deep_call(enter, &(struct entry){js, work, arg});
+}
+
+/* ---------------------------------------------------------------- calls */
+
+void turn_free(struct js *js, uint64_t value)
+{
+    if (JS_TAG(value) < 0) /* others are not counted */
+        q_JS_FreeValue(&js->engine, js->image->ctx, value);
+}
+
+uint64_t turn_call(struct js *js, uint64_t function, const uint64_t *argv, uint32_t argc)
+{
+    uint32_t sp = js->engine.sp, at = js_frame(js, argc * 8);
+    uint64_t value;
+
+    memcpy(js_at(js, at, argc * 8), argv, argc * 8);
+    value = q_JS_Call(&js->engine, js->image->ctx, function, JS_UNDEFINED, argc, at);
+    js->engine.sp = sp;
+    for (uint32_t i = 0; i < argc; i++)
+        turn_free(js, argv[i]);
+    return value;
+}
+
+uint32_t turn_put(struct js *js, const void *bytes, size_t len)
+{
+    uint32_t at = len >= js->memory_limit ? 0 : q_malloc(&js->engine, (uint32_t)len + 1);
+    char *to;
+
+    if (at == 0)
+        return 0;
+    to = js_at(js, at, (uint32_t)len + 1);
+    if (len > 0)
+        memcpy(to, bytes, len);
+    to[len] = '\0';
+    return at;
+}
+
+/* ---------------------------------------------------------------- errors */
+
+bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text)
+{
+    uint32_t sp = js->engine.sp, out = js_frame(js, 16);
+    uint32_t text = q_JS_ToCStringLen2(&js->engine, js->image->ctx, out, value, 0);
+    uint32_t len = js_u32(js, out);
+
+    js->engine.sp = sp;
+    if (text == 0) {
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+        return false;
+    }
+    *ret_text = anqa_str_make(anqa_tmp_copy(js_at(js, text, len), len), len);
+    q_JS_FreeCString(&js->engine, js->image->ctx, text);
+    return true;
+}
+
+/* A property's text, cut to what people read; empty when it has none, or asking for it fails. */
+static anqa_str property_text(struct js *js, uint64_t object, const char *name)
+{
+    uint32_t sp = js->engine.sp, at = js_frame(js, 16);
+    anqa_str text = {NULL, 0};
+    uint64_t value;
+
+    memcpy(js_at(js, at, 16), name, strlen(name) + 1);
+    value = q_JS_GetPropertyStr(&js->engine, js->image->ctx, object, at);
+    js->engine.sp = sp;
+    if (turn_is_exception(value))
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+    else if (JS_TAG(value) != JS_TAG_UNDEFINED)
+        (void)turn_text(js, value, &text);
+    turn_free(js, value);
+    if (text.len > TEXT_MAX)
+        text.len = TEXT_MAX;
+    return text;
+}
+
+static const anqa_str cannot_be_shown = {"[cannot be shown]", 17};
+
+anqa_js_error turn_error_of(struct js *js, uint64_t thrown)
+{
+    anqa_js_error error = {.message = cannot_be_shown};
+
+    if (!q_JS_IsError(&js->engine, thrown)) {
+        if (JS_TAG(thrown) == JS_TAG_SYMBOL || !turn_text(js, thrown, &error.message))
+            error.message = cannot_be_shown;
+        if (error.message.len > TEXT_MAX)
+            error.message.len = TEXT_MAX;
+        return error;
+    }
+    error.name = property_text(js, thrown, "name");
+    error.message = property_text(js, thrown, "message");
+    error.stack = property_text(js, thrown, "stack");
+    if (js->image->source_map != NULL)
+        error.stack = source_map_apply(js->image->source_map, js->script->name, error.stack);
+    if (js->interrupt)
+        error.message = anqa_str_of(
+            anqa_tmp_printf("interrupted: a turn of more than %u ms", js->soft / TICKS_PER_MS));
+    return error;
+}
+
+anqa_js_error turn_exception(struct js *js)
+{
+    uint64_t thrown = q_JS_GetException(&js->engine, js->image->ctx);
+    anqa_js_error error = turn_error_of(js, thrown);
+
+    turn_free(js, thrown);
+    return error;
+}
+
+uint64_t turn_throw(struct js *js, const char *name, const char *format, ...)
+{
+    char text[THROW_MAX];
+    va_list args;
+    int len;
+    uint64_t error;
+
+    va_start(args, format);
+    len = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (len >= (int)sizeof text)
+        len = (int)sizeof text - 1;
+    error = turn_call(js, js->image->parts[BOOT_FAIL],
+        (uint64_t[]){convert_string(js, anqa_str_of(name)),
+            convert_string(js, anqa_str_make(text, len < 0 ? 0 : (size_t)len))},
+        2);
+    if (turn_is_exception(error))
+        return error;
+    return q_JS_Throw(&js->engine, js->image->ctx, error);
+}
+
+void turn_log_error(struct js *js, const char *id, const anqa_js_error *error)
+{
+    char pid[ANQA_PID_TEXT];
+
+    anqa_log(ANQA_ERROR, id, "script=%s process=%s error=%.*s message=%.*s stack=%.*s",
+        js->script->name, anqa_pid_text(anqa_self(), pid), ANQA_FMT(error->name),
+        ANQA_FMT(error->message), ANQA_FMT(error->stack));
+}
+
+/* ---------------------------------------------------------------- what follows */
+
+/* Somebody handles it after all. */
+static void forget_rejection(struct js *js, uint64_t promise)
+{
+    uint32_t i = 0;
+
+    while (i < js->rejected_count && js_u64(js, js->rejected_promises[i]) != promise)
+        i++;
+    if (i == js->rejected_count)
+        return;
+    q_qjs_free_value(&js->engine, js->rejected[i]);
+    q_qjs_free_value(&js->engine, js->rejected_promises[i]);
+    js->rejected_count--;
+    js->rejected[i] = js->rejected[js->rejected_count];
+    js->rejected_promises[i] = js->rejected_promises[js->rejected_count];
+}
+
+void turn_note_rejection(struct js *js, uint32_t promise, uint32_t reason, bool handled)
+{
+    if (!handled && js->rejected_count < ANQA_COUNT(js->rejected)) {
+        js->rejected[js->rejected_count] = reason;
+        js->rejected_promises[js->rejected_count++] = promise;
+        return;
+    }
+    if (handled)
+        forget_rejection(js, js_u64(js, promise));
+    q_qjs_free_value(&js->engine, promise);
+    q_qjs_free_value(&js->engine, reason);
+}
+
+bool turn_jobs(struct js *js, anqa_js_error *ret_error)
+{
+    struct engine *e = &js->engine;
+    uint32_t rt = js->image->rt, most = js->script->limits.jobs;
+    uint32_t sp = e->sp, out = js_frame(js, 16);
+
+    if (most == 0)
+        most = DEFAULT_JOBS;
+    while (q_JS_IsJobPending(e, rt)) {
+        if (js->interrupt || ++js->jobs > most) {
+            e->sp = sp;
+            *ret_error = (anqa_js_error){.name = anqa_str_of("InternalError"),
+                .message = anqa_str_of(
+                    js->interrupt ? anqa_tmp_printf("interrupted: a turn of more than %u ms",
+                                        js->soft / TICKS_PER_MS)
+                                  : anqa_tmp_printf("more than %u jobs in one turn", most))};
+            return false;
+        }
+        if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0) {
+            anqa_js_error error = turn_exception(js);
+            turn_log_error(js, "js.job_failed", &error);
+        }
+    }
+    e->sp = sp;
+    return true;
+}
+
+struct js_outcome turn_settle(struct js *js, uint64_t value)
+{
+    struct js_outcome outcome = {.kind = OUTCOME_ERROR, .value = value};
+    struct engine *e = &js->engine;
+    uint32_t ctx = js->image->ctx;
+    uint64_t result;
+
+    if (turn_is_exception(value)) {
+        anqa_js_error ignored;
+        outcome.error = turn_exception(js);
+        (void)turn_jobs(js, &ignored);
+        return outcome;
+    }
+    if (!turn_jobs(js, &outcome.error)) {
+        turn_free(js, value);
+        return outcome;
+    }
+    if (JS_TAG(value) != JS_TAG_OBJECT || !q_JS_IsPromise(e, value)) {
+        outcome.kind = OUTCOME_VALUE;
+        return outcome;
+    }
+    switch (q_JS_PromiseState(e, ctx, value)) {
+    case 0: outcome.kind = OUTCOME_PENDING; return outcome;
+    case 1:
+        outcome.kind = OUTCOME_VALUE;
+        outcome.value = q_JS_PromiseResult(e, ctx, value);
+        break;
+    default:
+        result = q_JS_PromiseResult(e, ctx, value);
+        outcome.error = turn_error_of(js, result);
+        turn_free(js, result);
+        forget_rejection(js, value); /* who asked hears of it */
+    }
+    turn_free(js, value);
+    return outcome;
+}

@@ -1,0 +1,211 @@
+#include "js/window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "js/image.h"
+#include "js/preempt.h"
+#include "runtime/hooks.h"
+
+/* ---------------------------------------------------------------- a runtime's */
+
+static void *rt_make(anqa_rt *rt)
+{
+    struct js_rt *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return NULL;
+    made->rt = rt;
+    pthread_mutex_init(&made->lock, NULL);
+    preempt_setup();
+    return made;
+}
+
+static void windows_free(struct js_window *window)
+{
+    while (window != NULL) {
+        struct js_window *next = window->next;
+        munmap(window->base, WINDOW_SPAN + WINDOW_GUARD);
+        free(window);
+        window = next;
+    }
+}
+
+static void rt_drop(void *object)
+{
+    struct js_rt *rt = object;
+
+    preempt_forget(rt);
+    windows_free(rt->free);
+    while (rt->images != NULL) {
+        struct js_image *image = rt->images;
+        rt->images = image->next;
+        windows_free(image->free);
+        image_free(image);
+    }
+    pthread_mutex_destroy(&rt->lock);
+    free(rt);
+}
+
+struct js_rt *js_rt_get(void)
+{
+    return rt_local(anqa_rt_self(), RT_LOCAL_JS, rt_make, rt_drop);
+}
+
+bool js_rt_note_timer(struct js_rt *rt, int timer)
+{
+    bool noted;
+
+    pthread_mutex_lock(&rt->lock);
+    noted = rt->timer_count < ANQA_COUNT(rt->timers);
+    if (noted)
+        rt->timers[rt->timer_count++] = timer;
+    pthread_mutex_unlock(&rt->lock);
+    return noted;
+}
+
+/* ---------------------------------------------------------------- windows */
+
+static anqa_status window_reserve(struct js_rt *rt, struct js_window **ret_window, anqa_error *err)
+{
+    struct js_window *window = calloc(1, sizeof *window);
+
+    if (window == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "a window of a JavaScript process");
+    window->base = mmap(NULL, WINDOW_SPAN + WINDOW_GUARD, PROT_NONE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (window->base == MAP_FAILED) {
+        int errnum = errno;
+        free(window);
+        return anqa_fail_errno(err, errnum,
+            "no addresses for one more JavaScript process, there are %u: see vm.max_map_count and "
+            "ulimit -v",
+            rt->windows);
+    }
+    *ret_window = window;
+    return ANQA_OK;
+}
+
+/* The memory is again what it was when it was reserved. */
+static bool window_clear(struct js_window *window)
+{
+    if (window->size > 0 &&
+        mmap(window->base, window->size, PROT_NONE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        return false;
+    window->size = 0;
+    window->image = NULL;
+    return true;
+}
+
+static struct js_window *pop(struct js_window **list)
+{
+    struct js_window *window = *list;
+
+    if (window != NULL)
+        *list = window->next;
+    return window;
+}
+
+/* A free one that another image has left. */
+static struct js_window *window_rob(struct js_rt *rt)
+{
+    for (struct js_image *image = rt->images; image != NULL; image = image->next)
+        if (image->free != NULL)
+            return pop(&image->free);
+    return NULL;
+}
+
+anqa_status window_show(struct js_window *window, struct js_image *image, anqa_error *err)
+{
+    if (!window_clear(window) || mmap(window->base, image->size, PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_FIXED, image->fd, 0) == MAP_FAILED)
+        return anqa_fail_errno(
+            err, errno, "cannot map the memory of a JavaScript process: see vm.max_map_count");
+    window->image = image;
+    window->size = image->size;
+    return ANQA_OK;
+}
+
+anqa_status window_take(
+    struct js_rt *rt, struct js_image *image, struct js_window **ret_window, anqa_error *err)
+{
+    struct js_window *window = NULL;
+    anqa_status status = ANQA_OK;
+    bool reserve = false;
+
+    pthread_mutex_lock(&rt->lock);
+    if (image != NULL)
+        window = pop(&image->free);
+    if (window == NULL)
+        window = pop(&rt->free);
+    if (window == NULL && rt->windows < WINDOWS_MAX) {
+        rt->windows++;
+        reserve = true;
+    }
+    if (window == NULL && !reserve)
+        window = window_rob(rt);
+    pthread_mutex_unlock(&rt->lock);
+    if (reserve) {
+        status = window_reserve(rt, &window, err);
+        if (status != ANQA_OK) {
+            pthread_mutex_lock(&rt->lock);
+            rt->windows--;
+            pthread_mutex_unlock(&rt->lock);
+            return status;
+        }
+    }
+    if (window == NULL)
+        return anqa_fail(err, ANQA_E_LIMIT,
+            "there are %u JavaScript processes, as many as can be mapped at once", WINDOWS_MAX);
+    if (image != NULL && window->image != image)
+        status = window_show(window, image, err);
+    else if (image == NULL && !window_clear(window))
+        status = anqa_fail_errno(err, errno, "cannot unmap the memory of a JavaScript process");
+    if (status != ANQA_OK) {
+        window_give(rt, window);
+        return status;
+    }
+    *ret_window = window;
+    return ANQA_OK;
+}
+
+bool window_grow(struct js_window *window, uint32_t size)
+{
+    if (size <= window->size)
+        return true;
+    if (mprotect(window->base + window->size, size - window->size, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    window->size = size;
+    return true;
+}
+
+void window_give(struct js_rt *rt, struct js_window *window)
+{
+    struct js_image *image = window->image;
+    bool kept = image != NULL;
+
+    if (kept && window->size > image->size) {
+        kept = mmap(window->base + image->size, window->size - image->size, PROT_NONE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
+        if (kept)
+            window->size = image->size;
+    }
+    kept = kept && madvise(window->base, image->size, MADV_DONTNEED) == 0;
+    if (!kept && !window_clear(window)) { /* no mappings left to do it with: it goes as a whole */
+        munmap(window->base, WINDOW_SPAN + WINDOW_GUARD);
+        free(window);
+        window = NULL;
+    }
+    pthread_mutex_lock(&rt->lock);
+    if (window == NULL) {
+        rt->windows--;
+    } else {
+        struct js_window **list = kept && !image->stale ? &image->free : &rt->free;
+        window->next = *list;
+        *list = window;
+    }
+    pthread_mutex_unlock(&rt->lock);
+}

@@ -1,0 +1,65 @@
+/*
+ * Windows: the addresses that JavaScript processes live in.
+ *
+ *     | memory: readable, writable | nothing ........... up to 4 GB | guard: 16 MB |
+ *     ^ base                       ^ base + size
+ *
+ * A 32-bit address plus the largest constant offset of the translated code stays inside, so what is out of bounds hits
+ * memory that cannot be touched: no bounds checks. The first part is a private mapping of the image's memory file, what
+ * the process adds by memory.grow is anonymous. A window that is given back drops its pages and keeps its mapping, so
+ * that the next process of the same script needs no system call to be mapped.
+ *
+ * The address space of x86-64 has room for some 30,000 windows and vm.max_map_count (65,530 unless raised) for three
+ * mappings each, so a program has at most WINDOWS_MAX; beyond that E_LIMIT.
+ *
+ * Owner: struct js_rt, of a runtime; a window that is out belongs to its process. Any thread.
+ */
+#ifndef JS_WINDOW_H
+#define JS_WINDOW_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include <anqa/js.h>
+#include <anqa/runtime.h>
+
+#define WINDOW_SPAN ((uint64_t)1 << 32)
+#define WINDOW_GUARD ((uint64_t)16 << 20) /* js_engine.sh knows it too */
+#define WINDOWS_MAX 12000u
+
+struct js_image;
+
+struct js_window {
+    uint8_t *base;
+    struct js_window *next;
+    struct js_image *image; /* mapped here; NULL: nothing is */
+    uint32_t size;          /* bytes that may be touched */
+};
+
+/* Of a runtime. Owner: RT_LOCAL_JS. */
+struct js_rt {
+    anqa_rt *rt;
+    pthread_mutex_t lock; /* guards all below, and the lists in images */
+    struct js_window *free;
+    uint32_t windows; /* reserved */
+    int timers[64];   /* the ticks of its threads */
+    uint32_t timer_count;
+    struct js_image *images;
+};
+
+/* The calling process's; made at the first call. NULL: no memory. */
+struct js_rt *js_rt_get(void);
+
+/* Remembers a timer, to be deleted with the runtime. False: there is no place. */
+bool js_rt_note_timer(struct js_rt *rt, int timer);
+
+/* A window that shows `image` (NULL: nothing yet, see window_grow). Fails: E_LIMIT, E_NOMEM. */
+anqa_status window_take(
+    struct js_rt *rt, struct js_image *image, struct js_window **ret_window, anqa_error *err);
+/* Makes it `size` bytes long, a multiple of the page size. False: the system refuses. */
+bool window_grow(struct js_window *window, uint32_t size);
+/* Shows the image in a window that showed nothing. */
+anqa_status window_show(struct js_window *window, struct js_image *image, anqa_error *err);
+void window_give(struct js_rt *rt, struct js_window *window);
+
+#endif
