@@ -230,7 +230,7 @@ static inline uint32_t pid_generation(anqa_pid pid)
 /* The word for a reason's kind; static. */
 const char *reason_name(anqa_reason reason);
 
-/* proc_pid and proc_slot, which need the runtime, are in sched.h. */
+/* proc_pid, proc_slot and proc_self, which need the runtime, are in sched.h. */
 
 /* ---------------------------------------------------------------- life */
 
@@ -248,8 +248,6 @@ void proc_bury(struct sched *s, struct proc *p);
 void proc_release(struct sched *s, struct proc *p);
 /* `more`, made when it is not there. NULL: no memory. */
 struct proc_more *proc_more(struct sched *s, struct proc *p);
-/* The calling process; a broken contract outside of one. */
-struct proc *proc_self(struct sched **ret_sched);
 /* Ends the process that runs on this thread, from its own frames. */
 _Noreturn void proc_exit(struct sched *s, anqa_reason reason);
 /* The same after a fault: the handler has landed us on s->spare, the stack the process was on is abandoned already
