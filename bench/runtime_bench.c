@@ -18,13 +18,6 @@
 /* Profiles of one scheduler unless it says otherwise; shares are of all samples. Who makes one of these quicker measures
  * again what the note says. */
 
-#define MEMORY_SERVER_NOTE                                                                  \
-    "beside its own 64 bytes of state a server that was started under a key has the "       \
-    "process (128), the head of its state and its id (64), its link (64), its "             \
-    "supervisor's record with the key (64), and a share of three tables of the supervisor " \
-    "that double: links (63), children (42), keys (21). 400,000 servers are just beyond a " \
-    "doubling, where that share is largest; just before it is half."
-
 #define FAN_IN_NOTE                                                                       \
     "Erlang is at its best here, 107 ns where a hop costs it 286, so the budget was 21 "  \
     "ns, and ours 25. Putting a message into the mailbox takes 8 ns of it, most of that " \
@@ -82,7 +75,6 @@ const struct bench_area bench_area = {
                 .fresh = true,
                 .setup = setup_memory_server,
                 .measure = measure_memory_server,
-                .note = MEMORY_SERVER_NOTE,
                 .teardown = world_close},
 
             {IN_WORLD("hop_same", "hop_same", ON_BOTH, setup_hop_same, run_hop), BETTER(5)},

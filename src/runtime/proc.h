@@ -94,7 +94,7 @@ struct rel {
 };
 
 struct rels {
-    uint32_t count, capacity; /* capacity is a power of two */
+    uint32_t count, capacity;
     struct rel entries[];
 };
 
