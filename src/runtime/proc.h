@@ -103,6 +103,8 @@ struct rels {
 struct rel *rels_get(struct rels *rels, uint64_t key);
 /* The entry of `key`, a new one is zeroed. NULL: no memory. */
 struct rel *rels_put(struct sched *s, struct rels **rels, uint64_t key);
+/* Makes the table, when there is none, for more than one entry at once. False: no memory. */
+bool rels_expect_few(struct sched *s, struct rels **rels);
 void rels_remove(struct sched *s, struct rels **rels, struct rel *rel);
 void rels_free(struct sched *s, struct rels *rels);
 

@@ -9,7 +9,7 @@
 #define RELS_FEW 4u
 #define RELS_SHRINK 1024u /* smaller tables stay: who watched a hundred will do so again */
 /* Larger ones grow by half only: after doubling, a supervisor of many would have two free places for each child. */
-#define RELS_LARGE 1024u
+#define RELS_LARGE 32768u
 
 /* Keys are pids and counters, made by us and not by a client: a multiplication spreads them well enough. What tells one key
  * from another is the low half of both (generation, counter) and for pids the high half too (slot): each half of the
@@ -103,20 +103,34 @@ static bool rels_is_full(const struct rels *rels)
 
 static uint32_t rels_more(const struct rels *rels)
 {
-    if (rels == NULL)
-        return 1;
     if (rels->capacity == 1)
         return RELS_FEW;
     return rels->capacity < RELS_LARGE ? rels->capacity * 2 : rels->capacity + rels->capacity / 2;
 }
 
+/* The table of one, which most processes have and no other: without a loop and a memset. */
+static struct rel *rels_first(struct sched *s, struct rels **rels, uint64_t key)
+{
+    struct rels *one = block_take(&s->blocks, block_class(rels_size(1)));
+
+    if (one == NULL)
+        return NULL;
+    one->count = one->capacity = 1;
+    one->entries[0] = (struct rel){.key = key};
+    *rels = one;
+    return &one->entries[0];
+}
+
 struct rel *rels_put(struct sched *s, struct rels **rels, uint64_t key)
 {
-    struct rel *rel = *rels == NULL ? NULL : rels_find(*rels, key);
+    struct rel *rel;
 
-    if (rel != NULL && rel->key == key)
+    if (*rels == NULL)
+        return rels_first(s, rels, key);
+    rel = rels_find(*rels, key);
+    if (rel->key == key)
         return rel;
-    if (rel == NULL || rels_is_full(*rels)) {
+    if (rels_is_full(*rels)) {
         if (!rels_resize(s, rels, rels_more(*rels)))
             return NULL;
         rel = rels_find(*rels, key);
@@ -124,6 +138,11 @@ struct rel *rels_put(struct sched *s, struct rels **rels, uint64_t key)
     (*rels)->count++;
     *rel = (struct rel){.key = key};
     return rel;
+}
+
+bool rels_expect_few(struct sched *s, struct rels **rels)
+{
+    return *rels != NULL || rels_resize(s, rels, RELS_FEW);
 }
 
 void rels_remove(struct sched *s, struct rels **table, struct rel *rel)
