@@ -47,4 +47,7 @@ set(ANQA_LIBRARY_FLAGS ${ANQA_WARNINGS} -fvisibility=hidden)
 if(NOT ANQA_SANITIZE AND NOT ANQA_COVERAGE)
   # Stacks that processes borrow are small. Sanitizers and -O0 make frames larger than they are.
   list(APPEND ANQA_LIBRARY_FLAGS $<$<COMPILE_LANGUAGE:C>:-Wframe-larger-than=4096>)
+  # Functions begin at a cache line: else a change in one moves all behind it, and a call to a server costs up to 8 % more
+  # or less by chance.
+  list(APPEND ANQA_LIBRARY_FLAGS $<$<COMPILE_LANGUAGE:C>:-falign-functions=64>)
 endif()

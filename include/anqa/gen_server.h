@@ -233,6 +233,12 @@ ANQA_API anqa_status anqa_gen_server_stop(anqa_pid server, anqa_reason reason, u
 
 /* ---------------------------------------------------------------- asking */
 
+/* With the parts of the payload in registers, see anqa_send_parts_. */
+ANQA_API const anqa_msg *anqa_call_parts_(anqa_pid to, const char *tag, anqa_payload_kind kind,
+    const void *ptr, size_t len, struct anqa_buf_block *shared, uint32_t timeout_ms);
+ANQA_API void anqa_cast_parts_(anqa_pid to, const char *tag, anqa_payload_kind kind,
+    const void *ptr, size_t len, struct anqa_buf_block *shared);
+
 /** What a call waits as a rule. */
 #define ANQA_CALL_TIMEOUT_MS 5000u
 
@@ -247,8 +253,11 @@ ANQA_API anqa_status anqa_gen_server_stop(anqa_pid server, anqa_reason reason, u
 ANQA_API anqa_json anqa_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t timeout_ms);
 
 /** As anqa_call, with any payload each way. */
-ANQA_API const anqa_msg *anqa_call_payload(
-    anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms);
+static inline const anqa_msg *anqa_call_payload(
+    anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
+{
+    return anqa_call_parts_(to, tag, arg.kind, arg.ptr, arg.len, arg.u.block, timeout_ms);
+}
 
 /**
  * As anqa_call, but failures come back and are told apart.
@@ -262,8 +271,15 @@ ANQA_API anqa_status anqa_try_call_payload(anqa_pid to, const char *tag, anqa_pa
     uint32_t timeout_ms, const anqa_msg **ret_answer, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Tells `to` something, which arrives at handle_cast. Always fine, also when nobody is there. Context: process. */
-ANQA_API void anqa_cast(anqa_pid to, const char *tag, anqa_json arg);
-ANQA_API void anqa_cast_payload(anqa_pid to, const char *tag, anqa_payload arg);
+static inline void anqa_cast_payload(anqa_pid to, const char *tag, anqa_payload arg)
+{
+    anqa_cast_parts_(to, tag, arg.kind, arg.ptr, arg.len, arg.u.block);
+}
+/** As anqa_cast_payload, with JSON. */
+static inline void anqa_cast(anqa_pid to, const char *tag, anqa_json arg)
+{
+    anqa_cast_payload(to, tag, anqa_text(arg));
+}
 
 ANQA_END_DECLS
 

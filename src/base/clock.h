@@ -34,6 +34,12 @@ static inline uint64_t clock_mono_ms(void)
     return clock_mono_ns() / 1000000;
 }
 
+/** The same clock as of the kernel's last tick, up to 10 ms ago: for a quarter of the price. */
+static inline uint64_t clock_mono_coarse_ms(void)
+{
+    return clock_read_ns(CLOCK_MONOTONIC_COARSE) / 1000000;
+}
+
 /** Nanoseconds since 1970-01-01 UTC. */
 static inline uint64_t clock_wall_ns(void)
 {

@@ -7,6 +7,7 @@
 #include <anqa/memory.h>
 
 #include "runtime/proc.h"
+#include "runtime/sched.h"
 
 const char child_note_tag[] = "$started";
 const char child_stop_tag[] = "$stop";

@@ -113,16 +113,16 @@ static void arm(anqa_timer *timer, const char *tag, uint32_t ms)
     *timer = anqa_send_after(anqa_self(), tag, anqa_nothing(), ms);
 }
 
-/* The actions that came with a return value; those of the last handler count. */
-static void act(struct child_head *head, anqa_next next)
+/* The actions that came with a return value; those of the last handler count, which is left in `next`. */
+static void act(struct child_head *head, anqa_next *next)
 {
     const anqa_gen_server *spec = head->spec;
 
-    while (__builtin_expect(next.then != NULL, 0))
-        next = run_continue(head, next.then);
-    if (next.has_timeout)
-        arm(&head->t.timer, timeout_tag, next.timeout_ms);
-    if (next.hibernate && spec->hibernate != NULL)
+    while (__builtin_expect(next->then != NULL, 0))
+        *next = run_continue(head, next->then);
+    if (next->has_timeout)
+        arm(&head->t.timer, timeout_tag, next->timeout_ms);
+    if (next->hibernate && spec->hibernate != NULL)
         spec->hibernate(child_state(head));
     else if (spec->hibernate_after_ms != 0 && spec->hibernate != NULL)
         arm(&head->u.idle, idle_tag, spec->hibernate_after_ms);
@@ -144,7 +144,7 @@ static void on_call(struct child_head *head, anqa_msg *msg)
         no_handler("call", msg->tag);
     next = run(child_state(head), msg);
     apply(&next, msg, "the call", msg->tag);
-    act(head, next);
+    act(head, &next);
 }
 
 static void on_cast(struct child_head *head, anqa_msg *msg)
@@ -162,7 +162,7 @@ static void on_cast(struct child_head *head, anqa_msg *msg)
         no_handler("cast", msg->tag);
     next = run(child_state(head), msg);
     apply(&next, msg, "the cast", msg->tag);
-    act(head, next);
+    act(head, &next);
 }
 
 static void on_info(struct child_head *head, anqa_msg *msg)
@@ -177,12 +177,13 @@ static void on_info(struct child_head *head, anqa_msg *msg)
     if (run == NULL) {
         anqa_log(ANQA_ERROR, "gen_server.unexpected_message", "tag=%s from=%s next=dropped",
             msg->tag, anqa_pid_text(msg->from, from));
-        act(head, anqa_noreply());
+        next = anqa_noreply();
+        act(head, &next);
         return;
     }
     next = run(child_state(head), msg);
     apply(&next, msg, "the message", msg->tag);
-    act(head, next);
+    act(head, &next);
 }
 
 static void disarm(anqa_timer *timer)
@@ -262,7 +263,7 @@ static void server_init(void *block)
     default: bad_return("init", "init");
     }
     child_started(head);
-    act(head, next);
+    act(head, &next);
 }
 
 static void log_end(struct child_head *head, anqa_reason reason)
@@ -379,9 +380,12 @@ static ANQA_NORETURN void exit_as_server(anqa_pid to, const char *tag, const anq
 
 ONE_LEVEL const anqa_msg *call(anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
 {
+    struct sched *s;
+    struct proc *p = proc_self(&s);
     const anqa_msg *msg;
 
-    ANQA_REQUIRE(!anqa_pid_eq(to, anqa_self())); /* a call to oneself would wait for ever */
+    /* a call to oneself would wait for ever */
+    ANQA_REQUIRE(!anqa_pid_eq(to, proc_pid(s->rt, p)));
     msg = ask(to, tag, arg, timeout_ms);
     if (msg == NULL)
         exit_timed_out(to, tag, timeout_ms);
@@ -390,9 +394,11 @@ ONE_LEVEL const anqa_msg *call(anqa_pid to, const char *tag, anqa_payload arg, u
     return msg;
 }
 
-const anqa_msg *anqa_call_payload(
-    anqa_pid to, const char *tag, anqa_payload arg, uint32_t timeout_ms)
+const anqa_msg *anqa_call_parts_(anqa_pid to, const char *tag, anqa_payload_kind kind,
+    const void *ptr, size_t len, struct anqa_buf_block *shared, uint32_t timeout_ms)
 {
+    anqa_payload arg = {.kind = kind, .ptr = ptr, .len = len, .u.block = shared};
+
     return call(to, tag, arg, timeout_ms);
 }
 
@@ -449,8 +455,10 @@ anqa_status anqa_try_call(anqa_pid to, const char *tag, anqa_json arg, uint32_t 
 
 /* ---------------------------------------------------------------- casts */
 
-void anqa_cast_payload(anqa_pid to, const char *tag, anqa_payload arg)
+void anqa_cast_parts_(anqa_pid to, const char *tag, anqa_payload_kind kind, const void *ptr,
+    size_t len, struct anqa_buf_block *shared)
 {
+    anqa_payload arg = {.kind = kind, .ptr = ptr, .len = len, .u.block = shared};
     struct sched *s;
     struct proc *p = proc_self(&s);
     struct msg *msg;
@@ -460,9 +468,4 @@ void anqa_cast_payload(anqa_pid to, const char *tag, anqa_payload arg)
             ANQA_REASON_SYSTEM_LIMIT, "no memory for the cast '%s', or too long", tag));
     if (mailbox_push(s, to, msg) != ANQA_OK)
         msg_drop(s, msg);
-}
-
-void anqa_cast(anqa_pid to, const char *tag, anqa_json arg)
-{
-    anqa_cast_payload(to, tag, anqa_text(arg));
 }

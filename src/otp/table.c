@@ -90,9 +90,24 @@ void table_node_init(struct table_node *node, anqa_pid pid, anqa_str key, size_t
         memcpy((char *)node + key_at, key.ptr, key.len);
 }
 
+/* Most keys are short: two words that may overlap are compared without a call, which costs as much as the hash. */
+static inline bool same_bytes(const char *a, const char *b, size_t len)
+{
+    uint64_t a0, a1, b0, b1;
+
+    if (len < sizeof a0 || len > 2 * sizeof a0)
+        return len == 0 || memcmp(a, b, len) == 0;
+    memcpy(&a0, a, sizeof a0);
+    memcpy(&b0, b, sizeof b0);
+    memcpy(&a1, a + len - sizeof a1, sizeof a1);
+    memcpy(&b1, b + len - sizeof b1, sizeof b1);
+    return ((a0 ^ b0) | (a1 ^ b1)) == 0;
+}
+
 static bool node_is(const struct table_node *node, uint32_t hash, anqa_str key)
 {
-    return node != TOMBSTONE && node->hash == hash && anqa_str_eq(table_key(node), key);
+    return node != TOMBSTONE && node->hash == hash && node->key_len == key.len &&
+           same_bytes(table_key(node).ptr, key.ptr, key.len);
 }
 
 /* Slot of the node with that key in the array; SIZE_MAX: none. */

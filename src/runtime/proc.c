@@ -300,6 +300,8 @@ static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts,
 
     if (parent == NULL || (!opts->link && !opts->monitor))
         return true;
+    if (opts->link && opts->monitor && !rels_expect_few(s, &p->rels))
+        return false;
     if (opts->link) {
         theirs = rels_put(s, &p->rels, proc_pid(s->rt, parent).bits);
         ours = theirs == NULL ? NULL : rels_put(s, &parent->rels, pid.bits);

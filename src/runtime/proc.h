@@ -108,7 +108,7 @@ struct rel {
 };
 
 struct rels {
-    uint32_t count, capacity; /* capacity is a power of two */
+    uint32_t count, capacity;
     struct rel entries[];
 };
 
@@ -117,6 +117,8 @@ struct rels {
 struct rel *rels_get(struct rels *rels, uint64_t key);
 /* The entry of `key`, a new one is zeroed. NULL: no memory. */
 struct rel *rels_put(struct sched *s, struct rels **rels, uint64_t key);
+/* Makes the table, when there is none, for more than one entry at once. False: no memory. */
+bool rels_expect_few(struct sched *s, struct rels **rels);
 void rels_remove(struct sched *s, struct rels **rels, struct rel *rel);
 void rels_free(struct sched *s, struct rels *rels);
 
@@ -262,7 +264,7 @@ static inline uint32_t pid_generation(anqa_pid pid)
 /* The word for a reason's kind; static. */
 const char *reason_name(anqa_reason reason);
 
-/* proc_pid and proc_slot, which need the runtime, are in sched.h. */
+/* proc_pid, proc_slot and proc_self, which need the runtime, are in sched.h. */
 
 /* ---------------------------------------------------------------- life */
 
@@ -289,8 +291,6 @@ void proc_release(struct sched *s, struct proc *p);
 struct proc_more *proc_more(struct sched *s, struct proc *p);
 /* The label of that life; empty: it has none, or the slot has gone on. Returns its length. Any thread, signal handlers. */
 size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE]);
-/* The calling process; a broken contract outside of one. */
-struct proc *proc_self(struct sched **ret_sched);
 /* Ends the process that runs on this thread, from its own frames. */
 _Noreturn void proc_exit(struct sched *s, anqa_reason reason);
 /* The same after a fault: the handler has landed us on s->spare, the stack the process was on is abandoned already

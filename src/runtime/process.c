@@ -15,18 +15,6 @@
 #include "runtime/sched.h"
 #include "telemetry/telemetry.h"
 
-struct proc *proc_self(struct sched **ret_sched)
-{
-    struct sched *s = sched_self;
-
-    if (__builtin_expect(s == NULL || s->current == NULL, 0)) {
-        anqa_invariant_failed(
-            "a function for processes was called outside of one", __FILE__, __LINE__);
-    }
-    *ret_sched = s;
-    return s->current;
-}
-
 /* ---------------------------------------------------------------- who am I */
 
 anqa_pid anqa_self(void)
@@ -145,14 +133,20 @@ uint64_t sched_new_ref(struct sched *s)
     return s->next_ref++;
 }
 
+/* What is in the mailbox by now can not have it. */
+static inline anqa_ref marked_ref(struct sched *s, const struct proc *p)
+{
+    s->act.mark = p->tail;
+    s->act.mark_ref = sched_new_ref(s);
+    return (anqa_ref){s->act.mark_ref};
+}
+
 anqa_ref anqa_make_ref(void)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
 
-    s->act.mark = p->tail;
-    s->act.mark_ref = sched_new_ref(s);
-    return (anqa_ref){s->act.mark_ref};
+    return marked_ref(s, p);
 }
 
 /* ---------------------------------------------------------------- sending */
@@ -757,12 +751,14 @@ anqa_caller anqa_msg_caller(const anqa_msg *msg)
     return (anqa_caller){msg->from, msg->ref, anqa_self()};
 }
 
-anqa_ref anqa_request(anqa_pid to, const char *tag, anqa_payload payload)
+anqa_ref anqa_request_parts_(anqa_pid to, const char *tag, anqa_payload_kind kind, const void *ptr,
+    size_t len, struct anqa_buf_block *shared)
 {
+    anqa_payload payload = {.kind = kind, .ptr = ptr, .len = len, .u.block = shared};
     struct sched *s;
     struct proc *p = proc_self(&s);
     anqa_pid self = proc_pid(s->rt, p);
-    anqa_ref ref = anqa_make_ref();
+    anqa_ref ref = marked_ref(s, p);
     struct rel *rel = rels_put(s, &p->rels, ref.bits);
     struct msg *msg;
 
@@ -821,8 +817,10 @@ static bool settle(struct sched *s, struct proc *p, anqa_ref ref)
     return true;
 }
 
-void anqa_reply_to(const anqa_caller *caller, anqa_payload payload)
+void anqa_reply_to_parts_(const anqa_caller *caller, anqa_payload_kind kind, const void *ptr,
+    size_t len, struct anqa_buf_block *shared)
 {
+    anqa_payload payload = {.kind = kind, .ptr = ptr, .len = len, .u.block = shared};
     struct sched *s;
     struct proc *p = proc_self(&s);
     anqa_pid self = proc_pid(s->rt, p);

@@ -21,6 +21,21 @@ static struct reason *reason_block(anqa_reason reason)
     return reason.bits < ANQA_REASON_COUNT_ ? NULL : (struct reason *)reason.bits;
 }
 
+/* Writes the text, cut to size. Returns its length; below 0: the format is wrong. A text without arguments, as most reasons
+ * are that people write, is in the way of every crash: it is copied. */
+static int reason_text(char text[REASON_TEXT_MAX + 1], const char *format, va_list args)
+{
+    int len;
+
+    if (strchr(format, '%') == NULL) {
+        len = (int)strnlen(format, REASON_TEXT_MAX);
+        memcpy(text, format, (size_t)len);
+        return len;
+    }
+    len = vsnprintf(text, REASON_TEXT_MAX + 1, format, args);
+    return len > REASON_TEXT_MAX ? REASON_TEXT_MAX : len;
+}
+
 anqa_reason anqa_reason_make(anqa_reason_kind kind, const char *format, ...)
 {
     char text[REASON_TEXT_MAX + 1];
@@ -29,12 +44,10 @@ anqa_reason anqa_reason_make(anqa_reason_kind kind, const char *format, ...)
     int len;
 
     va_start(args, format);
-    len = vsnprintf(text, sizeof text, format, args);
+    len = reason_text(text, format, args);
     va_end(args);
     if (len < 0)
         return anqa_reason_of(kind);
-    if (len > REASON_TEXT_MAX)
-        len = REASON_TEXT_MAX;
     anqa_section_begin(); /* malloc's lock */
     block = malloc(sizeof *block + (size_t)len + 1);
     anqa_section_end();

@@ -219,6 +219,18 @@ static inline struct proc *proc_slot(const anqa_rt *rt, anqa_pid pid)
     return slot < rt->options.max_processes && pid_generation(pid) != 0 ? &rt->slots[slot] : NULL;
 }
 
+/* The calling process; a broken contract outside of one. */
+static inline struct proc *proc_self(struct sched **ret_sched)
+{
+    struct sched *s = sched_self;
+
+    if (__builtin_expect(s == NULL || s->current == NULL, 0))
+        anqa_invariant_failed(
+            "a function for processes was called outside of one", __FILE__, __LINE__);
+    *ret_sched = s;
+    return s->current;
+}
+
 /* The processor's own counter: a few ns, where the clock costs twenty. */
 static inline uint64_t ticks(void)
 {

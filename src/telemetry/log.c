@@ -466,13 +466,28 @@ void anqa_log_set_sink(anqa_log_sink new_sink, void *ctx)
 #define BURST_SLOTS 256
 static atomic_uint_fast64_t burst_slots[BURST_SLOTS];
 
+/* Ids are ours, and short: eight bytes a step, as each step waits for the one before, and what is dropped should cost
+ * little. The shift brings the upper bytes of a word to where the slot is chosen. */
 static uint64_t hash_id(const char *id)
 {
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a: ids are ours and short */
+    size_t len = strlen(id);
+    uint64_t hash = 0xcbf29ce484222325u ^ len, word;
 
-    for (; *id != '\0'; id++)
-        hash = (hash ^ (unsigned char)*id) * 0x100000001b3u;
-    return hash;
+    for (; len > sizeof word; id += sizeof word, len -= sizeof word) {
+        memcpy(&word, id, sizeof word);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    memcpy(&word, id, len);
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+    return hash ^ hash >> 32;
+}
+
+/* Which window it is. Long ones need no clock that is exact to the millisecond. */
+static uint64_t burst_window(uint32_t window_ms)
+{
+    return (window_ms < 500 ? clock_mono_ms() : clock_mono_coarse_ms()) / window_ms & 0xffffff;
 }
 
 enum burst { BURST_PASS, BURST_BEGINS, BURST_OVER };
@@ -480,7 +495,7 @@ enum burst { BURST_PASS, BURST_BEGINS, BURST_OVER };
 static enum burst burst_count(const char *id, uint32_t limit, uint32_t window_ms)
 {
     uint64_t hash = hash_id(id), owner = hash >> 40 << 40;
-    uint64_t stamp = owner | (clock_mono_ms() / window_ms & 0xffffff) << 16;
+    uint64_t stamp = owner | burst_window(window_ms) << 16;
     atomic_uint_fast64_t *slot = &burst_slots[hash % BURST_SLOTS];
     uint64_t old = atomic_load_explicit(slot, memory_order_relaxed), new;
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "otp/table.h"
+
 static const anqa_registry unique = {.name = "unique"};
 static const anqa_registry topics = {.name = "topics", .keys = ANQA_KEYS_DUPLICATE};
 static const anqa_registry watched = {.name = "watched", .listener = "listener"};
@@ -467,6 +469,41 @@ TEST(running_out_of_memory_registers_nothing)
         CHECK_EQ(anqa_registry_count(&unique), status == ANQA_OK ? 1 : 0);
         if (status == ANQA_OK)
             CHECK_STATUS(anqa_registry_unregister(&unique, key("k")), ANQA_OK);
+    }
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- the table */
+
+/* Two keys of the same hash are told apart by their bytes alone: here the hash of the node is made that of the key asked for. */
+TEST(keys_of_one_hash_that_differ_in_any_byte_are_two)
+{
+    enum { LONGEST = 40 };
+    static const char owner;
+    anqa_rt *rt = begin();
+    struct table *table = table_of(rt, &owner, false);
+    struct {
+        struct table_node node;
+        char key[LONGEST];
+    } entry;
+
+    CHECK(table != NULL);
+    for (size_t len = 1; len <= LONGEST; len++) {
+        char text[LONGEST];
+        memset(text, 'k', sizeof text);
+        for (size_t at = 0; at <= len; at++) { /* at len: none differs */
+            anqa_str asked = anqa_str_make(text, len);
+            struct table_node *found;
+            table_node_init(&entry.node, anqa_self(), asked, offsetof(__typeof__(entry), key));
+            if (at < len)
+                entry.key[at] ^= 1;
+            table_lock(table);
+            CHECK_STATUS(table_put(table, &entry.node), ANQA_OK);
+            found = table_get(table, asked);
+            table_remove(table, &entry.node);
+            table_unlock(table);
+            CHECK_EQ(found != NULL, at == len, "%zu bytes, at %zu", len, at);
+        }
     }
     end(rt);
 }

@@ -1298,3 +1298,27 @@ TEST(waiting_processes_beyond_the_number_of_stacks_end_with_system_limit)
     CHECK(refused >= TRIED - 16 && refused < TRIED, "%u", refused);
     rt_close(rt);
 }
+
+TEST(a_reason_has_the_text_it_was_given_cut_at_3000_bytes)
+{
+    static char long_text[4000];
+    static const struct {
+        const char *format, *wanted;
+        size_t len;
+    } rows[] = {
+        {"", "", 0}, {"crash", "crash", 5}, {"100 %%", "100 %", 5}, {long_text, long_text, 3000}};
+
+    memset(long_text, 'x', sizeof long_text - 1);
+    for (size_t i = 0; i < ANQA_COUNT(rows); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-security"
+        anqa_reason reason = anqa_reason_make(ANQA_REASON_ERROR, rows[i].format);
+#pragma GCC diagnostic pop
+        anqa_str text = anqa_reason_get_text(reason);
+        CHECK_EQ(anqa_reason_get_kind(reason), ANQA_REASON_ERROR, "row %zu", i);
+        CHECK_EQ(text.len, rows[i].len, "row %zu", i);
+        CHECK(memcmp(text.ptr, rows[i].wanted, text.len) == 0, "row %zu", i);
+        anqa_reason_unref(reason);
+    }
+}
