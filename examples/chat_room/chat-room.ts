@@ -2,7 +2,7 @@
 // its supervisor starts it again and the history begins anew.
 //
 // The host calls the exported functions by name with one argument and gives what they return, or the message of what
-// they throw, to whoever asked. All it lends to a room is the handler "broadcast" (event, payload), which reaches everybody
+// they throw, to whoever asked. All it lends to a room is the handler "broadcast" (event, text of the payload as JSON), which reaches everybody
 // in this room. It is called synchronously: what is said first is heard first.
 //
 // Nothing is computed while the script loads but constants: a room starts as a copy of a loaded one.
@@ -50,7 +50,7 @@ export function send_message(said: { sender?: unknown; text?: unknown } | null):
   const message = { id: nextId(), sender, text, at: Date.now() };
   messages.push(message);
   if (messages.length > HISTORY_MAX) messages.shift();
-  Beam.callSync("broadcast", "new_message", message);
+  Beam.callSync("broadcast", "new_message", JSON.stringify(message));
   return message;
 }
 

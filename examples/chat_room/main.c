@@ -12,7 +12,7 @@
 
 extern const anqa_app chat;
 
-/* A room says something to everybody in it: Beam.callSync("broadcast", event, json). Runs in the room's process. */
+/* A room says something to everybody in it: Beam.callSync("broadcast", event, text of the JSON). In the room's process. */
 static anqa_status broadcast(const anqa_js_request *request, anqa_value_writer *result)
 {
     anqa_str event = anqa_value_str(anqa_value_at(request->args, 0));
@@ -25,7 +25,7 @@ static anqa_status broadcast(const anqa_js_request *request, anqa_value_writer *
     return anqa_broadcast(anqa_child_id(), anqa_tmp_copy(event.ptr, event.len), payload);
 }
 
-static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "chat-room", CHAT_ROOM_SOURCE,
+static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "chat-room", .path = EXAMPLE_DIR "/chat-room.js",
     .handlers = (const anqa_js_handler[]){{"broadcast", broadcast}, {0}},
     .limits = {.memory = (size_t)16 << 20});
 static const anqa_dynamic_supervisor rooms = {.name = "rooms",
@@ -53,9 +53,16 @@ static anqa_status ask(anqa_str topic, const char *function, anqa_json arg, anqa
     return status;
 }
 
+static anqa_next refuse(const char *reason, const char *message)
+{
+    return anqa_reply_error_json(
+        anqa_jsonf("{'reason': %s, 'message': %s}", reason, message));
+}
+
 static bool is_room_name(anqa_str topic)
 {
-    anqa_str id = anqa_str_from(topic, strlen("room:"));
+    size_t prefix = strlen("room:");
+    anqa_str id = anqa_str_make(topic.ptr + prefix, topic.len - prefix);
 
     for (size_t i = 0; i < id.len; i++)
         if (memchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", id.ptr[i], 64) == NULL)
@@ -71,8 +78,7 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
     anqa_str name;
 
     if (!is_room_name(topic))
-        return anqa_reply_error_json(anqa_jsonf("{'reason': 'name', 'message': 'A room is named by "
-                                                "1 to 64 letters, digits, - and _.'}"));
+        return refuse("name", "A room is named by 1 to 64 letters, digits, - and _.");
     if (ask(topic, "join", params, &failure, &answer) != ANQA_OK)
         return failure;
     name = anqa_json_str(answer, "name");
@@ -107,12 +113,16 @@ static anqa_next room_typing(anqa_socket *socket, anqa_json payload)
 static anqa_next room_crash(anqa_socket *socket, anqa_json payload)
 {
     static int *const volatile nothing = NULL;
+    anqa_str how = anqa_json_str(payload, "how");
     anqa_pid victim = anqa_child_pid(&rooms, socket->topic);
     anqa_js_error thrown;
     anqa_json answer;
 
-    if (anqa_str_is(anqa_json_str(payload, "how"), "null"))
+    if (anqa_str_is(how, "null"))
         *nothing = 1;
+    if (!anqa_str_is(how, "exception") && !anqa_str_is(how, "loop") &&
+        !anqa_str_is(how, "memory") && !anqa_str_is(how, "stack"))
+        return refuse("how", "There is no such way to crash a room.");
     if (anqa_js_call_json(victim, "crash", payload, 5000, &answer, &thrown, NULL) == ANQA_E_SCRIPT)
         anqa_exit_signal(victim, anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name),
                                      ANQA_FMT(thrown.message)));
@@ -127,15 +137,15 @@ static anqa_next tree_join(anqa_socket *socket, anqa_str topic, anqa_json params
 static const anqa_channel room_channel = {
     .topic = "room:*",
     .join = room_join,
-    .handle_in = (const anqa_event[]){{"send_message", room_send_message},
-        {"typing", room_typing}, {"crash", room_crash}, {0}},
+    .handle_in = (const anqa_event[]){{"send_message", room_send_message, NULL},
+        {"typing", room_typing, NULL}, {"crash", room_crash, NULL}, {0}},
 };
 static const anqa_channel tree_channel = {.topic = "tree", .join = tree_join};
 static const anqa_user_socket user_socket = {
     .channels = (const anqa_channel *const[]){&room_channel, &tree_channel, NULL}};
 static const anqa_endpoint endpoint = {
     .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
-    .statics = (const anqa_static_files[]){{.url = "/", .dir = CHAT_ROOM_ASSETS}, {0}},
+    .statics = (const anqa_static_files[]){{.url = "/", .dir = EXAMPLE_DIR "/assets"}, {0}},
 };
 const anqa_app chat = {
     .name = "chat_room",

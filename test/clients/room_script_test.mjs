@@ -30,7 +30,7 @@ test("what is said is stored, told to everybody and returned, the same", async (
   assert.equal(message.text, "hello");
   assert.equal(message.sender, "Ann");
   assert.ok(Math.abs(message.at - Date.now()) < 5000, `at ${message.at}`);
-  assert.deepEqual(heard, [["broadcast", "new_message", message]]);
+  assert.deepEqual(heard, [["broadcast", "new_message", JSON.stringify(message)]]);
   assert.deepEqual(plain(history()), [message]);
 });
 
