@@ -1,0 +1,176 @@
+/* Who may open a socket: statuses of the handshake, versions, origins, endpoints that cannot start. */
+#include "channel/rooms.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "channel/connect.h"
+#include "channel/origin.h"
+
+#define TARGET "/socket/websocket?vsn=2.0.0"
+
+static const struct {
+    const char *vsn;
+    bool good;
+} versions[] = {{"2.0.0", true}, {"2.0.5", true}, {"2.0.10", true}, {"2.1.0", false},
+    {"2.0", false}, {"2.0.", false}, {"2.0.x", false}, {"1.0.0", false}, {"", false},
+    {"2.0.0 ", false}};
+
+TEST(versions_2_0_x_are_spoken_and_no_others)
+{
+    char target[100];
+
+    for (size_t i = 0; i < ANQA_COUNT(versions); i++)
+        CHECK_EQ(connect_is_v2(anqa_str_of(versions[i].vsn)), versions[i].good, "%s",
+            versions[i].vsn);
+    server_begin(&rooms_endpoint);
+    for (size_t i = 0; i < 9; i++) {
+        snprintf(target, sizeof target, "/socket/websocket?vsn=%s", versions[i].vsn);
+        CHECK_EQ(client_request(target, "", NULL), versions[i].good ? 101 : 403, "%s", target);
+    }
+    CHECK_EQ(client_request("/socket/websocket", "", NULL), 403);
+    CHECK_EQ(client_request("/socket/websocket?vsn[]=2.0.0", "", NULL), 403);
+    server_end();
+}
+
+TEST(connect_decides_and_may_wait)
+{
+    struct client client;
+
+    server_begin(&rooms_endpoint);
+    CHECK_EQ(client_request(TARGET "&name=mallory", "", NULL), 403);
+    CHECK_EQ(client_request(TARGET "&name=%%zz", "", NULL), 400);
+    CHECK_EQ(client_request(TARGET "&name=mallory&name=ann", "", NULL), 101);
+    client = client_open_at(TARGET "&wait=yes&name=a%20n");
+    client_join(client, "1", "room:a");
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"count_up\",{}]");
+    client_expect(
+        client, "[\"1\",\"2\",\"room:a\"," OK("{\"count\":1,\"seen\":1,\"name\":\"a n\"}"));
+    client_close(client);
+    server_end();
+}
+
+TEST(a_request_that_is_no_upgrade_runs_connect_and_is_400)
+{
+    server_begin(&rooms_endpoint);
+    CHECK_EQ(client_raw_request("GET " TARGET " HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
+    CHECK_EQ(
+        client_raw_request("GET " TARGET "&name=mallory HTTP/1.1\r\nHost: x\r\n\r\n"), 403);
+    CHECK_EQ(client_raw_request("OPTIONS " TARGET " HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
+    CHECK_EQ(client_request("/socket/other?vsn=2.0.0", "", NULL), 404);
+    CHECK_EQ(client_request("/socket?vsn=2.0.0", "", NULL), 404);
+    server_end();
+}
+
+TEST(pages_of_other_hosts_are_refused)
+{
+    server_begin(&rooms_endpoint);
+    CHECK_EQ(client_request(TARGET, "Origin: https://localhost:1\r\n", NULL), 101);
+    CHECK_EQ(client_request(TARGET, "Origin: http://example.org\r\n", NULL), 403);
+    CHECK_EQ(client_request(TARGET, "Origin: null\r\n", NULL), 403);
+    CHECK_EQ(client_request(TARGET, "Origin:\r\n", NULL), 403);
+    CHECK_EQ(client_request(
+                 "/listed/websocket?vsn=2.0.0", "Origin: http://a.example.org\r\n", NULL),
+        101);
+    CHECK_EQ(client_request("/listed/websocket?vsn=2.0.0", "Origin: http://localhost\r\n", NULL),
+        403);
+    server_end();
+}
+
+static const struct {
+    anqa_check_origin rule;
+    const char *entry, *host, *origin;
+    bool good;
+} origins[] = {
+    {ANQA_ORIGIN_HOST, NULL, "example.org", "http://example.org:99", true},
+    {ANQA_ORIGIN_HOST, NULL, "example.org", "http://Example.org", false},
+    {ANQA_ORIGIN_HOST, NULL, "example.org", "http://example.org.evil.org", false},
+    {ANQA_ORIGIN_HOST, NULL, "example.org", "", false},
+    {ANQA_ORIGIN_HOST, NULL, NULL, "http://me", true},
+    {ANQA_ORIGIN_HOST, NULL, NULL, "http://you", false},
+    {ANQA_ORIGIN_ANY, NULL, NULL, "null", true},
+    {ANQA_ORIGIN_REQUEST, NULL, NULL, "http://me:4000", true},
+    {ANQA_ORIGIN_REQUEST, NULL, NULL, "https://me:4000", false},
+    {ANQA_ORIGIN_REQUEST, NULL, NULL, "http://me", false},
+    {ANQA_ORIGIN_LIST, "https://h.org", NULL, "https://h.org", true},
+    {ANQA_ORIGIN_LIST, "https://h.org", NULL, "https://h.org:443", true},
+    {ANQA_ORIGIN_LIST, "https://h.org", NULL, "https://h.org:444", false},
+    {ANQA_ORIGIN_LIST, "https://h.org", NULL, "http://h.org", false},
+    {ANQA_ORIGIN_LIST, "//h.org", NULL, "http://h.org:99", true},
+    {ANQA_ORIGIN_LIST, "//h.org:99", NULL, "https://h.org:99", true},
+    {ANQA_ORIGIN_LIST, "//h.org:99", NULL, "https://h.org", false},
+    {ANQA_ORIGIN_LIST, "//*.h.org", NULL, "https://h.org", true},
+    {ANQA_ORIGIN_LIST, "//*.h.org", NULL, "https://a.b.h.org", true},
+    {ANQA_ORIGIN_LIST, "//*.h.org", NULL, "https://ah.org", false},
+    {ANQA_ORIGIN_LIST, "//*.h.org", NULL, "https://h.org.evil.org", false},
+    {ANQA_ORIGIN_LIST, "//[::1]:80", NULL, "http://[::1]", true},
+    {ANQA_ORIGIN_LIST, NULL, NULL, "http://me", false},
+};
+
+TEST(an_origin_is_compared_as_its_rule_says)
+{
+    for (size_t i = 0; i < ANQA_COUNT(origins); i++) {
+        const char *list[] = {origins[i].entry, NULL};
+        anqa_socket_mount mount = {.check_origin = origins[i].rule, .origins = list};
+        CHECK_EQ(origin_allowed(&mount, origins[i].host, anqa_str_of(origins[i].origin),
+                     anqa_str_of("me:4000")),
+            origins[i].good, "%zu: %s", i, origins[i].origin);
+    }
+}
+
+TEST(an_idle_client_is_closed_with_1002)
+{
+    struct client client;
+
+    server_begin(&rooms_endpoint);
+    client = client_open_at("/short/websocket?vsn=2.0.0");
+    client_expect_close(client, 1002);
+    client_close(client);
+    server_end();
+}
+
+/* ---------------------------------------------------------------- endpoints */
+
+static void start_fails(const anqa_endpoint *endpoint, const char *words)
+{
+    anqa_error err;
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_gen_server_start(&anqa_endpoint_server, endpoint, NULL, &pid, &err),
+        ANQA_E_STOPPED);
+    CHECK(strstr(err.text, words) != NULL, "%s", err.text);
+}
+
+TEST(an_endpoint_that_cannot_start_says_why)
+{
+    anqa_endpoint taken = {.quiet = true}, no_folder = {.quiet = true}, no_socket = {.quiet = true};
+    char port[8];
+
+    server_begin(&rooms_endpoint);
+    taken.port = server_port();
+    snprintf(port, sizeof port, ":%u", server_port());
+    start_fails(&taken, port);
+    no_folder.statics = (const anqa_static_files[]){{"/", "/nowhere/at/all"}, {0}};
+    start_fails(&no_folder, "/nowhere/at/all");
+    no_socket.sockets = (const anqa_socket_mount[]){{.path = "socket"}, {0}};
+    start_fails(&no_socket, "'socket'");
+    setenv("PORT", "70000", 1);
+    start_fails(&(anqa_endpoint){.quiet = true}, "PORT");
+    start_fails(NULL, "ANQA_ENDPOINT");
+    server_end();
+}
+
+TEST(two_endpoints_run_side_by_side)
+{
+    char address[ANQA_ADDRESS_TEXT];
+    anqa_pid second;
+
+    server_begin(&rooms_endpoint);
+    CHECK_STATUS(anqa_gen_server_start(&anqa_endpoint_server, &rooms_endpoint, NULL, &second, NULL),
+        ANQA_OK);
+    CHECK_STATUS(anqa_endpoint_address(second, address), ANQA_OK);
+    CHECK(strtoul(strrchr(address, ':') + 1, NULL, 10) != server_port());
+    CHECK_STATUS(anqa_gen_server_stop(second, ANQA_SHUTDOWN, 5000), ANQA_OK);
+    CHECK_EQ(client_request(TARGET, "", NULL), 101);
+    server_end();
+}

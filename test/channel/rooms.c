@@ -1,0 +1,319 @@
+#include "channel/rooms.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct room {
+    bool push_at_end;
+    int64_t count;
+};
+
+struct user {
+    int64_t seen;
+    char name[16];
+};
+
+/* ---------------------------------------------------------------- joining */
+
+static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params)
+{
+    anqa_next nothing = {0};
+    anqa_json reply;
+
+    ((struct room *)socket->state)->push_at_end = anqa_json_bool(params, "push_at_end", false);
+    for (int64_t i = 0; i < anqa_json_int(params, "broadcasts", 0); i++)
+        ANQA_REQUIRE(anqa_broadcast(topic, "during", anqa_jsonf("{'i': %d}", (int)i)) == ANQA_OK);
+    if (anqa_json_bool(params, "tell", false))
+        server_tell("joining", "");
+    if (anqa_json_int(params, "wait_ms", 0) > 0)
+        anqa_sleep((uint32_t)anqa_json_int(params, "wait_ms", 0));
+    ANQA_REQUIRE(!anqa_json_bool(params, "crash", false));
+    if (anqa_json_bool(params, "garbage", false))
+        return nothing;
+    if (anqa_json_bool(params, "early", false))
+        anqa_socket_push(socket, "early", ANQA_JSON_EMPTY_OBJECT);
+    if (anqa_json_bool(params, "no_object", false))
+        return anqa_reply_ok(ANQA_JSON_TRUE);
+    if (anqa_json_bool(params, "refuse", false))
+        return anqa_reply_error("not you");
+    if (anqa_json_get(params, "refuse_with", &reply) == ANQA_OK)
+        return anqa_reply_error_json(reply);
+    if (anqa_json_get(params, "reply", &reply) == ANQA_OK)
+        return anqa_reply_ok(reply);
+    return anqa_noreply();
+}
+
+static void room_terminate(anqa_socket *socket, anqa_reason reason)
+{
+    char text[200];
+
+    if (((struct room *)socket->state)->push_at_end)
+        anqa_socket_push(socket, "bye", ANQA_JSON_EMPTY_OBJECT);
+    server_tell("terminated", anqa_reason_format(reason, text, sizeof text));
+}
+
+/* ---------------------------------------------------------------- events */
+
+static anqa_next echo(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_reply_ok(anqa_jsonf("{'got': %p}", (const void *)&payload));
+}
+
+static anqa_next echo_binary(anqa_socket *socket, anqa_str data)
+{
+    return anqa_reply_payload(anqa_bytes(data.ptr, data.len));
+}
+
+static anqa_next push(anqa_socket *socket, anqa_json payload)
+{
+    anqa_socket_push(socket, "pushed", payload);
+    return anqa_noreply();
+}
+
+static anqa_next push_odd(anqa_socket *socket, anqa_json payload)
+{
+    anqa_socket_push(socket, "say \"hi\"", payload);
+    return anqa_noreply();
+}
+
+static anqa_next push_bytes(anqa_socket *socket, anqa_json payload)
+{
+    anqa_socket_push_binary(socket, "bytes", anqa_str_of("\1data"));
+    return anqa_noreply();
+}
+
+static anqa_next shout(anqa_socket *socket, anqa_json payload)
+{
+    ANQA_REQUIRE(anqa_socket_broadcast(socket, "msg", payload) == ANQA_OK);
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static anqa_next shout_others(anqa_socket *socket, anqa_json payload)
+{
+    ANQA_REQUIRE(anqa_socket_broadcast_from(socket, "msg", payload) == ANQA_OK);
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static anqa_next secret(anqa_socket *socket, anqa_json payload)
+{
+    ANQA_REQUIRE(anqa_socket_broadcast(socket, "secret", payload) == ANQA_OK);
+    return anqa_noreply();
+}
+
+static anqa_next fail(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_reply_error("because");
+}
+
+static anqa_next odd_status(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_reply_status(socket, "maybe", payload);
+}
+
+static anqa_next silent(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_noreply();
+}
+
+static void answer_later(void *state)
+{
+    const anqa_socket_ref *ref = state;
+
+    ANQA_REQUIRE(anqa_socket_reply(ref, "ok", anqa_jsonf("{'n': 1}")) == ANQA_OK);
+    ANQA_REQUIRE(anqa_socket_reply(ref, "done", anqa_jsonf("{'n': 2}")) == ANQA_OK);
+}
+
+static anqa_next later(anqa_socket *socket, anqa_json payload)
+{
+    anqa_socket_ref ref = anqa_socket_ref_of(socket);
+    anqa_spawn_opts opts = {
+        .run = answer_later, .arg = &ref, .arg_size = sizeof ref, .scheduler = 1};
+
+    ANQA_REQUIRE(anqa_spawn(&opts, NULL, NULL) == ANQA_OK);
+    opts.scheduler = 2;
+    ANQA_REQUIRE(anqa_spawn(&opts, NULL, NULL) == ANQA_OK);
+    return anqa_noreply();
+}
+
+static anqa_next stop_normal(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_stop_with(ANQA_NORMAL);
+}
+
+static anqa_next stop_with_reply(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_stop_reply(anqa_reason_make(ANQA_REASON_SHUTDOWN, "done"), payload);
+}
+
+static anqa_next stop_error(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_stop_reply(anqa_error_reason("on purpose"), payload);
+}
+
+static anqa_next exit_normal(anqa_socket *socket, anqa_json payload)
+{
+    anqa_exit(ANQA_NORMAL);
+}
+
+/* A real fault, which the sanitizers are not to report in their own way. */
+__attribute__((noinline, no_sanitize("address", "undefined"))) static anqa_next crash(
+    anqa_socket *socket, anqa_json payload)
+{
+    volatile const char *nowhere = NULL;
+
+    return *nowhere == 0 ? anqa_noreply() : anqa_ignore();
+}
+
+static anqa_next kill_me(anqa_socket *socket, anqa_json payload)
+{
+    anqa_exit_signal(anqa_self(), ANQA_KILL);
+    return anqa_noreply();
+}
+
+static anqa_next bad_broadcast(anqa_socket *socket, anqa_json payload)
+{
+    (void)anqa_socket_broadcast(socket, "msg", ANQA_JSON_TRUE);
+    return anqa_noreply();
+}
+
+static anqa_next with_action(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_then_timeout(anqa_noreply(), 1);
+}
+
+static bool is_go(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "go");
+}
+
+/* Stays until the test says go; tells it that it is there. */
+static anqa_next wait_here(anqa_socket *socket, anqa_json payload)
+{
+    server_tell("waiting", "");
+    (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static anqa_next count_up(anqa_socket *socket, anqa_json payload)
+{
+    struct room *room = socket->state;
+    struct user *user = socket->assigns;
+
+    return anqa_reply_ok(anqa_jsonf("{'count': %d, 'seen': %d, 'name': %s}",
+        (int)++room->count, (int)++user->seen, user->name));
+}
+
+static anqa_next who_am_i(anqa_socket *socket, anqa_json payload)
+{
+    anqa_pid self = anqa_self();
+
+    (void)anqa_send(server_test(), "pid", anqa_bytes(&self, sizeof self));
+    return anqa_noreply();
+}
+
+static anqa_next subscribe(anqa_socket *socket, anqa_json payload)
+{
+    ANQA_REQUIRE(anqa_subscribe(anqa_str_of("news")) == ANQA_OK);
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static const anqa_event room_in[] = {{"echo", echo, echo_binary}, {"push", push, NULL},
+    {"push_odd", push_odd, NULL}, {"push_bytes", push_bytes, NULL}, {"shout", shout, NULL},
+    {"shout_others", shout_others, NULL}, {"secret", secret, NULL}, {"fail", fail, NULL},
+    {"odd_status", odd_status, NULL}, {"silent", silent, NULL}, {"later", later, NULL},
+    {"stop_normal", stop_normal, NULL}, {"stop_with_reply", stop_with_reply, NULL},
+    {"stop_error", stop_error, NULL}, {"exit_normal", exit_normal, NULL}, {"crash", crash, NULL},
+    {"kill_me", kill_me, NULL}, {"bad_broadcast", bad_broadcast, NULL},
+    {"with_action", with_action, NULL}, {"wait_here", wait_here, NULL},
+    {"count_up", count_up, NULL}, {"who_am_i", who_am_i, NULL}, {"subscribe", subscribe, NULL},
+    {0}};
+
+/* ---------------------------------------------------------------- other messages */
+
+static anqa_next see_secret(anqa_socket *socket, anqa_json payload)
+{
+    anqa_socket_push(socket, "secret", anqa_jsonf("{'seen': %p}", (const void *)&payload));
+    return anqa_noreply();
+}
+
+static anqa_next hello(anqa_socket *socket, anqa_msg *msg)
+{
+    anqa_socket_push(socket, "hello", msg->body);
+    return anqa_noreply();
+}
+
+static anqa_next news(anqa_socket *socket, anqa_msg *msg)
+{
+    anqa_broadcast_view view;
+
+    ANQA_REQUIRE(anqa_broadcast_of(msg, &view));
+    anqa_socket_push(socket, "news", view.payload);
+    return anqa_noreply();
+}
+
+static anqa_next ask(anqa_socket *socket, anqa_msg *msg)
+{
+    return anqa_reply(anqa_jsonf("%.*s", ANQA_FMT(socket->topic)));
+}
+
+static const anqa_channel room_channel = {
+    .topic = "room:*",
+    .state_size = sizeof(struct room),
+    .join = room_join,
+    .handle_in = room_in,
+    .handle_out = (const anqa_event[]){{"secret", see_secret, NULL}, {0}},
+    .handle_info =
+        (const anqa_info[]){{"hello", hello}, {ANQA_BROADCAST, news}, {"ask", ask}, {0}},
+    .terminate = room_terminate,
+};
+
+static const anqa_channel exact_channel = {
+    .topic = "exact", .handle_in = (const anqa_event[]){{"echo", echo, NULL}, {0}}};
+
+static anqa_next any_in(anqa_socket *socket, anqa_str event, anqa_json payload)
+{
+    return anqa_reply_ok(anqa_jsonf("{'event': %.*s}", ANQA_FMT(event)));
+}
+
+static const anqa_channel any_channel = {.topic = "any:*", .handle_any_in = any_in};
+
+/* ---------------------------------------------------------------- the socket */
+
+static anqa_status user_connect(anqa_socket *socket, anqa_json params)
+{
+    struct user *user = socket->assigns;
+    anqa_str name = anqa_json_str(params, "name");
+
+    if (anqa_str_is(anqa_json_str(params, "wait"), "yes"))
+        anqa_sleep(20);
+    snprintf(user->name, sizeof user->name, "%.*s", ANQA_FMT(name));
+    return anqa_str_is(name, "mallory") ? ANQA_E_PERMISSION : ANQA_OK;
+}
+
+static anqa_str user_id(anqa_socket *socket)
+{
+    const struct user *user = socket->assigns;
+
+    return anqa_str_of(user->name[0] == '\0' ? "" : anqa_tmp_printf("users:%s", user->name));
+}
+
+static const anqa_user_socket user_socket = {
+    .channels =
+        (const anqa_channel *const[]){&room_channel, &exact_channel, &any_channel, NULL},
+    .assigns_size = sizeof(struct user),
+    .connect = user_connect,
+    .id = user_id,
+};
+
+const anqa_endpoint rooms_endpoint = {
+    .sockets = (const anqa_socket_mount[]){{.path = "/socket",
+                                               .user_socket = &user_socket,
+                                               .max_channels = 3},
+        {.path = "/short", .user_socket = &user_socket, .timeout_ms = 1000},
+        {.path = "/listed",
+            .user_socket = &user_socket,
+            .check_origin = ANQA_ORIGIN_LIST,
+            .origins = (const char *const[]){"//*.example.org", NULL}},
+        {0}},
+    .quiet = true,
+};
