@@ -25,9 +25,10 @@ static anqa_status broadcast(const anqa_js_request *request, anqa_value_writer *
     return anqa_broadcast(anqa_child_id(), anqa_tmp_copy(event.ptr, event.len), payload);
 }
 
-static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "chat-room", .path = EXAMPLE_DIR "/chat-room.js",
-    .handlers = (const anqa_js_handler[]){{"broadcast", broadcast}, {0}},
-    .limits = {.memory = (size_t)16 << 20});
+static const anqa_js_script room =
+    ANQA_JS_SCRIPT(.name = "chat-room", .path = EXAMPLE_DIR "/chat-room.js",
+        .handlers = (const anqa_js_handler[]){{"broadcast", broadcast}, {0}},
+        .limits = {.memory = (size_t)16 << 20});
 static const anqa_dynamic_supervisor rooms = {.name = "rooms",
     .child = {.server = &room.server, .restart = ANQA_TRANSIENT},
     .max_restarts = 1000, /* people crash rooms for fun here */
@@ -39,14 +40,14 @@ static anqa_status ask(anqa_str topic, const char *function, anqa_json arg, anqa
     anqa_json *ret_answer)
 {
     anqa_status status = anqa_ensure_child(&rooms, topic, NULL);
-    anqa_js_error thrown;
+    anqa_js_error thrown = {.name = {NULL, 0}};
 
     if (status == ANQA_OK)
         status = anqa_js_call_json(
             anqa_child_pid(&rooms, topic), function, arg, 5000, ret_answer, &thrown, NULL);
     if (status == ANQA_E_SCRIPT)
-        *ret_failure = anqa_reply_error_json(anqa_jsonf(
-            "{'reason': 'refused', 'message': %.*s}", ANQA_FMT(thrown.message)));
+        *ret_failure = anqa_reply_error_json(
+            anqa_jsonf("{'reason': 'refused', 'message': %.*s}", ANQA_FMT(thrown.message)));
     else if (status != ANQA_OK)
         *ret_failure = anqa_reply_error_json(anqa_jsonf(
             "{'reason': 'unavailable', 'message': 'The room has a problem. Please try again.'}"));
@@ -55,8 +56,7 @@ static anqa_status ask(anqa_str topic, const char *function, anqa_json arg, anqa
 
 static anqa_next refuse(const char *reason, const char *message)
 {
-    return anqa_reply_error_json(
-        anqa_jsonf("{'reason': %s, 'message': %s}", reason, message));
+    return anqa_reply_error_json(anqa_jsonf("{'reason': %s, 'message': %s}", reason, message));
 }
 
 static bool is_room_name(anqa_str topic)
@@ -65,7 +65,9 @@ static bool is_room_name(anqa_str topic)
     anqa_str id = anqa_str_make(topic.ptr + prefix, topic.len - prefix);
 
     for (size_t i = 0; i < id.len; i++)
-        if (memchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-", id.ptr[i], 64) == NULL)
+        if (strchr("_-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", id.ptr[i]) ==
+                NULL ||
+            id.ptr[i] == '\0')
             return false;
     return id.len > 0 && id.len <= 64;
 }
@@ -124,8 +126,8 @@ static anqa_next room_crash(anqa_socket *socket, anqa_json payload)
         !anqa_str_is(how, "memory") && !anqa_str_is(how, "stack"))
         return refuse("how", "There is no such way to crash a room.");
     if (anqa_js_call_json(victim, "crash", payload, 5000, &answer, &thrown, NULL) == ANQA_E_SCRIPT)
-        anqa_exit_signal(victim, anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name),
-                                     ANQA_FMT(thrown.message)));
+        anqa_exit_signal(victim,
+            anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name), ANQA_FMT(thrown.message)));
     return anqa_reply_ok(ANQA_JSON_NULL);
 }
 

@@ -16,7 +16,8 @@ struct walk {
     unsigned nodes;
 };
 
-static void put_node(struct walk *walk, const anqa_child_info *info, const char *path, unsigned depth)
+static void put_node(
+    struct walk *walk, const anqa_child_info *info, const char *path, unsigned depth)
 {
     char pid[ANQA_PID_TEXT];
     bool is_supervisor = info->kind == ANQA_CHILD_SUPERVISOR;
@@ -34,7 +35,7 @@ static void put_below(struct walk *walk, anqa_pid supervisor, const char *path, 
     size_t count;
 
     if (anqa_supervisor_which_children(supervisor, &children, &count) != ANQA_OK)
-        return; /* it is just ending */
+        return;                                      /* it is just ending */
     while (count-- > 0 && walk->nodes < NODES_MAX) { /* oldest first */
         const anqa_child_info *info = &children[count];
         const char *id = anqa_tmp_printf("%s/%.*s", path, ANQA_FMT(info->id));

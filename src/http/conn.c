@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -344,18 +345,18 @@ static void take(struct conn *conn, char *bytes, size_t len)
 /* Room for more behind what is kept: as much again, so that memory follows what has really come. */
 static bool input_grow(struct conn *conn)
 {
-    struct input *in = conn->in;
+    struct input *larger, *in = conn->in;
     size_t cap = in->cap < 2048 ? 4096 : (size_t)in->cap * 2;
 
     if (in->len < in->cap)
         return true;
     anqa_section_begin();
-    in = realloc(in, sizeof *in + cap);
+    larger = realloc(in, sizeof *in + cap);
     anqa_section_end();
-    if (in == NULL)
+    if (larger == NULL)
         return false;
-    in->cap = (uint32_t)cap;
-    conn->in = in;
+    larger->cap = (uint32_t)cap;
+    conn->in = larger;
     return true;
 }
 

@@ -2,11 +2,16 @@
 #ifndef HTTP_CONN_INT_H
 #define HTTP_CONN_INT_H
 
+/* IWYU pragma: begin_exports */
+#include <assert.h>
+#include <stdatomic.h>
+
 #include "base/list.h"
 #include "http/conn.h"
 #include "http/websocket.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
+/* IWYU pragma: end_exports */
 
 #define READ_SIZE 65536u /* one read of one connection */
 #define WHEEL 64u        /* seconds, a power of two */

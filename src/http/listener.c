@@ -1,6 +1,7 @@
 /* Accepting on every scheduler, and ending what was accepted. See conn.h. */
 #include "http/conn_int.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include <anqa/log.h>

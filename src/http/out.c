@@ -55,7 +55,7 @@ static void chunk_free(struct chunk *chunk)
 
 static void chunk_add(struct conn *conn, struct chunk *chunk)
 {
-    if (conn->out == NULL)
+    if (conn->out_end == NULL)
         conn->out = chunk;
     else
         conn->out_end->next = chunk;
@@ -209,10 +209,9 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
 static void chunks_sent(struct conn *conn, size_t n)
 {
     conn->out_bytes -= (uint32_t)n;
-    while (n > 0 || (conn->out != NULL && conn->out->at == conn->out->len)) {
-        struct chunk *chunk = conn->out;
+    for (struct chunk *chunk = conn->out; chunk != NULL; chunk = conn->out) {
         size_t left = chunk->len - chunk->at;
-        if (n < left) {
+        if (n < left) { /* never true of an empty one, which goes too */
             chunk->at += (uint32_t)n;
             return;
         }

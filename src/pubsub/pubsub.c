@@ -1,6 +1,5 @@
 #include "pubsub/pubsub.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -528,7 +527,7 @@ anqa_status anqa_subscribe(anqa_str topic)
 static struct listener *listener_find(struct local_topic *topic, anqa_pid who)
 {
     for (struct anqa_list_node *node = anqa_list_first(&topic->subs); node != NULL;
-         node = anqa_list_next(&topic->subs, node)) {
+        node = anqa_list_next(&topic->subs, node)) {
         struct sub *sub = ANQA_CONTAINER_OF(node, struct sub, node);
         if (sub->ops == &listener_ops && anqa_pid_eq(sub->who, who))
             return ANQA_CONTAINER_OF(sub, struct listener, sub);
@@ -580,8 +579,7 @@ static anqa_status message_make(
     head->topic_len = (uint8_t)topic.len;
     head->event_len = (uint8_t)event.len;
     head->payload_len = (uint32_t)payload.len;
-    status =
-        anqa_buf_new(sizeof *head + topic.len + event.len + payload.len, ret_message, &at);
+    status = anqa_buf_new(sizeof *head + topic.len + event.len + payload.len, ret_message, &at);
     if (status != ANQA_OK)
         return status;
     memcpy(at, head, sizeof *head);
@@ -659,8 +657,7 @@ anqa_status anqa_broadcast(anqa_str topic, const char *event, anqa_json payload)
     return broadcast_whole((anqa_pid){0}, topic, event, payload);
 }
 
-anqa_status anqa_broadcast_from(
-    anqa_pid from, anqa_str topic, const char *event, anqa_json payload)
+anqa_status anqa_broadcast_from(anqa_pid from, anqa_str topic, const char *event, anqa_json payload)
 {
     return broadcast_whole(from, topic, event, payload);
 }

@@ -33,9 +33,9 @@ struct topic {
 };
 
 struct frame {
-    anqa_buf message; /* counted; read it by frame_view */
+    anqa_buf message;            /* counted; read it by frame_view */
     anqa_buf forms[FRAME_FORMS]; /* counted; {NULL, NULL, 0}: not made yet */
-    anqa_pid except; /* who does not get it; nobody: all do */
+    anqa_pid except;             /* who does not get it; nobody: all do */
 };
 
 struct sub_ops {
@@ -49,7 +49,7 @@ struct sub {
     struct anqa_list_node node; /* of the topic */
     struct topic *topic;        /* NULL: closed */
     const struct sub_ops *ops;
-    anqa_pid who; /* compared with a frame's `except` */
+    anqa_pid who;  /* compared with a frame's `except` */
     uint64_t next; /* number of the first frame it has not got */
 };
 

@@ -3,14 +3,13 @@
 
 #include <anqa/anqa.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http/conn.h"
@@ -74,7 +73,8 @@ static void serve_hello(struct conn *conn, const struct request *request, const 
 {
     if (request->query.len > 0)
         anqa_sleep(20); /* others read into the shared buffer meanwhile */
-    conn_respond(conn, 200, "text/plain", request->query.len > 0 ? request->query : anqa_str_of("hello"));
+    conn_respond(
+        conn, 200, "text/plain", request->query.len > 0 ? request->query : anqa_str_of("hello"));
 }
 
 static void service_drop(struct http_service *service)
@@ -135,7 +135,7 @@ static int dial(struct server server)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
     return fd;
 }
@@ -169,8 +169,9 @@ static size_t get_until(int fd, const char *end, char *buf, size_t size)
     return len;
 }
 
-static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+static const char upgrade[] =
+    "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 static int dial_ws(struct server server)
 {
@@ -243,9 +244,9 @@ static bool at_end(int fd)
 TEST(requests_are_answered_one_after_the_other_on_one_connection)
 {
     struct server server = begin();
-    static const char two[] =
-        "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello?slow HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: "
-        "a\r\nConnection: close\r\n\r\n";
+    static const char two[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello?slow "
+                              "HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: "
+                              "a\r\nConnection: close\r\n\r\n";
     char buf[4096];
     int fd = dial(server);
     char *second;
@@ -328,7 +329,8 @@ TEST(more_connections_than_allowed_are_reset)
 
 TEST(static_files_are_served_whole_and_with_an_etag)
 {
-    char folder[] = "/tmp/anqa-static-XXXXXX", path[64], *big = malloc(3 << 20), *got = malloc(4 << 20);
+    char folder[] = "/tmp/anqa-static-XXXXXX", path[64], *big = malloc(3 << 20),
+         *got = malloc(4 << 20);
     struct static_spec spec = {.folder = folder, .index = "index.html"};
     struct server server;
     FILE *file;
@@ -366,35 +368,64 @@ TEST(static_files_are_served_whole_and_with_an_etag)
 
 /* ---------------------------------------------------------------- WebSocket */
 
-TEST(messages_come_back_in_order_small_and_large_and_many_at_once)
+static void check_echo(int fd, unsigned opcode, const char *data, size_t len)
+{
+    static char got[1 << 17];
+    size_t got_len = 0;
+
+    put_frame(fd, opcode, data, len);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &got_len), (int)(opcode == 9 ? 10 : opcode));
+    CHECK(got_len == len && memcmp(got, data, len) == 0);
+}
+
+static char data[100000];
+
+TEST(messages_come_back_small_and_large_and_pings_too)
 {
     struct server server = begin();
-    static char data[100000], got[110000];
-    size_t len = 0;
     int fd = dial_ws(server);
 
     memset(data, 'm', sizeof data);
-    put_frame(fd, 1, "one", 3);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
-    CHECK_STR(got, "one");
-    put_frame(fd, 2, data, sizeof data);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 2);
-    CHECK_EQ(len, sizeof data);
+    check_echo(fd, 1, "one", 3);
+    check_echo(fd, 2, data, sizeof data);
+    check_echo(fd, 1, data, 65535);
+    check_echo(fd, 9, "ping", 4);
+    close(fd);
+    end(server);
+    CHECK_EQ(atomic_load(&closed_count), 1);
+}
+
+TEST(many_messages_at_once_come_back_in_order)
+{
+    struct server server = begin();
+    char got[600];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
+    memset(data, 'm', 500);
     for (int i = 0; i < 500; i++)
         put_frame(fd, 1, data, (size_t)i);
     for (int i = 0; i < 500; i++) {
         CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
         CHECK_EQ(len, (size_t)i);
     }
-    put_frame(fd, 9, "ping", 4);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 10);
-    CHECK_STR(got, "ping");
+    close(fd);
+    end(server);
+}
+
+TEST(a_close_is_answered_and_then_the_server_closes)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
     put_frame(fd, 8, "\x03\xe8", 2);
     CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_EQ(len, 2);
     CHECK(at_end(fd));
     close(fd);
     end(server);
-    CHECK_EQ(atomic_load(&closed_count), 1);
 }
 
 TEST(a_slow_reader_is_reset_and_nobody_waits_for_it)
