@@ -132,7 +132,8 @@ static const char *attack(size_t i, anqa_pid other, const char *wrong)
 
     CHECK(outcome != 0, "%s: %s %s", attacks[i].name, anqa_status_name(status), err.text);
     if ((outcome & attacks[i].may) == 0)
-        wrong = anqa_tmp_printf("%s\n%s came to %s: %s", wrong, attacks[i].name, words(outcome), err.text);
+        wrong = anqa_tmp_printf(
+            "%s\n%s came to %s: %s", wrong, attacks[i].name, words(outcome), err.text);
     CHECK_STR(js_call(other, "ping", "[]"), "1", "%s", attacks[i].name);
     anqa_exit_signal(pid, ANQA_KILL);
     (void)js_end_of(pid);

@@ -32,20 +32,26 @@ static const anqa_js_handler handlers[] = {
     {"add", add}, {"refuse", refuse}, {"crash", crash}, {"slow", slow}, {0}};
 
 static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "beam",
-    .source = "const got = [];\n"
-              "let tell;\n"
-              "export function init(arg) { Beam.onMessage((v, from) => { got.push(v); if (v && v.reply) Beam.send(v.reply, [v.text, from]); }); globalThis.arg = arg; }\n"
-              "export function received() { return got; }\n"
-              "export function sync(...a) { return Beam.callSync(...a); }\n"
-              "export function async_(...a) { return Beam.call(...a); }\n"
-              "export async function both() { const a = Beam.call('slow'), b = Beam.call('add', 1, 2); return [await a, await b]; }\n"
-              "export async function nap(ms) { await Beam.sleep(ms); return 'rested'; }\n"
-              "export function never() { return new Promise(() => {}); }\n"
-              "export function watch(pid) { return new Promise((r) => Beam.monitor(pid, (who, why) => r([String(who), why]))); }\n"
-              "export function unwatch(pid) { return Beam.demonitor(Beam.monitor(pid, () => {})); }\n"
-              "export function order() { return new Promise((r) => { const o = []; setTimeout(() => o.push('t2'), 2); setTimeout(() => o.push('t1'), 1);\n"
-              "  const id = setInterval(() => { o.push('i'); if (o.length > 6) { clearInterval(id); r(o.join()); } }, 3); queueMicrotask(() => o.push('m')); o.push('s');\n"
-              "  clearTimeout(setTimeout(() => o.push('no'), 1)); }); }\n",
+    .source =
+        "const got = [];\n"
+        "let tell;\n"
+        "export function init(arg) { Beam.onMessage((v, from) => { got.push(v); if (v && v.reply) "
+        "Beam.send(v.reply, [v.text, from]); }); globalThis.arg = arg; }\n"
+        "export function received() { return got; }\n"
+        "export function sync(...a) { return Beam.callSync(...a); }\n"
+        "export function async_(...a) { return Beam.call(...a); }\n"
+        "export async function both() { const a = Beam.call('slow'), b = Beam.call('add', 1, 2); "
+        "return [await a, await b]; }\n"
+        "export async function nap(ms) { await Beam.sleep(ms); return 'rested'; }\n"
+        "export function never() { return new Promise(() => {}); }\n"
+        "export function watch(pid) { return new Promise((r) => Beam.monitor(pid, (who, why) => "
+        "r([String(who), why]))); }\n"
+        "export function unwatch(pid) { return Beam.demonitor(Beam.monitor(pid, () => {})); }\n"
+        "export function order() { return new Promise((r) => { const o = []; setTimeout(() => "
+        "o.push('t2'), 2); setTimeout(() => o.push('t1'), 1);\n"
+        "  const id = setInterval(() => { o.push('i'); if (o.length > 6) { clearInterval(id); "
+        "r(o.join()); } }, 3); queueMicrotask(() => o.push('m')); o.push('s');\n"
+        "  clearTimeout(setTimeout(() => o.push('no'), 1)); }); }\n",
     .handlers = handlers);
 
 TEST(a_handler_answers_at_once_or_by_a_promise)
@@ -64,10 +70,13 @@ TEST(only_what_is_listed_can_be_called)
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&script);
 
-    CHECK_STR(js_call(pid, "sync", "[\"system\"]"), "ReferenceError: no handler 'system' is listed for this script");
-    CHECK_STR(js_call(pid, "async_", "[\"system\"]"), "ReferenceError: no handler 'system' is listed for this script");
+    CHECK_STR(js_call(pid, "sync", "[\"system\"]"),
+        "ReferenceError: no handler 'system' is listed for this script");
+    CHECK_STR(js_call(pid, "async_", "[\"system\"]"),
+        "ReferenceError: no handler 'system' is listed for this script");
     CHECK_STR(js_call(pid, "eval", "[\"1\"]"), "ReferenceError: no function 'eval' is exported");
-    CHECK_STR(js_eval(pid, "typeof process + typeof require + typeof std + typeof os + typeof host"),
+    CHECK_STR(
+        js_eval(pid, "typeof process + typeof require + typeof std + typeof os + typeof host"),
         "\"undefinedundefinedundefinedundefinedundefined\"");
     js_end(rt);
 }
@@ -118,7 +127,8 @@ TEST(messages_arrive_and_pids_in_them_can_be_answered)
     CHECK(anqa_pid_eq(msg->from, pid));
     CHECK_STATUS(anqa_value_check(msg->body.ptr, msg->body.len, NULL, &value), ANQA_OK);
     CHECK_STR(js_show(value), "[\"hello\",pid]");
-    CHECK_STATUS(anqa_send(pid, ANQA_JS_MESSAGE, anqa_bytes("\xff", 1)), ANQA_OK); /* malformed: dropped */
+    CHECK_STATUS(
+        anqa_send(pid, ANQA_JS_MESSAGE, anqa_bytes("\xff", 1)), ANQA_OK); /* malformed: dropped */
     CHECK_STR(js_eval(pid, "1"), "1");
     js_end(rt);
 }
@@ -156,7 +166,8 @@ TEST(a_monitor_tells_who_ended_and_why)
     CHECK_STR(js_show(got), "true");
     CHECK_STR(js_eval(other, "setTimeout(() => Beam.exit('enough'), 10); 1"), "1");
     CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, &got, NULL, NULL), ANQA_OK);
-    CHECK_STR(js_show(got), anqa_tmp_printf("[\"%s\",\"error: enough\"]", anqa_pid_text(other, text)));
+    CHECK_STR(
+        js_show(got), anqa_tmp_printf("[\"%s\",\"error: enough\"]", anqa_pid_text(other, text)));
     js_end(rt);
 }
 
@@ -226,18 +237,22 @@ TEST(a_gen_server_call_reaches_an_exported_function)
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&script);
 
-    CHECK_STR(anqa_json_text(anqa_call(pid, "nap", anqa_json_of(anqa_str_of("1")), LONG_MS)), "\"rested\"");
+    CHECK_STR(anqa_json_text(anqa_call(pid, "nap", anqa_json_of(anqa_str_of("1")), LONG_MS)),
+        "\"rested\"");
     CHECK_STR(anqa_json_text(anqa_call(pid, "nothing", (anqa_json){NULL, 0}, LONG_MS)),
-        "{\"error\":{\"name\":\"ReferenceError\",\"message\":\"no function 'nothing' is exported\"}}");
+        "{\"error\":{\"name\":\"ReferenceError\",\"message\":\"no function 'nothing' is "
+        "exported\"}}");
     js_end(rt);
 }
 
 TEST(processes_of_a_script_differ_in_their_random_numbers_and_share_nothing)
 {
     static const anqa_js_script random = ANQA_JS_SCRIPT(.name = "random",
-        .source = "const first = Math.random(); globalThis.all = []; export function next() { all.push(1); return [first, Math.random(), all.length]; }");
+        .source = "const first = Math.random(); globalThis.all = []; export function next() { "
+                  "all.push(1); return [first, Math.random(), all.length]; }");
     anqa_rt *rt = js_begin(1);
-    const char *a = js_call(js_start(&random), "next", "[]"), *b = js_call(js_start(&random), "next", "[]");
+    const char *a = js_call(js_start(&random), "next", "[]"),
+               *b = js_call(js_start(&random), "next", "[]");
 
     CHECK(strcmp(a, b) != 0, "%s", a);
     CHECK(strstr(a, ",1]") != NULL && strstr(b, ",1]") != NULL, "%s %s", a, b);
@@ -262,12 +277,14 @@ TEST(a_script_that_does_not_load_says_why)
 
     anqa_trap_exit(true);
     for (size_t i = 0; i < ANQA_COUNT(broken); i++) {
-        const anqa_js_script bad = ANQA_JS_SCRIPT(.name = "bad.js", .source = broken[i].source, .limits = {.turn_ms = 100});
+        const anqa_js_script bad = ANQA_JS_SCRIPT(.name = "bad.js", .source = broken[i].source,
+            .limits = {.turn_ms = 100});
         anqa_error err = {.text = ""};
         anqa_pid pid;
         for (int again = 0; again < 2; again++) {
             anqa_status status = anqa_js_start_link(&bad, NULL, NULL, &pid, &err);
-            CHECK(status == ANQA_E_STOPPED || status == ANQA_E_DIED, "%s: %s", broken[i].source, err.text);
+            CHECK(status == ANQA_E_STOPPED || status == ANQA_E_DIED, "%s: %s", broken[i].source,
+                err.text);
             CHECK(strstr(err.text, broken[i].says) != NULL, "%s: %s", broken[i].source, err.text);
         }
         anqa_sleep(5);
@@ -289,7 +306,8 @@ TEST(rooms_are_started_by_key_and_found_again)
     for (int i = 0; i < 3; i++) {
         anqa_str key = anqa_str_of(i == 2 ? "attic" : "cellar");
         CHECK_STATUS(anqa_ensure_child(&rooms, key, NULL), ANQA_OK);
-        CHECK_STR(anqa_json_text(anqa_call(anqa_child_pid(&rooms, key), "post", anqa_json_of(anqa_str_of("\"x\"")), LONG_MS)),
+        CHECK_STR(anqa_json_text(anqa_call(anqa_child_pid(&rooms, key), "post",
+                      anqa_json_of(anqa_str_of("\"x\"")), LONG_MS)),
             i == 0   ? "{\"room\":\"cellar\",\"n\":1,\"m\":\"x\"}"
             : i == 1 ? "{\"room\":\"cellar\",\"n\":2,\"m\":\"x\"}"
                      : "{\"room\":\"attic\",\"n\":1,\"m\":\"x\"}");
@@ -311,7 +329,9 @@ TEST(time_is_the_fake_clock_in_deterministic_mode)
     CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK);
     pid = js_start(&script);
     start = anqa_now_ms();
-    CHECK_STR(anqa_json_text(anqa_call(pid, "nap", anqa_json_of(anqa_str_of("3600000")), ANQA_INFINITY)), "\"rested\"");
+    CHECK_STR(
+        anqa_json_text(anqa_call(pid, "nap", anqa_json_of(anqa_str_of("3600000")), ANQA_INFINITY)),
+        "\"rested\"");
     CHECK_EQ(anqa_now_ms() - start, 3600000);
     js_end(rt);
 }

@@ -3,8 +3,9 @@
 
 #include <stdio.h>
 
-static const anqa_js_script same = ANQA_JS_SCRIPT(.name = "same", .source = "export function same(...a) { return a; }\n"
-                                                                            "export function type(v) { return typeof v; }\n");
+static const anqa_js_script same =
+    ANQA_JS_SCRIPT(.name = "same", .source = "export function same(...a) { return a; }\n"
+                                             "export function type(v) { return typeof v; }\n");
 
 static const struct {
     const char *code, *shown;
@@ -46,9 +47,12 @@ TEST(a_value_of_javascript_becomes_one_in_C_and_the_same_again)
         anqa_value value, back;
         anqa_value_writer writer;
         CHECK_STR(js_eval(pid, values[i].code), values[i].shown, "%s", values[i].code);
-        CHECK_STATUS(anqa_js_eval(pid, anqa_str_of(anqa_tmp_printf("[%s]", values[i].code)), LONG_MS, &value, NULL, NULL), ANQA_OK);
+        CHECK_STATUS(anqa_js_eval(pid, anqa_str_of(anqa_tmp_printf("[%s]", values[i].code)),
+                         LONG_MS, &value, NULL, NULL),
+            ANQA_OK);
         CHECK_STATUS(anqa_js_call(pid, "same", &value, LONG_MS, &back, NULL, NULL), ANQA_OK);
-        CHECK(value.len == back.len && memcmp(value.ptr, back.ptr, value.len) == 0, "%s: %s", values[i].code, js_show(back));
+        CHECK(value.len == back.len && memcmp(value.ptr, back.ptr, value.len) == 0, "%s: %s",
+            values[i].code, js_show(back));
         anqa_value_writer_init(&writer, anqa_tmp(), NULL);
         anqa_value_put(&writer, value);
         CHECK_STATUS(anqa_value_done(&writer, &back), ANQA_OK);
@@ -89,7 +93,8 @@ static const struct {
     {"let a = []; for (let i = 0; i < 100; i++) a = [a]; a",
         "RangeError: a value has more than 16777216 bytes, 1000000 values or 64 levels"},
     {"Array(2e6)", "RangeError: a value has more than 16777216 bytes, 1000000 values or 64 levels"},
-    {"'x'.repeat(2e7)", "RangeError: a value has more than 16777216 bytes, 1000000 values or 64 levels"},
+    {"'x'.repeat(2e7)",
+        "RangeError: a value has more than 16777216 bytes, 1000000 values or 64 levels"},
 };
 
 TEST(what_cannot_be_sent_is_an_error_that_says_what)
@@ -109,12 +114,16 @@ TEST(a_pid_cannot_be_made_or_changed_by_a_script)
     anqa_pid pid = js_start(&same);
     char text[ANQA_PID_TEXT];
 
-    CHECK_STR(js_eval(pid, "String(Beam.self())"), anqa_tmp_printf("\"%s\"", anqa_pid_text(pid, text)));
+    CHECK_STR(
+        js_eval(pid, "String(Beam.self())"), anqa_tmp_printf("\"%s\"", anqa_pid_text(pid, text)));
     CHECK_STR(js_eval(pid, "Reflect.ownKeys(Beam.self()).length"), "0");
-    CHECK_STR(js_eval(pid, "new (Beam.self().constructor)()"), "TypeError: pids are not made by scripts");
+    CHECK_STR(
+        js_eval(pid, "new (Beam.self().constructor)()"), "TypeError: pids are not made by scripts");
     CHECK_STR(js_eval(pid, "Beam.send(Object.create(Beam.self()), 1)"), "TypeError: not a pid");
-    CHECK_STR(js_eval(pid, "const seen = []; const p = new Proxy(Beam.self(), {get(t, k) { seen.push(k) }, "
-                           "getOwnPropertyDescriptor(t, k) { seen.push(k) }}); try { Beam.send(p, 1) } catch {} seen.length"),
+    CHECK_STR(js_eval(pid,
+                  "const seen = []; const p = new Proxy(Beam.self(), {get(t, k) { seen.push(k) }, "
+                  "getOwnPropertyDescriptor(t, k) { seen.push(k) }}); try { Beam.send(p, 1) } "
+                  "catch {} seen.length"),
         "0");
     js_end(rt);
 }
