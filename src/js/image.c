@@ -298,8 +298,11 @@ static void make_in_turn(struct js *js, void *arg)
         making->status = boot(js, making->err);
     if (making->status == ANQA_OK)
         making->status = load(js, making->source.text, making->err);
-    if (making->status == ANQA_OK)
-        q_JS_RunGC(&js->engine, js->image->rt);
+    if (making->status != ANQA_OK)
+        return;
+    q_JS_RunGC(&js->engine, js->image->rt);
+    /* A collection writes to every object, so to every page: not with the first allocation of each process. */
+    q_JS_SetGCThreshold(&js->engine, js->image->rt, js->engine.memory.size);
 }
 
 /* ---------------------------------------------------------------- who makes it, who waits */
