@@ -88,6 +88,9 @@ if(TARGET harness_test)
 endif()
 
 file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/test" test/*/*_test.c)
+if(NOT ANQA_JS)
+  list(FILTER sources EXCLUDE REGEX "^js/")
+endif()
 foreach(source IN LISTS sources)
   get_filename_component(area "${source}" DIRECTORY)
   get_filename_component(thing "${source}" NAME_WE)
@@ -99,6 +102,11 @@ foreach(source IN LISTS sources)
   endif()
   anqa_test(${area}_${thing} ${label} test/${source} ${helpers})
 endforeach()
+
+if(TARGET js_script_test)
+  anqa_add_script(js_script_test test/js/scripts/greeter.ts)
+  target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()
 
 # A library that is neither the application nor Anqa: faults in it are not contained.
 if(TARGET fault_aborts_test)
