@@ -22,7 +22,8 @@ enum {
     EVAL_MODULE = 1,
     EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
-    EXPORTS_MAX = 4096
+    EXPORTS_MAX = 4096,
+    HOLE_MAX = 64 << 10
 };
 
 void image_random(void *bytes, size_t len)
@@ -283,6 +284,24 @@ static anqa_status keep(struct js *js, anqa_error *err)
     return window_show(js->window, image, err);
 }
 
+/*
+ * What loading has freed lies in holes all over the memory. A process that began to fill them would write to a page of
+ * its own with almost every allocation; so they are filled here, and what a process allocates lies together at the end.
+ */
+static void fill_holes(struct js *js)
+{
+    struct engine *e = &js->engine;
+    uint32_t end = q_malloc(e, HOLE_MAX * 4), piece;
+
+    q_free(e, end);
+    for (uint32_t size = HOLE_MAX; size >= 8 && end != 0; size -= size > 1024 ? 512 : 8) {
+        do
+            piece = q_malloc(e, size);
+        while (piece != 0 && piece < end);
+        q_free(e, piece);
+    }
+}
+
 struct making {
     struct js_source source;
     anqa_status status;
@@ -298,8 +317,12 @@ static void make_in_turn(struct js *js, void *arg)
         making->status = boot(js, making->err);
     if (making->status == ANQA_OK)
         making->status = load(js, making->source.text, making->err);
-    if (making->status == ANQA_OK)
-        q_JS_RunGC(&js->engine, js->image->rt);
+    if (making->status != ANQA_OK)
+        return;
+    q_JS_RunGC(&js->engine, js->image->rt);
+    fill_holes(js);
+    /* A collection writes to every object, so to every page: not with the first allocation of each process. */
+    q_JS_SetGCThreshold(&js->engine, js->image->rt, js->engine.memory.size);
 }
 
 /* ---------------------------------------------------------------- who makes it, who waits */

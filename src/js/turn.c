@@ -161,7 +161,7 @@ anqa_js_error turn_error_of(struct js *js, uint64_t thrown)
     error.stack = property_text(js, thrown, "stack");
     if (js->image->source_map != NULL)
         error.stack = source_map_apply(js->image->source_map, js->script->name, error.stack);
-    if (js->interrupt)
+    if (js->interrupt && anqa_str_is(error.message, "interrupted"))
         error.message = anqa_str_of(
             anqa_tmp_printf("interrupted: a turn of more than %u ms", js->soft / TICKS_PER_MS));
     return error;

@@ -48,6 +48,7 @@ void engine_instantiate(struct engine *engine);
     X(JS_SetMaxStackSize, void, (struct engine *, uint32_t rt, uint32_t size))                     \
     X(JS_SetMemoryLimit, void, (struct engine *, uint32_t rt, uint32_t size))                      \
     X(JS_SetCanBlock, void, (struct engine *, uint32_t rt, uint32_t can))                          \
+    X(JS_SetGCThreshold, void, (struct engine *, uint32_t rt, uint32_t size))                      \
     X(JS_RunGC, void, (struct engine *, uint32_t rt))                                              \
     X(JS_Eval, uint64_t,                                                                           \
         (struct engine *, uint32_t ctx, uint32_t text, uint32_t len, uint32_t name,                \

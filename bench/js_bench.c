@@ -1,0 +1,400 @@
+/*
+ * JavaScript processes: what one costs to start, to be called for the first time and later, and in memory; how long a
+ * polite one waits beside others that spin; and plain computing.
+ *
+ * A sample is work of driver processes, one on each scheduler, while the main thread sleeps. Processes are started and
+ * ended in batches with the clock stopped for what is not measured.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <anqa/anqa.h>
+
+#include "bench.h"
+
+enum { BATCH = 64, SPINNERS = 10, POLITE_CALLS = 400, ANSWER_MS = 50000, ROOMS = 400 };
+
+static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "room",
+    .source = "const posts = [];\n"
+              "export function post(m) { posts.push({sender: m.sender, text: m.text, at: "
+              "Date.now(), id: posts.length});\n"
+              "  if (posts.length > 100) posts.shift(); return {id: posts.length}; }\n"
+              "export function add(n) { return n + 1; }\n"
+              "export function spin() { while (true) {} }\n",
+    .limits = {.turn_ms = 3600000});
+
+static const anqa_js_script programs = ANQA_JS_SCRIPT(.name = "programs",
+    .source =
+        "export function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2); }\n"
+        "export function objects(n) { const a = []; for (let i = 0; i < n; i++) a.push({id: i, s: "
+        "'m' + i}); return JSON.stringify(a).length; }\n"
+        "export function strings(n) { let s = ''; for (let i = 0; i < n; i++) s += 'ab' + i; "
+        "return s.length; }\n"
+        "export function floats(n) { let s = 0; const a = new Float64Array(1000); for (let i = 0; "
+        "i < n; i++) { a[i % 1000] += Math.sqrt(i); s += a[(i * 7) % 1000]; } return s; }\n"
+        "export function match(n) { let c = 0; for (let i = 0; i < n; i++) c += "
+        "/(\\w+)@(\\w+)\\.com/.exec('hello user' + i + '@example.com there') ? 1 : 0; return c; "
+        "}\n",
+    .limits = {.turn_ms = 3600000});
+
+static anqa_rt *rt;
+
+static bool open_world(struct bench *b)
+{
+    anqa_options options = {.schedulers = (uint16_t)b->schedulers, .watchdog_ms = ANQA_INFINITY};
+    anqa_error err;
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    if (anqa_start(&options, &rt, &err) != ANQA_OK)
+        bench_fail("no runtime: %s", err.text);
+    if (anqa_attach(rt, &err) != ANQA_OK)
+        bench_fail("cannot attach: %s", err.text);
+    anqa_trap_exit(true);
+    return true;
+}
+
+static void close_world(struct bench *b)
+{
+    anqa_detach();
+    anqa_stop(rt);
+}
+
+/* ---------------------------------------------------------------- drivers */
+
+struct drive {
+    struct bench *bench;
+    void (*work)(struct bench *b, uint64_t ops, bool first);
+    uint64_t ops;
+    bool first; /* the one that stops and starts the clock */
+};
+
+static void run_drive(void *state)
+{
+    const struct drive *drive = state;
+
+    anqa_trap_exit(true);
+    drive->work(drive->bench, drive->ops, drive->first);
+}
+
+/* The same work on each scheduler, until the first is through. */
+static void drive(
+    struct bench *b, uint64_t ops, void (*work)(struct bench *b, uint64_t ops, bool first))
+{
+    anqa_ref refs[2];
+
+    for (unsigned i = 0; i < b->schedulers; i++) {
+        struct drive what = {b, work, ops, i == 0};
+        anqa_spawn_opts opts = {.run = run_drive,
+            .arg = &what,
+            .arg_size = sizeof what,
+            .pinned = true,
+            .scheduler = (uint16_t)(i + 1),
+            .monitor = true};
+        if (anqa_spawn(&opts, NULL, &refs[i]) != ANQA_OK)
+            bench_fail("cannot spawn");
+    }
+    for (unsigned i = 0; i < b->schedulers; i++)
+        if (anqa_receive_ref(refs[i], ANSWER_MS) == NULL)
+            bench_fail("a driver does not end");
+    (void)anqa_receive(0); /* ends the event */
+}
+
+static anqa_pid start_room(const anqa_js_script *script)
+{
+    anqa_pid pid;
+    anqa_error err;
+
+    if (anqa_js_start_link(script, NULL, NULL, &pid, &err) != ANQA_OK)
+        bench_fail("%s", err.text);
+    return pid;
+}
+
+static void end_rooms(const anqa_pid *pids, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        anqa_ref ref = anqa_monitor(pids[i]);
+        anqa_exit_signal(pids[i], ANQA_KILL);
+        if (anqa_receive_ref(ref, ANSWER_MS) == NULL)
+            bench_fail("a room does not end");
+    }
+    while (anqa_receive(0) != NULL) /* their EXITs */
+        ;
+}
+
+static void pause_if(struct bench *b, bool first, bool on)
+{
+    if (!first)
+        return;
+    if (on)
+        bench_pause(b);
+    else
+        bench_resume(b);
+}
+
+static void in_batches(struct bench *b, uint64_t ops, bool first,
+    void (*measured)(anqa_pid *pids, uint64_t count), bool started)
+{
+    anqa_pid pids[BATCH];
+
+    pause_if(b, first, true);
+    while (ops > 0) {
+        uint64_t count = ops < BATCH ? ops : BATCH;
+        for (uint64_t i = 0; started && i < count; i++)
+            pids[i] = start_room(&room);
+        pause_if(b, first, false);
+        measured(pids, count);
+        pause_if(b, first, true);
+        end_rooms(pids, count);
+        ops -= count;
+    }
+    pause_if(b, first, false);
+}
+
+static void start_all(anqa_pid *pids, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        pids[i] = start_room(&room);
+}
+
+static void post_to(anqa_pid pid)
+{
+    static const char message[] =
+        "{\"sender\":\"ada\",\"text\":\"hello to everyone in this room\"}";
+
+    (void)anqa_call(pid, "post", anqa_json_of(anqa_str_of(message)), ANSWER_MS);
+}
+
+static void call_all(anqa_pid *pids, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++)
+        post_to(pids[i]);
+}
+
+static void work_spawn(struct bench *b, uint64_t ops, bool first)
+{
+    in_batches(b, ops, first, start_all, false);
+}
+
+static void work_first_call(struct bench *b, uint64_t ops, bool first)
+{
+    in_batches(b, ops, first, call_all, true);
+}
+
+static void work_call(struct bench *b, uint64_t ops, bool first)
+{
+    anqa_pid pid = start_room(&room);
+
+    for (uint64_t i = 0; i < ops; i++) {
+        (void)anqa_call(pid, "add", anqa_json_of(anqa_str_of("41")), ANSWER_MS);
+        if (i % 64 == 0)
+            (void)anqa_receive(0);
+    }
+    end_rooms(&pid, 1);
+}
+
+static void work_post(struct bench *b, uint64_t ops, bool first)
+{
+    anqa_pid pid = start_room(&room);
+
+    for (uint64_t i = 0; i < ops; i++) {
+        post_to(pid);
+        if (i % 64 == 0)
+            (void)anqa_receive(0);
+    }
+    end_rooms(&pid, 1);
+}
+
+static void run_spawn(struct bench *b, uint64_t ops)
+{
+    drive(b, ops, work_spawn);
+}
+
+static void run_first_call(struct bench *b, uint64_t ops)
+{
+    drive(b, ops, work_first_call);
+}
+
+static void run_call(struct bench *b, uint64_t ops)
+{
+    drive(b, ops, work_call);
+}
+
+static void run_post(struct bench *b, uint64_t ops)
+{
+    drive(b, ops, work_post);
+}
+
+/* ---------------------------------------------------------------- memory */
+
+/* What is the process's own: pages of the image that were only read are everybody's. */
+static double own_bytes(void)
+{
+    char line[256];
+    double kilobytes = 0;
+    FILE *file = fopen("/proc/self/status", "re");
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "VmPTE:", 6) == 0)
+            kilobytes += strtod(line + 6, NULL);
+        else if (strncmp(line, "RssAnon:", 8) == 0)
+            kilobytes += strtod(line + 8, NULL);
+    if (file != NULL)
+        fclose(file);
+    return kilobytes * 1024;
+}
+
+static void work_rooms(struct bench *b, uint64_t ops, bool first)
+{
+    anqa_pid *pids = calloc(ROOMS, sizeof *pids);
+    double before, *result = b->state;
+
+    for (int i = 0; i < 20; i++) /* what is shared is there */
+        post_to(start_room(&room));
+    before = own_bytes();
+    for (int i = 0; i < ROOMS; i++) {
+        pids[i] = start_room(&room);
+        post_to(pids[i]);
+    }
+    *result = (own_bytes() - before) / ROOMS;
+    end_rooms(pids, ROOMS);
+    free(pids);
+}
+
+static double measure_memory(struct bench *b)
+{
+    double result = 0;
+
+    b->state = &result;
+    drive(b, 1, work_rooms);
+    return result;
+}
+
+/* ---------------------------------------------------------------- beside those that spin */
+
+static int order(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
+}
+
+static double measure_polite(struct bench *b)
+{
+    static uint64_t took[POLITE_CALLS];
+    anqa_pid spinning[SPINNERS], polite[4];
+
+    for (int i = 0; i < SPINNERS; i++) {
+        spinning[i] = start_room(&room);
+        anqa_cast(spinning[i], "spin", (anqa_json){NULL, 0});
+    }
+    for (int i = 0; i < 4; i++)
+        polite[i] = start_room(&room);
+    for (int i = 0; i < POLITE_CALLS; i++) {
+        uint64_t start = bench_now_ns();
+        post_to(polite[i % 4]);
+        took[i] = bench_now_ns() - start;
+        anqa_sleep(1);
+    }
+    end_rooms(spinning, SPINNERS);
+    end_rooms(polite, 4);
+    qsort(took, POLITE_CALLS, sizeof took[0], order);
+    return (double)took[POLITE_CALLS * 99 / 100] / 1000;
+}
+
+/* ---------------------------------------------------------------- computing */
+
+static anqa_pid computer;
+
+static bool setup_programs(struct bench *b)
+{
+    open_world(b);
+    computer = start_room(&programs);
+    return true;
+}
+
+static double compute(const char *program, const char *n)
+{
+    uint64_t start = bench_now_ns();
+
+    (void)anqa_call(computer, program, anqa_json_of(anqa_str_of(n)), ANSWER_MS);
+    (void)anqa_receive(0);
+    return (double)(bench_now_ns() - start) / 1e6;
+}
+
+#define PROGRAM(name, n)                          \
+    static double measure_##name(struct bench *b) \
+    {                                             \
+        return compute(#name, n);                 \
+    }
+PROGRAM(fib, "27")
+PROGRAM(objects, "50000")
+PROGRAM(strings, "100000")
+PROGRAM(floats, "500000")
+PROGRAM(match, "10000")
+
+#define COMPUTING(program)            \
+    {.name = #program,                \
+        .unit = "ms",                 \
+        .schedulers = BENCH_ON_1,     \
+        .setup = setup_programs,      \
+        .measure = measure_##program, \
+        .teardown = close_world}
+
+const struct bench_area bench_area = {
+    .name = "js",
+    .cases =
+        (const struct bench_case[]){
+            {.name = "spawn",
+                .unit = "ns",
+                .budget = {BENCH_AT_MOST, 5000},
+                .schedulers = BENCH_ON_2,
+                .max_ops = 2000,
+                .setup = open_world,
+                .run = run_spawn,
+                .teardown = close_world},
+            {.name = "first_call",
+                .unit = "ns",
+                .budget = {BENCH_AT_MOST, 45000},
+                .schedulers = BENCH_ON_1,
+                .max_ops = 1000,
+                .setup = open_world,
+                .run = run_first_call,
+                .teardown = close_world},
+            {.name = "call",
+                .unit = "ns",
+                .budget = {BENCH_AT_MOST, 2000},
+                .schedulers = BENCH_ON_1,
+                .setup = open_world,
+                .run = run_call,
+                .teardown = close_world},
+            {.name = "post",
+                .unit = "ns",
+                .schedulers = BENCH_ON_1,
+                .setup = open_world,
+                .run = run_post,
+                .teardown = close_world},
+            {.name = "memory",
+                .unit = "bytes",
+                .budget = {BENCH_AT_MOST, 102400},
+                .schedulers = BENCH_ON_1,
+                .fresh = true,
+                .setup = open_world,
+                .measure = measure_memory,
+                .teardown = close_world},
+            {.name = "polite_p99",
+                .unit = "us",
+                .budget = {BENCH_AT_MOST, 2000},
+                .schedulers = BENCH_ON_2,
+                .setup = open_world,
+                .measure = measure_polite,
+                .teardown = close_world},
+            COMPUTING(fib),
+            COMPUTING(objects),
+            COMPUTING(strings),
+            COMPUTING(floats),
+            COMPUTING(match),
+            {0},
+        },
+};

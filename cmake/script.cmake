@@ -1,0 +1,52 @@
+# anqa_add_script(TARGET FILE): bundles a JavaScript or TypeScript file and what it imports into one module, and embeds it
+# with its source map in a target. For rooms/room.ts the target can then say
+#
+#     #include "room.script.h"
+#     static const anqa_js_script room = ANQA_JS_SCRIPT(
+#         .name = room_script_name, .source = room_script, .source_map = room_script_map);
+#
+# esbuild is taken from node_modules of the project (npm install --save-dev esbuild), or from PATH.
+function(anqa_add_script target file)
+  get_filename_component(path "${file}" ABSOLUTE)
+  get_filename_component(name "${file}" NAME_WE)
+  string(MAKE_C_IDENTIFIER "${name}" symbol)
+  set(folder "${CMAKE_CURRENT_BINARY_DIR}/scripts/${target}")
+  set(bundle "${folder}/${name}.js")
+  find_program(ANQA_ESBUILD esbuild HINTS "${CMAKE_SOURCE_DIR}/node_modules/.bin" "${PROJECT_SOURCE_DIR}/node_modules/.bin")
+  if(NOT ANQA_ESBUILD)
+    message(FATAL_ERROR "anqa_add_script(${target} ${file}) needs esbuild: npm install --save-dev esbuild")
+  endif()
+  # The files that a bundle is made of are esbuild's to know: it is asked at every build, which takes milliseconds, and
+  # what depends on the bundle is built again only when that has changed.
+  file(MAKE_DIRECTORY "${folder}")
+  file(CONFIGURE OUTPUT "${folder}/${name}.script.h" CONTENT "#ifdef __cplusplus
+extern \"C\" {
+#endif
+extern const char ${symbol}_script[], ${symbol}_script_map[];
+#ifdef __cplusplus
+}
+#endif
+#define ${symbol}_script_name \"${name}.js\"
+")
+  file(CONFIGURE OUTPUT "${folder}/${name}.script.S" CONTENT "    .section .rodata
+    .globl ${symbol}_script, ${symbol}_script_map
+${symbol}_script:
+    .incbin \"${bundle}\"
+    .byte 0
+${symbol}_script_map:
+    .incbin \"${bundle}.map\"
+    .byte 0
+    .section .note.GNU-stack, \"\", %progbits
+")
+  add_custom_target(${target}_${symbol}_bundle
+    COMMAND "${ANQA_ESBUILD}" "${path}" --bundle --format=esm --target=es2023 --sourcemap=external --log-level=warning
+      "--outfile=${bundle}.new"
+    COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${bundle}.new" "${bundle}"
+    COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${bundle}.new.map" "${bundle}.map"
+    BYPRODUCTS "${bundle}" "${bundle}.map"
+    VERBATIM)
+  add_dependencies(${target} ${target}_${symbol}_bundle)
+  target_sources(${target} PRIVATE "${folder}/${name}.script.S")
+  set_source_files_properties("${folder}/${name}.script.S" PROPERTIES OBJECT_DEPENDS "${bundle};${bundle}.map")
+  target_include_directories(${target} PRIVATE "${folder}")
+endfunction()

@@ -1,0 +1,155 @@
+/*
+ * Scripts that mean harm, or might as well: each must come to a catchable error, to the failure of its turn, or to the
+ * death of its process only, in bounded time, while another process is served.
+ */
+#include "support.h"
+
+static anqa_status echo(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_value_put(result, request->args);
+    return ANQA_OK;
+}
+
+static const anqa_js_handler handlers[] = {{"echo", echo}, {0}};
+
+static const anqa_js_script victim = ANQA_JS_SCRIPT(.name = "victim",
+    .source = "export function ping() { return 1; }", .handlers = handlers,
+    .limits = {.memory = (size_t)32 << 20, .turn_ms = 200, .jobs = 20000, .timers = 1000});
+
+/* What may come of each: */
+enum {
+    FINE = 1,  /* a value */
+    ERROR = 2, /* an error that the caller hears of */
+    DEATH = 4  /* the end of the process */
+};
+
+static const struct {
+    const char *name, *code;
+    int may;
+} attacks[] = {
+    {"endless loop", "while (true) {}", ERROR},
+    {"endless loop that catches", "for (;;) { try { for (;;) {} } catch {} finally { continue } }",
+        ERROR},
+    {"search that never ends", "'a'.repeat(4e6).indexOf('a'.repeat(2e6) + 'b')",
+        FINE | ERROR | DEATH},
+    {"last search", "'a'.repeat(4e6).lastIndexOf('b' + 'a'.repeat(2e6))", FINE | ERROR | DEATH},
+    {"split and join", "'ab'.repeat(4e6).split('a').join('ccccccccccc')", FINE | ERROR | DEATH},
+    {"repeat beyond all memory", "'x'.repeat(1 << 29) + 'y'.repeat(1 << 29)", ERROR},
+    {"sort with a comparator that lies",
+        "Array.from({length: 3e5}, Math.random).sort(() => Math.random() - 0.5).length",
+        FINE | ERROR},
+    {"sort that sorts again", "const f = () => [3, 2, 1].sort(f); f()", ERROR},
+    {"sort of a huge typed array", "new Float64Array(3e6).map(Math.random).sort()[0] < 1",
+        FINE | ERROR | DEATH},
+    {"regular expression that backtracks", "/^(a+)+$/.test('a'.repeat(40) + 'b')", ERROR | DEATH},
+    {"regular expression that nests", "new RegExp('('.repeat(100000) + ')'.repeat(100000))", ERROR},
+    {"regular expression with huge counts", "/((a{1,30000}){1,30000}){1,30000}/.test('aaaa')",
+        FINE | ERROR | DEATH},
+    {"power of big integers", "(3n ** 20000000n) & 1n", FINE | ERROR | DEATH},
+    {"big integer of all memory", "let x = 1n; for (;;) x = (x << 65536n) * x; x", ERROR | DEATH},
+    {"text of a big integer", "(2n ** 3000000n).toString().length", FINE | ERROR | DEATH},
+    {"JSON that nests", "JSON.parse('['.repeat(1e6))", ERROR},
+    {"JSON of all memory", "JSON.parse('[' + '1,'.repeat(3e6) + '1]').length", FINE | ERROR},
+    {"JSON text of a deep object",
+        "let o = {}; for (let i = 0; i < 2e5; i++) o = {o}; JSON.stringify(o)", ERROR | DEATH},
+    {"JSON with a toJSON that never ends", "JSON.stringify({toJSON() { for (;;); }})", ERROR},
+    {"recursion", "function f() { return f() + 1 } f()", ERROR},
+    {"recursion through a getter", "const o = {get a() { return this.a }}; o.a", ERROR},
+    {"recursion through a proxy", "const p = new Proxy({}, {get: (t, k, r) => r[k]}); p.x", ERROR},
+    {"proxy for its own prototype", "const p = new Proxy({}, {}); Object.setPrototypeOf(p, p); p.x",
+        ERROR},
+    {"recursion through toString", "const o = {toString() { return '' + o }}; '' + o", ERROR},
+    {"recursion through apply", "function f(...a) { return f.apply(this, a) } f(1, 2, 3)", ERROR},
+    {"recursion through replace", "const f = () => 'a'.replace(/a/, f); f()", ERROR},
+    {"recursion through array methods", "const f = () => [1].map(f); f()", ERROR},
+    {"nested source", "eval('('.repeat(200000))", ERROR},
+    {"nested blocks", "eval('{'.repeat(200000))", ERROR},
+    {"nested functions", "eval('function f(){'.repeat(20000))", ERROR},
+    {"nested array literals", "eval('['.repeat(200000))", ERROR},
+    {"nested templates", "eval('`${'.repeat(100000))", ERROR},
+    {"expression without end", "eval('1' + '+1'.repeat(2e6))", FINE | ERROR | DEATH},
+    {"promise flood", "const f = () => Promise.resolve().then(f); f(); 1", FINE | ERROR},
+    {"promise tree",
+        "const f = () => { Promise.resolve().then(f); Promise.resolve().then(f) }; f(); 1",
+        FINE | ERROR | DEATH},
+    {"async recursion", "(async function f() { await f() })()", ERROR | FINE},
+    {"timer flood", "for (;;) setTimeout(() => {}, 1e6)", ERROR},
+    {"interval that does not wait", "setInterval(() => { for (;;); }, 0); 1", FINE},
+    {"array of all memory", "const a = []; for (;;) a.push(new Array(1000).fill(1))",
+        ERROR | DEATH},
+    {"array of all lengths", "const a = []; a.length = 4294967295; a.fill(1)", ERROR | DEATH},
+    {"typed array out of memory", "new Uint8Array(2 ** 31)", ERROR},
+    {"many typed arrays", "const a = []; for (;;) a.push(new Uint8Array(1 << 20))", ERROR | DEATH},
+    {"string that doubles", "let s = 'x'; for (;;) s += s", ERROR | DEATH},
+    {"rope that is flattened",
+        "let s = ''; for (let i = 0; i < 2e6; i++) s = 'x' + s; s.charCodeAt(5)",
+        FINE | ERROR | DEATH},
+    {"map of all memory", "const m = new Map(); for (let i = 0; ; i++) m.set(i, {})",
+        ERROR | DEATH},
+    {"Atomics.wait", "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)", ERROR},
+    {"getter that never ends, in an answer", "({get a() { for (;;); }})", ERROR},
+    {"array that grows while it is sent", "const a = [{get x() { a.push(this); return 1 }}]; a",
+        FINE | ERROR},
+    {"cycle in an answer", "const a = []; a.push(a); a", ERROR},
+    {"proxy in an answer", "new Proxy([], {get() { throw 1 }})", FINE | ERROR},
+    {"host call that comes back",
+        "Beam.callSync('echo', {get a() { return Beam.callSync('echo', 1) }})", FINE},
+    {"host calls without end", "for (;;) Beam.callSync('echo', 1)", ERROR | DEATH},
+    {"Beam.call flood", "for (;;) Beam.call('echo', 1)", ERROR},
+    {"console flood", "for (;;) console.log('x'.repeat(100000))", ERROR | DEATH},
+    {"error whose texts are traps",
+        "const e = new Error; Object.defineProperty(e, 'stack', {get() { for (;;); }}); throw e",
+        ERROR},
+    {"throwing what cannot be shown", "throw {toString() { throw this }}", ERROR},
+    {"throwing a symbol", "throw Symbol('x')", ERROR},
+    {"spoilt prototypes",
+        "Object.prototype.toString = Array.prototype.push = Promise.prototype.then = () => { throw "
+        "1 }; 1",
+        FINE},
+    {"import", "import('fs')", ERROR},
+    {"generators without end", "function* g() { yield* g() } [...g()]", ERROR},
+    {"date of no time", "new Date(NaN).toISOString()", ERROR},
+    {"labels and finally", "for (;;) { try { throw 1 } finally { continue } }", ERROR},
+};
+
+static const char *words(int outcome)
+{
+    return outcome == FINE ? "a value" : outcome == ERROR ? "an error" : "death";
+}
+
+/* Adds to `wrong` when it comes to something else than it may. */
+static const char *attack(size_t i, anqa_pid other, const char *wrong)
+{
+    anqa_pid pid = js_start(&victim);
+    anqa_js_error error = {0};
+    anqa_error err = {.text = ""};
+    anqa_status status =
+        anqa_js_eval(pid, anqa_str_of(attacks[i].code), LONG_MS, NULL, &error, &err);
+    int outcome = status == ANQA_OK         ? FINE
+                  : status == ANQA_E_SCRIPT ? ERROR
+                  : status == ANQA_E_DIED   ? DEATH
+                                            : 0;
+
+    CHECK(outcome != 0, "%s: %s %s", attacks[i].name, anqa_status_name(status), err.text);
+    if ((outcome & attacks[i].may) == 0)
+        wrong = anqa_tmp_printf(
+            "%s\n%s came to %s: %s", wrong, attacks[i].name, words(outcome), err.text);
+    CHECK_STR(js_call(other, "ping", "[]"), "1", "%s", attacks[i].name);
+    anqa_exit_signal(pid, ANQA_KILL);
+    (void)js_end_of(pid);
+    return wrong;
+}
+
+TEST(an_attack_harms_its_own_process_only, .timeout_ms = 120000)
+{
+    anqa_rt *rt = js_begin(2);
+    const char *wrong = "";
+    anqa_pid other;
+
+    anqa_trap_exit(true);
+    other = js_start(&victim);
+    for (size_t i = 0; i < ANQA_COUNT(attacks); i++)
+        wrong = attack(i, other, wrong);
+    CHECK_STR(wrong, "");
+    js_end(rt);
+}

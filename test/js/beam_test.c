@@ -1,0 +1,337 @@
+/* What scripts can do beside the language: Beam, timers, promises. */
+#include "support.h"
+
+static anqa_status add(const anqa_js_request *request, anqa_value_writer *result)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < anqa_value_count(request->args); i++)
+        sum += anqa_value_int(anqa_value_at(request->args, i), 0);
+    anqa_value_put_int(result, sum);
+    return ANQA_OK;
+}
+
+static anqa_status refuse(const anqa_js_request *request, anqa_value_writer *result)
+{
+    return anqa_fail(request->err, ANQA_E_PERMISSION, "not today");
+}
+
+static anqa_status crash(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_exit(anqa_error_reason("broken"));
+}
+
+static anqa_status slow(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_sleep(20);
+    anqa_value_put_str(result, anqa_str_of("slow"));
+    return ANQA_OK;
+}
+
+static const anqa_js_handler handlers[] = {
+    {"add", add}, {"refuse", refuse}, {"crash", crash}, {"slow", slow}, {0}};
+
+static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "beam",
+    .source =
+        "const got = [];\n"
+        "let tell;\n"
+        "export function init(arg) { Beam.onMessage((v, from) => { got.push(v); if (v && v.reply) "
+        "Beam.send(v.reply, [v.text, from]); }); globalThis.arg = arg; }\n"
+        "export function received() { return got; }\n"
+        "export function sync(...a) { return Beam.callSync(...a); }\n"
+        "export function async_(...a) { return Beam.call(...a); }\n"
+        "export async function both() { const a = Beam.call('slow'), b = Beam.call('add', 1, 2); "
+        "return [await a, await b]; }\n"
+        "export async function nap(ms) { await Beam.sleep(ms); return 'rested'; }\n"
+        "export function never() { return new Promise(() => {}); }\n"
+        "export function watch(pid) { return new Promise((r) => Beam.monitor(pid, (who, why) => "
+        "r([String(who), why]))); }\n"
+        "export function unwatch(pid) { return Beam.demonitor(Beam.monitor(pid, () => {})); }\n"
+        "export function order() { return new Promise((r) => { const o = []; setTimeout(() => "
+        "o.push('t2'), 2); setTimeout(() => o.push('t1'), 1);\n"
+        "  const id = setInterval(() => { o.push('i'); if (o.length > 6) { clearInterval(id); "
+        "r(o.join()); } }, 3); queueMicrotask(() => o.push('m')); o.push('s');\n"
+        "  clearTimeout(setTimeout(() => o.push('no'), 1)); }); }\n",
+    .handlers = handlers);
+
+TEST(a_handler_answers_at_once_or_by_a_promise)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(js_call(pid, "sync", "[\"add\", 1, 2, 3]"), "6");
+    CHECK_STR(js_call(pid, "async_", "[\"add\", 1, 2, 3]"), "6");
+    CHECK_STR(js_call(pid, "both", "[]"), "[\"slow\",3]");
+    js_end(rt);
+}
+
+TEST(only_what_is_listed_can_be_called)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(js_call(pid, "sync", "[\"system\"]"),
+        "ReferenceError: no handler 'system' is listed for this script");
+    CHECK_STR(js_call(pid, "async_", "[\"system\"]"),
+        "ReferenceError: no handler 'system' is listed for this script");
+    CHECK_STR(js_call(pid, "eval", "[\"1\"]"), "ReferenceError: no function 'eval' is exported");
+    CHECK_STR(
+        js_eval(pid, "typeof process + typeof require + typeof std + typeof os + typeof host"),
+        "\"undefinedundefinedundefinedundefinedundefined\"");
+    js_end(rt);
+}
+
+TEST(a_handler_that_fails_throws_and_one_that_crashes_rejects)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(js_call(pid, "sync", "[\"refuse\"]"), "Error: not today");
+    CHECK_STR(js_call(pid, "async_", "[\"refuse\"]"), "Error: not today");
+    CHECK_STR(js_call(pid, "async_", "[\"crash\"]"), "Error: the handler ended: error: broken");
+    CHECK_STR(js_call(pid, "sync", "[\"add\", 1]"), "1");
+    js_end(rt);
+}
+
+static anqa_value text_and_pid(const char *text, anqa_pid pid)
+{
+    anqa_value_writer writer;
+    anqa_value value = {NULL, 0};
+
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_map_begin(&writer);
+    anqa_value_key(&writer, anqa_str_of("text"));
+    anqa_value_put_str(&writer, anqa_str_of(text));
+    anqa_value_key(&writer, anqa_str_of("reply"));
+    anqa_value_put_pid(&writer, pid.bits);
+    anqa_value_end(&writer);
+    CHECK_STATUS(anqa_value_done(&writer, &value), ANQA_OK);
+    return value;
+}
+
+static bool is_message(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, ANQA_JS_MESSAGE);
+}
+
+TEST(messages_arrive_and_pids_in_them_can_be_answered)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&script);
+    const anqa_msg *msg;
+    anqa_value value;
+
+    CHECK_STATUS(anqa_js_send(pid, text_and_pid("hello", anqa_self())), ANQA_OK);
+    msg = anqa_receive_if(is_message, NULL, LONG_MS);
+    CHECK(msg != NULL);
+    CHECK(anqa_pid_eq(msg->from, pid));
+    CHECK_STATUS(anqa_value_check(msg->body.ptr, msg->body.len, NULL, &value), ANQA_OK);
+    CHECK_STR(js_show(value), "[\"hello\",pid]");
+    CHECK_STATUS(
+        anqa_send(pid, ANQA_JS_MESSAGE, anqa_bytes("\xff", 1)), ANQA_OK); /* malformed: dropped */
+    CHECK_STR(js_eval(pid, "1"), "1");
+    js_end(rt);
+}
+
+TEST(init_gets_its_argument_and_a_process_its_name)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_value arg = text_and_pid("given", anqa_self());
+    anqa_start_opts opts = {.name = "lobby"};
+    anqa_pid pid;
+    anqa_error err = {.text = ""};
+
+    CHECK_STATUS(anqa_js_start_link(&script, &arg, &opts, &pid, &err), ANQA_OK, "%s", err.text);
+    CHECK_STR(js_eval(pid, "[arg.text, Beam.id()]"), "[\"given\",\"lobby\"]");
+    CHECK(anqa_pid_eq(anqa_whereis("lobby"), pid));
+    js_end(rt);
+}
+
+TEST(a_monitor_tells_who_ended_and_why)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script), other;
+    anqa_value_writer writer;
+    anqa_value args, got;
+    char text[ANQA_PID_TEXT];
+
+    anqa_trap_exit(true);
+    other = js_start(&script);
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_array_begin(&writer);
+    anqa_value_put_pid(&writer, other.bits);
+    anqa_value_end(&writer);
+    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
+    CHECK_STATUS(anqa_js_call(pid, "unwatch", &args, LONG_MS, &got, NULL, NULL), ANQA_OK);
+    CHECK_STR(js_show(got), "true");
+    CHECK_STR(js_eval(other, "setTimeout(() => Beam.exit('enough'), 10); 1"), "1");
+    CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, &got, NULL, NULL), ANQA_OK);
+    CHECK_STR(
+        js_show(got), anqa_tmp_printf("[\"%s\",\"error: enough\"]", anqa_pid_text(other, text)));
+    js_end(rt);
+}
+
+TEST(who_is_linked_dies_with_it)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid a, b;
+    anqa_value_writer writer;
+    anqa_value to;
+
+    anqa_trap_exit(true);
+    a = js_start(&script);
+    b = js_start(&script);
+    CHECK_STR(js_eval(a, "Beam.onMessage((p) => Beam.link(p)); 1"), "1");
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_put_pid(&writer, b.bits);
+    CHECK_STATUS(anqa_value_done(&writer, &to), ANQA_OK);
+    CHECK_STATUS(anqa_js_send(a, to), ANQA_OK);
+    CHECK_STR(js_eval(a, "1"), "1");
+    anqa_exit_signal(b, anqa_error_reason("gone"));
+    CHECK_STR(js_end_of(a), "error: gone");
+    js_end(rt);
+}
+
+TEST(timers_fire_in_order_and_jobs_run_before_them)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(js_call(pid, "order", "[]"), "\"s,m,t1,t2,i,i,i\"");
+    CHECK_STR(js_call(pid, "nap", "[5]"), "\"rested\"");
+    CHECK_STR(js_eval(pid, "setTimeout(5, 1)"), "TypeError: a timer needs a function");
+    js_end(rt);
+}
+
+TEST(timers_of_top_level_code_run_in_every_process)
+{
+    static const anqa_js_script ticking = ANQA_JS_SCRIPT(.name = "ticking",
+        .source = "let n = 0, done; setTimeout(() => { n++; if (done) done(n); }, 30);\n"
+                  "export function wait() { return n ? n : new Promise((r) => done = r); }");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid first = js_start(&ticking), second;
+
+    anqa_sleep(60);
+    second = js_start(&ticking);
+    CHECK_STR(js_call(second, "wait", "[]"), "1");
+    CHECK_STR(js_call(first, "wait", "[]"), "1");
+    js_end(rt);
+}
+
+TEST(a_call_whose_promise_never_settles_times_out)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_js_info info;
+
+    CHECK_STATUS(anqa_js_call(pid, "never", NULL, 20, NULL, NULL, NULL), ANQA_E_TIMEOUT);
+    CHECK_STR(js_call(pid, "sync", "[\"add\", 2]"), "2");
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    CHECK_EQ(info.waiting_calls, 1);
+    CHECK(info.turns >= 2 && info.memory > 0 && info.memory <= info.memory_limit);
+    js_end(rt);
+}
+
+TEST(a_gen_server_call_reaches_an_exported_function)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(anqa_json_text(anqa_call(pid, "nap", anqa_json_of(anqa_str_of("1")), LONG_MS)),
+        "\"rested\"");
+    CHECK_STR(anqa_json_text(anqa_call(pid, "nothing", (anqa_json){NULL, 0}, LONG_MS)),
+        "{\"error\":{\"name\":\"ReferenceError\",\"message\":\"no function 'nothing' is "
+        "exported\"}}");
+    js_end(rt);
+}
+
+TEST(processes_of_a_script_differ_in_their_random_numbers_and_share_nothing)
+{
+    static const anqa_js_script random = ANQA_JS_SCRIPT(.name = "random",
+        .source = "const first = Math.random(); globalThis.all = []; export function next() { "
+                  "all.push(1); return [first, Math.random(), all.length]; }");
+    anqa_rt *rt = js_begin(1);
+    const char *a = js_call(js_start(&random), "next", "[]"),
+               *b = js_call(js_start(&random), "next", "[]");
+
+    CHECK(strcmp(a, b) != 0, "%s", a);
+    CHECK(strstr(a, ",1]") != NULL && strstr(b, ",1]") != NULL, "%s %s", a, b);
+    js_end(rt);
+}
+
+static const struct {
+    const char *source, *says;
+} broken[] = {
+    {"let x = ;", "SyntaxError"},
+    {"throw new TypeError('at start')", "TypeError: at start"},
+    {"import 'fs'", "fs"},
+    {"await new Promise(() => {})", "waits in its top-level code"},
+    {"Beam.self()", "Beam cannot be used in top-level code"},
+    {"while (true) {}", "interrupted"},
+    {"export function init() { throw new RangeError('in init') }", "in init"},
+};
+
+TEST(a_script_that_does_not_load_says_why)
+{
+    anqa_rt *rt = js_begin(1);
+
+    anqa_trap_exit(true);
+    for (size_t i = 0; i < ANQA_COUNT(broken); i++) {
+        const anqa_js_script bad = ANQA_JS_SCRIPT(.name = "bad.js", .source = broken[i].source,
+            .limits = {.turn_ms = 100});
+        anqa_error err = {.text = ""};
+        anqa_pid pid;
+        for (int again = 0; again < 2; again++) {
+            anqa_status status = anqa_js_start_link(&bad, NULL, NULL, &pid, &err);
+            CHECK(status == ANQA_E_STOPPED || status == ANQA_E_DIED, "%s: %s", broken[i].source,
+                err.text);
+            CHECK(strstr(err.text, broken[i].says) != NULL, "%s: %s", broken[i].source, err.text);
+        }
+        anqa_sleep(5);
+    }
+    js_end(rt);
+}
+
+TEST(rooms_are_started_by_key_and_found_again)
+{
+    static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "room",
+        .source = "let n = 0; export function post(m) { n++; return {room: Beam.id(), n, m}; }");
+    static const anqa_dynamic_supervisor rooms = {
+        .name = "rooms", .child = {.server = &room.server, .restart = ANQA_TEMPORARY}};
+    anqa_rt *rt = js_begin(2);
+    anqa_pid supervisor;
+    anqa_error err;
+
+    CHECK_STATUS(anqa_dynamic_supervisor_start_link(&rooms, &supervisor, &err), ANQA_OK);
+    for (int i = 0; i < 3; i++) {
+        anqa_str key = anqa_str_of(i == 2 ? "attic" : "cellar");
+        CHECK_STATUS(anqa_ensure_child(&rooms, key, NULL), ANQA_OK);
+        CHECK_STR(anqa_json_text(anqa_call(anqa_child_pid(&rooms, key), "post",
+                      anqa_json_of(anqa_str_of("\"x\"")), LONG_MS)),
+            i == 0   ? "{\"room\":\"cellar\",\"n\":1,\"m\":\"x\"}"
+            : i == 1 ? "{\"room\":\"cellar\",\"n\":2,\"m\":\"x\"}"
+                     : "{\"room\":\"attic\",\"n\":1,\"m\":\"x\"}");
+    }
+    CHECK_STATUS(anqa_supervisor_stop(supervisor, ANQA_NORMAL, LONG_MS), ANQA_OK);
+    js_end(rt);
+}
+
+TEST(time_is_the_fake_clock_in_deterministic_mode)
+{
+    anqa_options options = {.deterministic = true};
+    anqa_rt *rt;
+    anqa_error err;
+    anqa_pid pid;
+    uint64_t start;
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&options, &rt, &err), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK);
+    pid = js_start(&script);
+    start = anqa_now_ms();
+    CHECK_STR(
+        anqa_json_text(anqa_call(pid, "nap", anqa_json_of(anqa_str_of("3600000")), ANQA_INFINITY)),
+        "\"rested\"");
+    CHECK_EQ(anqa_now_ms() - start, 3600000);
+    js_end(rt);
+}
