@@ -44,6 +44,9 @@
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
  *     Beam.sleep(ms)                a promise
+ *     new BroadcastChannel(topic)   a topic of anqa/pubsub.h, if the script's `topics` list it: postMessage(value, event)
+ *                                   broadcasts to all others (event: "message" when left out; a value that is no object
+ *                                   goes as {"data": value}); onmessage and listeners get {data, event}; close()
  *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug
  *
  * Threads. A script is constant and shared. All functions: process; those that ask wait.
@@ -101,6 +104,8 @@ typedef struct anqa_js_script {
     const char *source_map; /* of `source`; NULL: none */
     const char *path;
     const anqa_js_handler *handlers; /* {0} ends them; NULL: none */
+    /* Where it may open a BroadcastChannel: "prices", or "room:*" for all that begin so; NULL ends them, or: none */
+    const char *const *topics;
     anqa_js_limits limits;
 } anqa_js_script;
 

@@ -4,6 +4,7 @@
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/pubsub.h>
 #include <anqa/supervisor.h>
 
 #include "js/convert.h"
@@ -372,6 +373,76 @@ static uint64_t op_text(struct js *js, const uint64_t *args)
     return convert_string(js, anqa_str_of(text));
 }
 
+/* Whether the script may have a BroadcastChannel there. */
+static bool topic_listed(const anqa_js_script *script, anqa_str topic)
+{
+    for (const char *const *listed = script->topics; listed != NULL && *listed != NULL; listed++) {
+        size_t len = strlen(*listed);
+        if (len > 0 && (*listed)[len - 1] == '*'
+                ? topic.len >= len - 1 && memcmp(topic.ptr, *listed, len - 1) == 0
+                : anqa_str_is(topic, *listed))
+            return true;
+    }
+    return false;
+}
+
+static bool topic_arg(struct js *js, uint64_t value, anqa_str *ret_topic)
+{
+    if (!text_arg(js, value, ret_topic))
+        return false;
+    if (topic_listed(js->script, *ret_topic))
+        return true;
+    turn_throw(js, "ReferenceError", "no topic '%.*s' is listed for this script",
+        ret_topic->len > 100 ? 100 : (int)ret_topic->len, ret_topic->ptr);
+    return false;
+}
+
+static uint64_t op_subscribe(struct js *js, const uint64_t *args)
+{
+    anqa_str topic;
+    anqa_status status;
+
+    if (!topic_arg(js, args[0], &topic))
+        return JS_EXCEPTION;
+    status = anqa_subscribe(topic);
+    if (status != ANQA_OK)
+        return turn_throw(
+            js, "Error", "the topic cannot be subscribed: %s", anqa_status_text(status));
+    return JS_UNDEFINED;
+}
+
+static uint64_t op_unsubscribe(struct js *js, const uint64_t *args)
+{
+    anqa_str topic;
+
+    if (!topic_arg(js, args[0], &topic))
+        return JS_EXCEPTION;
+    anqa_unsubscribe(topic);
+    return JS_UNDEFINED;
+}
+
+static uint64_t op_publish(struct js *js, const uint64_t *args)
+{
+    anqa_str topic, event, text;
+    anqa_json payload;
+    anqa_error err;
+    anqa_status status;
+
+    if (!topic_arg(js, args[0], &topic) || !text_arg(js, args[1], &event) ||
+        !text_arg(js, args[2], &text))
+        return JS_EXCEPTION;
+    /* Checked as any text of a script: its own JSON.stringify could be replaced. */
+    if (anqa_json_parse(text, NULL, &payload, &err) != ANQA_OK)
+        return turn_throw(js, "TypeError", "the message is no JSON: %s", err.text);
+    if (memchr(event.ptr, '\0', event.len) != NULL)
+        return turn_throw(js, "TypeError", "the name of an event holds a NUL");
+    status = anqa_broadcast_from(anqa_self(), topic, anqa_tmp_copy(event.ptr, event.len), payload);
+    if (status != ANQA_OK)
+        return turn_throw(
+            js, "Error", "the message was not broadcast: %s", anqa_status_text(status));
+    return JS_UNDEFINED;
+}
+
 static const struct {
     uint64_t (*run)(struct js *js, const uint64_t *args);
     bool loading; /* may be used while the script loads */
@@ -391,6 +462,9 @@ static const struct {
     [BEAM_TIMER] = {op_timer, true},
     [BEAM_SETTLED] = {op_settled, false},
     [BEAM_TEXT] = {op_text, true},
+    [BEAM_SUBSCRIBE] = {op_subscribe, false},
+    [BEAM_UNSUBSCRIBE] = {op_unsubscribe, false},
+    [BEAM_PUBLISH] = {op_publish, false},
 };
 
 static uint64_t run_op(struct js *js, const uint64_t *args)

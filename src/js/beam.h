@@ -22,6 +22,9 @@ enum beam_op {
     BEAM_TIMER,
     BEAM_SETTLED,
     BEAM_TEXT,
+    BEAM_SUBSCRIBE,
+    BEAM_UNSUBSCRIBE,
+    BEAM_PUBLISH,
     BEAM_OP_COUNT
 };
 

@@ -3,7 +3,7 @@
 (function (host, limits) {
   'use strict';
   const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
-    EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14;
+    EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17;
   const global = globalThis;
   const { Map, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON, BigInt } = global;
 
@@ -185,6 +185,64 @@
     exit(reason) { host(EXIT, reason === undefined ? 'normal' : String(reason)); },
     sleep(ms) { return new Promise((resolve) => { add(resolve, ms, [], false); }); },
   };
+
+  // ---- BroadcastChannel: a topic of PubSub, whose other members may be scripts, C and sockets
+  const open = new Map(); // topic -> Set of channels
+  class BroadcastChannel {
+    #name; #listeners = new Map(); // function -> whether once only
+    onmessage = null;
+    constructor(name) {
+      this.#name = String(name);
+      let all = open.get(this.#name);
+      if (all === undefined) {
+        if (open.size >= limits.topics) throw new RangeError(`more than ${limits.topics} topics`);
+        host(SUBSCRIBE, this.#name);
+        open.set(this.#name, all = new Set());
+      }
+      all.add(this);
+    }
+    get name() { return this.#name; }
+    postMessage(value, event = 'message') {
+      const all = open.get(this.#name);
+      if (all === undefined || !all.has(this)) throw new Error('this BroadcastChannel is closed');
+      const whole = typeof value === 'object' && value !== null && !Array.isArray(value);
+      const text = JSON.stringify(whole ? value : { data: value });
+      host(PUBLISH, this.#name, String(event), text);
+      for (const other of all)
+        if (other !== this) Promise.resolve().then(() => { if (all.has(other)) other.#hear(event, JSON.parse(text)); });
+    }
+    addEventListener(type, fn, options) {
+      if (type === 'message' && typeof fn === 'function') this.#listeners.set(fn, options?.once === true);
+    }
+    removeEventListener(type, fn) { if (type === 'message') this.#listeners.delete(fn); }
+    close() {
+      const all = open.get(this.#name);
+      if (all === undefined || !all.delete(this) || all.size > 0) return;
+      open.delete(this.#name);
+      host(UNSUBSCRIBE, this.#name);
+    }
+    #hear(event, payload) {
+      const keys = Object.keys(payload);
+      const data = keys.length === 1 && keys[0] === 'data' && event === 'message' ? payload.data : payload;
+      const message = { type: 'message', data, event, target: this };
+      const heard = [...this.#listeners];
+      if (typeof this.onmessage === 'function') heard.unshift([this.onmessage, false]);
+      for (const [fn, once] of heard) {
+        if (once) this.#listeners.delete(fn);
+        try {
+          fn.call(this, message);
+        } catch (error) {
+          log(3, [`a listener of BroadcastChannel ${this.#name} failed:`, error]);
+        }
+      }
+    }
+    static hear(topic, event, payload) {
+      for (const channel of [...(open.get(topic) ?? [])]) channel.#hear(event, payload);
+    }
+  }
+  const hear = BroadcastChannel.hear;
+  delete BroadcastChannel.hear;
+
   function fail(name, message) {
     const made = typeof global[name] === 'function' ? new global[name](message) : new Error(message);
     if (made instanceof Error) return made;
@@ -192,7 +250,7 @@
   }
 
   const shown = {
-    console, Beam: Object.freeze(Beam),
+    console, Beam: Object.freeze(Beam), BroadcastChannel,
     setTimeout: (fn, ms, ...args) => add(fn, ms, args, false),
     setInterval: (fn, ms, ...args) => add(fn, ms, args, true),
     clearTimeout: clear, clearInterval: clear,
@@ -219,5 +277,6 @@
     fail,
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
+    hear,
   ];
 })

@@ -158,7 +158,7 @@ static uint64_t limits_object(struct js *js)
 {
     char text[64];
 
-    snprintf(text, sizeof text, "({timers: %u})",
+    snprintf(text, sizeof text, "({timers: %u, topics: 100})",
         js->script->limits.timers == 0 ? 10000 : js->script->limits.timers);
     return eval(js, anqa_str_of(text), "limits", 0);
 }

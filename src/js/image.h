@@ -37,6 +37,7 @@ enum boot_part {
     BOOT_FAIL,
     BOOT_BIG_TO_HEX,
     BOOT_HEX_TO_BIG,
+    BOOT_HEAR,
     BOOT_COUNT
 };
 

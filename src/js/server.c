@@ -10,6 +10,7 @@
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/pubsub.h>
 
 #include "js/beam.h"
 #include "js/convert.h"
@@ -517,6 +518,21 @@ static void down(struct js *js, void *arg)
         3);
 }
 
+static void heard(struct js *js, void *arg)
+{
+    const anqa_broadcast_view *view = arg;
+    uint64_t payload = convert_in_json(js, view->payload);
+    anqa_js_error error;
+
+    if (turn_is_exception(payload)) {
+        error = turn_exception(js);
+        turn_log_error(js, "js.message_lost", &error);
+        return;
+    }
+    call_part(js, BOOT_HEAR,
+        (uint64_t[]){convert_string(js, view->topic), convert_string(js, view->event), payload}, 3);
+}
+
 static void dropped(const anqa_msg *msg)
 {
     char from[ANQA_PID_TEXT];
@@ -528,6 +544,7 @@ static void dropped(const anqa_msg *msg)
 anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 {
     struct js *js = state;
+    anqa_broadcast_view view;
     anqa_value checked;
 
     if (msg->kind == ANQA_MSG_DOWN)
@@ -541,6 +558,8 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
              anqa_value_check(msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) ==
                  ANQA_OK)
         turn_run(js, deliver, msg);
+    else if (msg->kind == ANQA_MSG_PLAIN && anqa_broadcast_of(msg, &view))
+        turn_run(js, heard, &view);
     else
         dropped(msg);
     return anqa_noreply();
