@@ -139,8 +139,8 @@ static anqa_next tree_join(anqa_socket *socket, anqa_str topic, anqa_json params
 static const anqa_channel room_channel = {
     .topic = "room:*",
     .join = room_join,
-    .handle_in = (const anqa_event[]){{"send_message", room_send_message, NULL},
-        {"typing", room_typing, NULL}, {"crash", room_crash, NULL}, {0}},
+    .handle_in = (const anqa_event[]){{"send_message", room_send_message}, {"typing", room_typing},
+        {"crash", room_crash}, {0}},
 };
 static const anqa_channel tree_channel = {.topic = "tree", .join = tree_join};
 static const anqa_user_socket user_socket = {

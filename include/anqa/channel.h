@@ -82,9 +82,13 @@ typedef struct anqa_socket {
 typedef struct anqa_event {
     const char *event;
     anqa_next (*run)(anqa_socket *socket, anqa_json payload);
-    /* for a binary frame; NULL: this event has none, such a frame is an event that no handler takes */
-    anqa_next (*run_binary)(anqa_socket *socket, anqa_str data);
 } anqa_event;
+
+/** The same for events that come as binary frames. */
+typedef struct anqa_binary_event {
+    const char *event;
+    anqa_next (*run)(anqa_socket *socket, anqa_str data);
+} anqa_binary_event;
 
 /** One row of a table of other messages, which {0} ends. */
 typedef struct anqa_info {
@@ -100,9 +104,11 @@ typedef struct anqa_channel {
     anqa_next (*join)(anqa_socket *socket, anqa_str topic, anqa_json params);
 
     const anqa_event *handle_in; /* what the client sends */
+    const anqa_binary_event
+        *handle_in_binary; /* what it sends as binary; not there: the channel crashes */
     /* what the table does not have; NULL: the channel crashes */
     anqa_next (*handle_any_in)(anqa_socket *socket, anqa_str event, anqa_json payload);
-    /* broadcasts of the own topic that are not to be written to the client but given to us; `run` only */
+    /* broadcasts of the own topic that are not to be written to the client but given to us */
     const anqa_event *handle_out;
     /* messages of other processes, broadcasts of other topics (ANQA_BROADCAST), calls and casts */
     const anqa_info *handle_info;

@@ -71,8 +71,8 @@ static void write_binary_reply(
     struct v2_frame frame;
 
     probe(data);
-    ANQA_REQUIRE(v2_binary_reply(&frame, as_bytes(chan_ref(chan)), as_bytes(ref),
-                     chan->pub.topic, status, data) &&
+    ANQA_REQUIRE(v2_binary_reply(&frame, as_bytes(chan_ref(chan)), as_bytes(ref), chan->pub.topic,
+                     status, data) &&
                  "strings of at most 255 bytes in a binary answer");
     chan_write(chan, &frame);
 }
@@ -187,9 +187,9 @@ static ANQA_NORETURN void bad_return(const char *what)
 static anqa_json object_of(const anqa_payload *payload, const char *what)
 {
     anqa_json json = {payload->ptr, payload->len};
-    bool none = payload->kind == ANQA_PAYLOAD_NONE ||
-                (payload->kind == ANQA_PAYLOAD_JSON &&
-                    anqa_json_type_of(json) == ANQA_JSON_IS_NULL);
+    bool none =
+        payload->kind == ANQA_PAYLOAD_NONE ||
+        (payload->kind == ANQA_PAYLOAD_JSON && anqa_json_type_of(json) == ANQA_JSON_IS_NULL);
 
     if (none)
         return ANQA_JSON_EMPTY_OBJECT;
@@ -353,6 +353,17 @@ static ANQA_NORETURN void no_handler(anqa_str event)
     anqa_exit(anqa_error_reason("no handler for the event '%.*s'", ANQA_FMT(event)));
 }
 
+static anqa_next run_binary(struct chan *chan, anqa_str event, anqa_str data)
+{
+    const anqa_binary_event *row = chan->spec->handle_in_binary;
+
+    while (row != NULL && row->event != NULL && !anqa_str_is(event, row->event))
+        row++;
+    if (row == NULL || row->event == NULL)
+        no_handler(event);
+    return row->run(&chan->pub, data);
+}
+
 static anqa_next run_in(struct chan *chan, const struct v2_message *m)
 {
     const anqa_channel *spec = chan->spec;
@@ -363,13 +374,10 @@ static anqa_next run_in(struct chan *chan, const struct v2_message *m)
     if (!event_name(m, &event))
         anqa_exit(anqa_error_reason("an event that is no string: %.*s", ANQA_FMT(m->event)));
     log_in(chan, event);
+    if (m->binary)
+        return run_binary(chan, event, m->payload);
     row = find_text(spec->handle_in, event);
-    if (m->binary) {
-        if (row == NULL || row->run_binary == NULL)
-            no_handler(event);
-        return row->run_binary(&chan->pub, m->payload);
-    }
-    if (row != NULL && row->run != NULL)
+    if (row != NULL)
         return row->run(&chan->pub, payload);
     if (spec->handle_any_in == NULL)
         no_handler(event);
@@ -434,8 +442,8 @@ static void unexpected(const struct chan *chan, const anqa_msg *msg)
     char from[ANQA_PID_TEXT];
 
     if (msg->kind == ANQA_MSG_CALL || msg->kind == ANQA_MSG_CAST)
-        anqa_exit(anqa_error_reason("no handler for the %s '%s'",
-            msg->kind == ANQA_MSG_CALL ? "call" : "cast", msg->tag));
+        anqa_exit(anqa_error_reason(
+            "no handler for the %s '%s'", msg->kind == ANQA_MSG_CALL ? "call" : "cast", msg->tag));
     anqa_log(ANQA_ERROR, "channel.unexpected_message", "topic=%.*s tag=%s from=%s next=dropped",
         ANQA_FMT(chan->pub.topic), msg->tag, anqa_pid_text(msg->from, from));
 }
@@ -552,8 +560,8 @@ void anqa_socket_push_binary(anqa_socket *socket, const char *event, anqa_str da
     struct v2_frame frame;
 
     probe(data);
-    ANQA_REQUIRE(v2_binary_push(&frame, as_bytes(chan_ref(chan)), chan->pub.topic,
-                     anqa_str_of(event), data) &&
+    ANQA_REQUIRE(v2_binary_push(
+                     &frame, as_bytes(chan_ref(chan)), chan->pub.topic, anqa_str_of(event), data) &&
                  "strings of at most 255 bytes in a binary push");
     chan_write(chan, &frame);
 }
@@ -602,8 +610,8 @@ static struct chan *own_chan(anqa_pid pid)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    bool is_channel = (p->flags & (PROC_RUN | PROC_FOREIGN)) == 0 &&
-                      p->code.behaviour == &chan_behaviour;
+    bool is_channel =
+        (p->flags & (PROC_RUN | PROC_FOREIGN)) == 0 && p->code.behaviour == &chan_behaviour;
 
     return is_channel && anqa_pid_eq(pid, proc_pid(s->rt, p)) ? p->state : NULL;
 }

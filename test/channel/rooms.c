@@ -199,8 +199,8 @@ static anqa_next count_up(anqa_socket *socket, anqa_json payload)
     struct room *room = socket->state;
     struct user *user = socket->assigns;
 
-    return anqa_reply_ok(anqa_jsonf("{'count': %d, 'seen': %d, 'name': %s}",
-        (int)++room->count, (int)++user->seen, user->name));
+    return anqa_reply_ok(anqa_jsonf("{'count': %d, 'seen': %d, 'name': %s}", (int)++room->count,
+        (int)++user->seen, user->name));
 }
 
 static anqa_next who_am_i(anqa_socket *socket, anqa_json payload)
@@ -217,16 +217,14 @@ static anqa_next subscribe(anqa_socket *socket, anqa_json payload)
     return anqa_reply_ok(ANQA_JSON_NULL);
 }
 
-static const anqa_event room_in[] = {{"echo", echo, echo_binary}, {"push", push, NULL},
-    {"push_odd", push_odd, NULL}, {"push_bytes", push_bytes, NULL}, {"shout", shout, NULL},
-    {"shout_others", shout_others, NULL}, {"secret", secret, NULL}, {"fail", fail, NULL},
-    {"odd_status", odd_status, NULL}, {"silent", silent, NULL}, {"later", later, NULL},
-    {"stop_normal", stop_normal, NULL}, {"stop_with_reply", stop_with_reply, NULL},
-    {"stop_error", stop_error, NULL}, {"exit_normal", exit_normal, NULL}, {"crash", crash, NULL},
-    {"kill_me", kill_me, NULL}, {"bad_broadcast", bad_broadcast, NULL},
-    {"with_action", with_action, NULL}, {"wait_here", wait_here, NULL},
-    {"count_up", count_up, NULL}, {"who_am_i", who_am_i, NULL}, {"subscribe", subscribe, NULL},
-    {0}};
+static const anqa_event room_in[] = {{"echo", echo}, {"push", push}, {"push_odd", push_odd},
+    {"push_bytes", push_bytes}, {"shout", shout}, {"shout_others", shout_others},
+    {"secret", secret}, {"fail", fail}, {"odd_status", odd_status}, {"silent", silent},
+    {"later", later}, {"stop_normal", stop_normal}, {"stop_with_reply", stop_with_reply},
+    {"stop_error", stop_error}, {"exit_normal", exit_normal}, {"crash", crash},
+    {"kill_me", kill_me}, {"bad_broadcast", bad_broadcast}, {"with_action", with_action},
+    {"wait_here", wait_here}, {"count_up", count_up}, {"who_am_i", who_am_i},
+    {"subscribe", subscribe}, {0}};
 
 /* ---------------------------------------------------------------- other messages */
 
@@ -261,14 +259,14 @@ static const anqa_channel room_channel = {
     .state_size = sizeof(struct room),
     .join = room_join,
     .handle_in = room_in,
-    .handle_out = (const anqa_event[]){{"secret", see_secret, NULL}, {0}},
-    .handle_info =
-        (const anqa_info[]){{"hello", hello}, {ANQA_BROADCAST, news}, {"ask", ask}, {0}},
+    .handle_in_binary = (const anqa_binary_event[]){{"echo", echo_binary}, {0}},
+    .handle_out = (const anqa_event[]){{"secret", see_secret}, {0}},
+    .handle_info = (const anqa_info[]){{"hello", hello}, {ANQA_BROADCAST, news}, {"ask", ask}, {0}},
     .terminate = room_terminate,
 };
 
 static const anqa_channel exact_channel = {
-    .topic = "exact", .handle_in = (const anqa_event[]){{"echo", echo, NULL}, {0}}};
+    .topic = "exact", .handle_in = (const anqa_event[]){{"echo", echo}, {0}}};
 
 static anqa_next any_in(anqa_socket *socket, anqa_str event, anqa_json payload)
 {
@@ -298,22 +296,21 @@ static anqa_str user_id(anqa_socket *socket)
 }
 
 static const anqa_user_socket user_socket = {
-    .channels =
-        (const anqa_channel *const[]){&room_channel, &exact_channel, &any_channel, NULL},
+    .channels = (const anqa_channel *const[]){&room_channel, &exact_channel, &any_channel, NULL},
     .assigns_size = sizeof(struct user),
     .connect = user_connect,
     .id = user_id,
 };
 
 const anqa_endpoint rooms_endpoint = {
-    .sockets = (const anqa_socket_mount[]){{.path = "/socket",
-                                               .user_socket = &user_socket,
-                                               .max_channels = 3},
-        {.path = "/short", .user_socket = &user_socket, .timeout_ms = 1000},
-        {.path = "/listed",
-            .user_socket = &user_socket,
-            .check_origin = ANQA_ORIGIN_LIST,
-            .origins = (const char *const[]){"//*.example.org", NULL}},
-        {0}},
+    .sockets =
+        (const anqa_socket_mount[]){
+            {.path = "/socket", .user_socket = &user_socket, .max_channels = 3},
+            {.path = "/short", .user_socket = &user_socket, .timeout_ms = 1000},
+            {.path = "/listed",
+                .user_socket = &user_socket,
+                .check_origin = ANQA_ORIGIN_LIST,
+                .origins = (const char *const[]){"//*.example.org", NULL}},
+            {0}},
     .quiet = true,
 };
