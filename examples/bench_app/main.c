@@ -31,8 +31,8 @@ static anqa_next echo_binary(anqa_socket *socket, anqa_str data)
 
 static const anqa_channel bench_channel = {
     .topic = "bench:*",
-    .handle_in = (const anqa_event[]){{"echo", echo, echo_binary},
-        {"broadcast", broadcast, NULL}, {"broadcast_noreply", broadcast_noreply, NULL}, {0}},
+    .handle_in = (const anqa_event[]){{"echo", echo, echo_binary}, {"broadcast", broadcast, NULL},
+        {"broadcast_noreply", broadcast_noreply, NULL}, {0}},
 };
 
 static const anqa_user_socket user_socket = {

@@ -71,8 +71,8 @@ static void write_binary_reply(
     struct v2_frame frame;
 
     probe(data);
-    ANQA_REQUIRE(v2_binary_reply(&frame, as_bytes(chan_ref(chan)), as_bytes(ref),
-                     chan->pub.topic, status, data) &&
+    ANQA_REQUIRE(v2_binary_reply(&frame, as_bytes(chan_ref(chan)), as_bytes(ref), chan->pub.topic,
+                     status, data) &&
                  "strings of at most 255 bytes in a binary answer");
     chan_write(chan, &frame);
 }
@@ -187,9 +187,9 @@ static ANQA_NORETURN void bad_return(const char *what)
 static anqa_json object_of(const anqa_payload *payload, const char *what)
 {
     anqa_json json = {payload->ptr, payload->len};
-    bool none = payload->kind == ANQA_PAYLOAD_NONE ||
-                (payload->kind == ANQA_PAYLOAD_JSON &&
-                    anqa_json_type_of(json) == ANQA_JSON_IS_NULL);
+    bool none =
+        payload->kind == ANQA_PAYLOAD_NONE ||
+        (payload->kind == ANQA_PAYLOAD_JSON && anqa_json_type_of(json) == ANQA_JSON_IS_NULL);
 
     if (none)
         return ANQA_JSON_EMPTY_OBJECT;
@@ -434,8 +434,8 @@ static void unexpected(const struct chan *chan, const anqa_msg *msg)
     char from[ANQA_PID_TEXT];
 
     if (msg->kind == ANQA_MSG_CALL || msg->kind == ANQA_MSG_CAST)
-        anqa_exit(anqa_error_reason("no handler for the %s '%s'",
-            msg->kind == ANQA_MSG_CALL ? "call" : "cast", msg->tag));
+        anqa_exit(anqa_error_reason(
+            "no handler for the %s '%s'", msg->kind == ANQA_MSG_CALL ? "call" : "cast", msg->tag));
     anqa_log(ANQA_ERROR, "channel.unexpected_message", "topic=%.*s tag=%s from=%s next=dropped",
         ANQA_FMT(chan->pub.topic), msg->tag, anqa_pid_text(msg->from, from));
 }
@@ -552,8 +552,8 @@ void anqa_socket_push_binary(anqa_socket *socket, const char *event, anqa_str da
     struct v2_frame frame;
 
     probe(data);
-    ANQA_REQUIRE(v2_binary_push(&frame, as_bytes(chan_ref(chan)), chan->pub.topic,
-                     anqa_str_of(event), data) &&
+    ANQA_REQUIRE(v2_binary_push(
+                     &frame, as_bytes(chan_ref(chan)), chan->pub.topic, anqa_str_of(event), data) &&
                  "strings of at most 255 bytes in a binary push");
     chan_write(chan, &frame);
 }
@@ -602,8 +602,8 @@ static struct chan *own_chan(anqa_pid pid)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    bool is_channel = (p->flags & (PROC_RUN | PROC_FOREIGN)) == 0 &&
-                      p->code.behaviour == &chan_behaviour;
+    bool is_channel =
+        (p->flags & (PROC_RUN | PROC_FOREIGN)) == 0 && p->code.behaviour == &chan_behaviour;
 
     return is_channel && anqa_pid_eq(pid, proc_pid(s->rt, p)) ? p->state : NULL;
 }

@@ -69,8 +69,7 @@ static anqa_status site_add_socket(
 
     if (mount->path[0] != '/' || mount->user_socket == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
-            "socket '%s': its path begins with '/', and .user_socket says what it is",
-            mount->path);
+            "socket '%s': its path begins with '/', and .user_socket says what it is", mount->path);
     if (asprintf(&path, "%s/websocket", mount->path) < 0)
         return no_memory(err);
     site->sockets[i] = (struct socket_mount){.endpoint = spec,

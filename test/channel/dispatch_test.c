@@ -102,8 +102,7 @@ TEST(refs_are_echoed_as_they_came)
 
     for (size_t i = 0; i < ANQA_COUNT(refs); i++) {
         client_send(client, "[\"1\",%s,\"room:a\",\"fail\",{}]", refs[i]);
-        client_expect(
-            client, "[\"1\",%s,\"room:a\"," ERROR("{\"reason\":\"because\"}"), refs[i]);
+        client_expect(client, "[\"1\",%s,\"room:a\"," ERROR("{\"reason\":\"because\"}"), refs[i]);
     }
     end(client);
 }
@@ -128,9 +127,9 @@ TEST(elements_after_the_fifth_are_ignored)
     end(client);
 }
 
-static const char *const malformed[] = {"", "{", "[]", "7", "{}", "[\"1\",\"2\",\"room:a\",\"fail\"]",
-    "[\"1\",\"2\",\"room:a\",\"fail\",]", "[\"1\",\"2\",\"room:a\",\"fail\",{}",
-    "[\"1\",\"2\",\"room:a\",\"fail\",{}] x"};
+static const char *const malformed[] = {"", "{", "[]", "7", "{}",
+    "[\"1\",\"2\",\"room:a\",\"fail\"]", "[\"1\",\"2\",\"room:a\",\"fail\",]",
+    "[\"1\",\"2\",\"room:a\",\"fail\",{}", "[\"1\",\"2\",\"room:a\",\"fail\",{}] x"};
 
 TEST(what_is_no_message_closes_the_connection_with_1011)
 {

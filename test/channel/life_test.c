@@ -118,8 +118,7 @@ TEST(more_channels_than_allowed_are_refused)
 
 TEST(while_a_join_runs_nothing_else_is_handled)
 {
-    static const char *const frames[] = {
-        "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_ms\":50}]",
+    static const char *const frames[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_ms\":50}]",
         "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"};
     struct client client = begin();
 
@@ -375,8 +374,7 @@ TEST(a_crash_leaves_the_other_channels_alone)
     client_send(client, "[\"1\",\"3\",\"room:a\",\"crash\",{}]");
     client_expect(client, CRASHED);
     client_send(client, "[\"2\",\"4\",\"room:b\",\"count_up\",{}]");
-    client_expect(client,
-        "[\"2\",\"4\",\"room:b\"," OK("{\"count\":1,\"seen\":1,\"name\":\"\"}"));
+    client_expect(client, "[\"2\",\"4\",\"room:b\"," OK("{\"count\":1,\"seen\":1,\"name\":\"\"}"));
     end(client);
 }
 
@@ -401,7 +399,8 @@ TEST(disconnect_on_the_id_closes_with_1001_and_without_frames_of_channels)
     client = client_open_at("/socket/websocket?vsn=2.0.0&name=ann");
     other = client_open_at("/socket/websocket?vsn=2.0.0&name=ben");
     client_join(client, "1", "room:a");
-    CHECK_STATUS(anqa_broadcast(anqa_str_of("users:ann"), "other", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    CHECK_STATUS(
+        anqa_broadcast(anqa_str_of("users:ann"), "other", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
     client_expect_nothing(client);
     CHECK_STATUS(
         anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);

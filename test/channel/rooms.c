@@ -199,8 +199,8 @@ static anqa_next count_up(anqa_socket *socket, anqa_json payload)
     struct room *room = socket->state;
     struct user *user = socket->assigns;
 
-    return anqa_reply_ok(anqa_jsonf("{'count': %d, 'seen': %d, 'name': %s}",
-        (int)++room->count, (int)++user->seen, user->name));
+    return anqa_reply_ok(anqa_jsonf("{'count': %d, 'seen': %d, 'name': %s}", (int)++room->count,
+        (int)++user->seen, user->name));
 }
 
 static anqa_next who_am_i(anqa_socket *socket, anqa_json payload)
@@ -262,8 +262,7 @@ static const anqa_channel room_channel = {
     .join = room_join,
     .handle_in = room_in,
     .handle_out = (const anqa_event[]){{"secret", see_secret, NULL}, {0}},
-    .handle_info =
-        (const anqa_info[]){{"hello", hello}, {ANQA_BROADCAST, news}, {"ask", ask}, {0}},
+    .handle_info = (const anqa_info[]){{"hello", hello}, {ANQA_BROADCAST, news}, {"ask", ask}, {0}},
     .terminate = room_terminate,
 };
 
@@ -298,22 +297,21 @@ static anqa_str user_id(anqa_socket *socket)
 }
 
 static const anqa_user_socket user_socket = {
-    .channels =
-        (const anqa_channel *const[]){&room_channel, &exact_channel, &any_channel, NULL},
+    .channels = (const anqa_channel *const[]){&room_channel, &exact_channel, &any_channel, NULL},
     .assigns_size = sizeof(struct user),
     .connect = user_connect,
     .id = user_id,
 };
 
 const anqa_endpoint rooms_endpoint = {
-    .sockets = (const anqa_socket_mount[]){{.path = "/socket",
-                                               .user_socket = &user_socket,
-                                               .max_channels = 3},
-        {.path = "/short", .user_socket = &user_socket, .timeout_ms = 1000},
-        {.path = "/listed",
-            .user_socket = &user_socket,
-            .check_origin = ANQA_ORIGIN_LIST,
-            .origins = (const char *const[]){"//*.example.org", NULL}},
-        {0}},
+    .sockets =
+        (const anqa_socket_mount[]){
+            {.path = "/socket", .user_socket = &user_socket, .max_channels = 3},
+            {.path = "/short", .user_socket = &user_socket, .timeout_ms = 1000},
+            {.path = "/listed",
+                .user_socket = &user_socket,
+                .check_origin = ANQA_ORIGIN_LIST,
+                .origins = (const char *const[]){"//*.example.org", NULL}},
+            {0}},
     .quiet = true,
 };
