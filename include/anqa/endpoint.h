@@ -64,6 +64,9 @@ typedef struct anqa_endpoint {
     const char *host;    /* the name that clients know; NULL: whatever name a request gives */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
+    /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
+     * sent; 0: 1 MiB */
+    uint32_t max_output_bytes;
     uint32_t max_connections; /* 0: 65,536; more are reset */
     bool quiet;               /* "listening on http://..." is not printed to standard output */
 } anqa_endpoint;

@@ -147,6 +147,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.statics = site->statics;
     site->service.static_count = site->static_count;
     site->service.max_connections = spec->max_connections;
+    site->service.output_bytes = spec->max_output_bytes;
     site->service.drop = site_drop;
     site->service.refs = 1;
     *ret_site = site;

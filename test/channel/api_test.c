@@ -107,6 +107,9 @@ TEST(a_status_may_be_any_word)
     client_send(client, "[\"1\",\"2\",\"room:a\",\"odd_status\",{}]");
     client_expect(
         client, "[\"1\",\"2\",\"room:a\",\"phx_reply\",{\"status\":\"maybe\",\"response\":{}}]");
+    client_send(client, "[\"1\",null,\"room:a\",\"odd_status\",{}]");
+    client_expect(
+        client, "[\"1\",null,\"room:a\",\"phx_reply\",{\"status\":\"maybe\",\"response\":{}}]");
     end(client);
 }
 

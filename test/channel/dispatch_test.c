@@ -180,6 +180,17 @@ TEST(a_large_payload_comes_back_whole)
     end(client);
 }
 
+TEST(a_message_longer_than_a_client_may_leave_unread_resets_it)
+{
+    static char text[300001];
+    struct client client = begin_joined();
+
+    memset(text, 'x', sizeof text - 1);
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"push\",{\"text\":\"%s\"}]", text);
+    CHECK_STR(server_told("terminated"), "shutdown: closed");
+    end(client);
+}
+
 /* ---------------------------------------------------------------- binary */
 
 TEST(a_binary_push_is_answered_in_binary)

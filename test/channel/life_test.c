@@ -263,6 +263,20 @@ TEST(a_leave_and_an_immediate_join_are_answered_in_order)
     end(client);
 }
 
+TEST(a_channel_that_does_not_end_when_it_is_left_is_killed_for_the_next_join)
+{
+    static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
+        "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]", "[\"4\",\"4\",\"room:a\",\"phx_join\",{}]"};
+    struct client client = begin_joined();
+
+    client_send_all(client, frames, 3);
+    anqa_sleep(5000); /* what it is given */
+    client_expect(client, CRASHED);
+    client_expect(client, "[\"4\",\"4\",\"room:a\"," OK("{}"));
+    client_expect_nothing(client);
+    end(client);
+}
+
 TEST(a_connection_that_ends_while_a_join_waits_for_a_leave_leaks_nothing)
 {
     static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
