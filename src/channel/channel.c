@@ -384,7 +384,7 @@ static struct v2_message unpack(const anqa_msg *msg)
     return v2_of_tail(anqa_json_text(msg->body), (struct v2_places){msg->ref.bits});
 }
 
-/* As JSON text; the reader has seen to it that it can be. */
+/* As JSON text. A ref that is no UTF-8 can not be, and is a crash. */
 static anqa_str ref_text(const struct v2_message *m)
 {
     return m->binary ? anqa_json_text(anqa_jsonf("%.*s", ANQA_FMT(m->ref))) : m->ref;

@@ -250,6 +250,18 @@ TEST(a_binary_push_for_an_event_without_bytes_crashes_the_channel)
     end(client);
 }
 
+TEST(a_binary_push_whose_ref_is_no_utf8_crashes_its_channel_only)
+{
+    static const char push[] = "\0\1\1\6\4"
+                               "1\377room:aechodata";
+    struct client client = begin_joined();
+
+    client_send_bytes(client, push, sizeof push - 1);
+    client_expect(client, "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"channel_crash\"}]");
+    client_expect_nothing(client);
+    end(client);
+}
+
 static const struct {
     const char *bytes;
     size_t len;
