@@ -31,10 +31,10 @@ ANQA_BEGIN_DECLS
 
 /** Pages of which sites may open a socket. Who sends no `Origin` (programs, not browsers) always may. */
 typedef enum anqa_check_origin {
-    ANQA_ORIGIN_HOST,    /* those of the endpoint's host, whatever scheme and port */
-    ANQA_ORIGIN_ANY,     /* all */
-    ANQA_ORIGIN_LIST,    /* those in `origins` */
-    ANQA_ORIGIN_REQUEST  /* those with the scheme, host and port of the request itself */
+    ANQA_ORIGIN_HOST,   /* those of the endpoint's host, whatever scheme and port */
+    ANQA_ORIGIN_ANY,    /* all */
+    ANQA_ORIGIN_LIST,   /* those in `origins` */
+    ANQA_ORIGIN_REQUEST /* those with the scheme, host and port of the request itself */
 } anqa_check_origin;
 
 /** One path that takes sockets; {0} ends a list of them. */
@@ -45,7 +45,8 @@ typedef struct anqa_socket_mount {
     /* "https://example.org", "//example.org:8080" (any scheme), "//example.org" (and any port); a host that begins with
      * "*." is the domain itself and all below it. http and https without a port mean 80 and 443. NULL ends them */
     const char *const *origins;
-    uint32_t timeout_ms;   /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
+    uint32_t
+        timeout_ms; /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
     uint32_t max_channels; /* joined at a time by one client; 0: 100 */
 } anqa_socket_mount;
 
@@ -57,11 +58,15 @@ typedef struct anqa_static_files {
 
 /** Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint {
-    uint16_t port;       /* 0: what PORT in the environment says (there 0 is: any that is free), else 4000 */
+    uint16_t
+        port; /* 0: what PORT in the environment says (there 0 is: any that is free), else 4000 */
     const char *address; /* to listen at; NULL: "127.0.0.1". "*": all */
     const char *host;    /* the name that clients know; NULL: whatever name a request gives */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
+    /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
+     * sent; 0: 1 MiB */
+    uint32_t max_output_bytes;
     uint32_t max_connections; /* 0: 65,536; more are reset */
     bool quiet;               /* "listening on http://..." is not printed to standard output */
 } anqa_endpoint;
@@ -70,7 +75,7 @@ typedef struct anqa_endpoint {
 extern ANQA_API const anqa_gen_server anqa_endpoint_server;
 
 /** An endpoint as a child of a supervisor. */
-#define ANQA_ENDPOINT(endpoint)                                                                   \
+#define ANQA_ENDPOINT(endpoint) \
     {.id = "endpoint", .server = &anqa_endpoint_server, .arg = (endpoint), .shutdown_ms = 10000}
 
 /**

@@ -112,7 +112,10 @@ static bool frame_text(struct frame *frame, anqa_buf *ret_buf)
         if (v2_broadcast(view.topic, view.event, anqa_json_text(view.payload),
                 &frame->forms[FORM_TEXT]) != ANQA_OK) {
             frame->forms[FORM_TEXT] = (anqa_buf){NULL, NULL, 0};
-            return false; /* no memory: as if the client's connection had lost it */
+            anqa_log(ANQA_ERROR, "channel.broadcast.lost",
+                "topic=%.*s event=%.*s error=\"out of memory, or no UTF-8\"", ANQA_FMT(view.topic),
+                ANQA_FMT(view.event));
+            return false;
         }
     }
     *ret_buf = frame->forms[FORM_TEXT];
@@ -389,7 +392,7 @@ static struct v2_message unpack(const anqa_msg *msg)
     return v2_of_tail(anqa_json_text(msg->body), (struct v2_places){msg->ref.bits});
 }
 
-/* As JSON text; the reader has seen to it that it can be. */
+/* As JSON text. A ref that is no UTF-8 can not be, and is a crash. */
 static anqa_str ref_text(const struct v2_message *m)
 {
     return m->binary ? anqa_json_text(anqa_jsonf("%.*s", ANQA_FMT(m->ref))) : m->ref;
@@ -586,10 +589,11 @@ anqa_status anqa_socket_broadcast_from(anqa_socket *socket, const char *event, a
 
 anqa_next anqa_reply_status(anqa_socket *socket, const char *status, anqa_json response)
 {
-    anqa_socket_ref ref = anqa_socket_ref_of(socket);
-    anqa_status sent = anqa_socket_reply(&ref, status, response);
+    struct chan *chan = chan_of(socket);
 
-    ANQA_REQUIRE(sent == ANQA_OK && "a status, and an object as the response");
+    ANQA_REQUIRE(chan->turn != NULL && "in a handler of handle_in");
+    ANQA_REQUIRE(status[0] != '\0' && is_object(response) && "a status and an object");
+    write_reply(chan, chan->turn->ref, between_quotes(anqa_str_of(status)), response);
     return anqa_noreply();
 }
 

@@ -5,6 +5,7 @@
 
 #include "channel/origin.h"
 #include "channel/socket.h"
+#include "http/response.h"
 #include "http/url.h"
 #include "http/websocket.h"
 

@@ -2,8 +2,8 @@
 #ifndef CHANNEL_CONNECT_H
 #define CHANNEL_CONNECT_H
 
-#include "channel/mount.h"
-#include "http/conn.h"
+#include "channel/mount.h" /* IWYU pragma: export */
+#include "http/conn.h"     /* IWYU pragma: export */
 
 /* For struct http_mount; arg: struct socket_mount. */
 void connect_serve(struct conn *conn, const struct request *request, const void *arg);

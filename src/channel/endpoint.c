@@ -69,8 +69,7 @@ static anqa_status site_add_socket(
 
     if (mount->path[0] != '/' || mount->user_socket == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
-            "socket '%s': its path begins with '/', and .user_socket says what it is",
-            mount->path);
+            "socket '%s': its path begins with '/', and .user_socket says what it is", mount->path);
     if (asprintf(&path, "%s/websocket", mount->path) < 0)
         return no_memory(err);
     site->sockets[i] = (struct socket_mount){.endpoint = spec,
@@ -148,6 +147,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.statics = site->statics;
     site->service.static_count = site->static_count;
     site->service.max_connections = spec->max_connections;
+    site->service.output_bytes = spec->max_output_bytes;
     site->service.drop = site_drop;
     site->service.refs = 1;
     *ret_site = site;

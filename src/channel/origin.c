@@ -90,8 +90,8 @@ static bool listed(const char *const *list, const struct origin *origin)
     return false;
 }
 
-bool origin_allowed(const anqa_socket_mount *mount, const char *host, anqa_str text,
-    anqa_str request_host)
+bool origin_allowed(
+    const anqa_socket_mount *mount, const char *host, anqa_str text, anqa_str request_host)
 {
     struct origin origin = parse(text), request = {.scheme = STR("http")};
 
@@ -107,7 +107,6 @@ bool origin_allowed(const anqa_socket_mount *mount, const char *host, anqa_str t
     case ANQA_ORIGIN_REQUEST:
         return anqa_str_eq(origin.scheme, request.scheme) &&
                anqa_str_eq(origin.host, request.host) && anqa_str_eq(origin.port, request.port);
-    default:
-        return anqa_str_eq(origin.host, host == NULL ? request.host : anqa_str_of(host));
+    default: return anqa_str_eq(origin.host, host == NULL ? request.host : anqa_str_of(host));
     }
 }

@@ -145,7 +145,7 @@ static void socket_closed(struct conn *conn, void *user)
 
 static void id_deliver(struct sub *sub, struct frame *const *frames, size_t count)
 {
-    struct socket *socket = ANQA_CONTAINER_OF(sub, struct socket_id, sub)->socket;
+    struct socket *socket = ((const struct socket_id *)(const void *)sub)->socket;
 
     for (size_t i = 0; i < count; i++) {
         if (socket->ended || !anqa_str_is(frame_view(frames[i]).event, "disconnect"))
@@ -231,8 +231,8 @@ static anqa_str keep(char **at, anqa_str text)
 static struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic_json,
     const anqa_channel *spec, anqa_str old_ref)
 {
-    size_t size = m->join_ref.len + m->ref.len + topic.len + topic_json.len + old_ref.len +
-                  m->payload.len;
+    size_t size =
+        m->join_ref.len + m->ref.len + topic.len + topic_json.len + old_ref.len + m->payload.len;
     struct join *join = malloc(sizeof *join + size);
     char *at;
 
@@ -278,8 +278,8 @@ static bool has_escapes(anqa_str json)
 }
 
 /* Puts a channel into the zeroed state of its process, which has not run yet. */
-static struct chan *chan_make(struct socket *socket, struct join *join, struct proc *p,
-    anqa_pid pid, size_t texts)
+static struct chan *chan_make(
+    struct socket *socket, struct join *join, struct proc *p, anqa_pid pid, size_t texts)
 {
     struct chan *chan = p->state;
     size_t assigns_size = socket->mount->spec->user_socket->assigns_size;
@@ -320,20 +320,18 @@ static size_t texts_size(const struct join *join)
 static void socket_join(struct socket *socket, struct join *join)
 {
     struct sched *s = sched_self;
-    size_t texts = sizeof(struct chan) +
-                   round_up(socket->mount->spec->user_socket->assigns_size) +
+    size_t texts = sizeof(struct chan) + round_up(socket->mount->spec->user_socket->assigns_size) +
                    round_up(join->spec->state_size);
-    anqa_spawn_opts opts = {.behaviour = &chan_behaviour,
-        .state_size = texts + texts_size(join),
-        .pinned = true};
+    anqa_spawn_opts opts = {
+        .behaviour = &chan_behaviour, .state_size = texts + texts_size(join), .pinned = true};
     struct chan *chan;
     anqa_status status;
     anqa_pid pid;
 
     status = proc_spawn(s, &opts, NULL, &pid, NULL);
     if (status != ANQA_OK) {
-        anqa_log(ANQA_ERROR, "channel.join.failed", "topic=%.*s error=%s",
-            ANQA_FMT(join->topic), anqa_status_text(status));
+        anqa_log(ANQA_ERROR, "channel.join.failed", "topic=%.*s error=%s", ANQA_FMT(join->topic),
+            anqa_status_text(status));
         join_end(socket, join, false, STR("{\"reason\":\"join crashed\"}"));
         return;
     }
@@ -394,8 +392,8 @@ void chan_exit(struct exit_hook *hook, anqa_pid pid)
         join_end(socket, chan->join, false, STR("{\"reason\":\"join crashed\"}"));
         chan->join = NULL;
     } else if ((chan->flags & CHAN_GONE) == 0 && socket != NULL) {
-        v2_push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan),
-            STR("phx_error"), STR("{\"reason\":\"channel_crash\"}"));
+        v2_push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan), STR("phx_error"),
+            STR("{\"reason\":\"channel_crash\"}"));
         socket_write(socket, &frame);
     }
     if (socket != NULL) {
@@ -485,8 +483,8 @@ static const anqa_channel *route(const struct socket *socket, const struct incom
     return NULL;
 }
 
-static struct join *join_of(struct socket *socket, const struct incoming *in,
-    const anqa_channel *spec, anqa_str old_ref)
+static struct join *join_of(
+    struct socket *socket, const struct incoming *in, const anqa_channel *spec, anqa_str old_ref)
 {
     struct v2_message m = in->m;
     struct join *join;
@@ -601,8 +599,8 @@ static void pass_on(struct socket *socket, const struct v2_message *m, struct ch
         socket_refuse(socket, CLOSE_TOO_BIG, "ref or event too long");
         return;
     }
-    if (anqa_send_ref(chan->sub.who, leaves ? chan_leave_tag : chan_in_tag,
-            (anqa_ref){places.bits}, anqa_bytes(tail.ptr, tail.len)) == ANQA_E_NOMEM) {
+    if (anqa_send_ref(chan->sub.who, leaves ? chan_leave_tag : chan_in_tag, (anqa_ref){places.bits},
+            anqa_bytes(tail.ptr, tail.len)) == ANQA_E_NOMEM) {
         socket_refuse(socket, CLOSE_ERROR, "out of memory");
         return;
     }

@@ -28,6 +28,7 @@
 #ifndef CHANNEL_SOCKET_H
 #define CHANNEL_SOCKET_H
 
+/* IWYU pragma: begin_exports */
 #include <assert.h>
 
 #include <anqa/channel.h>
@@ -36,6 +37,7 @@
 #include "http/conn.h"
 #include "pubsub/pubsub.h"
 #include "runtime/hooks.h"
+/* IWYU pragma: end_exports */
 
 /* Messages to a channel, told apart by address. */
 extern const char chan_in_tag[];     /* of the client: v2_tail, places in ref */
@@ -44,9 +46,9 @@ extern const char chan_closed_tag[]; /* the connection has ended; the text of th
 extern const char chan_out_tag[];    /* a broadcast that is intercepted: its message */
 extern const char chan_reply_tag[];  /* an answer from elsewhere, see struct reply_head */
 
-#define CHAN_PENDING_MAX 256u              /* messages that wait for a channel, and */
+#define CHAN_PENDING_MAX 256u             /* messages that wait for a channel, and */
 #define CHAN_PENDING_BYTES_MAX (4u << 20) /* their bytes, before its client is not read any more */
-#define HELD_FRAMES_MAX 1024u              /* broadcasts during a join, and */
+#define HELD_FRAMES_MAX 1024u             /* broadcasts during a join, and */
 #define HELD_BYTES_MAX (512u << 10)       /* their bytes, before it is given up */
 #define REPLACE_AFTER_MS 5000u /* for the end of a channel that was left, when it is joined again */
 
@@ -104,7 +106,7 @@ struct join {
 
 /* Subscription to the socket's id. */
 struct socket_id {
-    struct sub sub;
+    struct sub sub; /* first: who has the one has the other */
     struct socket *socket;
 };
 
@@ -164,8 +166,8 @@ static inline struct v2_topic chan_topic(const struct chan *chan)
 {
     if (__builtin_expect((chan->flags & CHAN_TOPIC_JSON) != 0, 0))
         return (struct v2_topic){
-            .text = anqa_str_make(
-                (const char *)chan + chan->texts + chan->ref_len, chan->topic_len)};
+            .text =
+                anqa_str_make((const char *)chan + chan->texts + chan->ref_len, chan->topic_len)};
     return (struct v2_topic){sub_topic(&chan->sub), true};
 }
 

@@ -196,8 +196,8 @@ void v2_push(struct v2_frame *frame, anqa_str join_ref, anqa_str ref, struct v2_
     finish(frame, WEBSOCKET_TEXT, (anqa_str){NULL, 0});
 }
 
-static bool binary(struct v2_frame *frame, char kind, const anqa_str *strings, size_t count,
-    anqa_str data)
+static bool binary(
+    struct v2_frame *frame, char kind, const anqa_str *strings, size_t count, anqa_str data)
 {
     char sizes[5] = {kind};
 
@@ -221,8 +221,8 @@ bool v2_binary_reply(struct v2_frame *frame, anqa_str join_ref, anqa_str ref, an
     return binary(frame, BINARY_REPLY, strings, ANQA_COUNT(strings), data);
 }
 
-bool v2_binary_push(struct v2_frame *frame, anqa_str join_ref, anqa_str topic, anqa_str event,
-    anqa_str data)
+bool v2_binary_push(
+    struct v2_frame *frame, anqa_str join_ref, anqa_str topic, anqa_str event, anqa_str data)
 {
     const anqa_str strings[] = {join_ref, topic, event};
 
@@ -267,11 +267,9 @@ static anqa_status broadcast_escaped(
     status = anqa_json_writer_finish(&w, &both);
     if (status == ANQA_OK) {
         const char *event_at = both.ptr + 1 + topic_len + 2; /* [topic," */
-        anqa_str event_text =
-            anqa_str_make(event_at, (size_t)(both.ptr + both.len - event_at) - 2);
+        anqa_str event_text = anqa_str_make(event_at, (size_t)(both.ptr + both.len - event_at) - 2);
         v2_push(&frame, STR("null"), STR("null"),
-            (struct v2_topic){.text = anqa_str_make(both.ptr + 1, topic_len)}, event_text,
-            payload);
+            (struct v2_topic){.text = anqa_str_make(both.ptr + 1, topic_len)}, event_text, payload);
         status = frame_buf(&frame, ret_buf);
     }
     anqa_json_writer_done(&w);

@@ -13,11 +13,13 @@
 #ifndef CHANNEL_V2_H
 #define CHANNEL_V2_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/arena.h>
 #include <anqa/buf.h>
 #include <anqa/json.h>
 
 #include "http/websocket.h"
+/* IWYU pragma: end_exports */
 
 /* ---------------------------------------------------------------- reading */
 
@@ -27,11 +29,11 @@ struct v2_message {
 };
 
 /* Fails: E_PARSE (no JSON, no array, fewer than five elements), E_LIMIT (too long, too deep). */
-anqa_status v2_read_text(anqa_str frame, struct v2_message *ret_message, anqa_error *err)
-    ANQA_MUST_CHECK;
+anqa_status v2_read_text(
+    anqa_str frame, struct v2_message *ret_message, anqa_error *err) ANQA_MUST_CHECK;
 /* Fails: E_PARSE (no push, or cut off). */
-anqa_status v2_read_binary(anqa_str frame, struct v2_message *ret_message, anqa_error *err)
-    ANQA_MUST_CHECK;
+anqa_status v2_read_binary(
+    anqa_str frame, struct v2_message *ret_message, anqa_error *err) ANQA_MUST_CHECK;
 
 /* Where ref, event and payload lie in v2_tail, in 61 bits. */
 struct v2_places {
@@ -57,7 +59,8 @@ bool v2_no_join_ref(const struct v2_message *message);
 /* ---------------------------------------------------------------- writing */
 
 #define V2_PIECES 16
-#define V2_HEAD_MAX (WEBSOCKET_HEAD_MAX + 5) /* a WebSocket header, and a binary frame's kind and sizes */
+#define V2_HEAD_MAX \
+    (WEBSOCKET_HEAD_MAX + 5) /* a WebSocket header, and a binary frame's kind and sizes */
 
 /* What a frame is made of, beginning with its WebSocket header. The pieces are borrowed. */
 struct v2_frame {

@@ -55,10 +55,10 @@ static void answer_error(const anqa_caller *caller, const anqa_payload *error)
 {
     anqa_json object = {error->ptr, error->len};
 
-    anqa_reply_to(caller, anqa_text(error->kind == ANQA_PAYLOAD_JSON
-                                        ? anqa_jsonf("{'error': %p}", (const void *)&object)
-                                        : anqa_jsonf("{'error': %.*s}", (int)error->len,
-                                              (const char *)error->ptr)));
+    anqa_reply_to(caller,
+        anqa_text(error->kind == ANQA_PAYLOAD_JSON
+                      ? anqa_jsonf("{'error': %p}", (const void *)&object)
+                      : anqa_jsonf("{'error': %.*s}", (int)error->len, (const char *)error->ptr)));
 }
 
 static void answer(const anqa_msg *call, const anqa_next *next)

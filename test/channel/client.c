@@ -27,9 +27,8 @@ void server_begin(const anqa_endpoint *endpoint)
     CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 2}, &rt, &err), ANQA_OK, "%s", err.text);
     CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK, "%s", err.text);
     test_pid = anqa_self();
-    CHECK_STATUS(
-        anqa_gen_server_start(&anqa_endpoint_server, endpoint, NULL, &endpoint_pid, &err), ANQA_OK,
-        "%s", err.text);
+    CHECK_STATUS(anqa_gen_server_start(&anqa_endpoint_server, endpoint, NULL, &endpoint_pid, &err),
+        ANQA_OK, "%s", err.text);
     CHECK_STATUS(anqa_endpoint_address(endpoint_pid, address), ANQA_OK);
     port = (uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10);
 }
@@ -65,8 +64,7 @@ static bool has_tag(const anqa_msg *msg, void *tag)
 
 const char *server_told(const char *tag)
 {
-    const anqa_msg *msg =
-        anqa_receive_if(has_tag, (void *)(uintptr_t)tag, 1000 * LONG_S);
+    const anqa_msg *msg = anqa_receive_if(has_tag, (void *)(uintptr_t)tag, 1000 * LONG_S);
 
     CHECK(msg != NULL, "%s", tag);
     return msg->body.ptr; /* messages end in NUL */
@@ -322,8 +320,8 @@ void client_expect_close(struct client client, unsigned code)
 void client_expect_nothing(struct client client)
 {
     client_send(client, "[null,\"beat\",\"phoenix\",\"heartbeat\",{}]");
-    client_expect(client,
-        "[null,\"beat\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+    client_expect(
+        client, "[null,\"beat\",\"phoenix\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
 }
 
 void client_join(struct client client, const char *ref, const char *topic)

@@ -21,8 +21,8 @@ TEST(versions_2_0_x_are_spoken_and_no_others)
     char target[100];
 
     for (size_t i = 0; i < ANQA_COUNT(versions); i++)
-        CHECK_EQ(connect_is_v2(anqa_str_of(versions[i].vsn)), versions[i].good, "%s",
-            versions[i].vsn);
+        CHECK_EQ(
+            connect_is_v2(anqa_str_of(versions[i].vsn)), versions[i].good, "%s", versions[i].vsn);
     server_begin(&rooms_endpoint);
     for (size_t i = 0; i < 9; i++) {
         snprintf(target, sizeof target, "/socket/websocket?vsn=%s", versions[i].vsn);
@@ -54,8 +54,7 @@ TEST(a_request_that_is_no_upgrade_runs_connect_and_is_400)
 {
     server_begin(&rooms_endpoint);
     CHECK_EQ(client_raw_request("GET " TARGET " HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
-    CHECK_EQ(
-        client_raw_request("GET " TARGET "&name=mallory HTTP/1.1\r\nHost: x\r\n\r\n"), 403);
+    CHECK_EQ(client_raw_request("GET " TARGET "&name=mallory HTTP/1.1\r\nHost: x\r\n\r\n"), 403);
     CHECK_EQ(client_raw_request("OPTIONS " TARGET " HTTP/1.1\r\nHost: x\r\n\r\n"), 400);
     CHECK_EQ(client_request("/socket/other?vsn=2.0.0", "", NULL), 404);
     CHECK_EQ(client_request("/socket?vsn=2.0.0", "", NULL), 404);
@@ -69,11 +68,11 @@ TEST(pages_of_other_hosts_are_refused)
     CHECK_EQ(client_request(TARGET, "Origin: http://example.org\r\n", NULL), 403);
     CHECK_EQ(client_request(TARGET, "Origin: null\r\n", NULL), 403);
     CHECK_EQ(client_request(TARGET, "Origin:\r\n", NULL), 403);
-    CHECK_EQ(client_request(
-                 "/listed/websocket?vsn=2.0.0", "Origin: http://a.example.org\r\n", NULL),
+    CHECK_EQ(
+        client_request("/listed/websocket?vsn=2.0.0", "Origin: http://a.example.org\r\n", NULL),
         101);
-    CHECK_EQ(client_request("/listed/websocket?vsn=2.0.0", "Origin: http://localhost\r\n", NULL),
-        403);
+    CHECK_EQ(
+        client_request("/listed/websocket?vsn=2.0.0", "Origin: http://localhost\r\n", NULL), 403);
     server_end();
 }
 
@@ -136,8 +135,8 @@ static void start_fails(const anqa_endpoint *endpoint, const char *words)
     anqa_error err;
     anqa_pid pid;
 
-    CHECK_STATUS(anqa_gen_server_start(&anqa_endpoint_server, endpoint, NULL, &pid, &err),
-        ANQA_E_STOPPED);
+    CHECK_STATUS(
+        anqa_gen_server_start(&anqa_endpoint_server, endpoint, NULL, &pid, &err), ANQA_E_STOPPED);
     CHECK(strstr(err.text, words) != NULL, "%s", err.text);
 }
 

@@ -102,8 +102,7 @@ TEST(refs_are_echoed_as_they_came)
 
     for (size_t i = 0; i < ANQA_COUNT(refs); i++) {
         client_send(client, "[\"1\",%s,\"room:a\",\"fail\",{}]", refs[i]);
-        client_expect(
-            client, "[\"1\",%s,\"room:a\"," ERROR("{\"reason\":\"because\"}"), refs[i]);
+        client_expect(client, "[\"1\",%s,\"room:a\"," ERROR("{\"reason\":\"because\"}"), refs[i]);
     }
     end(client);
 }
@@ -128,9 +127,9 @@ TEST(elements_after_the_fifth_are_ignored)
     end(client);
 }
 
-static const char *const malformed[] = {"", "{", "[]", "7", "{}", "[\"1\",\"2\",\"room:a\",\"fail\"]",
-    "[\"1\",\"2\",\"room:a\",\"fail\",]", "[\"1\",\"2\",\"room:a\",\"fail\",{}",
-    "[\"1\",\"2\",\"room:a\",\"fail\",{}] x"};
+static const char *const malformed[] = {"", "{", "[]", "7", "{}",
+    "[\"1\",\"2\",\"room:a\",\"fail\"]", "[\"1\",\"2\",\"room:a\",\"fail\",]",
+    "[\"1\",\"2\",\"room:a\",\"fail\",{}", "[\"1\",\"2\",\"room:a\",\"fail\",{}] x"};
 
 TEST(what_is_no_message_closes_the_connection_with_1011)
 {
@@ -178,6 +177,17 @@ TEST(a_large_payload_comes_back_whole)
     client_send(client, "[\"1\",\"2\",\"room:a\",\"push\",{\"text\":\"%s\"}]", text);
     CHECK_EQ(strlen(client_receive(client)),
         strlen("[\"1\",null,\"room:a\",\"pushed\",{\"text\":\"\"}]") + strlen(text));
+    end(client);
+}
+
+TEST(a_message_longer_than_a_client_may_leave_unread_resets_it)
+{
+    static char text[300001];
+    struct client client = begin_joined();
+
+    memset(text, 'x', sizeof text - 1);
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"push\",{\"text\":\"%s\"}]", text);
+    CHECK_STR(server_told("terminated"), "shutdown: closed");
     end(client);
 }
 
@@ -237,6 +247,18 @@ TEST(a_binary_push_for_an_event_without_bytes_crashes_the_channel)
 
     client_send_bytes(client, push, sizeof push - 1);
     client_expect(client, "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"channel_crash\"}]");
+    end(client);
+}
+
+TEST(a_binary_push_whose_ref_is_no_utf8_crashes_its_channel_only)
+{
+    static const char push[] = "\0\1\1\6\4"
+                               "1\377room:aechodata";
+    struct client client = begin_joined();
+
+    client_send_bytes(client, push, sizeof push - 1);
+    client_expect(client, "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"channel_crash\"}]");
+    client_expect_nothing(client);
     end(client);
 }
 

@@ -118,8 +118,7 @@ TEST(more_channels_than_allowed_are_refused)
 
 TEST(while_a_join_runs_nothing_else_is_handled)
 {
-    static const char *const frames[] = {
-        "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_ms\":50}]",
+    static const char *const frames[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_ms\":50}]",
         "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"};
     struct client client = begin();
 
@@ -264,6 +263,20 @@ TEST(a_leave_and_an_immediate_join_are_answered_in_order)
     end(client);
 }
 
+TEST(a_channel_that_does_not_end_when_it_is_left_is_killed_for_the_next_join)
+{
+    static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
+        "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]", "[\"4\",\"4\",\"room:a\",\"phx_join\",{}]"};
+    struct client client = begin_joined();
+
+    client_send_all(client, frames, 3);
+    anqa_sleep(5000); /* what it is given */
+    client_expect(client, CRASHED);
+    client_expect(client, "[\"4\",\"4\",\"room:a\"," OK("{}"));
+    client_expect_nothing(client);
+    end(client);
+}
+
 TEST(a_connection_that_ends_while_a_join_waits_for_a_leave_leaks_nothing)
 {
     static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
@@ -375,8 +388,7 @@ TEST(a_crash_leaves_the_other_channels_alone)
     client_send(client, "[\"1\",\"3\",\"room:a\",\"crash\",{}]");
     client_expect(client, CRASHED);
     client_send(client, "[\"2\",\"4\",\"room:b\",\"count_up\",{}]");
-    client_expect(client,
-        "[\"2\",\"4\",\"room:b\"," OK("{\"count\":1,\"seen\":1,\"name\":\"\"}"));
+    client_expect(client, "[\"2\",\"4\",\"room:b\"," OK("{\"count\":1,\"seen\":1,\"name\":\"\"}"));
     end(client);
 }
 
@@ -401,7 +413,8 @@ TEST(disconnect_on_the_id_closes_with_1001_and_without_frames_of_channels)
     client = client_open_at("/socket/websocket?vsn=2.0.0&name=ann");
     other = client_open_at("/socket/websocket?vsn=2.0.0&name=ben");
     client_join(client, "1", "room:a");
-    CHECK_STATUS(anqa_broadcast(anqa_str_of("users:ann"), "other", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    CHECK_STATUS(
+        anqa_broadcast(anqa_str_of("users:ann"), "other", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
     client_expect_nothing(client);
     CHECK_STATUS(
         anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);

@@ -312,5 +312,6 @@ const anqa_endpoint rooms_endpoint = {
                 .check_origin = ANQA_ORIGIN_LIST,
                 .origins = (const char *const[]){"//*.example.org", NULL}},
             {0}},
+    .max_output_bytes = 300000,
     .quiet = true,
 };

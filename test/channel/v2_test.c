@@ -51,8 +51,8 @@ TEST(what_is_no_array_of_five_is_refused_in_words)
         CHECK(exact != NULL);
         memcpy(exact, not_messages[i], len);
         exact = realloc(exact, len == 0 ? 1 : len);
-        CHECK_STATUS(v2_read_text(anqa_str_make(exact, len), &m, &err), ANQA_E_PARSE, "%s",
-            not_messages[i]);
+        CHECK_STATUS(
+            v2_read_text(anqa_str_make(exact, len), &m, &err), ANQA_E_PARSE, "%s", not_messages[i]);
         CHECK(err.text[0] != '\0');
         free(exact);
     }
@@ -111,8 +111,8 @@ static const struct {
     const char *theirs, *ours;
     bool same;
 } join_refs[] = {{"\"1\"", "\"1\"", true}, {"\"1\"", "1", false}, {"1", "1.0", false},
-    {"\"\\u0031\"", "\"1\"", true}, {"\"1\"", "\"\\u0031\"", true},
-    {"\"\\u0032\"", "\"1\"", false}, {"\"12\"", "\"1\"", false}};
+    {"\"\\u0031\"", "\"1\"", true}, {"\"1\"", "\"\\u0031\"", true}, {"\"\\u0032\"", "\"1\"", false},
+    {"\"12\"", "\"1\"", false}};
 
 TEST(join_refs_are_the_same_when_they_mean_the_same)
 {
@@ -133,8 +133,8 @@ TEST(frames_are_written_with_status_before_response)
 {
     struct v2_frame frame;
 
-    v2_reply(&frame, STR("\"1\""), STR("2"), (struct v2_topic){STR("a:b"), true}, STR("ok"),
-        STR("{}"));
+    v2_reply(
+        &frame, STR("\"1\""), STR("2"), (struct v2_topic){STR("a:b"), true}, STR("ok"), STR("{}"));
     CHECK_STR(text_of(&frame), "\x81\x37[\"1\",2,\"a:b\",\"phx_reply\",{\"status\":\"ok\","
                                "\"response\":{}}]");
     v2_push(&frame, STR("null"), STR("null"), (struct v2_topic){.text = STR("\"\\u0061\"")},
@@ -171,8 +171,7 @@ static const struct {
 TEST(a_broadcast_escapes_what_needs_it)
 {
     for (size_t i = 0; i < ANQA_COUNT(broadcasts); i++)
-        EACH_ALLOC_FAILURE
-        {
+        EACH_ALLOC_FAILURE {
             anqa_buf buf;
             anqa_status status = v2_broadcast(anqa_str_of(broadcasts[i].topic),
                 anqa_str_of(broadcasts[i].event), STR("{}"), &buf);

@@ -58,14 +58,13 @@ static void answer_is_a_message(const struct v2_message *m)
     struct v2_message answer;
     char *bytes;
 
-    v2_reply(&frame, m->join_ref, m->ref, (struct v2_topic){.text = m->topic},
-        anqa_str_of("ok"), m->payload);
+    v2_reply(&frame, m->join_ref, m->ref, (struct v2_topic){.text = m->topic}, anqa_str_of("ok"),
+        m->payload);
     bytes = malloc(frame.len); /* room for exactly this */
     require(bytes != NULL);
     if (v2_read_text(content(&frame, bytes), &answer, NULL) == ANQA_OK)
         require(anqa_str_eq(answer.join_ref, m->join_ref) && anqa_str_eq(answer.ref, m->ref) &&
-                anqa_str_eq(answer.topic, m->topic) &&
-                anqa_str_is(answer.event, "\"phx_reply\""));
+                anqa_str_eq(answer.topic, m->topic) && anqa_str_is(answer.event, "\"phx_reply\""));
     else
         require(m->payload.len > 100); /* too deep or too long, by what was put around it */
     free(bytes);
