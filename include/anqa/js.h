@@ -46,6 +46,9 @@
  *     Beam.sleep(ms)                a promise
  *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug
  *
+ * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that
+ * comes from elsewhere goes to the handler that was there when the first script started.
+ *
  * Threads. A script is constant and shared. All functions: process; those that ask wait.
  *
  * Platform: x86-64. Elsewhere, and in builds without JavaScript, starting a process of a script fails with E_UNSUPPORTED.

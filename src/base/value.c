@@ -424,7 +424,7 @@ anqa_value anqa_value_get(anqa_value map, const char *key)
 {
     anqa_value_each each = anqa_value_begin(map);
     anqa_value value, found = {NULL, 0};
-    anqa_str name;
+    anqa_str name = {NULL, 0};
 
     while (each.map_ && anqa_value_next(&each, &name, &value))
         if (anqa_str_eq(name, anqa_str_of(key)))

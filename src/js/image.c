@@ -1,6 +1,7 @@
 #include "js/image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -23,7 +24,8 @@ enum {
     EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
-    HOLE_MAX = 64 << 10
+    HOLE_MAX = 64 << 10,
+    HOST_PAGE = 4096
 };
 
 void image_random(void *bytes, size_t len)
@@ -58,6 +60,64 @@ const struct js_export *image_export(const struct js_image *image, anqa_str name
         if (anqa_str_is(name, image->exports[i].name))
             return &image->exports[i];
     return NULL;
+}
+
+/* ---------------------------------------------------------------- the pages of a first turn */
+
+void image_warm(struct js *js)
+{
+    const struct js_image *image = js->image;
+    uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire);
+
+    if (count > IMAGE_HOT_RUNS)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        if (madvise(js->engine.memory.data + image->hot[i].at, image->hot[i].len,
+                MADV_POPULATE_WRITE) != 0)
+            return; /* then each page comes when it is written to */
+}
+
+/* Of a private mapping of a file, a page that is there and not the file's is one that was written to. */
+static bool is_own(uint64_t entry)
+{
+    return (entry >> 63) != 0 && (entry >> 61 & 1) == 0;
+}
+
+static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run *runs)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < pages; i++) {
+        if (!is_own(entries[i]))
+            continue;
+        if (count > 0 && runs[count - 1].at + runs[count - 1].len == i * HOST_PAGE)
+            runs[count - 1].len += HOST_PAGE;
+        else if (count < IMAGE_HOT_RUNS)
+            runs[count++] = (struct js_run){i * HOST_PAGE, HOST_PAGE};
+    }
+    return count;
+}
+
+void image_learn(struct js *js)
+{
+    struct js_image *image = js->image;
+    uint32_t unknown = IMAGE_HOT_NONE, pages = image->size / HOST_PAGE, count = 0;
+    uint64_t *entries;
+    int fd;
+
+    if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
+            memory_order_relaxed, memory_order_relaxed))
+        return;
+    entries = anqa_arena_calloc(anqa_tmp(), pages, sizeof *entries);
+    fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && pread(fd, entries, pages * sizeof *entries,
+                       (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries)) ==
+                       (ssize_t)(pages * sizeof *entries))
+        count = find_runs(entries, pages, image->hot);
+    if (fd >= 0)
+        close(fd);
+    atomic_store_explicit(
+        &image->hot_count, count, memory_order_release); /* pairs with image_warm */
 }
 
 /* ---------------------------------------------------------------- loading, in the maker's window */
@@ -360,6 +420,7 @@ static struct js_image *claim(struct js *js, const struct timespec *changed, boo
             image->script = js->script;
             image->fd = -1;
             image->init = -1;
+            atomic_init(&image->hot_count, IMAGE_HOT_NONE);
             image->next = rt->images;
             rt->images = image;
         }

@@ -37,6 +37,7 @@ static void refresh(struct js *js)
     uint64_t seed = 0;
 
     js->fresh = false;
+    image_warm(js);
     while (seed == 0)
         image_random(&seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
@@ -50,6 +51,7 @@ static void enter(void *arg)
 {
     const struct entry *entry = arg;
     struct js *js = entry->js;
+    bool first = js->fresh;
 
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
@@ -63,6 +65,9 @@ static void enter(void *arg)
     preempt_leave();
     js->in_turn = false;
     js->turns++;
+    if (first &&
+        atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
+        image_learn(js);
 }
 
 void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)

@@ -20,7 +20,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
-#include <anqa/js.h>
+#include <anqa/js.h> // IWYU pragma: export
 #include <anqa/runtime.h>
 
 #define WINDOW_SPAN ((uint64_t)1 << 32)
