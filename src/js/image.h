@@ -13,11 +13,11 @@
 #ifndef JS_IMAGE_H
 #define JS_IMAGE_H
 
-#include <stdatomic.h>
+#include <stdatomic.h> // IWYU pragma: export
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
+#include <time.h> // IWYU pragma: export
 
 #include <anqa/js.h>
 

@@ -394,7 +394,7 @@ static bool request_read(const anqa_msg *msg, struct request *r)
     name_len = (uint8_t)at[1];
     if (msg->body.len < 2 + name_len)
         return false;
-    r->form = at[0];
+    r->form = (uint8_t)at[0];
     r->name = anqa_str_make(at + 2, name_len);
     r->args = anqa_str_make(at + 2 + name_len, msg->body.len - 2 - name_len);
     r->spread = true;
@@ -599,6 +599,7 @@ static anqa_status ask(anqa_pid to, const char *tag, int form, const char *name,
     bytes = anqa_arena_alloc(anqa_tmp(), 2 + name_len + args.len);
     bytes[0] = (char)form;
     bytes[1] = (char)name_len;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
     memcpy(bytes + 2, name, name_len);
     if (args.len > 0)
         memcpy(bytes + 2 + name_len, args.ptr, args.len);

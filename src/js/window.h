@@ -17,7 +17,7 @@
 #ifndef JS_WINDOW_H
 #define JS_WINDOW_H
 
-#include <pthread.h>
+#include <pthread.h> // IWYU pragma: export
 #include <stdint.h>
 
 #include <anqa/js.h> // IWYU pragma: export
