@@ -50,6 +50,8 @@ void image_free(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    if (image->view != NULL)
+        munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
         close(image->fd);
     free(image);
@@ -99,24 +101,49 @@ static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run
     return count;
 }
 
+/* What the kernel says of the pages of the image in this process's window. NULL: nothing. */
+static uint64_t *page_entries(const struct js *js)
+{
+    size_t size = js->image->size / HOST_PAGE * sizeof(uint64_t);
+    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), size);
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    ssize_t got = -1;
+
+    if (fd >= 0) {
+        got = pread(fd, entries, size,
+            (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries));
+        close(fd);
+    }
+    return got == (ssize_t)size ? entries : NULL;
+}
+
+void image_shrink(struct js *js)
+{
+    const struct js_image *image = js->image;
+    const uint64_t *entries = image->view == NULL ? NULL : page_entries(js);
+    uint8_t *memory = js->engine.memory.data;
+
+    for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
+        /* the C stack lies lowest; what is below its pointer is nobody's */
+        bool dead = at + HOST_PAGE <= js->engine.sp;
+        if (is_own(entries[at / HOST_PAGE]) &&
+            (dead || memcmp(memory + at, image->view + at, HOST_PAGE) == 0))
+            (void)madvise(memory + at, HOST_PAGE, MADV_DONTNEED);
+    }
+}
+
 void image_learn(struct js *js)
 {
     struct js_image *image = js->image;
-    uint32_t unknown = IMAGE_HOT_NONE, pages = image->size / HOST_PAGE, count = 0;
-    uint64_t *entries;
-    int fd;
+    uint32_t unknown = IMAGE_HOT_NONE, count = 0;
+    const uint64_t *entries;
 
     if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
             memory_order_relaxed, memory_order_relaxed))
         return;
-    entries = anqa_arena_calloc(anqa_tmp(), pages, sizeof *entries);
-    fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && pread(fd, entries, pages * sizeof *entries,
-                       (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries)) ==
-                       (ssize_t)(pages * sizeof *entries))
-        count = find_runs(entries, pages, image->hot);
-    if (fd >= 0)
-        close(fd);
+    entries = page_entries(js);
+    if (entries != NULL)
+        count = find_runs(entries, image->size / HOST_PAGE, image->hot);
     atomic_store_explicit(
         &image->hot_count, count, memory_order_release); /* pairs with image_warm */
 }
@@ -342,6 +369,9 @@ static anqa_status keep(struct js *js, anqa_error *err)
     }
     image->size = js->engine.memory.size;
     image->sp = js->engine.sp;
+    image->view = mmap(NULL, image->size, PROT_READ, MAP_SHARED, image->fd, 0);
+    if (image->view == MAP_FAILED)
+        image->view = NULL;
     return window_show(js->window, image, err);
 }
 

@@ -62,6 +62,7 @@ struct js_image {
     struct timespec changed; /* of the file */
     /* constant once it is ready */
     int fd;
+    const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */
     uint32_t size;
     uint32_t sp, rt, ctx;
     uint64_t namespace;
@@ -94,6 +95,8 @@ void image_free(struct js_image *image);
 void image_warm(struct js *js);
 /* After the first turn of a process: which pages these were, unless that is known. */
 void image_learn(struct js *js);
+/* Gives back the pages that hold again what the image holds: a turn counts references up and down all over the memory. */
+void image_shrink(struct js *js);
 /* Random bytes of the system. */
 void image_random(void *bytes, size_t len);
 

@@ -546,6 +546,11 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     return anqa_noreply();
 }
 
+void anqa_js_hibernate_(void *state)
+{
+    image_shrink(state);
+}
+
 /* ---------------------------------------------------------------- starting and asking */
 
 anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,

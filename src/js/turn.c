@@ -89,7 +89,8 @@ uint64_t turn_call(struct js *js, uint64_t function, const uint64_t *argv, uint3
     uint32_t sp = js->engine.sp, at = js_frame(js, argc * 8);
     uint64_t value;
 
-    memcpy(js_at(js, at, argc * 8), argv, (size_t)argc * 8);
+    if (argc > 0)
+        memcpy(js_at(js, at, argc * 8), argv, (size_t)argc * 8);
     value = q_JS_Call(&js->engine, js->image->ctx, function, JS_UNDEFINED, argc, at);
     js->engine.sp = sp;
     for (uint32_t i = 0; i < argc; i++)

@@ -48,9 +48,9 @@ static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "beam",
         "r([String(who), why]))); }\n"
         "export function unwatch(pid) { return Beam.demonitor(Beam.monitor(pid, () => {})); }\n"
         "export function order() { return new Promise((r) => { const o = []; setTimeout(() => "
-        "o.push('t2'), 2); setTimeout(() => o.push('t1'), 1);\n"
+        "o.push('t2'), 40); setTimeout(() => o.push('t1'), 1);\n"
         "  const id = setInterval(() => { o.push('i'); if (o.length > 6) { clearInterval(id); "
-        "r(o.join()); } }, 3); queueMicrotask(() => o.push('m')); o.push('s');\n"
+        "r(o.join()); } }, 60); queueMicrotask(() => o.push('m')); o.push('s');\n"
         "  clearTimeout(setTimeout(() => o.push('no'), 1)); }); }\n",
     .handlers = handlers);
 

@@ -133,3 +133,18 @@ TEST(more_processes_than_windows_are_refused_with_a_clear_error, .timeout_ms = 1
     CHECK(count >= 8000, "%u: %s", count, err.text);
     js_end(rt);
 }
+
+TEST(a_process_that_rests_keeps_its_state_and_gives_pages_back)
+{
+    static const anqa_js_script resting = ANQA_JS_SCRIPT_RESTING(1, .name = "resting",
+        .source = "const all = []; export function post(m) { all.push({m, at: Date.now()}); "
+                  "return all.length; }");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&resting);
+
+    for (int i = 1; i <= 5; i++) {
+        CHECK_STR(js_call(pid, "post", "[\"x\"]"), anqa_tmp_printf("%d", i));
+        anqa_sleep(10);
+    }
+    js_end(rt);
+}
