@@ -57,6 +57,7 @@ struct js_image {
     struct js_image *next;
     const anqa_js_script *script;
     struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
+    uint32_t warm;           /* of these; as above */
     bool ready, stale;       /* as above */
     anqa_pid maker;          /* until it is ready; as above */
     struct timespec changed; /* of the file */

@@ -38,7 +38,8 @@ static void refresh(struct js *js)
     uint64_t seed = 0;
 
     js->fresh = false;
-    image_warm(js);
+    if (!js->window->warm)
+        image_warm(js);
     while (seed == 0)
         image_random(&seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
