@@ -38,6 +38,7 @@ static void refresh(struct js *js)
     uint64_t seed = 0;
 
     js->fresh = false;
+    js->window->touched = true;
     if (!js->window->warm)
         image_warm(js);
     while (seed == 0)

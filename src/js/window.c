@@ -247,6 +247,7 @@ static void window_put(
     struct js_window **list = shown && !image->stale ? &image->free : &rt->free;
 
     window->warm = shown && window->warm && !image->stale;
+    window->touched = false;
     if (warm && !window->warm) /* the place that was taken for it */
         image->warm--;
     window->next = *list;
@@ -256,8 +257,9 @@ static void window_put(
 void window_give(struct js_rt *rt, struct js_window *window)
 {
     struct js_image *image = window->image;
-    bool warm = image != NULL && take_warmth(rt, image);
-    bool shown = image != NULL && cut_tail(window) && window_renew(window, warm);
+    bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
+    bool renew = window->touched || window->warm != warm;
+    bool shown = image != NULL && cut_tail(window) && (!renew || window_renew(window, warm));
     bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
     pthread_mutex_lock(&rt->lock);

@@ -40,6 +40,7 @@ struct js_window {
     struct js_image *image; /* mapped here; NULL: nothing is */
     uint32_t size;          /* bytes that may be touched */
     bool warm;              /* free, and the pages of a first turn are there */
+    bool touched;           /* a turn has run in it since it was taken */
 };
 
 /* Of a runtime. Owner: RT_LOCAL_JS. */
