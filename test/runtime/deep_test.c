@@ -86,13 +86,15 @@ TEST(who_is_killed_in_a_deep_call_leaves_no_stack_behind)
 {
     anqa_rt *rt = rt_open(1);
     struct wait wait = {.parent = anqa_self()};
+    anqa_ref ref;
 
     for (int i = 0; i < 50; i++) {
         anqa_pid puppet = rt_puppet(NULL);
         rt_tell(puppet, wait_deep, &wait);
         CHECK_EQ(rt_expect_number("waiting"), 1);
+        ref = anqa_monitor(puppet);
         anqa_exit_signal(puppet, ANQA_KILL);
-        CHECK_EQ(rt_wait_for_end(puppet), ANQA_REASON_KILLED);
+        CHECK_EQ(rt_ended(ref), ANQA_REASON_KILLED);
     }
     rt_close(rt); /* looks for stacks that are out */
 }
