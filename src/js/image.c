@@ -355,6 +355,7 @@ static anqa_status keep(struct js *js, anqa_error *err)
     const char *at = (const char *)js->engine.memory.data;
     size_t left = js->engine.memory.size;
 
+    ANQA_INVARIANT(left > 0);
     image->fd = memfd_create("anqa-js", MFD_CLOEXEC);
     if (image->fd < 0)
         return anqa_fail_errno(err, errno, "a memory file for script '%s'", js->script->name);

@@ -105,8 +105,7 @@ TEST(memory_of_one_process_is_never_seen_by_the_next_in_its_window)
         anqa_pid pid = js_start(&keeper);
         CHECK_STR(js_call(pid, "look", "[]"), "[0,true]");
         CHECK_STR(js_call(pid, "fill", "[\"secret\"]"), "4194304");
-        anqa_exit_signal(pid, ANQA_KILL);
-        (void)js_end_of(pid);
+        CHECK_STR(js_kill(pid), "killed");
     }
     js_end(rt);
 }
