@@ -29,6 +29,9 @@
  * copy of that: its top-level code does not run again. So top-level code may prepare what all will share, but cannot
  * use Beam's functions. An exported `init(arg)` runs in each process when it starts.
  *
+ * Memory. A process has the pages that it wrote to as its own; after ten seconds without a message (see
+ * ANQA_JS_SCRIPT_RESTING) it gives back those that are again as they were at the start.
+ *
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
@@ -48,6 +51,9 @@
  *                                   broadcasts to all others (event: "message" when left out; a value that is no object
  *                                   goes as {"data": value}); onmessage and listeners get {data, event}; close()
  *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug
+ *
+ * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that
+ * comes from elsewhere goes to the handler that was there when the first script started.
  *
  * Threads. A script is constant and shared. All functions: process; those that ask wait.
  *
@@ -114,14 +120,19 @@ ANQA_API anqa_next anqa_js_init_(void *state, const void *arg);
 ANQA_API anqa_next anqa_js_call_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
+ANQA_API void anqa_js_hibernate_(void *state);
 #define ANQA_JS_STATE_SIZE_ 384
 
-#define ANQA_JS_SCRIPT(...)                        \
+#define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
+/** With another time until an idle process gives pages back, in milliseconds; 0: never. */
+#define ANQA_JS_SCRIPT_RESTING(after_ms, ...)      \
     {.server = {.state_size = ANQA_JS_STATE_SIZE_, \
          .init = anqa_js_init_,                    \
          .handle_any_call = anqa_js_call_,         \
          .handle_any_cast = anqa_js_cast_,         \
          .handle_any_info = anqa_js_info_,         \
+         .hibernate = anqa_js_hibernate_,          \
+         .hibernate_after_ms = (after_ms),         \
          .label = "javascript"},                   \
         __VA_ARGS__}
 

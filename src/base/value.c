@@ -15,7 +15,6 @@
 #include <anqa/value.h>
 
 #include <endian.h>
-#include <math.h>
 
 #include "base/utf8.h"
 
@@ -395,7 +394,7 @@ anqa_value_each anqa_value_begin(anqa_value container)
 
 bool anqa_value_next(anqa_value_each *each, anqa_str *ret_key, anqa_value *ret_value)
 {
-    anqa_str key;
+    anqa_str key = {NULL, 0};
 
     if (each->at_ == each->end_)
         return false;
@@ -424,7 +423,7 @@ anqa_value anqa_value_get(anqa_value map, const char *key)
 {
     anqa_value_each each = anqa_value_begin(map);
     anqa_value value, found = {NULL, 0};
-    anqa_str name;
+    anqa_str name = {NULL, 0};
 
     while (each.map_ && anqa_value_next(&each, &name, &value))
         if (anqa_str_eq(name, anqa_str_of(key)))

@@ -4,7 +4,7 @@
 #ifndef JS_BEAM_H
 #define JS_BEAM_H
 
-#include "js/js.h"
+#include "js/js.h" // IWYU pragma: export
 
 enum beam_op {
     BEAM_LOG,

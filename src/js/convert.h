@@ -4,7 +4,7 @@
 #ifndef JS_CONVERT_H
 #define JS_CONVERT_H
 
-#include "js/js.h"
+#include "js/js.h" // IWYU pragma: export
 
 /* Writes a JSValue (not freed). False: an exception is set in the engine that says why not; getters may have run. */
 bool convert_out(struct js *js, uint64_t value, anqa_value_writer *writer);

@@ -1,11 +1,13 @@
 #include "js/image.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <anqa/memory.h>
@@ -23,7 +25,8 @@ enum {
     EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
-    HOLE_MAX = 64 << 10
+    HOLE_MAX = 64 << 10,
+    HOST_PAGE = 4096
 };
 
 void image_random(void *bytes, size_t len)
@@ -47,6 +50,8 @@ void image_free(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    if (image->view != NULL)
+        munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
         close(image->fd);
     free(image);
@@ -58,6 +63,89 @@ const struct js_export *image_export(const struct js_image *image, anqa_str name
         if (anqa_str_is(name, image->exports[i].name))
             return &image->exports[i];
     return NULL;
+}
+
+/* ---------------------------------------------------------------- the pages of a first turn */
+
+void image_warm(struct js *js)
+{
+    const struct js_image *image = js->image;
+    uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire);
+
+    if (count > IMAGE_HOT_RUNS)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        if (madvise(js->engine.memory.data + image->hot[i].at, image->hot[i].len,
+                MADV_POPULATE_WRITE) != 0)
+            return; /* then each page comes when it is written to */
+}
+
+/* Of a private mapping of a file, a page that is there and not the file's is one that was written to. */
+static bool is_own(uint64_t entry)
+{
+    return (entry >> 63) != 0 && (entry >> 61 & 1) == 0;
+}
+
+static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run *runs)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < pages; i++) {
+        if (!is_own(entries[i]))
+            continue;
+        if (count > 0 && runs[count - 1].at + runs[count - 1].len == i * HOST_PAGE)
+            runs[count - 1].len += HOST_PAGE;
+        else if (count < IMAGE_HOT_RUNS)
+            runs[count++] = (struct js_run){i * HOST_PAGE, HOST_PAGE};
+    }
+    return count;
+}
+
+/* What the kernel says of the pages of the image in this process's window. NULL: nothing. */
+static uint64_t *page_entries(const struct js *js)
+{
+    size_t size = js->image->size / HOST_PAGE * sizeof(uint64_t);
+    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), size);
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    ssize_t got = -1;
+
+    if (fd >= 0) {
+        got = pread(fd, entries, size,
+            (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries));
+        close(fd);
+    }
+    return got == (ssize_t)size ? entries : NULL;
+}
+
+void image_shrink(struct js *js)
+{
+    const struct js_image *image = js->image;
+    const uint64_t *entries = image->view == NULL ? NULL : page_entries(js);
+    uint8_t *memory = js->engine.memory.data;
+
+    for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
+        /* the C stack lies lowest; what is below its pointer is nobody's */
+        bool dead = at + HOST_PAGE <= js->engine.sp;
+        if (is_own(entries[at / HOST_PAGE]) &&
+            (dead || memcmp(memory + at, image->view + at, HOST_PAGE) == 0))
+            (void)madvise(memory + at, HOST_PAGE, MADV_DONTNEED);
+    }
+}
+
+void image_learn(struct js *js)
+{
+    struct js_image *image = js->image;
+    uint32_t unknown = IMAGE_HOT_NONE, count = 0;
+    const uint64_t *entries;
+
+    if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
+            memory_order_relaxed, memory_order_relaxed))
+        return;
+    entries = page_entries(js);
+    if (entries != NULL)
+        count = find_runs(entries, image->size / HOST_PAGE, image->hot);
+    atomic_store_explicit(
+        &image->hot_count, count, memory_order_release); /* pairs with image_warm */
 }
 
 /* ---------------------------------------------------------------- loading, in the maker's window */
@@ -267,6 +355,7 @@ static anqa_status keep(struct js *js, anqa_error *err)
     const char *at = (const char *)js->engine.memory.data;
     size_t left = js->engine.memory.size;
 
+    ANQA_INVARIANT(left > 0);
     image->fd = memfd_create("anqa-js", MFD_CLOEXEC);
     if (image->fd < 0)
         return anqa_fail_errno(err, errno, "a memory file for script '%s'", js->script->name);
@@ -281,6 +370,9 @@ static anqa_status keep(struct js *js, anqa_error *err)
     }
     image->size = js->engine.memory.size;
     image->sp = js->engine.sp;
+    image->view = mmap(NULL, image->size, PROT_READ, MAP_SHARED, image->fd, 0);
+    if (image->view == MAP_FAILED)
+        image->view = NULL;
     return window_show(js->window, image, err);
 }
 
@@ -360,6 +452,7 @@ static struct js_image *claim(struct js *js, const struct timespec *changed, boo
             image->script = js->script;
             image->fd = -1;
             image->init = -1;
+            atomic_init(&image->hot_count, IMAGE_HOT_NONE);
             image->next = rt->images;
             rt->images = image;
         }

@@ -13,10 +13,11 @@
 #ifndef JS_IMAGE_H
 #define JS_IMAGE_H
 
+#include <stdatomic.h> // IWYU pragma: export
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
+#include <time.h> // IWYU pragma: export
 
 #include <anqa/js.h>
 
@@ -46,15 +47,24 @@ struct js_export {
     uint32_t atom;
 };
 
+/* Pages that the first turn of a process writes to, as far as they lie together. */
+struct js_run {
+    uint32_t at, len;
+};
+
+#define IMAGE_HOT_RUNS 32
+
 struct js_image {
     struct js_image *next;
     const anqa_js_script *script;
     struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
+    uint32_t warm;           /* of these; as above */
     bool ready, stale;       /* as above */
     anqa_pid maker;          /* until it is ready; as above */
     struct timespec changed; /* of the file */
     /* constant once it is ready */
     int fd;
+    const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */
     uint32_t size;
     uint32_t sp, rt, ctx;
     uint64_t namespace;
@@ -67,7 +77,13 @@ struct js_image {
     uint32_t export_count;
     int32_t init;     /* which of them is `init`; -1: there is none */
     char *source_map; /* NULL: none */
+    struct js_run hot[IMAGE_HOT_RUNS];
+    _Atomic(uint32_t)
+        hot_count; /* shared; IMAGE_HOT_NONE: not known yet, _BUSY: somebody finds out */
 };
+
+#define IMAGE_HOT_NONE UINT32_MAX
+#define IMAGE_HOT_BUSY (UINT32_MAX - 1)
 
 extern const char js_boot_start[], js_boot_end[];
 
@@ -77,6 +93,12 @@ anqa_status image_open(struct js *js, anqa_error *err);
 /* The export of that name; NULL: there is none. */
 const struct js_export *image_export(const struct js_image *image, anqa_str name);
 void image_free(struct js_image *image);
+/* Has the system copy, at once, the pages that a first turn will write to: a page fault for each costs twice as much. */
+void image_warm(struct js *js);
+/* After the first turn of a process: which pages these were, unless that is known. */
+void image_learn(struct js *js);
+/* Gives back the pages that hold again what the image holds: a turn counts references up and down all over the memory. */
+void image_shrink(struct js *js);
 /* Random bytes of the system. */
 void image_random(void *bytes, size_t len);
 

@@ -17,12 +17,14 @@
 #ifndef JS_JS_H
 #define JS_JS_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/js.h>
 
 #include "js/engine/engine.h"
 #include "js/image.h"
 #include "js/window.h"
 #include "runtime/hooks.h"
+/* IWYU pragma: end_exports */
 
 /* JSValues: a tag in the upper half, from JS_TAG_FIRST; what is not in the range of tags is a double, see value.c */
 #define JS_TAG(value) ((int32_t)((value) >> 32))

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
+#include <sys/types.h>
 #include <sys/syscall.h>
 #include <sys/ucontext.h>
 #include <time.h>
@@ -21,8 +21,10 @@
 #define STACK_NEEDED ((size_t)32 << 10)
 #define RED_ZONE 128
 
-extern const char __start_anqa_js_text[] __attribute__((visibility("hidden")));
-extern const char __stop_anqa_js_text[] __attribute__((visibility("hidden")));
+/* The linker's names for the ends of the section. */
+extern const char text_start[] __asm__("__start_anqa_js_text")
+    __attribute__((visibility("hidden")));
+extern const char text_stop[] __asm__("__stop_anqa_js_text") __attribute__((visibility("hidden")));
 
 _Thread_local struct js_thread js_thread __attribute__((tls_model("initial-exec")));
 
@@ -79,7 +81,7 @@ HANDLER static void on_tick(int signal, siginfo_t *info, void *ucontext)
         errno = saved_errno;
         return;
     }
-    if (ip < (uintptr_t)__start_anqa_js_text || ip >= (uintptr_t)__stop_anqa_js_text ||
+    if (ip < (uintptr_t)text_start || ip >= (uintptr_t)text_stop ||
         deep_left((const void *)sp) < STACK_NEEDED) {
         t->note = 1;
         errno = saved_errno;
@@ -175,7 +177,7 @@ static const char *judge(int signal, const void *address)
 
 static void setup(void)
 {
-    static const struct fault_sandbox sandbox = {__start_anqa_js_text, __stop_anqa_js_text, judge};
+    static const struct fault_sandbox sandbox = {text_start, text_stop, judge};
     struct kernel_action action = {
         .handler = on_tick,
         .flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_RESTORER,

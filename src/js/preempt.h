@@ -17,7 +17,7 @@
 #ifndef JS_PREEMPT_H
 #define JS_PREEMPT_H
 
-#include <signal.h>
+#include <signal.h> // IWYU pragma: export
 #include <stdbool.h>
 #include <stdint.h>
 

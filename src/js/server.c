@@ -395,7 +395,7 @@ static bool request_read(const anqa_msg *msg, struct request *r)
     name_len = (uint8_t)at[1];
     if (msg->body.len < 2 + name_len)
         return false;
-    r->form = at[0];
+    r->form = (uint8_t)at[0];
     r->name = anqa_str_make(at + 2, name_len);
     r->args = anqa_str_make(at + 2 + name_len, msg->body.len - 2 - name_len);
     r->spread = true;
@@ -565,6 +565,11 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     return anqa_noreply();
 }
 
+void anqa_js_hibernate_(void *state)
+{
+    image_shrink(state);
+}
+
 /* ---------------------------------------------------------------- starting and asking */
 
 anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
@@ -618,6 +623,7 @@ static anqa_status ask(anqa_pid to, const char *tag, int form, const char *name,
     bytes = anqa_arena_alloc(anqa_tmp(), 2 + name_len + args.len);
     bytes[0] = (char)form;
     bytes[1] = (char)name_len;
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
     memcpy(bytes + 2, name, name_len);
     if (args.len > 0)
         memcpy(bytes + 2 + name_len, args.ptr, args.len);

@@ -5,7 +5,9 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <anqa/memory.h>
@@ -179,6 +181,8 @@ static void split_map(struct js_source *source)
     const size_t mark = strlen(MARK);
     char *text = (char *)(uintptr_t)source->text.ptr, *at, *last = NULL;
 
+    if (text == NULL)
+        return;
     for (at = text; (at = memmem(at, source->text.len - (size_t)(at - text), MARK, mark)) != NULL;
         at++)
         last = at;
@@ -215,7 +219,7 @@ static anqa_status read_path(
         status = anqa_fail(err, ANQA_E_SCRIPT, "script '%s' does not compile: %.*s", script->name,
             r->len > 400 ? 400 : (int)r->len, r->text);
     else
-        ret_source->text = anqa_str_make(anqa_tmp_copy(r->text, r->len), r->len);
+        ret_source->text = anqa_str_make(r->len == 0 ? "" : anqa_tmp_copy(r->text, r->len), r->len);
     anqa_defer_run_to(mark);
     if (status == ANQA_OK)
         split_map(ret_source);

@@ -5,7 +5,7 @@
 #ifndef JS_SOURCE_H
 #define JS_SOURCE_H
 
-#include <time.h>
+#include <time.h> // IWYU pragma: export
 
 #include <anqa/js.h>
 

@@ -100,8 +100,9 @@ static const char *read_place(const char *at, const char *end, struct place *ret
         uint64_t n = 0;
         while (at < end && *at >= '0' && *at <= '9' && n < 100000000)
             n = n * 10 + (uint64_t)(*at++ - '0');
-        if (at == from || (i == 0 && (at == end || *at++ != ':')))
+        if (at == from || (i == 0 && (at == end || *at != ':')))
             return NULL;
+        at += i == 0; /* the colon */
         *parts[i] = (uint32_t)n;
     }
     return at;

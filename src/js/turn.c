@@ -1,5 +1,6 @@
 #include "js/turn.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <anqa/log.h>
@@ -37,6 +38,9 @@ static void refresh(struct js *js)
     uint64_t seed = 0;
 
     js->fresh = false;
+    js->window->touched = true;
+    if (!js->window->warm)
+        image_warm(js);
     while (seed == 0)
         image_random(&seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
@@ -50,6 +54,7 @@ static void enter(void *arg)
 {
     const struct entry *entry = arg;
     struct js *js = entry->js;
+    bool first = js->fresh;
 
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
@@ -63,6 +68,9 @@ static void enter(void *arg)
     preempt_leave();
     js->in_turn = false;
     js->turns++;
+    if (first &&
+        atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
+        image_learn(js);
 }
 
 void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
@@ -83,7 +91,8 @@ uint64_t turn_call(struct js *js, uint64_t function, const uint64_t *argv, uint3
     uint32_t sp = js->engine.sp, at = js_frame(js, argc * 8);
     uint64_t value;
 
-    memcpy(js_at(js, at, argc * 8), argv, argc * 8);
+    if (argc > 0)
+        memcpy(js_at(js, at, argc * 8), argv, (size_t)argc * 8);
     value = q_JS_Call(&js->engine, js->image->ctx, function, JS_UNDEFINED, argc, at);
     js->engine.sp = sp;
     for (uint32_t i = 0; i < argc; i++)

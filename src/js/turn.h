@@ -4,7 +4,7 @@
 #ifndef JS_TURN_H
 #define JS_TURN_H
 
-#include "js/js.h"
+#include "js/js.h" // IWYU pragma: export
 
 /* What a call has come to. Texts and bytes live as long as the event. */
 struct js_outcome {

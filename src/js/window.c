@@ -1,9 +1,10 @@
 #include "js/window.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "js/image.h"
 #include "js/preempt.h"
@@ -109,12 +110,22 @@ static struct js_window *pop(struct js_window **list)
     return window;
 }
 
+/* One that shows the image. */
+static struct js_window *pop_shown(struct js_image *image)
+{
+    struct js_window *window = pop(&image->free);
+
+    if (window != NULL && window->warm)
+        image->warm--;
+    return window;
+}
+
 /* A free one that another image has left. */
 static struct js_window *window_rob(struct js_rt *rt)
 {
     for (struct js_image *image = rt->images; image != NULL; image = image->next)
         if (image->free != NULL)
-            return pop(&image->free);
+            return pop_shown(image);
     return NULL;
 }
 
@@ -138,7 +149,7 @@ anqa_status window_take(
 
     pthread_mutex_lock(&rt->lock);
     if (image != NULL)
-        window = pop(&image->free);
+        window = pop_shown(image);
     if (window == NULL)
         window = pop(&rt->free);
     if (window == NULL && rt->windows < WINDOWS_MAX) {
@@ -182,30 +193,84 @@ bool window_grow(struct js_window *window, uint32_t size)
     return true;
 }
 
+static bool drop(const struct js_window *window, uint32_t at, uint32_t end)
+{
+    return at == end || madvise(window->base + at, end - at, MADV_DONTNEED) == 0;
+}
+
+/* The memory is again what the image holds. */
+static bool window_renew(struct js_window *window, bool warm)
+{
+    const struct js_image *image = window->image;
+    uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire), at = 0;
+
+    window->warm = warm && count > 0 && count <= IMAGE_HOT_RUNS && image->view != NULL;
+    for (uint32_t i = 0; window->warm && i < count; i++) {
+        const struct js_run *run = &image->hot[i];
+        if (!drop(window, at, run->at))
+            return false;
+        memcpy(window->base + run->at, image->view + run->at, run->len);
+        at = run->at + run->len;
+    }
+    return drop(window, at, image->size);
+}
+
+/* Whether one more may stay warm: a place among them is taken. */
+static bool take_warmth(struct js_rt *rt, struct js_image *image)
+{
+    bool taken;
+
+    pthread_mutex_lock(&rt->lock);
+    taken = !image->stale && image->warm < WINDOWS_WARM;
+    image->warm += taken;
+    pthread_mutex_unlock(&rt->lock);
+    return taken;
+}
+
+/* Beyond the image there is nothing any more. */
+static bool cut_tail(struct js_window *window)
+{
+    uint32_t size = window->image->size;
+
+    if (window->size > size &&
+        mmap(window->base + size, window->size - size, PROT_NONE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+        return false;
+    window->size = size;
+    return true;
+}
+
+/* Into the list where the next one looks for it. The lock is held. */
+static void window_put(
+    struct js_rt *rt, struct js_image *image, struct js_window *window, bool shown, bool warm)
+{
+    struct js_window **list = shown && !image->stale ? &image->free : &rt->free;
+
+    window->warm = shown && window->warm && !image->stale;
+    window->touched = false;
+    if (warm && !window->warm) /* the place that was taken for it */
+        image->warm--;
+    window->next = *list;
+    *list = window;
+}
+
 void window_give(struct js_rt *rt, struct js_window *window)
 {
     struct js_image *image = window->image;
-    bool kept = image != NULL;
+    bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
+    bool renew = window->touched || window->warm != warm;
+    bool shown = image != NULL && cut_tail(window) && (!renew || window_renew(window, warm));
+    bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
-    if (kept && window->size > image->size) {
-        kept = mmap(window->base + image->size, window->size - image->size, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED;
-        if (kept)
-            window->size = image->size;
-    }
-    kept = kept && madvise(window->base, image->size, MADV_DONTNEED) == 0;
-    if (!kept && !window_clear(window)) { /* no mappings left to do it with: it goes as a whole */
+    pthread_mutex_lock(&rt->lock);
+    if (!lost)
+        window_put(rt, image, window, shown, warm);
+    else if (warm)
+        image->warm--;
+    rt->windows -= lost;
+    pthread_mutex_unlock(&rt->lock);
+    if (lost) {
         munmap(window->base, WINDOW_SPAN + WINDOW_GUARD);
         free(window);
-        window = NULL;
     }
-    pthread_mutex_lock(&rt->lock);
-    if (window == NULL) {
-        rt->windows--;
-    } else {
-        struct js_window **list = kept && !image->stale ? &image->free : &rt->free;
-        window->next = *list;
-        *list = window;
-    }
-    pthread_mutex_unlock(&rt->lock);
 }

@@ -9,6 +9,9 @@
  * the process adds by memory.grow is anonymous. A window that is given back drops its pages and keeps its mapping, so
  * that the next process of the same script needs no system call to be mapped.
  *
+ * Some free windows of each image stay *warm*: the pages that a first turn writes to are kept and get back what the image
+ * holds, all others are dropped. Their next process has its first turn without a page fault.
+ *
  * The address space of x86-64 has room for some 30,000 windows and vm.max_map_count (65,530 unless raised) for three
  * mappings each, so a program has at most WINDOWS_MAX; beyond that E_LIMIT.
  *
@@ -17,15 +20,17 @@
 #ifndef JS_WINDOW_H
 #define JS_WINDOW_H
 
-#include <pthread.h>
+#include <pthread.h> // IWYU pragma: export
+#include <stdbool.h>
 #include <stdint.h>
 
-#include <anqa/js.h>
+#include <anqa/js.h> // IWYU pragma: export
 #include <anqa/runtime.h>
 
 #define WINDOW_SPAN ((uint64_t)1 << 32)
 #define WINDOW_GUARD ((uint64_t)16 << 20) /* js_engine.sh knows it too */
 #define WINDOWS_MAX 12000u
+#define WINDOWS_WARM 64u /* of each image: some 100 KB each */
 
 struct js_image;
 
@@ -34,6 +39,8 @@ struct js_window {
     struct js_window *next;
     struct js_image *image; /* mapped here; NULL: nothing is */
     uint32_t size;          /* bytes that may be touched */
+    bool warm;              /* free, and the pages of a first turn are there */
+    bool touched;           /* a turn has run in it since it was taken */
 };
 
 /* Of a runtime. Owner: RT_LOCAL_JS. */

@@ -135,8 +135,7 @@ static const char *attack(size_t i, anqa_pid other, const char *wrong)
         wrong = anqa_tmp_printf(
             "%s\n%s came to %s: %s", wrong, attacks[i].name, words(outcome), err.text);
     CHECK_STR(js_call(other, "ping", "[]"), "1", "%s", attacks[i].name);
-    anqa_exit_signal(pid, ANQA_KILL);
-    (void)js_end_of(pid);
+    (void)js_kill(pid);
     return wrong;
 }
 

@@ -48,9 +48,9 @@ static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "beam",
         "r([String(who), why]))); }\n"
         "export function unwatch(pid) { return Beam.demonitor(Beam.monitor(pid, () => {})); }\n"
         "export function order() { return new Promise((r) => { const o = []; setTimeout(() => "
-        "o.push('t2'), 2); setTimeout(() => o.push('t1'), 1);\n"
+        "o.push('t2'), 40); setTimeout(() => o.push('t1'), 1);\n"
         "  const id = setInterval(() => { o.push('i'); if (o.length > 6) { clearInterval(id); "
-        "r(o.join()); } }, 3); queueMicrotask(() => o.push('m')); o.push('s');\n"
+        "r(o.join()); } }, 60); queueMicrotask(() => o.push('m')); o.push('s');\n"
         "  clearTimeout(setTimeout(() => o.push('no'), 1)); }); }\n",
     .handlers = handlers);
 
@@ -174,6 +174,7 @@ TEST(a_monitor_tells_who_ended_and_why)
 TEST(who_is_linked_dies_with_it)
 {
     anqa_rt *rt = js_begin(1);
+    anqa_ref ref;
     anqa_pid a, b;
     anqa_value_writer writer;
     anqa_value to;
@@ -187,8 +188,9 @@ TEST(who_is_linked_dies_with_it)
     CHECK_STATUS(anqa_value_done(&writer, &to), ANQA_OK);
     CHECK_STATUS(anqa_js_send(a, to), ANQA_OK);
     CHECK_STR(js_eval(a, "1"), "1");
+    ref = anqa_monitor(a);
     anqa_exit_signal(b, anqa_error_reason("gone"));
-    CHECK_STR(js_end_of(a), "error: gone");
+    CHECK_STR(js_ended(ref), "error: gone");
     js_end(rt);
 }
 

@@ -95,8 +95,7 @@ TEST(a_process_that_spins_can_be_killed)
     pid = js_start(&patient);
     anqa_cast(pid, "spin", (anqa_json){NULL, 0});
     anqa_sleep(5);
-    anqa_exit_signal(pid, ANQA_KILL);
-    CHECK_STR(js_end_of(pid), "killed");
+    CHECK_STR(js_kill(pid), "killed");
     js_end(rt);
 }
 
@@ -169,7 +168,6 @@ TEST(a_process_that_waits_in_callSync_can_be_killed)
     anqa_cast(pid, "sleep", (anqa_json){NULL, 0});
     anqa_sleep(5);
     CHECK(anqa_is_alive(pid));
-    anqa_exit_signal(pid, ANQA_KILL);
-    CHECK_STR(js_end_of(pid), "killed");
+    CHECK_STR(js_kill(pid), "killed");
     js_end(rt);
 }

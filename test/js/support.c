@@ -121,9 +121,17 @@ const char *js_show(anqa_value value)
     return "?";
 }
 
-const char *js_end_of(anqa_pid pid)
+const char *js_kill(anqa_pid pid)
 {
-    const anqa_msg *down = anqa_receive_ref(anqa_monitor(pid), LONG_MS);
+    anqa_ref ref = anqa_monitor(pid);
+
+    anqa_exit_signal(pid, ANQA_KILL);
+    return js_ended(ref);
+}
+
+const char *js_ended(anqa_ref ref)
+{
+    const anqa_msg *down = anqa_receive_ref(ref, LONG_MS);
     char text[500];
 
     CHECK(down != NULL, "a process does not end");

@@ -22,7 +22,9 @@ const char *js_eval(anqa_pid pid, const char *source);
 const char *js_call(anqa_pid pid, const char *function, const char *args);
 /* A value as text: JSON-like, with what JSON has not got written as in JavaScript. */
 const char *js_show(anqa_value value);
-/* Waits until it has ended; the reason in words. */
-const char *js_end_of(anqa_pid pid);
+/* Waits until the monitored process has ended; the reason in words. */
+const char *js_ended(anqa_ref ref);
+/* Kills it and waits for that; the same. */
+const char *js_kill(anqa_pid pid);
 
 #endif

@@ -23,6 +23,10 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     return anqa_noreply();
 }
 
+void anqa_js_hibernate_(void *state)
+{
+}
+
 anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
     const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
 {
