@@ -37,6 +37,11 @@ static anqa_pid channel_pid(struct client client)
     return pid;
 }
 
+static bool is_joining(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "joining");
+}
+
 /* ---------------------------------------------------------------- joining */
 
 TEST(a_join_is_answered_with_what_join_has_returned)
@@ -148,6 +153,22 @@ TEST(a_join_during_which_too_much_is_broadcast_fails)
     client_send(
         client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100,\"wait_ms\":200}]");
     client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
+    client_join(client, "2", "room:a");
+    end(client);
+}
+
+static const char *const overrunning[] = {"", ",\"crash\":true", ",\"refuse\":true"};
+
+TEST(a_join_that_broadcasts_too_much_itself_fails_however_it_ends)
+{
+    struct client client = begin();
+
+    for (size_t i = 0; i < ANQA_COUNT(overrunning); i++) {
+        client_send(
+            client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100%s}]", overrunning[i]);
+        client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
+        client_expect_nothing(client);
+    }
     client_join(client, "2", "room:a");
     end(client);
 }
@@ -277,6 +298,31 @@ TEST(a_connection_that_ends_while_a_join_waits_for_a_leave_leaks_nothing)
     anqa_sleep(50);
     CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
     CHECK_STR(server_told("terminated"), "shutdown: left");
+    server_end();
+}
+
+TEST(a_join_that_waits_for_a_leave_is_given_up_when_the_socket_is_disconnected)
+{
+    static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
+        "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]",
+        "[\"4\",\"4\",\"room:a\",\"phx_join\",{\"tell\":true}]"};
+    struct client client;
+    anqa_pid pid;
+
+    server_begin(&rooms_endpoint);
+    client = client_open_at("/socket/websocket?vsn=2.0.0&name=ann");
+    client_join(client, "1", "room:a");
+    pid = channel_pid(client);
+    client_send_all(client, frames, 3);
+    CHECK_STR(server_told("waiting"), "");
+    anqa_sleep(20); /* for the join to wait, too */
+    CHECK_STATUS(
+        anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    client_expect_close(client, 1001);
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    CHECK_STR(server_told("terminated"), "shutdown: left");
+    client_close(client);
+    CHECK(anqa_receive_if(is_joining, NULL, 50) == NULL);
     server_end();
 }
 
