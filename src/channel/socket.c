@@ -330,6 +330,10 @@ static void socket_join(struct socket *socket, struct join *join)
     anqa_status status;
     anqa_pid pid;
 
+    if (socket->ended) { /* its channels have been told so: one more would never hear of it */
+        join_end(socket, join, false, STR("{}"));
+        return;
+    }
     status = proc_spawn(s, &opts, NULL, &pid, NULL);
     if (status != ANQA_OK) {
         anqa_log(ANQA_ERROR, "channel.join.failed", "topic=%.*s error=%s",
@@ -337,11 +341,11 @@ static void socket_join(struct socket *socket, struct join *join)
         join_end(socket, join, false, STR("{\"reason\":\"join crashed\"}"));
         return;
     }
-    proc_emit_spawn(pid, (anqa_pid){0});
     chan = chan_make(socket, join, proc_slot(s->rt, pid), pid, texts);
     chan->next = socket->channels;
     socket->channels = chan;
     socket->count++;
+    proc_emit_spawn(pid, (anqa_pid){0}); /* last: a handler that fails ends us */
 }
 
 /* ---------------------------------------------------------------- channels of a socket */
