@@ -367,9 +367,6 @@ static void chan_unlink(struct chan *chan)
         link = &(*link)->next;
     *link = chan->next;
     chan->next = NULL;
-    if (chan->flags & CHAN_HOLDS)
-        socket_release(socket);
-    chan->flags &= (uint8_t)~CHAN_HOLDS;
     chan->socket = NULL;
 }
 
@@ -379,7 +376,9 @@ void chan_gone(struct chan *chan)
 
     if ((chan->flags & CHAN_GONE) || chan->socket == NULL)
         return;
-    chan->flags |= CHAN_GONE;
+    if (chan->flags & CHAN_HOLDS) /* nobody handles those messages any more */
+        socket_release(chan->socket);
+    chan->flags = (uint8_t)((chan->flags & ~CHAN_HOLDS) | CHAN_GONE);
     chan->socket->count--;
     if (waiting == NULL)
         return;

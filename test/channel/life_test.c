@@ -371,6 +371,34 @@ TEST(another_stop_is_an_error_after_its_answer)
     end(client);
 }
 
+TEST(a_channel_that_is_closed_with_much_before_it_does_not_hold_its_client)
+{
+    struct client client = begin();
+    const char *frame;
+    anqa_pid pid;
+
+    client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_at_end\":true}]");
+    client_expect(client, JOINED);
+    pid = channel_pid(client);
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"wait_here\",{}]");
+    client_send(client, "[\"1\",\"3\",\"room:a\",\"stop_normal\",{}]");
+    for (int i = 0; i < 300; i++)
+        client_send(client, "[\"1\",\"4\",\"room:a\",\"silent\",{}]");
+    client_send(client, "[null,\"5\",\"phoenix\",\"heartbeat\",{}]");
+    CHECK_STR(server_told("waiting"), "");
+    anqa_sleep(20); /* for the messages to be before it */
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
+    client_expect(client, CLOSED);
+    do /* of the messages that were not read before, each is unmatched */
+        frame = client_receive(client);
+    while (frame != NULL && strstr(frame, "unmatched topic") != NULL);
+    CHECK_STR(frame, "[null,\"5\",\"phoenix\"," OK("{}"));
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    CHECK_STR(server_told("terminated"), "normal");
+    end(client);
+}
+
 static const struct {
     const char *event, *terminated;
 } ends[] = {{"exit_normal", "normal"}, {"crash", NULL}, {"kill_me", NULL}};
