@@ -257,11 +257,12 @@ static size_t http_take(
     struct conn *conn, const char *bytes, size_t len, struct request **ret_request)
 {
     static _Thread_local struct request parsed; /* 3 KB that no stack need hold */
+    bool begins = conn->read.scan.at == 0;
 
     *ret_request = NULL;
     switch (request_parse(&parsed, &conn->read.scan, bytes, len, NULL)) {
     case REQUEST_MORE:
-        if (conn->in == NULL && len > 0) /* its first part: from now on the clock runs */
+        if (begins && len > 0) /* its first part: from now on the clock runs */
             outlet_time(conn, or_default(conn->service->head_timeout, DEFAULT_HEAD_S));
         return 0;
     case REQUEST_REFUSED:
