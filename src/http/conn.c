@@ -386,8 +386,10 @@ static bool read_once(struct conn *conn)
         if (n < 0 && errno == EAGAIN)
             return false;
         conn->ended = true;
-        if (n < 0 || conn->phase != CONN_FLUSH) /* it has gone; what is queued may still be read */
+        if (n < 0 || conn->out == NULL)
             conn_kill(conn, false);
+        else /* it may still read what is queued */
+            conn_close(conn);
         return false;
     }
     if ((size_t)n < room && !conn->entry->is_unix)
