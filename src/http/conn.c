@@ -465,10 +465,6 @@ static void conn_init(void *state)
 
     conn->self = sched_self->current;
     conn->outlet = outlet_here();
-    anqa_list_node_init(&conn->timed);
-    anqa_list_node_init(&conn->dirty);
-    conn->hook.run = conn_exit;
-    exit_hook_add(&conn->hook);
     outlet_time(conn, DEFAULT_CLOSE_S); /* for its socket to come */
 }
 
@@ -484,6 +480,18 @@ static_assert(sizeof(struct conn) <= 208, "budget of an idle client");
 
 static const anqa_behaviour conn_behaviour = {
     .name = "connection", .init = conn_init, .handle = conn_handle};
+
+/* From here on its end is counted, even if it is killed before it has run. */
+static void conn_watch(anqa_pid pid)
+{
+    struct proc *p = proc_slot(sched_self->rt, pid);
+    struct conn *conn = p->state;
+
+    anqa_list_node_init(&conn->timed);
+    anqa_list_node_init(&conn->dirty);
+    conn->hook.run = conn_exit;
+    exit_hook_add_to(p, &conn->hook);
+}
 
 anqa_status conn_start(struct http_service *service, anqa_conn socket)
 {
@@ -507,6 +515,7 @@ anqa_status conn_start(struct http_service *service, anqa_conn socket)
         connection_gone(service);
         return status;
     }
+    conn_watch(pid);
     status = anqa_conn_move(socket, pid, SOCKET);
     if (status != ANQA_OK)
         anqa_exit_signal(pid, ANQA_KILL);
