@@ -80,7 +80,10 @@ void conn_kill(struct conn *conn, bool reset)
     conn_out_free(conn);
     if (reset && conn->entry != NULL)
         net_linger_off(conn->entry->fd);
-    proc_kick(sched_self, conn->self);
+    if (conn->self->stack != NULL) /* it waits in the middle of a request, where no kick reaches it */
+        anqa_exit_signal(conn_pid(conn), ANQA_KILL);
+    else
+        proc_kick(sched_self, conn->self);
 }
 
 void conn_close(struct conn *conn)
