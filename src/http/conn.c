@@ -180,7 +180,7 @@ void conn_upgrade(
 
     if (room != NULL)
         memcpy(room, head.ptr, head.len);
-    if (conn->phase == CONN_DEAD) {
+    if (conn->phase != CONN_HTTP) { /* closed meanwhile, or there was no memory */
         ops->closed(conn, user);
         return;
     }
