@@ -46,8 +46,10 @@ void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
 
 void service_unref(struct http_service *service)
 {
-    if (atomic_fetch_sub_explicit(&service->refs, 1, memory_order_acq_rel) == 1)
-        service->drop(service);
+    if (atomic_fetch_sub_explicit(&service->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(service->acceptors);
+    service->drop(service);
 }
 
 static void connection_gone(struct http_service *service)
