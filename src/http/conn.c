@@ -8,6 +8,7 @@
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/telemetry.h>
 
 #include "base/container.h"
 #include "http/response.h"
@@ -22,6 +23,9 @@
 #define DEFAULT_HEAD_S 15u
 #define DEFAULT_IDLE_S 60u
 #define DEFAULT_CLOSE_S 5u
+
+/* A peer has left more unread than it may, and is reset. */
+ANQA_TELEMETRY_DEFINE(slow_reader, "anqa.http.slow_reader");
 
 static uint16_t or_default(uint16_t value, uint16_t otherwise)
 {
@@ -427,12 +431,20 @@ static void conn_read(struct conn *conn)
     }
 }
 
+static void conn_over(struct conn *conn)
+{
+    if (conn->slow)
+        ANQA_EMIT(slow_reader, (anqa_field_uint("bytes", conn->out_bytes)),
+            (anqa_field_pid("pid", conn_pid(conn).bits)));
+    proc_end(conn->self, ANQA_NORMAL);
+}
+
 static void conn_run(struct conn *conn)
 {
     if (conn->phase == CONN_NEW)
         return;
     if (conn->phase == CONN_DEAD) {
-        proc_end(conn->self, ANQA_NORMAL);
+        conn_over(conn);
         return;
     }
     if (conn->blocked && (fd_ready(conn->entry) & FD_OUT) != 0) {
@@ -441,7 +453,7 @@ static void conn_run(struct conn *conn)
     }
     conn_read(conn);
     if (conn->phase == CONN_DEAD)
-        proc_end(conn->self, ANQA_NORMAL);
+        conn_over(conn);
     else
         conn_arm(conn);
 }

@@ -67,6 +67,7 @@ struct conn {
     bool waiting : 1; /* the process waits for room, at depth: the poller is its own */
     bool blocked : 1; /* the kernel takes no more for now */
     bool ended : 1;   /* the peer has ended its side */
+    bool slow : 1;    /* it is dead for leaving too much unread: `out_bytes` */
 };
 
 /* One scheduler's: the buffer that connections read into, those that are to be flushed, and those that are timed. */

@@ -2,6 +2,7 @@
 #include "channel/rooms.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #define JOINED "[\"1\",\"1\",\"room:a\"," OK("{}")
 #define CRASHED "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"channel_crash\"}]"
@@ -485,6 +486,47 @@ TEST(disconnect_on_the_id_closes_with_1001_and_without_frames_of_channels)
     client_close(client);
     client_close(other);
     server_end();
+}
+
+static void fail_at(void *ctx, const anqa_telemetry_event *event)
+{
+    anqa_exit(anqa_error_reason("a handler that fails"));
+}
+
+static anqa_json big_object(void)
+{
+    static char text[60 << 10];
+
+    memset(text, 'x', sizeof text);
+    memcpy(text, "{\"x\":\"", 6);
+    memcpy(text + sizeof text - 2, "\"}", 2);
+    return (anqa_json){text, sizeof text};
+}
+
+TEST(a_telemetry_handler_that_fails_at_a_slow_reader_ends_only_its_connection)
+{
+    static const anqa_telemetry_handler handler = {
+        .id = "failing", .pattern = "anqa.http.slow_reader", .run = fail_at};
+    struct client slow = begin(), others[8];
+    int small = 4096;
+
+    CHECK_STATUS(anqa_telemetry_attach(&handler), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) {
+        others[i] = client_open(); /* on both schedulers */
+        client_join(others[i], "1", "room:b");
+    }
+    client_join(slow, "1", "room:a");
+    CHECK(setsockopt(slow.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+    for (int i = 0; i < 300; i++)
+        CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "big", big_object()), ANQA_OK);
+    CHECK_STR(server_told("terminated"), "shutdown: closed");
+    CHECK_STATUS(anqa_telemetry_detach("failing"), ANQA_E_NOT_FOUND);
+    CHECK_STATUS(anqa_broadcast(anqa_str_of("room:b"), "still", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) {
+        client_expect(others[i], "[null,null,\"room:b\",\"still\",{}]");
+        client_close(others[i]);
+    }
+    end(slow);
 }
 
 TEST(the_end_of_the_endpoint_tells_clients_to_come_back)
