@@ -2,6 +2,8 @@
 #include "http/conn_int.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/sendfile.h>
 
@@ -37,6 +39,26 @@ static bool drain_output(struct conn *conn)
     return conn->phase != CONN_DEAD;
 }
 
+/* sendfile without SIGPIPE, which no flag of it turns off, and which a program that we are embedded in need not ignore. */
+static ssize_t send_part(int to, int from, off_t *at, size_t size)
+{
+    static const struct timespec at_once = {0};
+    sigset_t pipe, before;
+    ssize_t n;
+    int error;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    n = sendfile(to, from, at, size);
+    error = errno;
+    if (n < 0 && error == EPIPE)
+        (void)sigtimedwait(&pipe, NULL, &at_once);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return n;
+}
+
 /* The head has gone out: what is promised in it must follow, or the connection ends. */
 static void send_content(struct conn *conn, int fd, uint64_t size)
 {
@@ -44,7 +66,7 @@ static void send_content(struct conn *conn, int fd, uint64_t size)
 
     while ((uint64_t)at < size) {
         size_t part = size - (uint64_t)at < PART ? (size_t)(size - (uint64_t)at) : PART;
-        ssize_t n = sendfile(conn->entry->fd, fd, &at, part);
+        ssize_t n = send_part(conn->entry->fd, fd, &at, part);
         if (n > 0) {
             conn->since_s = outlet_now_s();
             continue;
