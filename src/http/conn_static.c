@@ -13,15 +13,15 @@
 
 #define STALL_MS 30000u /* the peer reads nothing for so long */
 #define PART ((size_t)256 << 10)
+#define PARTS_A_TURN 4 /* to a peer that reads as fast as we write, before others run */
 
 /* Waits until the kernel takes more. False: it is over. */
 static bool wait_room(struct conn *conn)
 {
-    anqa_status status;
+    anqa_status status = ANQA_OK;
 
-    conn->waiting = true;
-    status = fd_wait(conn->entry, FD_OUT, anqa_now_ms() + STALL_MS);
-    conn->waiting = false;
+    if ((fd_ready(conn->entry) & FD_OUT) == 0) /* else it came when nobody waited for it */
+        status = fd_wait(conn->entry, FD_OUT, anqa_now_ms() + STALL_MS);
     conn->blocked = false;
     if (status != ANQA_OK)
         conn_kill(conn, true);
@@ -52,7 +52,7 @@ static ssize_t send_part(int to, int from, off_t *at, size_t size)
     pthread_sigmask(SIG_BLOCK, &pipe, &before);
     n = sendfile(to, from, at, size);
     error = errno;
-    if (n < 0 && error == EPIPE)
+    if (n < (ssize_t)size) /* also after a part that went through */
         (void)sigtimedwait(&pipe, NULL, &at_once);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = error;
@@ -63,12 +63,15 @@ static ssize_t send_part(int to, int from, off_t *at, size_t size)
 static void send_content(struct conn *conn, int fd, uint64_t size)
 {
     off_t at = 0;
+    unsigned turn = 0;
 
     while ((uint64_t)at < size) {
         size_t part = size - (uint64_t)at < PART ? (size_t)(size - (uint64_t)at) : PART;
         ssize_t n = send_part(conn->entry->fd, fd, &at, part);
         if (n > 0) {
             conn->since_s = outlet_now_s();
+            if (++turn % PARTS_A_TURN == 0)
+                anqa_yield();
             continue;
         }
         if (n < 0 && errno == EINTR)
@@ -115,8 +118,10 @@ bool conn_serve_static(
         conn_kill(conn, true);
     } else {
         memcpy(room, text.ptr, text.len);
+        conn->waiting = true;
         if (size > 0 && drain_output(conn))
             send_content(conn, file.fd, size);
+        conn->waiting = false;
     }
     anqa_defer_cancel(deferred);
     static_file_close(&file);

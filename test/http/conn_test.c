@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -452,6 +453,61 @@ TEST(static_files_are_served_whole_and_with_an_etag)
     rmdir(folder);
     free(big);
     free(got);
+}
+
+static _Atomic(size_t) read_bytes;
+
+/* Reads as fast as it comes. */
+static void *swallow(void *fd)
+{
+    static char buf[1 << 20];
+    ssize_t n;
+
+    while ((n = recv(*(int *)fd, buf, sizeof buf, 0)) > 0)
+        atomic_fetch_add(&read_bytes, (size_t)n);
+    return NULL;
+}
+
+TEST(a_download_goes_on_beside_others_and_may_be_given_up)
+{
+    static const off_t size = (off_t)2 << 30;
+    char folder[] = "/tmp/anqa-static-XXXXXX", path[64], buf[1024];
+    struct static_spec spec = {.folder = folder};
+    struct server server;
+    pthread_t reader;
+    int fd, file, others[4];
+
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/holes", folder);
+    file = open(path, O_CREAT | O_WRONLY, 0600);
+    CHECK(ftruncate(file, size) == 0);
+    close(file);
+    CHECK_STATUS(static_open(&assets, &spec, NULL), ANQA_OK);
+    server = begin();
+    fd = dial(server);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) /* on both schedulers */
+        others[i] = dial(server);
+    put(fd, "GET /holes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 52);
+    CHECK_EQ(pthread_create(&reader, NULL, swallow, &fd), 0);
+    while (atomic_load(&read_bytes) < 1 << 20)
+        usleep(100);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++)
+        put(others[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) {
+        (void)get_until(others[i], "hello", buf, sizeof buf);
+        CHECK(strstr(buf, "200 OK") != NULL);
+        close(others[i]);
+    }
+    CHECK(atomic_load(&read_bytes) < (size_t)size / 2);
+    CHECK(shutdown(fd, SHUT_RDWR) == 0);
+    CHECK_EQ(pthread_join(reader, NULL), 0);
+    while (atomic_load(&service.connections) > 0)
+        usleep(1000);
+    close(fd);
+    end(server);
+    static_close(&assets);
+    unlink(path);
+    rmdir(folder);
 }
 
 /* ---------------------------------------------------------------- WebSocket */
