@@ -1,6 +1,8 @@
 /* Life of channels, one test for each rule of the protocol: joins, leaves, ends. */
 #include "channel/rooms.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -527,6 +529,76 @@ TEST(a_telemetry_handler_that_fails_at_a_slow_reader_ends_only_its_connection)
         client_close(others[i]);
     }
     end(slow);
+}
+
+static int dial(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server_port())};
+    struct timeval limit = {.tv_sec = 5 * harness_slowness()};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    return fd;
+}
+
+/* Reads until `end` has come, or the connection has ended: then it is false. One of both must be. */
+static bool comes(int fd, const char *end)
+{
+    static char text[1 << 16];
+    size_t len = 0;
+
+    for (;;) {
+        ssize_t n = recv(fd, text + len, sizeof text - len, 0);
+        CHECK(n >= 0 || errno != EAGAIN, "neither an answer nor the end: %s", end);
+        if (n <= 0)
+            return false;
+        len += (size_t)n;
+        if (memmem(text, len, "\x88\x02\x03", 3) != NULL) /* a close frame */
+            return false;
+        if (memmem(text, len, end, strlen(end)) != NULL)
+            return true;
+    }
+}
+
+static const char upgrade[] =
+    "GET /socket/websocket?vsn=2.0.0&name=ann HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+static const char *const whole_life[] = {
+    "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":2}]",
+    "[\"1\",\"2\",\"room:a\",\"shout\",{\"x\":1}]", "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]",
+    "[\"4\",\"4\",\"room:a\",\"phx_join\",{}]", "[\"5\",\"5\",\"room:a\",\"phx_join\",{}]",
+    "[null,\"6\",\"phoenix\",\"heartbeat\",{}]"};
+
+static void try_a_life(void)
+{
+    struct client client = {dial()};
+
+    (void)send(client.fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL);
+    if (comes(client.fd, "\r\n\r\n")) {
+        client_send_all(client, whole_life, ANQA_COUNT(whole_life));
+        (void)comes(client.fd, "[null,\"6\",\"phoenix\"");
+    }
+    client_close(client);
+}
+
+TEST(an_allocation_that_fails_costs_at_most_a_connection)
+{
+    struct client client;
+
+    server_begin(&rooms_endpoint);
+    try_a_life();
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        try_a_life();
+    }
+    client = client_open();
+    client_join(client, "1", "room:a");
+    CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "x", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    client_expect(client, "[null,null,\"room:a\",\"x\",{}]");
+    end(client);
 }
 
 TEST(the_end_of_the_endpoint_tells_clients_to_come_back)
