@@ -122,27 +122,44 @@ static bool frame_text(struct frame *frame, anqa_buf *ret_buf)
     return true;
 }
 
+/* Too much was broadcast, or there is no memory. Whoever is not the channel itself kills it; the channel finds out when its
+ * join is through: it may be here from its own exit hook. */
+static void give_up(const struct chan *chan, struct join *join)
+{
+    if (join->overrun)
+        return;
+    join->overrun = true;
+    anqa_log(ANQA_WARN, "channel.join.overrun",
+        "topic=%.*s frames=%u bytes=%zu next=\"join fails\"", ANQA_FMT(join->topic),
+        join->held_count, join->held_bytes);
+    if (!anqa_pid_eq(chan->sub.who, anqa_self()))
+        anqa_exit_signal(chan->sub.who, ANQA_KILL);
+}
+
+static bool held_grow(struct join *join)
+{
+    uint32_t capacity = join->held_capacity == 0 ? 8 : 2 * join->held_capacity;
+    anqa_buf *larger;
+
+    if (join->held_count < join->held_capacity)
+        return true;
+    larger = realloc(join->held, capacity * sizeof *larger);
+    if (larger == NULL)
+        return false;
+    join->held = larger;
+    join->held_capacity = capacity;
+    return true;
+}
+
 /* Keeps a frame until the join is through. */
 static void hold(struct chan *chan, anqa_buf frame)
 {
     struct join *join = chan->join;
 
-    if (join->held_count >= HELD_FRAMES_MAX || join->held_bytes + frame.len > HELD_BYTES_MAX) {
-        anqa_log(ANQA_WARN, "channel.join.overrun",
-            "topic=%.*s frames=%u bytes=%zu next=\"join fails\"", ANQA_FMT(join->topic),
-            join->held_count, join->held_bytes);
-        anqa_exit_signal(chan->sub.who, ANQA_KILL);
+    if (join->overrun || join->held_count >= HELD_FRAMES_MAX ||
+        join->held_bytes + frame.len > HELD_BYTES_MAX || !held_grow(join)) {
+        give_up(chan, join);
         return;
-    }
-    if (join->held_count == join->held_capacity) {
-        uint32_t capacity = join->held_capacity == 0 ? 8 : 2 * join->held_capacity;
-        anqa_buf *larger = realloc(join->held, capacity * sizeof *larger);
-        if (larger == NULL) {
-            anqa_exit_signal(chan->sub.who, ANQA_KILL);
-            return;
-        }
-        join->held = larger;
-        join->held_capacity = capacity;
     }
     join->held[join->held_count++] = anqa_buf_ref(frame);
     join->held_bytes += frame.len;
@@ -284,6 +301,11 @@ static void join_through(struct chan *chan, bool joined, anqa_json response)
     struct join *join = chan->join;
 
     probe(anqa_json_text(response));
+    anqa_section_begin();
+    sub_catch_up(&chan->sub);
+    anqa_section_end();
+    if (join->overrun)
+        anqa_exit(anqa_error_reason("too much was broadcast during the join"));
     log_join(chan, joined ? "ok" : "error");
     anqa_section_begin();
     join_end(chan->socket, join, joined, anqa_json_text(response));

@@ -328,6 +328,10 @@ static void socket_join(struct socket *socket, struct join *join)
     anqa_status status;
     anqa_pid pid;
 
+    if (socket->ended) { /* its channels have been told so: one more would never hear of it */
+        join_end(socket, join, false, STR("{}"));
+        return;
+    }
     status = proc_spawn(s, &opts, NULL, &pid, NULL);
     if (status != ANQA_OK) {
         anqa_log(ANQA_ERROR, "channel.join.failed", "topic=%.*s error=%s", ANQA_FMT(join->topic),
@@ -335,11 +339,11 @@ static void socket_join(struct socket *socket, struct join *join)
         join_end(socket, join, false, STR("{\"reason\":\"join crashed\"}"));
         return;
     }
-    proc_emit_spawn(pid, (anqa_pid){0});
     chan = chan_make(socket, join, proc_slot(s->rt, pid), pid, texts);
     chan->next = socket->channels;
     socket->channels = chan;
     socket->count++;
+    proc_emit_spawn(pid, (anqa_pid){0}); /* last: a handler that fails ends us */
 }
 
 /* ---------------------------------------------------------------- channels of a socket */
@@ -361,9 +365,6 @@ static void chan_unlink(struct chan *chan)
         link = &(*link)->next;
     *link = chan->next;
     chan->next = NULL;
-    if (chan->flags & CHAN_HOLDS)
-        socket_release(socket);
-    chan->flags &= (uint8_t)~CHAN_HOLDS;
     chan->socket = NULL;
 }
 
@@ -373,7 +374,9 @@ void chan_gone(struct chan *chan)
 
     if ((chan->flags & CHAN_GONE) || chan->socket == NULL)
         return;
-    chan->flags |= CHAN_GONE;
+    if (chan->flags & CHAN_HOLDS) /* nobody handles those messages any more */
+        socket_release(chan->socket);
+    chan->flags = (uint8_t)((chan->flags & ~CHAN_HOLDS) | CHAN_GONE);
     chan->socket->count--;
     if (waiting == NULL)
         return;

@@ -95,7 +95,8 @@ struct join {
     anqa_str join_ref, ref, topic_json; /* JSON text */
     anqa_str topic;                     /* the name */
     anqa_str payload;
-    bool binary; /* the payload is no JSON */
+    bool binary;  /* the payload is no JSON */
+    bool overrun; /* too much was held: the join fails */
     const anqa_channel *spec;
     anqa_str old_ref; /* of the channel that this one replaces, to be closed; empty: none */
     anqa_buf *held;

@@ -9,6 +9,7 @@
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/telemetry.h>
 
 #include "base/container.h"
 #include "http/response.h"
@@ -23,6 +24,9 @@
 #define DEFAULT_HEAD_S 15u
 #define DEFAULT_IDLE_S 60u
 #define DEFAULT_CLOSE_S 5u
+
+/* A peer has left more unread than it may, and is reset. */
+ANQA_TELEMETRY_DEFINE(slow_reader, "anqa.http.slow_reader");
 
 static uint16_t or_default(uint16_t value, uint16_t otherwise)
 {
@@ -47,8 +51,10 @@ void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
 
 void service_unref(struct http_service *service)
 {
-    if (atomic_fetch_sub_explicit(&service->refs, 1, memory_order_acq_rel) == 1)
-        service->drop(service);
+    if (atomic_fetch_sub_explicit(&service->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(service->acceptors);
+    service->drop(service);
 }
 
 static void connection_gone(struct http_service *service)
@@ -81,7 +87,10 @@ void conn_kill(struct conn *conn, bool reset)
     conn_out_free(conn);
     if (reset && conn->entry != NULL)
         net_linger_off(conn->entry->fd);
-    proc_kick(sched_self, conn->self);
+    if (conn->self->stack != NULL) /* it waits in the middle of a request, where no kick reaches it */
+        anqa_exit_signal(conn_pid(conn), ANQA_KILL);
+    else
+        proc_kick(sched_self, conn->self);
 }
 
 void conn_close(struct conn *conn)
@@ -178,7 +187,7 @@ void conn_upgrade(
 
     if (room != NULL)
         memcpy(room, head.ptr, head.len);
-    if (conn->phase == CONN_DEAD) {
+    if (conn->phase != CONN_HTTP) { /* closed meanwhile, or there was no memory */
         ops->closed(conn, user);
         return;
     }
@@ -258,11 +267,12 @@ static size_t http_take(
     struct conn *conn, const char *bytes, size_t len, struct request **ret_request)
 {
     static _Thread_local struct request parsed; /* 3 KB that no stack need hold */
+    bool begins = conn->read.scan.at == 0;
 
     *ret_request = NULL;
     switch (request_parse(&parsed, &conn->read.scan, bytes, len, NULL)) {
     case REQUEST_MORE:
-        if (conn->in == NULL && len > 0) /* its first part: from now on the clock runs */
+        if (begins && len > 0) /* its first part: from now on the clock runs */
             outlet_time(conn, or_default(conn->service->head_timeout, DEFAULT_HEAD_S));
         return 0;
     case REQUEST_REFUSED:
@@ -386,8 +396,10 @@ static bool read_once(struct conn *conn)
         if (n < 0 && errno == EAGAIN)
             return false;
         conn->ended = true;
-        if (n < 0 || conn->phase != CONN_FLUSH) /* it has gone; what is queued may still be read */
+        if (n < 0 || conn->out == NULL)
             conn_kill(conn, false);
+        else /* it may still read what is queued */
+            conn_close(conn);
         return false;
     }
     if ((size_t)n < room && !conn->entry->is_unix)
@@ -420,12 +432,20 @@ static void conn_read(struct conn *conn)
     }
 }
 
+static void conn_over(struct conn *conn)
+{
+    if (conn->slow)
+        ANQA_EMIT(slow_reader, (anqa_field_uint("bytes", conn->out_bytes)),
+            (anqa_field_pid("pid", conn_pid(conn).bits)));
+    proc_end(conn->self, ANQA_NORMAL);
+}
+
 static void conn_run(struct conn *conn)
 {
     if (conn->phase == CONN_NEW)
         return;
     if (conn->phase == CONN_DEAD) {
-        proc_end(conn->self, ANQA_NORMAL);
+        conn_over(conn);
         return;
     }
     if (conn->blocked && (fd_ready(conn->entry) & FD_OUT) != 0) {
@@ -434,7 +454,7 @@ static void conn_run(struct conn *conn)
     }
     conn_read(conn);
     if (conn->phase == CONN_DEAD)
-        proc_end(conn->self, ANQA_NORMAL);
+        conn_over(conn);
     else
         conn_arm(conn);
 }
@@ -463,10 +483,6 @@ static void conn_init(void *state)
 
     conn->self = sched_self->current;
     conn->outlet = outlet_here();
-    anqa_list_node_init(&conn->timed);
-    anqa_list_node_init(&conn->dirty);
-    conn->hook.run = conn_exit;
-    exit_hook_add(&conn->hook);
     outlet_time(conn, DEFAULT_CLOSE_S); /* for its socket to come */
 }
 
@@ -482,6 +498,18 @@ static_assert(sizeof(struct conn) <= 208, "budget of an idle client");
 
 static const anqa_behaviour conn_behaviour = {
     .name = "connection", .init = conn_init, .handle = conn_handle};
+
+/* From here on its end is counted, even if it is killed before it has run. */
+static void conn_watch(anqa_pid pid)
+{
+    struct proc *p = proc_slot(sched_self->rt, pid);
+    struct conn *conn = p->state;
+
+    anqa_list_node_init(&conn->timed);
+    anqa_list_node_init(&conn->dirty);
+    conn->hook.run = conn_exit;
+    exit_hook_add_to(p, &conn->hook);
+}
 
 anqa_status conn_start(struct http_service *service, anqa_conn socket)
 {
@@ -505,6 +533,7 @@ anqa_status conn_start(struct http_service *service, anqa_conn socket)
         connection_gone(service);
         return status;
     }
+    conn_watch(pid);
     status = anqa_conn_move(socket, pid, SOCKET);
     if (status != ANQA_OK)
         anqa_exit_signal(pid, ANQA_KILL);

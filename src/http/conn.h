@@ -58,14 +58,16 @@ struct http_service {
     uint16_t idle_timeout;    /* without a request, or without anything over a WebSocket; 60 */
     uint16_t close_timeout;   /* for the peer to close, too; 5 */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
+    anqa_pid *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
+    uint16_t acceptor_count;
     _Atomic(uint32_t) connections; /* shared */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
 };
 
 void service_unref(struct http_service *service);
 
-/* Ends all connections of a service in good order (a WebSocket is told `code`), and waits for that; who has not ended
- * within `timeout_ms` is reset.   Context: process; may wait. */
+/* Stops accepting, ends all connections of a service in good order (a WebSocket is told `code`), and waits for that; who has
+ * not ended within `timeout_ms` is reset.   Context: the process that listens; may wait. */
 void service_drain(struct http_service *service, uint16_t code, uint32_t timeout_ms);
 
 /* Listens at `address` and accepts on every scheduler, in processes that are linked to the calling one and end with it.

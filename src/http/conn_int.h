@@ -69,9 +69,10 @@ struct conn {
     bool answered : 1;   /* the request has got its response */
     bool paused : 1;
     bool resumed : 1; /* what is kept was not looked at for its own sake */
-    bool waiting : 1; /* the process waits for room, at depth: the poller is its own */
+    bool waiting : 1; /* the process sends a file, at depth: the poller is its own */
     bool blocked : 1; /* the kernel takes no more for now */
     bool ended : 1;   /* the peer has ended its side */
+    bool slow : 1;    /* it is dead for leaving too much unread: `out_bytes` */
 };
 
 /* One scheduler's: the buffer that connections read into, those that are to be flushed, and those that are timed. */

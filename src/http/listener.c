@@ -2,6 +2,7 @@
 #include "http/conn_int.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <anqa/log.h>
@@ -74,6 +75,7 @@ static void acceptor_run(void *state)
 static anqa_status acceptor_start(
     struct acceptor *acceptor, uint16_t scheduler, struct listening *ret_told, anqa_error *err)
 {
+    struct http_service *service = acceptor->service;
     anqa_spawn_opts opts = {
         .run = acceptor_run,
         .arg = acceptor,
@@ -86,12 +88,13 @@ static anqa_status acceptor_start(
     anqa_status status;
 
     acceptor->ref = anqa_make_ref();
-    atomic_fetch_add_explicit(&acceptor->service->refs, 1, memory_order_relaxed);
-    status = anqa_spawn(&opts, NULL, NULL);
+    atomic_fetch_add_explicit(&service->refs, 1, memory_order_relaxed);
+    status = anqa_spawn(&opts, &service->acceptors[service->acceptor_count], NULL);
     if (status != ANQA_OK) {
-        service_unref(acceptor->service);
+        service_unref(service);
         return anqa_fail(err, status, "an acceptor: %s", anqa_status_text(status));
     }
+    service->acceptor_count++;
     msg = anqa_receive_ref(acceptor->ref, ANQA_INFINITY);
     memcpy(ret_told, msg->body.ptr, sizeof *ret_told);
     if (ret_told->status != ANQA_OK && err != NULL)
@@ -110,6 +113,11 @@ anqa_status service_listen(struct http_service *service, const char *address,
 
     if (strlen(address) >= sizeof acceptor.address)
         return anqa_fail(err, ANQA_E_INVALID, "the address %s is too long", address);
+    anqa_section_begin();
+    service->acceptors = calloc(count, sizeof *service->acceptors);
+    anqa_section_end();
+    if (service->acceptors == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "no memory to listen at %s", address);
     memcpy(acceptor.address, address, strlen(address) + 1);
     status = acceptor_start(&acceptor, 1, &told, err);
     if (status != ANQA_OK)
@@ -122,6 +130,19 @@ anqa_status service_listen(struct http_service *service, const char *address,
         status = acceptor_start(&acceptor, i, &told, err);
     }
     return status;
+}
+
+/* Whoever comes back at once shall find nobody, not an end that is near. */
+static void stop_accepting(struct http_service *service)
+{
+    for (uint16_t i = 0; i < service->acceptor_count; i++) {
+        anqa_pid acceptor = service->acceptors[i];
+        anqa_ref ref = anqa_monitor(acceptor);
+        anqa_unlink(acceptor);
+        anqa_exit_signal(acceptor, ANQA_KILL);
+        (void)anqa_receive_ref(ref, ANQA_INFINITY);
+    }
+    service->acceptor_count = 0;
 }
 
 static bool drained(const struct http_service *service, uint32_t timeout_ms)
@@ -138,6 +159,7 @@ void service_drain(struct http_service *service, uint16_t code, uint32_t timeout
 {
     struct drain drain = {.service = service, .code = code};
 
+    stop_accepting(service);
     if (drained(service, 0))
         return;
     outlets_drain(&drain);

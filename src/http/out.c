@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include <anqa/telemetry.h>
-
 #include "base/container.h"
 #include "runtime/net_int.h"
 
@@ -18,9 +16,6 @@
 #define DEFAULT_OUTPUT ((uint32_t)1 << 20)
 #define TICK "tick"
 #define DRAIN "drain"
-
-/* A peer has left more unread than it may, and is reset. */
-ANQA_TELEMETRY_DEFINE(slow_reader, "anqa.http.slow_reader");
 
 /* ---------------------------------------------------------------- chunks */
 
@@ -107,9 +102,10 @@ static bool may_queue(struct conn *conn, size_t size)
     if (conn->phase >= CONN_WS_CLOSING) /* nothing goes behind a close frame */
         return false;
     if (size > output_limit(conn) || conn->out_bytes + size > output_limit(conn)) {
-        ANQA_EMIT(slow_reader, (anqa_field_uint("bytes", conn->out_bytes)),
-            (anqa_field_pid("pid", conn_pid(conn).bits)));
+        uint32_t bytes = conn->out_bytes;
         conn_kill(conn, true);
+        conn->slow = true; /* told by its own process: handlers of others have no place here */
+        conn->out_bytes = bytes;
         return false;
     }
     return true;

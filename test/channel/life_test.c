@@ -1,7 +1,10 @@
 /* Life of channels, one test for each rule of the protocol: joins, leaves, ends. */
 #include "channel/rooms.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define JOINED "[\"1\",\"1\",\"room:a\"," OK("{}")
 #define CRASHED "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"channel_crash\"}]"
@@ -35,6 +38,11 @@ static anqa_pid channel_pid(struct client client)
     client_send(client, "[\"1\",\"9\",\"room:a\",\"who_am_i\",{}]");
     memcpy(&pid, server_told("pid"), sizeof pid);
     return pid;
+}
+
+static bool is_joining(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "joining");
 }
 
 /* ---------------------------------------------------------------- joining */
@@ -147,6 +155,22 @@ TEST(a_join_during_which_too_much_is_broadcast_fails)
     client_send(
         client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100,\"wait_ms\":200}]");
     client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
+    client_join(client, "2", "room:a");
+    end(client);
+}
+
+static const char *const overrunning[] = {"", ",\"crash\":true", ",\"refuse\":true"};
+
+TEST(a_join_that_broadcasts_too_much_itself_fails_however_it_ends)
+{
+    struct client client = begin();
+
+    for (size_t i = 0; i < ANQA_COUNT(overrunning); i++) {
+        client_send(
+            client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100%s}]", overrunning[i]);
+        client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
+        client_expect_nothing(client);
+    }
     client_join(client, "2", "room:a");
     end(client);
 }
@@ -293,6 +317,31 @@ TEST(a_connection_that_ends_while_a_join_waits_for_a_leave_leaks_nothing)
     server_end();
 }
 
+TEST(a_join_that_waits_for_a_leave_is_given_up_when_the_socket_is_disconnected)
+{
+    static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
+        "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]",
+        "[\"4\",\"4\",\"room:a\",\"phx_join\",{\"tell\":true}]"};
+    struct client client;
+    anqa_pid pid;
+
+    server_begin(&rooms_endpoint);
+    client = client_open_at("/socket/websocket?vsn=2.0.0&name=ann");
+    client_join(client, "1", "room:a");
+    pid = channel_pid(client);
+    client_send_all(client, frames, 3);
+    CHECK_STR(server_told("waiting"), "");
+    anqa_sleep(20); /* for the join to wait, too */
+    CHECK_STATUS(
+        anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    client_expect_close(client, 1001);
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    CHECK_STR(server_told("terminated"), "shutdown: left");
+    client_close(client);
+    CHECK(anqa_receive_if(is_joining, NULL, 50) == NULL);
+    server_end();
+}
+
 TEST(a_leave_of_a_topic_that_is_not_joined_is_answered_ok)
 {
     struct client client = begin();
@@ -335,6 +384,34 @@ TEST(another_stop_is_an_error_after_its_answer)
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{\"last\":1}"));
     client_expect(client, CRASHED);
     CHECK_STR(server_told("terminated"), "error: on purpose");
+    end(client);
+}
+
+TEST(a_channel_that_is_closed_with_much_before_it_does_not_hold_its_client)
+{
+    struct client client = begin();
+    const char *frame;
+    anqa_pid pid;
+
+    client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_at_end\":true}]");
+    client_expect(client, JOINED);
+    pid = channel_pid(client);
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"wait_here\",{}]");
+    client_send(client, "[\"1\",\"3\",\"room:a\",\"stop_normal\",{}]");
+    for (int i = 0; i < 300; i++)
+        client_send(client, "[\"1\",\"4\",\"room:a\",\"silent\",{}]");
+    client_send(client, "[null,\"5\",\"phoenix\",\"heartbeat\",{}]");
+    CHECK_STR(server_told("waiting"), "");
+    anqa_sleep(20); /* for the messages to be before it */
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
+    client_expect(client, CLOSED);
+    do /* of the messages that were not read before, each is unmatched */
+        frame = client_receive(client);
+    while (frame != NULL && strstr(frame, "unmatched topic") != NULL);
+    CHECK_STR(frame, "[null,\"5\",\"phoenix\"," OK("{}"));
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    CHECK_STR(server_told("terminated"), "normal");
     end(client);
 }
 
@@ -424,6 +501,117 @@ TEST(disconnect_on_the_id_closes_with_1001_and_without_frames_of_channels)
     client_close(client);
     client_close(other);
     server_end();
+}
+
+static void fail_at(void *ctx, const anqa_telemetry_event *event)
+{
+    anqa_exit(anqa_error_reason("a handler that fails"));
+}
+
+static anqa_json big_object(void)
+{
+    static char text[60 << 10];
+
+    memset(text, 'x', sizeof text);
+    memcpy(text, "{\"x\":\"", 6);
+    memcpy(text + sizeof text - 2, "\"}", 2);
+    return (anqa_json){text, sizeof text};
+}
+
+TEST(a_telemetry_handler_that_fails_at_a_slow_reader_ends_only_its_connection)
+{
+    static const anqa_telemetry_handler handler = {
+        .id = "failing", .pattern = "anqa.http.slow_reader", .run = fail_at};
+    struct client slow = begin(), others[8];
+    int small = 4096;
+
+    CHECK_STATUS(anqa_telemetry_attach(&handler), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) {
+        others[i] = client_open(); /* on both schedulers */
+        client_join(others[i], "1", "room:b");
+    }
+    client_join(slow, "1", "room:a");
+    CHECK(setsockopt(slow.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+    for (int i = 0; i < 300; i++)
+        CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "big", big_object()), ANQA_OK);
+    CHECK_STR(server_told("terminated"), "shutdown: closed");
+    CHECK_STATUS(anqa_telemetry_detach("failing"), ANQA_E_NOT_FOUND);
+    CHECK_STATUS(anqa_broadcast(anqa_str_of("room:b"), "still", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) {
+        client_expect(others[i], "[null,null,\"room:b\",\"still\",{}]");
+        client_close(others[i]);
+    }
+    end(slow);
+}
+
+static int dial(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server_port())};
+    struct timeval limit = {.tv_sec = 5 * harness_slowness()};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    return fd;
+}
+
+/* Reads until `end` has come, or the connection has ended: then it is false. One of both must be. */
+static bool comes(int fd, const char *end)
+{
+    static char text[1 << 16];
+    size_t len = 0;
+
+    for (;;) {
+        ssize_t n = recv(fd, text + len, sizeof text - len, 0);
+        CHECK(n >= 0 || errno != EAGAIN, "neither an answer nor the end: %s", end);
+        if (n <= 0)
+            return false;
+        len += (size_t)n;
+        if (memmem(text, len, "\x88\x02\x03", 3) != NULL) /* a close frame */
+            return false;
+        if (memmem(text, len, end, strlen(end)) != NULL)
+            return true;
+    }
+}
+
+static const char upgrade[] =
+    "GET /socket/websocket?vsn=2.0.0&name=ann HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+static const char *const whole_life[] = {
+    "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":2}]",
+    "[\"1\",\"2\",\"room:a\",\"shout\",{\"x\":1}]", "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]",
+    "[\"4\",\"4\",\"room:a\",\"phx_join\",{}]", "[\"5\",\"5\",\"room:a\",\"phx_join\",{}]",
+    "[null,\"6\",\"phoenix\",\"heartbeat\",{}]"};
+
+static void try_a_life(void)
+{
+    struct client client = {dial()};
+
+    (void)send(client.fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL);
+    if (comes(client.fd, "\r\n\r\n")) {
+        client_send_all(client, whole_life, ANQA_COUNT(whole_life));
+        (void)comes(client.fd, "[null,\"6\",\"phoenix\"");
+    }
+    client_close(client);
+}
+
+TEST(an_allocation_that_fails_costs_at_most_a_connection)
+{
+    struct client client;
+
+    server_begin(&rooms_endpoint);
+    try_a_life();
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        try_a_life();
+    }
+    client = client_open();
+    client_join(client, "1", "room:a");
+    CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "x", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    client_expect(client, "[null,null,\"room:a\",\"x\",{}]");
+    end(client);
 }
 
 TEST(the_end_of_the_endpoint_tells_clients_to_come_back)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 struct room {
-    bool push_at_end;
+    bool push_at_end, wait_at_end;
     int64_t count;
 };
 
@@ -21,6 +21,7 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
     anqa_json reply;
 
     ((struct room *)socket->state)->push_at_end = anqa_json_bool(params, "push_at_end", false);
+    ((struct room *)socket->state)->wait_at_end = anqa_json_bool(params, "wait_at_end", false);
     for (int64_t i = 0; i < anqa_json_int(params, "broadcasts", 0); i++)
         ANQA_REQUIRE(anqa_broadcast(topic, "during", anqa_jsonf("{'i': %d}", (int)i)) == ANQA_OK);
     if (anqa_json_bool(params, "tell", false))
@@ -43,10 +44,17 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
     return anqa_noreply();
 }
 
+static bool is_go(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "go");
+}
+
 static void room_terminate(anqa_socket *socket, anqa_reason reason)
 {
     char text[200];
 
+    if (((struct room *)socket->state)->wait_at_end)
+        (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
     if (((struct room *)socket->state)->push_at_end)
         anqa_socket_push(socket, "bye", ANQA_JSON_EMPTY_OBJECT);
     server_tell("terminated", anqa_reason_format(reason, text, sizeof text));
@@ -179,11 +187,6 @@ static anqa_next bad_broadcast(anqa_socket *socket, anqa_json payload)
 static anqa_next with_action(anqa_socket *socket, anqa_json payload)
 {
     return anqa_then_timeout(anqa_noreply(), 1);
-}
-
-static bool is_go(const anqa_msg *msg, void *arg)
-{
-    return anqa_tag_is(msg->tag, "go");
 }
 
 /* Stays until the test says go; tells it that it is there. */

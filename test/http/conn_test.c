@@ -4,7 +4,9 @@
 #include <anqa/anqa.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "http/conn.h"
+#include "http/conn_int.h"
 #include "http/static.h"
 #include "http/websocket.h"
 
@@ -20,6 +22,7 @@
 
 static _Atomic(int) closed_count;
 static _Atomic(int) dropped;
+static _Atomic(int) message_count;
 
 static void echo_message(struct conn *conn, void *user, bool binary, anqa_str data)
 {
@@ -27,6 +30,7 @@ static void echo_message(struct conn *conn, void *user, bool binary, anqa_str da
     size_t len;
     char *room;
 
+    atomic_fetch_add(&message_count, 1);
     if (anqa_str_is(data, "crash"))
         ANQA_REQUIRE(data.len == 0);
     if (anqa_str_is(data, "flood")) { /* more than anybody who does not read is allowed */
@@ -77,12 +81,24 @@ static void serve_hello(struct conn *conn, const struct request *request, const 
         conn, 200, "text/plain", request->query.len > 0 ? request->query : anqa_str_of("hello"));
 }
 
+/* Would wait for ever. */
+static void serve_never(struct conn *conn, const struct request *request, const void *arg)
+{
+    (void)anqa_receive(ANQA_INFINITY);
+}
+
+static void serve_ws_late(struct conn *conn, const struct request *request, const void *arg)
+{
+    anqa_sleep(100);
+    serve_ws(conn, request, arg);
+}
+
 static void service_drop(struct http_service *service)
 {
     atomic_fetch_add(&dropped, 1);
 }
 
-static struct http_mount mounts[2];
+static struct http_mount mounts[4];
 static struct static_mount assets;
 static struct http_service service;
 
@@ -99,8 +115,10 @@ static struct server begin(void)
 
     mounts[0] = (struct http_mount){anqa_str_of("/ws"), serve_ws, NULL};
     mounts[1] = (struct http_mount){anqa_str_of("/hello"), serve_hello, NULL};
+    mounts[2] = (struct http_mount){anqa_str_of("/never"), serve_never, NULL};
+    mounts[3] = (struct http_mount){anqa_str_of("/late"), serve_ws_late, NULL};
     service = (struct http_service){.mounts = mounts,
-        .mount_count = 2,
+        .mount_count = ANQA_COUNT(mounts),
         .statics = &assets,
         .static_count = assets.spec.folder != NULL,
         .max_connections = 500,
@@ -128,14 +146,29 @@ static void end(struct server server)
 
 /* ---------------------------------------------------------------- a client that blocks */
 
-static int dial(struct server server)
+static bool reach(struct server server, int fd)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server.port)};
+
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+}
+
+static bool can_dial(struct server server)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool reached = reach(server, fd);
+
+    close(fd);
+    return reached;
+}
+
+static int dial(struct server server)
+{
     struct timeval limit = {.tv_sec = 5};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    CHECK(fd >= 0 && reach(server, fd));
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
     return fd;
 }
@@ -307,6 +340,64 @@ TEST(who_does_not_finish_a_head_in_time_is_let_go)
     end(server);
 }
 
+TEST(who_does_not_finish_a_head_behind_another_request_in_time_is_let_go)
+{
+    struct server server = begin();
+    static const char requests[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HT";
+    char buf[1024];
+    int fd = dial(server);
+
+    put(fd, requests, sizeof requests - 1);
+    (void)get_until(fd, "hello", buf, sizeof buf);
+    CHECK(strstr(buf, "200 OK") != NULL);
+    CHECK(at_end(fd)); /* head_timeout is a second here, idle_timeout a minute */
+    close(fd);
+    end(server);
+}
+
+TEST(who_has_closed_its_side_still_gets_the_answer)
+{
+    static const char *const requests[] = {"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /hello?hello HTTP/1.1\r\nHost: a\r\n\r\n"}; /* the second waits a little */
+    struct server server = begin();
+    char buf[1024];
+
+    for (int i = 0; i < 40; i++) {
+        int fd = dial(server);
+        put(fd, requests[i % 2], strlen(requests[i % 2]));
+        CHECK(shutdown(fd, SHUT_WR) == 0);
+        (void)get_until(fd, "\r\n\r\nhello", buf, sizeof buf);
+        CHECK(strstr(buf, "\r\n\r\nhello") != NULL, "%s", buf);
+        CHECK(at_end(fd));
+        close(fd);
+    }
+    end(server);
+}
+
+static void start_with_nothing(void *state)
+{
+    anqa_pid test;
+
+    memcpy(&test, state, sizeof test);
+    CHECK_STATUS(conn_start(&service, (anqa_conn){0}), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_send(test, "started", anqa_nothing()), ANQA_OK);
+}
+
+TEST(a_connection_that_ends_before_it_has_run_is_not_counted)
+{
+    struct server server = begin();
+    anqa_pid test = anqa_self();
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = start_with_nothing,
+                                .arg = &test,
+                                .arg_size = sizeof test,
+                                .scheduler = 1},
+                     NULL, NULL),
+        ANQA_OK);
+    CHECK(anqa_receive(5000) != NULL);
+    end(server);
+}
+
 TEST(more_connections_than_allowed_are_reset)
 {
     struct server server = begin();
@@ -364,6 +455,61 @@ TEST(static_files_are_served_whole_and_with_an_etag)
     rmdir(folder);
     free(big);
     free(got);
+}
+
+static _Atomic(size_t) read_bytes;
+
+/* Reads as fast as it comes. */
+static void *swallow(void *fd)
+{
+    static char buf[1 << 20];
+    ssize_t n;
+
+    while ((n = recv(*(int *)fd, buf, sizeof buf, 0)) > 0)
+        atomic_fetch_add(&read_bytes, (size_t)n);
+    return NULL;
+}
+
+TEST(a_download_goes_on_beside_others_and_may_be_given_up)
+{
+    static const off_t size = (off_t)2 << 30;
+    char folder[] = "/tmp/anqa-static-XXXXXX", path[64], buf[1024];
+    struct static_spec spec = {.folder = folder};
+    struct server server;
+    pthread_t reader;
+    int fd, file, others[4];
+
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/holes", folder);
+    file = open(path, O_CREAT | O_WRONLY, 0600);
+    CHECK(ftruncate(file, size) == 0);
+    close(file);
+    CHECK_STATUS(static_open(&assets, &spec, NULL), ANQA_OK);
+    server = begin();
+    fd = dial(server);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) /* on both schedulers */
+        others[i] = dial(server);
+    put(fd, "GET /holes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 52);
+    CHECK_EQ(pthread_create(&reader, NULL, swallow, &fd), 0);
+    while (atomic_load(&read_bytes) < 1 << 20)
+        usleep(100);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++)
+        put(others[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    for (size_t i = 0; i < ANQA_COUNT(others); i++) {
+        (void)get_until(others[i], "hello", buf, sizeof buf);
+        CHECK(strstr(buf, "200 OK") != NULL);
+        close(others[i]);
+    }
+    CHECK(atomic_load(&read_bytes) < (size_t)size / 2);
+    CHECK(shutdown(fd, SHUT_RDWR) == 0);
+    CHECK_EQ(pthread_join(reader, NULL), 0);
+    while (atomic_load(&service.connections) > 0)
+        usleep(1000);
+    close(fd);
+    end(server);
+    static_close(&assets);
+    unlink(path);
+    rmdir(folder);
 }
 
 /* ---------------------------------------------------------------- WebSocket */
@@ -476,6 +622,65 @@ TEST(draining_tells_each_websocket_why)
     CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
     CHECK_EQ(((unsigned char)got[0] << 8 | (unsigned char)got[1]), 1012);
     close(fd);
+}
+
+TEST(draining_ends_who_waits_in_the_middle_of_a_request)
+{
+    struct server server = begin();
+    int fd = dial(server);
+
+    put(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    while (atomic_load(&service.connections) == 0)
+        usleep(1000);
+    usleep(20000);
+    end(server);
+    CHECK(at_end(fd));
+    close(fd);
+}
+
+TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
+{
+    static const char request[] =
+        "GET /late HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    struct server server = begin();
+    int fd = dial(server);
+
+    put(fd, request, sizeof request - 1);
+    put_frame(fd, 1, "early", 5);
+    usleep(30000);
+    outlets_drain(&(struct drain){.service = &service, .code = 1012});
+    CHECK(at_end(fd));
+    usleep(150000);
+    CHECK_EQ(atomic_load(&closed_count), 1);
+    CHECK_EQ(atomic_load(&message_count), 0);
+    close(fd);
+    end(server);
+}
+
+static void *come_back(void *server)
+{
+    static char got[64];
+    size_t len;
+    int old = dial_ws(*(struct server *)server);
+
+    atomic_store(&message_count, 1); /* it may drain */
+    CHECK_EQ(get_frame(old, got, sizeof got, &len), 8); /* and does not answer */
+    CHECK(!can_dial(*(struct server *)server));
+    close(old);
+    return NULL;
+}
+
+TEST(while_it_drains_nobody_new_is_let_in)
+{
+    struct server server = begin();
+    pthread_t client;
+
+    CHECK_EQ(pthread_create(&client, NULL, come_back, &server), 0);
+    while (atomic_load(&message_count) == 0)
+        usleep(1000);
+    end(server);
+    CHECK_EQ(pthread_join(client, NULL), 0);
 }
 
 TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)

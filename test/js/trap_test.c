@@ -5,6 +5,7 @@
 #include "js/preempt.h"
 #include "otp/child.h"
 #include "runtime/proc.h"
+#include "runtime/sched.h"
 
 void trap_abort(struct engine *engine) __asm__("Z_quickjsZ_abort");
 
