@@ -35,16 +35,28 @@ static const anqa_dynamic_supervisor rooms = {.name = "rooms",
     .max_seconds = 1,
     .max_children = 10000};
 
-/* Asks the room of a topic, which is started if it does not run. What it throws is for the client to read. */
+/* Calls a function of a room, which is started if it does not run. One that ended before it saw the question is asked in its next life. */
+static anqa_status ask_room(anqa_str topic, const char *function, anqa_json arg,
+    anqa_json *ret_answer, anqa_js_error *ret_thrown)
+{
+    anqa_status status = ANQA_E_NOPROC;
+    anqa_pid pid;
+
+    for (unsigned lives = 0; lives < 3 && status == ANQA_E_NOPROC; lives++) {
+        status = anqa_ensure_child_pid(&rooms, topic, NULL, &pid, NULL);
+        if (status == ANQA_OK)
+            status = anqa_js_call_json(pid, function, arg, 5000, ret_answer, ret_thrown, NULL);
+    }
+    return status;
+}
+
+/* Asks the room of a topic. What it throws is for the client to read. */
 static anqa_status ask(anqa_str topic, const char *function, anqa_json arg, anqa_next *ret_failure,
     anqa_json *ret_answer)
 {
-    anqa_status status = anqa_ensure_child(&rooms, topic, NULL);
     anqa_js_error thrown = {.name = {NULL, 0}};
+    anqa_status status = ask_room(topic, function, arg, ret_answer, &thrown);
 
-    if (status == ANQA_OK)
-        status = anqa_js_call_json(
-            anqa_child_pid(&rooms, topic), function, arg, 5000, ret_answer, &thrown, NULL);
     if (status == ANQA_E_SCRIPT)
         *ret_failure = anqa_reply_error_json(
             anqa_jsonf("{'reason': 'refused', 'message': %.*s}", ANQA_FMT(thrown.message)));

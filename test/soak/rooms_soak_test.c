@@ -1,0 +1,88 @@
+/*
+ * The chat_room example under a crowd, while rooms of it are crashed: who is in another room loses nothing and hears nothing
+ * twice, a crashed room answers again, memory is flat, and when all have left no file stays open.
+ *
+ * By default a small crowd for a few seconds. ANQA_SOAK=full in the environment is the real one: 2,000 rooms, 15,000
+ * clients, a minute of talk. ANQA_SOAK_ROOMS, _CLIENTS, _SECONDS, _MESSAGES and _KILLS (both a second) change single
+ * figures. --verbose prints what came of it.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "harness.h"
+#include "soak/chat_load.h"
+
+#ifndef CHAT_ROOM
+#define CHAT_ROOM NULL /* a build without examples */
+#endif
+
+enum { LIMIT_MS = 420000, SPARE_FILES = 100 };
+
+/* The figure of that name in the environment, else `otherwise`. */
+static uint32_t figure(const char *name, uint32_t otherwise)
+{
+    const char *text = getenv(name);
+    long value = text == NULL ? (long)otherwise : strtol(text, NULL, 10);
+
+    CHECK(value > 0 && value < 1000000, "%s=%s", name, text);
+    return (uint32_t)value;
+}
+
+static struct load_options crowd(void)
+{
+    const char *soak = getenv("ANQA_SOAK");
+    bool full = soak != NULL && anqa_str_is(anqa_str_of(soak), "full");
+
+    return (struct load_options){.program = CHAT_ROOM,
+        .rooms = figure("ANQA_SOAK_ROOMS", full ? 2000 : 200),
+        .clients = figure("ANQA_SOAK_CLIENTS", full ? 15000 : 1500),
+        .seconds = figure("ANQA_SOAK_SECONDS", full ? 60 : 15),
+        .messages_per_s = figure("ANQA_SOAK_MESSAGES", full ? 300 : 150),
+        .kills_per_s = figure("ANQA_SOAK_KILLS", full ? 10 : 4)};
+}
+
+static struct load_result run(const struct load_options *options)
+{
+    struct load_result r;
+
+    if (options->program == NULL)
+        SKIP("this build has no examples");
+    if (!load_may_open(options->clients + SPARE_FILES))
+        SKIP("needs %u open files: raise the hard limit (ulimit -Hn)",
+            options->clients + SPARE_FILES);
+    r = load_run(options);
+#define X(name, text) CHECK_EQ(r.wrong.name, 0, "%s", text);
+    LOAD_WRONG_MAP(X)
+#undef X
+    CHECK(r.delivered > r.sent, "%" PRIu64 " sent, %" PRIu64 " delivered", r.sent, r.delivered);
+    CHECK(r.crashes > options->seconds, "%" PRIu64 " crashes", r.crashes);
+    CHECK_EQ(r.first_try, r.crashes, "after each crash the next message is taken");
+    CHECK(r.fds_with_all > r.fds_before);
+    CHECK_EQ(r.fds_after, r.fds_before);
+    CHECK(
+        WIFEXITED(r.exit_status) && WEXITSTATUS(r.exit_status) == 0, "%x", (unsigned)r.exit_status);
+    return r;
+}
+
+TEST(nothing_is_lost_or_doubled_in_living_rooms_while_others_are_crashed_and_memory_is_flat,
+    .timeout_ms = LIMIT_MS)
+{
+    struct load_options options = crowd();
+    struct load_result r = run(&options);
+
+    CHECK(r.percent_per_minute < 1, "%.2f %%/min", r.percent_per_minute);
+    CHECK(r.full_again_kb < r.full_kb + r.full_kb / 100, "%" PRIu64 " kB, then %" PRIu64 " kB",
+        r.full_kb, r.full_again_kb);
+}
+
+TEST(slow_readers_garbage_and_vanishing_clients_cost_the_others_nothing, .timeout_ms = LIMIT_MS)
+{
+    struct load_options options = crowd();
+    struct load_result r;
+
+    options.hostile = options.clients / 20;
+    r = run(&options);
+    CHECK(r.came > options.hostile, "%" PRIu64 " hostile connections", r.came);
+    CHECK(r.dropped > 0);
+}
