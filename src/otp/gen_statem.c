@@ -26,7 +26,7 @@ struct item {
     struct anqa_list_node node;
     anqa_statem_event_kind kind;
     bool on_heap;
-    bool kept; /* msg: ours to free */
+    bool kept; /* msg: beyond its event, and ours to free */
     const char *tag;
     const anqa_msg *msg;
     anqa_json body;   /* the message's, or a piece of the heap */
@@ -38,6 +38,7 @@ struct machine {
     const anqa_gen_statem *spec;
     const char *state;
     struct anqa_list waiting, postponed, timeouts;
+    struct item *fresh;   /* the present message's, if it is postponed */
     anqa_step *beginning; /* what init has returned */
     bool hibernate;
 };
@@ -143,8 +144,10 @@ static struct item *item_new(anqa_statem_event_kind kind, const char *tag, anqa_
     return item;
 }
 
-static void item_free(struct item *item)
+static void item_free(struct machine *m, struct item *item)
 {
+    if (item == m->fresh)
+        m->fresh = NULL;
     if (item->kept)
         anqa_msg_free(item->msg);
     if (!item->on_heap)
@@ -154,6 +157,7 @@ static void item_free(struct item *item)
     anqa_heap_free(item);
 }
 
+/* The message of the present event is the event's until that ends, see keep_fresh: it may be handled again before. */
 static void postpone(struct machine *m, struct item *item)
 {
     struct item *kept = item;
@@ -161,10 +165,19 @@ static void postpone(struct machine *m, struct item *item)
     if (!item->on_heap) {
         kept = anqa_heap_alloc(sizeof *kept);
         *kept = *item;
-        kept->on_heap = kept->kept = true;
-        anqa_msg_keep(kept->msg);
+        kept->on_heap = true;
+        m->fresh = kept;
     }
     anqa_list_push(&m->postponed, &kept->node);
+}
+
+static void keep_fresh(struct machine *m)
+{
+    if (m->fresh == NULL)
+        return;
+    anqa_msg_keep(m->fresh->msg);
+    m->fresh->kept = true;
+    m->fresh = NULL;
 }
 
 /* ---------------------------------------------------------------- time-outs */
@@ -191,7 +204,7 @@ static void disarm(struct machine *m, anqa_statem_event_kind kind, const char *t
     if (item->timer.bits != 0)
         (void)anqa_timer_cancel(item->timer);
     anqa_list_remove(&item->node);
-    item_free(item);
+    item_free(m, item);
 }
 
 static void arm(struct machine *m, const struct anqa_statem_action_ *action)
@@ -334,7 +347,7 @@ static void advance(struct machine *m, struct item *item, const anqa_step *step)
     if (step->postpone)
         postpone(m, item);
     else
-        item_free(item);
+        item_free(m, item);
     if (changed) {
         disarm(m, ANQA_ON_STATE_TIMEOUT, NULL);
         m->state = step->state;
@@ -410,6 +423,7 @@ static anqa_next go_on(struct machine *m)
         if (count % TURN == 0)
             anqa_yield();
     }
+    keep_fresh(m);
     hibernate = m->hibernate;
     m->hibernate = false;
     return hibernate ? anqa_then_hibernate(anqa_noreply()) : anqa_noreply();
