@@ -14,6 +14,7 @@
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
+#include <anqa/gen_statem.h>
 #include <anqa/js.h>
 #include <anqa/json.h>
 #include <anqa/log.h>

@@ -281,11 +281,17 @@ struct child_outcome child_note_read(const anqa_msg *msg)
 void child_started(struct child_head *head)
 {
     anqa_ref ref = head->t.start_ref;
+    anqa_status status;
 
     head->flags |= HEAD_STARTED;
     head->t.timer.bits = 0;
     head->u.idle.bits = 0;
-    (void)anqa_send_ref(anqa_parent(), child_note_tag, ref, anqa_nothing());
+    /* who waits for a note that cannot come would wait for ever: our end tells it instead */
+    status = anqa_send_ref(anqa_parent(), child_note_tag, ref, anqa_nothing());
+    if (status != ANQA_OK && status != ANQA_E_NOPROC)
+        anqa_exit(anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT,
+            "the one who starts it cannot be told that it has started: %s",
+            anqa_status_text(status)));
 }
 
 void child_failed(struct child_head *head, anqa_status status, const char *text, anqa_reason reason)

@@ -512,6 +512,25 @@ TEST(an_init_that_ignores_stops_crashes_or_returns_nonsense_fails_the_start_and_
     end(rt);
 }
 
+static void start_with_a_full_mailbox(void *arg)
+{
+    anqa_error err;
+
+    anqa_set_mailbox_limit(1, ANQA_OVERFLOW_REFUSE);
+    report(anqa_self(), "full", "");
+    CHECK_STATUS(start_with(&probe_server, NULL, NULL, false, NULL, &err), ANQA_E_DIED);
+    CHECK(strstr(err.text, "cannot be told that it has started") != NULL, "%s", err.text);
+}
+
+TEST(a_start_whose_success_cannot_be_told_fails_and_the_server_ends)
+{
+    anqa_rt *rt = begin();
+
+    CHECK_EQ(outcome_of(start_with_a_full_mailbox, NULL, NULL, 0), ANQA_REASON_NORMAL);
+    CHECK(soon(alone, rt));
+    end(rt);
+}
+
 static void start_linked_failing(void *arg)
 {
     CHECK_STATUS(start_with(&probe_server, "stop", NULL, true, NULL, NULL), ANQA_E_STOPPED);
