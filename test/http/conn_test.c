@@ -354,6 +354,33 @@ TEST(who_does_not_finish_a_head_behind_another_request_in_time_is_let_go)
     end(server);
 }
 
+TEST(after_allocations_that_failed_all_is_served_and_timed_as_before)
+{
+    struct server server = begin();
+    char buf[1024];
+    int fds[8];
+
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        for (size_t i = 0; i < 4; i++) { /* on both schedulers */
+            int fd = dial(server);
+            put(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+            (void)get_until(fd, "hello", buf, sizeof buf); /* or the end */
+            close(fd);
+        }
+    }
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        fds[i] = dial(server);
+        put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET", 35);
+        (void)get_until(fds[i], "hello", buf, sizeof buf);
+        CHECK(strstr(buf, "200 OK") != NULL);
+    }
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        CHECK(at_end(fds[i]));
+        close(fds[i]);
+    }
+    end(server);
+}
+
 TEST(who_has_closed_its_side_still_gets_the_answer)
 {
     static const char *const requests[] = {"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
