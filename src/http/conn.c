@@ -386,6 +386,8 @@ static bool read_once(struct conn *conn)
         in = conn->in;
         to = in->bytes + in->len;
         room = in->cap - in->len;
+        if (room > READ_SIZE) /* what is read is moved to the front each time that a pause leaves a part of it */
+            room = READ_SIZE;
     }
     do
         n = recv(conn->entry->fd, to, room, MSG_DONTWAIT);
