@@ -87,9 +87,13 @@ static void serve_never(struct conn *conn, const struct request *request, const 
     (void)anqa_receive(ANQA_INFINITY);
 }
 
+static _Atomic(int) thinking; /* 1: serve_ws_late thinks; 2: it may go on */
+
 static void serve_ws_late(struct conn *conn, const struct request *request, const void *arg)
 {
-    anqa_sleep(100);
+    atomic_store(&thinking, 1);
+    while (atomic_load(&thinking) != 2)
+        anqa_sleep(5);
     serve_ws(conn, request, arg);
 }
 
@@ -644,10 +648,13 @@ TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
 
     put(fd, request, sizeof request - 1);
     put_frame(fd, 1, "early", 5);
-    usleep(30000);
+    while (atomic_load(&thinking) == 0)
+        usleep(1000);
     outlets_drain(&(struct drain){.service = &service, .code = 1012});
     CHECK(at_end(fd));
-    usleep(150000);
+    atomic_store(&thinking, 2);
+    for (int i = 0; i < 2000 && atomic_load(&closed_count) == 0; i++)
+        usleep(1000);
     CHECK_EQ(atomic_load(&closed_count), 1);
     CHECK_EQ(atomic_load(&message_count), 0);
     close(fd);
