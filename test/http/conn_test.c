@@ -686,6 +686,30 @@ TEST(while_it_drains_nobody_new_is_let_in)
     CHECK_EQ(pthread_join(client, NULL), 0);
 }
 
+TEST(a_runtime_that_stops_ends_connections_in_whatever_state_and_lets_go_of_the_service)
+{
+    struct server server = begin();
+    int fds[9];
+
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        static const char *const requests[] = {
+            "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", "GET /hello HT", upgrade};
+        fds[i] = dial(server);
+        put(fds[i], requests[i % 3], strlen(requests[i % 3]));
+        if (i % 3 == 2)
+            put_frame(fds[i], 1, "flood", i < 4 ? 5 : 3);
+    }
+    while (atomic_load(&service.connections) < ANQA_COUNT(fds) - 1)
+        usleep(1000);
+    service_unref(&service);
+    anqa_detach();
+    anqa_stop(server.rt);
+    CHECK_EQ(atomic_load(&dropped), 1);
+    CHECK_EQ(atomic_load(&service.connections), 0);
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++)
+        close(fds[i]);
+}
+
 TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)
 {
     struct server server = begin();
