@@ -358,6 +358,30 @@ TEST(who_does_not_finish_a_head_behind_another_request_in_time_is_let_go)
     end(server);
 }
 
+TEST(without_memory_listening_fails_and_lets_go_of_the_service)
+{
+    anqa_rt *rt;
+    char address[ANQA_ADDRESS_TEXT];
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 2}, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        anqa_status status;
+        service = (struct http_service){.drop = service_drop, .refs = 1};
+        atomic_store(&dropped, 0);
+        status = service_listen(&service, "127.0.0.1:0", address, NULL);
+        CHECK(status == ANQA_OK || status == ANQA_E_NOMEM, "%s", anqa_status_name(status));
+        service_drain(&service, 1012, 0);
+        service_unref(&service);
+        for (int i = 0; i < 2000 && atomic_load(&dropped) == 0; i++)
+            usleep(1000);
+        CHECK_EQ(atomic_load(&dropped), 1);
+    }
+    anqa_detach();
+    anqa_stop(rt);
+}
+
 TEST(after_allocations_that_failed_all_is_served_and_timed_as_before)
 {
     struct server server = begin();
