@@ -341,6 +341,8 @@ static void take(struct conn *conn, char *bytes, size_t len)
             continue;
         }
         input_keep(conn, bytes, len); /* others read into the buffer while this one waits */
+        if (conn->phase == CONN_HTTP) /* the head is there: its time is over */
+            outlet_time(conn, or_default(conn->service->idle_timeout, DEFAULT_IDLE_S));
         serve(conn, request);
         request_over(conn);
         if (conn->in == NULL)

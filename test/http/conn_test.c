@@ -209,6 +209,10 @@ static size_t get_until(int fd, const char *end, char *buf, size_t size)
 static const char upgrade[] = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+static const char late_upgrade[] =
+    "GET /late HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 static int dial_ws(struct server server)
 {
     char buf[1024];
@@ -662,15 +666,28 @@ TEST(draining_ends_who_waits_in_the_middle_of_a_request)
     close(fd);
 }
 
+TEST(the_time_for_a_head_does_not_run_while_its_request_is_served)
+{
+    struct server server = begin();
+    char buf[1024];
+    int fd = dial(server);
+
+    put(fd, late_upgrade, sizeof late_upgrade - 1);
+    usleep(3200000); /* head_timeout is a second here */
+    CHECK_EQ(atomic_load(&thinking), 1);
+    atomic_store(&thinking, 2);
+    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
+    close(fd);
+    end(server);
+}
+
 TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
 {
-    static const char request[] =
-        "GET /late HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     struct server server = begin();
     int fd = dial(server);
 
-    put(fd, request, sizeof request - 1);
+    put(fd, late_upgrade, sizeof late_upgrade - 1);
     put_frame(fd, 1, "early", 5);
     while (atomic_load(&thinking) == 0)
         usleep(1000);
