@@ -342,6 +342,8 @@ static void take(struct conn *conn, char *bytes, size_t len)
             continue;
         }
         input_keep(conn, bytes, len); /* others read into the buffer while this one waits */
+        if (conn->phase == CONN_HTTP) /* the head is there: its time is over */
+            outlet_time(conn, or_default(conn->service->idle_timeout, DEFAULT_IDLE_S));
         serve(conn, request);
         request_over(conn);
         if (conn->in == NULL)
@@ -387,6 +389,8 @@ static bool read_once(struct conn *conn)
         in = conn->in;
         to = in->bytes + in->len;
         room = in->cap - in->len;
+        if (room > READ_SIZE) /* what is read is moved to the front each time that a pause leaves a part of it */
+            room = READ_SIZE;
     }
     do
         n = recv(conn->entry->fd, to, room, MSG_DONTWAIT);

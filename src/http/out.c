@@ -247,6 +247,17 @@ uint32_t outlet_now_s(void)
     return (uint32_t)(sched_now(sched_self) / 1000);
 }
 
+/* Without memory there are none: whoever is timed next tries again. */
+static void ticks_begin(struct outlet *outlet, uint32_t now)
+{
+    struct timer *timer = timer_arm_ticks(sched_self, outlet->pid, TICK, 1000);
+
+    if (timer == NULL)
+        return;
+    outlet->ticks = timer_handle(sched_self, timer);
+    outlet->tick_s = now;
+}
+
 void outlet_time(struct conn *conn, uint16_t timeout_s)
 {
     struct outlet *outlet = conn->outlet;
@@ -259,11 +270,8 @@ void outlet_time(struct conn *conn, uint16_t timeout_s)
     /* Who has longer than the wheel is looked at in between. */
     anqa_list_push(&outlet->wheel[(at > now + WHEEL - 1 ? now + WHEEL - 1 : at) % WHEEL],
         &conn->timed);
-    if (outlet->ticking)
-        return;
-    outlet->ticking = true;
-    outlet->tick_s = now;
-    (void)anqa_send_after(outlet->pid, TICK, anqa_nothing(), 1000);
+    if (outlet->ticks.bits == 0)
+        ticks_begin(outlet, now);
 }
 
 /* Looks at those whose slot has come: their time may have been moved since. */
@@ -303,9 +311,10 @@ static void outlet_tick(struct outlet *outlet)
     for (uint32_t i = 0; i < WHEEL && outlet->tick_s < now; i++)
         wheel_slot(outlet, ++outlet->tick_s, now);
     outlet->tick_s = now;
-    outlet->ticking = !wheel_empty(outlet);
-    if (outlet->ticking)
-        (void)anqa_send_after(outlet->pid, TICK, anqa_nothing(), 1000);
+    if (outlet->ticks.bits == 0 || !wheel_empty(outlet))
+        return;
+    (void)anqa_timer_cancel(outlet->ticks);
+    outlet->ticks.bits = 0;
 }
 
 static void conn_drain(struct conn *conn, const struct drain *drain)

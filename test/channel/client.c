@@ -42,6 +42,11 @@ void server_end(void)
     anqa_stop(rt);
 }
 
+anqa_rt *server_rt(void)
+{
+    return rt;
+}
+
 anqa_pid server_endpoint(void)
 {
     return endpoint_pid;

@@ -15,6 +15,7 @@ void server_begin(const anqa_endpoint *endpoint);
 /* Stops the endpoint and the runtime. */
 void server_end(void);
 /* Of what server_begin has started. */
+anqa_rt *server_rt(void);
 anqa_pid server_endpoint(void);
 uint16_t server_port(void);
 

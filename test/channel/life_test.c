@@ -614,6 +614,78 @@ TEST(an_allocation_that_fails_costs_at_most_a_connection)
     end(client);
 }
 
+static const char *const anything[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{}]",
+    "[\"2\",\"2\",\"room:a\",\"phx_join\",{\"broadcasts\":3,\"wait_ms\":1}]",
+    "[\"3\",\"3\",\"room:a\",\"phx_join\",{\"broadcasts\":1100,\"crash\":true}]",
+    "[\"1\",\"1\",\"room:b\",\"phx_join\",{}]", "[\"1\",\"1\",\"room:b\",\"phx_join\",{\"refuse\":true}]",
+    "[null,\"1\",\"exact\",\"phx_join\",{}]", "[null,\"2\",\"room:a\",\"phx_leave\",{}]",
+    "[null,\"2\",\"room:b\",\"phx_leave\",{}]", "[null,\"3\",\"room:a\",\"shout\",{\"x\":1}]",
+    "[null,\"3\",\"room:b\",\"shout_others\",{}]", "[null,\"3\",\"room:a\",\"secret\",{}]",
+    "[null,\"4\",\"room:a\",\"later\",{}]", "[null,\"4\",\"room:b\",\"later\",{}]",
+    "[null,\"5\",\"room:a\",\"kill_me\",{}]", "[null,\"5\",\"room:b\",\"stop_with_reply\",{}]",
+    "[null,\"6\",\"exact\",\"unknown\",{}]", "[null,\"7\",\"phoenix\",\"heartbeat\",{}]", "[1,2]"};
+
+/* One life: some frames in one piece, perhaps an end in the middle of one, perhaps a reset. */
+static void any_life(uint64_t random)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    const char *frames[12];
+    static char sink[1 << 16];
+    struct client client = {dial()};
+
+    for (size_t i = 0; i < ANQA_COUNT(frames); i++, random = random * 6364136223846793005u + 1)
+        frames[i] = anything[(random >> 33) % ANQA_COUNT(anything)];
+    (void)send(client.fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL);
+    client_send_all(client, frames, ANQA_COUNT(frames));
+    if (random >> 40 & 1)
+        (void)send(client.fd, "\x81\xff\0", 3, MSG_NOSIGNAL);
+    if (random >> 41 & 1)
+        (void)recv(client.fd, sink, sizeof sink, 0);
+    if (random >> 42 & 1)
+        CHECK_STATUS(
+            anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+    if (random >> 43 & 1)
+        (void)setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    if (random >> 44 & 1)
+        (void)shutdown(client.fd, SHUT_WR);
+    client_close(client);
+}
+
+static uint64_t processes(void)
+{
+    anqa_rt_stats stats;
+
+    anqa_rt_get_stats(server_rt(), &stats);
+    return stats.processes;
+}
+
+static bool anybody(const anqa_msg *msg, void *arg)
+{
+    return true;
+}
+
+TEST(whatever_clients_do_and_however_they_go_nothing_is_left)
+{
+    struct client client;
+    uint64_t before;
+
+    server_begin(&rooms_endpoint);
+    try_a_life(); /* whatever serves all clients is there now */
+    anqa_sleep(100);
+    before = processes();
+    for (int i = 0; i < 600; i++) {
+        any_life(harness_random());
+        while (anqa_receive_if(anybody, NULL, 0) != NULL)
+            ; /* what channels tell */
+    }
+    for (int i = 0; i < 500 * (int)harness_slowness() && processes() > before; i++)
+        anqa_sleep(10);
+    CHECK(processes() <= before);
+    client = client_open();
+    client_join(client, "1", "room:c");
+    end(client);
+}
+
 TEST(the_end_of_the_endpoint_tells_clients_to_come_back)
 {
     struct client client = begin_joined();

@@ -87,9 +87,13 @@ static void serve_never(struct conn *conn, const struct request *request, const 
     (void)anqa_receive(ANQA_INFINITY);
 }
 
+static _Atomic(int) thinking; /* 1: serve_ws_late thinks; 2: it may go on */
+
 static void serve_ws_late(struct conn *conn, const struct request *request, const void *arg)
 {
-    anqa_sleep(100);
+    atomic_store(&thinking, 1);
+    while (atomic_load(&thinking) != 2)
+        anqa_sleep(5);
     serve_ws(conn, request, arg);
 }
 
@@ -204,6 +208,10 @@ static size_t get_until(int fd, const char *end, char *buf, size_t size)
 
 static const char upgrade[] =
     "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+static const char late_upgrade[] =
+    "GET /late HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 static int dial_ws(struct server server)
@@ -352,6 +360,57 @@ TEST(who_does_not_finish_a_head_behind_another_request_in_time_is_let_go)
     CHECK(strstr(buf, "200 OK") != NULL);
     CHECK(at_end(fd)); /* head_timeout is a second here, idle_timeout a minute */
     close(fd);
+    end(server);
+}
+
+TEST(without_memory_listening_fails_and_lets_go_of_the_service)
+{
+    anqa_rt *rt;
+    char address[ANQA_ADDRESS_TEXT];
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 2}, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        anqa_status status;
+        service = (struct http_service){.drop = service_drop, .refs = 1};
+        atomic_store(&dropped, 0);
+        status = service_listen(&service, "127.0.0.1:0", address, NULL);
+        CHECK(status == ANQA_OK || status == ANQA_E_NOMEM, "%s", anqa_status_name(status));
+        service_drain(&service, 1012, 0);
+        service_unref(&service);
+        for (int i = 0; i < 2000 && atomic_load(&dropped) == 0; i++)
+            usleep(1000);
+        CHECK_EQ(atomic_load(&dropped), 1);
+    }
+    anqa_detach();
+    anqa_stop(rt);
+}
+
+TEST(after_allocations_that_failed_all_is_served_and_timed_as_before)
+{
+    struct server server = begin();
+    char buf[1024];
+    int fds[8];
+
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        for (size_t i = 0; i < 4; i++) { /* on both schedulers */
+            int fd = dial(server);
+            put(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+            (void)get_until(fd, "hello", buf, sizeof buf); /* or the end */
+            close(fd);
+        }
+    }
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        fds[i] = dial(server);
+        put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET", 35);
+        (void)get_until(fds[i], "hello", buf, sizeof buf);
+        CHECK(strstr(buf, "200 OK") != NULL);
+    }
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        CHECK(at_end(fds[i]));
+        close(fds[i]);
+    }
     end(server);
 }
 
@@ -638,20 +697,36 @@ TEST(draining_ends_who_waits_in_the_middle_of_a_request)
     close(fd);
 }
 
+TEST(the_time_for_a_head_does_not_run_while_its_request_is_served)
+{
+    struct server server = begin();
+    char buf[1024];
+    int fd = dial(server);
+
+    put(fd, late_upgrade, sizeof late_upgrade - 1);
+    usleep(3200000); /* head_timeout is a second here */
+    CHECK_EQ(atomic_load(&thinking), 1);
+    atomic_store(&thinking, 2);
+    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
+    close(fd);
+    end(server);
+}
+
 TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
 {
-    static const char request[] =
-        "GET /late HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     struct server server = begin();
     int fd = dial(server);
 
-    put(fd, request, sizeof request - 1);
+    put(fd, late_upgrade, sizeof late_upgrade - 1);
     put_frame(fd, 1, "early", 5);
-    usleep(30000);
+    while (atomic_load(&thinking) == 0)
+        usleep(1000);
     outlets_drain(&(struct drain){.service = &service, .code = 1012});
     CHECK(at_end(fd));
-    usleep(150000);
+    atomic_store(&thinking, 2);
+    for (int i = 0; i < 2000 && atomic_load(&closed_count) == 0; i++)
+        usleep(1000);
     CHECK_EQ(atomic_load(&closed_count), 1);
     CHECK_EQ(atomic_load(&message_count), 0);
     close(fd);
@@ -681,6 +756,30 @@ TEST(while_it_drains_nobody_new_is_let_in)
         usleep(1000);
     end(server);
     CHECK_EQ(pthread_join(client, NULL), 0);
+}
+
+TEST(a_runtime_that_stops_ends_connections_in_whatever_state_and_lets_go_of_the_service)
+{
+    struct server server = begin();
+    int fds[9];
+
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        static const char *const requests[] = {
+            "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", "GET /hello HT", upgrade};
+        fds[i] = dial(server);
+        put(fds[i], requests[i % 3], strlen(requests[i % 3]));
+        if (i % 3 == 2)
+            put_frame(fds[i], 1, "flood", i < 4 ? 5 : 3);
+    }
+    while (atomic_load(&service.connections) < ANQA_COUNT(fds) - 1)
+        usleep(1000);
+    service_unref(&service);
+    anqa_detach();
+    anqa_stop(server.rt);
+    CHECK_EQ(atomic_load(&dropped), 1);
+    CHECK_EQ(atomic_load(&service.connections), 0);
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++)
+        close(fds[i]);
 }
 
 TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)

@@ -331,3 +331,35 @@ TEST(what_waits_to_be_handed_out_is_bounded)
     CHECK_STR(expect("done"), "null");
     end(rt);
 }
+
+static void unlucky_run(void *arg)
+{
+    anqa_status status;
+
+    EACH_ALLOC_FAILURE {
+        status = anqa_subscribe(topic());
+        CHECK(status == ANQA_OK || status == ANQA_E_NOMEM);
+        for (int i = 0; i < 5; i++) { /* the list of frames grows */
+            status = anqa_broadcast(topic(), "e", ANQA_JSON_NULL);
+            CHECK(status == ANQA_OK || status == ANQA_E_NOMEM);
+        }
+        anqa_unsubscribe(topic());
+    }
+    ANQA_REQUIRE(anqa_subscribe(topic()) == ANQA_OK);
+    ANQA_REQUIRE(anqa_broadcast(topic(), "e", ANQA_JSON_NULL) == ANQA_OK);
+    CHECK(anqa_receive(5000) != NULL);
+    tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
+}
+
+TEST(without_memory_a_subscription_or_a_broadcast_fails_and_nothing_else)
+{
+    anqa_rt *rt = begin();
+    anqa_pid self = anqa_self();
+
+    CHECK_STATUS(
+        anqa_spawn(
+            &(anqa_spawn_opts){.run = unlucky_run, .arg = &self, .arg_size = sizeof self}, NULL, NULL),
+        ANQA_OK);
+    CHECK_STR(expect("done"), "null");
+    end(rt);
+}
