@@ -69,8 +69,7 @@ static anqa_status site_add_socket(
 
     if (mount->path[0] != '/' || mount->user_socket == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
-            "socket '%s': its path begins with '/', and .user_socket says what it is",
-            mount->path);
+            "socket '%s': its path begins with '/', and .user_socket says what it is", mount->path);
     if (asprintf(&path, "%s/websocket", mount->path) < 0)
         return no_memory(err);
     site->sockets[i] = (struct socket_mount){.endpoint = spec,
@@ -195,7 +194,13 @@ static anqa_status open_endpoint(
     if (status != ANQA_OK)
         return status;
     anqa_defer(site_hook, &endpoint->site->service);
-    return service_listen(&endpoint->site->service, address, endpoint->address, err);
+    status = service_listen(&endpoint->site->service, address, endpoint->address, err);
+    if (status == ANQA_E_IN_USE && spec->port == 0)
+        return anqa_fail(err, status,
+            "cannot listen on %s: Address already in use; PORT=... in the environment is another "
+            "port",
+            address);
+    return status;
 }
 
 static anqa_next endpoint_init(void *state, const void *arg)
