@@ -130,16 +130,21 @@ static anqa_next room_crash(anqa_socket *socket, anqa_json payload)
     anqa_str how = anqa_json_str(payload, "how");
     anqa_pid victim = anqa_child_pid(&rooms, socket->topic);
     anqa_js_error thrown;
+    anqa_status status;
     anqa_json answer;
+    anqa_error err;
 
     if (anqa_str_is(how, "null"))
         *nothing = 1;
     if (!anqa_str_is(how, "exception") && !anqa_str_is(how, "loop") &&
         !anqa_str_is(how, "memory") && !anqa_str_is(how, "stack"))
         return refuse("how", "There is no such way to crash a room.");
-    if (anqa_js_call_json(victim, "crash", payload, 5000, &answer, &thrown, NULL) == ANQA_E_SCRIPT)
-        anqa_exit_signal(victim,
-            anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name), ANQA_FMT(thrown.message)));
+    status = anqa_js_call_json(victim, "crash", payload, 5000, &answer, &thrown, &err);
+    if (status == ANQA_E_SCRIPT)
+        anqa_exit_signal(victim, anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name),
+                                     ANQA_FMT(thrown.message)));
+    else if (status != ANQA_OK) /* on a busy machine a loop may take longer */
+        anqa_exit_signal(victim, anqa_error_reason("%s", err.text));
     return anqa_reply_ok(ANQA_JSON_NULL);
 }
 

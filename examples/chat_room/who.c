@@ -10,35 +10,47 @@ struct person {
     char text[];
 };
 
+enum { CORRIDORS = 1024 };
+
 struct who {
-    struct person *people;
+    struct person *corridors[CORRIDORS]; /* people, by a hash of their room */
 };
 
-/* Whether an earlier one in the list has the same name in the same room. */
-static bool seen_before(const struct who *who, const struct person *person)
+static struct person **corridor_of(struct who *who, anqa_str topic)
 {
-    for (const struct person *other = who->people; other != person; other = other->next)
-        if (anqa_str_eq(other->topic, person->topic) && anqa_str_eq(other->name, person->name))
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (size_t i = 0; i < topic.len; i++)
+        hash = (hash ^ (unsigned char)topic.ptr[i]) * 16777619u;
+    return &who->corridors[hash % CORRIDORS];
+}
+
+/* Whether an earlier one in the corridor has the same name in the same room. */
+static bool seen_before(const struct person *first, const struct person *person)
+{
+    for (; first != person; first = first->next)
+        if (anqa_str_eq(first->topic, person->topic) && anqa_str_eq(first->name, person->name))
             return true;
     return false;
 }
 
-static anqa_json names_in(const struct who *who, anqa_str topic)
+static anqa_json names_in(struct who *who, anqa_str topic)
 {
     anqa_json_writer *w = anqa_arena_alloc(anqa_tmp(), sizeof *w);
+    const struct person *first = *corridor_of(who, topic);
     anqa_json names;
 
     anqa_json_writer_init(w, anqa_tmp(), 0);
     anqa_json_begin_array(w);
-    for (const struct person *person = who->people; person != NULL; person = person->next)
-        if (anqa_str_eq(person->topic, topic) && !seen_before(who, person))
+    for (const struct person *person = first; person != NULL; person = person->next)
+        if (anqa_str_eq(person->topic, topic) && !seen_before(first, person))
             anqa_json_put_str(w, person->name);
     anqa_json_end_array(w);
     ANQA_REQUIRE(anqa_json_writer_finish(w, &names) == ANQA_OK);
     return names;
 }
 
-static void tell(const struct who *who, anqa_str topic)
+static void tell(struct who *who, anqa_str topic)
 {
     anqa_json names = names_in(who, topic);
 
@@ -50,14 +62,15 @@ static anqa_next enter(void *state, anqa_msg *msg)
     struct who *who = state;
     anqa_str topic = anqa_json_str(msg->body, "topic"), name = anqa_json_str(msg->body, "name");
     struct person *person = anqa_heap_alloc(sizeof *person + topic.len + name.len);
+    struct person **corridor = corridor_of(who, topic);
 
     memcpy(person->text, topic.ptr, topic.len);
     memcpy(person->text + topic.len, name.ptr, name.len);
     person->topic = anqa_str_make(person->text, topic.len);
     person->name = anqa_str_make(person->text + topic.len, name.len);
     person->channel = anqa_monitor(msg->from);
-    person->next = who->people;
-    who->people = person;
+    person->next = *corridor;
+    *corridor = person;
     tell(who, topic);
     return anqa_reply(ANQA_JSON_NULL);
 }
@@ -67,18 +80,24 @@ static anqa_next names(void *state, anqa_msg *msg)
     return anqa_reply(names_in(state, anqa_json_str(msg->body, "topic")));
 }
 
+static struct person **find(struct who *who, anqa_ref channel)
+{
+    for (size_t i = 0; i < CORRIDORS; i++)
+        for (struct person **link = &who->corridors[i]; *link != NULL; link = &(*link)->next)
+            if (anqa_ref_eq((*link)->channel, channel))
+                return link;
+    return NULL;
+}
+
 static anqa_next channel_down(void *state, anqa_msg *msg)
 {
-    struct who *who = state;
+    struct person **link = find(state, msg->ref), *person;
 
-    for (struct person **link = &who->people; *link != NULL; link = &(*link)->next) {
-        struct person *person = *link;
-        if (!anqa_ref_eq(person->channel, msg->ref))
-            continue;
+    if (link != NULL) {
+        person = *link;
         *link = person->next;
-        tell(who, person->topic);
+        tell(state, person->topic);
         anqa_heap_free(person);
-        break;
     }
     return anqa_noreply();
 }

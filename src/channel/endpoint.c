@@ -195,7 +195,13 @@ static anqa_status open_endpoint(
     if (status != ANQA_OK)
         return status;
     anqa_defer(site_hook, &endpoint->site->service);
-    return service_listen(&endpoint->site->service, address, endpoint->address, err);
+    status = service_listen(&endpoint->site->service, address, endpoint->address, err);
+    if (status == ANQA_E_IN_USE && spec->port == 0)
+        return anqa_fail(err, status,
+            "cannot listen on %s: Address already in use; PORT=... in the environment is another "
+            "port",
+            address);
+    return status;
 }
 
 static anqa_next endpoint_init(void *state, const void *arg)

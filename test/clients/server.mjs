@@ -14,10 +14,14 @@ const START_MS = 10_000;
 const STOP_MS = 8_000;
 const SPOKEN_KEPT = 4000;
 
+/** The program, told to listen at a port. */
+export const launch = (port) =>
+  spawn(program, [], { env: { ...process.env, PORT: String(port) }, stdio: ["ignore", "pipe", "pipe"] });
+
 class Server {
   async start(port) {
     this.said = "";
-    this.child = spawn(program, [], { env: { ...process.env, PORT: String(port) }, stdio: ["ignore", "pipe", "pipe"] });
+    this.child = launch(port);
     this.ended = once(this.child, "exit");
     const listening = new Promise((resolve, reject) => {
       const hear = (bytes) => {

@@ -41,6 +41,7 @@ enum {
     COMPLAINTS_MAX = 20,
     FLOOD_FRAMES = 1024,
     FLOOD_FRAME = 47,
+    FLOODERS = 20,
 };
 
 enum state { ABSENT, OPENING, JOINING, LIVE, LEAVING };
@@ -117,6 +118,11 @@ static void wrong(uint64_t *figure, const char *format, ...)
     vprintf(format, args);
     va_end(args);
     putchar('\n');
+}
+
+static uint32_t honest(void)
+{
+    return the->options.clients - the->options.hostile;
 }
 
 static uint32_t random_below(uint32_t n)
@@ -640,7 +646,8 @@ static void make_flood(void)
     }
 }
 
-/* Makes the server write, and reads none of it. */
+/* Makes the server write, and reads none of it. More than a few of these would use up the machine; the others just do not
+ * read. */
 static void flood(uint32_t i)
 {
     struct client *c = &the->clients[i];
@@ -679,14 +686,16 @@ static void vanish(uint32_t i)
 
 static void misbehave(uint64_t now)
 {
-    for (uint32_t i = the->options.clients - the->options.hostile; i < the->options.clients; i++) {
+    for (uint32_t i = honest(); i < the->options.clients; i++) {
         struct client *c = &the->clients[i];
         if (c->due_ns > now)
             continue;
         if (c->state == ABSENT)
             client_open(i);
-        else if (c->kind == SLOW)
+        else if (c->kind == SLOW && i < honest() + FLOODERS * HOSTILE_KINDS)
             flood(i);
+        else if (c->kind == SLOW)
+            c->due_ns = UINT64_MAX;
         else if (c->kind == GARBLED)
             send_garbage(i);
         else
@@ -695,11 +704,6 @@ static void misbehave(uint64_t now)
 }
 
 /* ---------------------------------------------------------------- what is due */
-
-static uint32_t honest(void)
-{
-    return the->options.clients - the->options.hostile;
-}
 
 static void let_more_in(void)
 {
@@ -998,7 +1002,7 @@ static void load_init(const struct load_options *options)
         struct client *c = &the->clients[i];
         c->fd = -1;
         c->got = zeroed(seats, sizeof *c->got);
-        if (i >= options->clients - options->hostile)
+        if (i >= honest())
             c->kind = (uint8_t)(SLOW + i % HOSTILE_KINDS);
     }
     make_flood();
