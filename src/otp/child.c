@@ -285,11 +285,15 @@ struct child_outcome child_note_read(const anqa_msg *msg)
 void child_started(struct child_head *head)
 {
     anqa_ref ref = head->t.start_ref;
+    anqa_status status;
 
     head->flags |= HEAD_STARTED;
     head->t.timer.bits = 0;
     head->u.idle.bits = 0;
-    (void)anqa_send_ref(anqa_parent(), child_note_tag, ref, anqa_nothing());
+    status = anqa_send_ref(anqa_parent(), child_note_tag, ref, anqa_nothing());
+    if (status != ANQA_OK && status != ANQA_E_NOPROC) /* who started us would wait for ever */
+        anqa_exit(anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT,
+            "cannot tell that the start has succeeded: %s", anqa_status_text(status)));
 }
 
 void child_failed(struct child_head *head, anqa_status status, const char *text, anqa_reason reason)
