@@ -5,6 +5,7 @@
 #define ANQA_ANQA_H
 
 /* IWYU pragma: begin_exports */
+#include <anqa/agent.h>
 #include <anqa/application.h>
 #include <anqa/arena.h>
 #include <anqa/base.h>
@@ -25,6 +26,7 @@
 #include <anqa/registry.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
+#include <anqa/task.h>
 #include <anqa/telemetry.h>
 #include <anqa/value.h>
 /* IWYU pragma: end_exports */

@@ -2,10 +2,10 @@
 #include "http/conn_int.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/sendfile.h>
+#include <time.h>
 
 #include <anqa/memory.h>
 

@@ -173,24 +173,28 @@ static bool is_exit_of(const anqa_msg *msg, void *arg)
     return msg->kind == ANQA_MSG_EXIT && anqa_pid_eq(msg->from, *(const anqa_pid *)arg);
 }
 
-static bool traps_exits(void)
+bool child_traps_exits(void)
 {
     struct sched *s;
 
     return (proc_self(&s)->flags & PROC_TRAP) != 0;
 }
 
-/* What died in its start also sent an EXIT over the link: who traps has heard of it by the error already. */
-static void forget_exit(const struct child_start *start, anqa_pid pid)
+void child_unlink(anqa_pid pid)
 {
     const anqa_msg *msg;
 
-    if (!start->link || !traps_exits())
-        return;
     anqa_unlink(pid);
-    msg = anqa_receive_if(is_exit_of, &pid, 0);
+    msg = child_traps_exits() ? anqa_receive_if(is_exit_of, &pid, 0) : NULL;
     if (msg != NULL)
         anqa_msg_free(msg);
+}
+
+/* What died in its start also sent an EXIT over the link: who traps has heard of it by the error already. */
+static void forget_exit(const struct child_start *start, anqa_pid pid)
+{
+    if (start->link && child_traps_exits())
+        child_unlink(pid);
 }
 
 static anqa_status start_timed_out(

@@ -84,6 +84,11 @@ anqa_status child_spawn(const struct child_start *start, anqa_ref ref, anqa_pid 
 /* Spawns and waits until it has started. A start that fails leaves nothing behind. May wait. */
 anqa_status child_start(const struct child_start *start, anqa_pid *ret_pid, anqa_error *err);
 
+/* Whether the calling process traps exits. */
+bool child_traps_exits(void);
+/* Unlinks, and takes an EXIT of it that came before out of the mailbox. */
+void child_unlink(anqa_pid pid);
+
 /* Asks a gen_server or supervisor to end. Takes over `reason`. May wait. */
 anqa_status child_stop(anqa_pid pid, anqa_reason reason, uint32_t timeout_ms);
 

@@ -145,6 +145,25 @@ static struct lineage *lineage_new(struct sched *s, anqa_pid pid, struct lineage
     return lineage;
 }
 
+bool proc_set_callers(struct sched *s, const anqa_pid *pids, size_t count)
+{
+    struct proc_more *more = proc_more(s, s->current);
+    struct lineage *callers = NULL;
+
+    if (more == NULL)
+        return false;
+    while (count > 0) {
+        struct lineage *nearer = lineage_new(s, pids[--count], callers);
+        lineage_unref(s, callers); /* `nearer` holds it, or nobody */
+        if (nearer == NULL)
+            return false;
+        callers = nearer;
+    }
+    lineage_unref(s, more->callers);
+    more->callers = callers;
+    return true;
+}
+
 /* The node that names `p` for its children: made for the first of them. */
 static struct lineage *lineage_of(struct sched *s, struct proc *p)
 {

@@ -160,6 +160,9 @@ struct lineage {
     anqa_pid pid;
 };
 
+/* The current process works for these, nearest first, instead of those it inherited. False: no memory. */
+bool proc_set_callers(struct sched *s, const anqa_pid *pids, size_t count);
+
 struct defer {
     struct defer *next;
     void (*fn)(void *arg);

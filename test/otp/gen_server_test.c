@@ -920,3 +920,17 @@ TEST(a_fault_in_a_handler_ends_the_server_without_terminate)
     end(rt);
 }
 #endif
+
+static void start_and_stop(void *arg)
+{
+    static const anqa_gen_server idle = {.name = "idle"};
+    anqa_pid pid;
+
+    if (anqa_gen_server_start_link(&idle, NULL, NULL, &pid, NULL) == ANQA_OK)
+        (void)anqa_gen_server_stop(pid, ANQA_NORMAL, ANQA_INFINITY);
+}
+
+TEST(a_start_that_has_no_memory_to_say_so_fails_and_leaves_nobody_waiting)
+{
+    live_without_memory(start_and_stop);
+}

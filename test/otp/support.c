@@ -107,6 +107,24 @@ bool soon(bool (*so)(void *arg), void *arg)
     return so(arg);
 }
 
+void live_without_memory(void (*life)(void *arg))
+{
+    const anqa_options options = {.deterministic = true, .seed = harness_random()};
+    anqa_rt *rt = NULL;
+    anqa_rt_stats stats;
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&options, &rt, NULL), ANQA_OK);
+    EACH_ALLOC_FAILURE {
+        anqa_status status = anqa_rt_spawn(rt, &(anqa_spawn_opts){.run = life}, NULL);
+        CHECK(status == ANQA_OK || status == ANQA_E_NOMEM);
+        (void)anqa_rt_run(rt, ANQA_INFINITY);
+        anqa_rt_get_stats(rt, &stats);
+        CHECK_EQ(stats.processes, 0);
+    }
+    anqa_stop(rt);
+}
+
 void report(anqa_pid to, const char *tag, const char *text)
 {
     (void)anqa_send(to, tag, anqa_bytes(text, strlen(text)));

@@ -33,6 +33,9 @@ void kill_and_wait(anqa_pid pid);
 /* Asks again and again, for five seconds, until it is so. */
 bool soon(bool (*so)(void *arg), void *arg);
 
+/* Runs `life` as a process, with each allocation failing in turn; checks that nobody is left when nothing more happens. */
+void live_without_memory(void (*life)(void *arg));
+
 /* Tells `to`: a message with this tag and text. */
 void report(anqa_pid to, const char *tag, const char *text);
 
