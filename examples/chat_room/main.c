@@ -141,8 +141,8 @@ static anqa_next room_crash(anqa_socket *socket, anqa_json payload)
         return refuse("how", "There is no such way to crash a room.");
     status = anqa_js_call_json(victim, "crash", payload, 5000, &answer, &thrown, &err);
     if (status == ANQA_E_SCRIPT)
-        anqa_exit_signal(victim, anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name),
-                                     ANQA_FMT(thrown.message)));
+        anqa_exit_signal(victim,
+            anqa_error_reason("%.*s: %.*s", ANQA_FMT(thrown.name), ANQA_FMT(thrown.message)));
     else if (status != ANQA_OK) /* on a busy machine a loop may take longer */
         anqa_exit_signal(victim, anqa_error_reason("%s", err.text));
     return anqa_reply_ok(ANQA_JSON_NULL);

@@ -87,7 +87,8 @@ void conn_kill(struct conn *conn, bool reset)
     conn_out_free(conn);
     if (reset && conn->entry != NULL)
         net_linger_off(conn->entry->fd);
-    if (conn->self->stack != NULL) /* it waits in the middle of a request, where no kick reaches it */
+    if (conn->self->stack !=
+        NULL) /* it waits in the middle of a request, where no kick reaches it */
         anqa_exit_signal(conn_pid(conn), ANQA_KILL);
     else
         proc_kick(sched_self, conn->self);
@@ -215,8 +216,8 @@ static void slice_move(anqa_str *slice, const char *from, const char *to)
 /* The same request in memory of the event: whoever answers may wait, and others read into the buffer meanwhile. */
 static struct request *request_own(const struct request *request, const char *bytes)
 {
-    size_t size = offsetof(struct request, headers) +
-                  request->header_count * sizeof(struct request_header);
+    size_t size =
+        offsetof(struct request, headers) + request->header_count * sizeof(struct request_header);
     struct request *own = anqa_arena_alloc(anqa_tmp(), size);
     char *copy = anqa_tmp_copy(bytes, request->head_bytes);
 
@@ -389,7 +390,8 @@ static bool read_once(struct conn *conn)
         in = conn->in;
         to = in->bytes + in->len;
         room = in->cap - in->len;
-        if (room > READ_SIZE) /* what is read is moved to the front each time that a pause leaves a part of it */
+        if (room >
+            READ_SIZE) /* what is read is moved to the front each time that a pause leaves a part of it */
             room = READ_SIZE;
     }
     do
@@ -518,8 +520,7 @@ static void conn_watch(anqa_pid pid)
 anqa_status conn_start(struct http_service *service, anqa_conn socket)
 {
     struct conn conn = {.service = service};
-    uint32_t most =
-        service->max_connections == 0 ? DEFAULT_CONNECTIONS : service->max_connections;
+    uint32_t most = service->max_connections == 0 ? DEFAULT_CONNECTIONS : service->max_connections;
     anqa_spawn_opts opts = {
         .behaviour = &conn_behaviour, .arg = &conn, .arg_size = sizeof conn, .pinned = true};
     anqa_pid pid;

@@ -55,10 +55,12 @@ struct http_service {
     uint32_t max_connections; /* 65,536; more are reset at once */
     uint32_t output_bytes;    /* that a slow reader may leave unread; 1 MiB */
     uint16_t head_timeout;    /* from the first to the last byte of a head; 15 */
-    uint16_t idle_timeout;    /* without a request, for an answer, or without anything over a WebSocket; 60 */
-    uint16_t close_timeout;   /* for the peer to close, too; 5 */
+    uint16_t
+        idle_timeout; /* without a request, for an answer, or without anything over a WebSocket; 60 */
+    uint16_t close_timeout;                     /* for the peer to close, too; 5 */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
-    anqa_pid *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
+    anqa_pid
+        *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
     uint16_t acceptor_count;
     _Atomic(uint32_t) connections; /* shared */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */

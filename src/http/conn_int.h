@@ -17,13 +17,13 @@
 #define WHEEL 64u        /* seconds, a power of two */
 
 enum conn_phase {
-    CONN_NEW,     /* its socket has not come yet */
-    CONN_HTTP,    /* before and in a head */
+    CONN_NEW,  /* its socket has not come yet */
+    CONN_HTTP, /* before and in a head */
     CONN_WS,
     CONN_WS_CLOSING, /* we have sent a close frame and wait for theirs */
-    CONN_FLUSH,   /* ends when the output is empty */
-    CONN_LINGER,  /* our side is shut; waits for the peer's end */
-    CONN_DEAD     /* ends at once */
+    CONN_FLUSH,      /* ends when the output is empty */
+    CONN_LINGER,     /* our side is shut; waits for the peer's end */
+    CONN_DEAD        /* ends at once */
 };
 
 /* A piece of output: bytes of its own behind it, or a counted buf. owner: connection. */
@@ -61,7 +61,7 @@ struct conn {
         struct websocket ws;      /* CONN_WS, CONN_WS_CLOSING */
     } read;
     uint32_t out_bytes;
-    uint32_t since_s;  /* when what is timed began, or the peer was last heard */
+    uint32_t since_s; /* when what is timed began, or the peer was last heard */
     uint16_t timeout_s;
     uint8_t phase;
     bool keep_alive : 1; /* of the request that is answered */

@@ -51,8 +51,7 @@ static void event_handle(
         if (conn->phase != CONN_WS)
             break;
         anqa_nowait_begin(); /* the message lies in a buffer of all */
-        conn->ops->message(
-            conn, conn->user, event->opcode == WEBSOCKET_BINARY, event->payload);
+        conn->ops->message(conn, conn->user, event->opcode == WEBSOCKET_BINARY, event->payload);
         anqa_nowait_end();
         break;
     case WEBSOCKET_CONTROL:

@@ -33,8 +33,8 @@ static void accept_one(struct acceptor *acceptor, anqa_listener listener)
     anqa_status status = anqa_accept(listener, ANQA_INFINITY, &socket, &err);
 
     if (status != ANQA_OK) {
-        anqa_log(ANQA_WARN, "http.accept.failed", "address=%s error=%s", acceptor->address,
-            err.text);
+        anqa_log(
+            ANQA_WARN, "http.accept.failed", "address=%s error=%s", acceptor->address, err.text);
         return;
     }
     status = conn_start(acceptor->service, socket);
@@ -57,14 +57,13 @@ static void acceptor_run(void *state)
     struct listening told = {.status = ANQA_OK};
 
     anqa_defer(service_hook, acceptor->service); /* the count that was taken for us */
-    told.status = anqa_listen(&(anqa_listen_spec){.address = acceptor->address,
-                                  .shared = !acceptor->join,
-                                  .join = acceptor->join},
+    told.status = anqa_listen(
+        &(anqa_listen_spec){
+            .address = acceptor->address, .shared = !acceptor->join, .join = acceptor->join},
         &listener, &told.error);
     if (told.status == ANQA_OK)
         (void)anqa_listener_address(listener, told.address);
-    (void)anqa_send_ref(
-        acceptor->boss, "listening", acceptor->ref, anqa_bytes(&told, sizeof told));
+    (void)anqa_send_ref(acceptor->boss, "listening", acceptor->ref, anqa_bytes(&told, sizeof told));
     if (told.status != ANQA_OK)
         return;
     for (;;)

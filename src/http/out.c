@@ -10,7 +10,7 @@
 #include "runtime/net_int.h"
 
 #define PIECES 64
-#define SLICE 256 /* connections that are flushed before others run */
+#define SLICE 256        /* connections that are flushed before others run */
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
 #define DEFAULT_OUTPUT ((uint32_t)1 << 20)
@@ -268,8 +268,8 @@ void outlet_time(struct conn *conn, uint16_t timeout_s)
     if (anqa_list_linked(&conn->timed))
         anqa_list_remove(&conn->timed);
     /* Who has longer than the wheel is looked at in between. */
-    anqa_list_push(&outlet->wheel[(at > now + WHEEL - 1 ? now + WHEEL - 1 : at) % WHEEL],
-        &conn->timed);
+    anqa_list_push(
+        &outlet->wheel[(at > now + WHEEL - 1 ? now + WHEEL - 1 : at) % WHEEL], &conn->timed);
     if (outlet->ticks.bits == 0)
         ticks_begin(outlet, now);
 }

@@ -166,8 +166,8 @@ TEST(a_join_that_broadcasts_too_much_itself_fails_however_it_ends)
     struct client client = begin();
 
     for (size_t i = 0; i < ANQA_COUNT(overrunning); i++) {
-        client_send(
-            client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100%s}]", overrunning[i]);
+        client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100%s}]",
+            overrunning[i]);
         client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
         client_expect_nothing(client);
     }
@@ -580,8 +580,7 @@ static const char upgrade[] =
     "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-static const char *const whole_life[] = {
-    "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":2}]",
+static const char *const whole_life[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":2}]",
     "[\"1\",\"2\",\"room:a\",\"shout\",{\"x\":1}]", "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]",
     "[\"4\",\"4\",\"room:a\",\"phx_join\",{}]", "[\"5\",\"5\",\"room:a\",\"phx_join\",{}]",
     "[null,\"6\",\"phoenix\",\"heartbeat\",{}]"};
@@ -617,7 +616,8 @@ TEST(an_allocation_that_fails_costs_at_most_a_connection)
 static const char *const anything[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{}]",
     "[\"2\",\"2\",\"room:a\",\"phx_join\",{\"broadcasts\":3,\"wait_ms\":1}]",
     "[\"3\",\"3\",\"room:a\",\"phx_join\",{\"broadcasts\":1100,\"crash\":true}]",
-    "[\"1\",\"1\",\"room:b\",\"phx_join\",{}]", "[\"1\",\"1\",\"room:b\",\"phx_join\",{\"refuse\":true}]",
+    "[\"1\",\"1\",\"room:b\",\"phx_join\",{}]",
+    "[\"1\",\"1\",\"room:b\",\"phx_join\",{\"refuse\":true}]",
     "[null,\"1\",\"exact\",\"phx_join\",{}]", "[null,\"2\",\"room:a\",\"phx_leave\",{}]",
     "[null,\"2\",\"room:b\",\"phx_leave\",{}]", "[null,\"3\",\"room:a\",\"shout\",{\"x\":1}]",
     "[null,\"3\",\"room:b\",\"shout_others\",{}]", "[null,\"3\",\"room:a\",\"secret\",{}]",
@@ -642,8 +642,8 @@ static void any_life(uint64_t random)
     if (random >> 41 & 1)
         (void)recv(client.fd, sink, sizeof sink, 0);
     if (random >> 42 & 1)
-        CHECK_STATUS(
-            anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
+        CHECK_STATUS(anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT),
+            ANQA_OK);
     if (random >> 43 & 1)
         (void)setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     if (random >> 44 & 1)

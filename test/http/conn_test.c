@@ -447,11 +447,11 @@ TEST(a_connection_that_ends_before_it_has_run_is_not_counted)
     struct server server = begin();
     anqa_pid test = anqa_self();
 
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = start_with_nothing,
-                                .arg = &test,
-                                .arg_size = sizeof test,
-                                .scheduler = 1},
-                     NULL, NULL),
+    CHECK_STATUS(
+        anqa_spawn(
+            &(anqa_spawn_opts){
+                .run = start_with_nothing, .arg = &test, .arg_size = sizeof test, .scheduler = 1},
+            NULL, NULL),
         ANQA_OK);
     CHECK(anqa_receive(5000) != NULL);
     end(server);
@@ -739,7 +739,7 @@ static void *come_back(void *server)
     size_t len;
     int old = dial_ws(*(struct server *)server);
 
-    atomic_store(&message_count, 1); /* it may drain */
+    atomic_store(&message_count, 1);                    /* it may drain */
     CHECK_EQ(get_frame(old, got, sizeof got, &len), 8); /* and does not answer */
     CHECK(!can_dial(*(struct server *)server));
     close(old);
