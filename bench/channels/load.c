@@ -231,6 +231,8 @@ anqa_json load_run(struct load *load, const char *const args[])
 void load_start_beside(struct load *load, const char *const args[])
 {
     start_phxload(load, &load->beside, args);
+    /* It shares a processor with the one that measures, which must not have to wait until a crowd's frames are read. */
+    (void)sched_setscheduler(load->beside.pid, SCHED_IDLE, &(struct sched_param){0});
     if (!wait_line(&load->beside, "  joined "))
         bench_fail("phxload %s did not join within %d s", args[0], RUN_S);
 }

@@ -356,8 +356,10 @@ static void outlet_handle(void *state, const anqa_msg *msg)
         outlet_drain(outlet, (const struct drain *)msg->body.ptr);
     for (unsigned i = 0; i < SLICE && (node = anqa_list_pop(&outlet->dirty)) != NULL; i++)
         conn_flush(ANQA_CONTAINER_OF(node, struct conn, dirty));
-    if (!anqa_list_empty(&outlet->dirty))
+    if (!anqa_list_empty(&outlet->dirty)) {
         proc_kick(sched_self, sched_self->current);
+        sched_look_soon(sched_self);
+    }
     anqa_section_end();
 }
 

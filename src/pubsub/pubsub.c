@@ -9,7 +9,7 @@
 #include "otp/table.h"
 #include "runtime/sched.h"
 
-#define SLICE 256           /* subscribers that are served before others run */
+#define SLICE 64            /* subscribers that are served before others run: half a millisecond */
 #define FRAME_OVERHEAD 128u /* what a frame costs beside its bytes, roughly */
 
 /* How a broadcast lies in its buf, followed by topic, event and payload. */
@@ -170,7 +170,11 @@ static bool topic_walk(struct shard *shard, struct local_topic *topic, unsigned 
     return true;
 }
 
-/* One topic a turn, in turns: a large one does not keep a small one waiting. */
+/*
+ * One topic after the other, in turns: a large one does not keep a small one waiting. A walk that takes more than one
+ * turn goes on with low priority: an answer to somebody else takes three or four activations (connection, channel,
+ * output), and must not stand behind a slice at each of them.
+ */
 static void shard_walk(struct shard *shard, struct sched *s)
 {
     struct anqa_list_node *node = anqa_list_pop(&shard->active);
@@ -182,8 +186,12 @@ static void shard_walk(struct shard *shard, struct sched *s)
             anqa_list_push(&shard->active, node);
         node = budget > 0 ? anqa_list_pop(&shard->active) : NULL;
     }
-    if (!anqa_list_empty(&shard->active))
-        proc_kick(s, s->current);
+    s->current->priority = ANQA_PRIORITY_NORMAL;
+    if (anqa_list_empty(&shard->active))
+        return;
+    s->current->priority = ANQA_PRIORITY_LOW;
+    proc_kick(s, s->current);
+    sched_look_soon(s);
 }
 
 static struct proc *shard_proc(const struct shard *shard)

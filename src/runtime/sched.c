@@ -10,7 +10,6 @@
 #include "runtime/poller.h"
 
 #define SLICE 64       /* messages one process handles before others get a turn */
-#define CLOCK_TURNS 16 /* activations between two looks at the clock */
 #define POLL_TURNS \
     256               /* activations between two looks at the poller, when the clock stands still */
 #define QUEUE_TURNS 4 /* activations between two looks at the length of the ring */

@@ -251,6 +251,14 @@ static inline uint64_t ticks(void)
 
 #define TICKS_QUEUE (TICKS_FRESH / 8)
 
+#define CLOCK_TURNS 16 /* activations between two looks at the clock; a power of two */
+
+/* The loop looks at the clock, and so at the poller, before the next process runs: for one whose turn was a long one. */
+static inline void sched_look_soon(struct sched *s)
+{
+    s->turns |= CLOCK_TURNS - 1;
+}
+
 void sched_read_clock(struct sched *s);
 
 /* The time for a deadline: a callback may have run for long since the loop has read the clock. */
