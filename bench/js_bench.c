@@ -386,6 +386,9 @@ const struct bench_area bench_area = {
             {.name = "memory",
                 .unit = "bytes",
                 .budget = {BENCH_AT_MOST, 102400},
+                .note = "some 25 pages of 4 KB: those that one message and a rest make differ from "
+                        "the image, and "
+                        "page tables. It is a page over.",
                 .schedulers = BENCH_ON_1,
                 .fresh = true,
                 .setup = open_world,

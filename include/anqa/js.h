@@ -47,7 +47,8 @@
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
  *     Beam.sleep(ms)                a promise
- *     new BroadcastChannel(topic)   a topic of anqa/pubsub.h, if the script's `topics` list it: postMessage(value, event)
+ *     new BroadcastChannel(topic)   a topic of anqa/pubsub.h that the script's `topics` list (100 at once; without any there is
+ *                                   no such class): postMessage(value, event)
  *                                   broadcasts to all others (event: "message" when left out; a value that is no object
  *                                   goes as {"data": value}); onmessage and listeners get {data, event}; close()
  *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug

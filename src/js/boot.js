@@ -188,7 +188,7 @@
 
   // ---- BroadcastChannel: a topic of PubSub, whose other members may be scripts, C and sockets
   const open = new Map(); // topic -> Set of channels
-  class BroadcastChannel {
+  const BroadcastChannel = limits.topics === 0 ? undefined : class BroadcastChannel {
     #name; #listeners = new Map(); // function -> whether once only
     onmessage = null;
     constructor(name) {
@@ -239,9 +239,9 @@
     static hear(topic, event, payload) {
       for (const channel of [...(open.get(topic) ?? [])]) channel.#hear(event, payload);
     }
-  }
-  const hear = BroadcastChannel.hear;
-  delete BroadcastChannel.hear;
+  };
+  const hear = BroadcastChannel?.hear;
+  if (hear !== undefined) delete BroadcastChannel.hear;
 
   function fail(name, message) {
     const made = typeof global[name] === 'function' ? new global[name](message) : new Error(message);
@@ -250,7 +250,8 @@
   }
 
   const shown = {
-    console, Beam: Object.freeze(Beam), BroadcastChannel,
+    console, Beam: Object.freeze(Beam),
+    ...(hear === undefined ? {} : { BroadcastChannel }),
     setTimeout: (fn, ms, ...args) => add(fn, ms, args, false),
     setInterval: (fn, ms, ...args) => add(fn, ms, args, true),
     clearTimeout: clear, clearInterval: clear,

@@ -86,7 +86,7 @@ TEST(a_topic_that_is_not_listed_is_refused)
     CHECK(strstr(js_call(one, "open", "[\"newspaper\"]"), "ReferenceError") != NULL);
     CHECK(strstr(js_call(one, "open", "[\"roo\"]"), "ReferenceError") != NULL);
     CHECK(strstr(js_call(none, "open", "[\"room:1\"]"), "ReferenceError") != NULL);
-    CHECK_STR(js_call(none, "early", "[]"), "\"Error\""); /* while the script loads */
+    CHECK_STR(js_call(none, "early", "[]"), "\"ReferenceError\""); /* there is no such class */
     js_end(rt);
 }
 
