@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "runtime/poller.h"
 
-#define SLICE 64       /* messages one process handles before others get a turn */
+#define SLICE 64 /* messages one process handles before others get a turn */
 #define POLL_TURNS \
     256               /* activations between two looks at the poller, when the clock stands still */
 #define QUEUE_TURNS 4 /* activations between two looks at the length of the ring */

@@ -357,8 +357,8 @@ TEST(without_memory_a_subscription_or_a_broadcast_fails_and_nothing_else)
     anqa_pid self = anqa_self();
 
     CHECK_STATUS(
-        anqa_spawn(
-            &(anqa_spawn_opts){.run = unlucky_run, .arg = &self, .arg_size = sizeof self}, NULL, NULL),
+        anqa_spawn(&(anqa_spawn_opts){.run = unlucky_run, .arg = &self, .arg_size = sizeof self},
+            NULL, NULL),
         ANQA_OK);
     CHECK_STR(expect("done"), "null");
     end(rt);
