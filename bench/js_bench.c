@@ -345,6 +345,7 @@ PROGRAM(match, "10000")
 #define COMPUTING(program)            \
     {.name = #program,                \
         .unit = "ms",                 \
+        .peer = #program,             \
         .schedulers = BENCH_ON_1,     \
         .setup = setup_programs,      \
         .measure = measure_##program, \
