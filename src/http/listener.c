@@ -63,11 +63,27 @@ static void acceptor_run(void *state)
         &listener, &told.error);
     if (told.status == ANQA_OK)
         (void)anqa_listener_address(listener, told.address);
-    (void)anqa_send_ref(acceptor->boss, "listening", acceptor->ref, anqa_bytes(&told, sizeof told));
+    if (anqa_send_ref(acceptor->boss, "listening", acceptor->ref, anqa_bytes(&told, sizeof told)) ==
+        ANQA_E_NOMEM)
+        anqa_exit(anqa_error_reason("no memory to say that it listens"));
     if (told.status != ANQA_OK)
         return;
     for (;;)
         accept_one(acceptor, listener);
+}
+
+/* What the boss waits for: the acceptor's word, or its end, of which it hears if it traps exits (else it ends, too). */
+struct word {
+    anqa_pid pid;
+    anqa_ref ref;
+};
+
+static bool is_word(const anqa_msg *msg, void *arg)
+{
+    const struct word *wanted = arg;
+
+    return anqa_ref_eq(msg->ref, wanted->ref) ||
+           (msg->kind == ANQA_MSG_EXIT && anqa_pid_eq(msg->from, wanted->pid));
 }
 
 /* Starts one and waits until it listens. */
@@ -83,8 +99,10 @@ static anqa_status acceptor_start(
         .link = true,
         .scheduler = scheduler,
     };
+    struct word wanted;
     const anqa_msg *msg;
     anqa_status status;
+    char text[160];
 
     acceptor->ref = anqa_make_ref();
     atomic_fetch_add_explicit(&service->refs, 1, memory_order_relaxed);
@@ -93,8 +111,11 @@ static anqa_status acceptor_start(
         service_unref(service);
         return anqa_fail(err, status, "an acceptor: %s", anqa_status_text(status));
     }
-    service->acceptor_count++;
-    msg = anqa_receive_ref(acceptor->ref, ANQA_INFINITY);
+    wanted = (struct word){service->acceptors[service->acceptor_count++], acceptor->ref};
+    msg = anqa_receive_if(is_word, &wanted, ANQA_INFINITY);
+    if (msg->kind == ANQA_MSG_EXIT)
+        return anqa_fail(err, ANQA_E_NOMEM, "an acceptor has ended: %s",
+            anqa_reason_format(msg->u.reason, text, sizeof text));
     memcpy(ret_told, msg->body.ptr, sizeof *ret_told);
     if (ret_told->status != ANQA_OK && err != NULL)
         *err = ret_told->error;
