@@ -20,6 +20,7 @@ ANQA_BEGIN_DECLS
 
 struct anqa_arena_block;
 
+/** Grows in blocks. Its members are for this header. */
 typedef struct anqa_arena {
     char *at, *end;                 /* free bytes of the current block */
     struct anqa_arena_block *block; /* current block, links to older ones */

@@ -30,6 +30,7 @@
 #error "Anqa supports glibc 2.36 or newer only"
 #endif
 
+/** The version that a program is compiled against. */
 #define ANQA_VERSION_MAJOR 0
 #define ANQA_VERSION_MINOR 1
 #define ANQA_VERSION_PATCH 0
@@ -43,6 +44,7 @@
 #define ANQA_END_DECLS
 #endif
 
+/** How declarations say what the compiler should know of them. */
 #define ANQA_API __attribute__((visibility("default")))
 #define ANQA_MUST_CHECK __attribute__((warn_unused_result))
 #define ANQA_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
@@ -122,11 +124,13 @@ typedef struct anqa_error {
 #define anqa_fail_errno(err, errnum, ...) \
     anqa_error_set((err), anqa_status_from_errno(errnum), (errnum), __FILE__, __LINE__, __VA_ARGS__)
 
+/** What anqa_fail and anqa_fail_errno call: they add the source place. */
 ANQA_API anqa_status anqa_error_set(anqa_error *err, anqa_status status, int errnum,
     const char *file, int line, const char *format, ...) ANQA_PRINTF(6, 7);
 
 /* ---------------------------------------------------------------- strings */
 
+/** Borrowed bytes with a length. */
 typedef struct anqa_str {
     const char *ptr; /* may be NULL when len is 0 */
     size_t len;
@@ -142,22 +146,26 @@ static inline anqa_str anqa_str_of(const char *text)
     return s;
 }
 
+/** A string of `len` bytes at `ptr`. */
 static inline anqa_str anqa_str_make(const char *ptr, size_t len)
 {
     anqa_str s = {ptr, len};
     return s;
 }
 
+/** Whether both have the same bytes. */
 static inline bool anqa_str_eq(anqa_str a, anqa_str b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/** Whether it has the bytes of `text`. */
 static inline bool anqa_str_is(anqa_str a, const char *text)
 {
     return anqa_str_eq(a, anqa_str_of(text));
 }
 
+/** Whether it begins with `prefix`. */
 static inline bool anqa_str_starts(anqa_str s, anqa_str prefix)
 {
     return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);

@@ -16,6 +16,7 @@ ANQA_BEGIN_DECLS
 
 struct anqa_buf_block;
 
+/** A part of counted bytes; a value, copied freely by who keeps the count right. */
 typedef struct anqa_buf {
     struct anqa_buf_block *block; /* NULL: the bytes are static and need no count */
     const char *ptr;
@@ -41,6 +42,7 @@ ANQA_API void anqa_buf_unref(anqa_buf buf);
 /** A part of a buf, not counted by itself. `from` and `len` are cut to what is there. */
 ANQA_API anqa_buf anqa_buf_slice(anqa_buf buf, size_t from, size_t len);
 
+/** Its bytes, borrowed. */
 static inline anqa_str anqa_buf_str(anqa_buf buf)
 {
     return anqa_str_make(buf.ptr, buf.len);

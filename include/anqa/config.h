@@ -17,8 +17,8 @@
  * Who embeds the library may put values of his own between default and file (`overrides`).
  *
  * The file is UTF-8 with sections, one option a line, and comments that start with # at the begin of a line or after a
- * blank. A value that begins or ends with blanks, or holds " #" or a quote, stands in double quotes, with \" \\ \n \t
- * \r inside:
+ * blank. A value that begins or ends with blanks, or holds a blank and a #, or a quote, stands in double quotes, with C's
+ * escapes for quote, backslash, newline, tab and return inside:
  *
  *     [pool]
  *     size = 20          # a comment
@@ -39,6 +39,7 @@
 
 ANQA_BEGIN_DECLS
 
+/** What an option is, how it is written, and the C types that it is stored in. */
 typedef enum anqa_config_type {
     ANQA_CONFIG_BOOL, /* true, false, yes, no, on, off, 1, 0;                              bool */
     ANQA_CONFIG_INT,  /* -5, 0x1f, 1_000_000;                                   int8_t .. int64_t */
@@ -97,9 +98,11 @@ typedef struct anqa_config_sources {
     char **argv;
 } anqa_config_sources;
 
+/** What a file, and a line of it, may have in bytes. */
 #define ANQA_CONFIG_FILE_MAX ((size_t)1 << 20)
 #define ANQA_CONFIG_LINE_MAX ((size_t)4096)
 
+/** What was loaded: each option with its value and where that came from. */
 typedef struct anqa_config anqa_config;
 
 /**
@@ -114,6 +117,7 @@ ANQA_API anqa_status anqa_config_load(
 /** Ends the configuration and the strings in the areas' structs. NULL is allowed. */
 ANQA_API void anqa_config_free(anqa_config *config);
 
+/** Where a value came from; later ones win. */
 typedef enum anqa_config_from {
     ANQA_CONFIG_FROM_DEFAULT,
     ANQA_CONFIG_FROM_PROGRAM, /* overrides */

@@ -40,6 +40,7 @@ ANQA_BEGIN_DECLS
 
 /* ---------------------------------------------------------------- how a handler says what is next */
 
+/** What an anqa_next says; made by the functions below. */
 typedef enum anqa_next_kind {
     ANQA_NEXT_INVALID_, /* what a zeroed one is */
     ANQA_NEXT_NOREPLY,

@@ -58,6 +58,7 @@ ANQA_BEGIN_DECLS
 
 /* ---------------------------------------------------------------- events */
 
+/** The kinds of events, for rows of a state and for inserted events. */
 typedef enum anqa_statem_event_kind {
     ANQA_ON_ANY,           /* in a row: all but ENTER */
     ANQA_ON_CALL,          /* tag: the call's */
@@ -84,6 +85,7 @@ typedef struct anqa_statem_event {
 
 /* ---------------------------------------------------------------- how a handler says what is next */
 
+/** What an anqa_step says; made by the functions below. */
 typedef enum anqa_step_kind {
     ANQA_STEP_INVALID_, /* what a zeroed one is: ends the machine with BAD_RETURN */
     ANQA_STEP_KEEP,

@@ -124,6 +124,7 @@ ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
 #define ANQA_JS_STATE_SIZE_ 384
 
+/** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
 /** With another time until an idle process gives pages back, in milliseconds; 0: never. */
 #define ANQA_JS_SCRIPT_RESTING(after_ms, ...)      \
@@ -180,6 +181,7 @@ ANQA_API anqa_status anqa_js_send(anqa_pid to, anqa_value value);
 /** What Beam.send sends to a process of C: a PLAIN message of this tag, whose body is one value, checked. */
 #define ANQA_JS_MESSAGE "js.message"
 
+/** What a script's process has used. */
 typedef struct anqa_js_info {
     size_t memory; /* bytes of the engine's memory */
     size_t memory_limit;

@@ -44,12 +44,14 @@ typedef struct anqa_json {
 #define ANQA_JSON_LITERAL_(text) ((anqa_json){(text), sizeof(text) - 1})
 #endif
 
+/** Values that are always there. */
 #define ANQA_JSON_NULL ANQA_JSON_LITERAL_("null")
 #define ANQA_JSON_TRUE ANQA_JSON_LITERAL_("true")
 #define ANQA_JSON_FALSE ANQA_JSON_LITERAL_("false")
 #define ANQA_JSON_EMPTY_OBJECT ANQA_JSON_LITERAL_("{}")
 #define ANQA_JSON_EMPTY_ARRAY ANQA_JSON_LITERAL_("[]")
 
+/** What a value is, by its first byte. */
 typedef enum anqa_json_type {
     ANQA_JSON_IS_NOTHING, /* empty, or begins as no value does */
     ANQA_JSON_IS_NULL,
@@ -77,6 +79,7 @@ static inline anqa_str anqa_json_text(anqa_json json)
 
 /* ---------------------------------------------------------------- checking */
 
+/** Limits of texts from outside: bytes and nesting by default, and the deepest nesting that can be asked for. */
 #define ANQA_JSON_DEFAULT_BYTES ((size_t)8 << 20)
 #define ANQA_JSON_DEFAULT_DEPTH 64u
 #define ANQA_JSON_MAX_DEPTH 1024u
@@ -145,11 +148,13 @@ typedef struct anqa_json_iter {
     const char *at, *end;
 } anqa_json_iter;
 
+/** Walks the elements of an array or the members of an object; of anything else there are none. False: that was the last. */
 ANQA_API anqa_json_iter anqa_json_each(anqa_json json);
 ANQA_API bool anqa_json_next(anqa_json_iter *iter);
 
 /* ---------------------------------------------------------------- what a value means in C */
 
+/** Fails: E_TYPE. */
 ANQA_API anqa_status anqa_json_to_bool(anqa_json json, bool *ret_value) ANQA_MUST_CHECK;
 
 /** Fails: E_TYPE also for a number that is no integer, E_RANGE for an integer that does not fit. */
@@ -262,6 +267,7 @@ ANQA_API void anqa_json_writer_html(anqa_json_writer *w);
 ANQA_API anqa_status anqa_json_writer_finish(
     anqa_json_writer *w, anqa_json *ret_json) ANQA_MUST_CHECK;
 
+/** Objects and arrays nest; each begin has its end. */
 ANQA_API void anqa_json_begin_object(anqa_json_writer *w);
 ANQA_API void anqa_json_end_object(anqa_json_writer *w);
 ANQA_API void anqa_json_begin_array(anqa_json_writer *w);
@@ -271,6 +277,7 @@ ANQA_API void anqa_json_end_array(anqa_json_writer *w);
 ANQA_API void anqa_json_key(anqa_json_writer *w, const char *key);
 ANQA_API void anqa_json_key_str(anqa_json_writer *w, anqa_str key);
 
+/** Values: elements of an array, or each behind its key. */
 ANQA_API void anqa_json_put_null(anqa_json_writer *w);
 ANQA_API void anqa_json_put_bool(anqa_json_writer *w, bool value);
 ANQA_API void anqa_json_put_int(anqa_json_writer *w, int64_t value);

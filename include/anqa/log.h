@@ -72,6 +72,7 @@ ANQA_API void anqa_log_vwrite(
 ANQA_API void anqa_log_set_level(anqa_log_level level);
 ANQA_API anqa_log_level anqa_log_get_level(void);
 
+/** How lines look: logfmt for people, or JSON. */
 typedef enum anqa_log_format { ANQA_LOG_TEXT, ANQA_LOG_JSON } anqa_log_format;
 
 /**
@@ -94,6 +95,7 @@ typedef struct anqa_log_event {
     anqa_str fields;   /* logfmt, escaped, valid UTF-8 without control characters */
 } anqa_log_event;
 
+/** Takes one event at a time, on the logger's thread. */
 typedef void (*anqa_log_sink)(void *ctx, const anqa_log_event *event);
 
 /**
@@ -108,6 +110,7 @@ ANQA_API void anqa_log_set_sink(anqa_log_sink sink, void *ctx);
 ANQA_API size_t anqa_log_format_line(
     anqa_log_format format, const anqa_log_event *event, char *line, size_t size);
 
+/** What the logger has done since the start. */
 typedef struct anqa_log_counts {
     uint64_t accepted; /* put into the ring or written at once */
     uint64_t dropped;  /* ring was full, or the sink itself logged */

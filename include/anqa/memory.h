@@ -25,6 +25,7 @@
 
 ANQA_BEGIN_DECLS
 
+/** Never NULL: who can not be given memory exits. */
 #define ANQA_RETURNS_NEW __attribute__((returns_nonnull, warn_unused_result))
 
 /* ---------------------------------------------------------------- heap: as long as the process */

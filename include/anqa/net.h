@@ -135,6 +135,7 @@ ANQA_API anqa_status anqa_write(
 ANQA_API anqa_status anqa_writev(anqa_conn conn, const anqa_str *pieces, size_t count,
     uint32_t timeout_ms, size_t *sent) ANQA_MUST_CHECK;
 
+/** What to wait for; they may be added. */
 enum { ANQA_READABLE = 1, ANQA_WRITABLE = 2 };
 
 /**
@@ -147,6 +148,7 @@ ANQA_API anqa_status anqa_conn_wait(
 
 /* ---------------------------------------------------------------- ending */
 
+/** Which directions of a connection to end. */
 typedef enum anqa_direction { ANQA_SHUT_READ, ANQA_SHUT_WRITE, ANQA_SHUT_BOTH } anqa_direction;
 
 /** Ends one direction: after ANQA_SHUT_WRITE the peer reads the end of the stream, and can still be read from.

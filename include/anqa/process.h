@@ -46,16 +46,19 @@ typedef struct anqa_alias {
     anqa_ref ref;
 } anqa_alias;
 
+/** Whether both name the same life of the same process. */
 static inline bool anqa_pid_eq(anqa_pid a, anqa_pid b)
 {
     return a.bits == b.bits;
 }
 
+/** Whether it names nobody. */
 static inline bool anqa_pid_is_none(anqa_pid pid)
 {
     return pid.bits == 0;
 }
 
+/** Whether both are the same reference. */
 static inline bool anqa_ref_eq(anqa_ref a, anqa_ref b)
 {
     return a.bits == b.bits;
@@ -106,6 +109,7 @@ static inline anqa_reason anqa_reason_of(anqa_reason_kind kind)
     return reason;
 }
 
+/** The reasons that programs use most. */
 #define ANQA_NORMAL anqa_reason_of(ANQA_REASON_NORMAL)
 #define ANQA_SHUTDOWN anqa_reason_of(ANQA_REASON_SHUTDOWN)
 #define ANQA_KILL anqa_reason_of(ANQA_REASON_KILL)
@@ -120,6 +124,7 @@ ANQA_API anqa_reason anqa_reason_make(anqa_reason_kind kind, const char *format,
 /** ERROR "what: words of errno". */
 ANQA_API anqa_reason anqa_reason_errno(int errnum, const char *what);
 
+/** The kind of a reason. */
 ANQA_API anqa_reason_kind anqa_reason_get_kind(anqa_reason reason);
 /** The text; empty when there is none. Lives as long as the reason. */
 ANQA_API anqa_str anqa_reason_get_text(anqa_reason reason);
@@ -143,6 +148,7 @@ typedef struct anqa_type {
     anqa_status (*decode)(anqa_str bytes, void **ret_object);
 } anqa_type;
 
+/** What a message is. */
 typedef enum anqa_msg_kind {
     ANQA_MSG_PLAIN,   /* anqa_send and friends */
     ANQA_MSG_CALL,    /* wants an answer: anqa_reply_to(&msg->caller, ...) */
@@ -154,6 +160,7 @@ typedef enum anqa_msg_kind {
     ANQA_MSG_SYSTEM /* for behaviours: introspection and control; application code never sees one */
 } anqa_msg_kind;
 
+/** What a message carries. */
 typedef enum anqa_payload_kind {
     ANQA_PAYLOAD_NONE,
     ANQA_PAYLOAD_BYTES, /* body.ptr, body.len: copied with the message */
@@ -224,6 +231,7 @@ static inline anqa_payload anqa_moved(const anqa_type *type, void *object)
     return p;
 }
 
+/** No payload. */
 static inline anqa_payload anqa_nothing(void)
 {
     anqa_payload p = {ANQA_PAYLOAD_NONE, NULL, 0, {NULL}};
@@ -292,6 +300,7 @@ ANQA_API void *anqa_msg_take(const anqa_msg *msg, const anqa_type *type);
 
 /* ---------------------------------------------------------------- processes */
 
+/** Who runs first of those that are ready on a scheduler. */
 typedef enum anqa_priority {
     ANQA_PRIORITY_NORMAL,
     ANQA_PRIORITY_LOW,
@@ -402,6 +411,7 @@ ANQA_API anqa_ref anqa_monitor(anqa_pid to);
 /** Ends a monitor; with `flush` a DOWN that was already delivered is taken out of the mailbox. Returns whether it was still there. */
 ANQA_API bool anqa_demonitor(anqa_ref ref, bool flush);
 
+/** How long an alias lasts. */
 typedef enum anqa_alias_mode {
     ANQA_ALIAS_EXPLICIT, /* until anqa_unalias */
     ANQA_ALIAS_ONE_REPLY /* until the first message through it */
@@ -450,6 +460,7 @@ static inline void anqa_reply_to(const anqa_caller *caller, anqa_payload payload
 
 /* ---------------------------------------------------------------- timers */
 
+/** Names a timer; all zero: none. A number: it may be kept and passed on. */
 typedef struct anqa_timer {
     uint64_t bits;
 } anqa_timer;
@@ -482,6 +493,7 @@ ANQA_API uint64_t anqa_now_ms(void);
 #define ANQA_DEBUG(condition) ANQA_INVARIANT(condition)
 #endif
 
+/** What ANQA_REQUIRE and ANQA_INVARIANT call when what they ask for does not hold. */
 ANQA_API ANQA_NORETURN void anqa_require_failed(const char *what, const char *file, int line);
 ANQA_API ANQA_NORETURN void anqa_invariant_failed(const char *what, const char *file, int line);
 

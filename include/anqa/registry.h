@@ -39,6 +39,7 @@ ANQA_API anqa_pid anqa_whereis(const char *name);
 
 /* ---------------------------------------------------------------- registries */
 
+/** Whether a key has one process or any number. */
 typedef enum anqa_keys { ANQA_KEYS_UNIQUE, ANQA_KEYS_DUPLICATE } anqa_keys;
 
 /** `static const`: known by its address. */

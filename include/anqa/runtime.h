@@ -17,6 +17,7 @@
 
 ANQA_BEGIN_DECLS
 
+/** A runtime: its schedulers and all that lives on them. */
 typedef struct anqa_rt anqa_rt;
 
 /** What happens after a memory fault away from the null page was contained. */
@@ -71,7 +72,7 @@ ANQA_API void anqa_detach(void);
 /** The runtime of the calling process; NULL outside of one. */
 ANQA_API anqa_rt *anqa_rt_self(void);
 
-/* As anqa_send, anqa_spawn, anqa_exit_signal and anqa_is_alive, from any thread. They fail in the same ways. What comes of
+/** As anqa_send, anqa_spawn, anqa_exit_signal and anqa_is_alive, from any thread. They fail in the same ways. What comes of
  * them is from nobody: a new process has no parent, and `link` and `monitor` mean nothing to it. anqa_rt_spawn also fails
  * with E_STOPPED, when the runtime is about to stop. */
 ANQA_API anqa_status anqa_rt_send(anqa_rt *rt, anqa_pid to, const char *tag, anqa_payload payload);

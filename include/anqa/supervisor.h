@@ -37,6 +37,7 @@ ANQA_BEGIN_DECLS
 
 /* ---------------------------------------------------------------- children */
 
+/** When a child that has ended is started again. */
 typedef enum anqa_restart {
     ANQA_PERMANENT, /* always */
     ANQA_TRANSIENT, /* unless it ended with normal, shutdown or {shutdown, text} */
@@ -71,6 +72,7 @@ ANQA_API anqa_str anqa_child_id(void);
 
 /* ---------------------------------------------------------------- supervisors */
 
+/** Who is restarted when a child has ended. */
 typedef enum anqa_strategy {
     ANQA_ONE_FOR_ONE,  /* only the one that ended */
     ANQA_REST_FOR_ONE, /* it and all that were started later */
@@ -87,6 +89,7 @@ typedef enum anqa_auto_shutdown {
 /** For max_restarts: not even one. */
 #define ANQA_NO_RESTARTS UINT32_MAX
 
+/** What a supervisor is. `static const`; zero is a sensible default everywhere. */
 typedef struct anqa_supervisor {
     const char *name; /* registered; NULL: none */
     anqa_strategy strategy;
@@ -129,6 +132,7 @@ ANQA_API anqa_status anqa_supervisor_delete_child(
 
 /* ---------------------------------------------------------------- looking at children */
 
+/** What a child is, and how it is. */
 typedef enum anqa_child_kind { ANQA_CHILD_WORKER, ANQA_CHILD_SUPERVISOR } anqa_child_kind;
 typedef enum anqa_child_state {
     ANQA_CHILD_ENDED,
@@ -137,6 +141,7 @@ typedef enum anqa_child_state {
     ANQA_CHILD_RESTARTING
 } anqa_child_state;
 
+/** One child, as anqa_supervisor_which_children gives it out. */
 typedef struct anqa_child_info {
     anqa_str id;  /* or key; empty: it has none */
     anqa_pid pid; /* nobody unless running or starting */
@@ -146,6 +151,7 @@ typedef struct anqa_child_info {
     uint32_t restarts; /* of this child; dynamic supervisors do not count them */
 } anqa_child_info;
 
+/** How many children have a spec, run, are supervisors, are workers. */
 typedef struct anqa_child_counts {
     size_t specs, active, supervisors, workers;
 } anqa_child_counts;
@@ -167,6 +173,7 @@ ANQA_API void anqa_tree_print(anqa_pid supervisor);
 
 /* ---------------------------------------------------------------- dynamic supervisors */
 
+/** What a dynamic supervisor is. `static const`; zero is a sensible default but for the child. */
 typedef struct anqa_dynamic_supervisor {
     const char *name;      /* registered; NULL: none, then children cannot have keys */
     uint32_t max_restarts; /* 0: 3 */

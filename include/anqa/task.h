@@ -170,6 +170,7 @@ typedef struct anqa_task_item {
     const void *input;      /* with zip_input_on_exit, of a failure: its argument; else NULL */
 } anqa_task_item;
 
+/** A stream of results; owned by the process that began it. */
 typedef struct anqa_task_stream anqa_task_stream;
 
 /**

@@ -29,6 +29,7 @@ ANQA_BEGIN_DECLS
 
 /* ---------------------------------------------------------------- fields */
 
+/** What a field holds. */
 typedef enum anqa_field_type {
     ANQA_FIELD_END, /* ends a list; a list's count does not include it */
     ANQA_FIELD_INT,
@@ -52,6 +53,7 @@ typedef struct anqa_field {
     } as;
 } anqa_field;
 
+/** What ends a list of fields. Names of fields are borrowed and, as a rule, literals. */
 static inline anqa_field anqa_field_end(void)
 {
     anqa_field f;
@@ -61,6 +63,7 @@ static inline anqa_field anqa_field_end(void)
     return f;
 }
 
+/** A field with a signed number. */
 static inline anqa_field anqa_field_int(const char *name, int64_t value)
 {
     anqa_field f;
@@ -70,6 +73,7 @@ static inline anqa_field anqa_field_int(const char *name, int64_t value)
     return f;
 }
 
+/** A field with an unsigned number. */
 static inline anqa_field anqa_field_uint(const char *name, uint64_t value)
 {
     anqa_field f;
@@ -79,6 +83,7 @@ static inline anqa_field anqa_field_uint(const char *name, uint64_t value)
     return f;
 }
 
+/** A field with a fraction. */
 static inline anqa_field anqa_field_double(const char *name, double value)
 {
     anqa_field f;
@@ -88,6 +93,7 @@ static inline anqa_field anqa_field_double(const char *name, double value)
     return f;
 }
 
+/** A field with a truth value. */
 static inline anqa_field anqa_field_bool(const char *name, bool value)
 {
     anqa_field f;
@@ -97,6 +103,7 @@ static inline anqa_field anqa_field_bool(const char *name, bool value)
     return f;
 }
 
+/** A field with borrowed bytes. */
 static inline anqa_field anqa_field_str(const char *name, anqa_str value)
 {
     anqa_field f;
@@ -106,11 +113,13 @@ static inline anqa_field anqa_field_str(const char *name, anqa_str value)
     return f;
 }
 
+/** A field with borrowed bytes that end in NUL. */
 static inline anqa_field anqa_field_text(const char *name, const char *value)
 {
     return anqa_field_str(name, anqa_str_of(value));
 }
 
+/** A field with a pid, by its bits. */
 static inline anqa_field anqa_field_pid(const char *name, uint64_t bits)
 {
     anqa_field f;
@@ -195,6 +204,7 @@ typedef struct anqa_span {
     anqa_telemetry_point start, stop, exception;
 } anqa_span;
 
+/** Defines a span, `static`, in a source file. */
 #define ANQA_SPAN_DEFINE(span, span_name)                                                       \
     static anqa_span span = {{span_name ".start", NULL, NULL}, {span_name ".stop", NULL, NULL}, \
         {span_name ".exception", NULL, NULL}};                                                  \
@@ -210,6 +220,7 @@ typedef struct anqa_span_mark {
     uint64_t id; /* the metadata "span" of all its events; unique in this run of the program */
 } anqa_span_mark;
 
+/** Whether anybody listens to it. */
 static inline bool anqa_span_on(const anqa_span *span)
 {
     return anqa_telemetry_on(&span->start) || anqa_telemetry_on(&span->stop) ||
@@ -262,7 +273,8 @@ ANQA_API uint64_t anqa_telemetry_wall_ns(void);
 
 /* ---------------------------------------------------------------- handlers */
 
-#define ANQA_TELEMETRY_NAME_MAX 255 /* bytes of a handler's id, and of its pattern */
+/** Bytes that a handler's id, and its pattern, may have. */
+#define ANQA_TELEMETRY_NAME_MAX 255
 
 /** What is attached. Everything is copied but `ctx`. */
 typedef struct anqa_telemetry_handler {

@@ -25,6 +25,7 @@
 
 ANQA_BEGIN_DECLS
 
+/** What a value is. */
 typedef enum anqa_value_kind {
     ANQA_VALUE_UNDEFINED,
     ANQA_VALUE_NULL,
@@ -63,6 +64,7 @@ typedef struct anqa_value_limits {
 ANQA_API anqa_status anqa_value_check(const void *bytes, size_t len,
     const anqa_value_limits *limits, anqa_value *ret_value) ANQA_MUST_CHECK;
 
+/** What it is; UNDEFINED for a zeroed one. */
 ANQA_API anqa_value_kind anqa_value_kind_of(anqa_value value) ANQA_PURE;
 /** What the kind is called: "string". Static. */
 ANQA_API const char *anqa_value_kind_name(anqa_value_kind kind);
@@ -98,12 +100,14 @@ typedef struct anqa_value_each {
     bool map_;
 } anqa_value_each;
 
+/** Begins a walk over the elements of an array or the members of a map; of anything else there are none. */
 ANQA_API anqa_value_each anqa_value_begin(anqa_value container) ANQA_PURE;
 /** The next one; ret_key (may be NULL) is written for maps. False: there is none. */
 ANQA_API bool anqa_value_next(anqa_value_each *each, anqa_str *ret_key, anqa_value *ret_value);
 
 /* ---------------------------------------------------------------- writing */
 
+/** How deep values may nest. */
 #define ANQA_VALUE_DEPTH_MAX 64
 
 /** Owner: whoever writes, on its stack; the bytes are the arena's. */
@@ -124,6 +128,7 @@ typedef struct anqa_value_writer {
 ANQA_API void anqa_value_writer_init(
     anqa_value_writer *writer, anqa_arena *arena, const anqa_value_limits *limits);
 
+/** Values: elements of an array, or each behind its key. */
 ANQA_API void anqa_value_put_undefined(anqa_value_writer *writer);
 ANQA_API void anqa_value_put_null(anqa_value_writer *writer);
 ANQA_API void anqa_value_put_bool(anqa_value_writer *writer, bool value);
@@ -139,6 +144,7 @@ ANQA_API void anqa_value_put_ref(anqa_value_writer *writer, uint64_t bits);
 /** A value that was checked or written before. */
 ANQA_API void anqa_value_put(anqa_value_writer *writer, anqa_value value);
 
+/** Arrays and maps nest; each begin has its end. */
 ANQA_API void anqa_value_array_begin(anqa_value_writer *writer);
 ANQA_API void anqa_value_map_begin(anqa_value_writer *writer);
 /** In a map, before each value. */
