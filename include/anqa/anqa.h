@@ -28,6 +28,7 @@
 #include <anqa/supervisor.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
+#include <anqa/token.h>
 #include <anqa/value.h>
 /* IWYU pragma: end_exports */
 

@@ -90,7 +90,8 @@ ANQA_API const char *anqa_version(void);
     X(E_IGNORE, "ignored")                               \
     X(E_VERSION, "versions do not match")                \
     X(E_UNSUPPORTED, "not supported")                    \
-    X(E_SCRIPT, "error in JavaScript code")
+    X(E_SCRIPT, "error in JavaScript code")              \
+    X(E_EXPIRED, "expired")
 
 #define ANQA_STATUS_X(name, text) ANQA_##name,
 typedef enum anqa_status { ANQA_STATUS_MAP(ANQA_STATUS_X) ANQA_STATUS_COUNT_ } anqa_status;

@@ -1,10 +1,9 @@
 #include "base/siphash.h"
 
-#include <errno.h>
+#include "base/random.h"
+
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 struct state {
     uint64_t v0, v1, v2, v3;
@@ -79,13 +78,7 @@ static struct siphash_key boot_key; /* written once below, read only afterwards 
 
 static void draw_boot_key(void)
 {
-    ssize_t got;
-
-    do
-        got = getrandom(&boot_key, sizeof boot_key, 0);
-    while (got < 0 && errno == EINTR);
-    if (got != (ssize_t)sizeof boot_key)
-        abort();
+    random_bytes(&boot_key, sizeof boot_key);
 }
 
 const struct siphash_key *siphash_boot_key(void)

@@ -1,5 +1,6 @@
 #include "http/websocket.h"
 
+#include "base/base64.h"
 #include "base/sha1.h"
 #include "base/utf8.h"
 
@@ -45,25 +46,6 @@ const char *websocket_refusal(const struct request *req)
     return NULL;
 }
 
-static void base64(const unsigned char *bytes, size_t len, char *out)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < len; i += 3) {
-        size_t left = len - i;
-        uint32_t group = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                         (left > 2 ? bytes[i + 2] : 0);
-        *out++ = digits[group >> 18];
-        *out++ = digits[group >> 12 & 63];
-        *out++ = '=';
-        *out++ = '=';
-        if (left > 1)
-            out[-2] = digits[group >> 6 & 63];
-        if (left > 2)
-            out[-1] = digits[group & 63];
-    }
-}
-
 void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_LEN])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -74,7 +56,7 @@ void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_
     sha1_feed(&sha1, key.ptr, key.len);
     sha1_feed(&sha1, guid, sizeof guid - 1);
     sha1_finish(&sha1, digest);
-    base64(digest, sizeof digest, ret_accept);
+    base64_encode(digest, sizeof digest, 0, ret_accept);
 }
 
 void websocket_write_head(struct response *response, char *buffer, size_t size,

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,21 +29,6 @@ enum {
     HOLE_MAX = 64 << 10,
     HOST_PAGE = 4096
 };
-
-void image_random(void *bytes, size_t len)
-{
-    char *at = bytes;
-
-    while (len > 0) {
-        ssize_t got = getrandom(at, len, 0);
-        if (got < 0 && errno != EINTR)
-            anqa_invariant_failed("the system gives no random bytes", __FILE__, __LINE__);
-        if (got > 0) {
-            at += got;
-            len -= (size_t)got;
-        }
-    }
-}
 
 void image_free(struct js_image *image)
 {

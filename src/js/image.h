@@ -99,7 +99,5 @@ void image_warm(struct js *js);
 void image_learn(struct js *js);
 /* Gives back the pages that hold again what the image holds: a turn counts references up and down all over the memory. */
 void image_shrink(struct js *js);
-/* Random bytes of the system. */
-void image_random(void *bytes, size_t len);
 
 #endif

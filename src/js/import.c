@@ -10,6 +10,7 @@
 
 #include <anqa/log.h>
 
+#include "base/random.h"
 #include "js/beam.h"
 #include "js/js.h"
 #include "js/preempt.h"
@@ -222,7 +223,7 @@ uint32_t Z_wasi_snapshot_preview1Z_random_get(void *env, uint32_t at, uint32_t l
 {
     const struct js *js = env;
 
-    image_random(js_at(js, at, len), len);
+    random_bytes(js_at(js, at, len), len);
     return WASI_OK;
 }
 

@@ -1,5 +1,7 @@
 #include "js/source.h"
 
+#include "base/base64.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -143,35 +145,17 @@ static void reading_free(void *arg)
 
 /* ---------------------------------------------------------------- the map at its end */
 
-static int base64_digit(char c)
+/* Of a map that is no Base64 nothing is left: errors are then told at places in the script as it runs. */
+static anqa_str map_text(anqa_str base64)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-static anqa_str base64_decode(anqa_str text)
-{
-    char *out = anqa_arena_alloc(anqa_tmp(), text.len + 1);
+    char *out = anqa_arena_alloc(anqa_tmp(), base64_decoded_len(base64.len));
     size_t len = 0;
-    uint32_t bits = 0;
-    unsigned have = 0;
 
-    for (size_t i = 0; i < text.len; i++) {
-        int digit = base64_digit(text.ptr[i]);
-        if (digit < 0)
-            break;
-        bits = bits << 6 | (uint32_t)digit;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            out[len++] = (char)(bits >> have);
-        }
-    }
+    while (base64.len > 0 &&
+           (base64.ptr[base64.len - 1] == '\n' || base64.ptr[base64.len - 1] == '\r'))
+        base64.len--;
+    if (base64_decode(base64, 0, out, &len) != ANQA_OK)
+        return anqa_str_make(NULL, 0);
     return anqa_str_make(out, len);
 }
 
@@ -189,7 +173,7 @@ static void split_map(struct js_source *source)
     if (last == NULL)
         return;
     source->map =
-        base64_decode(anqa_str_make(last + mark, source->text.len - (size_t)(last - text) - mark));
+        map_text(anqa_str_make(last + mark, source->text.len - (size_t)(last - text) - mark));
     *last = '\0';
     source->text.len = (size_t)(last - text);
 }
