@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/types.h>
 
 bool crypto_equal(const void *a, const void *b, size_t len)
 {

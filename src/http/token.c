@@ -1,12 +1,11 @@
 #include <anqa/token.h>
 
 #include "base/base64.h"
-#include "base/clock.h"
 #include "base/random.h"
 #include "base/siphash.h"
 #include "http/crypto.h"
+#include "http/token_term.h"
 
-#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -14,7 +13,6 @@
 #include <anqa/process.h>
 
 #define SECRET_MIN 20
-#define MAX_AGE_S 86400
 #define ITERATIONS 1000
 #define SIGNED "SFMyNTY" /* HS256 */
 #define SEALED "XCP"
@@ -108,214 +106,6 @@ static bool key_for(anqa_str secret, const char *salt, const anqa_token_opts *op
     return true;
 }
 
-/* ---------------------------------------------------------------- what a token holds */
-
-/* {Data, SignedAtMs, MaxAgeS} in Erlang's external term format. */
-enum {
-    TERM_VERSION = 131,
-    TERM_TUPLE = 104,
-    TERM_BINARY = 109,
-    TERM_BYTE = 97,
-    TERM_INT = 98,
-    TERM_BIG = 110,
-    TERM_ATOM_LATIN1 = 100, /* until OTP 25 */
-    TERM_ATOM = 119,
-    TERM_OVERHEAD = 32 /* of what `write_term` writes, beside the data */
-};
-
-static const char infinity[] = "infinity";
-
-struct writer {
-    unsigned char *at;
-};
-
-static void put(struct writer *w, unsigned byte)
-{
-    *w->at++ = (unsigned char)byte;
-}
-
-static void put_u32(struct writer *w, uint32_t value)
-{
-    for (int shift = 24; shift >= 0; shift -= 8)
-        put(w, value >> shift & 0xff);
-}
-
-static void put_number(struct writer *w, uint64_t value)
-{
-    if (value <= UINT8_MAX) {
-        put(w, TERM_BYTE);
-        put(w, (unsigned)value);
-    } else if (value <= INT32_MAX) {
-        put(w, TERM_INT);
-        put_u32(w, (uint32_t)value);
-    } else {
-        unsigned char *count;
-        put(w, TERM_BIG);
-        count = w->at++;
-        put(w, 0); /* not negative */
-        for (*count = 0; value != 0; value >>= 8, ++*count)
-            put(w, value & 0xff);
-    }
-}
-
-static void put_max_age(struct writer *w, uint32_t max_age_s)
-{
-    if (max_age_s != ANQA_INFINITY) {
-        put_number(w, max_age_s);
-        return;
-    }
-    put(w, TERM_ATOM);
-    put(w, sizeof infinity - 1);
-    memcpy(w->at, infinity, sizeof infinity - 1);
-    w->at += sizeof infinity - 1;
-}
-
-static anqa_str write_term(anqa_str data, const anqa_token_opts *opts)
-{
-    unsigned char *term = anqa_arena_alloc(anqa_tmp(), data.len + TERM_OVERHEAD);
-    struct writer w = {term};
-
-    put(&w, TERM_VERSION);
-    put(&w, TERM_TUPLE);
-    put(&w, 3);
-    put(&w, TERM_BINARY);
-    put_u32(&w, (uint32_t)data.len);
-    if (data.len > 0)
-        memcpy(w.at, data.ptr, data.len);
-    w.at += data.len;
-    put_number(&w, opts->signed_at_s != 0 ? opts->signed_at_s * 1000 : clock_wall_ms());
-    put_max_age(&w, opts->max_age_s != 0 ? opts->max_age_s : MAX_AGE_S);
-    return anqa_str_make((const char *)term, (size_t)(w.at - term));
-}
-
-struct reader {
-    const unsigned char *at, *end;
-};
-
-/* The next `len` bytes; NULL: there are not so many. */
-static const unsigned char *take(struct reader *r, size_t len)
-{
-    const unsigned char *at = r->at;
-
-    if ((size_t)(r->end - at) < len)
-        return NULL;
-    r->at += len;
-    return at;
-}
-
-static uint64_t big_endian(const unsigned char *at, size_t len)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < len; i++)
-        value = value << 8 | at[i];
-    return value;
-}
-
-/* A length or a small number of `size` bytes. */
-static bool take_number(struct reader *r, size_t size, uint64_t *ret_value)
-{
-    const unsigned char *at = take(r, size);
-
-    if (at == NULL)
-        return false;
-    *ret_value = big_endian(at, size);
-    return true;
-}
-
-static bool take_big(struct reader *r, int64_t *ret_value)
-{
-    const unsigned char *head = take(r, 2), *digits;
-    uint64_t value = 0;
-
-    if (head == NULL || head[0] > 8 || (digits = take(r, head[0])) == NULL)
-        return false;
-    for (size_t i = head[0]; i > 0; i--)
-        value = value << 8 | digits[i - 1];
-    if (value > INT64_MAX)
-        return false;
-    *ret_value = head[1] != 0 ? -(int64_t)value : (int64_t)value;
-    return true;
-}
-
-static bool take_integer(struct reader *r, unsigned tag, int64_t *ret_value)
-{
-    uint64_t value;
-
-    if (tag == TERM_BIG)
-        return take_big(r, ret_value);
-    if ((tag != TERM_BYTE && tag != TERM_INT) || !take_number(r, tag == TERM_BYTE ? 1 : 4, &value))
-        return false;
-    *ret_value = tag == TERM_BYTE ? (int64_t)value : (int32_t)value;
-    return true;
-}
-
-static bool take_data(struct reader *r, anqa_str *ret_data)
-{
-    uint64_t tag, len;
-    const unsigned char *bytes;
-    int64_t number;
-
-    if (!take_number(r, 1, &tag))
-        return false;
-    if (tag == TERM_BINARY) {
-        if (!take_number(r, 4, &len) || (bytes = take(r, len)) == NULL)
-            return false;
-        *ret_data = anqa_str_make((const char *)bytes, len);
-        return true;
-    }
-    if (!take_integer(r, (unsigned)tag, &number))
-        return false;
-    *ret_data = anqa_str_of(anqa_tmp_printf("%" PRId64, number));
-    return true;
-}
-
-static bool take_max_age(struct reader *r, int64_t *ret_max_age_s)
-{
-    uint64_t tag, len;
-    const unsigned char *name;
-
-    if (!take_number(r, 1, &tag))
-        return false;
-    if (tag != TERM_ATOM && tag != TERM_ATOM_LATIN1)
-        return take_integer(r, (unsigned)tag, ret_max_age_s);
-    *ret_max_age_s = ANQA_INFINITY;
-    return take_number(r, tag == TERM_ATOM ? 1 : 2, &len) && (name = take(r, len)) != NULL &&
-           anqa_str_is(anqa_str_make((const char *)name, len), infinity);
-}
-
-static anqa_status check_age(int64_t signed_ms, int64_t max_age_s)
-{
-    int64_t age_ms = (int64_t)clock_wall_ms() - signed_ms;
-
-    if (signed_ms < 0 || age_ms < 0)
-        return ANQA_E_INVALID;
-    if (max_age_s == ANQA_INFINITY)
-        return ANQA_OK;
-    return max_age_s <= 0 || max_age_s < (age_ms + 999) / 1000 ? ANQA_E_EXPIRED : ANQA_OK;
-}
-
-static anqa_status read_term(anqa_str term, const anqa_token_opts *opts, anqa_str *ret_data)
-{
-    const unsigned char *bytes = (const unsigned char *)term.ptr;
-    struct reader r = {bytes, bytes + term.len};
-    const unsigned char *head = take(&r, 3);
-    int64_t signed_ms, max_age_s;
-    anqa_status status;
-    anqa_str data;
-    uint64_t tag;
-
-    if (head == NULL || head[0] != TERM_VERSION || head[1] != TERM_TUPLE || head[2] != 3 ||
-        !take_data(&r, &data) || !take_number(&r, 1, &tag) ||
-        !take_integer(&r, (unsigned)tag, &signed_ms) || !take_max_age(&r, &max_age_s) ||
-        r.at != r.end)
-        return ANQA_E_TYPE;
-    status = check_age(signed_ms, opts->max_age_s != 0 ? opts->max_age_s : max_age_s);
-    if (status == ANQA_OK)
-        *ret_data = data;
-    return status;
-}
-
 /* ---------------------------------------------------------------- text */
 
 static void append(char *text, size_t *len, anqa_str more)
@@ -370,7 +160,7 @@ static struct token token_make(
     if (opts == NULL)
         opts = &no_opts;
     ANQA_REQUIRE(data.len <= ANQA_TOKEN_MAX / 4 * 3 - 256);
-    token.term = write_term(data, opts);
+    token.term = token_term_write(data, opts);
     if (!key_for(secret, salt, opts, token.key))
         no_crypto();
     return token;
@@ -424,7 +214,7 @@ anqa_status anqa_token_verify(anqa_str secret, const char *salt, anqa_str token,
         return ANQA_E_UNSUPPORTED;
     if (!crypto_equal(mac, signature.ptr, sizeof mac))
         return ANQA_E_INVALID;
-    return read_term(term, wanted, ret_data);
+    return token_term_read(term, wanted, ret_data);
 }
 
 anqa_str anqa_token_encrypt(
@@ -465,7 +255,7 @@ anqa_status anqa_token_decrypt(anqa_str secret, const char *salt, anqa_str token
     if (!crypto_open(key, bytes, anqa_str_of(AAD),
             anqa_str_make(sealed.ptr + head, sealed.len - head), bytes + CRYPTO_NONCE_LEN, plain))
         return ANQA_E_INVALID;
-    return read_term(anqa_str_make(plain, sealed.len - head), wanted, ret_data);
+    return token_term_read(anqa_str_make(plain, sealed.len - head), wanted, ret_data);
 }
 
 /* ---------------------------------------------------------------- small things */
