@@ -137,8 +137,8 @@ typedef struct anqa_str {
     size_t len;
 } anqa_str;
 
-/** For printf's %.*s. */
-#define ANQA_FMT(s) (int)(s).len, (s).ptr
+/** For printf's %.*s: a string or JSON. It is evaluated twice, so it has to be a variable, not a call. */
+#define ANQA_FMT(s) (int)(&(s))->len, (s).ptr
 
 /** Borrows a NUL-ended string; NULL gives the empty one. */
 static inline anqa_str anqa_str_of(const char *text)

@@ -253,11 +253,13 @@ static struct record *record_of_key(struct dynamic *dyn, anqa_str key)
 
 static void ask_existing(struct record *record, const anqa_caller *caller)
 {
+    anqa_str key = key_of(record);
+
     if (record->state == RECORD_RUNNING && anqa_is_alive(record->pid))
         request_done(caller, record->pid);
     else if (record->state == RECORD_STOPPING || record->state == RECORD_FAILED)
-        request_answer(caller, ANQA_E_STOPPED, (anqa_pid){0}, "child '%.*s' is being stopped",
-            ANQA_FMT(key_of(record)));
+        request_answer(
+            caller, ANQA_E_STOPPED, (anqa_pid){0}, "child '%.*s' is being stopped", ANQA_FMT(key));
     else
         wait_for(record, caller);
 }
@@ -314,11 +316,12 @@ static void retry_later(struct record *record)
 static void restart(struct dynamic *dyn, struct record *record)
 {
     anqa_pid old = record->pid, pid;
+    anqa_str key = key_of(record);
 
     if (!intensity_add(&dyn->intensity)) {
         anqa_log(ANQA_ERROR, "supervisor.gave_up",
             "supervisor=%s child=%.*s reason=\"too many restarts\" next=shutdown", name_of(dyn),
-            ANQA_FMT(key_of(record)));
+            ANQA_FMT(key));
         map_u64_remove(&dyn->children, old.bits);
         tell(record, ANQA_E_STOPPED, (anqa_pid){0}, "the supervisor gave up: too many restarts");
         record_free(dyn, record);

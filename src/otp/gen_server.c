@@ -276,7 +276,7 @@ static void log_end(struct child_head *head, anqa_reason reason)
         return;
     status = spec->format_status(child_state(head));
     anqa_log(ANQA_ERROR, "gen_server.terminating", "reason=%s state=%.*s",
-        anqa_reason_format(reason, text, sizeof text), ANQA_FMT(anqa_json_text(status)));
+        anqa_reason_format(reason, text, sizeof text), ANQA_FMT(status));
 }
 
 static void server_terminate(void *block, anqa_reason reason)

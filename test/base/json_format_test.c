@@ -36,7 +36,7 @@ TEST(json_format_writes_what_the_header_shows)
                   (uint64_t)7, "lobby", "a\"b", &user),
         "{\"seq\":7,\"to\":\"room:lobby\",\"tags\":[\"a\\\"b\",null],\"user\":{\"id\":17}}");
     CHECK_STR(formatted("{'seq': %" PRIu64 ", 'body': %s, 'list': [%d, %f], 'n': %.*s}",
-                  (uint64_t)1, "x", -2, 0.1, ANQA_FMT(anqa_str_make("abcdef", 3))),
+                  (uint64_t)1, "x", -2, 0.1, 3, "abcdef"),
         "{\"seq\":1,\"body\":\"x\",\"list\":[-2,0.1],\"n\":\"abc\"}");
 }
 
@@ -71,7 +71,7 @@ TEST(json_format_quotes_strings)
     CHECK_STR(formatted("%s", "a\n\"</script>"), "\"a\\n\\\"</script>\"");
     CHECK_STR(formatted("[%s,%.*s,%.3s]", none, 2, none, none), "[null,null,null]");
     CHECK_STR(formatted("%.*s", 0, none), "\"\"");
-    CHECK_STR(formatted("%.*s", ANQA_FMT(anqa_str_make("a\0b", 3))), "\"a\\u0000b\"");
+    CHECK_STR(formatted("%.*s", 3, "a\0b"), "\"a\\u0000b\"");
     CHECK_STR(formatted("%s", "bad \xff"), "E_INVALID");
     CHECK_STR(formatted("%.*s", -1, "abc"), "E_INVALID");
 }

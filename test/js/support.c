@@ -58,7 +58,7 @@ const char *js_call(anqa_pid pid, const char *function, const char *args)
     anqa_status status = anqa_js_call_json(
         pid, function, anqa_json_of(anqa_str_of(args)), LONG_MS, &json, &error, &err);
 
-    return outcome(status, &error, &err, anqa_tmp_printf("%.*s", ANQA_FMT(anqa_json_text(json))));
+    return outcome(status, &error, &err, anqa_tmp_printf("%.*s", ANQA_FMT(json)));
 }
 
 static const char *show_container(anqa_value value, bool map)

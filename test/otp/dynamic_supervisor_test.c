@@ -26,6 +26,7 @@ static bool is_go(const anqa_msg *msg, void *arg)
 static anqa_next unit_init(void *state, const void *arg)
 {
     struct unit *unit = state;
+    anqa_str id = anqa_child_id();
 
     unit->order = *(const struct order *)arg;
     atomic_fetch_add(&inits, 1);
@@ -45,7 +46,7 @@ static anqa_next unit_init(void *state, const void *arg)
     }
     if (!anqa_pid_is_none(unit->order.observer))
         report(unit->order.observer, "start",
-            anqa_tmp_printf("%d%.*s", unit->order.number, ANQA_FMT(anqa_child_id())));
+            anqa_tmp_printf("%d%.*s", unit->order.number, ANQA_FMT(id)));
     return anqa_noreply();
 }
 

@@ -126,7 +126,7 @@ static const char *news(size_t count)
         const anqa_msg *msg = anqa_receive_if(is_news, NULL, 5000 * harness_slowness());
         CHECK(msg != NULL, "only %zu of %zu", i, count);
         len += (size_t)snprintf(text + len, 64 - len, "%s%c%.*s", i == 0 ? "" : " ",
-            anqa_tag_is(msg->tag, "start") ? '+' : '-', ANQA_FMT(anqa_json_text(msg->body)));
+            anqa_tag_is(msg->tag, "start") ? '+' : '-', ANQA_FMT(msg->body));
     }
     return text;
 }
@@ -823,9 +823,9 @@ struct errand {
 static void errand_run(void *arg)
 {
     const struct errand *errand = arg;
+    anqa_str id = anqa_child_id();
 
-    report(errand->to, "errand",
-        anqa_tmp_printf("%d of %.*s", errand->number, ANQA_FMT(anqa_child_id())));
+    report(errand->to, "errand", anqa_tmp_printf("%d of %.*s", errand->number, ANQA_FMT(id)));
 }
 
 TEST(a_plain_function_can_be_a_child_and_its_argument_is_copied)

@@ -45,6 +45,7 @@ static void job_run(void *state)
 anqa_reason_kind outcome_of(void (*fn)(void *arg), void *arg, char *ret_text, size_t size)
 {
     struct job job = {fn, arg};
+    anqa_str text;
     anqa_ref ref;
     const anqa_msg *down;
 
@@ -55,8 +56,9 @@ anqa_reason_kind outcome_of(void (*fn)(void *arg), void *arg, char *ret_text, si
         ANQA_OK);
     down = anqa_receive_ref(ref, 20000);
     CHECK(down != NULL);
+    text = anqa_reason_get_text(down->u.reason);
     if (ret_text != NULL)
-        snprintf(ret_text, size, "%.*s", ANQA_FMT(anqa_reason_get_text(down->u.reason)));
+        snprintf(ret_text, size, "%.*s", ANQA_FMT(text));
     return anqa_reason_get_kind(down->u.reason);
 }
 
