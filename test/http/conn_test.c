@@ -42,6 +42,8 @@ static void echo_message(struct conn *conn, void *user, bool binary, anqa_str da
         }
         return;
     }
+    if (anqa_str_is(data, "part"))
+        conn_ws_close(conn, 1000, anqa_str_of("parted")); /* and says it back nonetheless */
     len = websocket_write_frame_head(head, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, data.len);
     room = conn_queue_room(conn, len + data.len);
     if (room == NULL)
@@ -641,6 +643,23 @@ TEST(a_close_is_answered_and_then_the_server_closes)
     put_frame(fd, 8, "\x03\xe8", 2);
     CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
     CHECK_EQ(len, 2);
+    CHECK(at_end(fd));
+    close(fd);
+    end(server);
+}
+
+TEST(behind_a_close_frame_nothing_more_is_sent)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
+    put_frame(fd, 1, "part", 4);
+    put_frame(fd, 9, "ping", 4);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_STR(got + 2, "parted");
+    put_frame(fd, 8, "\x03\xe8", 2);
     CHECK(at_end(fd));
     close(fd);
     end(server);
