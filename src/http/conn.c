@@ -23,7 +23,6 @@
 #define DEFAULT_CONNECTIONS 65536u
 #define DEFAULT_HEAD_S 15u
 #define DEFAULT_IDLE_S 60u
-#define DEFAULT_CLOSE_S 5u
 
 /* A peer has left more unread than it may, and is reset. */
 ANQA_TELEMETRY_DEFINE(slow_reader, "anqa.http.slow_reader");
@@ -101,7 +100,7 @@ void conn_close(struct conn *conn)
     if (conn->out != NULL) {
         if (conn->phase != CONN_FLUSH) {
             conn->phase = CONN_FLUSH;
-            outlet_time(conn, or_default(conn->service->close_timeout, DEFAULT_CLOSE_S));
+            outlet_time(conn, conn_close_s(conn));
             conn_flush(conn);
         }
         return;
@@ -112,7 +111,7 @@ void conn_close(struct conn *conn)
     }
     conn->phase = CONN_LINGER;
     conn->paused = false;
-    outlet_time(conn, or_default(conn->service->close_timeout, DEFAULT_CLOSE_S));
+    outlet_time(conn, conn_close_s(conn));
     proc_kick(sched_self, conn->self);
 }
 

@@ -15,6 +15,7 @@
 
 #define READ_SIZE 65536u /* one read of one connection */
 #define WHEEL 64u        /* seconds, a power of two */
+#define DEFAULT_CLOSE_S 5u
 
 enum conn_phase {
     CONN_NEW,  /* its socket has not come yet */
@@ -100,6 +101,14 @@ struct outlet *outlet_here(void);
 /* Puts a connection into the wheel, anew. */
 void outlet_time(struct conn *conn, uint16_t timeout_s);
 uint32_t outlet_now_s(void);
+
+/* Seconds that the peer has to close, too. */
+static inline uint16_t conn_close_s(const struct conn *conn)
+{
+    uint16_t set = conn->service->close_timeout;
+
+    return set == 0 ? DEFAULT_CLOSE_S : set;
+}
 
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
