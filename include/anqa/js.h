@@ -35,7 +35,8 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, sizes of values.
+ * outstanding calls, sizes of values, promise jobs (the turn fails and the process ends: what queues more of them than a
+ * turn may run never comes to an end).
  *
  * In JavaScript:
  *
