@@ -54,7 +54,8 @@
  * before its answer.
  *
  * Limits. Refs of the client may have 255 bytes, topics and events too. When 256 messages or 4 MiB wait for one channel
- * nothing more is read from its client until half of them are done. A client that leaves more than 1 MiB of what it is sent
+ * nothing more is read from its client until half of them are done. A channel for whose handle_out 256 broadcasts wait is
+ * killed, with a warning: others do not wait for it, and its client joins anew. A client that leaves more than 1 MiB of what it is sent
  * unread is reset; so no answer or push can be longer.
  *
  * Threads. An anqa_socket belongs to its channel's process; specs are shared and constant.
