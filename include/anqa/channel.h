@@ -128,7 +128,7 @@ typedef struct anqa_user_socket {
     const anqa_channel *const *channels; /* NULL ends them; the first whose topic fits has it */
     size_t assigns_size;
     /**
-     * Lets a client in: ANQA_OK. Anything else refuses it, with 403. NULL: everybody.
+     * Lets a client in: ANQA_OK. Anything else refuses it, with 403; a crash, here or in `id`, with 500. NULL: everybody.
      * params: the query of the URL as a JSON object of strings.
      */
     anqa_status (*connect)(anqa_socket *socket, anqa_json params);

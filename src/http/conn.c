@@ -67,6 +67,8 @@ static void conn_exit(struct exit_hook *hook, anqa_pid pid)
 {
     struct conn *conn = ANQA_CONTAINER_OF(hook, struct conn, hook);
 
+    if (conn->serving)
+        conn_answer_crash(conn);
     if (conn->ops != NULL) {
         conn->ops->closed(conn, conn->user);
         websocket_done(&conn->read.ws);
@@ -344,7 +346,9 @@ static void take(struct conn *conn, char *bytes, size_t len)
         input_keep(conn, bytes, len); /* others read into the buffer while this one waits */
         if (conn->phase == CONN_HTTP) /* the head is there: its time is over */
             outlet_time(conn, or_default(conn->service->idle_timeout, DEFAULT_IDLE_S));
+        conn->serving = true;
         serve(conn, request);
+        conn->serving = false;
         request_over(conn);
         if (conn->in == NULL)
             return;

@@ -240,6 +240,14 @@ void conn_flush(struct conn *conn)
         conn_close(conn);
 }
 
+/* With what the kernel takes at once: nobody is left to wait for more. */
+void conn_answer_crash(struct conn *conn)
+{
+    conn->keep_alive = false;
+    conn_respond(conn, 500, NULL, (anqa_str){NULL, 0});
+    conn_flush(conn);
+}
+
 /* ---------------------------------------------------------------- the outlet */
 
 uint32_t outlet_now_s(void)

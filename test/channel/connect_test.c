@@ -50,6 +50,21 @@ TEST(connect_decides_and_may_wait)
     server_end();
 }
 
+TEST(a_crash_in_connect_or_id_is_answered_with_500)
+{
+    static const char *const queries[] = {
+        "name=crash", "wait=yes&name=crash", "name=fault", "name=crash+in+id"};
+
+    server_begin(&rooms_endpoint);
+    for (size_t i = 0; i < ANQA_COUNT(queries); i++) {
+        char target[100];
+        snprintf(target, sizeof target, TARGET "&%s", queries[i]);
+        CHECK_EQ(client_request(target, "", NULL), 500, "%s", target);
+    }
+    CHECK_EQ(client_request(TARGET "&name=ann", "", NULL), 101);
+    server_end();
+}
+
 TEST(a_request_that_is_no_upgrade_runs_connect_and_is_400)
 {
     server_begin(&rooms_endpoint);

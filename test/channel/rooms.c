@@ -296,6 +296,9 @@ static anqa_status user_connect(anqa_socket *socket, anqa_json params)
 
     if (anqa_str_is(anqa_json_str(params, "wait"), "yes"))
         anqa_sleep(20);
+    ANQA_REQUIRE(!anqa_str_is(name, "crash"));
+    if (anqa_str_is(name, "fault"))
+        return crash(socket, params).kind == ANQA_NEXT_NOREPLY ? ANQA_OK : ANQA_E_INVALID;
     snprintf(user->name, sizeof user->name, "%.*s", ANQA_FMT(name));
     return anqa_str_is(name, "mallory") ? ANQA_E_PERMISSION : ANQA_OK;
 }
@@ -304,6 +307,7 @@ static anqa_str user_id(anqa_socket *socket)
 {
     const struct user *user = socket->assigns;
 
+    ANQA_REQUIRE(strcmp(user->name, "crash in id") != 0);
     return anqa_str_of(user->name[0] == '\0' ? "" : anqa_tmp_printf("users:%s", user->name));
 }
 
