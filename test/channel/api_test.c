@@ -206,6 +206,18 @@ TEST(a_channel_gets_messages_calls_and_broadcasts_of_other_topics)
     rooms_end(client);
 }
 
+TEST(a_channel_cannot_unsubscribe_from_its_own_topic)
+{
+    struct client client = begin_joined();
+
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"unsubscribe\",{}]");
+    client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
+    client_send(client, "[\"1\",\"3\",\"room:a\",\"shout\",{}]");
+    client_expect(client, "[null,null,\"room:a\",\"msg\",{}]");
+    client_expect(client, "[\"1\",\"3\",\"room:a\"," OK("{}"));
+    rooms_end(client);
+}
+
 TEST(a_channel_can_be_stopped_as_a_server)
 {
     struct client client = begin_joined();

@@ -94,6 +94,23 @@ TEST(a_ref_that_is_too_long_closes_the_connection)
     rooms_end(client);
 }
 
+TEST(a_join_with_a_ref_that_is_too_long_closes_the_connection)
+{
+    static const struct {
+        int join_ref, ref; /* how many digits */
+    } lengths[] = {{300, 1}, {1, 300}};
+
+    server_begin(&rooms_endpoint);
+    for (size_t i = 0; i < ANQA_COUNT(lengths); i++) {
+        struct client client = client_open();
+        client_send(client, "[\"%0*d\",\"%0*d\",\"room:a\",\"phx_join\",{}]", lengths[i].join_ref,
+            1, lengths[i].ref, 1);
+        client_expect_close(client, 1009);
+        client_close(client);
+    }
+    server_end();
+}
+
 /* ---------------------------------------------------------------- frames */
 
 TEST(elements_after_the_fifth_are_ignored)
@@ -280,6 +297,48 @@ TEST(a_client_that_sends_faster_than_its_channel_handles_is_read_no_more)
         if (strstr(frame, "pushed") != NULL)
             pushes++;
     }
+    rooms_end(client);
+}
+
+/* A heartbeat is answered while the channel waits if the client is read. */
+static void check_read(struct client client, bool is_read, anqa_pid waiting)
+{
+    client_send(client, "[null,\"h\",\"phoenix\",\"heartbeat\",{}]");
+    if (is_read) {
+        client_expect(client, "[null,\"h\",\"phoenix\"," OK("{}"));
+        return;
+    }
+    anqa_sleep(50); /* for the answer to come if it were */
+    CHECK_STATUS(anqa_send(waiting, "go", anqa_nothing()), ANQA_OK);
+    client_expect(client, "[\"1\",\"w\",\"room:a\"," OK("{}"));
+    client_expect(client, "[null,\"h\",\"phoenix\"," OK("{}"));
+}
+
+TEST(the_256th_message_that_waits_stops_the_reading)
+{
+    struct client client = rooms_begin_joined();
+    anqa_pid pid = rooms_channel_that_waits(client);
+
+    for (int i = 0; i < 255; i++)
+        client_send(client, "[\"1\",\"2\",\"room:a\",\"silent\",{}]");
+    check_read(client, true, pid);
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"silent\",{}]");
+    check_read(client, false, pid);
+    rooms_end(client);
+}
+
+TEST(four_megabytes_that_wait_stop_the_reading)
+{
+    static char text[1 << 20];
+    struct client client = rooms_begin_joined();
+    anqa_pid pid = rooms_channel_that_waits(client);
+
+    memset(text, 'x', sizeof text - 1);
+    for (int i = 0; i < 3; i++)
+        client_send(client, "[\"1\",\"2\",\"room:a\",\"silent\",\"%s\"]", text);
+    check_read(client, true, pid);
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"silent\",\"%s\"]", text);
+    check_read(client, false, pid);
     rooms_end(client);
 }
 

@@ -14,6 +14,16 @@ static bool is_joining(const anqa_msg *msg, void *arg)
     return anqa_tag_is(msg->tag, "joining");
 }
 
+static anqa_json big_object(void)
+{
+    static char text[60 << 10];
+
+    memset(text, 'x', sizeof text);
+    memcpy(text, "{\"x\":\"", 6);
+    memcpy(text + sizeof text - 2, "\"}", 2);
+    return (anqa_json){text, sizeof text};
+}
+
 /* ---------------------------------------------------------------- joining */
 
 TEST(a_join_is_answered_with_what_join_has_returned)
@@ -125,6 +135,31 @@ TEST(a_join_during_which_too_much_is_broadcast_fails)
         client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100,\"wait_ms\":200}]");
     client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
     client_join(client, "2", "room:a");
+    rooms_end(client);
+}
+
+TEST(a_join_may_hold_1024_broadcasts_and_no_more)
+{
+    struct client client = rooms_begin();
+
+    client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1024}]");
+    client_expect(client, JOINED);
+    for (int i = 0; i < 1024; i++)
+        client_expect(client, "[null,null,\"room:a\",\"during\",{\"i\":%d}]", i);
+    client_send(client, "[\"2\",\"2\",\"room:b\",\"phx_join\",{\"broadcasts\":1025}]");
+    client_expect(client, "[\"2\",\"2\",\"room:b\"," ERROR("{\"reason\":\"join crashed\"}"));
+    rooms_end(client);
+}
+
+TEST(a_join_during_which_too_many_bytes_are_broadcast_fails)
+{
+    struct client client = rooms_begin();
+
+    client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"tell\":true,\"wait_ms\":200}]");
+    CHECK_STR(server_told("joining"), "");
+    for (int i = 0; i < 9; i++) /* of 60 KB */
+        CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "big", big_object()), ANQA_OK);
+    client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
     rooms_end(client);
 }
 
@@ -475,16 +510,6 @@ TEST(disconnect_on_the_id_closes_with_1001_and_without_frames_of_channels)
 static void fail_at(void *ctx, const anqa_telemetry_event *event)
 {
     anqa_exit(anqa_error_reason("a handler that fails"));
-}
-
-static anqa_json big_object(void)
-{
-    static char text[60 << 10];
-
-    memset(text, 'x', sizeof text);
-    memcpy(text, "{\"x\":\"", 6);
-    memcpy(text + sizeof text - 2, "\"}", 2);
-    return (anqa_json){text, sizeof text};
 }
 
 TEST(a_telemetry_handler_that_fails_at_a_slow_reader_ends_only_its_connection)

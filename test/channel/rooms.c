@@ -229,6 +229,13 @@ static anqa_next subscribe(anqa_socket *socket, anqa_json payload)
     return anqa_reply_ok(ANQA_JSON_NULL);
 }
 
+/* A channel's topic is no subscription that it made itself. */
+static anqa_next unsubscribe(anqa_socket *socket, anqa_json payload)
+{
+    anqa_unsubscribe(socket->topic);
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
 static const anqa_event room_in[] = {{"echo", echo}, {"push", push}, {"push_odd", push_odd},
     {"push_bytes", push_bytes}, {"shout", shout}, {"shout_others", shout_others},
     {"secret", secret}, {"secrets", secrets}, {"fail", fail}, {"odd_status", odd_status},
@@ -236,7 +243,7 @@ static const anqa_event room_in[] = {{"echo", echo}, {"push", push}, {"push_odd"
     {"stop_with_reply", stop_with_reply}, {"stop_error", stop_error}, {"exit_normal", exit_normal},
     {"crash", crash}, {"kill_me", kill_me}, {"bad_broadcast", bad_broadcast},
     {"with_action", with_action}, {"wait_here", wait_here}, {"count_up", count_up},
-    {"who_am_i", who_am_i}, {"subscribe", subscribe}, {0}};
+    {"who_am_i", who_am_i}, {"subscribe", subscribe}, {"unsubscribe", unsubscribe}, {0}};
 
 /* ---------------------------------------------------------------- other messages */
 
@@ -308,6 +315,8 @@ static anqa_str user_id(anqa_socket *socket)
     const struct user *user = socket->assigns;
 
     ANQA_REQUIRE(strcmp(user->name, "crash in id") != 0);
+    if (strcmp(user->name, "long id") == 0)
+        return anqa_str_of(anqa_tmp_printf("%0300d", 1));
     return anqa_str_of(user->name[0] == '\0' ? "" : anqa_tmp_printf("users:%s", user->name));
 }
 

@@ -42,8 +42,18 @@ static void echo_message(struct conn *conn, void *user, bool binary, anqa_str da
         }
         return;
     }
-    if (anqa_str_is(data, "part"))
+    if (anqa_str_is(data, "part") || anqa_str_is(data, "pause and part")) {
+        if (data.len > 4)
+            conn_pause(conn);
         conn_ws_close(conn, 1000, anqa_str_of("parted")); /* and says it back nonetheless */
+    }
+    if (anqa_str_starts(data, anqa_str_of("fill "))) {
+        len = strtoul(data.ptr + 5, NULL, 10);
+        room = conn_queue_room(conn, len);
+        if (room != NULL)
+            memset(room, 'f', len);
+        return;
+    }
     len = websocket_write_frame_head(head, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, data.len);
     room = conn_queue_room(conn, len + data.len);
     if (room == NULL)
@@ -346,6 +356,7 @@ TEST(who_does_not_finish_a_head_in_time_is_let_go)
 
     put(fd, "GET /hello HT", 13);
     CHECK(at_end(fd)); /* head_timeout is a second here */
+    CHECK_EQ(errno, ECONNRESET);
     close(fd);
     end(server);
 }
@@ -486,7 +497,8 @@ TEST(more_connections_than_allowed_are_reset)
             CHECK(strstr(buf, "200 OK") != NULL);
         }
     }
-    CHECK(at_end(fds[500]));
+    put(fds[500], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    CHECK_EQ(get_until(fds[500], NULL, buf, sizeof buf), 0);
     for (unsigned i = 0; i < 501; i++)
         close(fds[i]);
     end(server);
@@ -657,9 +669,44 @@ TEST(behind_a_close_frame_nothing_more_is_sent)
 
     put_frame(fd, 1, "part", 4);
     put_frame(fd, 9, "ping", 4);
+    put_frame(fd, 1, "unheard", 7);
     CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
     CHECK_STR(got + 2, "parted");
     put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK(at_end(fd));
+    close(fd);
+    end(server);
+    CHECK_EQ(atomic_load(&message_count), 1);
+}
+
+TEST(who_is_not_read_is_read_again_for_its_answer_to_a_close)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
+    put_frame(fd, 1, "pause and part", 14);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK_EQ(recv(fd, got, 1, 0), 0, "in good order: it is reset when its answer is not read");
+    close(fd);
+    end(server);
+}
+
+static char filled[(1 << 20) + 2];
+
+TEST(as_much_output_as_is_allowed_is_sent_and_a_byte_more_resets)
+{
+    struct server server = begin();
+    int fd = dial_ws(server);
+
+    for (int i = 0; i < 2; i++) { /* what is sent makes room */
+        put_frame(fd, 1, "fill 1048576", 12);
+        CHECK_EQ(recv(fd, filled, 1 << 20, MSG_WAITALL), 1 << 20);
+        CHECK_EQ(filled[(1 << 20) - 1], 'f');
+    }
+    put_frame(fd, 1, "fill 1048577", 12);
     CHECK(at_end(fd));
     close(fd);
     end(server);

@@ -236,6 +236,22 @@ TEST(an_attached_thread_that_gets_no_memory_to_link_or_monitor_is_told_and_goes_
     rt_close(rt);
 }
 
+TEST(ticks_are_missed_while_there_is_no_memory_and_come_again_afterwards)
+{
+    anqa_rt *rt = rt_open_deterministic(1);
+    anqa_pid mailbox = rt_puppet(NULL);
+
+    anqa_send_every(anqa_self(), "tick", 10);
+    run_out_of_memory(mailbox);
+    anqa_sleep(100);
+    harness_out_of_memory(false);
+    while (rt_receive("tick", 0) != NULL)
+        ; /* those for which there was memory */
+    CHECK(rt_receive("tick", 10) != NULL);
+    rt_kill(mailbox);
+    rt_close(rt);
+}
+
 static uint32_t reserved(anqa_rt *rt)
 {
     return atomic_load_explicit(&rt->depot.reserved, memory_order_relaxed);
