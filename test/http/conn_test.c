@@ -24,6 +24,18 @@ static _Atomic(int) closed_count;
 static _Atomic(int) dropped;
 static _Atomic(int) message_count;
 
+/* In pieces, of which none is too much. */
+static void fill(struct conn *conn, size_t len)
+{
+    while (len > 0 && !conn_is_closing(conn)) {
+        size_t piece = len < 4096 ? len : 4096;
+        char *room = conn_queue_room(conn, piece);
+        if (room != NULL)
+            memset(room, 'f', piece);
+        len -= piece;
+    }
+}
+
 static void echo_message(struct conn *conn, void *user, bool binary, anqa_str data)
 {
     char head[WEBSOCKET_HEAD_MAX];
@@ -34,12 +46,7 @@ static void echo_message(struct conn *conn, void *user, bool binary, anqa_str da
     if (anqa_str_is(data, "crash"))
         ANQA_REQUIRE(data.len == 0);
     if (anqa_str_is(data, "flood")) { /* more than anybody who does not read is allowed */
-        static char block[1 << 16];
-        for (int i = 0; i < 200 && !conn_is_closing(conn); i++) {
-            room = conn_queue_room(conn, sizeof block);
-            if (room != NULL)
-                memcpy(room, block, sizeof block);
-        }
+        fill(conn, 200 << 16);
         return;
     }
     if (anqa_str_is(data, "part") || anqa_str_is(data, "pause and part")) {
@@ -48,10 +55,7 @@ static void echo_message(struct conn *conn, void *user, bool binary, anqa_str da
         conn_ws_close(conn, 1000, anqa_str_of("parted")); /* and says it back nonetheless */
     }
     if (anqa_str_starts(data, anqa_str_of("fill "))) {
-        len = strtoul(data.ptr + 5, NULL, 10);
-        room = conn_queue_room(conn, len);
-        if (room != NULL)
-            memset(room, 'f', len);
+        fill(conn, strtoul(data.ptr + 5, NULL, 10));
         return;
     }
     len = websocket_write_frame_head(head, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, data.len);
@@ -760,6 +764,41 @@ TEST(draining_tells_each_websocket_why)
     CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
     CHECK_EQ(((unsigned char)got[0] << 8 | (unsigned char)got[1]), 1012);
     close(fd);
+}
+
+static _Atomic(int) other_dropped;
+
+static void other_drop(struct http_service *other)
+{
+    atomic_fetch_add(&other_dropped, 1);
+}
+
+TEST(draining_one_service_leaves_the_connections_of_another_alone)
+{
+    static struct http_service other = {.drop = other_drop, .refs = 1};
+    struct server server = begin(), beside = server;
+    char address[ANQA_ADDRESS_TEXT], got[64];
+    size_t len;
+    int fds[8], drained;
+
+    CHECK_STATUS(service_listen(&other, "127.0.0.1:0", address, NULL), ANQA_OK);
+    beside.port = (uint16_t)atoi(strrchr(address, ':') + 1);
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) /* on both schedulers */
+        fds[i] = dial_ws(server);
+    drained = dial(beside);
+    while (atomic_load(&other.connections) == 0)
+        usleep(1000);
+    service_drain(&other, 1012, 2000);
+    CHECK(at_end(drained));
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        put_frame(fds[i], 1, "still here", 10);
+        CHECK_EQ(get_frame(fds[i], got, sizeof got, &len), 1);
+        close(fds[i]);
+    }
+    close(drained);
+    service_unref(&other);
+    CHECK_EQ(atomic_load(&other_dropped), 1);
+    end(server);
 }
 
 TEST(draining_ends_who_waits_in_the_middle_of_a_request)
