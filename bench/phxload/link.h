@@ -13,6 +13,7 @@
 
 #define NS 1000000000ull
 #define MAX_PENDING (8u << 20) /* most unsent bytes kept for one connection */
+#define MAX_EVENTS 1024        /* taken from epoll at a time */
 #define HEADROOM 14            /* room for a frame header in front of a payload */
 
 /* ---------------------------------------------------------------- small helpers */

@@ -54,7 +54,8 @@
  * before its answer.
  *
  * Limits. Refs of the client may have 255 bytes, topics and events too. When 256 messages or 4 MiB wait for one channel
- * nothing more is read from its client until half of them are done. A client that leaves more than 1 MiB of what it is sent
+ * nothing more is read from its client until half of them are done. A channel for whose handle_out 256 broadcasts wait is
+ * killed, with a warning: others do not wait for it, and its client joins anew. A client that leaves more than 1 MiB of what it is sent
  * unread is reset; so no answer or push can be longer.
  *
  * Threads. An anqa_socket belongs to its channel's process; specs are shared and constant.
@@ -127,7 +128,7 @@ typedef struct anqa_user_socket {
     const anqa_channel *const *channels; /* NULL ends them; the first whose topic fits has it */
     size_t assigns_size;
     /**
-     * Lets a client in: ANQA_OK. Anything else refuses it, with 403. NULL: everybody.
+     * Lets a client in: ANQA_OK. Anything else refuses it, with 403; a crash, here or in `id`, with 500. NULL: everybody.
      * params: the query of the URL as a JSON object of strings.
      */
     anqa_status (*connect)(anqa_socket *socket, anqa_json params);

@@ -35,7 +35,8 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, sizes of values.
+ * outstanding calls, sizes of values, promise jobs (the turn fails and the process ends: what queues more of them than a
+ * turn may run never comes to an end).
  *
  * In JavaScript:
  *
@@ -49,9 +50,14 @@
  *     Beam.sleep(ms)                a promise
  *     new BroadcastChannel(topic)   a topic of anqa/pubsub.h that the script's `topics` list (100 at once; without any there is
  *                                   no such class): postMessage(value, event)
- *                                   broadcasts to all others (event: "message" when left out; a value that is no object
- *                                   goes as {"data": value}); onmessage and listeners get {data, event}; close()
+ *                                   broadcasts to all others (event: "message" when left out); onmessage and listeners
+ *                                   get {data, event}, data being such a value; close()
  *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug
+ *
+ * Messages of a BroadcastChannel are broadcasts with JSON, for C and browsers to read and send. An object that JSON can hold
+ * is the payload itself; any other value is {"data": value}, and so is an object whose only key is "data". Where JSON has no
+ * word for a part of the value there is {"$": kind, "value": text}, with the kinds undefined, number (NaN, Infinity, -0),
+ * bigint, date, bytes (hexadecimal) and object (one that has a key "$"). Pids and references go as text.
  *
  * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that
  * comes from elsewhere goes to the handler that was there when the first script started.

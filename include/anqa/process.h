@@ -286,7 +286,8 @@ ANQA_API const anqa_msg *anqa_receive_if(
     bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
 
 /** Selective receive by reference: messages that arrived before the reference was made are not looked at again, so that
- * a call costs the same with 100,000 messages waiting.   Context: process; may wait. */
+ * a call costs the same with 100,000 messages waiting. For bits 0 nothing comes: NULL at once.
+ * Context: process; may wait. */
 ANQA_API const anqa_msg *anqa_receive_ref(anqa_ref ref, uint32_t timeout_ms);
 
 /** Takes a message out of the current event: it lives until anqa_msg_free or the end of the process. */
@@ -402,11 +403,13 @@ ANQA_API ANQA_NORETURN void anqa_exit(anqa_reason reason);
  */
 ANQA_API void anqa_exit_signal(anqa_pid to, anqa_reason reason);
 
-/** Links both ways; once per pair. A dead target gives an exit signal NOPROC to the caller (a message when trapping). */
-ANQA_API void anqa_link(anqa_pid to);
+/** Links both ways; once per pair. A dead target gives an exit signal NOPROC to the caller (a message when trapping).
+ * Without memory a process exits (SYSTEM_LIMIT). An attached thread cannot exit: it gets E_NOMEM, and no link. */
+ANQA_API anqa_status anqa_link(anqa_pid to);
 /** After it returns no exit signal over that link arrives; one that already became a message stays in the mailbox. */
 ANQA_API void anqa_unlink(anqa_pid to);
-/** One DOWN message when `to` ends; at once with NOPROC when it is dead. Monitors stack. */
+/** One DOWN message when `to` ends; at once with NOPROC when it is dead. Monitors stack.
+ * Without memory a process exits (SYSTEM_LIMIT); an attached thread gets a reference of bits 0, and no monitor. */
 ANQA_API anqa_ref anqa_monitor(anqa_pid to);
 /** Ends a monitor; with `flush` a DOWN that was already delivered is taken out of the mailbox. Returns whether it was still there. */
 ANQA_API bool anqa_demonitor(anqa_ref ref, bool flush);

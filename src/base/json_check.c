@@ -14,6 +14,8 @@ struct check {
     const char *expected; /* why it is stuck */
     anqa_status status;
     uint32_t depth, max_depth;
+    anqa_str *elements; /* of the outermost array, `room` of them; see json_check_elements */
+    size_t room, found;
     uint64_t kinds[ANQA_JSON_MAX_DEPTH / 64];
 };
 
@@ -139,9 +141,16 @@ static inline enum state check_open(struct check *c, bool object)
     return BEHIND_VALUE;
 }
 
+static inline bool notes_elements(const struct check *c)
+{
+    return c->found < c->room && c->depth == 1;
+}
+
 static inline enum state check_value(struct check *c)
 {
     skip_blanks(c);
+    if (notes_elements(c))
+        c->elements[c->found].ptr = c->at;
     if (c->at == c->end)
         return stuck(c, c->at, "a value");
     switch (*c->at) {
@@ -175,6 +184,10 @@ static inline enum state check_behind(struct check *c)
 {
     bool object;
 
+    if (notes_elements(c)) {
+        c->elements[c->found].len = (size_t)(c->at - c->elements[c->found].ptr);
+        c->found++;
+    }
     skip_blanks(c);
     if (c->depth == 0)
         return c->at == c->end ? DONE : stuck(c, c->at, "the end of the text");
@@ -239,12 +252,13 @@ static anqa_status fail_at(const struct check *c, const char *from, anqa_error *
         column, (size_t)(c->at - from), c->expected, found);
 }
 
-anqa_status anqa_json_check(anqa_str text, const anqa_json_limits *limits, anqa_error *err)
+/* c: where elements are to be noted; the rest is set here. */
+static anqa_status check(
+    struct check *c, anqa_str text, const anqa_json_limits *limits, anqa_error *err)
 {
     static const anqa_json_limits defaults;
     const anqa_json_limits *l = limits != NULL ? limits : &defaults;
     size_t max_bytes = l->max_bytes != 0 ? l->max_bytes : ANQA_JSON_DEFAULT_BYTES;
-    struct check c;
 
     if (l->max_depth > ANQA_JSON_MAX_DEPTH)
         return anqa_fail(err, ANQA_E_INVALID, "JSON may be %u deep at most, not %u",
@@ -254,12 +268,37 @@ anqa_status anqa_json_check(anqa_str text, const anqa_json_limits *limits, anqa_
             err, ANQA_E_LIMIT, "JSON of %zu bytes, %zu are allowed", text.len, max_bytes);
     if (text.ptr == NULL)
         text = anqa_str_of("");
-    c.at =
-        text.ptr; /* not all of it is set: the kinds are 128 bytes, and read only where they were written */
-    c.end = text.ptr + text.len;
-    c.depth = 0;
-    c.max_depth = l->max_depth != 0 ? l->max_depth : ANQA_JSON_DEFAULT_DEPTH;
-    return run(&c) ? ANQA_OK : fail_at(&c, text.ptr, err);
+    c->at = text.ptr; /* the kinds are not set: 128 bytes, read only where they were written */
+    c->end = text.ptr + text.len;
+    c->depth = 0;
+    c->max_depth = l->max_depth != 0 ? l->max_depth : ANQA_JSON_DEFAULT_DEPTH;
+    return run(c) ? ANQA_OK : fail_at(c, text.ptr, err);
+}
+
+anqa_status anqa_json_check(anqa_str text, const anqa_json_limits *limits, anqa_error *err)
+{
+    struct check c;
+
+    c.found = c.room = 0;
+    return check(&c, text, limits, err);
+}
+
+anqa_status json_check_elements(
+    anqa_str text, anqa_str *elements, size_t room, size_t *ret_found, anqa_error *err)
+{
+    struct check c;
+    anqa_status status;
+
+    c.elements = elements;
+    c.room = room;
+    c.found = 0;
+    status = check(&c, text, NULL, err);
+    if (status != ANQA_OK)
+        return status;
+    if (*json_skip_blanks(text.ptr, text.ptr + text.len) != '[')
+        return anqa_fail(err, ANQA_E_TYPE, "no array");
+    *ret_found = c.found;
+    return ANQA_OK;
 }
 
 anqa_status anqa_json_parse(

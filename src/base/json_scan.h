@@ -115,6 +115,13 @@ static inline const char *json_string_end(const char *at, const char *end, bool 
     }
 }
 
+/**
+ * Checks a text as anqa_json_check does, with the default limits, and notes on the way where the first `room` elements of
+ * the array lie that it must be. ret_found: how many there are, at most `room`.   Fails: as that; E_TYPE (no array).
+ */
+anqa_status json_check_elements(anqa_str text, anqa_str *elements, size_t room, size_t *ret_found,
+    anqa_error *err) ANQA_MUST_CHECK;
+
 /** From the opening bracket or brace of an array or object to behind the closing one. */
 const char *json_skip_container(const char *at, const char *end);
 

@@ -167,6 +167,23 @@ static void hold(struct chan *chan, anqa_buf frame)
 
 #define RUN_MAX 32 /* frames that are written at once */
 
+/* A broadcast that the channel wants to handle. It is killed when it does not keep up: the client is told so and joins
+ * anew. We may be in the channel's own process, at any depth: the signal is seen when that can be. */
+static void intercept(struct chan *chan, const struct frame *frame)
+{
+    if (chan->flags & CHAN_SLOW)
+        return;
+    if (chan->intercepted < CHAN_INTERCEPTED_MAX) {
+        if (anqa_send(chan->sub.who, chan_out_tag, anqa_shared(frame->message)) == ANQA_OK)
+            chan->intercepted++;
+        return;
+    }
+    chan->flags |= CHAN_SLOW;
+    anqa_log(ANQA_WARN, "channel.handle_out.overrun", "topic=%.*s waiting=%u next=\"killed\"",
+        ANQA_FMT(chan->pub.topic), chan->intercepted);
+    proc_exit_signal(sched_self, anqa_self(), chan->sub.who, ANQA_KILL);
+}
+
 static void chan_deliver(struct sub *sub, struct frame *const *frames, size_t count)
 {
     struct chan *chan = ANQA_CONTAINER_OF(sub, struct chan, sub);
@@ -178,7 +195,7 @@ static void chan_deliver(struct sub *sub, struct frame *const *frames, size_t co
     for (size_t i = 0; i < count; i++) {
         if (chan->spec->handle_out != NULL &&
             find_text(chan->spec->handle_out, frame_view(frames[i]).event) != NULL) {
-            (void)anqa_send(sub->who, chan_out_tag, anqa_shared(frames[i]->message));
+            intercept(chan, frames[i]);
             continue;
         }
         if (!frame_text(frames[i], &run[length]))
@@ -449,8 +466,10 @@ static void on_out(struct chan *chan, const anqa_msg *msg)
     struct frame frame = {.message = {NULL, msg->body.ptr, msg->body.len}};
     anqa_broadcast_view view = frame_view(&frame);
     const anqa_event *row = find_text(chan->spec->handle_out, view.event);
-    anqa_next next = row->run(&chan->pub, view.payload);
+    anqa_next next;
 
+    chan->intercepted--;
+    next = row->run(&chan->pub, view.payload);
     apply(chan, &next, "handle_out");
 }
 

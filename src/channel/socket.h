@@ -48,6 +48,7 @@ extern const char chan_reply_tag[];  /* an answer from elsewhere, see struct rep
 
 #define CHAN_PENDING_MAX 256u             /* messages that wait for a channel, and */
 #define CHAN_PENDING_BYTES_MAX (4u << 20) /* their bytes, before its client is not read any more */
+#define CHAN_INTERCEPTED_MAX 256u         /* broadcasts that wait for handle_out */
 #define HELD_FRAMES_MAX 1024u             /* broadcasts during a join, and */
 #define HELD_BYTES_MAX (512u << 10)       /* their bytes, before it is given up */
 #define REPLACE_AFTER_MS 5000u /* for the end of a channel that was left, when it is joined again */
@@ -59,7 +60,8 @@ enum {
     CHAN_JOINED = 4,        /* its join is through */
     CHAN_LEAVING = 8,       /* phx_leave was passed on */
     CHAN_GONE = 16,         /* the client knows of its end: nobody finds it any more */
-    CHAN_HOLDS = 32         /* holds the socket because too much waits for it */
+    CHAN_HOLDS = 32,        /* holds the socket because too much waits for it */
+    CHAN_SLOW = 64          /* is killed because too many intercepted broadcasts wait for it */
 };
 
 struct socket;
@@ -81,9 +83,10 @@ struct chan {
     struct join *join; /* until CHAN_JOINED the own one; then one that waits for our end, or NULL */
     const struct turn *turn;
     uint32_t pending_bytes;
-    uint16_t pending;   /* messages of the client that were not handled yet */
-    uint16_t topic_len; /* CHAN_TOPIC_JSON */
-    uint32_t texts;     /* where in this block ref and topic lie */
+    uint16_t pending;     /* messages of the client that were not handled yet */
+    uint16_t topic_len;   /* CHAN_TOPIC_JSON */
+    uint32_t texts;       /* where in this block ref and topic lie */
+    uint16_t intercepted; /* broadcasts that wait for handle_out */
     uint8_t ref_len;
     uint8_t flags;
 };

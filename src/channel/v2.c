@@ -10,31 +10,19 @@
 
 /* ---------------------------------------------------------------- reading text */
 
-/* The text is known to be JSON. */
 anqa_status v2_read_text(anqa_str frame, struct v2_message *ret_message, anqa_error *err)
 {
-    anqa_str *parts[] = {&ret_message->join_ref, &ret_message->ref, &ret_message->topic,
-        &ret_message->event, &ret_message->payload};
-    anqa_status status = anqa_json_check(frame, NULL, err);
-    const char *at = frame.ptr, *end = at + frame.len;
+    anqa_str parts[5];
+    size_t found;
+    anqa_status status = json_check_elements(frame, parts, ANQA_COUNT(parts), &found, err);
 
+    if (status == ANQA_E_TYPE)
+        return anqa_fail(err, ANQA_E_PARSE, "a message is an array of five");
     if (status != ANQA_OK)
         return status;
-    at = json_skip_blanks(at, end);
-    if (*at != '[')
-        return anqa_fail(err, ANQA_E_PARSE, "a message is an array of five");
-    for (size_t i = 0; i < ANQA_COUNT(parts); i++) {
-        const char *from;
-        if (*at == ']')
-            return anqa_fail(err, ANQA_E_PARSE, "a message is an array of five, this has %zu", i);
-        from = json_skip_blanks(at + 1, end); /* behind '[' or ',' */
-        if (*from == ']')
-            return anqa_fail(err, ANQA_E_PARSE, "a message is an array of five, this is empty");
-        at = json_skip_value(from, end);
-        *parts[i] = anqa_str_make(from, (size_t)(at - from));
-        at = json_skip_blanks(at, end);
-    }
-    ret_message->binary = false;
+    if (found < ANQA_COUNT(parts))
+        return anqa_fail(err, ANQA_E_PARSE, "a message is an array of five, this has %zu", found);
+    *ret_message = (struct v2_message){parts[0], parts[1], parts[2], parts[3], parts[4], false};
     return ANQA_OK;
 }
 
@@ -170,30 +158,32 @@ static void add_address(
     }
 }
 
-void v2_reply(struct v2_frame *frame, anqa_str join_ref, anqa_str ref, struct v2_topic topic,
-    anqa_str status, anqa_str response)
+/* A text frame: an address and what is behind it. */
+static void write_text(struct v2_frame *frame, anqa_str join_ref, anqa_str ref,
+    struct v2_topic topic, const anqa_str *pieces, size_t count)
 {
     begin(frame);
     add_address(frame, join_ref, ref, topic);
-    add(frame, STR(",\"phx_reply\",{\"status\":\""));
-    add(frame, status);
-    add(frame, STR("\",\"response\":"));
-    add(frame, response);
-    add(frame, STR("}]"));
+    for (size_t i = 0; i < count; i++)
+        add(frame, pieces[i]);
     finish(frame, WEBSOCKET_TEXT, (anqa_str){NULL, 0});
+}
+
+void v2_reply(struct v2_frame *frame, anqa_str join_ref, anqa_str ref, struct v2_topic topic,
+    anqa_str status, anqa_str response)
+{
+    const anqa_str pieces[] = {
+        STR(",\"phx_reply\",{\"status\":\""), status, STR("\",\"response\":"), response, STR("}]")};
+
+    write_text(frame, join_ref, ref, topic, pieces, ANQA_COUNT(pieces));
 }
 
 void v2_push(struct v2_frame *frame, anqa_str join_ref, anqa_str ref, struct v2_topic topic,
     anqa_str event, anqa_str payload)
 {
-    begin(frame);
-    add_address(frame, join_ref, ref, topic);
-    add(frame, STR(",\""));
-    add(frame, event);
-    add(frame, STR("\","));
-    add(frame, payload);
-    add(frame, STR("]"));
-    finish(frame, WEBSOCKET_TEXT, (anqa_str){NULL, 0});
+    const anqa_str pieces[] = {STR(",\""), event, STR("\","), payload, STR("]")};
+
+    write_text(frame, join_ref, ref, topic, pieces, ANQA_COUNT(pieces));
 }
 
 static bool binary(

@@ -23,7 +23,6 @@
 #define DEFAULT_CONNECTIONS 65536u
 #define DEFAULT_HEAD_S 15u
 #define DEFAULT_IDLE_S 60u
-#define DEFAULT_CLOSE_S 5u
 
 /* A peer has left more unread than it may, and is reset. */
 ANQA_TELEMETRY_DEFINE(slow_reader, "anqa.http.slow_reader");
@@ -68,6 +67,8 @@ static void conn_exit(struct exit_hook *hook, anqa_pid pid)
 {
     struct conn *conn = ANQA_CONTAINER_OF(hook, struct conn, hook);
 
+    if (conn->serving)
+        conn_answer_crash(conn);
     if (conn->ops != NULL) {
         conn->ops->closed(conn, conn->user);
         websocket_done(&conn->read.ws);
@@ -101,7 +102,7 @@ void conn_close(struct conn *conn)
     if (conn->out != NULL) {
         if (conn->phase != CONN_FLUSH) {
             conn->phase = CONN_FLUSH;
-            outlet_time(conn, or_default(conn->service->close_timeout, DEFAULT_CLOSE_S));
+            outlet_time(conn, conn_close_s(conn));
             conn_flush(conn);
         }
         return;
@@ -112,7 +113,7 @@ void conn_close(struct conn *conn)
     }
     conn->phase = CONN_LINGER;
     conn->paused = false;
-    outlet_time(conn, or_default(conn->service->close_timeout, DEFAULT_CLOSE_S));
+    outlet_time(conn, conn_close_s(conn));
     proc_kick(sched_self, conn->self);
 }
 
@@ -345,7 +346,9 @@ static void take(struct conn *conn, char *bytes, size_t len)
         input_keep(conn, bytes, len); /* others read into the buffer while this one waits */
         if (conn->phase == CONN_HTTP) /* the head is there: its time is over */
             outlet_time(conn, or_default(conn->service->idle_timeout, DEFAULT_IDLE_S));
+        conn->serving = true;
         serve(conn, request);
+        conn->serving = false;
         request_over(conn);
         if (conn->in == NULL)
             return;

@@ -15,6 +15,7 @@
 
 #define READ_SIZE 65536u /* one read of one connection */
 #define WHEEL 64u        /* seconds, a power of two */
+#define DEFAULT_CLOSE_S 5u
 
 enum conn_phase {
     CONN_NEW,  /* its socket has not come yet */
@@ -69,6 +70,7 @@ struct conn {
     bool answered : 1;   /* the request has got its response */
     bool paused : 1;
     bool resumed : 1; /* what is kept was not looked at for its own sake */
+    bool serving : 1; /* somebody's `serve` runs */
     bool waiting : 1; /* the process sends a file, at depth: the poller is its own */
     bool blocked : 1; /* the kernel takes no more for now */
     bool ended : 1;   /* the peer has ended its side */
@@ -101,9 +103,19 @@ struct outlet *outlet_here(void);
 void outlet_time(struct conn *conn, uint16_t timeout_s);
 uint32_t outlet_now_s(void);
 
+/* Seconds that the peer has to close, too. */
+static inline uint16_t conn_close_s(const struct conn *conn)
+{
+    uint16_t set = conn->service->close_timeout;
+
+    return set == 0 ? DEFAULT_CLOSE_S : set;
+}
+
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
 void conn_out_free(struct conn *conn);
+/* From the exit hook: whoever was to answer the request has crashed. */
+void conn_answer_crash(struct conn *conn);
 /* It is over: nothing more is read or sent, and the process ends soon. reset: the peer is to see it. */
 void conn_kill(struct conn *conn, bool reset);
 /* The time of a phase is over; from the outlet. */

@@ -240,6 +240,14 @@ void conn_flush(struct conn *conn)
         conn_close(conn);
 }
 
+/* With what the kernel takes at once: nobody is left to wait for more. */
+void conn_answer_crash(struct conn *conn)
+{
+    conn->keep_alive = false;
+    conn_respond(conn, 500, NULL, (anqa_str){NULL, 0});
+    conn_flush(conn);
+}
+
 /* ---------------------------------------------------------------- the outlet */
 
 uint32_t outlet_now_s(void)
@@ -258,18 +266,24 @@ static void ticks_begin(struct outlet *outlet, uint32_t now)
     outlet->tick_s = now;
 }
 
+/* In the slot of second `at`. Who has longer than the wheel is looked at in between. */
+static void wheel_add(struct outlet *outlet, struct conn *conn, uint32_t at, uint32_t now)
+{
+    uint32_t last = now + WHEEL - 1;
+
+    anqa_list_push(&outlet->wheel[(at < last ? at : last) % WHEEL], &conn->timed);
+}
+
 void outlet_time(struct conn *conn, uint16_t timeout_s)
 {
     struct outlet *outlet = conn->outlet;
-    uint32_t now = outlet_now_s(), at = now + timeout_s + 1;
+    uint32_t now = outlet_now_s();
 
     conn->timeout_s = timeout_s;
     conn->since_s = now;
     if (anqa_list_linked(&conn->timed))
         anqa_list_remove(&conn->timed);
-    /* Who has longer than the wheel is looked at in between. */
-    anqa_list_push(
-        &outlet->wheel[(at > now + WHEEL - 1 ? now + WHEEL - 1 : at) % WHEEL], &conn->timed);
+    wheel_add(outlet, conn, now + timeout_s + 1, now);
     if (outlet->ticks.bits == 0)
         ticks_begin(outlet, now);
 }
@@ -291,8 +305,7 @@ static void wheel_slot(struct outlet *outlet, uint32_t second, uint32_t now)
                 continue;
             at = now + 1;
         }
-        anqa_list_push(
-            &outlet->wheel[(at > now + WHEEL - 1 ? now + WHEEL - 1 : at) % WHEEL], &conn->timed);
+        wheel_add(outlet, conn, at, now);
     }
 }
 

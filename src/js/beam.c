@@ -10,10 +10,10 @@
 #include "js/convert.h"
 #include "js/preempt.h"
 #include "js/turn.h"
+#include "otp/task.h"
 
 enum { DEFAULT_CALLS = 1000, ARGS_MAX = 4 };
 
-const char beam_answer_tag[] = "$js.answer";
 const char beam_timer_tag[] = "$js.timer";
 
 /* ---------------------------------------------------------------- handlers */
@@ -47,39 +47,33 @@ static anqa_status run_handler(const anqa_js_handler *handler, const anqa_js_scr
     return status;
 }
 
-struct task_arg {
+/* What a task is to do; the bytes of its arguments follow. */
+struct job_arg {
     const anqa_js_handler *handler;
     const anqa_js_script *script;
     anqa_pid from;
-    uint32_t id;
     uint32_t args_len;
-    /* args follow */
 };
 
-/* What a task answers with: this, and then a value or a text. */
-struct task_answer {
-    uint32_t id;
-    uint32_t ok;
-};
-
-static void task_run(void *state)
+/* What a task returns: whether its handler succeeded, and then a value or a text. */
+static anqa_payload task_run(void *arg)
 {
-    const struct task_arg *task = state;
-    anqa_value args = {(const char *)(task + 1), task->args_len}, value = {NULL, 0};
+    const struct job_arg *job = arg;
+    anqa_value args = {(const char *)(job + 1), job->args_len}, value = {NULL, 0};
     anqa_error err;
-    struct task_answer answer = {.id = task->id};
-    size_t len;
     char *bytes;
 
-    answer.ok = run_handler(task->handler, task->script, task->from, args, &value, &err) == ANQA_OK;
-    if (!answer.ok)
-        value = (anqa_value){err.text, strlen(err.text)};
-    len = sizeof answer + value.len;
-    bytes = anqa_arena_alloc(anqa_tmp(), len);
-    memcpy(bytes, &answer, sizeof answer);
-    if (value.len > 0)
-        memcpy(bytes + sizeof answer, value.ptr, value.len);
-    (void)anqa_send(task->from, beam_answer_tag, anqa_bytes(bytes, len));
+    if (run_handler(job->handler, job->script, job->from, args, &value, &err) != ANQA_OK) {
+        size_t len = strlen(err.text);
+        bytes = anqa_arena_alloc(anqa_tmp(), 1 + len);
+        bytes[0] = false;
+        memcpy(bytes + 1, err.text, len);
+        return anqa_bytes(bytes, 1 + len);
+    }
+    bytes = anqa_arena_alloc(anqa_tmp(), 1 + value.len);
+    bytes[0] = true;
+    memcpy(bytes + 1, value.ptr, value.len);
+    return anqa_bytes(bytes, 1 + value.len);
 }
 
 static void note_task(struct js *js, anqa_ref ref, uint32_t id)
@@ -95,30 +89,21 @@ static uint64_t start_task(
     struct js *js, const anqa_js_handler *handler, uint32_t id, anqa_value args)
 {
     uint32_t most = js->script->limits.calls == 0 ? DEFAULT_CALLS : js->script->limits.calls;
-    struct task_arg *task;
-    anqa_ref ref;
+    size_t size = sizeof(struct job_arg) + args.len;
+    struct job_arg *job;
+    anqa_task task;
     anqa_status status;
 
     if (js->task_count >= most)
         return turn_throw(js, "RangeError", "more than %u calls wait for an answer", most);
-    task = anqa_arena_alloc(anqa_tmp(), sizeof *task + args.len);
-    *task = (struct task_arg){.handler = handler,
-        .script = js->script,
-        .from = anqa_self(),
-        .id = id,
-        .args_len = (uint32_t)args.len};
-    memcpy(task + 1, args.ptr, args.len);
-    status = anqa_spawn(&(anqa_spawn_opts){.run = task_run,
-                            .arg = task,
-                            .arg_size = sizeof *task + args.len,
-                            .label = handler->name,
-                            .inherit_callers = true,
-                            .monitor = true},
-        NULL, &ref);
+    job = anqa_arena_alloc(anqa_tmp(), size);
+    *job = (struct job_arg){handler, js->script, anqa_self(), (uint32_t)args.len};
+    memcpy(job + 1, args.ptr, args.len);
+    status = task_open(task_run, job, size, handler->name, &task);
     if (status != ANQA_OK)
         return turn_throw(js, "Error", "no process could be started for '%s': %s", handler->name,
             anqa_status_text(status));
-    note_task(js, ref, id);
+    note_task(js, task.ref, id);
     return JS_UNDEFINED;
 }
 
@@ -147,35 +132,34 @@ static void answer(struct js *js, uint32_t id, bool ok, uint64_t value)
     turn_free(js, value);
 }
 
-void beam_on_answer(struct js *js, const anqa_msg *msg)
-{
-    struct task_answer got;
-    anqa_str rest;
-    uint32_t i = 0;
-
-    memcpy(&got, msg->body.ptr, sizeof got);
-    rest = anqa_str_make(msg->body.ptr + sizeof got, msg->body.len - sizeof got);
-    while (i < js->task_count && js->tasks[i].id != got.id)
-        i++;
-    if (i == js->task_count)
-        return;
-    (void)anqa_demonitor(take_task(js, i).ref, true);
-    answer(js, got.id, got.ok != 0,
-        got.ok ? convert_in(js, (anqa_value){rest.ptr, rest.len}) : convert_string(js, rest));
-}
-
-bool beam_on_down(struct js *js, const anqa_msg *msg)
+/* Why a task has no result, as a string of the engine. */
+static uint64_t crash_text(struct js *js, const anqa_msg *down)
 {
     char text[300];
-    uint32_t i = 0;
+
+    anqa_reason_format(down->u.reason, text, sizeof text);
+    return convert_string(js, anqa_str_of(anqa_tmp_printf("the handler ended: %s", text)));
+}
+
+bool beam_on_result(struct js *js, const anqa_msg *msg)
+{
+    uint32_t i = 0, id;
+    anqa_str rest;
+    bool ok;
 
     while (i < js->task_count && !anqa_ref_eq(js->tasks[i].ref, msg->ref))
         i++;
     if (i == js->task_count)
         return false;
-    anqa_reason_format(msg->u.reason, text, sizeof text);
-    answer(js, take_task(js, i).id, false,
-        convert_string(js, anqa_str_of(anqa_tmp_printf("the handler ended: %s", text))));
+    id = take_task(js, i).id;
+    if (anqa_task_crashed(msg)) {
+        answer(js, id, false, crash_text(js, msg));
+        return true;
+    }
+    ok = msg->body.ptr[0] != 0;
+    rest = anqa_str_make(msg->body.ptr + 1, msg->body.len - 1);
+    answer(js, id, ok,
+        ok ? convert_in(js, (anqa_value){rest.ptr, rest.len}) : convert_string(js, rest));
     return true;
 }
 

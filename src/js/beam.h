@@ -30,19 +30,17 @@ enum beam_op {
 
 /* A Beam.call that runs in a task. */
 struct js_task {
-    anqa_ref ref; /* of its monitor */
+    anqa_ref ref; /* of its result */
     uint32_t id;
 };
 
-/* The tags of messages to ourselves; told apart by address. */
-extern const char beam_answer_tag[], beam_timer_tag[];
+/* The tag of messages to ourselves; told apart by address. */
+extern const char beam_timer_tag[];
 
 /* The import: boxes in, a box out, or 0 with an exception set. */
 uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv);
-/* A task's answer or end. Context: a turn. */
-void beam_on_answer(struct js *js, const anqa_msg *msg);
-/* False: it is no task's. */
-bool beam_on_down(struct js *js, const anqa_msg *msg);
+/* A task's result or end. False: it is no task's. Context: a turn. */
+bool beam_on_result(struct js *js, const anqa_msg *msg);
 /* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */
 void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value);
 

@@ -5,7 +5,8 @@
   const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
     EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17;
   const global = globalThis;
-  const { Map, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON, BigInt } = global;
+  const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON,
+    BigInt, Date, ArrayBuffer, Uint8Array, parseInt } = global;
 
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
   class Pid {
@@ -186,6 +187,61 @@
     sleep(ms) { return new Promise((resolve) => { add(resolve, ms, [], false); }); },
   };
 
+  // ---- messages of BroadcastChannel as JSON: an object that JSON can hold goes as it is, everything else as {"data": ...}
+  // with {"$": kind, "value": text} where JSON has no word. What has only the key "data" is so read back without doubt.
+  const UNSENDABLE = [Map, Set, WeakMap, WeakSet, Promise];
+  const isRecord = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+  const holdsData = (value) => isRecord(value) && Object.keys(value).join() === 'data';
+  function pack(value) {
+    let marked = false; // whether JSON had no word somewhere
+    const mark = ($, text) => { marked = true; return { $, value: text }; };
+    function packObject(object, depth) {
+      if (depth >= 64) throw new RangeError('a message has more than 64 levels');
+      if (object instanceof Pid || object instanceof Ref) return String(object);
+      if (object instanceof Date) return mark('date', object.getTime());
+      if (object instanceof ArrayBuffer) return mark('bytes', hex(new Uint8Array(object)));
+      if (object instanceof Uint8Array) return mark('bytes', hex(object));
+      if (ArrayBuffer.isView(object) || UNSENDABLE.some((kind) => object instanceof kind))
+        throw new TypeError(`a ${object.constructor?.name} cannot be sent`);
+      if (object instanceof Error) return { name: object.name, message: object.message, stack: object.stack };
+      if (Array.isArray(object)) return Array.from(object, (v) => packAny(v, depth + 1));
+      const record = Object.create(null); // "__proto__" is a key as any other
+      for (const key of Object.keys(object)) record[key] = packAny(object[key], depth + 1);
+      return '$' in record ? mark('object', record) : record;
+    }
+    function packAny(any, depth) {
+      switch (typeof any) {
+        case 'undefined': return mark('undefined');
+        case 'bigint': return mark('bigint', String(any));
+        case 'number': return Number.isFinite(any) && !Object.is(any, -0) ? any : mark('number', Object.is(any, -0) ? '-0' : String(any));
+        case 'object': return any === null ? null : packObject(any, depth);
+        case 'function': case 'symbol': throw new TypeError(`a ${typeof any} cannot be sent`);
+        default: return any;
+      }
+    }
+    const packed = packAny(value, 0);
+    return JSON.stringify(marked || !isRecord(packed) || holdsData(packed) ? { data: packed } : packed);
+  }
+  const UNPACK = {
+    undefined: () => undefined,
+    bigint: (text) => BigInt(text),
+    number: (text) => Number(text),
+    date: (ms) => new Date(ms ?? NaN),
+    bytes: (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => parseInt(pair, 16)),
+    object: (record) => unpackEach(record),
+  };
+  function unpackEach(object) {
+    for (const key of Object.keys(object)) object[key] = unpackAny(object[key]);
+    return object;
+  }
+  function unpackAny(value) {
+    if (typeof value !== 'object' || value === null) return value;
+    if (Object.hasOwn(value, '$') && Object.hasOwn(UNPACK, value.$)) return UNPACK[value.$](value.value);
+    return unpackEach(value);
+  }
+  const unpack = (payload) => (holdsData(payload) ? unpackAny(payload.data) : payload);
+  const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+
   // ---- BroadcastChannel: a topic of PubSub, whose other members may be scripts, C and sockets
   const open = new Map(); // topic -> Set of channels
   const BroadcastChannel = limits.topics === 0 ? undefined : class BroadcastChannel {
@@ -205,11 +261,10 @@
     postMessage(value, event = 'message') {
       const all = open.get(this.#name);
       if (all === undefined || !all.has(this)) throw new Error('this BroadcastChannel is closed');
-      const whole = typeof value === 'object' && value !== null && !Array.isArray(value);
-      const text = JSON.stringify(whole ? value : { data: value });
-      host(PUBLISH, this.#name, String(event), text);
+      const text = pack(value), named = String(event);
+      host(PUBLISH, this.#name, named, text);
       for (const other of all)
-        if (other !== this) Promise.resolve().then(() => { if (all.has(other)) other.#hear(event, JSON.parse(text)); });
+        if (other !== this) Promise.resolve().then(() => { if (all.has(other)) other.#hear(named, unpack(JSON.parse(text))); });
     }
     addEventListener(type, fn, options) {
       if (type === 'message' && typeof fn === 'function') this.#listeners.set(fn, options?.once === true);
@@ -221,9 +276,7 @@
       open.delete(this.#name);
       host(UNSUBSCRIBE, this.#name);
     }
-    #hear(event, payload) {
-      const keys = Object.keys(payload);
-      const data = keys.length === 1 && keys[0] === 'data' && event === 'message' ? payload.data : payload;
+    #hear(event, data) {
       const message = { type: 'message', data, event, target: this };
       const heard = [...this.#listeners];
       if (typeof this.onmessage === 'function') heard.unshift([this.onmessage, false]);
@@ -237,7 +290,8 @@
       }
     }
     static hear(topic, event, payload) {
-      for (const channel of [...(open.get(topic) ?? [])]) channel.#hear(event, payload);
+      const data = unpack(payload);
+      for (const channel of [...(open.get(topic) ?? [])]) channel.#hear(event, data);
     }
   };
   const hear = BroadcastChannel?.hear;

@@ -17,8 +17,6 @@
 #include "js/source.h"
 #include "js/turn.h"
 
-#define TOPICS_MAX 100 /* open at once by one process */
-
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
@@ -26,6 +24,8 @@ enum {
     EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
+    TOPICS_MAX = 100, /* open at once by one process */
+    TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
     HOST_PAGE = 4096
 };
@@ -233,7 +233,7 @@ static uint64_t limits_object(struct js *js)
     char text[64];
 
     snprintf(text, sizeof text, "({timers: %u, topics: %u})",
-        js->script->limits.timers == 0 ? 10000 : js->script->limits.timers,
+        js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
         js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX);
     return eval(js, anqa_str_of(text), "limits", 0);
 }

@@ -85,6 +85,7 @@ struct js {
     bool in_turn;
     bool loading;   /* the image is being made: nothing but the language is there */
     bool interrupt; /* the engine is to give up the turn */
+    bool endless;   /* more jobs came than a turn may run: the process ends with the turn */
     bool fresh;     /* has run nothing since it was mapped */
 };
 

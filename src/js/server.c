@@ -492,30 +492,28 @@ static void deliver(struct js *js, void *arg)
     call_part(js, BOOT_DELIVER, (uint64_t[]){value, convert_pid_in(js, msg->from)}, 2);
 }
 
-static void answered(struct js *js, void *arg)
+static void down(struct js *js, const anqa_msg *msg)
 {
-    anqa_js_error error;
-
-    beam_on_answer(js, arg);
-    (void)turn_jobs(js, &error);
-}
-
-static void down(struct js *js, void *arg)
-{
-    const anqa_msg *msg = arg;
     char key[ANQA_PID_TEXT], reason[400];
-    anqa_js_error error;
 
-    if (beam_on_down(js, msg)) {
-        (void)turn_jobs(js, &error);
-        return;
-    }
     snprintf(key, sizeof key, "#Ref<%llx>", (unsigned long long)msg->ref.bits);
     anqa_reason_format(msg->u.reason, reason, sizeof reason);
     call_part(js, BOOT_DOWN,
         (uint64_t[]){convert_string(js, anqa_str_of(key)), convert_pid_in(js, msg->from),
             convert_string(js, anqa_str_of(reason))},
         3);
+}
+
+/* The result of a Beam.call, or the end of somebody. */
+static void settled(struct js *js, void *arg)
+{
+    const anqa_msg *msg = arg;
+    anqa_js_error error;
+
+    if (beam_on_result(js, msg))
+        (void)turn_jobs(js, &error);
+    else if (msg->kind == ANQA_MSG_DOWN)
+        down(js, msg);
 }
 
 static void heard(struct js *js, void *arg)
@@ -547,16 +545,14 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     anqa_broadcast_view view;
     anqa_value checked;
 
-    if (msg->kind == ANQA_MSG_DOWN)
-        turn_run(js, down, msg);
+    if (msg->kind == ANQA_MSG_DOWN || msg->kind == ANQA_MSG_REPLY)
+        turn_run(js, settled, msg);
     else if (msg->kind == ANQA_MSG_TIMEOUT && msg->tag == beam_timer_tag) {
         if (msg->ref.bits == js->timer.bits)
             turn_run(js, fire, NULL);
-    } else if (msg->kind == ANQA_MSG_PLAIN && msg->tag == beam_answer_tag)
-        turn_run(js, answered, msg);
-    else if (msg->kind == ANQA_MSG_PLAIN && anqa_tag_is(msg->tag, ANQA_JS_MESSAGE) &&
-             anqa_value_check(msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) ==
-                 ANQA_OK)
+    } else if (msg->kind == ANQA_MSG_PLAIN && anqa_tag_is(msg->tag, ANQA_JS_MESSAGE) &&
+               anqa_value_check(
+                   msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) == ANQA_OK)
         turn_run(js, deliver, msg);
     else if (msg->kind == ANQA_MSG_PLAIN && anqa_broadcast_of(msg, &view))
         turn_run(js, heard, &view);

@@ -17,6 +17,18 @@ enum { DEFAULT_JOBS = 100000, TEXT_MAX = 8192, THROW_MAX = 300 };
 
 /* ---------------------------------------------------------------- entering */
 
+static uint32_t most_jobs(const struct js *js)
+{
+    uint32_t limit = js->script->limits.jobs;
+
+    return limit == 0 ? DEFAULT_JOBS : limit;
+}
+
+static const char *too_many_jobs(const struct js *js)
+{
+    return anqa_tmp_printf("more than %u jobs in one turn", most_jobs(js));
+}
+
 struct entry {
     struct js *js;
     void (*work)(struct js *js, void *arg);
@@ -78,6 +90,9 @@ static void enter(void *arg)
 void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
 {
     deep_call(enter, &(struct entry){js, work, arg});
+    if (js->endless && !js->loading)
+        anqa_exit(anqa_error_reason(
+            "script '%s' queues jobs without end: %s", js->script->name, too_many_jobs(js)));
 }
 
 /* ---------------------------------------------------------------- calls */
@@ -154,6 +169,11 @@ static anqa_str property_text(struct js *js, uint64_t object, const char *name)
     return text;
 }
 
+static const char *interrupted(const struct js *js)
+{
+    return anqa_tmp_printf("interrupted: a turn of more than %u ms", js->soft / TICKS_PER_MS);
+}
+
 static const anqa_str cannot_be_shown = {"[cannot be shown]", 17};
 
 anqa_js_error turn_error_of(struct js *js, uint64_t thrown)
@@ -173,8 +193,7 @@ anqa_js_error turn_error_of(struct js *js, uint64_t thrown)
     if (js->image->source_map != NULL)
         error.stack = source_map_apply(js->image->source_map, js->script->name, error.stack);
     if (js->interrupt && anqa_str_is(error.message, "interrupted"))
-        error.message = anqa_str_of(
-            anqa_tmp_printf("interrupted: a turn of more than %u ms", js->soft / TICKS_PER_MS));
+        error.message = anqa_str_of(interrupted(js));
     return error;
 }
 
@@ -251,19 +270,14 @@ void turn_note_rejection(struct js *js, uint32_t promise, uint32_t reason, bool 
 bool turn_jobs(struct js *js, anqa_js_error *ret_error)
 {
     struct engine *e = &js->engine;
-    uint32_t rt = js->image->rt, most = js->script->limits.jobs;
-    uint32_t sp = e->sp, out = js_frame(js, 16);
+    uint32_t rt = js->image->rt, sp = e->sp, out = js_frame(js, 16);
 
-    if (most == 0)
-        most = DEFAULT_JOBS;
     while (q_JS_IsJobPending(e, rt)) {
-        if (js->interrupt || ++js->jobs > most) {
+        js->endless = !js->interrupt && ++js->jobs > most_jobs(js);
+        if (js->interrupt || js->endless) {
             e->sp = sp;
             *ret_error = (anqa_js_error){.name = anqa_str_of("InternalError"),
-                .message = anqa_str_of(
-                    js->interrupt ? anqa_tmp_printf("interrupted: a turn of more than %u ms",
-                                        js->soft / TICKS_PER_MS)
-                                  : anqa_tmp_printf("more than %u jobs in one turn", most))};
+                .message = anqa_str_of(js->endless ? too_many_jobs(js) : interrupted(js))};
             return false;
         }
         if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0) {

@@ -4,12 +4,11 @@
  * A task's result is the answer to a request, so that exactly one of answer and DOWN comes, and nothing after a time-out.
  * The request brings the function and its argument: a task under a supervisor is started by that, which knows neither.
  */
-#include <anqa/task.h>
-
 #include <anqa/memory.h>
 
 #include "otp/child.h"
 #include "otp/job.h"
+#include "otp/task.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 
@@ -140,6 +139,25 @@ anqa_status anqa_task_async_nolink(anqa_pid supervisor, anqa_task_fn run, const 
     size_t arg_size, anqa_task *ret_task, anqa_error *err)
 {
     return async_under(supervisor, false, run, arg, arg_size, ret_task, err);
+}
+
+anqa_status task_open(
+    anqa_task_fn run, const void *arg, size_t arg_size, const char *label, anqa_task *ret_task)
+{
+    anqa_pid self = anqa_self(), pid;
+    anqa_spawn_opts opts = {.run = anqa_task_run_,
+        .arg = &self,
+        .arg_size = sizeof self,
+        .label = label,
+        .inherit_callers = true};
+    struct job_bytes bytes;
+    anqa_status status = anqa_spawn(&opts, &pid, NULL);
+
+    if (status != ANQA_OK)
+        return status;
+    job_pack(&bytes, (void (*)(void))run, arg, arg_size, false);
+    *ret_task = ask(pid, &bytes);
+    return ANQA_OK;
 }
 
 anqa_status anqa_task_start(anqa_task_fn run, const void *arg, size_t arg_size, anqa_pid *ret_pid)

@@ -52,7 +52,8 @@ struct shard {
 /* owner: runtime. */
 struct hub {
     anqa_rt *rt;
-    struct table *known; /* name -> struct known; the runtime's */
+    _Atomic(struct table *)
+        known; /* name -> struct known; the runtime's; NULL until somebody asks */
     uint16_t count;
     struct shard shards[];
 };
@@ -290,13 +291,12 @@ static bool hub_spawn(struct hub *hub)
 
 static void *hub_make(anqa_rt *rt)
 {
-    struct hub *hub = aligned_alloc(alignof(struct shard),
-        (sizeof *hub + alignof(struct shard) - 1) / alignof(struct shard) * alignof(struct shard) +
-            rt->sched_count * sizeof(struct shard));
+    size_t size = sizeof(struct hub) + rt->sched_count * sizeof(struct shard);
+    struct hub *hub = aligned_alloc(alignof(struct hub), size);
 
     if (hub == NULL)
         return NULL;
-    memset(hub, 0, sizeof *hub + rt->sched_count * sizeof(struct shard));
+    memset(hub, 0, size);
     hub->rt = rt;
     hub->count = rt->sched_count;
     for (uint16_t i = 0; i < hub->count; i++) {
@@ -315,14 +315,19 @@ static const char table_owner;
 /* NULL: no memory. */
 static struct hub *hub_of(anqa_rt *rt)
 {
-    struct hub *hub = rt_local(rt, RT_LOCAL_PUBSUB, hub_make, hub_drop);
-
-    return hub;
+    return rt_local(rt, RT_LOCAL_PUBSUB, hub_make, hub_drop);
 }
 
+/* All who are first find the same one. NULL: no memory. */
 static struct table *known_of(struct hub *hub)
 {
-    return table_of(hub->rt, &table_owner, false);
+    struct table *table = atomic_load_explicit(&hub->known, memory_order_acquire);
+
+    if (table != NULL)
+        return table;
+    table = table_of(hub->rt, &table_owner, false);
+    atomic_store_explicit(&hub->known, table, memory_order_release); /* pairs with the load above */
+    return table;
 }
 
 /* ---------------------------------------------------------------- topics of a shard */

@@ -170,15 +170,6 @@ static void mailbox_uncount(struct proc *p, struct msg *msg)
     atomic_fetch_sub_explicit(&p->waiting, 1, memory_order_relaxed);
 }
 
-struct msg *mailbox_pop(struct sched *s, struct proc *p)
-{
-    struct msg *msg = p->head;
-
-    if (msg != NULL)
-        mailbox_unlink(s, p, NULL, msg);
-    return msg;
-}
-
 void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct msg *msg)
 {
     struct msg *next = msg->next;

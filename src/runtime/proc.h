@@ -329,8 +329,6 @@ void proc_exit_signal(struct sched *s, anqa_pid from, anqa_pid to, anqa_reason r
 void mailbox_discard(struct sched *s, struct msg *chain, uint32_t life, anqa_reason reason);
 /* One slice of such a long chain. */
 void trash_run(struct sched *s, unsigned max);
-/* The oldest message of stage two, taken out; NULL when there is none. */
-struct msg *mailbox_pop(struct sched *s, struct proc *p);
 /* Takes `msg` out, which follows `before` (NULL: it is the head). */
 void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct msg *msg);
 /* Ends an event: frees held messages, answers for those that will be answered later are noted. */

@@ -455,8 +455,11 @@ const anqa_msg *anqa_receive_ref(anqa_ref ref, uint32_t timeout_ms)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    struct msg *msg = receive(s, p, &(struct want){.ref = ref.bits}, timeout_ms);
+    struct msg *msg;
 
+    if (ref.bits == 0) /* of nothing, for which nothing comes */
+        return NULL;
+    msg = receive(s, p, &(struct want){.ref = ref.bits}, timeout_ms);
     return msg == NULL ? NULL : &msg->pub;
 }
 
@@ -617,18 +620,43 @@ static _Noreturn void no_memory(struct sched *s, const char *what)
     proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for %s", what));
 }
 
-static void signal_to(
+/* For what is a beginning: a process ends, an attached thread cannot and is told. */
+static anqa_status refuse(struct sched *s, const char *what)
+{
+    if ((s->current->flags & PROC_FOREIGN) == 0)
+        no_memory(s, what);
+    return ANQA_E_NOMEM;
+}
+
+/* False: no memory. */
+static bool try_signal(
     struct sched *s, unsigned kind, anqa_pid self, anqa_pid to, uint64_t ref, uint64_t extra)
 {
     struct msg *msg = msg_new(s, kind, "", self, (anqa_ref){ref});
 
     if (msg == NULL)
-        no_memory(s, "a signal");
+        return false;
     MSG_EXTRA(msg) = extra;
     mailbox_signal(s, to, msg);
+    return true;
 }
 
-void anqa_link(anqa_pid to)
+static void signal_to(
+    struct sched *s, unsigned kind, anqa_pid self, anqa_pid to, uint64_t ref, uint64_t extra)
+{
+    if (!try_signal(s, kind, self, to, ref, extra))
+        no_memory(s, "a signal");
+}
+
+/* Of a link that was not made: what the other side has added stays. */
+static void link_undo(struct sched *s, struct proc *p, struct rel *rel)
+{
+    rel->x = 0;
+    if (rel->y == 0)
+        rels_remove(s, &p->rels, rel);
+}
+
+anqa_status anqa_link(anqa_pid to)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
@@ -636,20 +664,24 @@ void anqa_link(anqa_pid to)
     struct rel *rel;
 
     if (to.bits == self.bits)
-        return;
+        return ANQA_OK;
     if (anqa_pid_is_none(to) || to.bits & REF_BIT) { /* the exit signal of somebody who never was */
         proc_exit_signal(s, to, self, anqa_reason_of(ANQA_REASON_NOPROC));
         poll_signals(s, p);
-        return;
+        return ANQA_OK;
     }
     rel = rels_put(s, &p->rels, to.bits);
     if (rel == NULL)
-        no_memory(s, "a link");
+        return refuse(s, "a link");
     if (rel->x != 0)
-        return; /* linked already, from our side */
+        return ANQA_OK; /* linked already, from our side */
     rel->x = sched_new_ref(s);
-    signal_to(s, SIG_LINK, self, to, rel->x, to.bits);
+    if (!try_signal(s, SIG_LINK, self, to, rel->x, to.bits)) {
+        link_undo(s, p, rel);
+        return refuse(s, "a link");
+    }
     poll_signals(s, p);
+    return ANQA_OK;
 }
 
 void anqa_unlink(anqa_pid to)
@@ -674,11 +706,17 @@ anqa_ref anqa_monitor(anqa_pid to)
     anqa_ref ref = anqa_make_ref();
     struct rel *rel = rels_put(s, &p->rels, ref.bits);
 
-    if (rel == NULL)
-        no_memory(s, "a monitor");
+    if (rel == NULL) {
+        (void)refuse(s, "a monitor");
+        return (anqa_ref){0};
+    }
     rel->x = to.bits;
     rel->y = REL_MONITOR;
-    signal_to(s, SIG_MONITOR, proc_pid(s->rt, p), to, ref.bits, 0);
+    if (!try_signal(s, SIG_MONITOR, proc_pid(s->rt, p), to, ref.bits, 0)) {
+        rels_remove(s, &p->rels, rel);
+        (void)refuse(s, "a monitor");
+        return (anqa_ref){0};
+    }
     return ref;
 }
 

@@ -246,7 +246,7 @@ static void timer_fire_again(struct sched *s, struct timer *timer, uint64_t sequ
         msg_new(s, ANQA_MSG_TIMEOUT, timer->tag, (anqa_pid){0}, (anqa_ref){timer->ref});
     bool alive = msg != NULL && mailbox_push(s, timer->to, msg) == ANQA_OK;
 
-    if (alive || anqa_rt_is_alive(s->rt, timer->to)) { /* a full mailbox misses one, not all */
+    if (alive || anqa_rt_is_alive(s->rt, timer->to)) { /* without memory one is missed, not all */
         if (!alive)
             msg_drop(s, msg);
         uint64_t next = due_of(timer) + timer->every_ms;

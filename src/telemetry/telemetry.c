@@ -59,7 +59,6 @@ static uint64_t last_serial;
 static anqa_telemetry_point *points;
 static struct handler *handlers; /* in the order they were attached */
 static struct handler *retired;
-static void (*retire_hook)(void (*free_fn)(void *), void *object);
 
 static struct {
     alignas(64) atomic_size_t count;
@@ -153,7 +152,6 @@ static bool nobody_emits(void)
 /* Called with the lock held; gives it back before it frees, because `drop` may call us. */
 static void reclaim_and_unlock(void)
 {
-    void (*hook)(void (*)(void *), void *) = retire_hook;
     struct handler *h = NULL;
 
     if (retired != NULL && nobody_emits()) {
@@ -164,10 +162,7 @@ static void reclaim_and_unlock(void)
     give_lock();
     while (h != NULL) {
         struct handler *next = h->next;
-        if (hook != NULL)
-            hook(handler_free, h);
-        else
-            handler_free(h);
+        handler_free(h);
         h = next;
     }
 }
@@ -185,13 +180,6 @@ static void leave(unsigned shard)
         reclaim_and_unlock();
     else
         anqa_section_end();
-}
-
-void telemetry_set_retire_hook(void (*retire)(void (*free_fn)(void *object), void *object))
-{
-    take_lock();
-    retire_hook = retire;
-    reclaim_and_unlock();
 }
 
 /* ---------------------------------------------------------------- emitting */

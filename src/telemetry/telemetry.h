@@ -16,10 +16,4 @@ bool telemetry_in_handler(void);
  */
 bool telemetry_handler_failed(const char *reason);
 
-/**
- * What was detached is freed when no emission that can see it runs any more; that is counted here and needs nobody's
- * help. A runtime may ask to get it then, and free it later still, after its own quiescent states. NULL: free at once.
- */
-void telemetry_set_retire_hook(void (*retire)(void (*free_fn)(void *object), void *object));
-
 #endif

@@ -13,21 +13,6 @@ static struct client begin_joined(void)
     return client;
 }
 
-static void end(struct client client)
-{
-    client_close(client);
-    server_end();
-}
-
-static anqa_pid channel_pid(struct client client, const char *join_ref, const char *topic)
-{
-    anqa_pid pid;
-
-    client_send(client, "[\"%s\",\"9\",\"%s\",\"who_am_i\",{}]", join_ref, topic);
-    memcpy(&pid, server_told("pid"), sizeof pid);
-    return pid;
-}
-
 TEST(a_broadcast_reaches_everybody_and_comes_before_the_answer)
 {
     struct client ann = begin_joined(), ben = client_open();
@@ -38,7 +23,7 @@ TEST(a_broadcast_reaches_everybody_and_comes_before_the_answer)
     client_expect(ann, "[\"1\",\"2\",\"room:a\"," OK("{}"));
     client_expect(ben, "[null,null,\"room:a\",\"msg\",{\"x\":1}]");
     client_close(ben);
-    end(ann);
+    rooms_end(ann);
 }
 
 TEST(broadcast_from_leaves_out_the_calling_channel)
@@ -51,7 +36,7 @@ TEST(broadcast_from_leaves_out_the_calling_channel)
     client_expect(ben, "[null,null,\"room:a\",\"msg\",{\"x\":1}]");
     client_expect_nothing(ann);
     client_close(ben);
-    end(ann);
+    rooms_end(ann);
 }
 
 TEST(a_push_of_another_channel_of_the_client_stays_behind_a_broadcast)
@@ -60,7 +45,7 @@ TEST(a_push_of_another_channel_of_the_client_stays_behind_a_broadcast)
     anqa_pid pid;
 
     client_join(client, "2", "room:b");
-    pid = channel_pid(client, "2", "room:b");
+    pid = rooms_channel(client, "2", "room:b");
     for (int i = 0; i < 20; i++) {
         CHECK_STATUS(
             anqa_broadcast(anqa_str_of("room:a"), "msg", anqa_jsonf("{'i': %d}", i)), ANQA_OK);
@@ -68,7 +53,7 @@ TEST(a_push_of_another_channel_of_the_client_stays_behind_a_broadcast)
         client_expect(client, "[null,null,\"room:a\",\"msg\",{\"i\":%d}]", i);
         client_expect(client, "[\"2\",null,\"room:b\",\"hello\",{\"i\":%d}]", i);
     }
-    end(client);
+    rooms_end(client);
 }
 
 TEST(an_intercepted_broadcast_goes_to_the_channel)
@@ -77,7 +62,52 @@ TEST(an_intercepted_broadcast_goes_to_the_channel)
 
     client_send(client, "[\"1\",\"2\",\"room:a\",\"secret\",{\"x\":1}]");
     client_expect(client, "[\"1\",null,\"room:a\",\"secret\",{\"seen\":{\"x\":1}}]");
-    end(client);
+    rooms_end(client);
+}
+
+static void broadcast_secrets(int count)
+{
+    for (int i = 0; i < count; i++)
+        CHECK_STATUS(
+            anqa_broadcast(anqa_str_of("room:a"), "secret", anqa_jsonf("{'i': %d}", i)), ANQA_OK);
+}
+
+TEST(as_many_intercepted_broadcasts_as_may_wait_are_all_handled)
+{
+    struct client client = begin_joined();
+    anqa_pid pid = rooms_channel_that_waits(client);
+
+    broadcast_secrets(256);
+    CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+    client_expect(client, "[\"1\",\"w\",\"room:a\"," OK("{}"));
+    for (int i = 0; i < 256; i++)
+        client_expect(client, "[\"1\",null,\"room:a\",\"secret\",{\"seen\":{\"i\":%d}}]", i);
+    rooms_end(client);
+}
+
+TEST(a_channel_for_which_more_intercepted_broadcasts_wait_is_killed_and_others_go_on)
+{
+    struct client client = begin_joined(), other = client_open();
+
+    client_join(other, "1", "room:a");
+    (void)rooms_channel_that_waits(client);
+    broadcast_secrets(257);
+    client_expect(client, CRASHED);
+    for (int i = 0; i < 257; i++)
+        client_expect(other, "[\"1\",null,\"room:a\",\"secret\",{\"seen\":{\"i\":%d}}]", i);
+    client_join(client, "2", "room:a");
+    client_close(other);
+    rooms_end(client);
+}
+
+TEST(a_channel_that_broadcasts_more_to_itself_than_may_wait_is_killed)
+{
+    struct client client = begin_joined();
+
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"secrets\",{\"count\":300}]");
+    client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
+    client_expect(client, CRASHED);
+    rooms_end(client);
 }
 
 TEST(an_answer_may_be_given_later_by_any_process)
@@ -97,7 +127,7 @@ TEST(an_answer_may_be_given_later_by_any_process)
     }
     CHECK_EQ(first, 2);
     CHECK_EQ(second, 2);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_status_may_be_any_word)
@@ -110,7 +140,7 @@ TEST(a_status_may_be_any_word)
     client_send(client, "[\"1\",null,\"room:a\",\"odd_status\",{}]");
     client_expect(
         client, "[\"1\",null,\"room:a\",\"phx_reply\",{\"status\":\"maybe\",\"response\":{}}]");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(an_event_that_needs_escapes_is_written_with_them)
@@ -121,7 +151,7 @@ TEST(an_event_that_needs_escapes_is_written_with_them)
     client_expect(client, "[\"1\",null,\"room:a\",\"say \\\"hi\\\"\",{}]");
     CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "a\\b", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
     client_expect(client, "[null,null,\"room:a\",\"a\\\\b\",{}]");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_noreply_sends_nothing)
@@ -130,7 +160,7 @@ TEST(a_noreply_sends_nothing)
 
     client_send(client, "[\"1\",\"2\",\"room:a\",\"silent\",{}]");
     client_expect_nothing(client);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(events_that_no_row_has_go_to_handle_any_in)
@@ -140,7 +170,7 @@ TEST(events_that_no_row_has_go_to_handle_any_in)
     client_join(client, "2", "any:thing");
     client_send(client, "[\"2\",\"3\",\"any:thing\",\"wh\\u0061t\",{}]");
     client_expect(client, "[\"2\",\"3\",\"any:thing\"," OK("{\"event\":\"what\"}"));
-    end(client);
+    rooms_end(client);
 }
 
 TEST(assigns_of_connect_are_copied_into_each_channel_and_evolve_apart)
@@ -156,13 +186,13 @@ TEST(assigns_of_connect_are_copied_into_each_channel_and_evolve_apart)
     client_send(client, "[\"2\",\"4\",\"room:b\",\"count_up\",{}]");
     client_expect(
         client, "[\"2\",\"4\",\"room:b\"," OK("{\"count\":1,\"seen\":1,\"name\":\"ann\"}"));
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_channel_gets_messages_calls_and_broadcasts_of_other_topics)
 {
     struct client client = begin_joined();
-    anqa_pid pid = channel_pid(client, "1", "room:a");
+    anqa_pid pid = rooms_channel(client, "1", "room:a");
 
     CHECK_STR(anqa_json_text(anqa_call(pid, "ask", ANQA_JSON_NULL, 5000)), "\"room:a\"");
     client_send(client, "[\"1\",\"2\",\"room:a\",\"subscribe\",{}]");
@@ -172,18 +202,30 @@ TEST(a_channel_gets_messages_calls_and_broadcasts_of_other_topics)
     CHECK_STATUS(anqa_send(pid, "unexpected", anqa_nothing()), ANQA_OK);
     client_expect_nothing(client);
     anqa_cast(pid, "unexpected", ANQA_JSON_NULL);
-    client_expect(client, "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"channel_crash\"}]");
-    end(client);
+    client_expect(client, CRASHED);
+    rooms_end(client);
+}
+
+TEST(a_channel_cannot_unsubscribe_from_its_own_topic)
+{
+    struct client client = begin_joined();
+
+    client_send(client, "[\"1\",\"2\",\"room:a\",\"unsubscribe\",{}]");
+    client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
+    client_send(client, "[\"1\",\"3\",\"room:a\",\"shout\",{}]");
+    client_expect(client, "[null,null,\"room:a\",\"msg\",{}]");
+    client_expect(client, "[\"1\",\"3\",\"room:a\"," OK("{}"));
+    rooms_end(client);
 }
 
 TEST(a_channel_can_be_stopped_as_a_server)
 {
     struct client client = begin_joined();
-    anqa_pid pid = channel_pid(client, "1", "room:a");
+    anqa_pid pid = rooms_channel(client, "1", "room:a");
 
     CHECK_STATUS(anqa_gen_server_stop(pid, ANQA_SHUTDOWN, 5000), ANQA_OK);
     client_expect(client, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(many_clients_and_topics_on_two_schedulers_lose_nothing)

@@ -50,6 +50,42 @@ TEST(connect_decides_and_may_wait)
     server_end();
 }
 
+TEST(a_crash_in_connect_or_id_is_answered_with_500)
+{
+    static const char *const queries[] = {
+        "name=crash", "wait=yes&name=crash", "name=fault", "name=crash+in+id"};
+
+    server_begin(&rooms_endpoint);
+    for (size_t i = 0; i < ANQA_COUNT(queries); i++) {
+        char target[100];
+        snprintf(target, sizeof target, TARGET "&%s", queries[i]);
+        CHECK_EQ(client_request(target, "", NULL), 500, "%s", target);
+    }
+    CHECK_EQ(client_request(TARGET "&name=ann", "", NULL), 101);
+    server_end();
+}
+
+TEST(a_hundred_parameters_are_taken_and_one_more_is_refused)
+{
+    char target[600];
+
+    server_begin(&rooms_endpoint);
+    for (int count = 100; count <= 101; count++) {
+        int len = snprintf(target, sizeof target, TARGET); /* one of them */
+        for (int i = 1; i < count; i++)
+            len += snprintf(target + len, sizeof target - (size_t)len, "&a=b");
+        CHECK_EQ(client_request(target, "", NULL), count == 100 ? 101 : 400);
+    }
+    server_end();
+}
+
+TEST(an_id_that_is_too_long_for_a_topic_refuses_the_client)
+{
+    server_begin(&rooms_endpoint);
+    CHECK_EQ(client_request(TARGET "&name=long+id", "", NULL), 403);
+    server_end();
+}
+
 TEST(a_request_that_is_no_upgrade_runs_connect_and_is_400)
 {
     server_begin(&rooms_endpoint);
@@ -117,6 +153,20 @@ TEST(an_origin_is_compared_as_its_rule_says)
     }
 }
 
+TEST(a_client_that_is_heard_of_is_not_idle)
+{
+    struct client client;
+
+    server_begin(&rooms_endpoint);
+    client = client_open_at("/short/websocket?vsn=2.0.0"); /* a second */
+    for (int i = 0; i < 14; i++) {
+        client_expect_nothing(client); /* by a heartbeat */
+        anqa_sleep(250);
+    }
+    client_close(client);
+    server_end();
+}
+
 TEST(an_idle_client_is_closed_with_1002)
 {
     struct client client;
@@ -162,14 +212,15 @@ TEST(an_endpoint_that_cannot_start_says_why)
 TEST(two_endpoints_run_side_by_side)
 {
     char address[ANQA_ADDRESS_TEXT];
+    struct client client = rooms_begin_joined();
     anqa_pid second;
 
-    server_begin(&rooms_endpoint);
     CHECK_STATUS(anqa_gen_server_start(&anqa_endpoint_server, &rooms_endpoint, NULL, &second, NULL),
         ANQA_OK);
     CHECK_STATUS(anqa_endpoint_address(second, address), ANQA_OK);
     CHECK(strtoul(strrchr(address, ':') + 1, NULL, 10) != server_port());
     CHECK_STATUS(anqa_gen_server_stop(second, ANQA_SHUTDOWN, 5000), ANQA_OK);
     CHECK_EQ(client_request(TARGET, "", NULL), 101);
-    server_end();
+    client_expect_nothing(client); /* the end of the other one is none of its */
+    rooms_end(client);
 }

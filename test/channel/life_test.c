@@ -7,67 +7,46 @@
 #include <sys/socket.h>
 
 #define JOINED "[\"1\",\"1\",\"room:a\"," OK("{}")
-#define CRASHED "[\"1\",\"1\",\"room:a\",\"phx_error\",{\"reason\":\"channel_crash\"}]"
 #define CLOSED "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]"
-#define UNMATCHED ERROR("{\"reason\":\"unmatched topic\"}")
-
-static struct client begin(void)
-{
-    server_begin(&rooms_endpoint);
-    return client_open();
-}
-
-static void end(struct client client)
-{
-    client_close(client);
-    server_end();
-}
-
-static struct client begin_joined(void)
-{
-    struct client client = begin();
-
-    client_join(client, "1", "room:a");
-    return client;
-}
-
-static anqa_pid channel_pid(struct client client)
-{
-    anqa_pid pid;
-
-    client_send(client, "[\"1\",\"9\",\"room:a\",\"who_am_i\",{}]");
-    memcpy(&pid, server_told("pid"), sizeof pid);
-    return pid;
-}
 
 static bool is_joining(const anqa_msg *msg, void *arg)
 {
     return anqa_tag_is(msg->tag, "joining");
 }
 
+static anqa_json big_object(void)
+{
+    static char text[60 << 10];
+
+    memset(text, 'x', sizeof text);
+    memcpy(text, "{\"x\":\"", 6);
+    memcpy(text + sizeof text - 2, "\"}", 2);
+    return (anqa_json){text, sizeof text};
+}
+
 /* ---------------------------------------------------------------- joining */
 
 TEST(a_join_is_answered_with_what_join_has_returned)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"reply\":{\"x\":[1]}}]");
     client_expect(client, "[\"1\",\"1\",\"room:a\"," OK("{\"x\":[1]}"));
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_join_without_answer_gives_an_empty_object)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send(client, "[\"2\",\"2\",\"exact\",\"phx_join\",7]");
     client_expect(client, "[\"2\",\"2\",\"exact\"," OK("{}"));
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_refused_join_is_an_error_and_ends_the_channel_quietly)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"refuse\":true}]");
     client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"not you\"}"));
@@ -77,14 +56,14 @@ TEST(a_refused_join_is_an_error_and_ends_the_channel_quietly)
     client_expect(client, "[\"2\",\"2\",\"room:a\"," ERROR("{\"code\":7}"));
     client_send(client, "[\"2\",\"3\",\"room:a\",\"echo\",{}]");
     client_expect(client, "[null,\"3\",\"room:a\"," UNMATCHED);
-    end(client);
+    rooms_end(client);
 }
 
 static const char *const crashing[] = {"crash", "garbage", "early", "no_object"};
 
 TEST(a_join_that_crashes_is_an_error_join_crashed)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     for (size_t i = 0; i < ANQA_COUNT(crashing); i++) {
         client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"%s\":true}]", crashing[i]);
@@ -92,24 +71,24 @@ TEST(a_join_that_crashes_is_an_error_join_crashed)
         client_expect_nothing(client);
     }
     client_join(client, "2", "room:a");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_topic_that_matches_no_channel_is_unmatched)
 {
     static const char *const topics[] = {"\"rooms:a\"", "\"exactly\"", "\"\"", "7", "null"};
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     for (size_t i = 0; i < ANQA_COUNT(topics); i++) {
         client_send(client, "[\"1\",\"1\",%s,\"phx_join\",{}]", topics[i]);
         client_expect(client, "[null,\"1\",%s," UNMATCHED, topics[i]);
     }
-    end(client);
+    rooms_end(client);
 }
 
 TEST(more_channels_than_allowed_are_refused)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_join(client, "1", "room:a");
     client_join(client, "2", "room:b");
@@ -121,49 +100,74 @@ TEST(more_channels_than_allowed_are_refused)
     client_expect(client, "[\"3\",\"5\",\"room:c\"," OK("{}"));
     client_expect(client, "[\"3\",\"3\",\"room:c\",\"phx_close\",{}]");
     client_join(client, "6", "room:d");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(while_a_join_runs_nothing_else_is_handled)
 {
     static const char *const frames[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_ms\":50}]",
         "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"};
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send_all(client, frames, 2);
     client_expect(client, JOINED);
     client_expect(client, "[null,\"2\",\"phoenix\"," OK("{}"));
-    end(client);
+    rooms_end(client);
 }
 
 TEST(broadcasts_during_a_join_come_right_after_its_answer)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":3,\"wait_ms\":30}]");
     client_expect(client, JOINED);
     for (int i = 0; i < 3; i++)
         client_expect(client, "[null,null,\"room:a\",\"during\",{\"i\":%d}]", i);
     client_expect_nothing(client);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_join_during_which_too_much_is_broadcast_fails)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send(
         client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100,\"wait_ms\":200}]");
     client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
     client_join(client, "2", "room:a");
-    end(client);
+    rooms_end(client);
+}
+
+TEST(a_join_may_hold_1024_broadcasts_and_no_more)
+{
+    struct client client = rooms_begin();
+
+    client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1024}]");
+    client_expect(client, JOINED);
+    for (int i = 0; i < 1024; i++)
+        client_expect(client, "[null,null,\"room:a\",\"during\",{\"i\":%d}]", i);
+    client_send(client, "[\"2\",\"2\",\"room:b\",\"phx_join\",{\"broadcasts\":1025}]");
+    client_expect(client, "[\"2\",\"2\",\"room:b\"," ERROR("{\"reason\":\"join crashed\"}"));
+    rooms_end(client);
+}
+
+TEST(a_join_during_which_too_many_bytes_are_broadcast_fails)
+{
+    struct client client = rooms_begin();
+
+    client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"tell\":true,\"wait_ms\":200}]");
+    CHECK_STR(server_told("joining"), "");
+    for (int i = 0; i < 9; i++) /* of 60 KB */
+        CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "big", big_object()), ANQA_OK);
+    client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
+    rooms_end(client);
 }
 
 static const char *const overrunning[] = {"", ",\"crash\":true", ",\"refuse\":true"};
 
 TEST(a_join_that_broadcasts_too_much_itself_fails_however_it_ends)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     for (size_t i = 0; i < ANQA_COUNT(overrunning); i++) {
         client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":1100%s}]",
@@ -172,12 +176,12 @@ TEST(a_join_that_broadcasts_too_much_itself_fails_however_it_ends)
         client_expect_nothing(client);
     }
     client_join(client, "2", "room:a");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_connection_that_ends_during_a_join_ends_the_channel_after_it)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"tell\":true,\"wait_ms\":100}]");
     CHECK_STR(server_told("joining"), "");
@@ -190,8 +194,8 @@ TEST(a_connection_that_ends_during_a_join_ends_the_channel_after_it)
 
 TEST(a_second_join_is_answered_before_the_old_channel_is_closed)
 {
-    struct client client = begin_joined();
-    anqa_ref ref = anqa_monitor(channel_pid(client));
+    struct client client = rooms_begin_joined();
+    anqa_ref ref = anqa_monitor(rooms_channel(client, "1", "room:a"));
     const anqa_msg *down;
 
     client_send(client, "[\"2\",\"2\",\"room:a\",\"phx_join\",{}]");
@@ -202,23 +206,23 @@ TEST(a_second_join_is_answered_before_the_old_channel_is_closed)
     CHECK_EQ(anqa_reason_get_kind(down->u.reason), ANQA_REASON_KILLED);
     client_send(client, "[\"2\",\"3\",\"room:a\",\"push\",{}]");
     client_expect(client, "[\"2\",null,\"room:a\",\"pushed\",{}]");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_second_join_that_is_refused_closes_the_old_channel_too)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send(client, "[\"2\",\"2\",\"room:a\",\"phx_join\",{\"refuse\":true}]");
     client_expect(client, "[\"2\",\"2\",\"room:a\"," ERROR("{\"reason\":\"not you\"}"));
     client_expect(client, CLOSED);
     client_expect_nothing(client);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_second_join_replaces_a_channel_that_waits)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send(client, "[\"1\",\"2\",\"room:a\",\"wait_here\",{}]");
     CHECK_STR(server_told("waiting"), "");
@@ -226,14 +230,14 @@ TEST(a_second_join_replaces_a_channel_that_waits)
     client_expect(client, "[\"3\",\"3\",\"room:a\"," OK("{}"));
     client_expect(client, CLOSED);
     client_expect_nothing(client);
-    end(client);
+    rooms_end(client);
 }
 
 /* ---------------------------------------------------------------- leaving */
 
 TEST(a_leave_is_answered_and_closes_the_channel)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send(client, "[\"1\",\"2\",\"room:a\",\"phx_leave\",{}]");
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
@@ -241,7 +245,7 @@ TEST(a_leave_is_answered_and_closes_the_channel)
     CHECK_STR(server_told("terminated"), "shutdown: left");
     client_send(client, "[\"1\",\"3\",\"room:a\",\"echo\",{}]");
     client_expect(client, "[null,\"3\",\"room:a\"," UNMATCHED);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(what_was_sent_before_a_leave_is_handled_and_what_comes_after_is_not)
@@ -249,19 +253,19 @@ TEST(what_was_sent_before_a_leave_is_handled_and_what_comes_after_is_not)
     static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"push\",{}]",
         "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]", "[\"1\",\"4\",\"room:a\",\"echo\",{}]",
         "[\"1\",\"5\",\"room:a\",\"phx_leave\",{}]"};
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send_all(client, frames, 4);
     client_expect(client, "[\"1\",null,\"room:a\",\"pushed\",{}]");
     client_expect(client, "[\"1\",\"3\",\"room:a\"," OK("{}"));
     client_expect(client, CLOSED);
     client_expect_nothing(client);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_push_in_terminate_comes_after_the_close)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"push_at_end\":true}]");
     client_expect(client, JOINED);
@@ -269,14 +273,14 @@ TEST(a_push_in_terminate_comes_after_the_close)
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
     client_expect(client, CLOSED);
     client_expect(client, "[\"1\",null,\"room:a\",\"bye\",{}]");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_leave_and_an_immediate_join_are_answered_in_order)
 {
     static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"phx_leave\",{}]",
         "[\"3\",\"3\",\"room:a\",\"phx_join\",{}]", "[\"3\",\"4\",\"room:a\",\"push\",{}]"};
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send_all(client, frames, 3);
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
@@ -284,29 +288,29 @@ TEST(a_leave_and_an_immediate_join_are_answered_in_order)
     client_expect(client, "[\"3\",\"3\",\"room:a\"," OK("{}"));
     client_expect(client, "[\"3\",null,\"room:a\",\"pushed\",{}]");
     CHECK_STR(server_told("terminated"), "shutdown: left");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_channel_that_does_not_end_when_it_is_left_is_killed_for_the_next_join)
 {
     static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
         "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]", "[\"4\",\"4\",\"room:a\",\"phx_join\",{}]"};
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send_all(client, frames, 3);
     anqa_sleep(5000); /* what it is given */
     client_expect(client, CRASHED);
     client_expect(client, "[\"4\",\"4\",\"room:a\"," OK("{}"));
     client_expect_nothing(client);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_connection_that_ends_while_a_join_waits_for_a_leave_leaks_nothing)
 {
     static const char *const frames[] = {"[\"1\",\"2\",\"room:a\",\"wait_here\",{}]",
         "[\"1\",\"3\",\"room:a\",\"phx_leave\",{}]", "[\"4\",\"4\",\"room:a\",\"phx_join\",{}]"};
-    struct client client = begin_joined();
-    anqa_pid pid = channel_pid(client);
+    struct client client = rooms_begin_joined();
+    anqa_pid pid = rooms_channel(client, "1", "room:a");
 
     client_send_all(client, frames, 3);
     CHECK_STR(server_told("waiting"), "");
@@ -328,7 +332,7 @@ TEST(a_join_that_waits_for_a_leave_is_given_up_when_the_socket_is_disconnected)
     server_begin(&rooms_endpoint);
     client = client_open_at("/socket/websocket?vsn=2.0.0&name=ann");
     client_join(client, "1", "room:a");
-    pid = channel_pid(client);
+    pid = rooms_channel(client, "1", "room:a");
     client_send_all(client, frames, 3);
     CHECK_STR(server_told("waiting"), "");
     anqa_sleep(20); /* for the join to wait, too */
@@ -344,58 +348,58 @@ TEST(a_join_that_waits_for_a_leave_is_given_up_when_the_socket_is_disconnected)
 
 TEST(a_leave_of_a_topic_that_is_not_joined_is_answered_ok)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     client_send(client, "[null,\"8\",\"lv:\",\"phx_leave\",{}]");
     client_expect(client, "[null,\"8\",\"lv:\"," OK("{}"));
-    end(client);
+    rooms_end(client);
 }
 
 /* ---------------------------------------------------------------- stopping */
 
 TEST(a_quiet_stop_closes_the_channel)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send(client, "[\"1\",\"2\",\"room:a\",\"stop_normal\",{}]");
     client_expect(client, CLOSED);
     CHECK_STR(server_told("terminated"), "normal");
     client_send(client, "[\"1\",\"3\",\"room:a\",\"echo\",{}]");
     client_expect(client, "[null,\"3\",\"room:a\"," UNMATCHED);
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_quiet_stop_with_an_answer_answers_first)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send(client, "[\"1\",\"2\",\"room:a\",\"stop_with_reply\",{\"last\":1}]");
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{\"last\":1}"));
     client_expect(client, CLOSED);
     CHECK_STR(server_told("terminated"), "shutdown: done");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(another_stop_is_an_error_after_its_answer)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_send(client, "[\"1\",\"2\",\"room:a\",\"stop_error\",{\"last\":1}]");
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{\"last\":1}"));
     client_expect(client, CRASHED);
     CHECK_STR(server_told("terminated"), "error: on purpose");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_channel_that_is_closed_with_much_before_it_does_not_hold_its_client)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
     const char *frame;
     anqa_pid pid;
 
     client_send(client, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_at_end\":true}]");
     client_expect(client, JOINED);
-    pid = channel_pid(client);
+    pid = rooms_channel(client, "1", "room:a");
     client_send(client, "[\"1\",\"2\",\"room:a\",\"wait_here\",{}]");
     client_send(client, "[\"1\",\"3\",\"room:a\",\"stop_normal\",{}]");
     for (int i = 0; i < 300; i++)
@@ -412,7 +416,7 @@ TEST(a_channel_that_is_closed_with_much_before_it_does_not_hold_its_client)
     CHECK_STR(frame, "[null,\"5\",\"phoenix\"," OK("{}"));
     CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
     CHECK_STR(server_told("terminated"), "normal");
-    end(client);
+    rooms_end(client);
 }
 
 static const struct {
@@ -421,7 +425,7 @@ static const struct {
 
 TEST(an_end_that_was_not_announced_is_an_error)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     for (size_t i = 0; i < ANQA_COUNT(ends); i++) {
         client_join(client, "1", "room:a");
@@ -432,7 +436,7 @@ TEST(an_end_that_was_not_announced_is_an_error)
         client_send(client, "[\"1\",\"3\",\"room:a\",\"echo\",{}]");
         client_expect(client, "[null,\"3\",\"room:a\"," UNMATCHED);
     }
-    end(client);
+    rooms_end(client);
 }
 
 static const char *const crashing_frames[] = {
@@ -447,33 +451,33 @@ static const char *const crashing_frames[] = {
 
 TEST(what_a_channel_cannot_do_ends_it_with_an_error)
 {
-    struct client client = begin();
+    struct client client = rooms_begin();
 
     for (size_t i = 0; i < ANQA_COUNT(crashing_frames); i++) {
         client_join(client, "1", "room:a");
         client_send(client, "%s", crashing_frames[i]);
         client_expect(client, CRASHED);
     }
-    end(client);
+    rooms_end(client);
 }
 
 TEST(a_crash_leaves_the_other_channels_alone)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_join(client, "2", "room:b");
     client_send(client, "[\"1\",\"3\",\"room:a\",\"crash\",{}]");
     client_expect(client, CRASHED);
     client_send(client, "[\"2\",\"4\",\"room:b\",\"count_up\",{}]");
     client_expect(client, "[\"2\",\"4\",\"room:b\"," OK("{\"count\":1,\"seen\":1,\"name\":\"\"}"));
-    end(client);
+    rooms_end(client);
 }
 
 /* ---------------------------------------------------------------- the connection ends */
 
 TEST(the_end_of_the_connection_ends_its_channels)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     client_join(client, "2", "room:b");
     client_close(client);
@@ -508,21 +512,11 @@ static void fail_at(void *ctx, const anqa_telemetry_event *event)
     anqa_exit(anqa_error_reason("a handler that fails"));
 }
 
-static anqa_json big_object(void)
-{
-    static char text[60 << 10];
-
-    memset(text, 'x', sizeof text);
-    memcpy(text, "{\"x\":\"", 6);
-    memcpy(text + sizeof text - 2, "\"}", 2);
-    return (anqa_json){text, sizeof text};
-}
-
 TEST(a_telemetry_handler_that_fails_at_a_slow_reader_ends_only_its_connection)
 {
     static const anqa_telemetry_handler handler = {
         .id = "failing", .pattern = "anqa.http.slow_reader", .run = fail_at};
-    struct client slow = begin(), others[8];
+    struct client slow = rooms_begin(), others[8];
     int small = 4096;
 
     CHECK_STATUS(anqa_telemetry_attach(&handler), ANQA_OK);
@@ -541,7 +535,7 @@ TEST(a_telemetry_handler_that_fails_at_a_slow_reader_ends_only_its_connection)
         client_expect(others[i], "[null,null,\"room:b\",\"still\",{}]");
         client_close(others[i]);
     }
-    end(slow);
+    rooms_end(slow);
 }
 
 static int dial(void)
@@ -610,7 +604,7 @@ TEST(an_allocation_that_fails_costs_at_most_a_connection)
     client_join(client, "1", "room:a");
     CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "x", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
     client_expect(client, "[null,null,\"room:a\",\"x\",{}]");
-    end(client);
+    rooms_end(client);
 }
 
 static const char *const anything[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{}]",
@@ -683,12 +677,12 @@ TEST(whatever_clients_do_and_however_they_go_nothing_is_left)
     CHECK(processes() <= before);
     client = client_open();
     client_join(client, "1", "room:c");
-    end(client);
+    rooms_end(client);
 }
 
 TEST(the_end_of_the_endpoint_tells_clients_to_come_back)
 {
-    struct client client = begin_joined();
+    struct client client = rooms_begin_joined();
 
     anqa_exit_signal(server_endpoint(), ANQA_SHUTDOWN);
     client_expect_close(client, 1012);

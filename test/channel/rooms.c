@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct room {
     bool push_at_end, wait_at_end;
@@ -106,6 +107,14 @@ static anqa_next secret(anqa_socket *socket, anqa_json payload)
 {
     ANQA_REQUIRE(anqa_socket_broadcast(socket, "secret", payload) == ANQA_OK);
     return anqa_noreply();
+}
+
+/* As many as it is told, which it has itself to handle. */
+static anqa_next secrets(anqa_socket *socket, anqa_json payload)
+{
+    for (int64_t i = 0; i < anqa_json_int(payload, "count", 0); i++)
+        ANQA_REQUIRE(anqa_socket_broadcast(socket, "secret", ANQA_JSON_EMPTY_OBJECT) == ANQA_OK);
+    return anqa_reply_ok(ANQA_JSON_NULL);
 }
 
 static anqa_next fail(anqa_socket *socket, anqa_json payload)
@@ -220,14 +229,21 @@ static anqa_next subscribe(anqa_socket *socket, anqa_json payload)
     return anqa_reply_ok(ANQA_JSON_NULL);
 }
 
+/* A channel's topic is no subscription that it made itself. */
+static anqa_next unsubscribe(anqa_socket *socket, anqa_json payload)
+{
+    anqa_unsubscribe(socket->topic);
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
 static const anqa_event room_in[] = {{"echo", echo}, {"push", push}, {"push_odd", push_odd},
     {"push_bytes", push_bytes}, {"shout", shout}, {"shout_others", shout_others},
-    {"secret", secret}, {"fail", fail}, {"odd_status", odd_status}, {"silent", silent},
-    {"later", later}, {"stop_normal", stop_normal}, {"stop_with_reply", stop_with_reply},
-    {"stop_error", stop_error}, {"exit_normal", exit_normal}, {"crash", crash},
-    {"kill_me", kill_me}, {"bad_broadcast", bad_broadcast}, {"with_action", with_action},
-    {"wait_here", wait_here}, {"count_up", count_up}, {"who_am_i", who_am_i},
-    {"subscribe", subscribe}, {0}};
+    {"secret", secret}, {"secrets", secrets}, {"fail", fail}, {"odd_status", odd_status},
+    {"silent", silent}, {"later", later}, {"stop_normal", stop_normal},
+    {"stop_with_reply", stop_with_reply}, {"stop_error", stop_error}, {"exit_normal", exit_normal},
+    {"crash", crash}, {"kill_me", kill_me}, {"bad_broadcast", bad_broadcast},
+    {"with_action", with_action}, {"wait_here", wait_here}, {"count_up", count_up},
+    {"who_am_i", who_am_i}, {"subscribe", subscribe}, {"unsubscribe", unsubscribe}, {0}};
 
 /* ---------------------------------------------------------------- other messages */
 
@@ -287,6 +303,9 @@ static anqa_status user_connect(anqa_socket *socket, anqa_json params)
 
     if (anqa_str_is(anqa_json_str(params, "wait"), "yes"))
         anqa_sleep(20);
+    ANQA_REQUIRE(!anqa_str_is(name, "crash"));
+    if (anqa_str_is(name, "fault"))
+        return crash(socket, params).kind == ANQA_NEXT_NOREPLY ? ANQA_OK : ANQA_E_INVALID;
     snprintf(user->name, sizeof user->name, "%.*s", ANQA_FMT(name));
     return anqa_str_is(name, "mallory") ? ANQA_E_PERMISSION : ANQA_OK;
 }
@@ -295,6 +314,9 @@ static anqa_str user_id(anqa_socket *socket)
 {
     const struct user *user = socket->assigns;
 
+    ANQA_REQUIRE(strcmp(user->name, "crash in id") != 0);
+    if (strcmp(user->name, "long id") == 0)
+        return anqa_str_of(anqa_tmp_printf("%0300d", 1));
     return anqa_str_of(user->name[0] == '\0' ? "" : anqa_tmp_printf("users:%s", user->name));
 }
 
@@ -318,3 +340,43 @@ const anqa_endpoint rooms_endpoint = {
     .max_output_bytes = 300000,
     .quiet = true,
 };
+
+/* ---------------------------------------------------------------- for tests */
+
+struct client rooms_begin(void)
+{
+    server_begin(&rooms_endpoint);
+    return client_open();
+}
+
+struct client rooms_begin_joined(void)
+{
+    struct client client = rooms_begin();
+
+    client_join(client, "1", "room:a");
+    return client;
+}
+
+void rooms_end(struct client client)
+{
+    client_close(client);
+    server_end();
+}
+
+anqa_pid rooms_channel(struct client client, const char *join_ref, const char *topic)
+{
+    anqa_pid pid;
+
+    client_send(client, "[\"%s\",\"9\",\"%s\",\"who_am_i\",{}]", join_ref, topic);
+    memcpy(&pid, server_told("pid"), sizeof pid);
+    return pid;
+}
+
+anqa_pid rooms_channel_that_waits(struct client client)
+{
+    anqa_pid pid = rooms_channel(client, "1", "room:a");
+
+    client_send(client, "[\"1\",\"w\",\"room:a\",\"wait_here\",{}]");
+    CHECK_STR(server_told("waiting"), "");
+    return pid;
+}

@@ -24,6 +24,18 @@ static _Atomic(int) closed_count;
 static _Atomic(int) dropped;
 static _Atomic(int) message_count;
 
+/* In pieces, of which none is too much. */
+static void fill(struct conn *conn, size_t len)
+{
+    while (len > 0 && !conn_is_closing(conn)) {
+        size_t piece = len < 4096 ? len : 4096;
+        char *room = conn_queue_room(conn, piece);
+        if (room != NULL)
+            memset(room, 'f', piece);
+        len -= piece;
+    }
+}
+
 static void echo_message(struct conn *conn, void *user, bool binary, anqa_str data)
 {
     char head[WEBSOCKET_HEAD_MAX];
@@ -34,12 +46,16 @@ static void echo_message(struct conn *conn, void *user, bool binary, anqa_str da
     if (anqa_str_is(data, "crash"))
         ANQA_REQUIRE(data.len == 0);
     if (anqa_str_is(data, "flood")) { /* more than anybody who does not read is allowed */
-        static char block[1 << 16];
-        for (int i = 0; i < 200 && !conn_is_closing(conn); i++) {
-            room = conn_queue_room(conn, sizeof block);
-            if (room != NULL)
-                memcpy(room, block, sizeof block);
-        }
+        fill(conn, 200 << 16);
+        return;
+    }
+    if (anqa_str_is(data, "part") || anqa_str_is(data, "pause and part")) {
+        if (data.len > 4)
+            conn_pause(conn);
+        conn_ws_close(conn, 1000, anqa_str_of("parted")); /* and says it back nonetheless */
+    }
+    if (anqa_str_starts(data, anqa_str_of("fill "))) {
+        fill(conn, strtoul(data.ptr + 5, NULL, 10));
         return;
     }
     len = websocket_write_frame_head(head, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, data.len);
@@ -344,6 +360,7 @@ TEST(who_does_not_finish_a_head_in_time_is_let_go)
 
     put(fd, "GET /hello HT", 13);
     CHECK(at_end(fd)); /* head_timeout is a second here */
+    CHECK_EQ(errno, ECONNRESET);
     close(fd);
     end(server);
 }
@@ -484,7 +501,8 @@ TEST(more_connections_than_allowed_are_reset)
             CHECK(strstr(buf, "200 OK") != NULL);
         }
     }
-    CHECK(at_end(fds[500]));
+    put(fds[500], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    CHECK_EQ(get_until(fds[500], NULL, buf, sizeof buf), 0);
     for (unsigned i = 0; i < 501; i++)
         close(fds[i]);
     end(server);
@@ -646,6 +664,58 @@ TEST(a_close_is_answered_and_then_the_server_closes)
     end(server);
 }
 
+TEST(behind_a_close_frame_nothing_more_is_sent)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
+    put_frame(fd, 1, "part", 4);
+    put_frame(fd, 9, "ping", 4);
+    put_frame(fd, 1, "unheard", 7);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_STR(got + 2, "parted");
+    put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK(at_end(fd));
+    close(fd);
+    end(server);
+    CHECK_EQ(atomic_load(&message_count), 1);
+}
+
+TEST(who_is_not_read_is_read_again_for_its_answer_to_a_close)
+{
+    struct server server = begin();
+    char got[64];
+    size_t len = 0;
+    int fd = dial_ws(server);
+
+    put_frame(fd, 1, "pause and part", 14);
+    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK_EQ(recv(fd, got, 1, 0), 0, "in good order: it is reset when its answer is not read");
+    close(fd);
+    end(server);
+}
+
+static char filled[(1 << 20) + 2];
+
+TEST(as_much_output_as_is_allowed_is_sent_and_a_byte_more_resets)
+{
+    struct server server = begin();
+    int fd = dial_ws(server);
+
+    for (int i = 0; i < 2; i++) { /* what is sent makes room */
+        put_frame(fd, 1, "fill 1048576", 12);
+        CHECK_EQ(recv(fd, filled, 1 << 20, MSG_WAITALL), 1 << 20);
+        CHECK_EQ(filled[(1 << 20) - 1], 'f');
+    }
+    put_frame(fd, 1, "fill 1048577", 12);
+    CHECK(at_end(fd));
+    close(fd);
+    end(server);
+}
+
 TEST(a_slow_reader_is_reset_and_nobody_waits_for_it)
 {
     struct server server = begin();
@@ -694,6 +764,41 @@ TEST(draining_tells_each_websocket_why)
     CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
     CHECK_EQ(((unsigned char)got[0] << 8 | (unsigned char)got[1]), 1012);
     close(fd);
+}
+
+static _Atomic(int) other_dropped;
+
+static void other_drop(struct http_service *other)
+{
+    atomic_fetch_add(&other_dropped, 1);
+}
+
+TEST(draining_one_service_leaves_the_connections_of_another_alone)
+{
+    static struct http_service other = {.drop = other_drop, .refs = 1};
+    struct server server = begin(), beside = server;
+    char address[ANQA_ADDRESS_TEXT], got[64];
+    size_t len;
+    int fds[8], drained;
+
+    CHECK_STATUS(service_listen(&other, "127.0.0.1:0", address, NULL), ANQA_OK);
+    beside.port = (uint16_t)atoi(strrchr(address, ':') + 1);
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) /* on both schedulers */
+        fds[i] = dial_ws(server);
+    drained = dial(beside);
+    while (atomic_load(&other.connections) == 0)
+        usleep(1000);
+    service_drain(&other, 1012, 2000);
+    CHECK(at_end(drained));
+    for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
+        put_frame(fds[i], 1, "still here", 10);
+        CHECK_EQ(get_frame(fds[i], got, sizeof got, &len), 1);
+        close(fds[i]);
+    }
+    close(drained);
+    service_unref(&other);
+    CHECK_EQ(atomic_load(&other_dropped), 1);
+    end(server);
 }
 
 TEST(draining_ends_who_waits_in_the_middle_of_a_request)

@@ -205,6 +205,28 @@ TEST(timers_fire_in_order_and_jobs_run_before_them)
     js_end(rt);
 }
 
+TEST(a_script_that_queues_jobs_without_end_ends_and_says_why)
+{
+    static const anqa_js_script busy = ANQA_JS_SCRIPT(.name = "busy",
+        .source =
+            "let left = 0; const again = () => { if (left-- > 0) Promise.resolve().then(again); "
+            "}; export function queue(n) { left = n; again(); }",
+        .limits = {.jobs = 1000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid;
+    anqa_ref ref;
+
+    anqa_trap_exit(true);
+    pid = js_start(&busy);
+    ref = anqa_monitor(pid);
+    CHECK_STR(js_call(pid, "queue", "[1000]"), "null");
+    CHECK_STR(js_call(pid, "queue", "[1000]"), "null"); /* each turn anew */
+    CHECK_STR(js_call(pid, "queue", "[1001]"), "InternalError: more than 1000 jobs in one turn");
+    CHECK_STR(js_ended(ref),
+        "error: script 'busy' queues jobs without end: more than 1000 jobs in one turn");
+    js_end(rt);
+}
+
 TEST(timers_of_top_level_code_run_in_every_process)
 {
     static const anqa_js_script ticking = ANQA_JS_SCRIPT(.name = "ticking",

@@ -9,7 +9,8 @@
 
 /* The test thread's pid: children of static specs cannot be given it as an argument. */
 static anqa_pid observer;
-/* What the child of that letter is to do in its next inits, one character each: 'f' fail, 'i' ignore; then succeed. */
+/* What the child of that letter is to do in its next inits, one character each: 'f' fail, 'i' ignore, 'w' fail when it is
+ * told "go"; then succeed. */
 static const char *plans[26];
 
 static char letter(void)
@@ -31,9 +32,23 @@ static char next_plan(char who)
     return *at == NULL || **at == '\0' ? '\0' : *(*at)++;
 }
 
+static bool is_go(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "go");
+}
+
+static void wait_for_go(void)
+{
+    anqa_pid self = anqa_self();
+
+    (void)anqa_send(observer, "waits", anqa_bytes(&self, sizeof self));
+    (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
+}
+
 static anqa_next worker_init(void *state, const void *arg)
 {
     switch (next_plan(letter())) {
+    case 'w': wait_for_go(); return anqa_stop_with(anqa_error_reason("told to"));
     case 'f': return anqa_stop_with(anqa_error_reason("%c has a bad day", letter()));
     case 'i': return anqa_ignore();
     default: tell("start"); return anqa_noreply();
@@ -731,6 +746,52 @@ TEST(a_terminated_temporary_child_loses_its_spec)
     (void)news(3);
     CHECK_STATUS(anqa_supervisor_terminate_child(sup, "b", &err), ANQA_OK);
     CHECK_STATUS(anqa_supervisor_delete_child(sup, "b", &err), ANQA_E_NOT_FOUND);
+    end(rt);
+}
+
+TEST(an_added_temporary_child_that_ignores_is_not_kept)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one), pid;
+    anqa_child_spec more = {.id = "d", .server = &worker, .restart = ANQA_TEMPORARY};
+
+    (void)news(3);
+    plans['d' - 'a'] = "i";
+    CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, NULL), ANQA_E_IGNORE);
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", NULL), ANQA_E_NOT_FOUND);
+    end(rt);
+}
+
+static void terminate_b(void *arg)
+{
+    const anqa_pid *sup = arg;
+
+    CHECK_STATUS(anqa_supervisor_terminate_child(*sup, "b", NULL), ANQA_OK);
+    (void)anqa_send(observer, "terminated", anqa_nothing());
+}
+
+TEST(a_child_that_is_terminated_before_its_restart_is_tried_again_stays_down)
+{
+    anqa_rt *rt = begin_with_fake_clock();
+    anqa_pid sup = start(&one_for_one), waiting;
+
+    (void)news(3);
+    plans['b' - 'a'] = "w";
+    crash(sup, "b", "boom");
+    memcpy(&waiting, expect("waits")->body.ptr, sizeof waiting);
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = terminate_b, .arg = &sup, .arg_size = sizeof sup},
+            NULL, NULL),
+        ANQA_OK);
+    anqa_sleep(
+        1); /* time passes when nobody can run: it has asked, and the supervisor is still starting b */
+    CHECK_STATUS(
+        anqa_send(waiting, "go", anqa_nothing()), ANQA_OK); /* it fails: a retry is sent behind */
+    (void)expect("terminated");
+    settle(sup);
+    CHECK_EQ(info_of(sup, "b").state, ANQA_CHILD_ENDED);
+    CHECK_STR(news(1), "-b");
+    CHECK(no_news());
     end(rt);
 }
 

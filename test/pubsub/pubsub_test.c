@@ -275,7 +275,9 @@ static void lanes_run(void *arg)
     sub_catch_up(&lanes[LANES / 2].sub);
     CHECK_EQ(lanes[LANES / 2].got, 10);
     CHECK_EQ(lanes[0].got + lanes[LANES - 1].got, 0);
-    anqa_yield(); /* a slice of the walk */
+    while (lanes[LANES - 1].got == 0)
+        anqa_yield(); /* a slice of the walk */
+    CHECK_EQ(lanes[1].got, 0);
     for (unsigned i = 0; i < LANES; i += 3)
         sub_close(&lanes[i].sub);
     lanes_say(10);
@@ -314,7 +316,7 @@ static void flood_run(void *arg)
     CHECK_STATUS(status, ANQA_E_FULL);
     CHECK_EQ(n, ANQA_BROADCAST_PENDING_MAX / (1 << 20));
     anqa_sleep(20); /* it is handed out, and there is room again */
-    CHECK_STATUS(anqa_broadcast(topic(), "e", ANQA_JSON_NULL), ANQA_OK);
+    CHECK_STATUS(anqa_broadcast(topic(), "e", (anqa_json){big, sizeof big}), ANQA_OK);
     sub_close(&lane.sub);
     tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
 }

@@ -82,6 +82,31 @@ static void spawn_send_and_end(void)
     (void)rt_ended(ref);
 }
 
+/* As many as need a larger table of relations. */
+static void link_to_and_monitor(anqa_pid other)
+{
+    anqa_ref refs[40];
+
+    if (anqa_link(other) == ANQA_OK)
+        anqa_unlink(other);
+    for (size_t i = 0; i < ANQA_COUNT(refs); i++)
+        refs[i] = anqa_monitor(other);
+    for (size_t i = 0; i < ANQA_COUNT(refs); i++)
+        CHECK_EQ(anqa_demonitor(refs[i], true), refs[i].bits != 0);
+}
+
+TEST(an_attached_thread_links_and_monitors_as_far_as_there_is_memory)
+{
+    anqa_rt *rt = rt_open(1);
+    anqa_pid other = rt_puppet(NULL);
+
+    CHECK(rt_have(other, rt_do_nothing, NULL)); /* it has begun */
+    EACH_ALLOC_FAILURE {
+        link_to_and_monitor(other);
+    }
+    rt_close(rt);
+}
+
 TEST(spawning_and_sending_without_memory_fails_and_leaves_nothing_behind)
 {
     anqa_rt *rt = rt_open(1);
@@ -187,6 +212,44 @@ static void run_out_of_memory(anqa_pid mailbox)
     for (unsigned i = 0; i < 1000000 && status == ANQA_OK; i++)
         status = anqa_send(mailbox, "never read", anqa_nothing());
     CHECK_STATUS(status, ANQA_E_NOMEM);
+}
+
+TEST(an_attached_thread_that_gets_no_memory_to_link_or_monitor_is_told_and_goes_on)
+{
+    anqa_rt *rt = rt_open(1);
+    anqa_pid mailbox = rt_puppet(NULL), other = rt_puppet(NULL);
+    anqa_ref ref;
+
+    run_out_of_memory(mailbox);
+    CHECK_STATUS(anqa_link(other), ANQA_E_NOMEM);
+    ref = anqa_monitor(other);
+    CHECK_EQ(ref.bits, 0);
+    CHECK(anqa_receive_ref(ref, ANQA_INFINITY) == NULL);
+    harness_out_of_memory(false);
+    rt_kill(mailbox);
+    rt_kill(other);
+    CHECK(rt_receive("EXIT", 0) == NULL, "no link was left");
+    other = rt_puppet(NULL);
+    CHECK_STATUS(anqa_link(other), ANQA_OK);
+    rt_end(other, ANQA_REASON_ERROR);
+    anqa_msg_free(rt_expect("EXIT"));
+    rt_close(rt);
+}
+
+TEST(ticks_are_missed_while_there_is_no_memory_and_come_again_afterwards)
+{
+    anqa_rt *rt = rt_open_deterministic(1);
+    anqa_pid mailbox = rt_puppet(NULL);
+
+    anqa_send_every(anqa_self(), "tick", 10);
+    run_out_of_memory(mailbox);
+    anqa_sleep(100);
+    harness_out_of_memory(false);
+    while (rt_receive("tick", 0) != NULL)
+        ; /* those for which there was memory */
+    CHECK(rt_receive("tick", 10) != NULL);
+    rt_kill(mailbox);
+    rt_close(rt);
 }
 
 static uint32_t reserved(anqa_rt *rt)

@@ -162,6 +162,89 @@ TEST(a_descriptor_is_watched_from_its_first_wait_until_it_is_closed)
     rt_close(rt);
 }
 
+/* ---------------------------------------------------------------- arming: to be kicked */
+
+/* A behaviour that owns one end of a pair of sockets. */
+struct reader {
+    int fd;
+    uint64_t kicks;
+    struct fd_entry *entry;
+};
+
+static void reader_init(void *state)
+{
+    struct reader *reader = state;
+
+    CHECK_STATUS(fd_open(reader->fd, FD_CONN, &reader->entry), ANQA_OK);
+    reader->entry->is_unix = 1;
+}
+
+static void reader_drain(struct reader *reader)
+{
+    char byte;
+
+    while (read(reader->fd, &byte, 1) == 1)
+        ;
+    fd_drained(reader->entry);
+}
+
+static void reader_handle(void *state, const anqa_msg *msg)
+{
+    struct reader *reader = state;
+    anqa_caller caller = anqa_msg_caller(msg);
+
+    if (msg->kind == ANQA_MSG_SYSTEM) {
+        reader->kicks++;
+        anqa_send(anqa_parent(), "kicked", anqa_bytes(&reader->kicks, sizeof reader->kicks));
+        return;
+    }
+    if (anqa_tag_is(msg->tag, "drain"))
+        reader_drain(reader);
+    CHECK_STATUS(fd_arm(reader->entry, FD_IN), ANQA_OK);
+    anqa_reply_to(&caller, anqa_nothing());
+}
+
+static const anqa_behaviour reader_behaviour = {
+    .name = "reader", .init = reader_init, .handle = reader_handle};
+
+/* It has armed when this returns. */
+static void arm(anqa_pid reader, const char *how)
+{
+    const anqa_msg *msg = anqa_receive_ref(anqa_request(reader, how, anqa_nothing()), RT_LONG_MS);
+
+    CHECK(msg != NULL && msg->kind == ANQA_MSG_REPLY);
+    anqa_msg_free(msg);
+}
+
+TEST(who_arms_a_descriptor_that_is_ready_already_is_kicked_at_once_and_else_when_bytes_come)
+{
+    anqa_rt *rt = rt_open(1);
+    struct reader reader = {0};
+    anqa_pid pid;
+    int pair[2];
+
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+    reader.fd = pair[0];
+    CHECK_STATUS(anqa_spawn(
+                     &(anqa_spawn_opts){
+                         .behaviour = &reader_behaviour, .arg = &reader, .arg_size = sizeof reader},
+                     &pid, NULL),
+        ANQA_OK);
+    arm(pid, "drain");
+    CHECK(rt_receive("kicked", 0) == NULL, "nothing has come");
+    CHECK_EQ(write(pair[1], "x", 1), 1);
+    CHECK_EQ(rt_expect_number("kicked"), 1);
+    arm(pid, "leave"); /* its edge has passed, and the byte is still there */
+    CHECK_EQ(rt_expect_number("kicked"), 2);
+    arm(pid, "drain");
+    CHECK(rt_receive("kicked", 0) == NULL, "nothing is left");
+    CHECK_EQ(write(pair[1], "y", 1), 1);
+    CHECK_EQ(rt_expect_number("kicked"), 3);
+    rt_kill(pid);
+    close(pair[1]);
+    rt_close(rt);
+}
+
 /* ---------------------------------------------------------------- entries */
 
 /* A connection whose descriptor has this number, which no other thread of the program is given by chance. */

@@ -494,27 +494,6 @@ TEST(an_id_or_pattern_that_is_too_long_is_refused)
     CHECK_STATUS(anqa_telemetry_detach(longest), ANQA_OK);
 }
 
-static void (*late_free)(void *);
-static void *late_object;
-
-static void free_later(void (*free_fn)(void *), void *object)
-{
-    late_free = free_fn;
-    late_object = object;
-}
-
-TEST(a_runtime_may_free_handlers_later)
-{
-    telemetry_set_retire_hook(free_later);
-    CHECK_STATUS(attach("h", "*", note), ANQA_OK);
-    CHECK_STATUS(anqa_telemetry_detach("h"), ANQA_OK);
-    CHECK_EQ(notes.dropped, 0);
-    CHECK(late_object != NULL);
-    late_free(late_object);
-    CHECK_EQ(notes.dropped, 1);
-    telemetry_set_retire_hook(NULL);
-}
-
 TEST(without_memory_nothing_is_attached)
 {
     EACH_ALLOC_FAILURE {
