@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/anqa DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(TARGETS anqa anqa_static EXPORT anqaTargets
+install(TARGETS anqa anqa_static anqa_test EXPORT anqaTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT anqaTargets NAMESPACE anqa:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/anqa)
 

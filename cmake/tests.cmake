@@ -21,17 +21,9 @@ endif()
 set(wrapped malloc calloc realloc reallocarray posix_memalign aligned_alloc strdup strndup)
 list(TRANSFORM wrapped PREPEND "LINKER:--wrap=")
 
-# Time limits are for native, uninstrumented code; what makes it slower makes them longer.
-if(ANQA_SANITIZE OR ANQA_COVERAGE OR CMAKE_CROSSCOMPILING)
-  set(slowness 4)
-else()
-  set(slowness 1)
-endif()
-
 add_library(harness OBJECT test/harness.c)
 target_include_directories(harness PUBLIC test include)
 target_compile_options(harness PRIVATE ${ANQA_WARNINGS})
-target_compile_definitions(harness PRIVATE HARNESS_SLOWNESS=${slowness})
 target_link_libraries(harness PRIVATE anqa_flags)
 
 # Libraries that some tests use as an oracle: <regular expression of test names> <pkg-config module> ...
@@ -70,7 +62,7 @@ function(anqa_test_program name)
   target_sources(${name} PRIVATE $<TARGET_OBJECTS:harness>)
   target_include_directories(${name} PRIVATE test src)
   target_link_options(${name} PRIVATE ${wrapped})
-  target_link_libraries(${name} PRIVATE m)
+  target_link_libraries(${name} PRIVATE anqa_test m)
   set_target_properties(${name} PROPERTIES ENABLE_EXPORTS ON RUNTIME_OUTPUT_DIRECTORY test)
   anqa_link_oracles(${name})
 endfunction()
