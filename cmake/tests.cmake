@@ -76,11 +76,6 @@ function(anqa_test name label)
 endfunction()
 
 anqa_test(harness_test unit test/harness_test.c)
-if(TARGET harness_test)
-  anqa_test_program(harness_fixture test/harness_fixture.c) # fails on purpose: run by harness_test only
-  target_compile_definitions(harness_test PRIVATE HARNESS_FIXTURE="$<TARGET_FILE:harness_fixture>")
-  add_dependencies(harness_test harness_fixture)
-endif()
 
 file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/test" test/*/*_test.c)
 if(NOT ANQA_JS)
@@ -103,6 +98,18 @@ foreach(source IN LISTS sources)
     target_include_directories(${area}_${thing} PRIVATE bench)
   endif()
 endforeach()
+
+# A program that fails on purpose: run by the tests of the kit only.
+if(TARGET kit_runner_test)
+  file(GLOB fixture_sources CONFIGURE_DEPENDS test/kit/fixture/*.c)
+  anqa_test_program(kit_fixture ${fixture_sources})
+  foreach(source IN LISTS sources)
+    if(source MATCHES "^kit/(.*)\\.c$")
+      target_compile_definitions(kit_${CMAKE_MATCH_1} PRIVATE KIT_FIXTURE="$<TARGET_FILE:kit_fixture>")
+      add_dependencies(kit_${CMAKE_MATCH_1} kit_fixture)
+    endif()
+  endforeach()
+endif()
 
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
