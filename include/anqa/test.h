@@ -144,18 +144,18 @@ void anqa_test_advance(uint32_t ms);
 /* ---------------------------------------------------------------- what a test starts */
 
 /**
- * Starts a child under the test's own supervisor, which starts it again as its restart type says, as often as
+ * anqa_start_supervised(const anqa_child_spec *child) -> anqa_pid: starts a child under the test's own supervisor, which starts it again as its restart type says, as often as
  * need be. It is stopped when the test ends. If it does not start, the test fails.
  */
-#define anqa_start_supervised(child) anqa_test_start_supervised_(ANQA_HERE_, (child))
+#define anqa_start_supervised(...) anqa_test_start_supervised_(ANQA_HERE_, __VA_ARGS__)
 /** The same with the outcome. Fails: as anqa_supervisor_start_child. */
 anqa_status anqa_try_start_supervised(
     const anqa_child_spec *child, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
-/** Stops a child now and forgets it. id: of its spec. If there is none, or it had to be killed, the test fails. */
-#define anqa_stop_supervised(id) anqa_test_stop_supervised_(ANQA_HERE_, (id))
+/** anqa_stop_supervised(const char *id): stops a child now and forgets it. id: of its spec. If there is none, or it had to be killed, the test fails. */
+#define anqa_stop_supervised(...) anqa_test_stop_supervised_(ANQA_HERE_, __VA_ARGS__)
 
-/** Starts a whole application, to be stopped when the test ends. If it does not start, the test fails. */
-#define anqa_test_start_app(app) anqa_test_start_app_(ANQA_HERE_, (app))
+/** anqa_test_start_app(const anqa_app *app): starts a whole application, to be stopped when the test ends. If it does not start, the test fails. */
+#define anqa_test_start_app(...) anqa_test_start_app_(ANQA_HERE_, __VA_ARGS__)
 
 /* ---------------------------------------------------------------- messages */
 
@@ -185,7 +185,7 @@ anqa_status anqa_try_start_supervised(
 void anqa_test_crash(anqa_pid pid, anqa_reason reason);
 
 typedef enum anqa_test_point {
-    ANQA_TEST_AT_MESSAGE, /* when it is about to handle a message */
+    ANQA_TEST_AT_MESSAGE, /* when it is about to handle a message: its behaviour's, or one of anqa_receive */
     ANQA_TEST_AT_WAIT /* when it is about to wait, in the middle of a callback or in a receive */
 } anqa_test_point;
 
@@ -209,7 +209,7 @@ void anqa_test_inject(anqa_pid pid, const anqa_test_injection *injection);
 
 /** From now on keeps what is logged at that level or a more severe one, in place of printing it. Any thread. */
 void anqa_test_capture_log(anqa_log_level level);
-/** What was kept so far, as lines without time: "error process.crashed pid=... reason=...". Lives until the next call. */
+/** What was kept so far, as lines without time: "error process.crashed pid=... reason=...". Lives as long as the event. */
 const char *anqa_test_captured_log(void);
 
 /** A line that was kept has these words in it. */
@@ -230,21 +230,19 @@ typedef struct anqa_test_ref {
     uint64_t number;
 } anqa_test_ref;
 
-/** A client of that socket. params: an object of strings, as of the URL's query; or ANQA_JSON_NULL.
+/** anqa_test_connect(const anqa_user_socket *user_socket, anqa_json params) -> anqa_test_socket *: a client of that socket. params: an object of strings, as of the URL's query; or ANQA_JSON_NULL.
  * If `connect` refuses it, the test fails. */
-#define anqa_test_connect(user_socket, params) \
-    anqa_test_connect_(ANQA_HERE_, (user_socket), (params))
+#define anqa_test_connect(...) anqa_test_connect_(ANQA_HERE_, __VA_ARGS__)
 /** The same with the outcome. Fails: E_PERMISSION (refused), E_LIMIT (the id is too long). */
 anqa_status anqa_test_try_connect(const anqa_user_socket *user_socket, anqa_json params,
     anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
 
-/** Joins a topic. payload: an object, or ANQA_JSON_NULL for {}. ret_reply: the answer's response; may be NULL.
+/** anqa_test_join(anqa_test_socket *socket, const char *topic, anqa_json payload, anqa_json *ret_reply)
+ * -> anqa_test_channel *: joins a topic. payload: an object, or ANQA_JSON_NULL for {}. ret_reply: the answer's response; may be NULL.
  * If the channel refuses, or there is none for that topic, the test fails. */
-#define anqa_test_join(socket, topic, payload, ret_reply) \
-    anqa_test_join_(ANQA_HERE_, (socket), (topic), (payload), (ret_reply), false)
-/** The same, and the caller hears what is broadcast on the topic: see ANQA_ASSERT_BROADCAST. */
-#define anqa_test_subscribe_and_join(socket, topic, payload, ret_reply) \
-    anqa_test_join_(ANQA_HERE_, (socket), (topic), (payload), (ret_reply), true)
+#define anqa_test_join(...) anqa_test_join_(ANQA_HERE_, false, __VA_ARGS__)
+/** anqa_test_subscribe_and_join, with the same arguments: and the caller hears what is broadcast on the topic: see ANQA_ASSERT_BROADCAST. */
+#define anqa_test_subscribe_and_join(...) anqa_test_join_(ANQA_HERE_, true, __VA_ARGS__)
 /** Joins, and is refused; a pattern may follow, for the response: ANQA_ASSERT_JOIN_ERROR(socket, "room:x", payload,
  * "{'reason': 'full'}"). */
 #define ANQA_ASSERT_JOIN_ERROR(socket, topic, payload, ...) \
@@ -254,6 +252,8 @@ anqa_status anqa_test_try_connect(const anqa_user_socket *user_socket, anqa_json
 anqa_test_ref anqa_test_push(anqa_test_channel *channel, const char *event, anqa_json payload);
 /** Leaves: the channel answers "ok" and ends. */
 anqa_test_ref anqa_test_leave(anqa_test_channel *channel);
+/** Sends what a client of another make might: [join_ref, ref, topic, event, payload], or anything. */
+void anqa_test_send_frame(anqa_test_socket *socket, anqa_json frame);
 /** Ends the connection, as a browser that closes its window. Its channels have ended, or are about to. */
 void anqa_test_close(anqa_test_socket *socket);
 
@@ -385,8 +385,8 @@ const char *anqa_test_assert_exit_(
 void anqa_test_assert_logged_(struct anqa_test_place place, const char *words, bool wanted);
 anqa_test_socket *anqa_test_connect_(
     struct anqa_test_place place, const anqa_user_socket *user_socket, anqa_json params);
-anqa_test_channel *anqa_test_join_(struct anqa_test_place place, anqa_test_socket *socket,
-    const char *topic, anqa_json payload, anqa_json *ret_reply, bool subscribe);
+anqa_test_channel *anqa_test_join_(struct anqa_test_place place, bool subscribe,
+    anqa_test_socket *socket, const char *topic, anqa_json payload, anqa_json *ret_reply);
 anqa_json anqa_test_join_error_(struct anqa_test_place place, anqa_test_socket *socket,
     const char *topic, anqa_json payload, const char *pattern, ...) ANQA_PRINTF(5, 6);
 anqa_json anqa_test_assert_reply_(struct anqa_test_place place, anqa_test_ref ref,

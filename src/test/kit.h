@@ -46,6 +46,8 @@ struct mismatch {
 
 /* The pattern of a format; nothing (zeroed) if there is none. In anqa_tmp.   Context: process. */
 anqa_json kit_pattern(const char *format, va_list args) ANQA_PRINTF(1, 0);
+/* The pattern `_`. */
+anqa_json kit_anything(void);
 /* As it was written. In anqa_tmp. */
 const char *kit_pattern_text(anqa_json pattern);
 /* Whether a value fits; a zeroed pattern fits anything. */

@@ -92,6 +92,11 @@ anqa_json kit_pattern(const char *format, va_list args)
     return pattern;
 }
 
+anqa_json kit_anything(void)
+{
+    return ANQA_JSON_LITERAL_(ANY_JSON);
+}
+
 /* ---------------------------------------------------------------- back again */
 
 static size_t show_one(const char *at, size_t left, FILE *out)
