@@ -11,7 +11,7 @@
 #include "otp/application.h"
 #include "runtime/sched.h"
 
-#define LEFT_MS 5000u /* for processes that are linked to the body to end */
+#define LEFT_MS 2000u /* for processes that are linked to the body to end */
 #define APP_STOP_MS 5000u
 
 /* owner: the process of the test; written by the driver and the body, which run on one thread if it is deterministic. */
