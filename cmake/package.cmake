@@ -1,4 +1,4 @@
-# What `cmake --install` puts in place: headers, both libraries, anqa.pc and the CMake package `anqa`.
+# What `cmake --install` puts in place: headers, both libraries, the test kit, anqa.pc, anqa_test.pc and the CMake package `anqa`.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/anqa DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
@@ -19,4 +19,5 @@ string(REGEX REPLACE "/$" "" ANQA_PC_PREFIX "${ANQA_PC_PREFIX}")
 list(JOIN ANQA_APP_CFLAGS " " ANQA_PC_CFLAGS)
 list(JOIN ANQA_APP_LDFLAGS " " ANQA_PC_LDFLAGS)
 configure_file(cmake/anqa.pc.in ${PROJECT_BINARY_DIR}/anqa.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/anqa.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(cmake/anqa_test.pc.in ${PROJECT_BINARY_DIR}/anqa_test.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/anqa.pc ${PROJECT_BINARY_DIR}/anqa_test.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

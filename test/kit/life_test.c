@@ -27,6 +27,7 @@ TEST(a_test_that_does_not_end_well_says_how)
         {"app_does_not_start", "anqa_test_start_app: application 'shop'"},
         {"fails_in_another_process", "check failed: 1 == 2 in another process"},
         {"stops_what_is_not_there", "no supervised child 'nobody'"},
+        {"injects_too_often", "at most 64 injections at a time"},
         {"fake_time_with_threads", "anqa_test_advance is for deterministic tests"},
     };
 

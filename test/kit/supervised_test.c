@@ -255,7 +255,7 @@ ANQA_TEST(a_later_injection_takes_the_place_of_an_earlier_one)
     ANQA_ASSERT_STATUS(try_call("add"), ANQA_E_DIED);
 }
 
-ANQA_TEST(at_most_64_injections_wait_at_a_time)
+ANQA_TEST(an_injection_for_a_dead_process_makes_room)
 {
     anqa_pid pids[65];
 
