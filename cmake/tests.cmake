@@ -168,5 +168,7 @@ endif()
 if(TARGET anqa)
   anqa_register(headers tree "${PROJECT_SOURCE_DIR}/test/headers.sh" "${CMAKE_C_COMPILER}")
   anqa_register(include_direction tree "${PROJECT_SOURCE_DIR}/test/include_direction.sh")
+  anqa_register(guide_testing tree "${PROJECT_SOURCE_DIR}/test/guide.sh" "${PROJECT_BINARY_DIR}" "${CMAKE_C_COMPILER}"
+    "${PROJECT_SOURCE_DIR}/docs/guides/testing.md")
   anqa_register(package tree "${PROJECT_SOURCE_DIR}/test/package/run.sh" "${PROJECT_BINARY_DIR}" "${CMAKE_C_COMPILER}")
 endif()
