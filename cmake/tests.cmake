@@ -144,6 +144,19 @@ foreach(source IN LISTS sources)
   endif()
 endforeach()
 
+# examples/<name>/test/<thing>_test.c tests examples/<name>/<thing>.c, as a user would.
+if(ANQA_EXAMPLES AND NOT CMAKE_CROSSCOMPILING)
+  file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/examples" examples/*/test/*_test.c)
+  foreach(source IN LISTS sources)
+    string(REGEX MATCH "^([^/]+)/test/(.+)_test\\.c$" _ "${source}")
+    set(name example_${CMAKE_MATCH_1}_${CMAKE_MATCH_2}_test)
+    anqa_program(${name} examples/${source} examples/${CMAKE_MATCH_1}/${CMAKE_MATCH_2}.c)
+    target_link_libraries(${name} PRIVATE anqa_test)
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+    anqa_register(${name} unit $<TARGET_FILE:${name}>)
+  endforeach()
+endif()
+
 # Tests in JavaScript need neither a sanitizer nor another processor: they too run once. Those that start the server do
 # so beside a browser, so they run alone.
 if(TARGET anqa AND TARGET example_chat_room_assets)
