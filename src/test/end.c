@@ -36,6 +36,7 @@ static void each_open_fd(void (*fn)(int fd))
         perror("/proc/self/fd");
         kit_end_failed();
     }
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone */
     while ((entry = readdir(dir)) != NULL) {
         int fd = entry->d_name[0] == '.' ? -1 : (int)strtol(entry->d_name, NULL, 10);
         if (fd >= 0 && fd != dirfd(dir))

@@ -5,6 +5,7 @@
  */
 #include "test/kit.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/container.h"
 #include "runtime/sched.h"
 
 #define DOWN_MS 5000u

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 enum { SHOWN_BYTES = 64 * 1024, DEFAULT_TIMEOUT_MS = 30000 };
 
+/* NOLINTNEXTLINE(bugprone-reserved-identifier): the linker's names for the ends of the section */
 extern const anqa_test_case *const __start_anqa_test_cases[], *const __stop_anqa_test_cases[];
 
 struct kit kit;
@@ -30,6 +32,8 @@ static ANQA_NORETURN void run_child(const anqa_test_case *test, uint64_t seed, i
     int null = open("/dev/null", O_RDONLY);
     sigset_t none;
 
+    if (null < 0)
+        kit_end_failed();
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     dup2(null, STDIN_FILENO);
@@ -40,14 +44,15 @@ static ANQA_NORETURN void run_child(const anqa_test_case *test, uint64_t seed, i
     close(output);
     setrlimit(RLIMIT_CORE, &no_core);
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
     /* A sanitizer's own handler would turn an expected fault into an exit. */
     for (size_t i = 0; i < ANQA_COUNT(from_fault); i++) {
         if (test->options.expect_signal == from_fault[i])
-            signal(from_fault[i], SIG_DFL);
+            signal(from_fault[i], SIG_DFL); /* NOLINT(concurrency-mt-unsafe): one thread so far */
     }
     kit_run(test, seed);
-    exit(0); /* not _exit: sanitizers and coverage report from here */
+    /* Not _exit: sanitizers and coverage report from here. */
+    exit(0); /* NOLINT(concurrency-mt-unsafe): ends the program */
 }
 
 static int64_t now_ms(void)
@@ -100,13 +105,12 @@ static void show_output(int output)
 {
     bool at_line_start = true;
     size_t shown = 0;
-    FILE *in;
-    int c;
+    int copy = dup(output), c;
+    FILE *in = copy < 0 ? NULL : fdopen(copy, "r");
 
-    lseek(output, 0, SEEK_SET);
-    in = fdopen(dup(output), "r");
     if (in == NULL)
         return;
+    lseek(copy, 0, SEEK_SET);
     for (; (c = fgetc(in)) != EOF && shown < SHOWN_BYTES; shown++) {
         if (at_line_start)
             fputs("#   ", stdout);
@@ -132,10 +136,10 @@ static void judge(
     else if (o->expect_signal != 0 &&
              !(WIFSIGNALED(status) && WTERMSIG(status) == o->expect_signal))
         snprintf(why, size, "expected to die of signal %d (%s)", o->expect_signal,
-            strsignal(o->expect_signal));
+            sigdescr_np(o->expect_signal));
     else if (o->expect_signal == 0 && WIFSIGNALED(status))
         snprintf(
-            why, size, "died of signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+            why, size, "died of signal %d (%s)", WTERMSIG(status), sigdescr_np(WTERMSIG(status)));
     else if (o->expect_signal == 0 && WEXITSTATUS(status) != o->expect_exit)
         snprintf(why, size, "exit status %d, expected %d", WEXITSTATUS(status), o->expect_exit);
     else if (o->expect_stderr != NULL && !printed(output, o->expect_stderr))
@@ -213,7 +217,7 @@ static bool run_test(const anqa_test_case *test, size_t number)
 
 /* ---------------------------------------------------------------- main */
 
-/* What the sanitizers start with; the environment's ASAN_OPTIONS and so on add to it. */
+/* What the sanitizers start with, by functions of their names; the environment's ASAN_OPTIONS and so on add to it. */
 #define SANITIZER_DEFAULTS(function, text)                             \
     __attribute__((visibility("default"))) const char *function(void); \
     const char *function(void)                                         \
@@ -221,9 +225,11 @@ static bool run_test(const anqa_test_case *test, size_t number)
         return text;                                                   \
     }
 
+/* NOLINTBEGIN(bugprone-reserved-identifier) */
 SANITIZER_DEFAULTS(__asan_default_options, "allocator_may_return_null=1")
 SANITIZER_DEFAULTS(__tsan_default_options, "allocator_may_return_null=1:halt_on_error=1")
 SANITIZER_DEFAULTS(__ubsan_default_options, "print_stacktrace=1")
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 static int by_place(const void *a, const void *b)
 {
@@ -334,7 +340,7 @@ int main(int argc, char **argv)
     }
     sigemptyset(&child_ends);
     sigaddset(&child_ends, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child_ends, NULL);
+    pthread_sigmask(SIG_BLOCK, &child_ends, NULL);
     for (size_t i = 0; i < count; i++)
         failed += !run_test(tests[i], i + 1);
     return failed == 0 ? 0 : 1;
