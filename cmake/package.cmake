@@ -1,8 +1,8 @@
-# What `cmake --install` puts in place: headers, both libraries, anqa.pc and the CMake package `anqa`.
+# What `cmake --install` puts in place: headers, both libraries, the test kit, anqa.pc, anqa_test.pc and the CMake package `anqa`.
 include(CMakePackageConfigHelpers)
 
 install(DIRECTORY include/anqa DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
-install(TARGETS anqa anqa_static EXPORT anqaTargets
+install(TARGETS anqa anqa_static anqa_test EXPORT anqaTargets
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT anqaTargets NAMESPACE anqa:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/anqa)
 
@@ -23,4 +23,5 @@ if(ANQA_OPENSSL)
   set(ANQA_PC_REQUIRES libcrypto)
 endif()
 configure_file(cmake/anqa.pc.in ${PROJECT_BINARY_DIR}/anqa.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/anqa.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_file(cmake/anqa_test.pc.in ${PROJECT_BINARY_DIR}/anqa_test.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/anqa.pc ${PROJECT_BINARY_DIR}/anqa_test.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Usage: headers.sh CC
-# Every public header compiles alone, as C and as C++20, and anqa.h includes them all.
+# Every public header compiles alone, as C and as C++20, and anqa.h includes all but test.h, which is for another library.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 cc=$1
@@ -29,7 +29,7 @@ for header in include/anqa/*.h; do
     text=$(printf '#include <anqa/%s>\n' "$name" |
         g++ -std=c++20 $warnings -Iinclude -fsyntax-only -x c++ - 2>&1)
     report $? "$name alone, as C++20" "$text"
-    if [ "$name" != anqa.h ]; then
+    if [ "$name" != anqa.h ] && [ "$name" != test.h ]; then
         text=$("$cc" -std=gnu17 -Iinclude -M include/anqa/anqa.h 2>&1)
         case $text in
         *include/anqa/"$name"*) report 0 "anqa.h includes $name" "" ;;

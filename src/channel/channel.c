@@ -165,6 +165,11 @@ static void hold(struct chan *chan, anqa_buf frame)
     join->held_bytes += frame.len;
 }
 
+static void send_now(const struct socket *socket, const anqa_buf *frames, size_t count)
+{
+    socket->transport->send_now(socket->link, frames, count);
+}
+
 #define RUN_MAX 32 /* frames that are written at once */
 
 /* A broadcast that the channel wants to handle. It is killed when it does not keep up: the client is told so and joins
@@ -203,12 +208,12 @@ static void chan_deliver(struct sub *sub, struct frame *const *frames, size_t co
         if ((chan->flags & CHAN_JOINED) == 0)
             hold(chan, run[length]);
         else if (++length == RUN_MAX) {
-            conn_send_now(chan->socket->conn, run, length);
+            send_now(chan->socket, run, length);
             length = 0;
         }
     }
     if (length > 0)
-        conn_send_now(chan->socket->conn, run, length);
+        send_now(chan->socket, run, length);
 }
 
 const struct sub_ops chan_sub_ops = {chan_deliver};

@@ -104,7 +104,24 @@ static const char *refusal(
     return NULL;
 }
 
-static void log_connect(const struct socket_mount *mount)
+anqa_status connect_admit(
+    const struct socket_mount *mount, anqa_json params, struct admission *ret_admission)
+{
+    const anqa_user_socket *spec = mount->spec->user_socket;
+    anqa_socket user = {.assigns = anqa_arena_calloc(anqa_tmp(), 1, spec->assigns_size + 1)};
+    anqa_str id = {NULL, 0};
+
+    if (spec->connect != NULL && spec->connect(&user, params) != ANQA_OK)
+        return ANQA_E_PERMISSION;
+    if (spec->id != NULL)
+        id = spec->id(&user);
+    if (id.len > ANQA_TOPIC_MAX)
+        return ANQA_E_LIMIT;
+    *ret_admission = (struct admission){user.assigns, id};
+    return ANQA_OK;
+}
+
+void connect_log(const struct socket_mount *mount)
 {
     anqa_log_level level = mount->spec->user_socket->log;
 
@@ -114,13 +131,56 @@ static void log_connect(const struct socket_mount *mount)
         anqa_log(level, "socket.connected", "path=%s", mount->spec->path);
 }
 
+/* ---------------------------------------------------------------- a WebSocket as transport */
+
+static char *ws_room(void *conn, size_t size)
+{
+    return conn_queue_room(conn, size);
+}
+
+static void ws_send_now(void *conn, const anqa_buf *frames, size_t count)
+{
+    conn_send_now(conn, frames, count);
+}
+
+static void ws_close(void *conn, uint16_t code)
+{
+    conn_ws_close(conn, code, (anqa_str){NULL, 0});
+}
+
+static void ws_pause(void *conn)
+{
+    conn_pause(conn);
+}
+
+static void ws_resume(void *conn)
+{
+    conn_resume(conn);
+}
+
+static const struct transport websocket_transport = {.room = ws_room,
+    .send_now = ws_send_now,
+    .close = ws_close,
+    .pause = ws_pause,
+    .resume = ws_resume};
+
+static void ws_message(struct conn *conn, void *user, bool binary, anqa_str data)
+{
+    socket_message(user, binary, data);
+}
+
+static void ws_closed(struct conn *conn, void *user)
+{
+    socket_closed(user);
+}
+
+static const struct ws_ops ws_ops = {.message = ws_message, .closed = ws_closed};
+
 /* ---------------------------------------------------------------- the handshake */
 
 static void upgrade(struct conn *conn, const struct socket_mount *mount,
-    const struct request *request, const anqa_socket *user)
+    const struct request *request, const struct admission *admission)
 {
-    const anqa_user_socket *spec = mount->spec->user_socket;
-    anqa_str id = spec->id == NULL ? (anqa_str){NULL, 0} : spec->id((anqa_socket *)(uintptr_t)user);
     const char *problem = websocket_refusal(request);
     char buffer[RESPONSE_HEAD_SIZE / 4];
     struct response response;
@@ -132,28 +192,25 @@ static void upgrade(struct conn *conn, const struct socket_mount *mount,
         conn_respond(conn, 400, "text/plain", anqa_str_of(problem));
         return;
     }
-    if (id.len > ANQA_TOPIC_MAX) {
-        refuse(conn, mount, "the id is too long");
-        return;
-    }
     websocket_write_head(&response, buffer, sizeof buffer, request, (anqa_str){NULL, 0});
     ANQA_INVARIANT(response_finish(&response, &head) == ANQA_OK);
-    status = socket_new(conn, mount, user->assigns, id, &socket);
+    status =
+        socket_new(&websocket_transport, conn, mount, admission->assigns, admission->id, &socket);
     if (status != ANQA_OK) {
         conn_respond(conn, 503, NULL, (anqa_str){NULL, 0});
         return;
     }
-    log_connect(mount);
-    conn_upgrade(conn, head, &socket_ops, socket, mount->timeout_s);
+    connect_log(mount);
+    conn_upgrade(conn, head, &ws_ops, socket, mount->timeout_s);
 }
 
 void connect_serve(struct conn *conn, const struct request *request, const void *arg)
 {
     const struct socket_mount *mount = arg;
-    const anqa_user_socket *spec = mount->spec->user_socket;
-    anqa_socket user = {0};
+    struct admission admission;
     const char *problem;
     anqa_json params;
+    anqa_status status;
 
     if (request->method != REQUEST_GET || connect_params(request->query, &params) != ANQA_OK) {
         conn_respond(conn, 400, NULL, (anqa_str){NULL, 0});
@@ -164,11 +221,9 @@ void connect_serve(struct conn *conn, const struct request *request, const void 
         refuse(conn, mount, problem);
         return;
     }
-    user.assigns = anqa_arena_calloc(anqa_tmp(), 1, spec->assigns_size + 1);
-    if (spec->connect != NULL && spec->connect(&user, params) != ANQA_OK) {
-        refuse(conn, mount, "connect");
-        return;
-    }
-    if (!conn_is_closing(conn))
-        upgrade(conn, mount, request, &user);
+    status = connect_admit(mount, params, &admission);
+    if (status != ANQA_OK)
+        refuse(conn, mount, status == ANQA_E_LIMIT ? "the id is too long" : "connect");
+    else if (!conn_is_closing(conn))
+        upgrade(conn, mount, request, &admission);
 }

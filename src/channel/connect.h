@@ -8,6 +8,18 @@
 /* For struct http_mount; arg: struct socket_mount. */
 void connect_serve(struct conn *conn, const struct request *request, const void *arg);
 
+/* What the application made of a client: what `connect` has written, and the socket's id. In anqa_tmp. */
+struct admission {
+    const void *assigns;
+    anqa_str id;
+};
+
+/* Asks the application whether it lets a client in, whatever transport it comes by.
+ * Fails: E_PERMISSION (it does not), E_LIMIT (the id is too long).   Context: the connection's process; may wait. */
+anqa_status connect_admit(const struct socket_mount *mount, anqa_json params,
+    struct admission *ret_admission) ANQA_MUST_CHECK;
+void connect_log(const struct socket_mount *mount);
+
 /* Whether a client that asks for this version gets V2: "2.0.<number>". */
 bool connect_is_v2(anqa_str vsn);
 

@@ -48,13 +48,13 @@ static size_t round_up(size_t size)
 void socket_hold(struct socket *socket)
 {
     if (socket->holds++ == 0)
-        conn_pause(socket->conn);
+        socket->transport->pause(socket->link);
 }
 
 void socket_release(struct socket *socket)
 {
     if (--socket->holds == 0)
-        conn_resume(socket->conn);
+        socket->transport->resume(socket->link);
 }
 
 static void catch_up(struct socket *socket)
@@ -70,7 +70,7 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
     catch_up(socket);
     if (socket->ended)
         return;
-    room = conn_queue_room(socket->conn, frame->len);
+    room = socket->transport->room(socket->link, frame->len);
     if (room != NULL)
         v2_write(frame, room);
 }
@@ -109,7 +109,7 @@ static void socket_refuse(struct socket *socket, uint16_t code, const char *why)
 {
     anqa_log(ANQA_NOTICE, "socket.refused", "code=%d error=%s next=closed", code, why);
     socket_end(socket, closed_text);
-    conn_ws_close(socket->conn, code, (anqa_str){NULL, 0});
+    socket->transport->close(socket->link, code);
 }
 
 static void join_free(struct join *join)
@@ -122,10 +122,17 @@ static void join_free(struct join *join)
     free(join);
 }
 
-/* The connection's process has ended. */
-static void socket_closed(struct conn *conn, void *user)
+static void socket_free(struct socket *socket)
 {
-    struct socket *socket = user;
+    if (socket->id != NULL) {
+        sub_close(&socket->id->sub);
+        put(socket->id, sizeof *socket->id);
+    }
+    put(socket, socket->size);
+}
+
+void socket_closed(struct socket *socket)
+{
     struct chan *next;
 
     socket_end(socket, closed_text);
@@ -151,7 +158,7 @@ static void id_deliver(struct sub *sub, struct frame *const *frames, size_t coun
         if (socket->ended || !anqa_str_is(frame_view(frames[i]).event, "disconnect"))
             continue;
         socket_end(socket, disconnected_text);
-        conn_ws_close(socket->conn, CLOSE_GOING_AWAY, (anqa_str){NULL, 0});
+        socket->transport->close(socket->link, CLOSE_GOING_AWAY);
     }
 }
 
@@ -178,8 +185,8 @@ static anqa_status id_open(struct socket *socket, anqa_str id)
 
 /* ---------------------------------------------------------------- life of a socket */
 
-anqa_status socket_new(struct conn *conn, const struct socket_mount *mount, const void *assigns,
-    anqa_str id, struct socket **ret_socket)
+anqa_status socket_new(const struct transport *transport, void *link,
+    const struct socket_mount *mount, const void *assigns, anqa_str id, struct socket **ret_socket)
 {
     size_t assigns_size = mount->spec->user_socket->assigns_size;
     size_t size = round_up(sizeof(struct socket)) + assigns_size;
@@ -192,7 +199,8 @@ anqa_status socket_new(struct conn *conn, const struct socket_mount *mount, cons
         anqa_section_end();
         return ANQA_E_NOMEM;
     }
-    *socket = (struct socket){.conn = conn,
+    *socket = (struct socket){.transport = transport,
+        .link = link,
         .mount = mount,
         .assigns = (char *)socket + round_up(sizeof *socket),
         .size = (uint32_t)size};
@@ -205,15 +213,6 @@ anqa_status socket_new(struct conn *conn, const struct socket_mount *mount, cons
         *ret_socket = socket;
     anqa_section_end();
     return status;
-}
-
-void socket_free(struct socket *socket)
-{
-    if (socket->id != NULL) {
-        sub_close(&socket->id->sub);
-        put(socket->id, sizeof *socket->id);
-    }
-    put(socket, socket->size);
 }
 
 /* ---------------------------------------------------------------- joins */
@@ -260,8 +259,8 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
                 (struct v2_topic){.text = join->topic_json}, STR("phx_close"), STR("{}"));
             socket_write(socket, &frame);
         }
-        for (uint32_t i = 0; joined && i < join->held_count && !socket->ended; i++)
-            conn_queue_buf(socket->conn, join->held[i]);
+        if (joined && join->held_count > 0 && !socket->ended)
+            socket->transport->send_now(socket->link, join->held, join->held_count);
         socket_release(socket);
     }
     join_free(join);
@@ -348,12 +347,19 @@ static void socket_join(struct socket *socket, struct join *join)
 
 /* ---------------------------------------------------------------- channels of a socket */
 
-static struct chan *socket_find(struct socket *socket, anqa_str topic)
+static struct chan *socket_find(const struct socket *socket, anqa_str topic)
 {
     for (struct chan *chan = socket->channels; chan != NULL; chan = chan->next)
         if ((chan->flags & CHAN_GONE) == 0 && anqa_str_eq(chan->pub.topic, topic))
             return chan;
     return NULL;
+}
+
+anqa_pid socket_channel(const struct socket *socket, anqa_str topic)
+{
+    const struct chan *chan = socket_find(socket, topic);
+
+    return chan == NULL ? (anqa_pid){0} : chan->sub.who;
 }
 
 static void chan_unlink(struct chan *chan)
@@ -645,9 +651,8 @@ static void dispatch(struct socket *socket, struct incoming *in)
         pass_on(socket, &in->m, chan);
 }
 
-static void socket_message(struct conn *conn, void *user, bool binary, anqa_str data)
+void socket_message(struct socket *socket, bool binary, anqa_str data)
 {
-    struct socket *socket = user;
     struct incoming in;
     anqa_error err;
     anqa_status status;
@@ -664,5 +669,3 @@ static void socket_message(struct conn *conn, void *user, bool binary, anqa_str 
     }
     anqa_section_end();
 }
-
-const struct ws_ops socket_ops = {.message = socket_message, .closed = socket_closed};

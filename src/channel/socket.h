@@ -1,8 +1,8 @@
 /*
  * Sockets and their channels.
  *
- * A *socket* is what a connection speaks once it is a WebSocket: the connection's process reads frames and finds the
- * channel that each is for. A *channel* is a process on the same scheduler, pinned as the connection is. So both
+ * A *socket* is what a connection speaks once it is a WebSocket, or what another transport (transport.h) carries: the
+ * connection's process reads frames and finds the channel that each is for. A *channel* is a process on the same scheduler, pinned as the connection is. So both
  * processes, and the shard that hands out broadcasts, run on one thread, and touch the same structs without locks; none of
  * them holds on to anything across a wait but by asking again.
  *
@@ -11,7 +11,7 @@
  * the connection and takes the channel out of the socket's list; the connection's (socket_closed) clears chan->socket
  * in all of them. Links and monitors would cost memory, and tell too late.
  *
- *     conn  <--  socket  -->  chan  -->  chan  -->  ...      owner of all: the thread of their scheduler
+ *     link  <--  socket  -->  chan  -->  chan  -->  ...      owner of all: the thread of their scheduler
  *                   ^----------'-----------'
  *
  * From the connection to the channel messages travel, one copy each (v2_tail). The other way is a function call: a
@@ -33,8 +33,8 @@
 
 #include <anqa/channel.h>
 
+#include "channel/transport.h"
 #include "channel/v2.h"
-#include "http/conn.h"
 #include "pubsub/pubsub.h"
 #include "runtime/hooks.h"
 /* IWYU pragma: end_exports */
@@ -118,7 +118,8 @@ struct socket_mount; /* endpoint.h */
 
 /* owner: scheduler; of the connection, from the upgrade to its end. */
 struct socket {
-    struct conn *conn;
+    const struct transport *transport;
+    void *link; /* the transport's */
     const struct socket_mount *mount;
     struct chan *channels; /* newest first */
     struct socket_id *id;  /* NULL: none */
@@ -131,13 +132,19 @@ struct socket {
 
 /* ---------------------------------------------------------------- the connection's side */
 
-extern const struct ws_ops socket_ops;
+/* A socket for a client that was let in; the calling process is its connection. assigns, id: copied.
+ * Fails: E_NOMEM, E_INVALID (the id). */
+anqa_status socket_new(const struct transport *transport, void *link,
+    const struct socket_mount *mount, const void *assigns, anqa_str id,
+    struct socket **ret_socket) ANQA_MUST_CHECK;
 
-/* A socket for a connection that is about to be upgraded. assigns, id: copied. Fails: E_NOMEM, E_INVALID (the id). */
-anqa_status socket_new(struct conn *conn, const struct socket_mount *mount, const void *assigns,
-    anqa_str id, struct socket **ret_socket) ANQA_MUST_CHECK;
-/* Of one that never was upgraded, or whose connection has ended. */
-void socket_free(struct socket *socket);
+/* A whole message of the client, borrowed. In the connection's process. */
+void socket_message(struct socket *socket, bool binary, anqa_str data);
+/* The connection's process ends (from its exit hook): channels hear of it, the socket is freed. */
+void socket_closed(struct socket *socket);
+
+/* The channel that has joined a topic; nobody: none has. */
+anqa_pid socket_channel(const struct socket *socket, anqa_str topic);
 
 void socket_hold(struct socket *socket);
 void socket_release(struct socket *socket);

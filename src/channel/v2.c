@@ -266,6 +266,14 @@ static anqa_status broadcast_escaped(
     return status;
 }
 
+anqa_str v2_unframe(anqa_str frame, bool *ret_binary)
+{
+    size_t head = frame.ptr[1] == 127 ? 10 : frame.ptr[1] == 126 ? 4 : 2;
+
+    *ret_binary = (frame.ptr[0] & 0x0f) == WEBSOCKET_BINARY;
+    return anqa_str_make(frame.ptr + head, frame.len - head);
+}
+
 anqa_status v2_broadcast(anqa_str topic, anqa_str event, anqa_str payload, anqa_buf *ret_buf)
 {
     struct v2_frame frame;

@@ -91,6 +91,9 @@ bool v2_binary_push(struct v2_frame *frame, anqa_str join_ref, anqa_str topic, a
 /* Writes frame->len bytes. */
 void v2_write(const struct v2_frame *frame, char *room);
 
+/* The message in a frame as it is written here, for transports that are no WebSocket. */
+anqa_str v2_unframe(anqa_str frame, bool *ret_binary);
+
 /* A broadcast as a buf. topic, event: any text. Fails: E_NOMEM; E_INVALID: no UTF-8. */
 anqa_status v2_broadcast(
     anqa_str topic, anqa_str event, anqa_str payload, anqa_buf *ret_buf) ANQA_MUST_CHECK;

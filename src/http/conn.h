@@ -7,7 +7,7 @@
  * holds no buffer.
  *
  * Writing. All writers of a connection run on its scheduler: the connection itself, the channels on it, the shard that
- * hands out broadcasts. conn_queue_* add to the connection's output, which is sent when those who are ready now have had
+ * hands out broadcasts. conn_queue_room adds to the connection's output, which is sent when those who are ready now have had
  * their turn: frames of one turn leave in one system call. conn_send_now writes straight through if nothing waits before
  * it. What the kernel does not take stays in the output, which has a limit: who reads too slowly is reset.
  *
@@ -86,9 +86,7 @@ anqa_status conn_start(struct http_service *service, anqa_conn socket) ANQA_MUST
 /* Room for `size` bytes at the end of the output, for the caller to fill before anything else is called. NULL: the
  * connection is ending, or there is no memory (then it is reset). */
 char *conn_queue_room(struct conn *conn, size_t size);
-/* Adds a counted buf (a count of its own is taken). */
-void conn_queue_buf(struct conn *conn, anqa_buf buf);
-/* The same for several, written straight through if nothing waits before them. */
+/* Adds counted bufs (counts of their own are taken), written straight through if nothing waits before them. */
 void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count);
 
 /* ---------------------------------------------------------------- life */

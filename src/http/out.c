@@ -154,11 +154,6 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
     make_dirty(conn);
 }
 
-void conn_queue_buf(struct conn *conn, anqa_buf buf)
-{
-    queue_buf(conn, buf, 0);
-}
-
 /* ---------------------------------------------------------------- sending */
 
 /* -1: the kernel takes nothing now, or it is over (conn_kill was called). */

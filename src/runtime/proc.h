@@ -146,12 +146,19 @@ enum {
     PROC_FAULTED = 1 << 11,    /* its state can not be trusted */
     PROC_TOKEN_HERE =
         1 << 12, /* killed when it came out of its queue: the mail was left, the token is ours */
-    PROC_KICKED = 1 << 13 /* `handle` is to see a message of tag PROC_KICK */
+    PROC_KICKED = 1 << 13, /* `handle` is to see a message of tag PROC_KICK */
+    PROC_PROBED = 1 << 14  /* the runtime's probe is called at each of its probe_points */
 };
 
 /* What a process's `handle` is given when it was kicked: no message of anybody, so that it needs no memory and no room
  * in a mailbox. Kicks that come before it has run are one. */
 #define PROC_KICK "$kick"
+
+/* Where a process of a test may be made to fail. */
+enum probe_point {
+    PROBE_MESSAGE, /* it is about to handle a message: its behaviour's, or one of anqa_receive */
+    PROBE_WAIT     /* it is about to leave its stack */
+};
 
 /* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */
 struct lineage {
@@ -286,6 +293,8 @@ bool proc_has_descendants(struct sched *s);
 /* Kills them, also those whose parents are dead. Each process of the runtime gets a signal and finds out for itself: this
  * is for stops that are late. Who has been spawned meanwhile is not reached: once more, until there are none. */
 void proc_kill_descendants(struct sched *s);
+/* Ends a process of this scheduler that does not run now; its frames are abandoned. Takes over `reason`. */
+void proc_doom(struct sched *s, struct proc *p, anqa_reason reason);
 /* The last part, when foreign work of a zombie has reported back. */
 void proc_bury(struct sched *s, struct proc *p);
 /* Lets go of the slot of a PROC_DEAD_QUEUED process that has come out of its queue. */

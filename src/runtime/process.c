@@ -309,6 +309,8 @@ static void wait_begin(struct sched *s, struct proc *p, uint32_t timeout_ms)
 
     if (s->act.nowait != 0 || s->act.section != 0 || telemetry_in_handler())
         proc_exit(s, anqa_reason_make(ANQA_REASON_CONTRACT, "a wait where waiting is not allowed"));
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        s->rt->probe(s, p, PROBE_WAIT, NULL);
     s->act.timed_out = false;
     s->act.wait_timer = 0;
     if (timeout_ms == ANQA_INFINITY || (p->flags & PROC_FOREIGN))
@@ -467,13 +469,17 @@ const anqa_msg *anqa_receive(uint32_t timeout_ms)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
+    const anqa_msg *msg;
 
     check_not_matching(s);
     if (p->flags & (PROC_RUN | PROC_FOREIGN)) {
         event_end(s, p, &s->act);
         anqa_arena_reset(&s->stack->tmp);
     }
-    return anqa_receive_if(NULL, NULL, timeout_ms);
+    msg = anqa_receive_if(NULL, NULL, timeout_ms);
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0) && msg != NULL)
+        sched_self->rt->probe(sched_self, p, PROBE_MESSAGE, msg->tag);
+    return msg;
 }
 
 static void held_remove(struct activation *act, struct msg *msg)

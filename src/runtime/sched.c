@@ -581,6 +581,8 @@ static void handle_messages(struct sched *s, struct proc *p)
         msg->next = NULL;
         s->act.held = msg;
         event_begin(s, p);
+        if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+            s->rt->probe(s, p, PROBE_MESSAGE, msg->pub.tag);
         p->code.behaviour->handle(p->state, &msg->pub);
         event_over(s, p);
         if (p->flags & PROC_DOOMED)
@@ -614,6 +616,12 @@ static void requeue(struct sched *s, struct proc *p)
     if (atomic_compare_exchange_strong_explicit(
             &p->in, &expected, IN_BUSY, memory_order_acq_rel, memory_order_relaxed))
         sched_ready(s, p);
+}
+
+void proc_doom(struct sched *s, struct proc *p, anqa_reason reason)
+{
+    proc_end(p, reason);
+    requeue(s, p);
 }
 
 /* It has died since it was queued. */

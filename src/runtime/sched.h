@@ -180,6 +180,8 @@ struct anqa_rt {
     struct watchdog *watchdog;
     bool faults, logging; /* fault handlers are installed, the log's thread started, for us */
     uint64_t fake_now_ms; /* deterministic mode */
+    /* For processes with PROC_PROBED; runs as the process, which it may end. tag: of the message, if it is one. */
+    void (*probe)(struct sched *s, struct proc *p, enum probe_point point, const char *tag);
 };
 
 /* The scheduler of this thread; NULL on foreign threads that are not attached. Never keep its address across a wait. */

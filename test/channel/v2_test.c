@@ -184,3 +184,44 @@ TEST(a_broadcast_escapes_what_needs_it)
         }
     CHECK_STATUS(v2_broadcast(STR("a"), STR("\xff"), STR("{}"), &(anqa_buf){0}), ANQA_E_INVALID);
 }
+
+TEST(a_message_comes_out_of_its_frame_whatever_its_length)
+{
+    static const size_t lengths[] = {0, 80, 81, 200, 65450, 65600};
+    bool binary = true;
+
+    for (size_t i = 0; i < ANQA_COUNT(lengths); i++) {
+        char *payload = malloc(lengths[i] + 3), *bytes;
+        struct v2_frame frame;
+        struct v2_message m;
+        CHECK(payload != NULL);
+        memset(payload, 'x', lengths[i] + 2);
+        payload[0] = payload[lengths[i] + 1] = '"';
+        v2_push(&frame, STR("null"), STR("null"), (struct v2_topic){STR("room:a"), true}, STR("e"),
+            anqa_str_make(payload, lengths[i] + 2));
+        bytes = malloc(frame.len);
+        CHECK(bytes != NULL);
+        v2_write(&frame, bytes);
+        CHECK_STATUS(
+            v2_read_text(v2_unframe(anqa_str_make(bytes, frame.len), &binary), &m, NULL), ANQA_OK);
+        CHECK(!binary);
+        CHECK_EQ(m.payload.len, lengths[i] + 2);
+        free(bytes);
+        free(payload);
+    }
+}
+
+TEST(a_binary_message_comes_out_of_its_frame)
+{
+    struct v2_frame frame;
+    char bytes[64];
+    bool binary = false;
+    anqa_str message;
+
+    CHECK(v2_binary_push(&frame, STR("1"), STR("t"), STR("e"), STR("data")));
+    v2_write(&frame, bytes);
+    message = v2_unframe(anqa_str_make(bytes, frame.len), &binary);
+    CHECK(binary);
+    CHECK_EQ(message.ptr[0], 0); /* the kind: a push */
+    CHECK_EQ(message.len, 4 + 3 + 4);
+}

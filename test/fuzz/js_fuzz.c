@@ -29,7 +29,7 @@ static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "fuzzed",
     .handlers = handlers);
 
 /* The harness that runs the corpus looks for what is left at the end; libFuzzer does not. */
-__attribute__((weak)) void harness_at_end(void (*check)(void));
+__attribute__((weak)) void anqa_test_at_end(void (*check)(void));
 
 static anqa_rt *rt;
 
@@ -50,8 +50,8 @@ static anqa_pid fuzzed(void)
         if (anqa_start(&options, &rt, &err) != ANQA_OK || anqa_attach(rt, &err) != ANQA_OK)
             abort();
         (void)anqa_trap_exit(true);
-        if (harness_at_end != NULL)
-            harness_at_end(stop);
+        if (anqa_test_at_end != NULL)
+            anqa_test_at_end(stop);
     }
     if (!anqa_is_alive(pid) && anqa_js_start_link(&script, NULL, NULL, &pid, &err) != ANQA_OK)
         abort();

@@ -2,7 +2,7 @@
 # Usage: run.sh BUILD CC
 # Installs the library into an empty prefix and builds an application against it, outside of the tree, the ways that
 # users do: by pkg-config, and by CMake's find_package with the shared and with the static library. So is the README's
-# first taste.
+# first taste, and a test that is written with the kit.
 set -u
 build=$1
 cc=$2
@@ -10,6 +10,7 @@ source=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
+module=anqa # what pkg-config is asked for
 
 number=0
 failed=0
@@ -31,8 +32,8 @@ step() { # $1: name, then a command
 by_pkg_config() { # $1: source, then arguments of the program
     PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name anqa.pc)")
     export PKG_CONFIG_PATH
-    libdir=$(pkg-config --variable=libdir anqa) &&
-        flags=$(pkg-config --cflags --libs anqa) || return 1
+    libdir=$(pkg-config --variable=libdir "$module") &&
+        flags=$(pkg-config --cflags --libs "$module") || return 1
     for flag in -fstack-clash-protection -fno-omit-frame-pointer -pthread -rdynamic; do
         case " $flags " in
         *" $flag "*) ;;
@@ -62,7 +63,7 @@ cmake_build() {
         cmake --build "$work/cmake"
 }
 
-echo "1..7"
+echo "1..9"
 step "the library installs" cmake --install "$build" --prefix "$prefix"
 step "every public header is installed" diff -r "$source/../../include/anqa" "$prefix/include/anqa"
 step "an application builds and runs by pkg-config" by_pkg_config "$source/app.c"
@@ -70,4 +71,7 @@ step "the README's example builds and runs" readme_taste
 step "applications build by find_package" cmake_build
 step "the one with the shared library runs" "$work/cmake/app_shared"
 step "the one with the static library runs" "$work/cmake/app_static"
+step "a test runs that find_package has built" "$work/cmake/app_test"
+module=anqa_test
+step "a test builds and runs by pkg-config" by_pkg_config "$source/kit.c"
 exit $failed

@@ -102,7 +102,7 @@ _Noreturn void die(int code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    harness_fail(__FILE__, __LINE__, "the load generator goes on", NULL, NULL, " %s", text);
+    ANQA_FAIL("the load generator does not go on: %s", text);
 }
 
 static void wrong(uint64_t *figure, const char *format, ...) ANQA_PRINTF(2, 3);
