@@ -8,6 +8,7 @@
 #include <anqa/agent.h>
 #include <anqa/application.h>
 #include <anqa/arena.h>
+#include <anqa/backoff.h>
 #include <anqa/base.h>
 #include <anqa/buf.h>
 #include <anqa/channel.h>

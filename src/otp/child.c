@@ -440,6 +440,46 @@ uint32_t child_spec_shutdown(const anqa_child_spec *child)
     return child_spec_is_supervisor(child) ? ANQA_INFINITY : 5000;
 }
 
+bool child_spec_restarts(const anqa_child_spec *child, anqa_reason reason)
+{
+    return child->restart == ANQA_PERMANENT ||
+           (child->restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
+}
+
+uint32_t child_spec_wait(const anqa_child_spec *child, uint64_t lived_ms, uint32_t *failures)
+{
+    uint32_t steady_ms = child->steady_ms;
+
+    if (child->backoff.first_ms == 0)
+        return 0;
+    if (steady_ms == 0)
+        steady_ms = child->backoff.max_ms != 0 ? child->backoff.max_ms : ANQA_BACKOFF_MAX_MS;
+    if (lived_ms != CHILD_NEVER_LIVED && lived_ms >= steady_ms)
+        *failures = 0;
+    if (*failures < UINT32_MAX)
+        ++*failures;
+    return anqa_backoff_ms(&child->backoff, *failures);
+}
+
+static anqa_status backoff_check(
+    const anqa_child_spec *child, const char *id, const char *owner, anqa_error *err)
+{
+    anqa_error why;
+
+    if (child->backoff.first_ms == 0 && child->steady_ms == 0)
+        return ANQA_OK;
+    if (child->backoff.first_ms == 0)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "child '%s' of %s: .steady_ms goes with .backoff; set .backoff.first_ms", id, owner);
+    if (child->restart == ANQA_TEMPORARY)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "child '%s' of %s has a .backoff, but is temporary: it is never started again", id,
+            owner);
+    if (anqa_backoff_check(&child->backoff, &why) != ANQA_OK)
+        return anqa_fail(err, ANQA_E_INVALID, "child '%s' of %s: %s", id, owner, why.text);
+    return ANQA_OK;
+}
+
 static anqa_status significance_check(const anqa_child_spec *child, const char *id,
     const char *owner, anqa_auto_shutdown mode, anqa_error *err)
 {
@@ -484,5 +524,7 @@ anqa_status child_spec_check(const anqa_child_spec *child, const char *owner, si
         return anqa_fail(err, ANQA_E_INVALID,
             "child '%s' of %s: .arg_size goes with .run; a server says its own in anqa_gen_server",
             id, owner);
+    if (backoff_check(child, id, owner, err) != ANQA_OK)
+        return ANQA_E_INVALID;
     return significance_check(child, id, owner, mode, err);
 }

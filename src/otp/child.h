@@ -154,5 +154,11 @@ bool child_spec_is_supervisor(const anqa_child_spec *child);
 size_t child_spec_arg_size(const anqa_child_spec *child);
 /* Milliseconds, ANQA_INFINITY, or ANQA_BRUTAL_KILL. */
 uint32_t child_spec_shutdown(const anqa_child_spec *child);
+/* Whether it is to be started again after such an end. */
+bool child_spec_restarts(const anqa_child_spec *child, anqa_reason reason);
+/* What it has lived when it failed to start. */
+#define CHILD_NEVER_LIVED UINT64_MAX
+/* How long to wait before it is started again. *failures counts its ends in a row that were too early. Milliseconds. */
+uint32_t child_spec_wait(const anqa_child_spec *child, uint64_t lived_ms, uint32_t *failures);
 
 #endif

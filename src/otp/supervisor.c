@@ -8,7 +8,7 @@
 
 #include "otp/supervisor_int.h"
 
-/* A message to ourselves: a restart failed, try again once others have had their turn. */
+/* A timer of ours: the wait before a restart is over. */
 static const char retry_tag[] = "$retry";
 
 const size_t supervisor_state_size = sizeof(struct supervisor);
@@ -22,46 +22,64 @@ static ANQA_NORETURN void give_up(struct supervisor *sup, const char *why, const
     anqa_exit(ANQA_SHUTDOWN);
 }
 
-/* A row is addressed by its id: indices change. */
-static void retry_later(struct row *row)
+/* The rows that the restart of one takes along are those from here on: itself, or it and all to its right, or all. */
+static size_t group_begin(const struct supervisor *sup, const struct row *row)
 {
-    row->restarting = true;
-    (void)anqa_send(anqa_self(), retry_tag, anqa_bytes(row->spec.id, strlen(row->spec.id)));
+    return sup->spec->strategy == ANQA_ONE_FOR_ALL ? 0 : (size_t)(row - sup->rows);
 }
 
-/* Starts rows from left to right; the first that fails is tried again later, and those behind it with it. */
-static void rows_start(struct supervisor *sup, size_t from, size_t until)
+static size_t group_end(const struct supervisor *sup, const struct row *row)
 {
+    return sup->spec->strategy == ANQA_ONE_FOR_ONE ? (size_t)(row - sup->rows) + 1 : sup->count;
+}
+
+/* Stops them, and notes that they are to be started. Returns where the row is now, as temporary children go. */
+static struct row *group_stop(struct supervisor *sup, struct row *row)
+{
+    const char *id = row->spec.id;
+
+    if (sup->spec->strategy != ANQA_ONE_FOR_ONE) {
+        sup_rows_stop(sup, group_begin(sup, row), true);
+        row = sup_row_of_id(sup, anqa_str_of(id));
+    }
+    for (size_t i = group_begin(sup, row); i < group_end(sup, row); i++)
+        sup->rows[i].restarting = true;
+    return row;
+}
+
+/* Those that depend on it are stopped at once, and wait with it. */
+static void restart(struct supervisor *sup, struct row *row, uint64_t lived_ms)
+{
+    uint32_t wait_ms = child_spec_wait(&row->spec, lived_ms, &row->failures);
+
+    if (!intensity_add(&sup->intensity))
+        give_up(sup, "too many restarts", row->spec.id);
+    row = group_stop(sup, row);
+    if (wait_ms == 0 && lived_ms != CHILD_NEVER_LIVED)
+        sup_group_start(sup, row);
+    else /* others have their turn */
+        row->retry = anqa_send_after(anqa_self(), retry_tag, anqa_nothing(), wait_ms);
+}
+
+/* The first that fails is tried again later, and those behind it with it. */
+void sup_group_start(struct supervisor *sup, struct row *row)
+{
+    size_t end = group_end(sup, row);
     anqa_error err;
 
-    for (size_t i = from; i < until; i++) {
-        struct row *row = &sup->rows[i];
+    for (size_t i = group_begin(sup, row); i < end; i++) {
+        row = &sup->rows[i];
+        if (row->retry.bits != 0) /* it waits on its own account, and those behind it for it */
+            return;
+        if (!row->restarting)
+            continue;
         row->restarts++;
         row->restarting = false;
         if (sup_row_start(row, &err) == ANQA_OK)
             continue;
         anqa_log(ANQA_WARN, "supervisor.restart_failed", "supervisor=%s error=%s next=retry",
             sup_name(sup), err.text);
-        retry_later(row);
-        return;
-    }
-}
-
-static void restart(struct supervisor *sup, struct row *row)
-{
-    size_t at = (size_t)(row - sup->rows);
-
-    if (!intensity_add(&sup->intensity))
-        give_up(sup, "too many restarts", row->spec.id);
-    switch (sup->spec->strategy) {
-    case ANQA_ONE_FOR_ONE: rows_start(sup, at, at + 1); return;
-    case ANQA_REST_FOR_ONE:
-        sup_rows_stop(sup, at, true);
-        rows_start(sup, at, sup->count);
-        return;
-    case ANQA_ONE_FOR_ALL:
-        sup_rows_stop(sup, 0, true);
-        rows_start(sup, 0, sup->count);
+        restart(sup, row, CHILD_NEVER_LIVED);
         return;
     }
 }
@@ -92,13 +110,11 @@ static bool ends_us(const struct supervisor *sup, const struct row *row)
 
 static void child_ended(struct supervisor *sup, struct row *row, anqa_reason reason)
 {
-    bool again = row->spec.restart == ANQA_PERMANENT ||
-                 (row->spec.restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
     bool last;
 
     row->pid.bits = 0;
-    if (again) {
-        restart(sup, row);
+    if (child_spec_restarts(&row->spec, reason)) {
+        restart(sup, row, anqa_now_ms() - row->started_ms);
         return;
     }
     last = ends_us(sup, row);
@@ -122,12 +138,17 @@ static void on_exit_message(struct supervisor *sup, const anqa_msg *msg)
             anqa_pid_text(msg->from, pid));
 }
 
-static void on_retry(struct supervisor *sup, const anqa_msg *msg)
+/* A timer that fired when its row had just been stopped is nobody's. */
+static void on_retry(struct supervisor *sup, anqa_ref timer)
 {
-    struct row *row = sup_row_of_id(sup, anqa_json_text(msg->body));
-
-    if (row != NULL && row->restarting)
-        restart(sup, row);
+    for (size_t i = 0; i < sup->count; i++) {
+        struct row *row = &sup->rows[i];
+        if (row->retry.bits == timer.bits) {
+            row->retry.bits = 0;
+            sup_group_start(sup, row);
+            return;
+        }
+    }
 }
 
 /* ---------------------------------------------------------------- the process */
@@ -143,9 +164,9 @@ static void supervisor_handle(void *block, const anqa_msg *msg)
         if (msg->tag == child_stop_tag)
             anqa_exit(child_stop_reason(msg));
         break;
-    case ANQA_MSG_PLAIN:
+    case ANQA_MSG_TIMEOUT:
         if (msg->tag == retry_tag) {
-            on_retry(sup, msg);
+            on_retry(sup, msg->ref);
             return;
         }
         break;

@@ -17,8 +17,11 @@ struct row {
         spec;     /* id is set; of children added later, id and a copied arg are on our heap */
     anqa_pid pid; /* nobody unless it runs */
     uint32_t restarts;
+    uint32_t failures;   /* in a row */
+    uint64_t started_ms; /* of its last start */
+    anqa_timer retry;    /* armed: it waits to be started */
     bool owns_id, owns_arg;
-    bool restarting; /* its restart failed, a retry is on its way */
+    bool restarting; /* it is to be started, when its own wait or that of a row before it is over */
 };
 
 /* owner: process. */
@@ -44,6 +47,10 @@ anqa_status sup_row_start(struct row *row, anqa_error *err);
 void sup_row_stop(struct row *row);
 /* From right to left down to row `from`; temporary children go for good. May wait. */
 void sup_rows_stop(struct supervisor *sup, size_t from, bool forget_temporary);
+
+/* Starts those of the row's strategy group that are to be started, from left to right. The row itself need not be among
+ * them. May wait. */
+void sup_group_start(struct supervisor *sup, struct row *row);
 
 /* Answers a call. */
 void sup_answer(struct supervisor *sup, const anqa_msg *msg);

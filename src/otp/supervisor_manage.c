@@ -11,6 +11,14 @@ static bool runs(const struct row *row)
     return !anqa_pid_is_none(row->pid) || row->restarting;
 }
 
+static const char *doing(const struct row *row)
+{
+    if (row->restarting)
+        return "waits to be started again: terminate it first";
+    return runs(row) ? "runs already: terminate it first"
+                     : "is there already, but has ended: restart or delete it";
+}
+
 static void *copy(const void *bytes, size_t len, size_t room)
 {
     char *made = anqa_heap_calloc(1, room == 0 ? 1 : room);
@@ -34,8 +42,7 @@ static void on_start_child(struct supervisor *sup, const anqa_msg *msg, const an
     row = sup_row_of_id(sup, id);
     if (row != NULL) {
         request_answer(caller, runs(row) ? ANQA_E_RUNNING : ANQA_E_EXISTS, row->pid,
-            "child '%.*s' %s", ANQA_FMT(id),
-            runs(row) ? "runs already" : "is there already, but has ended: restart or delete it");
+            "child '%s' %s", row->spec.id, doing(row));
         return;
     }
     status =
@@ -80,12 +87,17 @@ static void on_terminate_child(
 {
     struct row *row = wanted_row(sup, msg, caller);
 
+    bool others_wait;
+
     if (row == NULL)
         return;
+    others_wait = row->retry.bits != 0;
     sup_row_stop(row);
-    if (row->spec.restart == ANQA_TEMPORARY)
-        sup_row_remove(sup, row);
     request_done(caller, (anqa_pid){0});
+    if (others_wait)
+        sup_group_start(sup, row);
+    else if (row->spec.restart == ANQA_TEMPORARY)
+        sup_row_remove(sup, row);
 }
 
 static void on_restart_child(struct supervisor *sup, const anqa_msg *msg, const anqa_caller *caller)
@@ -97,7 +109,7 @@ static void on_restart_child(struct supervisor *sup, const anqa_msg *msg, const 
     if (row == NULL)
         return;
     if (runs(row)) {
-        request_answer(caller, ANQA_E_RUNNING, row->pid, "child '%s' runs", row->spec.id);
+        request_answer(caller, ANQA_E_RUNNING, row->pid, "child '%s' %s", row->spec.id, doing(row));
         return;
     }
     status = sup_row_start(row, &err);
@@ -113,8 +125,7 @@ static void on_delete_child(struct supervisor *sup, const anqa_msg *msg, const a
     if (row == NULL)
         return;
     if (runs(row)) {
-        request_answer(
-            caller, ANQA_E_RUNNING, row->pid, "child '%s' runs: terminate it first", row->spec.id);
+        request_answer(caller, ANQA_E_RUNNING, row->pid, "child '%s' %s", row->spec.id, doing(row));
         return;
     }
     sup_row_remove(sup, row);

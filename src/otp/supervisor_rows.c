@@ -56,6 +56,7 @@ anqa_status sup_row_start(struct row *row, anqa_error *err)
     anqa_error why = {.status = ANQA_OK};
     anqa_status status = child_start(&start, &row->pid, &why);
 
+    row->started_ms = anqa_now_ms();
     if (status != ANQA_OK)
         row->pid.bits = 0;
     if (status == ANQA_OK || status == ANQA_E_IGNORE)
@@ -77,6 +78,9 @@ void sup_row_stop(struct row *row)
     const anqa_msg *down = NULL, *exit;
 
     row->restarting = false;
+    if (row->retry.bits != 0)
+        (void)anqa_timer_cancel(row->retry);
+    row->retry.bits = 0;
     if (anqa_pid_is_none(pid))
         return;
     row->pid.bits = 0;
