@@ -22,6 +22,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 #include <anqa/net.h>
+#include <anqa/partition_supervisor.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>

@@ -56,14 +56,17 @@ typedef enum anqa_restart {
 
 struct anqa_supervisor;
 struct anqa_dynamic_supervisor;
+struct anqa_partition_supervisor;
 
-/** A child: an id and exactly one of server, supervisor, dynamic_supervisor, run. {0} ends a list of them. */
+/** A child: an id and exactly one of server, supervisor, dynamic_supervisor, partition_supervisor, run. {0} ends a list
+ * of them. */
 typedef struct anqa_child_spec {
     /* unique in its supervisor; NULL: the name of the server or supervisor. Dynamic children need none */
     const char *id;
     const anqa_gen_server *server;
     const struct anqa_supervisor *supervisor;
     const struct anqa_dynamic_supervisor *dynamic_supervisor;
+    const struct anqa_partition_supervisor *partition_supervisor;
     void (*run)(void *arg); /* a plain function; it has started when its process has */
     /* for init or run. A server's arg_size says what is copied; for run: arg_size here */
     const void *arg;
@@ -117,7 +120,7 @@ typedef struct anqa_supervisor {
 ANQA_API anqa_status anqa_supervisor_start_link(
     const anqa_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 
-/** Stops children from right to left, then the supervisor. As anqa_gen_server_stop. Dynamic ones too. */
+/** Stops children from right to left, then the supervisor. As anqa_gen_server_stop. Any kind of supervisor. */
 ANQA_API anqa_status anqa_supervisor_stop(
     anqa_pid supervisor, anqa_reason reason, uint32_t timeout_ms);
 

@@ -68,7 +68,8 @@ size_t child_state_size(enum child_kind kind, const void *spec)
 {
     switch (kind) {
     case CHILD_SERVER: return ((const anqa_gen_server *)spec)->state_size;
-    case CHILD_SUPERVISOR: return supervisor_state_size;
+    case CHILD_SUPERVISOR:
+    case CHILD_PARTITIONS: return supervisor_state_size;
     case CHILD_DYNAMIC: return dynamic_state_size;
     case CHILD_RUN: break;
     }
@@ -118,6 +119,7 @@ struct child_start child_start_of(const anqa_child_spec *child, const void *arg,
     case CHILD_SERVER: start.spec = child->server; break;
     case CHILD_SUPERVISOR: start.spec = child->supervisor; break;
     case CHILD_DYNAMIC: start.spec = child->dynamic_supervisor; break;
+    case CHILD_PARTITIONS: start.spec = child->partition_supervisor; break;
     case CHILD_RUN: start.run = child->run; break;
     }
     return start;
@@ -139,7 +141,8 @@ static void kind_opts(anqa_spawn_opts *opts, const struct child_start *start)
 {
     switch (start->kind) {
     case CHILD_SERVER: server_opts(opts, start->spec); return;
-    case CHILD_SUPERVISOR: opts->behaviour = &supervisor_behaviour; break;
+    case CHILD_SUPERVISOR:
+    case CHILD_PARTITIONS: opts->behaviour = &supervisor_behaviour; break;
     case CHILD_DYNAMIC: opts->behaviour = &dynamic_behaviour; break;
     case CHILD_RUN: opts->run = child_run; return;
     }
@@ -396,13 +399,16 @@ enum child_kind child_spec_kind(const anqa_child_spec *child)
         return CHILD_SERVER;
     if (child->supervisor != NULL)
         return CHILD_SUPERVISOR;
-    return child->dynamic_supervisor != NULL ? CHILD_DYNAMIC : CHILD_RUN;
+    if (child->dynamic_supervisor != NULL)
+        return CHILD_DYNAMIC;
+    return child->partition_supervisor != NULL ? CHILD_PARTITIONS : CHILD_RUN;
 }
 
 static unsigned kinds_set(const anqa_child_spec *child)
 {
     return (unsigned)(child->server != NULL) + (child->supervisor != NULL) +
-           (child->dynamic_supervisor != NULL) + (child->run != NULL);
+           (child->dynamic_supervisor != NULL) + (child->partition_supervisor != NULL) +
+           (child->run != NULL);
 }
 
 bool child_spec_is_end(const anqa_child_spec *child)
@@ -412,7 +418,8 @@ bool child_spec_is_end(const anqa_child_spec *child)
 
 bool child_spec_is_supervisor(const anqa_child_spec *child)
 {
-    return child->supervisor != NULL || child->dynamic_supervisor != NULL;
+    return child->supervisor != NULL || child->dynamic_supervisor != NULL ||
+           child->partition_supervisor != NULL;
 }
 
 const char *child_spec_id(const anqa_child_spec *child)
@@ -423,6 +430,8 @@ const char *child_spec_id(const anqa_child_spec *child)
         return child->server->name;
     if (child->supervisor != NULL)
         return child->supervisor->name;
+    if (child->partition_supervisor != NULL)
+        return child->partition_supervisor->name;
     return child->dynamic_supervisor == NULL ? NULL : child->dynamic_supervisor->name;
 }
 
@@ -506,11 +515,12 @@ anqa_status child_spec_check(const anqa_child_spec *child, const char *owner, si
     if (kinds_set(child) == 0)
         return anqa_fail(err, ANQA_E_INVALID,
             "child '%s' of %s starts nothing: set one of .server, .supervisor, "
-            ".dynamic_supervisor, .run",
+            ".dynamic_supervisor, .partition_supervisor, .run",
             shown, owner);
     if (kinds_set(child) > 1)
         return anqa_fail(err, ANQA_E_INVALID,
-            "child '%s' of %s: set only one of .server, .supervisor, .dynamic_supervisor, .run",
+            "child '%s' of %s: set only one of .server, .supervisor, .dynamic_supervisor, "
+            ".partition_supervisor, .run",
             shown, owner);
     if (id == NULL)
         return anqa_fail(err, ANQA_E_INVALID,

@@ -18,12 +18,13 @@
 #include <assert.h>
 
 #include <anqa/gen_server.h>
+#include <anqa/partition_supervisor.h>
 #include <anqa/registry.h>
 #include <anqa/supervisor.h>
 /* IWYU pragma: end_exports */
 
 /* enum: which of a child spec's members is set. */
-enum child_kind { CHILD_SERVER = 1, CHILD_SUPERVISOR, CHILD_DYNAMIC, CHILD_RUN };
+enum child_kind { CHILD_SERVER = 1, CHILD_SUPERVISOR, CHILD_DYNAMIC, CHILD_PARTITIONS, CHILD_RUN };
 
 /* Flags of a head. */
 enum {

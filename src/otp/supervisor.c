@@ -75,7 +75,7 @@ void sup_group_start(struct supervisor *sup, struct row *row)
             continue;
         row->restarts++;
         row->restarting = false;
-        if (sup_row_start(row, &err) == ANQA_OK)
+        if (sup_row_start(sup, row, &err) == ANQA_OK)
             continue;
         anqa_log(ANQA_WARN, "supervisor.restart_failed", "supervisor=%s error=%s next=retry",
             sup_name(sup), err.text);
@@ -206,28 +206,52 @@ static ANQA_NORETURN void start_failed(
     child_failed(head, status, err->text, anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", err->text));
 }
 
+/* An application's spec is made for it, and that of a partition supervisor is none of ours. */
+static anqa_status spec_take(struct supervisor *sup, struct child_head *head, anqa_error *err)
+{
+    anqa_status status = ANQA_OK;
+
+    if (head->kind == CHILD_PARTITIONS) {
+        sup->model = head->spec;
+        sup->own = (anqa_supervisor){.name = sup->model->name,
+            .strategy = sup->model->strategy,
+            .max_restarts = sup->model->max_restarts,
+            .max_seconds = sup->model->max_seconds};
+        sup->spec = &sup->own;
+        status = sup_partitions_check(sup->model, err);
+    } else {
+        sup->spec = head->spec != NULL ? head->spec : child_arg(head);
+    }
+    return status == ANQA_OK ? spec_check(sup->spec, err) : status;
+}
+
+static anqa_status children_start(struct supervisor *sup, anqa_error *err)
+{
+    for (const anqa_child_spec *at = sup->spec->children; at != NULL && !child_spec_is_end(at);
+        at++) {
+        struct row *row = sup_row_add(sup, at);
+        if (sup_row_start(sup, row, err) != ANQA_OK)
+            return ANQA_E_STOPPED;
+        if (anqa_pid_is_none(row->pid) && at->restart == ANQA_TEMPORARY)
+            sup_row_remove(sup, row);
+    }
+    return ANQA_OK;
+}
+
 static void supervisor_init(void *block)
 {
     struct child_head *head = block;
     struct supervisor *sup = child_state(head);
     anqa_error err;
-    anqa_status status;
+    anqa_status status = spec_take(sup, head, &err);
 
-    sup->spec =
-        head->spec != NULL ? head->spec : child_arg(head); /* an application's is made for it */
-    intensity_init(&sup->intensity, sup->spec->max_restarts, sup->spec->max_seconds);
-    status = spec_check(sup->spec, &err);
     if (status != ANQA_OK)
         start_failed(sup, head, status, &err);
+    intensity_init(&sup->intensity, sup->spec->max_restarts, sup->spec->max_seconds);
     child_take_name(head, sup->spec->name);
-    for (const anqa_child_spec *at = sup->spec->children; at != NULL && !child_spec_is_end(at);
-        at++) {
-        struct row *row = sup_row_add(sup, at);
-        if (sup_row_start(row, &err) != ANQA_OK)
-            start_failed(sup, head, ANQA_E_STOPPED, &err);
-        if (anqa_pid_is_none(row->pid) && at->restart == ANQA_TEMPORARY)
-            sup_row_remove(sup, row);
-    }
+    status = sup->model != NULL ? sup_partitions_start(sup, &err) : children_start(sup, &err);
+    if (status != ANQA_OK)
+        start_failed(sup, head, status, &err);
     child_started(head);
 }
 

@@ -1,6 +1,6 @@
 /*
  * A supervisor's state, and what its files do with it: supervisor.c decides what is restarted, supervisor_rows.c has the
- * children, supervisor_manage.c answers requests.
+ * children, supervisor_manage.c answers requests, partition_supervisor.c is for those whose children are partitions.
  */
 #ifndef OTP_SUPERVISOR_INT_H
 #define OTP_SUPERVISOR_INT_H
@@ -27,6 +27,9 @@ struct row {
 /* owner: process. */
 struct supervisor {
     const anqa_supervisor *spec;
+    const anqa_partition_supervisor *model; /* of a partition supervisor, whose spec is `own` */
+    struct partitions *partitions;          /* likewise: what it shows to callers */
+    anqa_supervisor own;
     struct row *rows; /* in order of start */
     size_t count, size;
     struct intensity intensity;
@@ -42,7 +45,7 @@ struct row *sup_row_add(struct supervisor *sup, const anqa_child_spec *spec);
 void sup_row_remove(struct supervisor *sup, struct row *row);
 
 /* What `ignore` leaves is a row without a process, and no failure. May wait. */
-anqa_status sup_row_start(struct row *row, anqa_error *err);
+anqa_status sup_row_start(struct supervisor *sup, struct row *row, anqa_error *err);
 /* Fine when it does not run. May wait. */
 void sup_row_stop(struct row *row);
 /* From right to left down to row `from`; temporary children go for good. May wait. */
@@ -54,5 +57,14 @@ void sup_group_start(struct supervisor *sup, struct row *row);
 
 /* Answers a call. */
 void sup_answer(struct supervisor *sup, const anqa_msg *msg);
+
+/* ---------------------------------------------------------------- partitions */
+
+anqa_status sup_partitions_check(const anqa_partition_supervisor *spec, anqa_error *err);
+/* Makes and starts all, and lets keys lead there. On failure none is left. May wait. */
+anqa_status sup_partitions_start(struct supervisor *sup, anqa_error *err);
+/* A row of them has started. */
+void sup_partition_show(struct supervisor *sup, const struct row *row);
+void sup_on_resize(struct supervisor *sup, const anqa_msg *msg, const anqa_caller *caller);
 
 #endif

@@ -57,7 +57,7 @@ static void on_start_child(struct supervisor *sup, const anqa_msg *msg, const an
     row->owns_arg = request.arg_size > 0;
     if (row->owns_arg)
         row->spec.arg = copy(arg, request.arg_size, request.arg_size);
-    status = sup_row_start(row, &err);
+    status = sup_row_start(sup, row, &err);
     if (status != ANQA_OK) {
         sup_row_remove(sup, row);
         request_answer(caller, status, (anqa_pid){0}, "%s", err.text);
@@ -112,7 +112,7 @@ static void on_restart_child(struct supervisor *sup, const anqa_msg *msg, const 
         request_answer(caller, ANQA_E_RUNNING, row->pid, "child '%s' %s", row->spec.id, doing(row));
         return;
     }
-    status = sup_row_start(row, &err);
+    status = sup_row_start(sup, row, &err);
     if (status == ANQA_OK && anqa_pid_is_none(row->pid))
         status = anqa_fail(&err, ANQA_E_IGNORE, "init said ignore");
     request_answer(caller, status, row->pid, "%s", status == ANQA_OK ? "" : err.text);
@@ -173,19 +173,22 @@ void sup_answer(struct supervisor *sup, const anqa_msg *msg)
 {
     anqa_caller caller = anqa_msg_caller(msg);
 
-    if (msg->tag == request_add_tag)
+    if (sup->model != NULL && msg->tag == request_resize_tag)
+        sup_on_resize(sup, msg, &caller);
+    else if (sup->model == NULL && msg->tag == request_add_tag)
         on_start_child(sup, msg, &caller);
+    else if (sup->model == NULL && msg->tag == request_delete_tag)
+        on_delete_child(sup, msg, &caller);
     else if (msg->tag == request_terminate_tag)
         on_terminate_child(sup, msg, &caller);
     else if (msg->tag == request_restart_tag)
         on_restart_child(sup, msg, &caller);
-    else if (msg->tag == request_delete_tag)
-        on_delete_child(sup, msg, &caller);
     else if (msg->tag == request_which_tag)
         on_which_children(sup, &caller);
     else if (msg->tag == request_count_tag)
         on_count_children(sup, &caller);
     else
         request_answer(&caller, ANQA_E_UNSUPPORTED, (anqa_pid){0},
-            "a supervisor does not know the call '%s'", msg->tag);
+            "a %ssupervisor does not know the call '%s'", sup->model != NULL ? "partition " : "",
+            msg->tag);
 }

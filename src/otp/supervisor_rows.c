@@ -50,7 +50,7 @@ void sup_row_remove(struct supervisor *sup, struct row *row)
 
 /* ---------------------------------------------------------------- starting and stopping one */
 
-anqa_status sup_row_start(struct row *row, anqa_error *err)
+anqa_status sup_row_start(struct supervisor *sup, struct row *row, anqa_error *err)
 {
     struct child_start start = child_start_of(&row->spec, row->spec.arg, anqa_str_of(row->spec.id));
     anqa_error why = {.status = ANQA_OK};
@@ -59,6 +59,8 @@ anqa_status sup_row_start(struct row *row, anqa_error *err)
     row->started_ms = anqa_now_ms();
     if (status != ANQA_OK)
         row->pid.bits = 0;
+    if (sup->partitions != NULL)
+        sup_partition_show(sup, row);
     if (status == ANQA_OK || status == ANQA_E_IGNORE)
         return ANQA_OK;
     return anqa_fail(err, status, "child '%s' failed to start: %s", row->spec.id, why.text);

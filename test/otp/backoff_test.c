@@ -472,7 +472,9 @@ TEST(a_dynamic_child_waits_longer_with_each_failure_in_a_row)
     crash_gives(sup, "x", "-x", 0);
     CHECK(is_restarting(sup, "x"));
     CHECK(anqa_pid_is_none(anqa_child_pid(&keyed, anqa_str_of("x"))));
-    crash_gives(sup, "y", "-y +x +y", 100);
+    nothing_happens_for(10);
+    crash_gives(sup, "y", "-y +x", 90);
+    happens("+y", 10);
     crash_gives(sup, "x", "-x +x", 200);
     to_fail = 1;
     crash_gives(sup, "x", "-x +x", 400 + 800);
