@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <anqa/log.h>
 #include <anqa/memory.h>
 
 #include "runtime/proc.h"
@@ -468,6 +469,34 @@ uint32_t child_spec_wait(const anqa_child_spec *child, uint64_t lived_ms, uint32
     if (*failures < UINT32_MAX)
         ++*failures;
     return anqa_backoff_ms(&child->backoff, *failures);
+}
+
+void child_log_start(const char *supervisor, anqa_str child, anqa_pid pid)
+{
+    char text[ANQA_PID_TEXT];
+
+    anqa_log(ANQA_INFO, "supervisor.child_started", "supervisor=%s child=%.*s pid=%s", supervisor,
+        ANQA_FMT(child), anqa_pid_text(pid, text));
+}
+
+void child_log_end(
+    const char *supervisor, anqa_str child, anqa_pid pid, anqa_reason reason, bool restarts)
+{
+    char text[ANQA_PID_TEXT], why[160];
+
+    if (!restarts && anqa_reason_is_quiet(reason))
+        return;
+    anqa_log(ANQA_WARN, "supervisor.child_ended",
+        "supervisor=%s child=%.*s pid=%s reason=\"%s\" next=%s", supervisor, ANQA_FMT(child),
+        anqa_pid_text(pid, text), anqa_reason_format(reason, why, sizeof why),
+        restarts ? "restart" : "none");
+}
+
+void child_log_wait(const char *supervisor, anqa_str child, uint32_t wait_ms)
+{
+    if (wait_ms > 0)
+        anqa_log(ANQA_NOTICE, "supervisor.child_waits", "supervisor=%s child=%.*s wait_ms=%u",
+            supervisor, ANQA_FMT(child), wait_ms);
 }
 
 static anqa_status backoff_check(

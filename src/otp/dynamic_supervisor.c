@@ -198,6 +198,7 @@ static anqa_status spawn(struct dynamic *dyn, struct record *record, anqa_pid *r
 static void record_started(struct dynamic *dyn, struct record *record)
 {
     record->state = RECORD_RUNNING;
+    child_log_start(name_of(dyn), key_of(record), record->pid);
     record->started_ms = anqa_now_ms();
     record_show(record, record->pid);
     tell(record, ANQA_OK, record->pid, "");
@@ -329,6 +330,7 @@ static void restart(struct dynamic *dyn, struct record *record, uint64_t lived_m
 
     if (!intensity_add(&dyn->intensity))
         give_up(dyn, record);
+    child_log_wait(name_of(dyn), key_of(record), wait_ms);
     record->state = RECORD_RESTARTING;
     if (wait_ms == 0 && lived_ms != CHILD_NEVER_LIVED)
         spawn_again(dyn, record);
@@ -410,6 +412,8 @@ static void start_again(struct dynamic *dyn, struct record *record)
 static void child_ended(
     struct dynamic *dyn, struct record *record, anqa_pid pid, anqa_reason reason)
 {
+    bool again;
+
     record_show(record, (anqa_pid){0});
     switch ((enum record_state)record->state) {
     case RECORD_STARTING: start_crashed(dyn, record, reason); return;
@@ -421,7 +425,9 @@ static void child_ended(
             record_forget(dyn, record, pid);
         return;
     case RECORD_RUNNING:
-        if (child_spec_restarts(&dyn->spec->child, reason))
+        again = child_spec_restarts(&dyn->spec->child, reason);
+        child_log_end(name_of(dyn), key_of(record), pid, reason, again);
+        if (again)
             restart(dyn, record_real(dyn, record, pid), anqa_now_ms() - record->started_ms);
         else if (record->waiters != NULL)
             start_again(dyn, record);

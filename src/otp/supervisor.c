@@ -54,6 +54,7 @@ static void restart(struct supervisor *sup, struct row *row, uint64_t lived_ms)
 
     if (!intensity_add(&sup->intensity))
         give_up(sup, "too many restarts", row->spec.id);
+    child_log_wait(sup_name(sup), anqa_str_of(row->spec.id), wait_ms);
     row = group_stop(sup, row);
     if (wait_ms == 0 && lived_ms != CHILD_NEVER_LIVED)
         sup_group_start(sup, row);
@@ -110,10 +111,11 @@ static bool ends_us(const struct supervisor *sup, const struct row *row)
 
 static void child_ended(struct supervisor *sup, struct row *row, anqa_reason reason)
 {
-    bool last;
+    bool again = child_spec_restarts(&row->spec, reason), last;
 
+    child_log_end(sup_name(sup), anqa_str_of(row->spec.id), row->pid, reason, again);
     row->pid.bits = 0;
-    if (child_spec_restarts(&row->spec, reason)) {
+    if (again) {
         restart(sup, row, anqa_now_ms() - row->started_ms);
         return;
     }

@@ -61,6 +61,8 @@ anqa_status sup_row_start(struct supervisor *sup, struct row *row, anqa_error *e
         row->pid.bits = 0;
     if (sup->partitions != NULL)
         sup_partition_show(sup, row);
+    if (status == ANQA_OK)
+        child_log_start(sup_name(sup), start.id, row->pid);
     if (status == ANQA_OK || status == ANQA_E_IGNORE)
         return ANQA_OK;
     return anqa_fail(err, status, "child '%s' failed to start: %s", row->spec.id, why.text);
