@@ -8,6 +8,7 @@
 #include <anqa/agent.h>
 #include <anqa/application.h>
 #include <anqa/arena.h>
+#include <anqa/backoff.h>
 #include <anqa/base.h>
 #include <anqa/buf.h>
 #include <anqa/channel.h>
@@ -21,6 +22,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 #include <anqa/net.h>
+#include <anqa/partition_supervisor.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>

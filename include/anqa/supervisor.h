@@ -11,6 +11,13 @@
  * it. More than `max_restarts` restarts (failed attempts count) within `max_seconds` end the supervisor itself, with
  * SHUTDOWN, so that its own supervisor may try. The defaults are Elixir's: 3 in 5 seconds, so the fourth crash ends it.
  *
+ * A child with a *back-off* waits before it is started again, longer with each failure in a row (its end, or an attempt that
+ * fails), until it has lived for `steady_ms`. The supervisor does not wait: it answers, and sees to its other children.
+ * Those that go along with the child, by the strategy, are stopped at once and started after the wait; meanwhile all of them are
+ * ANQA_CHILD_RESTARTING. A child that is terminated in its wait ends it, and the others are started without it. Each
+ * failure counts as a restart when it happens, before the wait: so a limit that is to be reached needs a `max_seconds`
+ * which has room for the waits, and where it has not, the child is tried for ever.
+ *
  * A *dynamic supervisor* begins without children, all made after one model, as many as are asked for, known by their
  * pids. One that has a name may also address them by key, a string: anqa_ensure_child, anqa_child_pid. Such a look-up
  * runs in the caller and does not ask the supervisor. It never waits for a child: a slow init holds up nobody but the
@@ -30,6 +37,7 @@
 #ifndef ANQA_SUPERVISOR_H
 #define ANQA_SUPERVISOR_H
 
+#include <anqa/backoff.h>
 #include <anqa/gen_server.h>
 #include <anqa/process.h>
 
@@ -49,14 +57,17 @@ typedef enum anqa_restart {
 
 struct anqa_supervisor;
 struct anqa_dynamic_supervisor;
+struct anqa_partition_supervisor;
 
-/** A child: an id and exactly one of server, supervisor, dynamic_supervisor, run. {0} ends a list of them. */
+/** A child: an id and exactly one of server, supervisor, dynamic_supervisor, partition_supervisor, run. {0} ends a list
+ * of them. */
 typedef struct anqa_child_spec {
     /* unique in its supervisor; NULL: the name of the server or supervisor. Dynamic children need none */
     const char *id;
     const anqa_gen_server *server;
     const struct anqa_supervisor *supervisor;
     const struct anqa_dynamic_supervisor *dynamic_supervisor;
+    const struct anqa_partition_supervisor *partition_supervisor;
     void (*run)(void *arg); /* a plain function; it has started when its process has */
     /* for init or run. A server's arg_size says what is copied; for run: arg_size here */
     const void *arg;
@@ -65,6 +76,10 @@ typedef struct anqa_child_spec {
     /* 0: 5,000, for supervisors ANQA_INFINITY. Or ANQA_BRUTAL_KILL, ANQA_INFINITY */
     uint32_t shutdown_ms;
     bool significant; /* counts for auto_shutdown */
+    /* the wait before it is started again; zero: none, as OTP. See above */
+    anqa_backoff backoff;
+    uint32_t
+        steady_ms; /* one that has lived so long has not failed in a row; 0: the longest wait */
 } anqa_child_spec;
 
 /** Inside a child: its id, or the key it was started for; empty otherwise. Lives as long as the process. */
@@ -108,7 +123,7 @@ typedef struct anqa_supervisor {
 ANQA_API anqa_status anqa_supervisor_start_link(
     const anqa_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
 
-/** Stops children from right to left, then the supervisor. As anqa_gen_server_stop. Dynamic ones too. */
+/** Stops children from right to left, then the supervisor. As anqa_gen_server_stop. Any kind of supervisor. */
 ANQA_API anqa_status anqa_supervisor_stop(
     anqa_pid supervisor, anqa_reason reason, uint32_t timeout_ms);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <anqa/log.h>
 #include <anqa/memory.h>
 
 #include "runtime/proc.h"
@@ -68,7 +69,8 @@ size_t child_state_size(enum child_kind kind, const void *spec)
 {
     switch (kind) {
     case CHILD_SERVER: return ((const anqa_gen_server *)spec)->state_size;
-    case CHILD_SUPERVISOR: return supervisor_state_size;
+    case CHILD_SUPERVISOR:
+    case CHILD_PARTITIONS: return supervisor_state_size;
     case CHILD_DYNAMIC: return dynamic_state_size;
     case CHILD_RUN: break;
     }
@@ -118,6 +120,7 @@ struct child_start child_start_of(const anqa_child_spec *child, const void *arg,
     case CHILD_SERVER: start.spec = child->server; break;
     case CHILD_SUPERVISOR: start.spec = child->supervisor; break;
     case CHILD_DYNAMIC: start.spec = child->dynamic_supervisor; break;
+    case CHILD_PARTITIONS: start.spec = child->partition_supervisor; break;
     case CHILD_RUN: start.run = child->run; break;
     }
     return start;
@@ -139,7 +142,8 @@ static void kind_opts(anqa_spawn_opts *opts, const struct child_start *start)
 {
     switch (start->kind) {
     case CHILD_SERVER: server_opts(opts, start->spec); return;
-    case CHILD_SUPERVISOR: opts->behaviour = &supervisor_behaviour; break;
+    case CHILD_SUPERVISOR:
+    case CHILD_PARTITIONS: opts->behaviour = &supervisor_behaviour; break;
     case CHILD_DYNAMIC: opts->behaviour = &dynamic_behaviour; break;
     case CHILD_RUN: opts->run = child_run; return;
     }
@@ -396,13 +400,16 @@ enum child_kind child_spec_kind(const anqa_child_spec *child)
         return CHILD_SERVER;
     if (child->supervisor != NULL)
         return CHILD_SUPERVISOR;
-    return child->dynamic_supervisor != NULL ? CHILD_DYNAMIC : CHILD_RUN;
+    if (child->dynamic_supervisor != NULL)
+        return CHILD_DYNAMIC;
+    return child->partition_supervisor != NULL ? CHILD_PARTITIONS : CHILD_RUN;
 }
 
 static unsigned kinds_set(const anqa_child_spec *child)
 {
     return (unsigned)(child->server != NULL) + (child->supervisor != NULL) +
-           (child->dynamic_supervisor != NULL) + (child->run != NULL);
+           (child->dynamic_supervisor != NULL) + (child->partition_supervisor != NULL) +
+           (child->run != NULL);
 }
 
 bool child_spec_is_end(const anqa_child_spec *child)
@@ -412,7 +419,8 @@ bool child_spec_is_end(const anqa_child_spec *child)
 
 bool child_spec_is_supervisor(const anqa_child_spec *child)
 {
-    return child->supervisor != NULL || child->dynamic_supervisor != NULL;
+    return child->supervisor != NULL || child->dynamic_supervisor != NULL ||
+           child->partition_supervisor != NULL;
 }
 
 const char *child_spec_id(const anqa_child_spec *child)
@@ -423,6 +431,8 @@ const char *child_spec_id(const anqa_child_spec *child)
         return child->server->name;
     if (child->supervisor != NULL)
         return child->supervisor->name;
+    if (child->partition_supervisor != NULL)
+        return child->partition_supervisor->name;
     return child->dynamic_supervisor == NULL ? NULL : child->dynamic_supervisor->name;
 }
 
@@ -438,6 +448,74 @@ uint32_t child_spec_shutdown(const anqa_child_spec *child)
     if (child->shutdown_ms != 0)
         return child->shutdown_ms;
     return child_spec_is_supervisor(child) ? ANQA_INFINITY : 5000;
+}
+
+bool child_spec_restarts(const anqa_child_spec *child, anqa_reason reason)
+{
+    return child->restart == ANQA_PERMANENT ||
+           (child->restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
+}
+
+uint32_t child_spec_wait(const anqa_child_spec *child, uint64_t lived_ms, uint32_t *failures)
+{
+    uint32_t steady_ms = child->steady_ms;
+
+    if (child->backoff.first_ms == 0)
+        return 0;
+    if (steady_ms == 0)
+        steady_ms = child->backoff.max_ms != 0 ? child->backoff.max_ms : ANQA_BACKOFF_MAX_MS;
+    if (lived_ms != CHILD_NEVER_LIVED && lived_ms >= steady_ms)
+        *failures = 0;
+    if (*failures < UINT32_MAX)
+        ++*failures;
+    return anqa_backoff_ms(&child->backoff, *failures);
+}
+
+void child_log_start(const char *supervisor, anqa_str child, anqa_pid pid)
+{
+    char text[ANQA_PID_TEXT];
+
+    anqa_log(ANQA_INFO, "supervisor.child_started", "supervisor=%s child=%.*s pid=%s", supervisor,
+        ANQA_FMT(child), anqa_pid_text(pid, text));
+}
+
+void child_log_end(
+    const char *supervisor, anqa_str child, anqa_pid pid, anqa_reason reason, bool restarts)
+{
+    char text[ANQA_PID_TEXT], why[160];
+
+    if (!restarts && anqa_reason_is_quiet(reason))
+        return;
+    anqa_log(ANQA_WARN, "supervisor.child_ended",
+        "supervisor=%s child=%.*s pid=%s reason=\"%s\" next=%s", supervisor, ANQA_FMT(child),
+        anqa_pid_text(pid, text), anqa_reason_format(reason, why, sizeof why),
+        restarts ? "restart" : "none");
+}
+
+void child_log_wait(const char *supervisor, anqa_str child, uint32_t wait_ms)
+{
+    if (wait_ms > 0)
+        anqa_log(ANQA_NOTICE, "supervisor.child_waits", "supervisor=%s child=%.*s wait_ms=%u",
+            supervisor, ANQA_FMT(child), wait_ms);
+}
+
+static anqa_status backoff_check(
+    const anqa_child_spec *child, const char *id, const char *owner, anqa_error *err)
+{
+    anqa_error why;
+
+    if (child->backoff.first_ms == 0 && child->steady_ms == 0)
+        return ANQA_OK;
+    if (child->backoff.first_ms == 0)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "child '%s' of %s: .steady_ms goes with .backoff; set .backoff.first_ms", id, owner);
+    if (child->restart == ANQA_TEMPORARY)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "child '%s' of %s has a .backoff, but is temporary: it is never started again", id,
+            owner);
+    if (anqa_backoff_check(&child->backoff, &why) != ANQA_OK)
+        return anqa_fail(err, ANQA_E_INVALID, "child '%s' of %s: %s", id, owner, why.text);
+    return ANQA_OK;
 }
 
 static anqa_status significance_check(const anqa_child_spec *child, const char *id,
@@ -466,11 +544,12 @@ anqa_status child_spec_check(const anqa_child_spec *child, const char *owner, si
     if (kinds_set(child) == 0)
         return anqa_fail(err, ANQA_E_INVALID,
             "child '%s' of %s starts nothing: set one of .server, .supervisor, "
-            ".dynamic_supervisor, .run",
+            ".dynamic_supervisor, .partition_supervisor, .run",
             shown, owner);
     if (kinds_set(child) > 1)
         return anqa_fail(err, ANQA_E_INVALID,
-            "child '%s' of %s: set only one of .server, .supervisor, .dynamic_supervisor, .run",
+            "child '%s' of %s: set only one of .server, .supervisor, .dynamic_supervisor, "
+            ".partition_supervisor, .run",
             shown, owner);
     if (id == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
@@ -484,5 +563,7 @@ anqa_status child_spec_check(const anqa_child_spec *child, const char *owner, si
         return anqa_fail(err, ANQA_E_INVALID,
             "child '%s' of %s: .arg_size goes with .run; a server says its own in anqa_gen_server",
             id, owner);
+    if (backoff_check(child, id, owner, err) != ANQA_OK)
+        return ANQA_E_INVALID;
     return significance_check(child, id, owner, mode, err);
 }

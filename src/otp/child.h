@@ -18,12 +18,13 @@
 #include <assert.h>
 
 #include <anqa/gen_server.h>
+#include <anqa/partition_supervisor.h>
 #include <anqa/registry.h>
 #include <anqa/supervisor.h>
 /* IWYU pragma: end_exports */
 
 /* enum: which of a child spec's members is set. */
-enum child_kind { CHILD_SERVER = 1, CHILD_SUPERVISOR, CHILD_DYNAMIC, CHILD_RUN };
+enum child_kind { CHILD_SERVER = 1, CHILD_SUPERVISOR, CHILD_DYNAMIC, CHILD_PARTITIONS, CHILD_RUN };
 
 /* Flags of a head. */
 enum {
@@ -154,5 +155,16 @@ bool child_spec_is_supervisor(const anqa_child_spec *child);
 size_t child_spec_arg_size(const anqa_child_spec *child);
 /* Milliseconds, ANQA_INFINITY, or ANQA_BRUTAL_KILL. */
 uint32_t child_spec_shutdown(const anqa_child_spec *child);
+/* Whether it is to be started again after such an end. */
+bool child_spec_restarts(const anqa_child_spec *child, anqa_reason reason);
+/* The supervisor's lines in the log: a child runs; has ended, unless that is no news; will be started after a wait. */
+void child_log_start(const char *supervisor, anqa_str child, anqa_pid pid);
+void child_log_end(
+    const char *supervisor, anqa_str child, anqa_pid pid, anqa_reason reason, bool restarts);
+void child_log_wait(const char *supervisor, anqa_str child, uint32_t wait_ms);
+/* What it has lived when it failed to start. */
+#define CHILD_NEVER_LIVED UINT64_MAX
+/* How long to wait before it is started again. *failures counts its ends in a row that were too early. Milliseconds. */
+uint32_t child_spec_wait(const anqa_child_spec *child, uint64_t lived_ms, uint32_t *failures);
 
 #endif

@@ -30,7 +30,7 @@ static const char kill_tag[] = "$kill";
 
 enum record_state {
     RECORD_STARTING,   /* its first start: a failure is the asker's, not ours */
-    RECORD_RESTARTING, /* spawned again, its init is under way; or the retry of that is */
+    RECORD_RESTARTING, /* spawned again, its init is under way; or it waits for that */
     RECORD_FAILED,     /* its note said no: the EXIT is on its way */
     RECORD_RUNNING,
     RECORD_STOPPING /* terminate_child */
@@ -45,6 +45,8 @@ struct record {
     struct table_node node; /* children with keys; else unused */
     anqa_pid pid;           /* what it is known by in `children`: of its last process */
     struct waiter *waiters; /* on our heap: who is to be told what became of it */
+    uint64_t started_ms;    /* 0: not known */
+    uint32_t failures;      /* in a row, where there is a back-off */
     uint32_t arg_size;
     uint16_t key_len;
     uint8_t state;
@@ -138,7 +140,8 @@ static struct record *record_real(struct dynamic *dyn, struct record *record, an
 /* A running child that could be started again from the spec alone needs no record. */
 static void record_thin(struct dynamic *dyn, struct record *record)
 {
-    if (record->arg_size > 0 || record->key_len > 0 || record->waiters != NULL)
+    if (record->arg_size > 0 || record->key_len > 0 || record->waiters != NULL ||
+        record->failures > 0)
         return;
     if (map_u64_put(&dyn->children, record->pid.bits, &plain, NULL) == ANQA_OK)
         anqa_heap_free(record);
@@ -195,6 +198,8 @@ static anqa_status spawn(struct dynamic *dyn, struct record *record, anqa_pid *r
 static void record_started(struct dynamic *dyn, struct record *record)
 {
     record->state = RECORD_RUNNING;
+    child_log_start(name_of(dyn), key_of(record), record->pid);
+    record->started_ms = anqa_now_ms();
     record_show(record, record->pid);
     tell(record, ANQA_OK, record->pid, "");
     record_thin(dyn, record);
@@ -307,29 +312,43 @@ static void on_start_child(struct dynamic *dyn, const anqa_msg *msg, const anqa_
 
 /* ---------------------------------------------------------------- restarting */
 
-static void retry_later(struct record *record)
+static ANQA_NORETURN void give_up(struct dynamic *dyn, struct record *record)
 {
-    record->state = RECORD_RESTARTING;
-    (void)anqa_send(anqa_self(), retry_tag, anqa_bytes(&record->pid, sizeof record->pid));
-}
-
-static void restart(struct dynamic *dyn, struct record *record)
-{
-    anqa_pid old = record->pid, pid;
     anqa_str key = key_of(record);
 
-    if (!intensity_add(&dyn->intensity)) {
-        anqa_log(ANQA_ERROR, "supervisor.gave_up",
-            "supervisor=%s child=%.*s reason=\"too many restarts\" next=shutdown", name_of(dyn),
-            ANQA_FMT(key));
-        map_u64_remove(&dyn->children, old.bits);
-        tell(record, ANQA_E_STOPPED, (anqa_pid){0}, "the supervisor gave up: too many restarts");
-        record_free(dyn, record);
-        anqa_exit(ANQA_SHUTDOWN);
-    }
+    anqa_log(ANQA_ERROR, "supervisor.gave_up",
+        "supervisor=%s child=%.*s reason=\"too many restarts\" next=shutdown", name_of(dyn),
+        ANQA_FMT(key));
+    map_u64_remove(&dyn->children, record->pid.bits);
+    tell(record, ANQA_E_STOPPED, (anqa_pid){0}, "the supervisor gave up: too many restarts");
+    record_free(dyn, record);
+    anqa_exit(ANQA_SHUTDOWN);
+}
+
+static void spawn_again(struct dynamic *dyn, struct record *record);
+
+/* It ended too early, or an attempt to start it again failed. */
+static void restart(struct dynamic *dyn, struct record *record, uint64_t lived_ms)
+{
+    uint32_t wait_ms = child_spec_wait(&dyn->spec->child, lived_ms, &record->failures);
+
+    if (!intensity_add(&dyn->intensity))
+        give_up(dyn, record);
+    child_log_wait(name_of(dyn), key_of(record), wait_ms);
     record->state = RECORD_RESTARTING;
+    if (wait_ms == 0 && lived_ms != CHILD_NEVER_LIVED)
+        spawn_again(dyn, record);
+    else /* others have their turn */
+        (void)anqa_send_after(
+            anqa_self(), retry_tag, anqa_bytes(&record->pid, sizeof record->pid), wait_ms);
+}
+
+static void spawn_again(struct dynamic *dyn, struct record *record)
+{
+    anqa_pid old = record->pid, pid;
+
     if (spawn(dyn, record, &pid) != ANQA_OK) {
-        retry_later(record);
+        restart(dyn, record, CHILD_NEVER_LIVED);
         return;
     }
     map_u64_remove(&dyn->children, old.bits); /* so that the put below finds room */
@@ -345,7 +364,7 @@ static void on_retry(struct dynamic *dyn, const anqa_msg *msg)
     memcpy(&pid, msg->body.ptr, sizeof pid);
     record = map_u64_get(&dyn->children, pid.bits);
     if (record != NULL && record->state == RECORD_RESTARTING)
-        restart(dyn, record);
+        spawn_again(dyn, record);
 }
 
 /* ---------------------------------------------------------------- what children tell */
@@ -367,12 +386,6 @@ static void on_note(struct dynamic *dyn, const anqa_msg *msg)
     record->state = RECORD_FAILED;
     if (!record->was_running)
         tell(record, outcome.status, (anqa_pid){0}, outcome.text);
-}
-
-static bool is_restarted(const anqa_child_spec *child, anqa_reason reason)
-{
-    return child->restart == ANQA_PERMANENT ||
-           (child->restart == ANQA_TRANSIENT && !anqa_reason_is_quiet(reason));
 }
 
 static void start_crashed(struct dynamic *dyn, struct record *record, anqa_reason reason)
@@ -403,19 +416,23 @@ static void start_again(struct dynamic *dyn, struct record *record)
 static void child_ended(
     struct dynamic *dyn, struct record *record, anqa_pid pid, anqa_reason reason)
 {
+    bool again;
+
     record_show(record, (anqa_pid){0});
     switch ((enum record_state)record->state) {
     case RECORD_STARTING: start_crashed(dyn, record, reason); return;
-    case RECORD_RESTARTING: retry_later(record); return;
+    case RECORD_RESTARTING: restart(dyn, record, CHILD_NEVER_LIVED); return;
     case RECORD_FAILED:
         if (record->was_running)
-            retry_later(record);
+            restart(dyn, record, CHILD_NEVER_LIVED);
         else
             record_forget(dyn, record, pid);
         return;
     case RECORD_RUNNING:
-        if (is_restarted(&dyn->spec->child, reason))
-            restart(dyn, record_real(dyn, record, pid));
+        again = child_spec_restarts(&dyn->spec->child, reason);
+        child_log_end(name_of(dyn), key_of(record), pid, reason, again);
+        if (again)
+            restart(dyn, record_real(dyn, record, pid), anqa_now_ms() - record->started_ms);
         else if (record->waiters != NULL)
             start_again(dyn, record);
         else

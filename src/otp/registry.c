@@ -115,11 +115,13 @@ static void extra_free(void *object)
 /* Under the lock. */
 static struct extra *extra_of(struct table *table)
 {
-    if (table->extra == NULL) {
-        table->extra = calloc(1, sizeof(struct extra));
-        table->free_extra = extra_free;
+    struct extra *extra = table_extra(table);
+
+    if (extra == NULL) {
+        extra = calloc(1, sizeof *extra);
+        (void)table_set_extra(table, extra, extra_free);
     }
-    return table->extra;
+    return extra;
 }
 
 /* A listener that cannot be told, for want of memory, misses one change: it is no part of the registry's truth. */
@@ -158,7 +160,9 @@ static void entry_remove(struct table *table, struct table_node *node)
 
 static const anqa_registry *listened(const struct table *table)
 {
-    return table->extra == NULL ? NULL : ((const struct extra *)table->extra)->registry;
+    const struct extra *extra = table_extra(table);
+
+    return extra == NULL ? NULL : extra->registry;
 }
 
 static void entry_gone(struct table *table, struct table_node *node)
@@ -616,7 +620,7 @@ anqa_json anqa_registry_meta(const anqa_registry *registry, const char *name)
         return json;
     table_read_begin(table);
     table_lock(table);
-    meta = table->extra == NULL ? NULL : meta_find(table->extra, name);
+    meta = table_extra(table) == NULL ? NULL : meta_find(table_extra(table), name);
     value = meta == NULL ? NULL : meta->value;
     table_unlock(table);
     if (value != NULL) { /* not under the lock: copying may end this process */

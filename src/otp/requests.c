@@ -9,13 +9,15 @@ const char request_add_tag[] = "$add_child";
 const char request_terminate_tag[] = "$terminate_child";
 const char request_restart_tag[] = "$restart_child";
 const char request_delete_tag[] = "$delete_child";
+const char request_resize_tag[] = "$resize";
 const char request_which_tag[] = "$which_children";
 const char request_count_tag[] = "$count_children";
 
 bool request_is_ours(const char *tag)
 {
     static const char *const tags[] = {request_start_tag, request_add_tag, request_terminate_tag,
-        request_restart_tag, request_delete_tag, request_which_tag, request_count_tag};
+        request_restart_tag, request_delete_tag, request_resize_tag, request_which_tag,
+        request_count_tag};
 
     for (size_t i = 0; i < ANQA_COUNT(tags); i++)
         if (tag == tags[i])

@@ -16,6 +16,7 @@ extern const char request_add_tag[];       /* static: struct request_add, argume
 extern const char request_terminate_tag[]; /* id, or a pid for a dynamic one */
 extern const char request_restart_tag[];   /* id */
 extern const char request_delete_tag[];    /* id */
+extern const char request_resize_tag[];    /* partition supervisors: uint32_t */
 extern const char request_which_tag[];
 extern const char request_count_tag[];
 

@@ -174,6 +174,16 @@ void table_retire(struct table *table, void *block)
     qsbr_retire(table->rt, free, block);
 }
 
+void *table_set_extra(struct table *table, void *extra, void (*free_extra)(void *extra))
+{
+    void *before = table_extra(table);
+
+    table->free_extra = free_extra;
+    /* pairs with table_extra */
+    atomic_store_explicit(&table->extra, extra, memory_order_release);
+    return before;
+}
+
 static void count_add(struct table *table, size_t n)
 {
     size_t count = atomic_load_explicit(&table->count, memory_order_relaxed);
@@ -324,8 +334,8 @@ static struct directory_array *directory_array_new(size_t slots)
 
 static void table_free(struct table *table)
 {
-    if (table->extra != NULL)
-        table->free_extra(table->extra);
+    if (table_extra(table) != NULL)
+        table->free_extra(table_extra(table));
     pthread_mutex_destroy(&table->lock);
     free(atomic_load_explicit(&table->array, memory_order_relaxed));
     free(table);

@@ -59,7 +59,7 @@ struct table {
     pthread_mutex_t lock;
     _Atomic(struct table_array *) array;
     _Atomic(size_t) count;
-    void *extra; /* of the owner; dropped with the table by free_extra */
+    _Atomic(void *) extra; /* of the owner; dropped with the table by free_extra */
     void (*free_extra)(void *extra);
 };
 
@@ -102,6 +102,16 @@ struct table_node *table_get(struct table *table, anqa_str key);
 
 /* The process of a key (of twins the youngest's), or nobody: not there, or dead. `table` may be NULL. Process. */
 anqa_pid table_whereis(struct table *table, anqa_str key);
+
+/* What the owner has put there; NULL: nothing. Between read_begin and read_end, or under the lock. */
+static inline void *table_extra(const struct table *table)
+{
+    /* pairs with table_set_extra */
+    return atomic_load_explicit(&((struct table *)(uintptr_t)table)->extra, memory_order_acquire);
+}
+
+/* Under the lock. Returns what was there before: the caller's, who retires it. */
+void *table_set_extra(struct table *table, void *extra, void (*free_extra)(void *extra));
 
 void table_lock(struct table *table);
 void table_unlock(struct table *table);

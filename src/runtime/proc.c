@@ -109,8 +109,10 @@ struct proc_more *proc_more(struct sched *s, struct proc *p)
 {
     if (p->more == NULL) {
         p->more = block_take(&s->blocks, block_class(sizeof *p->more));
-        if (p->more != NULL)
-            *p->more = (struct proc_more){0};
+        if (p->more == NULL)
+            return NULL;
+        *p->more = (struct proc_more){0};
+        anqa_list_init(&p->more->kept);
     }
     return p->more;
 }
@@ -346,6 +348,25 @@ static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts,
     return true;
 }
 
+void proc_end_kept(struct sched *s, struct kept *kept)
+{
+    anqa_list_remove(&kept->node);
+    block_put(&s->blocks, block_class(sizeof *kept), kept);
+}
+
+static void kept_free(struct sched *s, struct proc_more *more)
+{
+    struct anqa_list_node *node;
+
+    while ((node = anqa_list_first(&more->kept)) != NULL) {
+        struct kept *kept = ANQA_CONTAINER_OF(node, struct kept, node);
+        struct msg *msg = kept->msg;
+
+        proc_end_kept(s, kept);
+        msg_drop(s, msg);
+    }
+}
+
 static void parts_free(struct sched *s, struct proc *p)
 {
     struct proc_more *more = p->more;
@@ -355,11 +376,7 @@ static void parts_free(struct sched *s, struct proc *p)
     lineage_unref(s, p->lineage);
     if (more == NULL)
         return;
-    for (struct msg *msg = more->kept; msg != NULL;) {
-        struct msg *next = msg->next;
-        msg_drop(s, msg);
-        msg = next;
-    }
+    kept_free(s, more);
     lineage_unref(s, more->own);
     lineage_unref(s, more->callers);
     block_put(&s->blocks, block_class(sizeof *more), more);

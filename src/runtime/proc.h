@@ -25,6 +25,7 @@
 #include <anqa/runtime.h>
 
 #include "base/container.h"
+#include "base/list.h"
 #include "runtime/hooks.h"
 #include "runtime/stack.h"
 /* IWYU pragma: end_exports */
@@ -61,7 +62,10 @@ enum {
 };
 
 struct msg {
-    struct msg *next;
+    union {
+        struct msg *next;
+        struct kept *kept; /* MSG_KEPT */
+    };
     anqa_msg pub;
     char bytes[]; /* payload of BYTES and JSON, unless it is too long: then it became a BUF */
 };
@@ -189,6 +193,13 @@ struct label {
     _Atomic(uint64_t) words[LABEL_SIZE / sizeof(uint64_t)]; /* shared */
 };
 
+/* A message that anqa_msg_keep took out of its event, so that one among many ends without a walk. owner: process. */
+struct kept {
+    struct anqa_list_node node;
+    struct msg *msg;
+    const struct proc *owner;
+};
+
 /* What few processes need. owner: process. */
 struct proc_more {
     struct defer *defers;
@@ -197,7 +208,7 @@ struct proc_more {
     struct lineage *callers;
     uint32_t foreign_work; /* operations that hold our memory */
     uint64_t heap_quota;
-    struct msg *kept; /* anqa_msg_keep */
+    struct anqa_list kept; /* struct kept */
 };
 
 /* What the process that runs on a stack is doing; moves into the frame of the wait while the stack is lent. */
@@ -301,6 +312,8 @@ void proc_bury(struct sched *s, struct proc *p);
 void proc_release(struct sched *s, struct proc *p);
 /* `more`, made when it is not there. NULL: no memory. */
 struct proc_more *proc_more(struct sched *s, struct proc *p);
+/* Takes a message off the list of those that are kept; it is the caller's. */
+void proc_end_kept(struct sched *s, struct kept *kept);
 /* The label of that life; empty: it has none, or the slot has gone on. Returns its length. Any thread, signal handlers. */
 size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE]);
 /* Ends the process that runs on this thread, from its own frames. */

@@ -501,30 +501,31 @@ void anqa_msg_keep(const anqa_msg *message)
     struct sched *s;
     struct proc *p = proc_self(&s);
     struct msg *msg = MSG_OF(message);
-    struct proc_more *more = proc_more(s, p);
+    struct kept *kept;
 
-    if (more == NULL)
-        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory to keep a message"));
     if (msg->pub.flags_ & MSG_KEPT)
         return;
+    kept = proc_more(s, p) == NULL ? NULL : block_take(&s->blocks, block_class(sizeof *kept));
+    if (kept == NULL)
+        proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory to keep a message"));
     held_remove(&s->act, msg);
     if (msg->pub.kind == ANQA_MSG_CALL && (msg->pub.flags_ & MSG_ANSWERED) == 0)
         mailbox_owe(s, p, msg);
     msg->pub.flags_ |= MSG_KEPT;
-    msg->next = more->kept;
-    more->kept = msg;
+    *kept = (struct kept){.msg = msg, .owner = p};
+    msg->kept = kept;
+    anqa_list_push(&p->more->kept, &kept->node);
 }
 
 void anqa_msg_free(const anqa_msg *message)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    struct msg *msg = MSG_OF(message), **link;
+    struct msg *msg = MSG_OF(message);
 
     if (msg->pub.flags_ & MSG_KEPT) {
-        for (link = &p->more->kept; *link != msg; link = &(*link)->next)
-            ANQA_REQUIRE(*link != NULL);
-        *link = msg->next;
+        ANQA_REQUIRE(msg->kept->owner == p);
+        proc_end_kept(s, msg->kept);
     } else {
         held_remove(&s->act, msg);
         if (msg->pub.kind == ANQA_MSG_CALL && (msg->pub.flags_ & MSG_ANSWERED) == 0)

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/siphash.h"
 #include "runtime/deep.h"
 #include "runtime/fault.h"
 #include "runtime/poller.h"
@@ -29,6 +30,16 @@
 
 /* ---------------------------------------------------------------- schedulers */
 
+/* Not zero. */
+static uint64_t random_begin(const anqa_rt *rt, const struct sched *s)
+{
+    uint64_t from[] = {(uintptr_t)s, clock_mono_ns()};
+
+    if (rt->options.deterministic)
+        return rt->options.seed * 2654435769u + 88172645463325252u;
+    return siphash(from, sizeof from, siphash_boot_key()) | 1;
+}
+
 void sched_init(struct sched *s, anqa_rt *rt, uint16_t index)
 {
     s->rt = rt;
@@ -36,7 +47,7 @@ void sched_init(struct sched *s, anqa_rt *rt, uint16_t index)
     s->deterministic = rt->options.deterministic;
     s->wake_fd = -1;
     s->now_ms = rt->options.deterministic ? rt->fake_now_ms : clock_mono_ms();
-    s->random = rt->options.seed * 2654435769u + 88172645463325252u;
+    s->random = random_begin(rt, s);
     atomic_init(&s->quiescent, UINT64_MAX);
     block_cache_init(&s->blocks, &rt->depot);
     stack_cache_init(&s->stacks, rt->stacks);

@@ -91,8 +91,8 @@ struct sched {
     struct proc *new_slots, *new_slots_end; /* never used: not touched before they are */
     struct trash *trash;
     struct fault *fault;    /* what the fault handler left for the landing */
-    uint64_t random;        /* deterministic mode: the seed's state, */
-    uint64_t until_ms;      /* how far the fake clock may go, */
+    uint64_t random;        /* state of sched_random */
+    uint64_t until_ms;      /* deterministic mode: how far the fake clock may go, */
     uint64_t ran;           /* activations, */
     struct proc *pause_for; /* the attached thread that runs us while it waits, */
     bool pausing;           /* and whether to go back to it */
@@ -198,6 +198,8 @@ void sched_loop(void *sched);
 /* The activation of the current process is over. */
 void sched_activity_end(struct sched *s);
 uint64_t sched_new_ref(struct sched *s);
+/* Random enough to spread things, no secret. Deterministic mode: from the seed. */
+uint64_t sched_random(struct sched *s);
 void sched_init(struct sched *s, anqa_rt *rt, uint16_t index);
 /* Deterministic mode: runs the one scheduler on this thread, for the attached `waiter` (NULL: for anqa_rt_run). */
 uint64_t sched_run_deterministic(anqa_rt *rt, struct sched *waiter, uint64_t until_ms);

@@ -790,42 +790,19 @@ TEST(hibernate_runs_when_a_handler_asks_and_after_the_idle_time)
     end(rt);
 }
 
-struct logged {
-    _Atomic(int) count;
-    char id[64], fields[256];
-    const char *wanted; /* ids begin so */
-};
-
-static void keep_event(void *ctx, const anqa_log_event *event)
-{
-    struct logged *logged = ctx;
-
-    if (strncmp(event->id, logged->wanted, strlen(logged->wanted)) != 0)
-        return;
-    snprintf(logged->id, sizeof logged->id, "%s", event->id);
-    snprintf(logged->fields, sizeof logged->fields, "%.*s", ANQA_FMT(event->fields));
-    atomic_fetch_add(&logged->count, 1);
-}
-
-static bool was_logged(void *arg)
-{
-    return atomic_load(&((struct logged *)arg)->count) > 0;
-}
-
 TEST(a_message_without_handler_is_logged_and_dropped)
 {
     struct logged logged = {.wanted = "gen_server"};
     anqa_rt *rt = begin();
     anqa_pid pid = start(&probe_server);
 
-    anqa_log_set_sink(keep_event, &logged);
-    anqa_log_set_level(ANQA_ERROR);
+    log_watch(&logged, ANQA_ERROR);
     report(pid, "unheard_of", "");
     CHECK_STR(anqa_json_text(anqa_call(pid, "add", NOTHING, ANQA_CALL_TIMEOUT_MS)), "1");
     CHECK(soon(was_logged, &logged));
     CHECK_STR(logged.id, "gen_server.unexpected_message");
     CHECK(strstr(logged.fields, "tag=unheard_of") != NULL, "%s", logged.fields);
-    anqa_log_set_sink(NULL, NULL);
+    log_unwatch();
     end(rt);
 }
 
@@ -855,14 +832,13 @@ TEST(format_status_says_what_a_crash_log_shows_of_the_state)
     anqa_rt *rt = begin();
     anqa_pid pid = start(&secretive_server);
 
-    anqa_log_set_sink(keep_event, &logged);
-    anqa_log_set_level(ANQA_ERROR);
+    log_watch(&logged, ANQA_ERROR);
     anqa_cast(pid, "exit", NOTHING);
     CHECK(soon(was_logged, &logged));
     CHECK_STR(logged.id, "gen_server.terminating");
     CHECK(strstr(logged.fields, "***") != NULL && strstr(logged.fields, "boom") != NULL, "%s",
         logged.fields);
-    anqa_log_set_sink(NULL, NULL);
+    log_unwatch();
     end(rt);
 }
 
@@ -871,8 +847,7 @@ TEST(an_end_is_logged_unless_its_reason_is_normal_or_shutdown)
     struct logged logged = {.wanted = "process.crashed"};
     anqa_rt *rt = begin();
 
-    anqa_log_set_sink(keep_event, &logged);
-    anqa_log_set_level(ANQA_ERROR);
+    log_watch(&logged, ANQA_ERROR);
     CHECK_STATUS(anqa_gen_server_stop(start(&probe_server), ANQA_NORMAL, ANQA_INFINITY), ANQA_OK);
     CHECK_STATUS(anqa_gen_server_stop(start(&probe_server), ANQA_SHUTDOWN, ANQA_INFINITY), ANQA_OK);
     CHECK_STATUS(anqa_gen_server_stop(start(&probe_server),
@@ -884,7 +859,7 @@ TEST(an_end_is_logged_unless_its_reason_is_normal_or_shutdown)
     CHECK(soon(was_logged, &logged));
     CHECK(strstr(logged.fields, "enough") != NULL, "%s", logged.fields);
     CHECK_EQ(atomic_load(&logged.count), 1);
-    anqa_log_set_sink(NULL, NULL);
+    log_unwatch();
     end(rt);
 }
 

@@ -413,6 +413,53 @@ TEST(a_machine_that_feeds_itself_events_leaves_others_their_turn)
     end(rt);
 }
 
+enum { MANY = 100000 };
+
+struct crowd {
+    uint32_t taken;
+};
+
+static anqa_step wait_for_open(void *data, const anqa_statem_event *event)
+{
+    return anqa_and_postpone(anqa_keep_state());
+}
+
+static anqa_step open_up(void *data, const anqa_statem_event *event)
+{
+    return anqa_next_state("open");
+}
+
+static anqa_step take_one(void *data, const anqa_statem_event *event)
+{
+    struct crowd *crowd = data;
+
+    crowd->taken++;
+    return anqa_keep_state();
+}
+
+static anqa_step say_taken(void *data, const anqa_statem_event *event)
+{
+    return anqa_and_reply(anqa_keep_state(), anqa_jsonf("%d", (int)((struct crowd *)data)->taken));
+}
+
+static const anqa_gen_statem gate = ANQA_GEN_STATEM(struct crowd, .initial = "shut",
+    .rows = (const anqa_statem_row[]){{"shut", ANQA_ON_CAST, "come", wait_for_open},
+        {"shut", ANQA_ON_CAST, "open", open_up}, {"open", ANQA_ON_CAST, "come", take_one},
+        {NULL, ANQA_ON_CALL, "taken", say_taken}, {0}});
+
+/* A walk over all that are kept, for each that ends, took nine seconds. */
+TEST(a_hundred_thousand_postponed_events_are_taken_at_once, .timeout_ms = 3000)
+{
+    anqa_rt *rt = begin();
+    anqa_pid pid = start(&gate);
+
+    for (int i = 0; i < MANY; i++)
+        anqa_cast(pid, "come", NOTHING);
+    anqa_cast(pid, "open", NOTHING);
+    CHECK_STR(anqa_json_text(anqa_call(pid, "taken", NOTHING, ANQA_INFINITY)), "100000");
+    end(rt);
+}
+
 /* ---------------------------------------------------------------- time-outs */
 
 /* Arms what the cast says: {"kind": "event", "ms": 10, "body": ...}, going to "to" if that is there. */

@@ -1,88 +1,10 @@
 /* Supervisors: each rule of OTP's that is promised, by name. */
-#include "support.h"
+#include "children.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---------------------------------------------------------------- children that tell the test what they do */
-
-/* The test thread's pid: children of static specs cannot be given it as an argument. */
-static anqa_pid observer;
-/* What the child of that letter is to do in its next inits, one character each: 'f' fail, 'i' ignore, 'w' fail when it is
- * told "go"; then succeed. */
-static const char *plans[26];
-
-static char letter(void)
-{
-    return anqa_child_id().ptr[0];
-}
-
-static void tell(const char *tag)
-{
-    anqa_str id = anqa_child_id();
-
-    (void)anqa_send(observer, tag, anqa_bytes(id.ptr, id.len));
-}
-
-static char next_plan(char who)
-{
-    const char **at = &plans[who - 'a'];
-
-    return *at == NULL || **at == '\0' ? '\0' : *(*at)++;
-}
-
-static bool is_go(const anqa_msg *msg, void *arg)
-{
-    return anqa_tag_is(msg->tag, "go");
-}
-
-static void wait_for_go(void)
-{
-    anqa_pid self = anqa_self();
-
-    (void)anqa_send(observer, "waits", anqa_bytes(&self, sizeof self));
-    (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
-}
-
-static anqa_next worker_init(void *state, const void *arg)
-{
-    switch (next_plan(letter())) {
-    case 'w': wait_for_go(); return anqa_stop_with(anqa_error_reason("told to"));
-    case 'f': return anqa_stop_with(anqa_error_reason("%c has a bad day", letter()));
-    case 'i': return anqa_ignore();
-    default: tell("start"); return anqa_noreply();
-    }
-}
-
-static anqa_next worker_exit(void *state, anqa_msg *msg)
-{
-    if (anqa_str_is(anqa_json_text(msg->body), "normal"))
-        return anqa_stop_with(ANQA_NORMAL);
-    if (anqa_str_is(anqa_json_text(msg->body), "shutdown"))
-        return anqa_stop_with(ANQA_SHUTDOWN);
-    if (anqa_str_is(anqa_json_text(msg->body), "shutdown, text"))
-        return anqa_stop_with(anqa_reason_make(ANQA_REASON_SHUTDOWN, "with a text"));
-    return anqa_stop_with(anqa_error_reason("boom"));
-}
-
-static anqa_next worker_ping(void *state, anqa_msg *msg)
-{
-    return anqa_reply(ANQA_JSON_TRUE);
-}
-
-static void worker_terminate(void *state, anqa_reason reason)
-{
-    tell("stop");
-}
-
-static const anqa_gen_server worker = {
-    .init = worker_init,
-    .terminate = worker_terminate,
-    .trap_exit = true,
-    .handle_call = (const anqa_handler[]){{"ping", worker_ping}, {0}},
-    .handle_cast = (const anqa_handler[]){{"exit", worker_exit}, {0}},
-};
 
 static void stubborn_terminate(void *state, anqa_reason reason)
 {
@@ -108,114 +30,6 @@ static void slow_terminate(void *state, anqa_reason reason)
 
 static const anqa_gen_server slow = {
     .init = slow_init, .terminate = slow_terminate, .trap_exit = true};
-
-static anqa_rt *begin_here(void)
-{
-    anqa_rt *rt = begin();
-
-    observer = anqa_self();
-    return rt;
-}
-
-static anqa_pid start(const anqa_supervisor *spec)
-{
-    anqa_pid pid = {0};
-    anqa_error err = {.text = ""};
-
-    CHECK_STATUS(anqa_supervisor_start_link(spec, &pid, &err), ANQA_OK, "%s", err.text);
-    return pid;
-}
-
-/* The next tags "start" and "stop", as "+a -b ...", `count` of them. */
-static bool is_news(const anqa_msg *msg, void *arg)
-{
-    return anqa_tag_is(msg->tag, "start") || anqa_tag_is(msg->tag, "stop");
-}
-
-static const char *news(size_t count)
-{
-    char *text = anqa_tmp_printf("%64s", "");
-    size_t len = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        const anqa_msg *msg = anqa_receive_if(is_news, NULL, 5000 * harness_slowness());
-        CHECK(msg != NULL, "only %zu of %zu", i, count);
-        len += (size_t)snprintf(text + len, 64 - len, "%s%c%.*s", i == 0 ? "" : " ",
-            anqa_tag_is(msg->tag, "start") ? '+' : '-', ANQA_FMT(msg->body));
-    }
-    return text;
-}
-
-/* As many as there are in `expected`. */
-static const char *news_like(const char *expected)
-{
-    return news((strlen(expected) + 1) / 3);
-}
-
-static bool no_news(void)
-{
-    return anqa_receive_if(is_news, NULL, 0) == NULL;
-}
-
-static anqa_child_info info_of(anqa_pid sup, const char *id)
-{
-    anqa_child_info *children;
-    size_t count;
-
-    CHECK_STATUS(anqa_supervisor_which_children(sup, &children, &count), ANQA_OK);
-    for (size_t i = 0; i < count; i++)
-        if (anqa_str_is(children[i].id, id))
-            return children[i];
-    return (anqa_child_info){.id = {NULL, 0}};
-}
-
-static anqa_pid child(anqa_pid sup, const char *id)
-{
-    return info_of(sup, id).pid;
-}
-
-/* Waits until the supervisor has dealt with everything that was sent to it before. */
-static void settle(anqa_pid sup)
-{
-    anqa_child_counts counts;
-
-    CHECK_STATUS(anqa_supervisor_count_children(sup, &counts), ANQA_OK);
-}
-
-static void crash(anqa_pid sup, const char *id, const char *how)
-{
-    anqa_cast(child(sup, id), "exit", (anqa_json){how, strlen(how)});
-}
-
-/* The child ends as told, which gives exactly these news, "-a +a"; the supervisor has dealt with it, or ended over it. */
-static void crash_gives(anqa_pid sup, const char *id, const char *how, const char *expected)
-{
-    crash(sup, id, how);
-    CHECK_STR(news_like(expected), expected, "%s of %s", how, id);
-}
-
-static void crash_is_survived(anqa_pid sup, const char *id, const char *how, const char *expected)
-{
-    crash_gives(sup, id, how, expected);
-    settle(sup);
-}
-
-static void crash_is_the_end(anqa_pid sup, const char *id, const char *how, const char *expected)
-{
-    const anqa_msg *exit;
-
-    crash_gives(sup, id, how, expected);
-    exit = expect("EXIT");
-    CHECK(anqa_pid_eq(exit->from, sup));
-    CHECK_EQ(anqa_reason_get_kind(exit->u.reason), ANQA_REASON_SHUTDOWN);
-}
-
-#define ABC(...)                                                                                  \
-    (const anqa_child_spec[])                                                                     \
-    {                                                                                             \
-        {.id = "a", .server = &worker, __VA_ARGS__}, {.id = "b", .server = &worker, __VA_ARGS__}, \
-            {.id = "c", .server = &worker, __VA_ARGS__}, {0}                                      \
-    }
 
 static const anqa_supervisor one_for_one = {.children = ABC(.restart = ANQA_PERMANENT)};
 static const anqa_supervisor rest_for_one = {
@@ -598,7 +412,7 @@ TEST(children_end_when_their_supervisor_is_killed)
     end(rt);
 }
 
-/* ---------------------------------------------------------------- auto_shutdown */
+/* ---------------------------------------------------------------- bad specs */
 
 #define SIGNIFICANT_AB(type)                                                        \
     (const anqa_child_spec[])                                                       \
@@ -607,36 +421,6 @@ TEST(children_end_when_their_supervisor_is_killed)
             {.id = "b", .server = &worker, .restart = (type), .significant = true}, \
             {.id = "c", .server = &worker}, {0}                                     \
     }
-
-static const anqa_supervisor any_of = {
-    .auto_shutdown = ANQA_ANY_SIGNIFICANT, .children = SIGNIFICANT_AB(ANQA_TRANSIENT)};
-static const anqa_supervisor all_of = {
-    .auto_shutdown = ANQA_ALL_SIGNIFICANT, .children = SIGNIFICANT_AB(ANQA_TEMPORARY)};
-
-TEST(any_significant_child_that_ends_takes_the_supervisor_with_it_unless_it_is_restarted)
-{
-    anqa_rt *rt = begin_here();
-    anqa_pid sup = start(&any_of);
-
-    (void)news(3);
-    /* a transient child counts only when it ends normally */
-    crash_is_survived(sup, "a", "boom", "-a +a");
-    crash_is_the_end(sup, "a", "normal", "-a -c -b");
-    end(rt);
-}
-
-TEST(all_significant_children_must_end_when_the_spec_says_all)
-{
-    anqa_rt *rt = begin_here();
-    anqa_pid sup = start(&all_of);
-
-    (void)news(3);
-    crash_is_survived(sup, "a", "boom", "-a");
-    crash_is_the_end(sup, "b", "normal", "-b -c");
-    end(rt);
-}
-
-/* ---------------------------------------------------------------- bad specs */
 
 static void plain_run(void *arg)
 {
@@ -690,6 +474,58 @@ TEST(a_spec_that_contradicts_itself_is_refused_and_the_error_names_the_thing)
     end(rt);
 }
 
+/* ---------------------------------------------------------------- what is logged */
+
+static const anqa_supervisor logging = {.name = "logging",
+    .children = (const anqa_child_spec[]){
+        {.id = "a", .server = &worker, .backoff = {.first_ms = 1, .jitter = ANQA_JITTER_NONE}},
+        {.id = "b", .server = &worker, .restart = ANQA_TRANSIENT}, {0}}};
+
+static const struct {
+    const char *id, *fields, *child, *how;
+} events[] = {
+    {"supervisor.child_started", "supervisor=logging child=a pid=", "a", "boom"},
+    {"supervisor.child_ended", "reason=\"error: boom\" next=restart", "a", "boom"},
+    {"supervisor.child_ended", "reason=\"normal\" next=restart", "a", "normal"},
+    {"supervisor.child_waits", "supervisor=logging child=a wait_ms=1", "a", "boom"},
+};
+
+TEST(the_starts_ends_and_waits_of_children_are_logged)
+{
+    anqa_rt *rt = begin_here();
+
+    for (size_t i = 0; i < ANQA_COUNT(events); i++) {
+        struct logged logged = {.wanted = events[i].id};
+        anqa_pid sup = start(&logging);
+        (void)news(2);
+        log_watch(&logged, ANQA_INFO);
+        crash_is_survived(sup, events[i].child, events[i].how, "-a +a");
+        CHECK(soon(was_logged, &logged), "%s", events[i].id);
+        CHECK(strstr(logged.fields, events[i].fields) != NULL, "%s", logged.fields);
+        log_unwatch();
+        kill_and_wait(sup);
+        (void)news(2);
+    }
+    end(rt);
+}
+
+TEST(a_quiet_end_that_is_no_failure_is_not_logged)
+{
+    struct logged logged = {.wanted = "supervisor.child_ended"};
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&logging);
+
+    (void)news(2);
+    log_watch(&logged, ANQA_INFO);
+    crash_is_survived(sup, "b", "normal", "-b");
+    crash_is_survived(sup, "a", "boom", "-a +a"); /* which is, and comes behind it */
+    CHECK(soon(was_logged, &logged));
+    CHECK(strstr(logged.fields, "child=a") != NULL, "%s", logged.fields);
+    CHECK_EQ(atomic_load(&logged.count), 1);
+    log_unwatch();
+    end(rt);
+}
+
 /* ---------------------------------------------------------------- management */
 
 TEST(children_can_be_added_terminated_restarted_and_deleted)
@@ -737,6 +573,23 @@ TEST(an_added_child_that_fails_to_start_is_not_kept)
     end(rt);
 }
 
+TEST(an_added_child_that_ignores_is_kept_without_a_process_unless_it_is_temporary)
+{
+    anqa_rt *rt = begin_here();
+    anqa_pid sup = start(&one_for_one), pid;
+    anqa_child_spec more = {.id = "d", .server = &worker, .restart = ANQA_TRANSIENT};
+
+    (void)news(3);
+    plans['d' - 'a'] = "ii";
+    CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, NULL), ANQA_E_IGNORE);
+    CHECK_EQ(info_of(sup, "d").state, ANQA_CHILD_ENDED);
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", NULL), ANQA_OK);
+    more.restart = ANQA_TEMPORARY;
+    CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, NULL), ANQA_E_IGNORE);
+    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", NULL), ANQA_E_NOT_FOUND);
+    end(rt);
+}
+
 TEST(a_terminated_temporary_child_loses_its_spec)
 {
     anqa_rt *rt = begin_here();
@@ -746,52 +599,6 @@ TEST(a_terminated_temporary_child_loses_its_spec)
     (void)news(3);
     CHECK_STATUS(anqa_supervisor_terminate_child(sup, "b", &err), ANQA_OK);
     CHECK_STATUS(anqa_supervisor_delete_child(sup, "b", &err), ANQA_E_NOT_FOUND);
-    end(rt);
-}
-
-TEST(an_added_temporary_child_that_ignores_is_not_kept)
-{
-    anqa_rt *rt = begin_here();
-    anqa_pid sup = start(&one_for_one), pid;
-    anqa_child_spec more = {.id = "d", .server = &worker, .restart = ANQA_TEMPORARY};
-
-    (void)news(3);
-    plans['d' - 'a'] = "i";
-    CHECK_STATUS(anqa_supervisor_start_child(sup, &more, &pid, NULL), ANQA_E_IGNORE);
-    CHECK_STATUS(anqa_supervisor_delete_child(sup, "d", NULL), ANQA_E_NOT_FOUND);
-    end(rt);
-}
-
-static void terminate_b(void *arg)
-{
-    const anqa_pid *sup = arg;
-
-    CHECK_STATUS(anqa_supervisor_terminate_child(*sup, "b", NULL), ANQA_OK);
-    (void)anqa_send(observer, "terminated", anqa_nothing());
-}
-
-TEST(a_child_that_is_terminated_before_its_restart_is_tried_again_stays_down)
-{
-    anqa_rt *rt = begin_with_fake_clock();
-    anqa_pid sup = start(&one_for_one), waiting;
-
-    (void)news(3);
-    plans['b' - 'a'] = "w";
-    crash(sup, "b", "boom");
-    memcpy(&waiting, expect("waits")->body.ptr, sizeof waiting);
-    CHECK_STATUS(
-        anqa_spawn(&(anqa_spawn_opts){.run = terminate_b, .arg = &sup, .arg_size = sizeof sup},
-            NULL, NULL),
-        ANQA_OK);
-    anqa_sleep(
-        1); /* time passes when nobody can run: it has asked, and the supervisor is still starting b */
-    CHECK_STATUS(
-        anqa_send(waiting, "go", anqa_nothing()), ANQA_OK); /* it fails: a retry is sent behind */
-    (void)expect("terminated");
-    settle(sup);
-    CHECK_EQ(info_of(sup, "b").state, ANQA_CHILD_ENDED);
-    CHECK_STR(news(1), "-b");
-    CHECK(no_news());
     end(rt);
 }
 

@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,6 +126,33 @@ void live_without_memory(void (*life)(void *arg))
         CHECK_EQ(stats.processes, 0);
     }
     anqa_stop(rt);
+}
+
+static void keep_event(void *ctx, const anqa_log_event *event)
+{
+    struct logged *logged = ctx;
+
+    if (strncmp(event->id, logged->wanted, strlen(logged->wanted)) != 0)
+        return;
+    snprintf(logged->id, sizeof logged->id, "%s", event->id);
+    snprintf(logged->fields, sizeof logged->fields, "%.*s", ANQA_FMT(event->fields));
+    atomic_fetch_add(&logged->count, 1);
+}
+
+void log_watch(struct logged *logged, anqa_log_level level)
+{
+    anqa_log_set_sink(keep_event, logged);
+    anqa_log_set_level(level);
+}
+
+void log_unwatch(void)
+{
+    anqa_log_set_sink(NULL, NULL);
+}
+
+bool was_logged(void *arg)
+{
+    return atomic_load(&((struct logged *)arg)->count) > 0;
 }
 
 void report(anqa_pid to, const char *tag, const char *text)

@@ -36,6 +36,17 @@ bool soon(bool (*so)(void *arg), void *arg);
 /* Runs `life` as a process, with each allocation failing in turn; checks that nobody is left when nothing more happens. */
 void live_without_memory(void (*life)(void *arg));
 
+/* The last event that was logged of those whose id begins with `wanted`. */
+struct logged {
+    const char *wanted;
+    char id[64], fields[256];
+    _Atomic(int) count;
+};
+void log_watch(struct logged *logged, anqa_log_level level);
+void log_unwatch(void);
+/* For soon(): of a struct logged. */
+bool was_logged(void *arg);
+
 /* Tells `to`: a message with this tag and text. */
 void report(anqa_pid to, const char *tag, const char *text);
 

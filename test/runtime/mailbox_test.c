@@ -641,6 +641,23 @@ TEST(a_kept_message_outlives_its_event)
     rt_close(rt);
 }
 
+TEST(kept_messages_end_in_any_order)
+{
+    static const int order[] = {1, 0, 3};
+    anqa_rt *rt = rt_open(1);
+    const anqa_msg *kept[4];
+
+    send_to_self(4);
+    for (size_t i = 0; i < ANQA_COUNT(kept); i++) {
+        kept[i] = anqa_receive(0);
+        anqa_msg_keep(kept[i]);
+    }
+    for (size_t i = 0; i < ANQA_COUNT(order); i++)
+        anqa_msg_free(kept[order[i]]);
+    CHECK_EQ(number_of(kept[2]), 2); /* which ends with us */
+    rt_close(rt);
+}
+
 TEST(equal_tags_are_interned_once)
 {
     char text[300];
