@@ -333,6 +333,10 @@ void trash_run(struct sched *s, unsigned max);
 struct msg *mailbox_pop(struct sched *s, struct proc *p);
 /* Takes `msg` out, which follows `before` (NULL: it is the head). */
 void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct msg *msg);
+/* As anqa_receive_if, but in the same event a search goes on where the last one with this mark has ended: what `match` did
+ * not accept then it must not accept now. mark: zero looks at everything, and is then set. */
+const anqa_msg *proc_receive_since(
+    anqa_ref *mark, bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
 /* Ends an event: frees held messages, answers for those that will be answered later are noted. */
 void event_end(struct sched *s, struct proc *p, struct activation *act);
 
