@@ -6,6 +6,7 @@
 
 #include <anqa/memory.h>
 
+#include "otp/registry.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 
@@ -62,6 +63,12 @@ anqa_str anqa_child_id(void)
     struct child_head *head = head_of_self();
 
     return head == NULL ? (anqa_str){NULL, 0} : child_id(head);
+}
+
+/* So that the event of a crash can say which child it was. */
+__attribute__((constructor)) static void give_names(void)
+{
+    proc_set_name_hooks(&(struct name_hooks){.name = registry_own_name, .id = anqa_child_id});
 }
 
 size_t child_state_size(enum child_kind kind, const void *spec)

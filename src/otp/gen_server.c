@@ -266,17 +266,22 @@ static void server_init(void *block)
     act(head, &next);
 }
 
-static void log_end(struct child_head *head, anqa_reason reason)
+static anqa_json server_format_status(void *block)
 {
+    struct child_head *head = block;
     const anqa_gen_server *spec = head->spec;
-    char text[400];
-    anqa_json status;
 
-    if (spec->format_status == NULL || anqa_reason_is_quiet(reason))
-        return;
-    status = spec->format_status(child_state(head));
-    anqa_log(ANQA_ERROR, "gen_server.terminating", "reason=%s state=%.*s",
-        anqa_reason_format(reason, text, sizeof text), ANQA_FMT(anqa_json_text(status)));
+    return spec->format_status == NULL ? (anqa_json){NULL, 0}
+                                       : spec->format_status(child_state(head));
+}
+
+static anqa_json server_format_message(void *block, const anqa_msg *msg)
+{
+    struct child_head *head = block;
+    const anqa_gen_server *spec = head->spec;
+
+    return spec->format_message == NULL ? (anqa_json){NULL, 0}
+                                        : spec->format_message(child_state(head), msg);
 }
 
 static void server_terminate(void *block, anqa_reason reason)
@@ -286,7 +291,6 @@ static void server_terminate(void *block, anqa_reason reason)
 
     if ((head->flags & HEAD_STARTED) == 0)
         return;
-    log_end(head, reason);
     if (spec->terminate != NULL)
         spec->terminate(child_state(head), reason);
 }
@@ -294,7 +298,9 @@ static void server_terminate(void *block, anqa_reason reason)
 const anqa_behaviour gen_server_behaviour = {.name = "gen_server",
     .init = server_init,
     .handle = server_handle,
-    .terminate = server_terminate};
+    .terminate = server_terminate,
+    .format_status = server_format_status,
+    .format_message = server_format_message};
 
 /* ---------------------------------------------------------------- starting and stopping */
 

@@ -321,6 +321,17 @@ anqa_str registry_name_of(anqa_pid pid)
     return count == 0 ? (anqa_str){NULL, 0} : entries[0].key;
 }
 
+anqa_str registry_own_name(const struct exit_hook *hooks)
+{
+    for (const struct exit_hook *hook = hooks; hook != NULL; hook = hook->next) {
+        const struct lone_entry *entry =
+            hook->run == lone_exit ? ANQA_CONTAINER_OF(hook, const struct lone_entry, hook) : NULL;
+        if (entry != NULL && entry->table->owner == &names)
+            return table_key(&entry->node);
+    }
+    return (anqa_str){NULL, 0};
+}
+
 /* ---------------------------------------------------------------- registries */
 
 anqa_status anqa_registry_register(

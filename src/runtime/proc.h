@@ -146,7 +146,11 @@ enum {
     PROC_FAULTED = 1 << 11,    /* its state can not be trusted */
     PROC_TOKEN_HERE =
         1 << 12, /* killed when it came out of its queue: the mail was left, the token is ours */
-    PROC_KICKED = 1 << 13 /* `handle` is to see a message of tag PROC_KICK */
+    PROC_KICKED = 1 << 13,      /* `handle` is to see a message of tag PROC_KICK */
+    PROC_SIGNALLED = 1 << 14,   /* exit_reason came with a signal: it has not crashed itself */
+    PROC_REPORTING = 1 << 15,   /* its crash is being told: what fails in there changes no reason */
+    PROC_REPORTED = 1 << 16,    /* its crash has been told */
+    PROC_LINE_GRANTED = 1 << 17 /* the limit of lines has counted that of its crash */
 };
 
 /* What a process's `handle` is given when it was kicked: no message of anybody, so that it needs no memory and no room
@@ -156,9 +160,13 @@ enum {
 /* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */
 struct lineage {
     _Atomic(uint32_t) count;
+    uint32_t name_len;
     struct lineage *up;
     anqa_pid pid;
+    char name[]; /* registered when it became a parent */
 };
+
+#define LINEAGE_NAME_MAX 40
 
 /* The current process works for these, nearest first, instead of those it inherited. False: no memory. */
 bool proc_set_callers(struct sched *s, const anqa_pid *pids, size_t count);

@@ -792,7 +792,7 @@ TEST(hibernate_runs_when_a_handler_asks_and_after_the_idle_time)
 
 struct logged {
     _Atomic(int) count;
-    char id[64], fields[256];
+    char id[64], fields[1024];
     const char *wanted; /* ids begin so */
 };
 
@@ -851,7 +851,7 @@ static const anqa_gen_server secretive_server = {PROBE_TABLES, .format_status = 
 
 TEST(format_status_says_what_a_crash_log_shows_of_the_state)
 {
-    struct logged logged = {.wanted = "gen_server"};
+    struct logged logged = {.wanted = "process.crashed"};
     anqa_rt *rt = begin();
     anqa_pid pid = start(&secretive_server);
 
@@ -859,7 +859,6 @@ TEST(format_status_says_what_a_crash_log_shows_of_the_state)
     anqa_log_set_level(ANQA_ERROR);
     anqa_cast(pid, "exit", NOTHING);
     CHECK(soon(was_logged, &logged));
-    CHECK_STR(logged.id, "gen_server.terminating");
     CHECK(strstr(logged.fields, "***") != NULL && strstr(logged.fields, "boom") != NULL, "%s",
         logged.fields);
     anqa_log_set_sink(NULL, NULL);
