@@ -10,6 +10,7 @@
 #include "base/container.h"
 #include "otp/registry.h"
 #include "otp/table.h"
+#include "runtime/sched.h"
 
 struct value {
     size_t len;
@@ -293,6 +294,12 @@ static anqa_status leave(struct table *table, anqa_str key)
     return ANQA_OK;
 }
 
+/* Entries go before their process is dead, see table_pid_of. */
+static inline anqa_pid pid_of(const anqa_registry *registry, anqa_str key)
+{
+    return sched_self == NULL ? (anqa_pid){0} : table_pid_of(sched_self->rt, registry, key);
+}
+
 /* ---------------------------------------------------------------- names */
 
 anqa_status anqa_register(const char *name)
@@ -309,7 +316,7 @@ anqa_status anqa_unregister(const char *name)
 
 anqa_pid anqa_whereis(const char *name)
 {
-    return anqa_registry_whereis(&names, anqa_str_of(name));
+    return pid_of(&names, anqa_str_of(name));
 }
 
 anqa_str registry_name_of(anqa_pid pid)
@@ -353,7 +360,7 @@ anqa_status anqa_registry_unregister(const anqa_registry *registry, anqa_str key
 
 anqa_pid anqa_registry_whereis(const anqa_registry *registry, anqa_str key)
 {
-    return table_whereis(registry_look(registry), key);
+    return pid_of(registry, key);
 }
 
 anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str key, anqa_json json)

@@ -45,6 +45,8 @@ struct table_twin {
     struct table_twin *younger;         /* writers only */
 };
 
+struct siphash_key;
+
 struct table_array {
     size_t mask;
     size_t used; /* nodes and tombstones; under the lock */
@@ -54,6 +56,7 @@ struct table_array {
 struct table {
     anqa_rt *rt;
     const void *owner;
+    const struct siphash_key *hash_key;
     bool twins; /* nodes are table_twin, keys may repeat */
     /* guards all writing to this table: array, slots, chains, counts, and what its users say */
     pthread_mutex_t lock;
@@ -102,6 +105,10 @@ struct table_node *table_get(struct table *table, anqa_str key);
 
 /* The process of a key (of twins the youngest's), or nobody: not there, or dead. `table` may be NULL. Process. */
 anqa_pid table_whereis(struct table *table, anqa_str key);
+
+/* The pid of a key (of twins the youngest's) in the table of an owner, or nobody. It may have died just now: this is for
+ * entries that an exit hook of their process removes, so that a look before that finds the same. Any thread. */
+anqa_pid table_pid_of(anqa_rt *rt, const void *owner, anqa_str key);
 
 void table_lock(struct table *table);
 void table_unlock(struct table *table);
