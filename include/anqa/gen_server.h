@@ -204,6 +204,7 @@ typedef struct anqa_start_opts {
     const char *name; /* instead of the spec's; it is copied */
     const struct anqa_registry
         *registry;       /* `name` is a key in this one; NULL: a name as any other */
+    anqa_json value;     /* of its entry in `registry`; copied. Zero: null */
     uint32_t timeout_ms; /* for init; 0: as long as it takes. On expiry the process is killed */
     uint16_t scheduler;  /* 1..n: start there */
 } anqa_start_opts;

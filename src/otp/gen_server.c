@@ -320,10 +320,13 @@ static anqa_status start(const anqa_gen_server *server, const void *arg,
     if (opts->registry != NULL && opts->name == NULL)
         return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key",
             opts->registry->name);
+    if (opts->registry == NULL && opts->value.len > 0)
+        return anqa_fail(err, ANQA_E_INVALID, "a start with .value needs .registry to keep it in");
     name = opts->name != NULL ? opts->name : server->name;
     what.id = anqa_str_of(name);
     what.named = opts->name != NULL;
     what.registry = opts->registry;
+    what.value = opts->value;
     what.scheduler = opts->scheduler;
     what.timeout_ms = opts->timeout_ms;
     return child_start(&what, ret_pid, err);

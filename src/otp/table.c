@@ -305,6 +305,83 @@ struct table_node *table_next(struct table *table, struct table_walk *walk)
     return NULL;
 }
 
+/* ---------------------------------------------------------------- walking in pages */
+
+static uint64_t reversed(uint64_t bits)
+{
+    uint64_t out = 0;
+
+    for (unsigned i = 0; i < 64; i++, bits >>= 1)
+        out = out << 1 | (bits & 1);
+    return out;
+}
+
+/* The number behind `bucket` with the bits reversed; 0: it was the last. */
+static uint64_t next_bucket(uint64_t bucket, size_t mask)
+{
+    return reversed(reversed(bucket | ~(uint64_t)mask) + 1);
+}
+
+/* Keeps the largest addresses, sorted downwards from `first` on. What is largest tends to come first, as the youngest of
+ * a key does, so this seldom moves much. True: one has been left out. */
+static bool page_keep(struct table_page *page, size_t first, struct table_node *node)
+{
+    size_t at = page->count;
+    bool full = page->count == page->max;
+
+    while (at > first && (uintptr_t)page->nodes[at - 1] < (uintptr_t)node)
+        at--;
+    if (at == page->max)
+        return true;
+    memmove(&page->nodes[at + 1], &page->nodes[at],
+        (page->count - at - (full ? 1 : 0)) * sizeof(struct table_node *));
+    page->nodes[at] = node;
+    page->count += full ? 0 : 1;
+    return full;
+}
+
+/* Nodes of a slot, twins included, that have not been seen. True: there are more than the page has room for. */
+static bool page_bucket(
+    const struct table *table, const struct table_array *array, struct table_page *page)
+{
+    size_t home = page->bucket & array->mask, first = page->count;
+    bool more = false;
+    struct table_node *node;
+
+    for (size_t i = home; (node = slot_load(array, i)) != NULL; i = (i + 1) & array->mask) {
+        struct table_twin *twin = (struct table_twin *)(void *)node;
+        if (node == TOMBSTONE || (node->hash & array->mask) != home)
+            continue;
+        do {
+            node = table->twins ? &twin->node : node;
+            if (page->after == 0 || (uintptr_t)node < page->after)
+                more |= page_keep(page, first, node);
+            twin = table->twins /* acquire: pairs with twin_put and twin_remove */
+                       ? atomic_load_explicit(&twin->older, memory_order_acquire)
+                       : NULL;
+        } while (twin != NULL);
+    }
+    return more;
+}
+
+void table_page(struct table *table, struct table_page *page)
+{
+    const struct table_array *array = array_of(table);
+    size_t slots = 4 * page->max + 64;
+
+    page->count = 0;
+    page->at_end = array == NULL;
+    while (!page->at_end && page->count < page->max && slots-- > 0) {
+        if (page_bucket(table, array, page)) {
+            page->after = (uintptr_t)page->nodes[page->count - 1];
+            return;
+        }
+        page->after = 0;
+        page->bucket = next_bucket(page->bucket, array->mask);
+        page->at_end = page->bucket == 0;
+    }
+}
+
 /* ---------------------------------------------------------------- the tables of a runtime */
 
 /* Owners by address, an array of its own kind: never removed from, copied when it grows. */

@@ -127,4 +127,21 @@ struct table_walk {
 };
 struct table_node *table_next(struct table *table, struct table_walk *walk);
 
+/*
+ * A walk in pages, between which the table may change and grow. Nodes are visited by the slot their hash leads to, and the
+ * slots in the order of their numbers with the bits reversed: however often the table doubles, what a slot held is in
+ * slots that are all before the cursor, or all behind it. Within a slot nodes are visited by address, the largest first:
+ * a node keeps its address. So a node that stays is seen at least once, and twice only if the table is resized meanwhile.
+ */
+struct table_page {
+    uint64_t bucket; /* cursor: the slot */
+    uint64_t after;  /* cursor: address of the last node seen in it; 0: none */
+    bool at_end;
+    size_t max; /* nodes of a page */
+    struct table_node **nodes;
+    size_t count;
+};
+/* The next page: at most `max` nodes, and not many more slots. Fewer or none do not mean the end. As table_next. */
+void table_page(struct table *table, struct table_page *page);
+
 #endif
