@@ -106,6 +106,11 @@ const struct bench_area bench_area = {
                  world_drive),
                 BETTER(8), .note = REGISTRY_LOOKUP_NOTE},
             {IN_WORLD("whereis", "whereis", BENCH_ON_1, setup_whereis, world_drive)},
+            {IN_WORLD("registry_register", NULL, ON_BOTH, setup_registry_register,
+                 run_registry_register),
+                .against = "registry_register_apart"},
+            {IN_WORLD("registry_register_apart", NULL, ON_BOTH, setup_registry_register_apart,
+                run_registry_register)},
             {IN_WORLD("timer", "timer", BENCH_ON_1, setup_timer, world_drive), BETTER(10)},
 
             {IN_WORLD("yield", NULL, BENCH_ON_1, setup_yield, world_drive)},

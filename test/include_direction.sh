@@ -5,8 +5,8 @@
 set -u
 
 areas="base runtime otp pubsub http channel presence live js data durable jobs stage cluster telemetry cli test"
-# What all may include: the event points and the logger.
-free="telemetry/log.h telemetry/telemetry.h"
+# What all may include: the event points, the logger, and how its lines are written.
+free="telemetry/log.h telemetry/log_fields.h telemetry/telemetry.h"
 
 # The area of a public header, as "header=area", where it is not named like its area.
 public="arena=base buf=base json=base config=base value=base log=free telemetry=free
@@ -14,7 +14,7 @@ public="arena=base buf=base json=base config=base value=base log=free telemetry=
     endpoint=channel
     token=http
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp
-    backoff=otp partition_supervisor=otp"
+    backoff=otp partition_supervisor=otp requests=otp"
 
 check() { # $1: root; prints each violation, and "checked N includes"
     (

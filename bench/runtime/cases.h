@@ -41,6 +41,9 @@ bool setup_crash_fault_unlogged(struct bench *b);
 /* names.c */
 bool setup_registry_lookup(struct bench *b);
 bool setup_whereis(struct bench *b);
+bool setup_registry_register(struct bench *b);
+bool setup_registry_register_apart(struct bench *b);
+void run_registry_register(struct bench *b, uint64_t ops);
 bool setup_siphash_key(struct bench *b);
 void run_siphash_key(struct bench *b, uint64_t ops);
 

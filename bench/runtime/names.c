@@ -107,6 +107,67 @@ bool setup_whereis(struct bench *b)
     return true;
 }
 
+/* ---------------------------------------------------------------- registering */
+
+static const anqa_registry halls[] = {{.name = "hall 1"}, {.name = "hall 2"}};
+static anqa_pid guests[ANQA_COUNT(halls)];
+
+/* Comes and goes, under a name of its own. */
+static void guest_run(void *state)
+{
+    const anqa_registry *hall = *(const anqa_registry **)state;
+    char name[32];
+    anqa_str key;
+
+    key = anqa_str_of(anqa_pid_text(anqa_self(), name));
+    for (;;) {
+        uint64_t ops = world_value(anqa_receive(ANQA_INFINITY));
+
+        for (uint64_t i = 0; i < ops; i++)
+            if (anqa_registry_register(hall, key, ANQA_JSON_NULL, NULL) != ANQA_OK ||
+                anqa_registry_unregister(hall, key) != ANQA_OK)
+                bench_fail("%s cannot come or go", name);
+        world_report(ops);
+    }
+}
+
+static bool setup_guests(struct bench *b, bool apart)
+{
+    world_open(b);
+    for (unsigned i = 0; i < (unsigned)b->schedulers; i++) {
+        const anqa_registry *hall = &halls[apart ? i : 0];
+
+        guests[i] = world_spawn(&(anqa_spawn_opts){.run = guest_run,
+            .arg = &hall,
+            .arg_size = sizeof hall,
+            .monitor = true,
+            .pinned = true,
+            .scheduler = (uint16_t)(i + 1)});
+    }
+    return true;
+}
+
+bool setup_registry_register(struct bench *b)
+{
+    return setup_guests(b, false);
+}
+
+bool setup_registry_register_apart(struct bench *b)
+{
+    return setup_guests(b, true);
+}
+
+/* An operation is one of anybody's. */
+void run_registry_register(struct bench *b, uint64_t ops)
+{
+    unsigned count = (unsigned)b->schedulers;
+
+    for (unsigned i = 0; i < count; i++)
+        world_kick(guests[i], ops / count + (i < ops % count));
+    for (unsigned i = 0; i < count; i++)
+        (void)world_await();
+}
+
 /* ---------------------------------------------------------------- floor */
 
 bool setup_siphash_key(struct bench *b)

@@ -3,7 +3,7 @@
  *
  * A *contained* fault ends the process whose code was running, like anqa_exit with a reason of kind FAULT: its stack is
  * abandoned, its deferred clean-ups run, links and monitors are told, its supervisor acts. `terminate` is not called.
- * The reason's text names the signal, the address and the raw backtrace; a log line with the names follows.
+ * The reason's text names the signal, the address and the raw backtrace; the log's event process.crashed has the names.
  *
  * Contained are, as long as every frame from the fault down to the scheduler belongs to application text or Anqa:
  *   - SIGSEGV, SIGBUS, SIGILL and SIGFPE, also those raised inside of the mem* and str* functions of the C library when

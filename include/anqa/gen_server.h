@@ -180,8 +180,10 @@ typedef struct anqa_gen_server {
     anqa_next (*handle_any_info)(void *state, anqa_msg *msg);
 
     void (*terminate)(void *state, anqa_reason reason);
-    /* the state as people may see it in crash logs: without secrets; NULL: not shown */
+    /* the state as people may see it in crash logs: without secrets; NULL: not shown. Must not wait */
     anqa_json (*format_status)(void *state);
+    /* the same of the message that it crashed on; `return msg->body;` shows it as it is. NULL: kind, tag and length */
+    anqa_json (*format_message)(void *state, const anqa_msg *msg);
     /* time to give back what can be made again; an idle process owns no stack anyway */
     void (*hibernate)(void *state);
     uint32_t hibernate_after_ms; /* `hibernate` runs after so long without a message; 0: never */
@@ -203,6 +205,7 @@ typedef struct anqa_start_opts {
     const char *name; /* instead of the spec's; it is copied */
     const struct anqa_registry
         *registry;       /* `name` is a key in this one; NULL: a name as any other */
+    anqa_json value;     /* of its entry in `registry`; copied. Zero: null */
     uint32_t timeout_ms; /* for init; 0: as long as it takes. On expiry the process is killed */
     uint16_t scheduler;  /* 1..n: start there */
 } anqa_start_opts;

@@ -215,6 +215,7 @@ typedef struct anqa_gen_statem {
     void (*terminate)(void *data, const char *state, anqa_reason reason);
     /* the data as people may see it in crash logs: without secrets; NULL: only the state is shown */
     anqa_json (*format_status)(void *data, const char *state);
+    anqa_json (*format_message)(void *data, const anqa_msg *msg); /* as in anqa_gen_server */
     void (*hibernate)(void *data); /* time to give back what can be made again */
 } anqa_gen_statem;
 
@@ -225,21 +226,23 @@ ANQA_API anqa_next anqa_statem_cast_(void *block, anqa_msg *msg);
 ANQA_API anqa_next anqa_statem_info_(void *block, anqa_msg *msg);
 ANQA_API void anqa_statem_terminate_(void *block, anqa_reason reason);
 ANQA_API anqa_json anqa_statem_format_(void *block);
+ANQA_API anqa_json anqa_statem_format_message_(void *block, const anqa_msg *msg);
 ANQA_API void anqa_statem_hibernate_(void *block);
 ANQA_API extern const anqa_handler anqa_statem_continue_[];
 #define ANQA_STATEM_SIZE_ 96 /* of what stands before the data */
 
 /** Fills in what every machine has. type: of its data; `char` if it has none. */
-#define ANQA_GEN_STATEM(type, ...)                          \
-    {.server.state_size = ANQA_STATEM_SIZE_ + sizeof(type), \
-        .server.init = anqa_statem_init_,                   \
-        .server.handle_continue = anqa_statem_continue_,    \
-        .server.handle_any_call = anqa_statem_call_,        \
-        .server.handle_any_cast = anqa_statem_cast_,        \
-        .server.handle_any_info = anqa_statem_info_,        \
-        .server.terminate = anqa_statem_terminate_,         \
-        .server.format_status = anqa_statem_format_,        \
-        .server.hibernate = anqa_statem_hibernate_,         \
+#define ANQA_GEN_STATEM(type, ...)                            \
+    {.server.state_size = ANQA_STATEM_SIZE_ + sizeof(type),   \
+        .server.init = anqa_statem_init_,                     \
+        .server.handle_continue = anqa_statem_continue_,      \
+        .server.handle_any_call = anqa_statem_call_,          \
+        .server.handle_any_cast = anqa_statem_cast_,          \
+        .server.handle_any_info = anqa_statem_info_,          \
+        .server.terminate = anqa_statem_terminate_,           \
+        .server.format_status = anqa_statem_format_,          \
+        .server.format_message = anqa_statem_format_message_, \
+        .server.hibernate = anqa_statem_hibernate_,           \
         __VA_ARGS__}
 
 /** As anqa_gen_server_start. An init that says in which state to begin neither by its step nor by `.initial` is E_DIED. */

@@ -326,6 +326,11 @@ typedef struct anqa_behaviour {
     /* Called once when the process's own code called anqa_exit or failed an ANQA_REQUIRE; may wait, may be NULL. Not
      * called when it was killed, on an exit signal it did not trap, or after a fault: then its state can not be trusted. */
     void (*terminate)(void *state, anqa_reason reason);
+    /* What people may see of the state, and of the message at hand, in the event of a crash ("process.crashed"): without
+     * secrets; at most 200 bytes are shown. NULL: the state is not shown, and of a message only kind, tag and length. They
+     * must not wait. Not called after a fault, nor before init is through. One that fails is given up. */
+    anqa_json (*format_status)(void *state);
+    anqa_json (*format_message)(void *state, const anqa_msg *msg);
 } anqa_behaviour;
 
 /** How a process is started. All zero but one of run/behaviour is a sensible process. Copied. */

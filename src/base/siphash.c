@@ -44,14 +44,27 @@ static inline uint64_t read_word(const unsigned char *at)
     return word;
 }
 
+/* Up to seven bytes, by reads that may overlap: a loop over them is left at another turn for each length, which the
+ * processor does not foresee. */
+static inline uint64_t read_rest(const unsigned char *at, size_t rest)
+{
+    uint32_t low, high;
+
+    if (rest >= sizeof low) {
+        memcpy(&low, at, sizeof low);
+        memcpy(&high, at + rest - sizeof high, sizeof high);
+        return low | (uint64_t)high << 8 * (rest - sizeof high);
+    }
+    if (rest == 0)
+        return 0;
+    return at[0] | (uint64_t)at[rest / 2] << 8 * (rest / 2) |
+           (uint64_t)at[rest - 1] << 8 * (rest - 1);
+}
+
 /* The last word: up to seven bytes left over, and the length in the top byte. */
 static inline uint64_t last_word(const unsigned char *at, size_t len)
 {
-    uint64_t word = (uint64_t)len << 56;
-
-    for (size_t i = 0; i < (len & 7); i++)
-        word |= (uint64_t)at[i] << (8 * i);
-    return word;
+    return (uint64_t)len << 56 | read_rest(at, len & 7);
 }
 
 uint64_t siphash(const void *bytes, size_t len, const struct siphash_key *key)

@@ -7,6 +7,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "otp/registry.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 
@@ -31,8 +32,18 @@ const void *child_arg(struct child_head *head)
 anqa_str child_id(struct child_head *head)
 {
     size_t at = HEAD_SIZE + (head->arg_size == 0 ? sizeof(void *) : head->arg_size);
+    const char *id = (const char *)head + at;
 
-    return anqa_str_make((const char *)head + at, head->id_len);
+    return anqa_str_make(id, head->flags & HEAD_VALUED ? strlen(id) : head->id_len);
+}
+
+static anqa_json child_value(struct child_head *head)
+{
+    anqa_str id = child_id(head);
+
+    if ((head->flags & HEAD_VALUED) == 0)
+        return ANQA_JSON_NULL;
+    return (anqa_json){id.ptr + id.len + 1, head->id_len - id.len - 1};
 }
 
 static void child_run(void *block)
@@ -65,6 +76,12 @@ anqa_str anqa_child_id(void)
     return head == NULL ? (anqa_str){NULL, 0} : child_id(head);
 }
 
+/* So that the event of a crash can say which child it was. */
+__attribute__((constructor)) static void give_names(void)
+{
+    proc_set_name_hooks(&(struct name_hooks){.name = registry_own_name, .id = anqa_child_id});
+}
+
 size_t child_state_size(enum child_kind kind, const void *spec)
 {
     switch (kind) {
@@ -77,13 +94,19 @@ size_t child_state_size(enum child_kind kind, const void *spec)
     return 0;
 }
 
+/* Bytes of the id, and of a value that stands behind it. */
+static size_t id_room(const struct child_start *start)
+{
+    return start->id.len + (start->value.len > 0 ? start->value.len + 1 : 0);
+}
+
 /* Writes head, argument and id to `block`. */
 static void block_fill(char *block, const struct child_start *start, anqa_ref ref)
 {
     struct child_head head = {.spec = start->spec,
         .t.start_ref = ref,
         .arg_size = (uint32_t)start->arg_size,
-        .id_len = (uint16_t)start->id.len,
+        .id_len = (uint16_t)id_room(start),
         .kind = (uint8_t)start->kind};
     char *arg = block + HEAD_SIZE,
          *id = arg + (start->arg_size == 0 ? sizeof(void *) : start->arg_size);
@@ -94,6 +117,8 @@ static void block_fill(char *block, const struct child_start *start, anqa_ref re
         head.flags |= HEAD_NAMED;
         head.u.registry = start->registry;
     }
+    if (start->value.len > 0)
+        head.flags |= HEAD_VALUED;
     memcpy(block, &head, sizeof head);
     if (start->arg_size == 0)
         memcpy(arg, &start->arg, sizeof start->arg);
@@ -104,6 +129,10 @@ static void block_fill(char *block, const struct child_start *start, anqa_ref re
     if (start->id.len > 0)
         memcpy(id, start->id.ptr, start->id.len);
     id[start->id.len] = '\0';
+    if (start->value.len > 0) {
+        memcpy(id + start->id.len + 1, start->value.ptr, start->value.len);
+        id[id_room(start)] = '\0';
+    }
 }
 
 /* ---------------------------------------------------------------- starting */
@@ -153,20 +182,20 @@ static void kind_opts(anqa_spawn_opts *opts, const struct child_start *start)
 anqa_status child_spawn(const struct child_start *start, anqa_ref ref, anqa_pid *ret_pid)
 {
     char small[256], *block = small;
-    size_t middle = child_middle(start->arg_size, start->id.len);
+    size_t middle = child_middle(start->arg_size, id_room(start));
     anqa_spawn_opts opts = {.link = start->link,
         .monitor = ref.bits != 0,
         .monitor_ref = ref,
         .scheduler = start->scheduler};
 
-    if (start->id.len > UINT16_MAX || start->arg_size > UINT32_MAX)
+    if (id_room(start) > UINT16_MAX || start->arg_size > UINT32_MAX)
         return ANQA_E_INVALID;
     if (HEAD_SIZE + middle > sizeof small)
         block = anqa_arena_alloc(anqa_tmp(), HEAD_SIZE + middle);
     block_fill(block, start, ref);
     opts.arg = block;
     opts.arg_size =
-        HEAD_SIZE + (start->arg_size == 0 ? sizeof(void *) : start->arg_size) + start->id.len + 1;
+        HEAD_SIZE + (start->arg_size == 0 ? sizeof(void *) : start->arg_size) + id_room(start) + 1;
     opts.state_size = HEAD_SIZE + middle + child_state_size(start->kind, start->spec);
     kind_opts(&opts, start);
     return anqa_spawn(&opts, ret_pid, NULL);
@@ -336,7 +365,7 @@ void child_take_name(struct child_head *head, const char *name)
     if (name == NULL)
         return;
     if (registry != NULL) {
-        status = anqa_registry_register(registry, child_id(head), ANQA_JSON_NULL, &holder);
+        status = anqa_registry_register(registry, child_id(head), child_value(head), &holder);
     } else {
         status = anqa_register(name);
         holder = anqa_whereis(name);

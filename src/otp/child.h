@@ -29,7 +29,8 @@ enum child_kind { CHILD_SERVER = 1, CHILD_SUPERVISOR, CHILD_DYNAMIC, CHILD_PARTI
 /* Flags of a head. */
 enum {
     HEAD_STARTED = 1, /* init is through: terminate runs from here on */
-    HEAD_NAMED = 2    /* the id is the name to be registered, in `u.registry` unless that is NULL */
+    HEAD_NAMED = 2,   /* the id is the name to be registered, in `u.registry` unless that is NULL */
+    HEAD_VALUED = 4   /* behind the id's NUL stands the entry's value; id_len counts both */
 };
 
 struct child_head {
@@ -62,6 +63,7 @@ struct child_start {
     anqa_str id;
     bool named; /* HEAD_NAMED */
     const anqa_registry *registry;
+    anqa_json value; /* of the entry in `registry`; empty: null */
     bool link;
     uint16_t scheduler;
     uint32_t timeout_ms; /* 0: none */

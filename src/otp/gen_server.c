@@ -266,17 +266,22 @@ static void server_init(void *block)
     act(head, &next);
 }
 
-static void log_end(struct child_head *head, anqa_reason reason)
+static anqa_json server_format_status(void *block)
 {
+    struct child_head *head = block;
     const anqa_gen_server *spec = head->spec;
-    char text[400];
-    anqa_json status;
 
-    if (spec->format_status == NULL || anqa_reason_is_quiet(reason))
-        return;
-    status = spec->format_status(child_state(head));
-    anqa_log(ANQA_ERROR, "gen_server.terminating", "reason=%s state=%.*s",
-        anqa_reason_format(reason, text, sizeof text), ANQA_FMT(status));
+    return spec->format_status == NULL ? (anqa_json){NULL, 0}
+                                       : spec->format_status(child_state(head));
+}
+
+static anqa_json server_format_message(void *block, const anqa_msg *msg)
+{
+    struct child_head *head = block;
+    const anqa_gen_server *spec = head->spec;
+
+    return spec->format_message == NULL ? (anqa_json){NULL, 0}
+                                        : spec->format_message(child_state(head), msg);
 }
 
 static void server_terminate(void *block, anqa_reason reason)
@@ -286,7 +291,6 @@ static void server_terminate(void *block, anqa_reason reason)
 
     if ((head->flags & HEAD_STARTED) == 0)
         return;
-    log_end(head, reason);
     if (spec->terminate != NULL)
         spec->terminate(child_state(head), reason);
 }
@@ -294,7 +298,9 @@ static void server_terminate(void *block, anqa_reason reason)
 const anqa_behaviour gen_server_behaviour = {.name = "gen_server",
     .init = server_init,
     .handle = server_handle,
-    .terminate = server_terminate};
+    .terminate = server_terminate,
+    .format_status = server_format_status,
+    .format_message = server_format_message};
 
 /* ---------------------------------------------------------------- starting and stopping */
 
@@ -314,10 +320,13 @@ static anqa_status start(const anqa_gen_server *server, const void *arg,
     if (opts->registry != NULL && opts->name == NULL)
         return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key",
             opts->registry->name);
+    if (opts->registry == NULL && opts->value.len > 0)
+        return anqa_fail(err, ANQA_E_INVALID, "a start with .value needs .registry to keep it in");
     name = opts->name != NULL ? opts->name : server->name;
     what.id = anqa_str_of(name);
     what.named = opts->name != NULL;
     what.registry = opts->registry;
+    what.value = opts->value;
     what.scheduler = opts->scheduler;
     what.timeout_ms = opts->timeout_ms;
     return child_start(&what, ret_pid, err);

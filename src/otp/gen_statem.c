@@ -532,6 +532,14 @@ anqa_json anqa_statem_format_(void *block)
     return anqa_jsonf("{'state': %s, 'data': %p}", m->state, (const void *)&data);
 }
 
+anqa_json anqa_statem_format_message_(void *block, const anqa_msg *msg)
+{
+    struct machine *m = block;
+
+    return m->spec->format_message == NULL ? (anqa_json){NULL, 0}
+                                           : m->spec->format_message(data_of(m), msg);
+}
+
 void anqa_statem_hibernate_(void *block)
 {
     struct machine *m = block;

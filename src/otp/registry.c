@@ -1,37 +1,11 @@
 /* Names and registries: entries that belong to processes, in tables that are read without locks. */
-#include <anqa/registry.h>
+#include "otp/registry.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
-
-#include <anqa/memory.h>
 
 #include "base/container.h"
-#include "otp/registry.h"
-#include "otp/table.h"
-
-struct value {
-    size_t len;
-    char json[];
-};
-
-/* owner: the process that registered it, which alone writes; readers find it through the table. The key follows. */
-struct entry {
-    /* unique tables use twin.node only; first, so that both kinds can be told by the table */
-    struct table_twin twin;
-    struct exit_hook hook;
-    struct table *table;
-    _Atomic(struct value *) value; /* NULL: null */
-};
-
-/* The same without the fields of a twin: most entries are unique, and there are many. */
-struct lone_entry {
-    struct table_node node;
-    struct exit_hook hook;
-    struct table *table;
-    _Atomic(struct value *) value;
-};
+#include "otp/registry_int.h"
+#include "runtime/sched.h"
 
 /* What a registry has beside its entries; made when first needed, under the table's lock. */
 struct extra {
@@ -45,23 +19,6 @@ struct meta {
     struct value *value;
 };
 
-/* The fields behind the node, wherever they lie. */
-struct fields {
-    struct exit_hook *hook;
-    struct table **table;
-    _Atomic(struct value *) *value;
-};
-
-static struct fields fields_of(struct table_node *node, bool twins)
-{
-    struct lone_entry *lone = (struct lone_entry *)(void *)node;
-    struct entry *entry = (struct entry *)(void *)node;
-
-    if (twins)
-        return (struct fields){&entry->hook, &entry->table, &entry->value};
-    return (struct fields){&lone->hook, &lone->table, &lone->value};
-}
-
 static const anqa_registry names = {.name = "names"};
 
 static struct table *registry_table(const anqa_registry *registry)
@@ -72,20 +29,7 @@ static struct table *registry_table(const anqa_registry *registry)
     return table_of(rt, registry, registry->keys == ANQA_KEYS_DUPLICATE);
 }
 
-/* NULL when nothing was ever registered there. */
-static struct table *registry_look(const anqa_registry *registry)
-{
-    anqa_rt *rt = anqa_rt_self();
-
-    return rt == NULL ? NULL : table_find(rt, registry);
-}
-
 /* ---------------------------------------------------------------- values, listeners */
-
-static bool is_null(anqa_json json)
-{
-    return json.len == 0 || anqa_str_is(anqa_json_text(json), "null");
-}
 
 static struct value *value_new(anqa_json json)
 {
@@ -124,24 +68,28 @@ static struct extra *extra_of(struct table *table)
     return extra;
 }
 
-/* A listener that cannot be told, for want of memory, misses one change: it is no part of the registry's truth. */
-static void tell_listener(const anqa_registry *registry, const char *tag, anqa_str key)
+/* A listener that cannot be told, for want of memory, misses one change: it is no part of the registry's truth.
+ * value: NULL for one that leaves. */
+static void tell_listeners(
+    const anqa_registry *registry, const char *tag, anqa_str key, const anqa_json *value)
 {
-    anqa_pid listener = anqa_whereis(registry->listener);
     anqa_json_writer w;
     anqa_json json;
 
-    if (anqa_pid_is_none(listener))
-        return;
     anqa_json_writer_init_heap(&w, 0);
     anqa_json_begin_object(&w);
     anqa_json_key(&w, "registry");
     anqa_json_put_str(&w, anqa_str_of(registry->name));
     anqa_json_key(&w, "key");
     anqa_json_put_str(&w, key);
+    if (value != NULL) {
+        anqa_json_key(&w, "value");
+        anqa_json_put_raw(&w, is_null(*value) ? ANQA_JSON_NULL : *value);
+    }
     anqa_json_end_object(&w);
     if (anqa_json_writer_finish(&w, &json) == ANQA_OK)
-        (void)anqa_send(listener, tag, anqa_text(json));
+        for (const char *const *name = registry->listeners; *name != NULL; name++)
+            (void)anqa_send(anqa_whereis(*name), tag, anqa_text(json));
     anqa_json_writer_done(&w);
 }
 
@@ -174,7 +122,7 @@ static void entry_gone(struct table *table, struct table_node *node)
     registry = listened(table);
     table_unlock(table);
     if (registry != NULL)
-        tell_listener(registry, "unregister", table_key(node));
+        tell_listeners(registry, "unregister", table_key(node), NULL);
     table_retire(table, node);
 }
 
@@ -260,44 +208,51 @@ static anqa_status enter(struct table *table, const anqa_registry *listened_to, 
     }
     exit_hook_add(fields_of(node, table->twins).hook);
     if (listened_to != NULL)
-        tell_listener(listened_to, "register", key);
+        tell_listeners(listened_to, "register", key, &value);
     return ANQA_OK;
 }
 
-static struct table_node *own_entry(struct table *table, anqa_str key, bool *ret_is_anothers)
+static bool is_own(const struct table_node *node)
 {
-    anqa_pid self = anqa_self();
-    struct table_node *node = table_get(table, key);
+    return anqa_pid_eq(table_pid(node), anqa_self());
+}
 
-    while (node != NULL && !anqa_pid_eq(table_pid(node), self)) {
-        *ret_is_anothers = true;
-        if (!table->twins)
-            return NULL;
-        struct table_twin *older = atomic_load_explicit(
-            &((struct table_twin *)(void *)node)->older, memory_order_relaxed); /* under the lock */
-        node = older == NULL ? NULL : &older->node;
+/* Own entries of a key; all of them, or those that match. They stay where they are meanwhile: only we remove them. */
+static size_t leave(struct table *table, anqa_str key,
+    bool (*match)(const anqa_registry_entry *entry, void *arg), void *arg)
+{
+    size_t count = 0;
+    struct table_node *node, *older;
+
+    table_read_begin(table);
+    for (node = table_get(table, key); node != NULL; node = older) {
+        anqa_registry_entry entry = peek(table, node);
+        older = older_of(table, node);
+        if (!is_own(node) || (match != NULL && !match(&entry, arg)))
+            continue;
+        exit_hook_remove(fields_of(node, table->twins).hook);
+        entry_gone(table, node);
+        count++;
     }
-    return node;
+    table_read_end(table);
+    return count;
 }
 
-static anqa_status leave(struct table *table, anqa_str key)
+/* Of a unique key: somebody has it, and it is not us. */
+static bool is_anothers(struct table *table, anqa_str key)
 {
-    bool is_anothers = false;
-    struct table_node *node = NULL;
+    anqa_pid holder = table_whereis(table, key);
 
-    if (table == NULL)
-        return ANQA_E_NOT_FOUND;
-    table_lock(table);
-    node = own_entry(table, key, &is_anothers);
-    table_unlock(table);
-    if (node == NULL)
-        return is_anothers && !table->twins ? ANQA_E_PERMISSION : ANQA_E_NOT_FOUND;
-    exit_hook_remove(fields_of(node, table->twins).hook);
-    entry_gone(table, node);
-    return ANQA_OK;
+    return !table->twins && !anqa_pid_is_none(holder) && !anqa_pid_eq(holder, anqa_self());
 }
 
 /* ---------------------------------------------------------------- names */
+
+/* Entries go before their process is dead, see table_pid_of. */
+static inline anqa_pid pid_of(const anqa_registry *registry, anqa_str key)
+{
+    return sched_self == NULL ? (anqa_pid){0} : table_pid_of(sched_self->rt, registry, key);
+}
 
 anqa_status anqa_register(const char *name)
 {
@@ -313,7 +268,7 @@ anqa_status anqa_unregister(const char *name)
 
 anqa_pid anqa_whereis(const char *name)
 {
-    return anqa_registry_whereis(&names, anqa_str_of(name));
+    return pid_of(&names, anqa_str_of(name));
 }
 
 anqa_str registry_name_of(anqa_pid pid)
@@ -325,36 +280,55 @@ anqa_str registry_name_of(anqa_pid pid)
     return count == 0 ? (anqa_str){NULL, 0} : entries[0].key;
 }
 
+anqa_str registry_own_name(const struct exit_hook *hooks)
+{
+    for (const struct exit_hook *hook = hooks; hook != NULL; hook = hook->next) {
+        const struct lone_entry *entry =
+            hook->run == lone_exit ? ANQA_CONTAINER_OF(hook, const struct lone_entry, hook) : NULL;
+        if (entry != NULL && entry->table->owner == &names)
+            return table_key(&entry->node);
+    }
+    return (anqa_str){NULL, 0};
+}
+
 /* ---------------------------------------------------------------- registries */
 
 anqa_status anqa_registry_register(
     const anqa_registry *registry, anqa_str key, anqa_json value, anqa_pid *ret_holder)
 {
-    return enter(registry_table(registry), registry->listener == NULL ? NULL : registry, key, value,
-        ret_holder);
+    return enter(registry_table(registry), registry->listeners == NULL ? NULL : registry, key,
+        value, ret_holder);
 }
 
 anqa_status anqa_registry_unregister(const anqa_registry *registry, anqa_str key)
 {
-    struct table *table = registry_look(registry);
-    anqa_status status = leave(table, key);
+    struct table *table = registry_table_if_made(registry);
 
-    while (status == ANQA_OK && table->twins && leave(table, key) == ANQA_OK)
-        ;
-    return status;
+    if (table == NULL)
+        return ANQA_E_NOT_FOUND;
+    if (leave(table, key, NULL, NULL) > 0)
+        return ANQA_OK;
+    return is_anothers(table, key) ? ANQA_E_PERMISSION : ANQA_E_NOT_FOUND;
+}
+
+size_t anqa_registry_unregister_match(const anqa_registry *registry, anqa_str key,
+    bool (*match)(const anqa_registry_entry *entry, void *arg), void *arg)
+{
+    struct table *table = registry_table_if_made(registry);
+
+    return table == NULL ? 0 : leave(table, key, match, arg);
 }
 
 anqa_pid anqa_registry_whereis(const anqa_registry *registry, anqa_str key)
 {
-    return table_whereis(registry_look(registry), key);
+    return pid_of(registry, key);
 }
 
 anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str key, anqa_json json)
 {
-    struct table *table = registry_look(registry);
+    struct table *table = registry_table_if_made(registry);
     struct table_node *node;
     struct value *value = NULL, *old = NULL;
-    bool is_anothers = false;
 
     if (registry->keys == ANQA_KEYS_DUPLICATE)
         return ANQA_E_UNSUPPORTED;
@@ -365,174 +339,19 @@ anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str k
     if (!is_null(json) && value == NULL)
         return ANQA_E_NOMEM;
     table_lock(table);
-    node = own_entry(table, key, &is_anothers);
+    node = table_get(table, key);
+    if (node != NULL && !is_own(node))
+        node = NULL;
     if (node != NULL) /* release: the bytes. Pairs with value_load */
         old = atomic_exchange_explicit(fields_of(node, false).value, value, memory_order_acq_rel);
     table_unlock(table);
     if (node == NULL) {
         free(value);
-        return is_anothers ? ANQA_E_PERMISSION : ANQA_E_NOT_FOUND;
+        return is_anothers(table, key) ? ANQA_E_PERMISSION : ANQA_E_NOT_FOUND;
     }
     if (old != NULL)
         table_retire(table, old);
     return ANQA_OK;
-}
-
-/* ---------------------------------------------------------------- many entries */
-
-/* Copies into the event's memory: what a reader holds must outlive its reading. */
-struct list {
-    anqa_registry_entry *entries;
-    size_t count, size;
-};
-
-static void list_grow(struct list *list)
-{
-    size_t size = list->size == 0 ? 8 : list->size * 2;
-    anqa_registry_entry *entries = anqa_arena_alloc(anqa_tmp(), size * sizeof *entries);
-
-    if (list->count > 0)
-        memcpy(entries, list->entries, list->count * sizeof *entries);
-    list->entries = entries;
-    list->size = size;
-}
-
-static anqa_json value_load(struct table *table, struct table_node *node)
-{
-    /* acquire: pairs with anqa_registry_update_value */
-    const struct value *value =
-        atomic_load_explicit(fields_of(node, table->twins).value, memory_order_acquire);
-
-    return value == NULL ? ANQA_JSON_NULL : (anqa_json){value->json, value->len};
-}
-
-static anqa_registry_entry peek(struct table *table, struct table_node *node)
-{
-    return (anqa_registry_entry){
-        .key = table_key(node), .pid = table_pid(node), .value = value_load(table, node)};
-}
-
-static void list_add(struct list *list, anqa_registry_entry entry, anqa_str copied_key)
-{
-    anqa_json value = entry.value;
-
-    if (list->count == list->size)
-        list_grow(list);
-    if (copied_key.ptr != NULL)
-        entry.key = copied_key;
-    else
-        entry.key.ptr = anqa_arena_copy(anqa_tmp(), entry.key.ptr, entry.key.len);
-    if (!is_null(value))
-        entry.value.ptr = anqa_arena_copy(anqa_tmp(), value.ptr, value.len);
-    list->entries[list->count++] = entry;
-}
-
-void anqa_registry_lookup(const anqa_registry *registry, anqa_str key,
-    anqa_registry_entry **ret_entries, size_t *ret_count)
-{
-    struct table *table = registry_look(registry);
-    struct list list = {0};
-    struct table_node *node;
-    anqa_str copied = {anqa_arena_copy(anqa_tmp(), key.ptr, key.len), key.len};
-
-    if (table != NULL) {
-        table_read_begin(table);
-        for (node = table_get(table, key); node != NULL;) {
-            anqa_registry_entry entry = peek(table, node);
-            if (anqa_is_alive(entry.pid))
-                list_add(&list, entry, copied);
-            struct table_twin *older =
-                !table->twins ? NULL : /* acquire: pairs with twin_remove */
-                    atomic_load_explicit(
-                        &((struct table_twin *)(void *)node)->older, memory_order_acquire);
-            node = older == NULL ? NULL : &older->node;
-        }
-        table_read_end(table);
-    }
-    *ret_entries = list.entries;
-    *ret_count = list.count;
-}
-
-size_t anqa_registry_dispatch(const anqa_registry *registry, anqa_str key,
-    void (*run)(const anqa_registry_entry *entry, void *arg), void *arg)
-{
-    anqa_registry_entry *entries;
-    size_t count;
-
-    anqa_registry_lookup(registry, key, &entries, &count);
-    for (size_t i = 0; i < count; i++)
-        run(&entries[i], arg);
-    return count;
-}
-
-struct sending {
-    const char *tag;
-    anqa_payload payload;
-};
-
-static void send_to(const anqa_registry_entry *entry, void *arg)
-{
-    const struct sending *sending = arg;
-
-    (void)anqa_send(entry->pid, sending->tag, sending->payload);
-}
-
-size_t anqa_registry_send(
-    const anqa_registry *registry, anqa_str key, const char *tag, anqa_payload payload)
-{
-    struct sending sending = {tag, payload};
-
-    ANQA_REQUIRE(payload.kind != ANQA_PAYLOAD_OBJECT); /* one object cannot be moved to many */
-    return anqa_registry_dispatch(registry, key, send_to, &sending);
-}
-
-size_t anqa_registry_count(const anqa_registry *registry)
-{
-    struct table *table = registry_look(registry);
-
-    return table == NULL ? 0 : atomic_load_explicit(&table->count, memory_order_relaxed);
-}
-
-size_t anqa_registry_count_key(const anqa_registry *registry, anqa_str key)
-{
-    anqa_registry_entry *entries;
-    size_t count;
-
-    anqa_registry_lookup(registry, key, &entries, &count);
-    return count;
-}
-
-void anqa_registry_select(const anqa_registry *registry,
-    bool (*match)(const anqa_registry_entry *entry, void *arg), void *arg,
-    anqa_registry_entry **ret_entries, size_t *ret_count)
-{
-    struct table *table = registry_look(registry);
-    struct table_walk walk = {0};
-    struct table_node *node;
-    struct list list = {0};
-
-    if (table != NULL) {
-        table_read_begin(table);
-        while ((node = table_next(table, &walk)) != NULL) {
-            anqa_registry_entry entry = peek(table, node);
-            if (anqa_is_alive(entry.pid) && (match == NULL || match(&entry, arg)))
-                list_add(&list, entry, (anqa_str){NULL, 0});
-        }
-        table_read_end(table);
-    }
-    *ret_entries = list.entries;
-    *ret_count = list.count;
-}
-
-static bool of_pid(const anqa_registry_entry *entry, void *arg)
-{
-    return anqa_pid_eq(entry->pid, *(const anqa_pid *)arg);
-}
-
-void anqa_registry_keys(const anqa_registry *registry, anqa_pid pid,
-    anqa_registry_entry **ret_entries, size_t *ret_count)
-{
-    anqa_registry_select(registry, of_pid, &pid, ret_entries, ret_count);
 }
 
 /* ---------------------------------------------------------------- locks, metadata */
@@ -556,7 +375,7 @@ void anqa_registry_lock(
         anqa_exit(
             anqa_error_reason("registry %s: lock: %s", registry->name, anqa_status_text(status)));
     run(arg);
-    (void)leave(locks, key);
+    (void)leave(locks, key, NULL, NULL);
 }
 
 static struct meta *meta_find(struct extra *extra, const char *name)
@@ -611,7 +430,7 @@ anqa_status anqa_registry_put_meta(const anqa_registry *registry, const char *na
 
 anqa_json anqa_registry_meta(const anqa_registry *registry, const char *name)
 {
-    struct table *table = registry_look(registry);
+    struct table *table = registry_table_if_made(registry);
     anqa_json json = {NULL, 0};
     struct meta *meta;
     struct value *value;

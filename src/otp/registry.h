@@ -4,9 +4,14 @@
 
 /* IWYU pragma: begin_exports */
 #include <anqa/registry.h>
+
+#include "runtime/hooks.h"
 /* IWYU pragma: end_exports */
 
 /* A name of the process, or empty; looks at all names. Lives as long as the current event. */
 anqa_str registry_name_of(anqa_pid pid);
+
+/* The same from the hooks of the process that runs, at once. Lives as long as the name. */
+anqa_str registry_own_name(const struct exit_hook *hooks);
 
 #endif

@@ -51,7 +51,8 @@ static void array_place(struct table_array *array, struct table_node *node)
     array->used++;
 }
 
-/* A copy without tombstones, with room for one more in any case. */
+/* A copy without tombstones, with room for one more in any case. At most three slots of eight are used: most keys are in
+ * their first slot then, and each slot more is a node that is not in the cache. */
 static bool array_grow(struct table *table, struct table_array *old)
 {
     size_t live = 0, slots = ARRAY_FIRST;
@@ -59,7 +60,7 @@ static bool array_grow(struct table *table, struct table_array *old)
 
     for (size_t i = 0; old != NULL && i <= old->mask; i++)
         live += slot_load(old, i) != NULL && slot_load(old, i) != TOMBSTONE;
-    while (slots < (live + 1) * 2)
+    while (slots < (live + 1) * 4)
         slots *= 2;
     array = array_new(slots);
     if (array == NULL)
@@ -78,6 +79,12 @@ static bool array_grow(struct table *table, struct table_array *old)
 uint32_t table_hash(anqa_str key)
 {
     return (uint32_t)siphash(key.ptr, key.len, siphash_boot_key());
+}
+
+/* The same where a table is at hand, which remembers the key of this run. */
+static inline uint32_t hash_in(const struct table *table, anqa_str key)
+{
+    return (uint32_t)siphash(key.ptr, key.len, table->hash_key);
 }
 
 void table_node_init(struct table_node *node, anqa_pid pid, anqa_str key, size_t key_at)
@@ -124,10 +131,10 @@ static size_t slot_of(const struct table_array *array, uint32_t hash, anqa_str k
     return SIZE_MAX;
 }
 
-struct table_node *table_get(struct table *table, anqa_str key)
+static inline struct table_node *get(struct table *table, anqa_str key)
 {
     const struct table_array *array = array_of(table);
-    uint32_t hash = table_hash(key);
+    uint32_t hash = hash_in(table, key);
     struct table_node *node;
 
     if (array == NULL)
@@ -137,6 +144,11 @@ struct table_node *table_get(struct table *table, anqa_str key)
         if (node_is(node, hash, key))
             return node;
     return NULL;
+}
+
+struct table_node *table_get(struct table *table, anqa_str key)
+{
+    return get(table, key);
 }
 
 anqa_pid table_whereis(struct table *table, anqa_str key)
@@ -219,7 +231,7 @@ anqa_status table_put(struct table *table, struct table_node *node)
         twin->younger = NULL;
         count_add(table, (size_t)-1);
     }
-    if (array == NULL || (array->used + 1) * 8 > (array->mask + 1) * 5) {
+    if (array == NULL || (array->used + 1) * 8 > (array->mask + 1) * 3) {
         if (!array_grow(table, array))
             return ANQA_E_NOMEM;
         array = array_of(table);
@@ -301,6 +313,83 @@ struct table_node *table_next(struct table *table, struct table_walk *walk)
         return node;
     }
     return NULL;
+}
+
+/* ---------------------------------------------------------------- walking in pages */
+
+static uint64_t reversed(uint64_t bits)
+{
+    uint64_t out = 0;
+
+    for (unsigned i = 0; i < 64; i++, bits >>= 1)
+        out = out << 1 | (bits & 1);
+    return out;
+}
+
+/* The number behind `bucket` with the bits reversed; 0: it was the last. */
+static uint64_t next_bucket(uint64_t bucket, size_t mask)
+{
+    return reversed(reversed(bucket | ~(uint64_t)mask) + 1);
+}
+
+/* Keeps the largest addresses, sorted downwards from `first` on. What is largest tends to come first, as the youngest of
+ * a key does, so this seldom moves much. True: one has been left out. */
+static bool page_keep(struct table_page *page, size_t first, struct table_node *node)
+{
+    size_t at = page->count;
+    bool full = page->count == page->max;
+
+    while (at > first && (uintptr_t)page->nodes[at - 1] < (uintptr_t)node)
+        at--;
+    if (at == page->max)
+        return true;
+    memmove(&page->nodes[at + 1], &page->nodes[at],
+        (page->count - at - (full ? 1 : 0)) * sizeof(struct table_node *));
+    page->nodes[at] = node;
+    page->count += full ? 0 : 1;
+    return full;
+}
+
+/* Nodes of a slot, twins included, that have not been seen. True: there are more than the page has room for. */
+static bool page_bucket(
+    const struct table *table, const struct table_array *array, struct table_page *page)
+{
+    size_t home = page->bucket & array->mask, first = page->count;
+    bool more = false;
+    struct table_node *node;
+
+    for (size_t i = home; (node = slot_load(array, i)) != NULL; i = (i + 1) & array->mask) {
+        struct table_twin *twin = (struct table_twin *)(void *)node;
+        if (node == TOMBSTONE || (node->hash & array->mask) != home)
+            continue;
+        do {
+            node = table->twins ? &twin->node : node;
+            if (page->after == 0 || (uintptr_t)node < page->after)
+                more |= page_keep(page, first, node);
+            twin = table->twins /* acquire: pairs with twin_put and twin_remove */
+                       ? atomic_load_explicit(&twin->older, memory_order_acquire)
+                       : NULL;
+        } while (twin != NULL);
+    }
+    return more;
+}
+
+void table_page(struct table *table, struct table_page *page)
+{
+    const struct table_array *array = array_of(table);
+    size_t slots = 4 * page->max + 64;
+
+    page->count = 0;
+    page->at_end = array == NULL;
+    while (!page->at_end && page->count < page->max && slots-- > 0) {
+        if (page_bucket(table, array, page)) {
+            page->after = (uintptr_t)page->nodes[page->count - 1];
+            return;
+        }
+        page->after = 0;
+        page->bucket = next_bucket(page->bucket, array->mask);
+        page->at_end = page->bucket == 0;
+    }
 }
 
 /* ---------------------------------------------------------------- the tables of a runtime */
@@ -432,6 +521,7 @@ static struct table *directory_add(struct directory *directory, const void *owne
     table->rt = directory->rt;
     table->owner = owner;
     table->twins = twins;
+    table->hash_key = siphash_boot_key();
     pthread_mutex_init(&table->lock, NULL);
     directory_place(atomic_load_explicit(&directory->array, memory_order_relaxed), table);
     directory->count++;
@@ -450,6 +540,26 @@ struct table *table_find(anqa_rt *rt, const void *owner)
     table = directory_find(atomic_load_explicit(&directory->array, memory_order_acquire), owner);
     qsbr_read_end(rt);
     return table;
+}
+
+anqa_pid table_pid_of(anqa_rt *rt, const void *owner, anqa_str key)
+{
+    struct directory *directory = directory_of(rt);
+    const struct table_node *node = NULL;
+    anqa_pid pid = {0};
+    struct table *table;
+
+    if (directory == NULL)
+        return pid;
+    qsbr_read_begin(rt);
+    /* directory_grow */
+    table = directory_find(atomic_load_explicit(&directory->array, memory_order_acquire), owner);
+    if (table != NULL)
+        node = get(table, key);
+    if (node != NULL)
+        pid = table_pid(node);
+    qsbr_read_end(rt);
+    return pid;
 }
 
 struct table *table_of(anqa_rt *rt, const void *owner, bool twins)

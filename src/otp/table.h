@@ -45,6 +45,8 @@ struct table_twin {
     struct table_twin *younger;         /* writers only */
 };
 
+struct siphash_key;
+
 struct table_array {
     size_t mask;
     size_t used; /* nodes and tombstones; under the lock */
@@ -54,6 +56,7 @@ struct table_array {
 struct table {
     anqa_rt *rt;
     const void *owner;
+    const struct siphash_key *hash_key;
     bool twins; /* nodes are table_twin, keys may repeat */
     /* guards all writing to this table: array, slots, chains, counts, and what its users say */
     pthread_mutex_t lock;
@@ -112,6 +115,9 @@ static inline void *table_extra(const struct table *table)
 
 /* Under the lock. Returns what was there before: the caller's, who retires it. */
 void *table_set_extra(struct table *table, void *extra, void (*free_extra)(void *extra));
+/* The pid of a key (of twins the youngest's) in the table of an owner, or nobody. It may have died just now: this is for
+ * entries that an exit hook of their process removes, so that a look before that finds the same. Any thread. */
+anqa_pid table_pid_of(anqa_rt *rt, const void *owner, anqa_str key);
 
 void table_lock(struct table *table);
 void table_unlock(struct table *table);
@@ -129,5 +135,22 @@ struct table_walk {
     struct table_twin *twin;
 };
 struct table_node *table_next(struct table *table, struct table_walk *walk);
+
+/*
+ * A walk in pages, between which the table may change and grow. Nodes are visited by the slot their hash leads to, and the
+ * slots in the order of their numbers with the bits reversed: however often the table doubles, what a slot held is in
+ * slots that are all before the cursor, or all behind it. Within a slot nodes are visited by address, the largest first:
+ * a node keeps its address. So a node that stays is seen at least once, and twice only if the table is resized meanwhile.
+ */
+struct table_page {
+    uint64_t bucket; /* cursor: the slot */
+    uint64_t after;  /* cursor: address of the last node seen in it; 0: none */
+    bool at_end;
+    size_t max; /* nodes of a page */
+    struct table_node **nodes;
+    size_t count;
+};
+/* The next page: at most `max` nodes, and not many more slots. Fewer or none do not mean the end. As table_next. */
+void table_page(struct table *table, struct table_page *page);
 
 #endif

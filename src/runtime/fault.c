@@ -15,7 +15,6 @@
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "runtime/stack.h"
-#include "runtime/watchdog.h"
 #include "telemetry/log.h"
 
 enum {
@@ -40,6 +39,8 @@ struct fault {
     char *map;         /* guard and alternate stack */
     size_t map_size;
     struct fault_record record;
+    struct fault_record pending; /* contained, and to be told of as part of the crash */
+    bool is_pending;
     char report[REPORT_SIZE];
 };
 
@@ -451,20 +452,30 @@ static anqa_reason reason_of(const struct fault_record *record)
     return anqa_reason_make(ANQA_REASON_FAULT, "%.*s", (int)(line.at - bytes), bytes);
 }
 
-void fault_log(const struct fault_record *record)
+anqa_str fault_text(
+    const struct fault_record *record, enum fault_text which, char *buf, size_t size)
 {
-    char what[96], place[256], frames[1024], pid[ANQA_PID_TEXT];
-    struct line what_line = {what, what + sizeof what}, place_line = {place, place + sizeof place};
-    struct line frames_line = {frames, frames + sizeof frames};
+    struct line line = {buf, buf + size};
 
-    line_what(&what_line, record);
-    line_frame(&place_line, &record->trace, culprit_of(&record->trace), NAMES_ALL);
-    line_frames(&frames_line, &record->trace, 0, NAMES_ALL);
-    anqa_log(ANQA_ERROR, "process.fault",
-        "process=%s label=%s next=%s fault=%.*s in=%.*s backtrace=%.*s",
-        anqa_pid_text(record->pid, pid), record->label,
-        record->taints ? "runtime tainted" : "process ended", (int)(what_line.at - what), what,
-        (int)(place_line.at - place), place, (int)(frames_line.at - frames), frames);
+    switch (which) {
+    case FAULT_TEXT_WHAT: line_what(&line, record); break;
+    case FAULT_TEXT_PLACE:
+        line_frame(&line, &record->trace, culprit_of(&record->trace), NAMES_ALL);
+        break;
+    case FAULT_TEXT_FRAMES: line_frames(&line, &record->trace, 0, NAMES_ALL); break;
+    }
+    return anqa_str_make(buf, (size_t)(line.at - buf));
+}
+
+const struct fault_record *fault_pending(const struct sched *s)
+{
+    return s->fault != NULL && s->fault->is_pending ? &s->fault->pending : NULL;
+}
+
+void fault_told(struct sched *s)
+{
+    if (s->fault != NULL)
+        s->fault->is_pending = false;
 }
 
 /* ---------------------------------------------------------------- the report of a death */
@@ -597,12 +608,11 @@ static void landing(void *arg)
     COUNT_ADD(s, contained, 1);
     if (f->record.taints)
         taint(s);
-    if (f->record.sandbox != NULL)
-        ; /* no fault of any code's that a backtrace could help to find: its reason says it all */
-    else if (s->rt->watchdog != NULL)
-        watchdog_post(s, &f->record);
-    else
-        fault_log(&f->record);
+    /* The sandbox's is no fault of any code's that a backtrace could help to find. */
+    if (f->record.sandbox == NULL && !f->is_pending) {
+        f->pending = f->record;
+        f->is_pending = true;
+    }
     reason = reason_of(&f->record);
     f->handling = 0;
     proc_faulted(s, reason);

@@ -84,8 +84,15 @@ void fault_set_sandbox(const struct fault_sandbox *sandbox);
  * stop without waiting for it. Context: the scheduler. */
 void fault_set_drain_hook(void (*hook)(anqa_rt *rt));
 
-/* Writes the log line of a contained fault, with the names of functions. Slow (files are mapped): not on a scheduler
- * that has anything else to do. */
-void fault_log(const struct fault_record *record);
+/* The fault that the current process of `s` has just been ended for, or that a clean-up of it has met, until it has been
+ * told of; NULL: none, or one of the sandbox's doing, whose reason says it all. */
+const struct fault_record *fault_pending(const struct sched *s);
+void fault_told(struct sched *s);
+
+enum fault_text { FAULT_TEXT_WHAT, FAULT_TEXT_PLACE, FAULT_TEXT_FRAMES };
+/* "SIGSEGV at 0x10"; the place to look at; all frames, innermost first. With the names of functions, into `buf`. Slow
+ * (files are mapped): not on a scheduler that has anything else to do. */
+anqa_str fault_text(
+    const struct fault_record *record, enum fault_text which, char *buf, size_t size);
 
 #endif

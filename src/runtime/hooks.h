@@ -27,6 +27,14 @@ struct exit_hook {
 void exit_hook_add(struct exit_hook *hook);
 void exit_hook_remove(struct exit_hook *hook);
 
+/* How areas above call the processes of theirs. Both run on the process's scheduler, and give what lives as long as it. */
+struct name_hooks {
+    anqa_str (*name)(const struct exit_hook *hooks); /* registered name; empty: none */
+    anqa_str (*id)(void);                            /* what its supervisor calls it; empty: none */
+};
+/* Before the first runtime starts. */
+void proc_set_name_hooks(const struct name_hooks *hooks);
+
 /* Objects with the life of a runtime, one per kind; made by whoever asks first, dropped by anqa_stop after the last
  * process is gone, in reverse order of the kinds. */
 enum rt_local {

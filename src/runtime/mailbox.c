@@ -216,7 +216,7 @@ static void doom(struct proc *p, anqa_reason reason)
 {
     if (p->flags & PROC_DOOMED)
         return;
-    p->flags |= PROC_DOOMED;
+    p->flags |= PROC_DOOMED | PROC_SIGNALLED;
     anqa_reason_unref(p->exit_reason); /* of a terminate that is under way */
     p->exit_reason = anqa_reason_ref(reason);
 }

@@ -6,6 +6,7 @@
 
 #include <anqa/log.h>
 
+#include "runtime/crash.h"
 #include "runtime/memory.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
@@ -129,17 +130,21 @@ static void lineage_unref(struct sched *s, struct lineage *lineage)
     while (lineage != NULL &&
            atomic_fetch_sub_explicit(&lineage->count, 1, memory_order_acq_rel) == 1) {
         struct lineage *up = lineage->up;
-        block_put(&s->blocks, block_class(sizeof *lineage), lineage);
+        block_put(&s->blocks, block_class(sizeof *lineage + lineage->name_len), lineage);
         lineage = up;
     }
 }
 
-static struct lineage *lineage_new(struct sched *s, anqa_pid pid, struct lineage *up)
+static struct lineage *lineage_new(struct sched *s, anqa_pid pid, anqa_str name, struct lineage *up)
 {
-    struct lineage *lineage = block_take(&s->blocks, block_class(sizeof *lineage));
+    size_t len = name.len < LINEAGE_NAME_MAX ? name.len : LINEAGE_NAME_MAX;
+    struct lineage *lineage = block_take(&s->blocks, block_class(sizeof *lineage + len));
 
     if (lineage == NULL)
         return NULL;
+    lineage->name_len = (uint32_t)len;
+    if (len > 0)
+        memcpy(lineage->name, name.ptr, len);
     lineage_ref(up);
     atomic_init(&lineage->count, 1);
     lineage->up = up;
@@ -155,7 +160,7 @@ bool proc_set_callers(struct sched *s, const anqa_pid *pids, size_t count)
     if (more == NULL)
         return false;
     while (count > 0) {
-        struct lineage *nearer = lineage_new(s, pids[--count], callers);
+        struct lineage *nearer = lineage_new(s, pids[--count], (anqa_str){NULL, 0}, callers);
         lineage_unref(s, callers); /* `nearer` holds it, or nobody */
         if (nearer == NULL)
             return false;
@@ -174,7 +179,7 @@ static struct lineage *lineage_of(struct sched *s, struct proc *p)
     if (more == NULL)
         return NULL;
     if (more->own == NULL)
-        more->own = lineage_new(s, proc_pid(s->rt, p), p->lineage);
+        more->own = lineage_new(s, proc_pid(s->rt, p), crash_name(p->hooks), p->lineage);
     return more->own;
 }
 
@@ -304,8 +309,8 @@ static bool more_new(
     if (opts->inherit_callers && parent != NULL) {
         if (proc_more(s, p) == NULL)
             return false;
-        p->more->callers = lineage_new(
-            s, proc_pid(s->rt, parent), parent->more == NULL ? NULL : parent->more->callers);
+        p->more->callers = lineage_new(s, proc_pid(s->rt, parent), (anqa_str){NULL, 0},
+            parent->more == NULL ? NULL : parent->more->callers);
         return p->more->callers != NULL;
     }
     return true;
@@ -585,18 +590,6 @@ static void drop_held(struct sched *s, struct activation *act, anqa_reason reaso
     }
 }
 
-/* The logger adds pid and label. Nothing is formatted here, so that a line over the burst limit costs little. */
-static void report(anqa_reason reason)
-{
-    anqa_reason_kind kind = anqa_reason_get_kind(reason);
-    anqa_str text = anqa_reason_get_text(reason);
-
-    if (anqa_reason_is_quiet(reason) || kind == ANQA_REASON_KILLED || kind == ANQA_REASON_KILL)
-        return;
-    anqa_log(ANQA_ERROR, "process.crashed", "reason=%s%s%.*s", reason_name(reason),
-        text.len > 0 ? ": " : "", ANQA_FMT(text));
-}
-
 /* All that only the process itself used. */
 void proc_bury(struct sched *s, struct proc *p)
 {
@@ -662,10 +655,10 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
         COUNT_ADD(s, zombies, 1);
     else
         proc_run_defers(s, p, 0);
+    crash_report(s, p, false);
     if (anqa_telemetry_on(&process_exit))
         emit_exit(pid, reason); /* a handler that fails is detached, and we come here again */
     s->act.section++;           /* what follows is done once */
-    report(reason);
     run_hooks(p, pid);
     mailbox_close(s, p, reason);
     drop_held(s, act, reason);
@@ -701,6 +694,7 @@ static _Noreturn void exit_entry(void *arg)
     s->act.matching = false;
     s->act.held_bytes = 0; /* `terminate` may receive as much again */
     s->act.mark = NULL;
+    crash_report(s, p, true);
     if (behaviour != NULL && behaviour->terminate != NULL &&
         (p->flags & (PROC_NEW | PROC_TERMINATING | PROC_FAULTED)) == 0) {
         p->flags |= PROC_TERMINATING;
@@ -723,6 +717,15 @@ static _Noreturn void exit_foreign(anqa_reason reason)
     anqa_invariant_failed(line, __FILE__, __LINE__);
 }
 
+/* A new crash, if it is one: also that of a `terminate` which ran because of another. */
+static void die_of(struct proc *p, anqa_reason reason)
+{
+    anqa_reason_unref(p->exit_reason);
+    p->exit_reason = reason;
+    p->flags |= PROC_DOOMED;
+    p->flags &= ~(uint32_t)PROC_REPORTED;
+}
+
 _Noreturn void proc_exit(struct sched *s, anqa_reason reason)
 {
     struct proc *p = s->current;
@@ -736,10 +739,10 @@ _Noreturn void proc_exit(struct sched *s, anqa_reason reason)
         s->in_defer = false;
         proc_drop_defers(s, p);
         anqa_reason_unref(reason);
+    } else if (p->flags & PROC_REPORTING) {
+        anqa_reason_unref(reason);
     } else {
-        anqa_reason_unref(p->exit_reason);
-        p->exit_reason = reason;
-        p->flags |= PROC_DOOMED;
+        die_of(p, reason);
         proc_run_defers(s, p, s->act.defer_mark);
     }
     s->stack = s->spare;
@@ -757,10 +760,10 @@ _Noreturn void proc_faulted(struct sched *s, anqa_reason reason)
         s->in_defer = false;
         proc_drop_defers(s, p);
         anqa_reason_unref(reason);
+    } else if (p->flags & PROC_REPORTING) {
+        anqa_reason_unref(reason);
     } else {
-        anqa_reason_unref(p->exit_reason);
-        p->exit_reason = reason;
-        p->flags |= PROC_DOOMED;
+        die_of(p, reason);
     }
     exit_entry(s);
 }

@@ -150,8 +150,12 @@ enum {
     PROC_FAULTED = 1 << 11,    /* its state can not be trusted */
     PROC_TOKEN_HERE =
         1 << 12, /* killed when it came out of its queue: the mail was left, the token is ours */
-    PROC_KICKED = 1 << 13, /* `handle` is to see a message of tag PROC_KICK */
-    PROC_PROBED = 1 << 14  /* the runtime's probe is called at each of its probe_points */
+    PROC_KICKED = 1 << 13,    /* `handle` is to see a message of tag PROC_KICK */
+    PROC_SIGNALLED = 1 << 14, /* exit_reason came with a signal: it has not crashed itself */
+    PROC_REPORTING = 1 << 15, /* its crash is being told: what fails in there changes no reason */
+    PROC_REPORTED = 1 << 16,  /* its crash has been told */
+    PROC_LINE_GRANTED = 1 << 17, /* the limit of lines has counted that of its crash */
+    PROC_PROBED = 1 << 18        /* the runtime's probe is called at each of its probe_points */
 };
 
 /* What a process's `handle` is given when it was kicked: no message of anybody, so that it needs no memory and no room
@@ -167,9 +171,13 @@ enum probe_point {
 /* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */
 struct lineage {
     _Atomic(uint32_t) count;
+    uint32_t name_len;
     struct lineage *up;
     anqa_pid pid;
+    char name[]; /* registered when it became a parent */
 };
+
+#define LINEAGE_NAME_MAX 40
 
 /* The current process works for these, nearest first, instead of those it inherited. False: no memory. */
 bool proc_set_callers(struct sched *s, const anqa_pid *pids, size_t count);
@@ -353,6 +361,10 @@ void mailbox_discard(struct sched *s, struct msg *chain, uint32_t life, anqa_rea
 void trash_run(struct sched *s, unsigned max);
 /* Takes `msg` out, which follows `before` (NULL: it is the head). */
 void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct msg *msg);
+/* As anqa_receive_if, but in the same event a search goes on where the last one with this mark has ended: what `match` did
+ * not accept then it must not accept now. mark: zero looks at everything, and is then set. */
+const anqa_msg *proc_receive_since(
+    anqa_ref *mark, bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
 /* Ends an event: frees held messages, answers for those that will be answered later are noted. */
 void event_end(struct sched *s, struct proc *p, struct activation *act);
 

@@ -345,6 +345,7 @@ struct want {
     bool (*match)(const anqa_msg *msg, void *arg);
     void *arg;
     uint64_t ref;
+    uint64_t mark_ref; /* what act.mark is known for, if it is this; 0: nothing is known */
 };
 
 /* Apart, so that other searches do not pay for it. */
@@ -410,7 +411,9 @@ ONE_LEVEL struct msg *receive(
     struct sched *s, struct proc *p, const struct want *want, uint32_t timeout_ms)
 {
     uint64_t deadline = deadline_of(s, timeout_ms);
-    struct msg *before = want->ref != 0 && want->ref == s->act.mark_ref ? s->act.mark : NULL, *msg;
+    struct msg *before =
+                   want->mark_ref != 0 && want->mark_ref == s->act.mark_ref ? s->act.mark : NULL,
+               *msg;
     bool begun = false;
 
     check_not_matching(s);
@@ -436,11 +439,29 @@ ONE_LEVEL struct msg *receive(
     }
     if (begun)
         wait_end(s);
+    if (want->match != NULL && want->mark_ref != 0) {
+        s->act.mark = before;
+        s->act.mark_ref = want->mark_ref;
+    }
     if (msg == NULL)
         return NULL;
     mailbox_unlink(s, p, before, msg);
     hold(s, p, msg);
     return msg;
+}
+
+const anqa_msg *proc_receive_since(
+    anqa_ref *mark, bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    struct msg *msg;
+
+    if (mark->bits == 0)
+        mark->bits = sched_new_ref(s);
+    msg = receive(
+        s, p, &(struct want){.match = match, .arg = arg, .mark_ref = mark->bits}, timeout_ms);
+    return msg == NULL ? NULL : &msg->pub;
 }
 
 const anqa_msg *anqa_receive_if(
@@ -461,7 +482,7 @@ const anqa_msg *anqa_receive_ref(anqa_ref ref, uint32_t timeout_ms)
 
     if (ref.bits == 0) /* of nothing, for which nothing comes */
         return NULL;
-    msg = receive(s, p, &(struct want){.ref = ref.bits}, timeout_ms);
+    msg = receive(s, p, &(struct want){.ref = ref.bits, .mark_ref = ref.bits}, timeout_ms);
     return msg == NULL ? NULL : &msg->pub;
 }
 

@@ -576,6 +576,7 @@ static void rt_free(anqa_rt *rt)
         threads_stop(rt);
     if (rt->watchdog != NULL)
         watchdog_stop(rt);
+    crash_write_dropped(rt);
     if (rt->workers != NULL)
         workers_stop(rt);
     locals_drop(rt);

@@ -24,6 +24,7 @@
 
 #include "base/list.h"
 #include "runtime/block.h"
+#include "runtime/crash.h"
 #include "runtime/proc.h"
 #include "runtime/stack.h"
 #include "runtime/timer.h"
@@ -178,6 +179,7 @@ struct anqa_rt {
     } locals[RT_LOCAL_COUNT];
     struct worker_pool *workers;
     struct watchdog *watchdog;
+    struct crash_limit crashes;
     bool faults, logging; /* fault handlers are installed, the log's thread started, for us */
     uint64_t fake_now_ms; /* deterministic mode */
     /* For processes with PROC_PROBED; runs as the process, which it may end. tag: of the message, if it is one. */

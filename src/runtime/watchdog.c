@@ -28,8 +28,10 @@ enum {
 struct fault_ring {
     _Atomic(uint32_t) head; /* shared: the reader's */
     _Atomic(uint32_t) tail; /* shared: the writer's */
-    _Atomic(uint64_t) lost; /* shared: did not fit */
-    struct fault_record records[RING];
+    struct {
+        struct fault_record record;
+        struct crash_line line;
+    } faults[RING];
 };
 
 /* What is known of one scheduler. owner: the watchdog's thread */
@@ -37,7 +39,6 @@ struct watched {
     uint64_t activity; /* as sampled last */
     uint64_t since_ms; /* when that value was seen first */
     uint64_t reported; /* 0, 1: stuck, 2: unkillable */
-    uint64_t lost;     /* faults, as already counted in `unlogged` */
     struct fault_ring faults;
 };
 
@@ -50,13 +51,13 @@ struct watchdog {
     uint64_t stuck_ms;  /* UINT64_MAX: never */
     uint64_t window_ms; /* the second that `lines` were written in */
     uint32_t lines;
-    uint64_t unlogged;        /* faults without a line, not reported yet */
     struct watched watched[]; /* one a scheduler */
 };
 
 /* ---------------------------------------------------------------- faults */
 
-void watchdog_post(struct sched *s, const struct fault_record *record)
+void watchdog_post(
+    struct sched *s, const struct fault_record *record, const struct crash_line *line)
 {
     struct fault_ring *ring = &s->rt->watchdog->watched[s->index].faults;
     uint32_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
@@ -64,10 +65,11 @@ void watchdog_post(struct sched *s, const struct fault_record *record)
         atomic_load_explicit(&ring->head, memory_order_acquire); /* pairs with log_faults */
 
     if (tail - head == RING) {
-        atomic_fetch_add_explicit(&ring->lost, 1, memory_order_relaxed);
+        crash_drop(s->rt, 1);
         return;
     }
-    ring->records[tail % RING] = *record;
+    ring->faults[tail % RING].record = *record;
+    ring->faults[tail % RING].line = *line;
     atomic_store_explicit(&ring->tail, tail + 1, memory_order_release); /* pairs with log_faults */
 }
 
@@ -84,26 +86,16 @@ static void log_faults(struct watchdog *dog, struct watched *w)
     uint32_t head = atomic_load_explicit(&w->faults.head, memory_order_relaxed);
     uint32_t tail =
         atomic_load_explicit(&w->faults.tail, memory_order_acquire); /* pairs with watchdog_post */
-    uint64_t lost = atomic_load_explicit(&w->faults.lost, memory_order_relaxed);
 
     for (; head != tail; head++) {
         if (may_write_line(dog))
-            fault_log(&w->faults.records[head % RING]);
+            crash_write_fault(dog->rt, &w->faults.faults[head % RING].record,
+                &w->faults.faults[head % RING].line);
         else
-            dog->unlogged++;
+            crash_drop(dog->rt, 1);
         atomic_store_explicit(
             &w->faults.head, head + 1, memory_order_release); /* pairs with watchdog_post */
     }
-    dog->unlogged += lost - w->lost;
-    w->lost = lost;
-}
-
-static void report_unlogged(struct watchdog *dog)
-{
-    if (dog->unlogged == 0)
-        return;
-    anqa_log(ANQA_ERROR, "process.fault.unlogged", "count=%llu", (unsigned long long)dog->unlogged);
-    dog->unlogged = 0;
 }
 
 static void look_at_faults(struct watchdog *dog, uint64_t now_ms)
@@ -111,7 +103,6 @@ static void look_at_faults(struct watchdog *dog, uint64_t now_ms)
     if (now_ms - dog->window_ms >= 1000) {
         dog->window_ms = now_ms;
         dog->lines = 0;
-        report_unlogged(dog);
     }
     for (uint16_t i = 0; i < dog->rt->sched_count; i++)
         log_faults(dog, &dog->watched[i]);
@@ -223,7 +214,6 @@ static void *watchdog_run(void *arg)
             atomic_load_explicit(&dog->rt->sleepers, memory_order_relaxed) >= dog->rt->sched_count;
     }
     look_at_faults(dog, clock_mono_ms());
-    report_unlogged(dog);
     return NULL;
 }
 

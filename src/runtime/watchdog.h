@@ -7,7 +7,7 @@
  * stuck, idle schedulers are told to take over what waits behind it. When all schedulers sleep it sleeps longer.
  *
  * The same thread puts names to contained faults and logs them, so that a scheduler does not read symbol tables. Lines
- * are limited to a few each second; how many were left out is logged too.
+ * are limited to a few each second; what was left out counts as in crash.h.
  *
  * Threads: started before and stopped after the scheduler threads, so that these may use rt->watchdog without asking.
  */
@@ -16,6 +16,7 @@
 
 #include <anqa/runtime.h>
 
+struct crash_line;
 struct fault_record;
 struct sched;
 
@@ -24,7 +25,9 @@ anqa_status watchdog_start(anqa_rt *rt, anqa_error *err);
 /* Logs what is still to be logged. NULL is fine. */
 void watchdog_stop(anqa_rt *rt);
 
-/* Hands over a fault to be logged. Never waits: what does not fit is counted. Context: the thread of `s`. */
-void watchdog_post(struct sched *s, const struct fault_record *record);
+/* Hands over a fault to be logged, with what else there is to tell of the crash. Never waits: what does not fit is
+ * counted. Context: the thread of `s`. */
+void watchdog_post(
+    struct sched *s, const struct fault_record *record, const struct crash_line *line);
 
 #endif

@@ -545,6 +545,15 @@ static void submit(const struct record *record)
     wake();
 }
 
+static void fill_who(struct record *r, const struct log_context *who)
+{
+    r->pid = who->pid;
+    memcpy(r->pid_text, who->pid_text, sizeof r->pid_text);
+    r->pid_text[sizeof r->pid_text - 1] = '\0';
+    r->label_len = (uint16_t)(who->label_len < LOG_LABEL ? who->label_len : LOG_LABEL);
+    memcpy(r->label, who->label, r->label_len);
+}
+
 static void fill_context(struct record *r)
 {
     /* Pairs with log_set_context_hook. */
@@ -553,11 +562,7 @@ static void fill_context(struct record *r)
 
     if (hook != NULL)
         hook(&context);
-    r->pid = context.pid;
-    memcpy(r->pid_text, context.pid_text, sizeof r->pid_text);
-    r->pid_text[sizeof r->pid_text - 1] = '\0';
-    r->label_len = (uint16_t)(context.label_len < LOG_LABEL ? context.label_len : LOG_LABEL);
-    memcpy(r->label, context.label, r->label_len);
+    fill_who(r, &context);
 }
 
 static void fill_head(struct record *r, anqa_log_level level, const char *id)
@@ -604,17 +609,43 @@ static bool over_burst_limit(struct record *scratch, anqa_log_level level, const
     return true;
 }
 
+/* False: it is dropped, and counted. */
+static bool begin_record(struct record *record, anqa_log_level level, const char *id)
+{
+    if (in_sink) {
+        atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+        return false;
+    }
+    if (over_burst_limit(record, level, id))
+        return false;
+    fill_head(record, level, id);
+    return true;
+}
+
+void log_write_fields(
+    const struct log_context *who, anqa_log_level level, const char *id, anqa_str fields)
+{
+    int saved = errno;
+    struct record record;
+
+    if (begin_record(&record, level, id)) {
+        if (who != NULL)
+            fill_who(&record, who);
+        else
+            fill_context(&record);
+        record.fields_len = (uint16_t)(fields.len < LOG_FIELDS_MAX ? fields.len : LOG_FIELDS_MAX);
+        memcpy(record.fields, fields.ptr, record.fields_len);
+        submit(&record);
+    }
+    errno = saved;
+}
+
 void anqa_log_vwrite(anqa_log_level level, const char *id, const char *format, va_list args)
 {
     int saved = errno;
     struct record record;
 
-    if (in_sink) {
-        atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
-        return;
-    }
-    if (!over_burst_limit(&record, level, id)) {
-        fill_head(&record, level, id);
+    if (begin_record(&record, level, id)) {
         fill_context(&record);
         record.fields_len = (uint16_t)log_fields_format(record.fields, saved, format, args);
         submit(&record);

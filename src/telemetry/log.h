@@ -21,6 +21,11 @@ struct log_context {
 /** The hook runs in every call that is written; it must not wait, allocate or log. NULL: none. */
 void log_set_context_hook(void (*hook)(struct log_context *context));
 
+/** Writes an event about a process; NULL: about the one that runs, if any. fields: logfmt, escaped, made with log_out_*;
+ * at most LOG_FIELDS_MAX bytes of it. */
+void log_write_fields(
+    const struct log_context *who, anqa_log_level level, const char *id, anqa_str fields);
+
 /** Starts the logger's thread. Counted: the last stop ends it. Fails: E_NOMEM, E_LIMIT (no thread). Not in a process. */
 anqa_status log_thread_start(anqa_error *err) ANQA_MUST_CHECK;
 

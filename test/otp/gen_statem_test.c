@@ -946,14 +946,14 @@ TEST(a_supervisor_starts_a_machine_again_in_its_first_state)
 
 struct seen {
     _Atomic(int) count;
-    char fields[256];
+    char fields[1024];
 };
 
 static void see(void *ctx, const anqa_log_event *event)
 {
     struct seen *seen = ctx;
 
-    if (strcmp(event->id, "gen_server.terminating") != 0)
+    if (strcmp(event->id, "process.crashed") != 0)
         return;
     snprintf(seen->fields, sizeof seen->fields, "%.*s", ANQA_FMT(event->fields));
     atomic_fetch_add(&seen->count, 1);

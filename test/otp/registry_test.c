@@ -3,13 +3,15 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "otp/table.h"
 
 static const anqa_registry unique = {.name = "unique"};
 static const anqa_registry topics = {.name = "topics", .keys = ANQA_KEYS_DUPLICATE};
-static const anqa_registry watched = {.name = "watched", .listener = "listener"};
+static const anqa_registry watched = {
+    .name = "watched", .listeners = (const char *const[]){"listener", "second listener", NULL}};
 
 /* A process that registers and then lives until it is told. */
 struct member {
@@ -292,13 +294,189 @@ TEST(a_listener_is_told_of_every_change)
     pid = member(&watched, "ann", "OK");
     msg = expect("register");
     CHECK(anqa_pid_eq(msg->from, pid));
-    CHECK_STR(anqa_json_text(msg->body), "{\"registry\":\"watched\",\"key\":\"ann\"}");
+    CHECK_STR(anqa_json_text(msg->body),
+        "{\"registry\":\"watched\",\"key\":\"ann\",\"value\":{\"at\":1}}");
     finish(pid);
     CHECK_STR(expect_text("unregister"), "{\"registry\":\"watched\",\"key\":\"ann\"}");
     CHECK_STATUS(anqa_registry_register(&watched, key("me"), NOTHING, NULL), ANQA_OK);
     CHECK_STATUS(anqa_registry_unregister(&watched, key("me")), ANQA_OK);
-    CHECK_STR(expect_text("register"), "{\"registry\":\"watched\",\"key\":\"me\"}");
+    CHECK_STR(expect_text("register"), "{\"registry\":\"watched\",\"key\":\"me\",\"value\":null}");
     CHECK_STR(expect_text("unregister"), "{\"registry\":\"watched\",\"key\":\"me\"}");
+    end(rt);
+}
+
+TEST(each_of_several_listeners_is_told_also_of_an_entry_that_goes_with_its_process)
+{
+    anqa_rt *rt = begin();
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_register("listener"), ANQA_OK);
+    CHECK_STATUS(anqa_register("second listener"), ANQA_OK);
+    pid = member(&watched, "ann", "OK");
+    kill_and_wait(pid);
+    for (int i = 0; i < 2; i++) {
+        CHECK(anqa_pid_eq(expect("register")->from, pid));
+        CHECK(anqa_pid_eq(expect("unregister")->from, pid));
+    }
+    CHECK(nothing_came("register") && nothing_came("unregister"));
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- starting under a key */
+
+static anqa_next say_id(void *state, anqa_msg *msg)
+{
+    anqa_str id = anqa_child_id();
+
+    return anqa_reply(anqa_jsonf("%.*s", ANQA_FMT(id)));
+}
+
+TEST(a_server_can_be_started_under_a_key_with_a_value)
+{
+    static const anqa_handler calls[] = {{"id", say_id}, {0}};
+    static const anqa_gen_server room = {.state_size = 32, .handle_call = calls};
+    anqa_start_opts opts = {
+        .name = "room:1", .registry = &unique, .value = ANQA_JSON_LITERAL_("{\"seats\":4}")};
+    anqa_rt *rt = begin();
+    anqa_registry_entry *entries;
+    anqa_pid pid = {0};
+    size_t count;
+
+    CHECK_STATUS(anqa_gen_server_start(&room, NULL, &opts, &pid, NULL), ANQA_OK);
+    anqa_registry_lookup(&unique, key("room:1"), &entries, &count);
+    CHECK_EQ(count, 1);
+    CHECK(anqa_pid_eq(entries[0].pid, pid));
+    CHECK_STR(anqa_json_text(entries[0].value), "{\"seats\":4}");
+    CHECK_STR(anqa_json_text(anqa_call(pid, "id", NOTHING, ANQA_CALL_TIMEOUT_MS)), "\"room:1\"");
+    opts.registry = NULL;
+    CHECK_STATUS(anqa_gen_server_start(&room, NULL, &opts, &pid, NULL), ANQA_E_INVALID);
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- matching */
+
+static bool has_value(const anqa_registry_entry *entry, void *arg)
+{
+    return anqa_str_is(anqa_json_text(entry->value), arg);
+}
+
+static void put(const anqa_registry *registry, const char *name, const char *value)
+{
+    CHECK_STATUS(
+        anqa_registry_register(registry, key(name), anqa_json_of(key(value)), NULL), ANQA_OK);
+}
+
+TEST(matching_counts_and_removes_only_what_is_accepted_and_own)
+{
+    anqa_rt *rt = begin();
+    anqa_pid other = member(&topics, "news", "OK"); /* value {"at":1} */
+
+    put(&topics, "news", "1");
+    put(&topics, "news", "2");
+    put(&topics, "news", "1");
+    put(&topics, "sport", "1");
+    CHECK_EQ(anqa_registry_count_match(&topics, key("news"), has_value, (void *)"1"), 2);
+    CHECK_EQ(anqa_registry_count_match(&topics, key("news"), NULL, NULL), 4);
+    CHECK_EQ(anqa_registry_count_match(&topics, key("none"), NULL, NULL), 0);
+    CHECK_EQ(anqa_registry_count_select(&topics, has_value, (void *)"1"), 3);
+    CHECK_EQ(anqa_registry_count_select(&unique, NULL, NULL), 0);
+
+    CHECK_EQ(anqa_registry_unregister_match(&topics, key("news"), has_value, (void *)"1"), 2);
+    CHECK_EQ(anqa_registry_unregister_match(&topics, key("news"), has_value, (void *)"{\"at\":1}"),
+        0, "another's stays");
+    CHECK_EQ(anqa_registry_count_key(&topics, key("news")), 2);
+    CHECK_EQ(anqa_registry_count_key(&topics, key("sport")), 1);
+    finish(other);
+    CHECK_EQ(anqa_registry_unregister_match(&unique, key("news"), NULL, NULL), 0);
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- pages */
+
+enum { PAGED = 1000, PAGE = 7 };
+
+/* Counts how often each of PAGED values comes. */
+static void count_page(const anqa_registry_entry *entries, size_t count, int seen[PAGED])
+{
+    CHECK(count <= PAGE);
+    for (size_t i = 0; i < count; i++) {
+        int64_t value = strtol(entries[i].value.ptr, NULL, 10);
+        if (value < PAGED)
+            seen[value]++;
+    }
+}
+
+static void put_numbered(const anqa_registry *registry, bool one_key, int from, int to)
+{
+    char name[32], value[32];
+
+    for (int i = from; i < to; i++) {
+        snprintf(name, sizeof name, "key %d", one_key ? 0 : i);
+        snprintf(value, sizeof value, "%d", i);
+        put(registry, name, value);
+    }
+}
+
+static void check_each_once(const anqa_registry *registry)
+{
+    anqa_registry_cursor cursor = {0};
+    anqa_registry_entry *entries;
+    int seen[PAGED] = {0};
+    size_t count;
+
+    while (anqa_registry_select_page(registry, &cursor, PAGE, NULL, NULL, &entries, &count))
+        count_page(entries, count, seen);
+    for (int i = 0; i < PAGED; i++)
+        CHECK_EQ(seen[i], 1, "entry %d", i);
+}
+
+TEST(pages_of_a_selection_are_bounded_and_give_each_entry_once)
+{
+    anqa_rt *rt = begin();
+    anqa_registry_cursor cursor = {0};
+    anqa_registry_entry *entries;
+    size_t count, found = 0;
+
+    CHECK(!anqa_registry_select_page(&unique, &cursor, PAGE, NULL, NULL, &entries, &count));
+    CHECK_EQ(count, 0);
+    put_numbered(&unique, false, 0, PAGED);
+    check_each_once(&unique);
+    put_numbered(&topics, true, 0, PAGED);
+    check_each_once(&topics);
+    while (anqa_registry_select_page(
+        &unique, &cursor, PAGE, has_value, (void *)"500", &entries, &count))
+        found += count;
+    CHECK_EQ(found, 1);
+    CHECK(!anqa_registry_select_page(&unique, &cursor, PAGE, NULL, NULL, &entries, &count));
+    end(rt);
+}
+
+TEST(a_selection_in_pages_misses_nothing_that_stays_while_the_registry_grows_and_shrinks)
+{
+    anqa_rt *rt = begin();
+    anqa_registry_cursor cursor = {0};
+    anqa_registry_entry *entries;
+    int seen[PAGED] = {0}, grown = PAGED;
+    char name[32];
+    size_t count;
+
+    put_numbered(&unique, false, 0, PAGED);
+    while (anqa_registry_select_page(&unique, &cursor, PAGE, NULL, NULL, &entries, &count)) {
+        count_page(entries, count, seen);
+        if (grown < 10 * PAGED) {
+            put_numbered(&unique, false, grown, grown + 200);
+            grown += 200;
+        } else if (grown < 11 * PAGED) { /* what is left leaves tombstones, and room to shrink */
+            for (int i = PAGED; i < 10 * PAGED; i++) {
+                snprintf(name, sizeof name, "key %d", i);
+                CHECK_STATUS(anqa_registry_unregister(&unique, key(name)), ANQA_OK);
+            }
+            put_numbered(&unique, false, 10 * PAGED, 13 * PAGED);
+            grown = 13 * PAGED;
+        }
+    }
+    for (int i = 0; i < PAGED; i++)
+        CHECK(seen[i] >= 1, "entry %d", i);
     end(rt);
 }
 

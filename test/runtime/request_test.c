@@ -428,3 +428,33 @@ TEST(exactly_one_answer_comes_while_the_server_is_killed)
     }
     finish(rt);
 }
+
+/* ---------------------------------------------------------------- receiving since a mark */
+
+static bool is_counted(const anqa_msg *msg, void *arg)
+{
+    (*(unsigned *)arg)++;
+    return anqa_tag_is(msg->tag, "wanted");
+}
+
+TEST(a_search_with_a_mark_looks_at_each_message_once)
+{
+    anqa_rt *rt = rt_open(2);
+    anqa_ref mark = {0};
+    unsigned looks = 0;
+
+    for (int i = 0; i < 100; i++)
+        CHECK_STATUS(
+            anqa_send(anqa_self(), i % 10 == 9 ? "wanted" : "other", anqa_nothing()), ANQA_OK);
+    for (int i = 0; i < 10; i++)
+        CHECK(proc_receive_since(&mark, is_counted, &looks, 0) != NULL);
+    CHECK(proc_receive_since(&mark, is_counted, &looks, 0) == NULL);
+    CHECK_EQ(looks, 100);
+    CHECK(anqa_receive_if(NULL, NULL, 0) != NULL, "the mark's neighbours may go");
+    CHECK_STATUS(anqa_send(anqa_self(), "wanted", anqa_nothing()), ANQA_OK);
+    CHECK(proc_receive_since(&mark, is_counted, &looks, 0) != NULL);
+    CHECK_EQ(looks, 101);
+    while (anqa_receive(0) != NULL)
+        ;
+    finish(rt);
+}
