@@ -13,7 +13,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* The harness that runs the corpus looks for what is left at the end; libFuzzer does not. */
-__attribute__((weak)) void harness_at_end(void (*check)(void));
+__attribute__((weak)) void anqa_test_at_end(void (*check)(void));
 
 static const char secret_text[] = "a secret of the fuzz target";
 static anqa_rt *rt;
@@ -35,8 +35,8 @@ static void begin(void)
     static const anqa_options options = {.schedulers = 1};
 
     require(anqa_start(&options, &rt, NULL) == ANQA_OK && anqa_attach(rt, NULL) == ANQA_OK);
-    if (harness_at_end != NULL)
-        harness_at_end(stop);
+    if (anqa_test_at_end != NULL)
+        anqa_test_at_end(stop);
 }
 
 static anqa_str sign(anqa_str term)
