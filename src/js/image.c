@@ -17,6 +17,7 @@
 #include "js/preempt.h"
 #include "js/source.h"
 #include "js/turn.h"
+#include "runtime/sched.h"
 
 #define TOPICS_MAX 100 /* open at once by one process */
 
@@ -31,10 +32,21 @@ enum {
     HOST_PAGE = 4096
 };
 
+/* What a seed repeats. */
+static void random_of_seed(struct sched *s, char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)(sched_random(s) >> 56);
+}
+
 void image_random(void *bytes, size_t len)
 {
     char *at = bytes;
 
+    if (sched_self != NULL && sched_self->deterministic) {
+        random_of_seed(sched_self, bytes, len);
+        return;
+    }
     while (len > 0) {
         ssize_t got = getrandom(at, len, 0);
         if (got < 0 && errno != EINTR)

@@ -329,7 +329,7 @@ static struct proc *pick(struct sched *s)
     return p != NULL ? p : queue_pop(&queues[ANQA_PRIORITY_LOW]);
 }
 
-static uint64_t next_random(struct sched *s)
+uint64_t sched_random(struct sched *s)
 {
     s->random ^= s->random << 13; /* xorshift64: small, and the same everywhere */
     s->random ^= s->random >> 7;
@@ -346,7 +346,7 @@ static struct proc *pick_random(struct sched *s)
     for (unsigned i = 0; i < 4; i++) {
         struct run_queue *queue = &s->queues[order[i]];
         if (queue->count > 0)
-            return queue_pop_at(queue, (uint32_t)(next_random(s) % queue->count));
+            return queue_pop_at(queue, (uint32_t)(sched_random(s) % queue->count));
     }
     return NULL;
 }

@@ -198,6 +198,8 @@ void sched_loop(void *sched);
 /* The activation of the current process is over. */
 void sched_activity_end(struct sched *s);
 uint64_t sched_new_ref(struct sched *s);
+/* Deterministic mode: the next random bits of the seed. */
+uint64_t sched_random(struct sched *s);
 void sched_init(struct sched *s, anqa_rt *rt, uint16_t index);
 /* Deterministic mode: runs the one scheduler on this thread, for the attached `waiter` (NULL: for anqa_rt_run). */
 uint64_t sched_run_deterministic(anqa_rt *rt, struct sched *waiter, uint64_t until_ms);
