@@ -3,6 +3,7 @@
 #include "base/random.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 struct state {
@@ -88,10 +89,18 @@ uint64_t siphash(const void *bytes, size_t len, const struct siphash_key *key)
 }
 
 static struct siphash_key boot_key; /* written once below, read only afterwards */
+static bool boot_key_fixed;
+
+void siphash_fix_boot_key(struct siphash_key key)
+{
+    boot_key = key;
+    boot_key_fixed = true;
+}
 
 static void draw_boot_key(void)
 {
-    random_bytes(&boot_key, sizeof boot_key);
+    if (!boot_key_fixed)
+        random_bytes(&boot_key, sizeof boot_key);
 }
 
 const struct siphash_key *siphash_boot_key(void)

@@ -11,11 +11,13 @@
 
 #include <anqa/memory.h>
 
+#include "base/random.h"
 #include "js/convert.h"
 #include "js/js.h"
 #include "js/preempt.h"
 #include "js/source.h"
 #include "js/turn.h"
+#include "runtime/sched.h"
 
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
@@ -29,6 +31,21 @@ enum {
     HOLE_MAX = 64 << 10,
     HOST_PAGE = 4096
 };
+
+/* What a seed repeats. */
+static void random_of_seed(struct sched *s, char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)(sched_random(s) >> 56);
+}
+
+void image_random(void *bytes, size_t len)
+{
+    if (sched_self != NULL && sched_self->deterministic)
+        random_of_seed(sched_self, bytes, len);
+    else
+        random_bytes(bytes, len);
+}
 
 void image_free(struct js_image *image)
 {

@@ -99,5 +99,7 @@ void image_warm(struct js *js);
 void image_learn(struct js *js);
 /* Gives back the pages that hold again what the image holds: a turn counts references up and down all over the memory. */
 void image_shrink(struct js *js);
+/* Random bytes, in deterministic mode those of the seed. */
+void image_random(void *bytes, size_t len);
 
 #endif

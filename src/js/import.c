@@ -10,7 +10,6 @@
 
 #include <anqa/log.h>
 
-#include "base/random.h"
 #include "js/beam.h"
 #include "js/js.h"
 #include "js/preempt.h"
@@ -203,18 +202,20 @@ uint32_t Z_wasi_snapshot_preview1Z_fd_seek(
 uint32_t Z_wasi_snapshot_preview1Z_fd_write(
     void *env, uint32_t fd, uint32_t iovs, uint32_t count, uint32_t ret_written);
 
-/* The monotonic clock is the runtime's, which is a fake one in deterministic mode; microseconds are nobody's business. */
+/* The monotonic clock is the runtime's, which is a fake one in deterministic mode; there it stands for the one on the wall too,
+ * so that dates are repeated. Microseconds are nobody's business. */
 uint32_t Z_wasi_snapshot_preview1Z_clock_time_get(
     void *env, uint32_t clock, uint64_t precision, uint32_t ret_ns)
 {
     struct js *js = env;
+    bool wall = clock == 0 && !sched_self->deterministic;
     struct timespec now = {0};
     uint64_t ns;
 
-    if (clock == 0)
+    if (wall)
         clock_gettime(CLOCK_REALTIME, &now);
-    ns = clock == 0 ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
-                    : anqa_now_ms() * 1000000u;
+    ns = wall ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
+              : anqa_now_ms() * 1000000u;
     memcpy(js_at(js, ret_ns, sizeof ns), &ns, sizeof ns);
     return WASI_OK;
 }
@@ -223,7 +224,7 @@ uint32_t Z_wasi_snapshot_preview1Z_random_get(void *env, uint32_t at, uint32_t l
 {
     const struct js *js = env;
 
-    random_bytes(js_at(js, at, len), len);
+    image_random(js_at(js, at, len), len);
     return WASI_OK;
 }
 

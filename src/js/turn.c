@@ -1,7 +1,5 @@
 #include "js/turn.h"
 
-#include "base/random.h"
-
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -56,7 +54,7 @@ static void refresh(struct js *js)
     if (!js->window->warm)
         image_warm(js);
     while (seed == 0)
-        random_bytes(&seed, sizeof seed);
+        image_random(&seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
     if (js->image->has_timers)
         turn_free(

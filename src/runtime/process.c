@@ -499,7 +499,7 @@ const anqa_msg *anqa_receive(uint32_t timeout_ms)
     }
     msg = anqa_receive_if(NULL, NULL, timeout_ms);
     if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0) && msg != NULL)
-        sched_self->rt->probe(sched_self, p, PROBE_MESSAGE, msg->tag);
+        s->rt->probe(s, p, PROBE_MESSAGE, msg->tag);
     return msg;
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/siphash.h"
 #include "otp/application.h"
 #include "runtime/sched.h"
 
@@ -348,6 +349,7 @@ void anqa_test_host_(const anqa_test_case *test)
         .watchdog_ms = ANQA_INFINITY};
     anqa_error err;
 
+    siphash_fix_boot_key((struct siphash_key){anqa_test_random(), anqa_test_random()});
     if (anqa_start(&options, &host.rt, &err) != ANQA_OK)
         ANQA_FAIL("the runtime does not start: %s", err.text);
     ANQA_ASSERT_STATUS(anqa_rt_spawn(host.rt,

@@ -22,7 +22,7 @@ static void show_body(const anqa_msg *msg)
     else if (msg->payload == ANQA_PAYLOAD_OBJECT)
         fprintf(stderr, " (a %s)", msg->u.type->name);
     else if (msg->payload == ANQA_PAYLOAD_JSON)
-        fprintf(stderr, " %.*s", len, msg->body.ptr);
+        fprintf(stderr, " %.*s%s", len, msg->body.ptr, msg->body.len > SHOWN_BYTES ? "..." : "");
     else if (msg->payload != ANQA_PAYLOAD_NONE)
         fprintf(stderr, " %s",
             anqa_test_text_quote_((struct anqa_test_text){msg->body.ptr, (size_t)len}));
@@ -46,12 +46,13 @@ void kit_show_mailbox(const struct wanted *wanted, anqa_rt *rt, anqa_pid pid)
     size_t count = 0;
 
     fputs("  mailbox:\n", stderr);
-    for (const struct msg *msg = p->head; msg != NULL && count < SHOWN_MESSAGES; msg = msg->next) {
-        show_message(wanted, &msg->pub);
-        count++;
-    }
+    for (const struct msg *msg = p->head; msg != NULL; msg = msg->next)
+        if (count++ < SHOWN_MESSAGES)
+            show_message(wanted, &msg->pub);
     if (count == 0)
         fputs("    empty\n", stderr);
+    if (count > SHOWN_MESSAGES)
+        fprintf(stderr, "    and %zu more\n", count - SHOWN_MESSAGES);
 }
 
 /* ---------------------------------------------------------------- waiting */

@@ -88,3 +88,10 @@ TEST(the_boot_key_is_drawn_once_and_not_zero)
     CHECK((key->k0 | key->k1) != 0);
     CHECK(siphash_boot_key() == key);
 }
+
+TEST(a_key_that_was_fixed_is_not_drawn)
+{
+    siphash_fix_boot_key((struct siphash_key){1, 2});
+    CHECK_EQ(siphash_boot_key()->k0, 1);
+    CHECK_EQ(siphash_boot_key()->k1, 2);
+}

@@ -91,6 +91,15 @@ ANQA_TEST(a_late_answer_takes_no_time)
     ANQA_ASSERT_REPLY(ref, "ok", "{'late': true}");
 }
 
+ANQA_TEST(a_test_says_how_long_it_waits_for_answers, .wait_ms = 20)
+{
+    anqa_test_ref ref = anqa_test_push(in_lobby("ann"), "ask", ANQA_JSON_NULL);
+
+    ANQA_REFUTE_REPLY(ref);
+    ANQA_REFUTE_REPLY(ref);
+    ANQA_ASSERT_REPLY(ref, "ok");
+}
+
 ANQA_TEST(who_leaves_is_answered_and_the_channel_ends)
 {
     anqa_test_channel *room = in_lobby("ann");

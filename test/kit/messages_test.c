@@ -26,6 +26,13 @@ TEST(an_assertion_that_fails_says_so)
         {"down_never", "the process ends within 5000 ms"},
         {"exit_that_is_none", "got:  normal"},
         {"not_less", "want: < 2 (0x2)"},
+        {"not_different", "want: != 2 (0x2)"},
+        {"not_at_most", "check failed: 3 <= 2 at last"},
+        {"not_greater", "want: > 0 (0x0)"},
+        {"not_at_least", "want: >= -1"},
+        {"refute_what_has_come", "unexpected message \"pong\" {\"n\":1,...}"},
+        {"mailbox_is_long", "tick 19\n#       and 3 more"},
+        {"pattern_is_too_deep", "a pattern that is nested less deeply"},
         {"fails_by_name", "fails round 3"},
         {"not_logged", "logged \"test.other\"\n#     log:\n#   notice test.line"},
         {"logged_all_the_same", "not logged \"n=1\""},
@@ -37,6 +44,8 @@ TEST(an_assertion_that_fails_says_so)
         {"reply_comes", "unexpected reply"},
         {"push_does_not_come", "no push \"news\" {...} within 100 ms"},
         {"push_comes", "unexpected push \"news\""},
+        {"push_comes_to_another", "no push \"whispered\" on room:lobby"},
+        {"push_comes_to_this_one", "unexpected push \"whispered\" on room:lobby"},
         {"broadcast_does_not_come", "no broadcast \"news\" within 100 ms"},
         {"broadcast_comes", "unexpected broadcast \"news\""},
     };
@@ -58,6 +67,14 @@ ANQA_TEST(patterns_fit_what_they_say)
     ANQA_ASSERT_JSON(value, "{'o': {'k': %c}, 's': %s, ...}", true, "a_b...");
     ANQA_ASSERT_JSON(value, "{'list': [1, 2, null], ...}");
     ANQA_ASSERT_JSON(value);
+}
+
+#define EIGHT(x) x x x x x x x x
+
+ANQA_TEST(a_pattern_may_be_64_deep)
+{
+    ANQA_ASSERT_JSON(anqa_json_of(anqa_str_of(EIGHT(EIGHT("[")) EIGHT(EIGHT("]")))),
+        EIGHT(EIGHT("[")) EIGHT(EIGHT("]")));
 }
 
 ANQA_TEST(a_receive_takes_what_fits_and_leaves_the_rest)
