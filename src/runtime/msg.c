@@ -47,6 +47,7 @@ static const char *signal_name(unsigned kind)
     case ANQA_MSG_DOWN: return "a DOWN";
     case SIG_EXIT: return "an exit signal";
     case SIG_WAKE: return "a wake-up";
+    case SIG_UNLINK: return "the end of a link";
     case SIG_DEMONITOR: return "the end of a monitor";
     default: return "a signal";
     }

@@ -669,11 +669,14 @@ static bool try_signal(
     return true;
 }
 
+/* For what undoes, which must not be lost: without memory from the reserve. */
 static void signal_to(
     struct sched *s, unsigned kind, anqa_pid self, anqa_pid to, uint64_t ref, uint64_t extra)
 {
-    if (!try_signal(s, kind, self, to, ref, extra))
-        no_memory(s, "a signal");
+    struct msg *msg = msg_signal(s, kind, "", self, to, (anqa_ref){ref});
+
+    MSG_EXTRA(msg) = extra;
+    mailbox_signal(s, to, msg);
 }
 
 /* Of a link that was not made: what the other side has added stays. */

@@ -72,6 +72,11 @@ static void run_in_process(void (*code)(void))
     CHECK(false && "still alive");
 }
 
+#define FOREIGN_FRAME                                                              \
+    "not contained: a frame of a foreign library is on the stack, which may hold " \
+    "its locks: libforeign.so+0x"
+#define IN_SECTION "not contained: it happened inside of a marked section"
+
 /* ---------------------------------------------------------------- found by the C library */
 
 #ifndef __SANITIZE_ADDRESS__ /* which finds these first, reports them its own way and exits */
@@ -200,32 +205,32 @@ static void crash_in_foreign(void)
     crash();
 }
 
-TEST(a_fault_in_a_foreign_library_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
-                     "its locks: libforeign.so+0x")
+TEST(a_fault_in_a_foreign_library_aborts, .expect_signal = SIGSEGV, .expect_stderr = FOREIGN_FRAME)
 {
     run_in_process(crash_in_foreign);
 }
 
-static void crash_under_foreign(void)
+static void under_foreign(void (*fn)(void))
 {
     foreign_call_fn *call = (foreign_call_fn *)foreign_symbol("foreign_call");
 
-    call(null_dereference);
+    call(fn);
+}
+
+static void crash_under_foreign(void)
+{
+    under_foreign(null_dereference);
 }
 
 TEST(a_fault_in_a_callback_of_a_foreign_library_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
-                     "its locks: libforeign.so+0x")
+    .expect_stderr = FOREIGN_FRAME)
 {
     run_in_process(crash_under_foreign);
 }
 
 static void abort_under_foreign(void)
 {
-    foreign_call_fn *call = (foreign_call_fn *)foreign_symbol("foreign_call");
-
-    call(abort);
+    under_foreign(abort);
 }
 
 TEST(an_abort_in_a_foreign_library_aborts, .expect_signal = SIGABRT,
@@ -237,14 +242,11 @@ TEST(an_abort_in_a_foreign_library_aborts, .expect_signal = SIGABRT,
 
 static void overflow_under_foreign(void)
 {
-    foreign_call_fn *call = (foreign_call_fn *)foreign_symbol("foreign_call");
-
-    call(recursion_without_end);
+    under_foreign(recursion_without_end);
 }
 
 TEST(a_stack_overflow_far_above_a_foreign_library_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: a frame of a foreign library is on the stack, which may hold "
-                     "its locks: libforeign.so+0x")
+    .expect_stderr = FOREIGN_FRAME)
 {
     run_in_process(overflow_under_foreign);
 }
@@ -315,8 +317,7 @@ static void crash_in_section(void)
     null_dereference();
 }
 
-TEST(a_fault_in_a_marked_section_aborts, .expect_signal = SIGSEGV,
-    .expect_stderr = "not contained: it happened inside of a marked section")
+TEST(a_fault_in_a_marked_section_aborts, .expect_signal = SIGSEGV, .expect_stderr = IN_SECTION)
 {
     run_in_process(crash_in_section);
 }
@@ -328,7 +329,7 @@ static void assert_in_section(void)
 }
 
 TEST(a_failed_assert_in_a_marked_section_aborts, .expect_signal = SIGABRT,
-    .expect_stderr = "not contained: it happened inside of a marked section")
+    .expect_stderr = IN_SECTION)
 {
     run_in_process(assert_in_section);
 }

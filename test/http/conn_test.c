@@ -265,8 +265,12 @@ static void put_frame(int fd, unsigned opcode, const char *data, size_t len)
     put(fd, frame, at + len);
 }
 
-/* A whole frame's payload; its opcode, or -1. */
-static int get_frame(int fd, char *buf, size_t size, size_t *ret_len)
+/* The payload of the frame that came last. */
+static char got[1 << 17];
+static size_t got_len;
+
+/* Takes a whole frame; its opcode, or -1. */
+static int get_frame(int fd)
 {
     unsigned char head[10];
     size_t len;
@@ -281,11 +285,11 @@ static int get_frame(int fd, char *buf, size_t size, size_t *ret_len)
         CHECK(recv(fd, head + 2, 8, MSG_WAITALL) == 8);
         len = (size_t)head[6] << 24 | (size_t)head[7] << 16 | (size_t)head[8] << 8 | head[9];
     }
-    CHECK(len < size);
-    if (len >= size || (len > 0 && recv(fd, buf, len, MSG_WAITALL) != (ssize_t)len))
+    CHECK(len < sizeof got);
+    if (len > 0 && recv(fd, got, len, MSG_WAITALL) != (ssize_t)len)
         return -1;
-    buf[len] = '\0';
-    *ret_len = len;
+    got[len] = '\0';
+    got_len = len;
     return head[0] & 0x0f;
 }
 
@@ -511,7 +515,7 @@ TEST(more_connections_than_allowed_are_reset)
 TEST(static_files_are_served_whole_and_with_an_etag)
 {
     char folder[] = "/tmp/anqa-static-XXXXXX", path[64], *big = malloc(3 << 20),
-         *got = malloc(4 << 20);
+         *all = malloc(4 << 20);
     struct static_spec spec = {.folder = folder, .index = "index.html"};
     struct server server;
     FILE *file;
@@ -529,22 +533,22 @@ TEST(static_files_are_served_whole_and_with_an_etag)
     fd = dial(server);
     put(fd, "GET /big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 54);
     usleep(50000); /* more than the kernel takes without us reading */
-    len = get_until(fd, NULL, got, 4 << 20);
-    CHECK(strncmp(got, "HTTP/1.1 200 OK\r\n", 17) == 0);
-    CHECK(strstr(got, "etag: ") != NULL);
-    CHECK(len > 3 << 20 && memcmp(got + len - (3 << 20), big, 3 << 20) == 0);
+    len = get_until(fd, NULL, all, 4 << 20);
+    CHECK(strncmp(all, "HTTP/1.1 200 OK\r\n", 17) == 0);
+    CHECK(strstr(all, "etag: ") != NULL);
+    CHECK(len > 3 << 20 && memcmp(all + len - (3 << 20), big, 3 << 20) == 0);
     close(fd);
     fd = dial(server);
     put(fd, "GET /../big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 57);
-    (void)get_until(fd, NULL, got, 4 << 20);
-    CHECK(strncmp(got, "HTTP/1.1 404 ", 13) == 0);
+    (void)get_until(fd, NULL, all, 4 << 20);
+    CHECK(strncmp(all, "HTTP/1.1 404 ", 13) == 0);
     close(fd);
     end(server);
     static_close(&assets);
     unlink(path);
     rmdir(folder);
     free(big);
-    free(got);
+    free(all);
 }
 
 static _Atomic(size_t) read_bytes;
@@ -606,11 +610,9 @@ TEST(a_download_goes_on_beside_others_and_may_be_given_up)
 
 static void check_echo(int fd, unsigned opcode, const char *data, size_t len)
 {
-    static char got[1 << 17];
-    size_t got_len = 0;
 
     put_frame(fd, opcode, data, len);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &got_len), (int)(opcode == 9 ? 10 : opcode));
+    CHECK_EQ(get_frame(fd), (int)(opcode == 9 ? 10 : opcode));
     CHECK(got_len == len && memcmp(got, data, len) == 0);
 }
 
@@ -634,16 +636,14 @@ TEST(messages_come_back_small_and_large_and_pings_too)
 TEST(many_messages_at_once_come_back_in_order)
 {
     struct server server = begin();
-    char got[600];
-    size_t len = 0;
     int fd = dial_ws(server);
 
     memset(data, 'm', 500);
     for (int i = 0; i < 500; i++)
         put_frame(fd, 1, data, (size_t)i);
     for (int i = 0; i < 500; i++) {
-        CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
-        CHECK_EQ(len, (size_t)i);
+        CHECK_EQ(get_frame(fd), 1);
+        CHECK_EQ(got_len, (size_t)i);
     }
     close(fd);
     end(server);
@@ -652,13 +652,11 @@ TEST(many_messages_at_once_come_back_in_order)
 TEST(a_close_is_answered_and_then_the_server_closes)
 {
     struct server server = begin();
-    char got[64];
-    size_t len = 0;
     int fd = dial_ws(server);
 
     put_frame(fd, 8, "\x03\xe8", 2);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
-    CHECK_EQ(len, 2);
+    CHECK_EQ(get_frame(fd), 8);
+    CHECK_EQ(got_len, 2);
     CHECK(at_end(fd));
     close(fd);
     end(server);
@@ -667,14 +665,12 @@ TEST(a_close_is_answered_and_then_the_server_closes)
 TEST(behind_a_close_frame_nothing_more_is_sent)
 {
     struct server server = begin();
-    char got[64];
-    size_t len = 0;
     int fd = dial_ws(server);
 
     put_frame(fd, 1, "part", 4);
     put_frame(fd, 9, "ping", 4);
     put_frame(fd, 1, "unheard", 7);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_EQ(get_frame(fd), 8);
     CHECK_STR(got + 2, "parted");
     put_frame(fd, 8, "\x03\xe8", 2);
     CHECK(at_end(fd));
@@ -686,12 +682,10 @@ TEST(behind_a_close_frame_nothing_more_is_sent)
 TEST(who_is_not_read_is_read_again_for_its_answer_to_a_close)
 {
     struct server server = begin();
-    char got[64];
-    size_t len = 0;
     int fd = dial_ws(server);
 
     put_frame(fd, 1, "pause and part", 14);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_EQ(get_frame(fd), 8);
     put_frame(fd, 8, "\x03\xe8", 2);
     CHECK_EQ(recv(fd, got, 1, 0), 0, "in good order: it is reset when its answer is not read");
     close(fd);
@@ -719,13 +713,11 @@ TEST(as_much_output_as_is_allowed_is_sent_and_a_byte_more_resets)
 TEST(a_slow_reader_is_reset_and_nobody_waits_for_it)
 {
     struct server server = begin();
-    char got[64];
-    size_t len;
     int slow = dial_ws(server), other = dial_ws(server);
 
     put_frame(slow, 1, "flood", 5);
     put_frame(other, 1, "still here", 10);
-    CHECK_EQ(get_frame(other, got, sizeof got, &len), 1);
+    CHECK_EQ(get_frame(other), 1);
     CHECK_STR(got, "still here");
     for (int i = 0; i < 200 && atomic_load(&closed_count) == 0; i++)
         usleep(10000);
@@ -738,14 +730,12 @@ TEST(a_slow_reader_is_reset_and_nobody_waits_for_it)
 TEST(a_crash_ends_one_connection_only)
 {
     struct server server = begin();
-    char got[64];
-    size_t len;
     int bad = dial_ws(server), good = dial_ws(server);
 
     put_frame(bad, 1, "crash", 5);
     CHECK(at_end(bad));
     put_frame(good, 1, "fine", 4);
-    CHECK_EQ(get_frame(good, got, sizeof got, &len), 1);
+    CHECK_EQ(get_frame(good), 1);
     close(bad);
     close(good);
     end(server);
@@ -754,14 +744,12 @@ TEST(a_crash_ends_one_connection_only)
 TEST(draining_tells_each_websocket_why)
 {
     struct server server = begin();
-    char got[64];
-    size_t len = 0;
     int fd = dial_ws(server);
 
     put_frame(fd, 1, "x", 1);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+    CHECK_EQ(get_frame(fd), 1);
     end(server); /* drains with 1012; this client does not answer, and is reset after a second */
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_EQ(get_frame(fd), 8);
     CHECK_EQ(((unsigned char)got[0] << 8 | (unsigned char)got[1]), 1012);
     close(fd);
 }
@@ -777,8 +765,7 @@ TEST(draining_one_service_leaves_the_connections_of_another_alone)
 {
     static struct http_service other = {.drop = other_drop, .refs = 1};
     struct server server = begin(), beside = server;
-    char address[ANQA_ADDRESS_TEXT], got[64];
-    size_t len;
+    char address[ANQA_ADDRESS_TEXT];
     int fds[8], drained;
 
     CHECK_STATUS(service_listen(&other, "127.0.0.1:0", address, NULL), ANQA_OK);
@@ -792,7 +779,7 @@ TEST(draining_one_service_leaves_the_connections_of_another_alone)
     CHECK(at_end(drained));
     for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
         put_frame(fds[i], 1, "still here", 10);
-        CHECK_EQ(get_frame(fds[i], got, sizeof got, &len), 1);
+        CHECK_EQ(get_frame(fds[i]), 1);
         close(fds[i]);
     }
     close(drained);
@@ -853,12 +840,10 @@ TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
 
 static void *come_back(void *server)
 {
-    static char got[64];
-    size_t len;
     int old = dial_ws(*(struct server *)server);
 
-    atomic_store(&message_count, 1);                    /* it may drain */
-    CHECK_EQ(get_frame(old, got, sizeof got, &len), 8); /* and does not answer */
+    atomic_store(&message_count, 1); /* it may drain */
+    CHECK_EQ(get_frame(old), 8);     /* and does not answer */
     CHECK(!can_dial(*(struct server *)server));
     close(old);
     return NULL;
@@ -903,14 +888,12 @@ TEST(a_runtime_that_stops_ends_connections_in_whatever_state_and_lets_go_of_the_
 TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)
 {
     struct server server = begin();
-    char got[64];
-    size_t len;
 
     for (int i = 0; i < 1000; i++) {
         int fd = i % 3 == 0 ? dial(server) : dial_ws(server);
         if (i % 3 == 1) {
             put_frame(fd, 1, "x", 1);
-            CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+            CHECK_EQ(get_frame(fd), 1);
         } else if (i % 3 == 2) {
             put(fd, "\x81\x85\0\0", 4); /* a part of a frame */
         }

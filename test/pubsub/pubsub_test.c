@@ -3,6 +3,7 @@
 
 #include <anqa/anqa.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -300,23 +301,30 @@ TEST(frames_of_one_moment_are_delivered_together_and_in_order_whoever_comes_and_
     end(rt);
 }
 
+/* An empty object of a megabyte. */
+static anqa_json big(void)
+{
+    static char bytes[1 << 20];
+
+    memset(bytes, ' ', sizeof bytes);
+    bytes[0] = '{';
+    bytes[1] = '}';
+    return (anqa_json){bytes, sizeof bytes};
+}
+
 static void flood_run(void *arg)
 {
     struct lane lane = {.sub.ops = &lane_ops};
-    static char big[1 << 20];
     anqa_status status = ANQA_OK;
     unsigned n = 0;
 
-    memset(big, ' ', sizeof big);
-    big[0] = '{';
-    big[1] = '}';
     ANQA_REQUIRE(sub_open(&lane.sub, topic()) == ANQA_OK);
     for (; status == ANQA_OK && n < 1000; n++)
-        status = anqa_broadcast(topic(), "e", (anqa_json){big, sizeof big});
+        status = anqa_broadcast(topic(), "e", big());
     CHECK_STATUS(status, ANQA_E_FULL);
     CHECK_EQ(n, ANQA_BROADCAST_PENDING_MAX / (1 << 20));
     anqa_sleep(20); /* it is handed out, and there is room again */
-    CHECK_STATUS(anqa_broadcast(topic(), "e", (anqa_json){big, sizeof big}), ANQA_OK);
+    CHECK_STATUS(anqa_broadcast(topic(), "e", big()), ANQA_OK);
     sub_close(&lane.sub);
     tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
 }
@@ -331,6 +339,53 @@ TEST(what_waits_to_be_handed_out_is_bounded)
             NULL, NULL),
         ANQA_OK);
     CHECK_STR(expect("done"), "null");
+    end(rt);
+}
+
+static _Atomic(bool) blocked;
+
+/* A subscriber that keeps its scheduler from handing anything out. */
+static void block_run(void *arg)
+{
+    ANQA_REQUIRE(anqa_subscribe(topic()) == ANQA_OK);
+    tell(*(anqa_pid *)arg, "blocks", ANQA_JSON_NULL);
+    while (atomic_load(&blocked))
+        ;
+}
+
+/* What it broadcasts is handed out at once where it is itself. */
+static void fill_run(void *arg)
+{
+    struct lane lane = {.sub.ops = &lane_ops};
+    anqa_status status = ANQA_OK;
+    unsigned n = 0;
+
+    ANQA_REQUIRE(sub_open(&lane.sub, topic()) == ANQA_OK);
+    for (; status == ANQA_OK && n < 100; n++) {
+        status = anqa_broadcast(topic(), "e", big());
+        anqa_sleep(1);
+    }
+    CHECK_STATUS(status, ANQA_E_FULL);
+    CHECK_EQ(lane.got, n);
+    sub_close(&lane.sub);
+    tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
+}
+
+TEST(a_broadcast_that_one_scheduler_has_no_room_for_says_so_and_reaches_the_others)
+{
+    anqa_rt *rt = begin();
+    anqa_pid self = anqa_self();
+    anqa_spawn_opts opts = {
+        .run = block_run, .arg = &self, .arg_size = sizeof self, .scheduler = 1};
+
+    atomic_store(&blocked, true);
+    CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
+    CHECK_STR(expect("blocks"), "null");
+    opts.run = fill_run;
+    opts.scheduler = 2;
+    CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
+    CHECK_STR(expect("done"), "null");
+    atomic_store(&blocked, false);
     end(rt);
 }
 

@@ -241,9 +241,9 @@ TEST(ticks_are_missed_while_there_is_no_memory_and_come_again_afterwards)
     anqa_rt *rt = rt_open_deterministic(1);
     anqa_pid mailbox = rt_puppet(NULL);
 
-    anqa_send_every(anqa_self(), "tick", 10);
+    anqa_send_every(anqa_self(), "tick", 1);
     run_out_of_memory(mailbox);
-    anqa_sleep(100);
+    anqa_sleep(1000); /* more than the scheduler has messages in store */
     harness_out_of_memory(false);
     while (rt_receive("tick", 0) != NULL)
         ; /* those for which there was memory */
