@@ -26,6 +26,7 @@
 #include <anqa/registry.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
+#include <anqa/table.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
 #include <anqa/value.h>
