@@ -151,50 +151,25 @@ int rows_at_compare(const struct rows_at *a, const struct rows_at *b)
 
 /* ---------------------------------------------------------------- keys of rows */
 
-static size_t words_of(size_t len)
-{
-    return (len + 7) / 8;
-}
-
-static char *key_bytes(const struct row *row)
-{
-    size_t words = (size_t)row->height - 1 + words_of(row->len);
-
-    return (char *)(uintptr_t)row + sizeof *row + words * sizeof(uint64_t);
-}
-
 size_t row_size(const struct row *row)
 {
     size_t key = row->key_kind == ANQA_KEY_STR ? row->key_len : sizeof(uint64_t);
 
-    return (size_t)(key_bytes(row) - (const char *)row) + key;
+    return (size_t)(row_key_bytes(row) - (const char *)row) + key;
 }
 
 void row_key_write(struct row *row, anqa_key key)
 {
+    char *to = (char *)(uintptr_t)row_key_bytes(row);
     uint64_t bits;
 
     if (key.kind == ANQA_KEY_STR) {
         if (key.u.str.len > 0)
-            memcpy(key_bytes(row), key.u.str.ptr, key.u.str.len);
+            memcpy(to, key.u.str.ptr, key.u.str.len);
         return;
     }
     bits = number_bits(key);
-    memcpy(key_bytes(row), &bits, sizeof bits);
-}
-
-anqa_key row_key(const struct row *row)
-{
-    const char *bytes = key_bytes(row);
-    anqa_key key = {.kind = row->key_kind};
-
-    if (key.kind == ANQA_KEY_STR)
-        key.u.str = anqa_str_make(bytes, row->key_len);
-    else if (key.kind == ANQA_KEY_INT)
-        memcpy(&key.u.integer, bytes, sizeof key.u.integer);
-    else
-        memcpy(&key.u.real, bytes, sizeof key.u.real);
-    return key;
+    memcpy(to, &bits, sizeof bits);
 }
 
 struct rows_at row_at(const struct row *row)

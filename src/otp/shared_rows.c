@@ -199,6 +199,15 @@ static void tower_set(struct rows *rows, struct row *row, unsigned level, struct
         tower(rows, row, level), next, memory_order_release); /* pairs with tower_next */
 }
 
+/* Asks for the row that is looked at next if this one lies beyond the place: both come at once. */
+static void prefetch_below(struct rows *rows, struct row *row, unsigned level)
+{
+    if (level > 1)
+        __builtin_prefetch(tower_next(rows, row, level - 1));
+    else
+        __builtin_prefetch(link_next(row == NULL ? rows->first : &row->link));
+}
+
 /* The last link with a tower in front of a place. ret_before: may be NULL; of each level, NULL is the head. */
 static struct link *tower_before(
     struct rows *rows, const struct rows_at *at, struct row *ret_before[ROWS_LEVELS])
@@ -206,9 +215,12 @@ static struct link *tower_before(
     struct row *row = NULL, *next;
 
     for (unsigned level = ROWS_LEVELS - 1; level > 0; level--) {
-        while ((next = tower_next(rows, row, level)) != NULL &&
-               link_compare(rows, &next->link, at) < 0)
+        while ((next = tower_next(rows, row, level)) != NULL) {
+            prefetch_below(rows, row, level);
+            if (link_compare(rows, &next->link, at) >= 0)
+                break;
             row = next;
+        }
         if (ret_before != NULL)
             ret_before[level] = row;
     }
@@ -292,26 +304,37 @@ struct row *rows_next_same(struct rows *rows, const struct row *row)
 
 /* ---------------------------------------------------------------- putting in, taking out */
 
-/* Puts `row` where `old` is, each of which may be none. Level 0 first: that is where a row is, or is not. */
-static void splice(struct rows *rows, const struct rows_at *at, struct row *row, struct row *old)
-{
+/* A place to put something into, and what is there. */
+struct spot {
+    struct link *before;
+    struct row *row; /* NULL: the place is free */
     struct row *towers[ROWS_LEVELS];
-    int compared;
-    struct link *link = before(rows, at, &compared, towers), *next;
+};
 
-    next = link_next(old == NULL ? link : &old->link);
+static void spot_find(struct rows *rows, const struct rows_at *at, struct spot *ret_spot)
+{
+    int compared;
+
+    ret_spot->before = before(rows, at, &compared, ret_spot->towers);
+    ret_spot->row = compared == 0 ? ROW_OF(link_next(ret_spot->before)) : NULL;
+}
+
+/* Puts `row`, or nothing, there. Level 0 first: that is where a row is, or is not. */
+static void spot_set(struct rows *rows, const struct spot *spot, struct row *row)
+{
+    struct row *old = spot->row;
+    struct link *next = link_next(old == NULL ? spot->before : &old->link);
+
     if (row != NULL)
         link_set(&row->link, next);
-    link_set(link, row == NULL ? next : &row->link);
-    if (!rows->ordered)
-        return;
-    for (unsigned level = 1; level < ROWS_LEVELS; level++) {
+    link_set(spot->before, row == NULL ? next : &row->link);
+    for (unsigned level = 1; rows->ordered && level < ROWS_LEVELS; level++) {
         bool had = old != NULL && level < old->height, has = row != NULL && level < row->height;
-        struct row *above = tower_next(rows, had ? old : towers[level], level);
+        struct row *above = tower_next(rows, had ? old : spot->towers[level], level);
         if (has)
             tower_set(rows, row, level, above);
         if (has || had)
-            tower_set(rows, towers[level], level, has ? row : above);
+            tower_set(rows, spot->towers[level], level, has ? row : above);
     }
 }
 
@@ -333,25 +356,30 @@ static size_t buckets_count(struct rows *rows)
     return atomic_load_explicit(&rows->buckets, memory_order_relaxed);
 }
 
-void rows_put(anqa_rt *rt, struct rows *rows, struct row *row, struct row *old)
+struct row *rows_put(struct rows *rows, struct row *row)
 {
     struct rows_at at;
+    struct spot spot;
 
     row->seq = ++rows->seq;
     at = row_at(row);
-    if (old != NULL)
-        count_change(rows, old, false);
+    spot_find(rows, &at, &spot);
+    if (spot.row != NULL)
+        count_change(rows, spot.row, false);
     count_change(rows, row, true);
-    splice(rows, &at, row, old);
+    spot_set(rows, &spot, row);
     if (!rows->ordered && rows_count(rows) > buckets_count(rows))
         bucket_add(rows);
+    return spot.row;
 }
 
 void rows_remove(anqa_rt *rt, struct rows *rows, struct row *row)
 {
     struct rows_at at = row_at(row);
+    struct spot spot;
 
-    splice(rows, &at, NULL, row);
+    spot_find(rows, &at, &spot);
+    spot_set(rows, &spot, NULL);
     count_change(rows, row, false);
     for (int i = 0; i < 2 && !rows->ordered; i++)
         if (buckets_count(rows) > 1 && rows_count(rows) * 2 < buckets_count(rows))

@@ -93,7 +93,26 @@ int rows_at_compare(const struct rows_at *a, const struct rows_at *b);
 struct row *row_new(struct rows *rows, const struct rows_at *at, anqa_str bytes);
 
 size_t row_size(const struct row *row);
-anqa_key row_key(const struct row *row);
+
+/* Where its key lies. */
+static inline const char *row_key_bytes(const struct row *row)
+{
+    size_t words = (size_t)row->height - 1 + (row->len + (size_t)7) / 8;
+
+    return (const char *)row + sizeof *row + words * sizeof(uint64_t);
+}
+
+static inline anqa_key row_key(const struct row *row)
+{
+    const char *bytes = row_key_bytes(row);
+
+    if (row->key_kind == ANQA_KEY_STR)
+        return anqa_key_str(anqa_str_make(bytes, row->key_len));
+    if (row->key_kind == ANQA_KEY_INT)
+        return anqa_key_int(*(const int64_t *)(const void *)bytes);
+    return anqa_key_double(*(const double *)(const void *)bytes);
+}
+
 struct rows_at row_at(const struct row *row);
 bool row_has_key(const struct rows *rows, const struct row *row, const struct rows_at *at);
 
@@ -108,8 +127,8 @@ struct row *rows_next(struct rows *rows, const struct row *row);
 /* The next one with the same key. */
 struct row *rows_next_same(struct rows *rows, const struct row *row);
 
-/* Under the lock. Puts a row in, in the place of `old` unless that is NULL. */
-void rows_put(anqa_rt *rt, struct rows *rows, struct row *row, struct row *old);
+/* Under the lock. Puts a row in; gives the one that it has replaced, if there was one. */
+struct row *rows_put(struct rows *rows, struct row *row);
 /* Under the lock. */
 void rows_remove(anqa_rt *rt, struct rows *rows, struct row *row);
 

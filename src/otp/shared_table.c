@@ -274,6 +274,7 @@ void shared_unlock(struct shared *shared)
     pthread_mutex_unlock(&shared->lock);
 }
 
+/* Locked, and out of the list. */
 static void bury(struct shared *shared, struct row *row)
 {
     row_bury(row);
@@ -282,10 +283,23 @@ static void bury(struct shared *shared, struct row *row)
     shared->dead_count++;
 }
 
+/* What is in the list is not dead, and only who holds the table's lock can make it so. */
+static void lock_live(struct row *row)
+{
+    (void)row_lock(row);
+}
+
+void shared_remove(struct shared *shared, struct rows *rows, struct row *row)
+{
+    lock_live(row);
+    rows_remove(shared->rt, rows, row);
+    bury(shared, row);
+}
+
 bool shared_remove_seen(
     struct shared *shared, struct rows *rows, struct row *row, uint64_t seq, uint32_t version)
 {
-    (void)row_lock(row); /* it is in the list, so it is not dead */
+    lock_live(row);
     if (row->seq != seq ||
         atomic_load_explicit(&row->version, memory_order_relaxed) != (version | ROW_BUSY)) {
         row_unlock(row);
@@ -296,20 +310,14 @@ bool shared_remove_seen(
     return true;
 }
 
-void shared_remove(struct shared *shared, struct rows *rows, struct row *row)
+void shared_put(struct shared *shared, struct rows *rows, struct row *row)
 {
-    (void)row_lock(row); /* it is in the list, so it is not dead */
-    rows_remove(shared->rt, rows, row);
-    bury(shared, row);
-}
+    struct row *old = rows_put(rows, row);
 
-void shared_put(struct shared *shared, struct rows *rows, struct row *row, struct row *old)
-{
-    if (old != NULL)
-        (void)row_lock(old);
-    rows_put(shared->rt, rows, row, old);
-    if (old != NULL)
-        bury(shared, old);
+    if (old == NULL)
+        return;
+    lock_live(old); /* who has changed it in place meanwhile did so before */
+    bury(shared, old);
 }
 
 /* ---------------------------------------------------------------- batches */

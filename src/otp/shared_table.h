@@ -94,9 +94,9 @@ void shared_hook_run(struct exit_hook *hook, anqa_pid pid);
 uint64_t shared_batch_begin(struct shared *shared);
 bool shared_batch_end(struct shared *shared, uint64_t batch);
 
-/* Under the lock: takes a row out. */
+/* Under the lock: take a row out, and put one in. */
 void shared_remove(struct shared *shared, struct rows *rows, struct row *row);
-void shared_put(struct shared *shared, struct rows *rows, struct row *row, struct row *old);
+void shared_put(struct shared *shared, struct rows *rows, struct row *row);
 
 /* Under the lock. Takes a row out if it is as somebody has seen it. */
 bool shared_remove_seen(

@@ -138,6 +138,8 @@ static anqa_status check_load(
     uint64_t count = atomic_load_explicit(&rows->count, memory_order_relaxed),
              bytes = sizeof *shared + atomic_load_explicit(&rows->bytes, memory_order_relaxed);
 
+    if (!only_new && shared->max_rows == 0 && shared->max_bytes == 0)
+        return ANQA_OK;
     for (size_t i = 0; i < load->count; i++) {
         const struct row *old = find_same_key(rows, load->row[i]);
         if (old != NULL && only_new)
@@ -180,7 +182,7 @@ static void put(struct shared *shared, struct rows *rows, struct row *row)
         free(row);
         return;
     }
-    shared_put(shared, rows, row, rows->unique ? find_same_key(rows, row) : NULL);
+    shared_put(shared, rows, row);
 }
 
 /* Under the lock. Readers keep away from an odd one. */

@@ -551,7 +551,7 @@ static void retire_many_rows(void *arg)
     for (int64_t i = 0; i < 3 * (int64_t)ROWS_PER_PART; i++) {
         struct rows_at at;
         CHECK_STATUS(rows_at_key(witness->rows->ordered, number(i), &at), ANQA_OK);
-        rows_put(rt, witness->rows, row_new(witness->rows, &at, anqa_str_of("row")), NULL);
+        CHECK(rows_put(witness->rows, row_new(witness->rows, &at, anqa_str_of("row"))) == NULL);
     }
     rows_retire(rt, witness->rows);
     qsbr_retire_in_parts(rt, &witness->retired);
