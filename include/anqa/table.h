@@ -19,8 +19,8 @@
  *
  * Types. A set has one row a key. An ordered set too, and keeps the keys in order: numbers before strings, numbers by
  * value, strings byte by byte. It takes 1 and 1.0 for the same key; the other types do not. A bag has any number of
- * different rows a key, a duplicate bag also equal ones; rows of a key stay in the order in which they came. Rows are
- * compared byte by byte, padding included.
+ * different rows a key, a duplicate bag also equal ones; rows of a key stay in the order in which they came. To put one in
+ * takes time that grows with the rows of its key. Rows are compared byte by byte, padding included.
  *
  * Guarantees. Each call is atomic and isolated: others see all of it or nothing. A walk over a table is many calls,
  * and others may write meanwhile: a row that is there from the start of the walk to its end is seen exactly once, and none

@@ -4,7 +4,9 @@
 #ifndef OTP_SHARED_KEY_H
 #define OTP_SHARED_KEY_H
 
+/* IWYU pragma: begin_exports */
 #include "otp/shared_rows.h"
+/* IWYU pragma: end_exports */
 
 /* How two keys compare. ordered: numbers by value, whatever their kind, before strings; else only equal or not matters. */
 int key_compare(bool ordered, anqa_key a, anqa_key b);

@@ -1,5 +1,6 @@
 /* What a row holds: read without locks, changed by who has locked the row. See shared_rows.h. */
 #include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "otp/shared_rows.h"

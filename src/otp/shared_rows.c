@@ -1,6 +1,7 @@
 /* The list of rows, with what finds a place in it. See shared_rows.h. */
 #include "otp/shared_rows.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -315,6 +316,7 @@ static void spot_find(struct rows *rows, const struct rows_at *at, struct spot *
 {
     int compared;
 
+    *ret_spot = (struct spot){NULL};
     ret_spot->before = before(rows, at, &compared, ret_spot->towers);
     ret_spot->row = compared == 0 ? ROW_OF(link_next(ret_spot->before)) : NULL;
 }

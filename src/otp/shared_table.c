@@ -1,6 +1,7 @@
 /* Shared tables: the directory of a runtime, life and names. See shared_table.h. */
 #include "otp/shared_table.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 

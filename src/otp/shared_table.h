@@ -106,4 +106,11 @@ bool shared_remove_seen(
 anqa_str shared_row_copy(const struct row *row);
 anqa_key shared_key_copy(anqa_key key);
 
+/* Entries that are given to the caller, in the memory of the event. */
+struct shared_list {
+    anqa_table_entry *at;
+    size_t count, capacity;
+};
+void shared_list_add(struct shared_list *list, anqa_table_entry entry);
+
 #endif

@@ -5,6 +5,7 @@
  * a keeper, a process that ends with him and has the hook. A table with a keeper has no other hook; a keeper that the table does not
  * name any more is of no consequence.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,15 +136,20 @@ static anqa_status give(struct shared *shared, anqa_pid to, anqa_str data)
     return status;
 }
 
-anqa_status anqa_table_give_away(anqa_table table, anqa_pid to, anqa_str data)
+/* For what has data that goes along. */
+static anqa_status open_own(anqa_table table, anqa_str data, struct shared **ret_shared)
 {
-    struct shared *shared;
-    anqa_status status;
-
     if (data.len > ANQA_TABLE_ROW_MAX)
         return ANQA_E_LIMIT;
     msg_probe(data.ptr, data.len);
-    status = shared_open(table, SHARED_OWN, &shared);
+    return shared_open(table, SHARED_OWN, ret_shared);
+}
+
+anqa_status anqa_table_give_away(anqa_table table, anqa_pid to, anqa_str data)
+{
+    struct shared *shared;
+    anqa_status status = open_own(table, data, &shared);
+
     if (status != ANQA_OK)
         return status;
     status = anqa_pid_eq(to, anqa_self()) ? ANQA_E_INVALID : give(shared, to, data);
@@ -154,13 +160,9 @@ anqa_status anqa_table_give_away(anqa_table table, anqa_pid to, anqa_str data)
 anqa_status anqa_table_set_heir(anqa_table table, anqa_pid heir, anqa_str data)
 {
     struct shared *shared;
-    anqa_status status;
+    anqa_status status = open_own(table, data, &shared);
     char *copy, *old;
 
-    if (data.len > ANQA_TABLE_ROW_MAX)
-        return ANQA_E_LIMIT;
-    msg_probe(data.ptr, data.len);
-    status = shared_open(table, SHARED_OWN, &shared);
     if (status != ANQA_OK)
         return status;
     copy = malloc(data.len + 1);

@@ -27,6 +27,14 @@ static anqa_table_entry entry_copy(const struct row *row)
     return (anqa_table_entry){shared_key_copy(row_key(row)), shared_row_copy(row)};
 }
 
+void shared_list_add(struct shared_list *list, anqa_table_entry entry)
+{
+    anqa_table_entry *added = ANQA_VEC_ADD(list, anqa_tmp());
+
+    ANQA_INVARIANT(added != NULL); /* without memory the process has ended */
+    *added = entry;
+}
+
 /* ---------------------------------------------------------------- by key */
 
 /* What is found may be read until the table is closed, though it be taken out. */
@@ -42,20 +50,34 @@ static struct row *find(struct shared *shared, const struct rows_at *at)
     return row;
 }
 
-anqa_status anqa_table_lookup(anqa_table table, anqa_key key, void *ret_row)
+/* Opens the table for the row of a key. Fails: E_NOT_FOUND. */
+static anqa_status open_row(
+    anqa_table table, anqa_key key, struct shared **ret_shared, const struct row **ret_row)
 {
-    struct shared *shared;
     struct rows_at at;
-    anqa_status status = shared_open_at(table, SHARED_READ, key, &shared, &at);
-    const struct row *row;
+    anqa_status status = shared_open_at(table, SHARED_READ, key, ret_shared, &at);
 
     if (status != ANQA_OK)
         return status;
-    row = shared->row_size == 0 ? NULL : find(shared, &at);
-    if (row != NULL)
-        (void)row_read(row, 0, ret_row, row->len);
+    *ret_row = find(*ret_shared, &at);
+    if (*ret_row != NULL)
+        return ANQA_OK;
+    shared_close(*ret_shared);
+    return ANQA_E_NOT_FOUND;
+}
+
+anqa_status anqa_table_lookup(anqa_table table, anqa_key key, void *ret_row)
+{
+    struct shared *shared;
+    const struct row *row;
+    anqa_status status = open_row(table, key, &shared, &row);
+
+    if (status != ANQA_OK)
+        return status;
+    if (shared->row_size == 0)
+        status = ANQA_E_TYPE;
     else
-        status = shared->row_size == 0 ? ANQA_E_TYPE : ANQA_E_NOT_FOUND;
+        (void)row_read(row, 0, ret_row, row->len);
     shared_close(shared);
     return status;
 }
@@ -63,33 +85,26 @@ anqa_status anqa_table_lookup(anqa_table table, anqa_key key, void *ret_row)
 anqa_status anqa_table_lookup_bytes(anqa_table table, anqa_key key, anqa_str *ret_row)
 {
     struct shared *shared;
-    struct rows_at at;
-    anqa_status status = shared_open_at(table, SHARED_READ, key, &shared, &at);
     const struct row *row;
+    anqa_status status = open_row(table, key, &shared, &row);
 
     if (status != ANQA_OK)
         return status;
-    row = find(shared, &at);
-    if (row != NULL)
-        *ret_row = shared_row_copy(row);
+    *ret_row = shared_row_copy(row);
     shared_close(shared);
-    return row == NULL ? ANQA_E_NOT_FOUND : ANQA_OK;
+    return ANQA_OK;
 }
 
 anqa_status anqa_table_lookup_element(
     anqa_table table, anqa_key key, size_t at, void *ret_bytes, size_t size)
 {
     struct shared *shared;
-    struct rows_at place;
-    anqa_status status = shared_open_at(table, SHARED_READ, key, &shared, &place);
     const struct row *row;
+    anqa_status status = open_row(table, key, &shared, &row);
 
     if (status != ANQA_OK)
         return status;
-    row = find(shared, &place);
-    if (row == NULL)
-        status = ANQA_E_NOT_FOUND;
-    else if (at > row->len || size > row->len - at)
+    if (at > row->len || size > row->len - at)
         status = ANQA_E_RANGE;
     else
         (void)row_read(row, at, ret_bytes, size);
@@ -100,33 +115,27 @@ anqa_status anqa_table_lookup_element(
 bool anqa_table_member(anqa_table table, anqa_key key)
 {
     struct shared *shared;
-    struct rows_at at;
-    bool there;
+    const struct row *row;
 
-    if (shared_open_at(table, SHARED_READ, key, &shared, &at) != ANQA_OK)
+    if (open_row(table, key, &shared, &row) != ANQA_OK)
         return false;
-    there = find(shared, &at) != NULL;
     shared_close(shared);
-    return there;
+    return true;
 }
 
-typedef ANQA_VEC(anqa_table_entry) entries;
-
-static void collect_key(struct shared *shared, const struct rows_at *at, entries *list)
+static void collect_key(struct shared *shared, const struct rows_at *at, struct shared_list *list)
 {
     struct rows *rows = shared_rows(shared);
 
     list->count = 0;
-    for (struct row *row = rows_find(rows, at); row != NULL; row = rows_next_same(rows, row)) {
-        anqa_table_entry *entry = ANQA_VEC_ADD(list, anqa_tmp());
-        *entry = entry_copy(row);
-    }
+    for (struct row *row = rows_find(rows, at); row != NULL; row = rows_next_same(rows, row))
+        shared_list_add(list, entry_copy(row));
 }
 
 anqa_status anqa_table_lookup_all(
     anqa_table table, anqa_key key, anqa_table_entry **ret_entries, size_t *ret_count)
 {
-    entries list = {0};
+    struct shared_list list = {0};
     struct shared *shared;
     struct rows_at at;
     uint64_t batch;

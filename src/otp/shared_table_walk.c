@@ -6,7 +6,6 @@
 
 #include <anqa/memory.h>
 
-#include "base/vec.h"
 #include "otp/shared_table.h"
 
 #define ROWS_AT_ONCE 64u
@@ -101,23 +100,30 @@ static struct row *row_after(struct rows *rows, const struct walk *walk, const s
 
 /* ---------------------------------------------------------------- copies */
 
+/* Where the next copy goes. */
+static char *room_for(struct walk *walk, size_t size)
+{
+    size_t needed = walk->used + size;
+
+    if (walk->bytes == NULL || needed > walk->size) {
+        walk->size = needed < BYTES_AT_ONCE ? BYTES_AT_ONCE : needed * 2;
+        walk->bytes = anqa_heap_realloc(walk->bytes, walk->size);
+    }
+    return walk->bytes + walk->used;
+}
+
 static void copy_row(struct walk *walk, const struct row *row)
 {
     struct copy copy = {.key = row_key(row), .seq = row->seq, .len = row->len};
     size_t key_len = copy.key.kind == ANQA_KEY_STR ? copy.key.u.str.len : 0;
-    size_t needed = walk->used + sizeof copy + padded(row->len) + padded(key_len);
-    char *to;
+    size_t size = sizeof copy + padded(row->len) + padded(key_len);
+    char *to = room_for(walk, size);
 
-    if (needed > walk->size) {
-        walk->size = needed < BYTES_AT_ONCE ? BYTES_AT_ONCE : needed * 2;
-        walk->bytes = anqa_heap_realloc(walk->bytes, walk->size);
-    }
-    to = walk->bytes + walk->used;
     copy.version = row_read(row, 0, to + sizeof copy, row->len);
     if (key_len > 0)
         memcpy(to + sizeof copy + padded(row->len), copy.key.u.str.ptr, key_len);
     memcpy(to, &copy, sizeof copy);
-    walk->used = needed;
+    walk->used += size;
     walk->count++;
 }
 
@@ -309,15 +315,14 @@ anqa_status anqa_table_select_count(
 
 /* ---------------------------------------------------------------- select */
 
-typedef ANQA_VEC(anqa_table_entry) entries;
-
 static bool select_visit(
     struct walk *walk, const anqa_table_entry *entry, const struct copy *copy, void *arg)
 {
-    entries *list = arg;
+    struct shared_list *list = arg;
 
-    *ANQA_VEC_ADD(list, anqa_tmp()) = (anqa_table_entry){shared_key_copy(entry->key),
-        anqa_str_make(anqa_tmp_copy(entry->row.ptr, entry->row.len), entry->row.len)};
+    shared_list_add(
+        list, (anqa_table_entry){shared_key_copy(entry->key),
+                  anqa_str_make(anqa_tmp_copy(entry->row.ptr, entry->row.len), entry->row.len)});
     return walk->query.limit == 0 || list->count < walk->query.limit;
 }
 
@@ -339,7 +344,7 @@ anqa_status anqa_table_select(anqa_table table, const anqa_table_query *query,
     anqa_table_cursor *cursor, anqa_table_entry **ret_entries, size_t *ret_count)
 {
     struct walk walk = walk_begin(table, query);
-    entries list = {0};
+    struct shared_list list = {0};
     anqa_status status = ANQA_OK;
 
     if (cursor != NULL)

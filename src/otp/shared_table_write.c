@@ -1,4 +1,5 @@
 /* Shared tables: what puts rows in, changes them and takes them out. See shared_table.h. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,7 +42,7 @@ static anqa_status row_overwrite(struct row *row, const void *arg)
     const anqa_table_entry *entry = arg;
 
     /* In an ordered table 1 and 1.0 are one key, but the row is to have the one it was put in with. */
-    if (row->len != entry->row.len || row->key_kind != entry->key.kind)
+    if (row->key_kind != entry->key.kind)
         return ANQA_E_UNSUPPORTED;
     row_write(row, 0, entry->row.ptr, entry->row.len);
     return ANQA_OK;
@@ -250,7 +251,7 @@ anqa_status anqa_table_insert_all_new(
     return insert_all(table, entries, count, true);
 }
 
-static anqa_status insert_one(struct shared *shared, const anqa_table_entry *entry)
+static anqa_status insert_one(struct shared *shared, const anqa_table_entry *entry, bool only_new)
 {
     struct rows_at at;
     anqa_status status = rows_at_key(shared_is_ordered(shared), entry->key, &at);
@@ -258,21 +259,14 @@ static anqa_status insert_one(struct shared *shared, const anqa_table_entry *ent
     if (status != ANQA_OK)
         return status;
     msg_probe(entry->row.ptr, entry->row.len);
-    return overwrite(shared, &at, entry) ? ANQA_OK : insert_opened(shared, entry, 1, false);
+    if (!only_new && overwrite(shared, &at, entry))
+        return ANQA_OK;
+    return insert_opened(shared, entry, 1, only_new);
 }
 
 anqa_status anqa_table_insert_bytes(anqa_table table, anqa_key key, anqa_str row)
 {
-    const anqa_table_entry entry = {key, row};
-    struct shared *shared;
-    anqa_status status = shared_open(table, SHARED_WRITE, &shared);
-
-    if (status != ANQA_OK)
-        return status;
-    status = shared->row_size != 0 && row.len != shared->row_size ? ANQA_E_TYPE
-                                                                  : insert_one(shared, &entry);
-    shared_close(shared);
-    return status;
+    return insert_all(table, &(anqa_table_entry){key, row}, 1, false);
 }
 
 /* The entry of a struct. Fails: E_TYPE. */
@@ -285,7 +279,7 @@ static anqa_status entry_of(
     return ANQA_OK;
 }
 
-anqa_status anqa_table_insert(anqa_table table, anqa_key key, const void *row)
+static anqa_status insert_struct(anqa_table table, anqa_key key, const void *row, bool only_new)
 {
     anqa_table_entry entry;
     struct shared *shared;
@@ -295,24 +289,19 @@ anqa_status anqa_table_insert(anqa_table table, anqa_key key, const void *row)
         return status;
     status = entry_of(shared, key, row, &entry);
     if (status == ANQA_OK)
-        status = insert_one(shared, &entry);
+        status = insert_one(shared, &entry, only_new);
     shared_close(shared);
     return status;
 }
 
+anqa_status anqa_table_insert(anqa_table table, anqa_key key, const void *row)
+{
+    return insert_struct(table, key, row, false);
+}
+
 anqa_status anqa_table_insert_new(anqa_table table, anqa_key key, const void *row)
 {
-    anqa_table_entry entry;
-    struct shared *shared;
-    anqa_status status = shared_open(table, SHARED_WRITE, &shared);
-
-    if (status != ANQA_OK)
-        return status;
-    status = entry_of(shared, key, row, &entry);
-    if (status == ANQA_OK)
-        status = insert_opened(shared, &entry, 1, true);
-    shared_close(shared);
-    return status;
+    return insert_struct(table, key, row, true);
 }
 
 /* ---------------------------------------------------------------- delete */

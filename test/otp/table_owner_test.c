@@ -57,48 +57,35 @@ static void attempt_all(void *arg)
     attempt->free = anqa_table_free(attempt->table);
 }
 
-static struct attempt attempt_of_another(anqa_table_access access)
+/* What comes of it when another than the owner reads, writes and frees. */
+static void check_access(anqa_table_access access, anqa_status read, anqa_status write)
 {
+    anqa_rt *rt = begin();
     anqa_table table = table_made(PAIRS(.access = access));
     struct attempt attempt = {.table = table};
 
     put_pair(table, text("k"), 7, 7);
     CHECK_EQ(outcome_of(attempt_all, &attempt, NULL, 0), ANQA_REASON_NORMAL);
-    CHECK_EQ(pair_at(table, text("k")).a, attempt.write == ANQA_OK ? 1 : 7);
-    return attempt;
+    CHECK_STATUS(attempt.read, read);
+    CHECK_STATUS(attempt.write, write);
+    CHECK_STATUS(attempt.free, ANQA_E_PERMISSION);
+    CHECK_EQ(pair_at(table, text("k")).a, write == ANQA_OK ? 1 : 7);
+    end(rt);
 }
 
 TEST(a_protected_table_is_read_by_all_and_written_by_its_owner)
 {
-    anqa_rt *rt = begin();
-    struct attempt attempt = attempt_of_another(ANQA_TABLE_PROTECTED);
-
-    CHECK_STATUS(attempt.read, ANQA_OK);
-    CHECK_STATUS(attempt.write, ANQA_E_PERMISSION);
-    CHECK_STATUS(attempt.free, ANQA_E_PERMISSION);
-    end(rt);
+    check_access(ANQA_TABLE_PROTECTED, ANQA_OK, ANQA_E_PERMISSION);
 }
 
 TEST(a_public_table_is_written_by_all_and_freed_by_its_owner)
 {
-    anqa_rt *rt = begin();
-    struct attempt attempt = attempt_of_another(ANQA_TABLE_PUBLIC);
-
-    CHECK_STATUS(attempt.read, ANQA_OK);
-    CHECK_STATUS(attempt.write, ANQA_OK);
-    CHECK_STATUS(attempt.free, ANQA_E_PERMISSION);
-    end(rt);
+    check_access(ANQA_TABLE_PUBLIC, ANQA_OK, ANQA_OK);
 }
 
 TEST(a_private_table_is_its_owners)
 {
-    anqa_rt *rt = begin();
-    struct attempt attempt = attempt_of_another(ANQA_TABLE_PRIVATE);
-
-    CHECK_STATUS(attempt.read, ANQA_E_PERMISSION);
-    CHECK_STATUS(attempt.write, ANQA_E_PERMISSION);
-    CHECK_STATUS(attempt.free, ANQA_E_PERMISSION);
-    end(rt);
+    check_access(ANQA_TABLE_PRIVATE, ANQA_E_PERMISSION, ANQA_E_PERMISSION);
 }
 
 TEST(what_is_no_table_is_closed)

@@ -66,7 +66,8 @@ static void wait_for(anqa_ref ref)
     CHECK_EQ(anqa_reason_get_kind(msg->u.reason), ANQA_REASON_NORMAL);
 }
 
-/* Both at once, half of the workers each; readers go on until the writers are through. */
+/* Both at once, half of the workers each, and this thread, which is no scheduler's, reads too. Readers go on until the
+ * writers are through. */
 static void run_against(void (*write)(unsigned number), void (*read)(unsigned number))
 {
     anqa_ref refs[WORKERS];
@@ -74,6 +75,7 @@ static void run_against(void (*write)(unsigned number), void (*read)(unsigned nu
     atomic_store(&writers_left, WORKERS / 2);
     for (unsigned i = 0; i < WORKERS; i++)
         refs[i] = start(i % 2 == 0 ? write : read, i, i % 2 == 0);
+    read(WORKERS);
     for (unsigned i = 0; i < WORKERS; i++)
         wait_for(refs[i]);
 }
