@@ -636,7 +636,7 @@ TEST(a_table_of_larger_structs_than_there_may_be_is_not_made)
     end(rt);
 }
 
-/* ---------------------------------------------------------------- memory, wild pointers */
+/* ---------------------------------------------------------------- memory */
 
 static const anqa_table_type *life_type;
 
@@ -677,24 +677,4 @@ TEST(without_memory_calls_fail_and_leave_the_table_as_it_was)
         life_type = type;
         live_without_memory(live);
     }
-}
-
-static void insert_wild(void *arg)
-{
-    anqa_table table = *(anqa_table *)arg;
-
-    CHECK_STATUS(anqa_table_insert(table, text("k"), (const void *)(uintptr_t)16), ANQA_OK);
-}
-
-TEST(a_wild_row_ends_its_process_and_leaves_the_table_in_order)
-{
-    anqa_rt *rt = begin();
-    anqa_table table = table_made(PAIRS(.access = ANQA_TABLE_PUBLIC));
-
-    put_pair(table, text("k"), 1, 2);
-    CHECK_EQ(outcome_of(insert_wild, &table, NULL, 0), ANQA_REASON_FAULT);
-    CHECK_EQ(pair_at(table, text("k")).a, 1);
-    put_pair(table, text("k"), 3, 4);
-    CHECK_EQ(pair_at(table, text("k")).a, 3);
-    end(rt);
 }
