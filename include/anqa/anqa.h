@@ -29,6 +29,7 @@
 #include <anqa/requests.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
+#include <anqa/table.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
 #include <anqa/token.h>

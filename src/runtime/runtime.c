@@ -564,8 +564,8 @@ static void retired_free_all(anqa_rt *rt)
     while (rt->retired != NULL) {
         struct retired *retired = rt->retired;
         rt->retired = retired->next;
-        retired->free_fn(retired->object);
-        free(retired);
+        while (retired->free_some(retired))
+            ;
     }
 }
 
@@ -883,6 +883,15 @@ static struct retired *retired_take(anqa_rt *rt)
     return out;
 }
 
+static void retired_put(anqa_rt *rt, struct retired *retired)
+{
+    pthread_mutex_lock(&rt->qsbr_lock);
+    retired->next = rt->retired;
+    rt->retired = retired;
+    atomic_fetch_add_explicit(&rt->retired_count, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&rt->qsbr_lock);
+}
+
 void qsbr_reclaim(anqa_rt *rt)
 {
     struct retired *out;
@@ -894,8 +903,8 @@ void qsbr_reclaim(anqa_rt *rt)
     pthread_mutex_unlock(&rt->qsbr_lock);
     while (out != NULL) {
         struct retired *next = out->next;
-        out->free_fn(out->object);
-        free(out);
+        if (out->free_some(out))
+            retired_put(rt, out);
         out = next;
     }
 }
@@ -919,23 +928,45 @@ static void qsbr_wait(anqa_rt *rt, uint64_t epoch)
     }
 }
 
+/* seq_cst: it was taken out of the table before the epoch grows. Pairs with quiescent. */
+static uint64_t epoch_next(anqa_rt *rt)
+{
+    return atomic_fetch_add_explicit(&rt->epoch, 1, memory_order_seq_cst) + 1;
+}
+
+struct retired_object {
+    struct retired retired;
+    void (*free_fn)(void *object);
+    void *object;
+};
+
+static bool retired_object_free(struct retired *retired)
+{
+    struct retired_object *whole = ANQA_CONTAINER_OF(retired, struct retired_object, retired);
+
+    whole->free_fn(whole->object);
+    free(whole);
+    return false;
+}
+
 void qsbr_retire(anqa_rt *rt, void (*free_fn)(void *object), void *object)
 {
-    struct retired *retired = malloc(sizeof *retired);
-    /* seq_cst: it was taken out of the table before the epoch grows. Pairs with quiescent. */
-    uint64_t epoch = atomic_fetch_add_explicit(&rt->epoch, 1, memory_order_seq_cst) + 1;
+    struct retired_object *whole = malloc(sizeof *whole);
+    uint64_t epoch = epoch_next(rt);
 
-    if (retired == NULL) {
+    if (whole == NULL) {
         qsbr_wait(rt, epoch);
         free_fn(object);
         return;
     }
-    *retired = (struct retired){.free_fn = free_fn, .object = object, .epoch = epoch};
-    pthread_mutex_lock(&rt->qsbr_lock);
-    retired->next = rt->retired;
-    rt->retired = retired;
-    atomic_fetch_add_explicit(&rt->retired_count, 1, memory_order_relaxed);
-    pthread_mutex_unlock(&rt->qsbr_lock);
+    *whole = (struct retired_object){{NULL, epoch, retired_object_free}, free_fn, object};
+    retired_put(rt, &whole->retired);
+}
+
+void qsbr_retire_in_parts(anqa_rt *rt, struct retired *retired)
+{
+    retired->epoch = epoch_next(rt);
+    retired_put(rt, retired);
 }
 
 void qsbr_read_begin(anqa_rt *rt)

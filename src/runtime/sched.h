@@ -122,13 +122,6 @@ struct sched {
     _Atomic(struct proc *) ring[RING_SIZE]; /* shared */
 };
 
-struct retired {
-    struct retired *next;
-    void (*free_fn)(void *object);
-    void *object;
-    uint64_t epoch;
-};
-
 /* A place for an attached thread. A sender that has just won the token of its process may still look here when the thread
  * is long gone, so the slot and the futex stay the place's own for good. */
 struct attached {
