@@ -469,10 +469,10 @@ static void conn_run(struct conn *conn)
 
 static void conn_begin(struct conn *conn, const anqa_msg *msg)
 {
-    anqa_conn socket;
+    anqa_tcp socket;
     anqa_status why;
 
-    if (conn->phase != CONN_NEW || anqa_conn_take(msg, &socket) != ANQA_OK)
+    if (conn->phase != CONN_NEW || anqa_tcp_take(msg, &socket) != ANQA_OK)
         return;
     conn->entry = fd_get(socket.bits, FD_CONN, &why);
     /* Behind the hook that closes the socket, so that this one runs first. */
@@ -517,7 +517,7 @@ static void conn_watch(anqa_pid pid)
     exit_hook_add_to(p, &conn->hook);
 }
 
-anqa_status conn_start(struct http_service *service, anqa_conn socket)
+anqa_status conn_start(struct http_service *service, anqa_tcp socket)
 {
     struct conn conn = {.service = service};
     uint32_t most = service->max_connections == 0 ? DEFAULT_CONNECTIONS : service->max_connections;
@@ -539,7 +539,7 @@ anqa_status conn_start(struct http_service *service, anqa_conn socket)
         return status;
     }
     conn_watch(pid);
-    status = anqa_conn_move(socket, pid, SOCKET);
+    status = anqa_tcp_move(socket, pid, SOCKET);
     if (status != ANQA_OK)
         anqa_exit_signal(pid, ANQA_KILL);
     return status;

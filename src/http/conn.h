@@ -79,7 +79,7 @@ anqa_status service_listen(struct http_service *service, const char *address,
 
 /* Starts the process of a connection on the calling scheduler, and gives it `socket`, which belongs to the calling process.
  * Fails: E_LIMIT (too many connections or processes), E_NOMEM; the socket is still the caller's.   Context: process. */
-anqa_status conn_start(struct http_service *service, anqa_conn socket) ANQA_MUST_CHECK;
+anqa_status conn_start(struct http_service *service, anqa_tcp socket) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- output */
 

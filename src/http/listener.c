@@ -28,7 +28,7 @@ struct listening {
 
 static void accept_one(struct acceptor *acceptor, anqa_listener listener)
 {
-    anqa_conn socket;
+    anqa_tcp socket;
     anqa_error err;
     anqa_status status = anqa_accept(listener, ANQA_INFINITY, &socket, &err);
 
@@ -42,7 +42,7 @@ static void accept_one(struct acceptor *acceptor, anqa_listener listener)
         return;
     anqa_log(ANQA_WARN, "http.connection.refused", "address=%s error=%s", acceptor->address,
         status == ANQA_E_LIMIT ? "as many connections as allowed" : anqa_status_text(status));
-    (void)anqa_conn_reset(socket);
+    (void)anqa_tcp_reset(socket);
 }
 
 static void service_hook(void *service)

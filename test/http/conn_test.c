@@ -451,7 +451,7 @@ static void start_with_nothing(void *state)
     anqa_pid test;
 
     memcpy(&test, state, sizeof test);
-    CHECK_STATUS(conn_start(&service, (anqa_conn){0}), ANQA_E_INVALID);
+    CHECK_STATUS(conn_start(&service, (anqa_tcp){0}), ANQA_E_INVALID);
     CHECK_STATUS(anqa_send(test, "started", anqa_nothing()), ANQA_OK);
 }
 
