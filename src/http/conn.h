@@ -21,6 +21,7 @@
 #define HTTP_CONN_H
 
 #include <anqa/buf.h>
+#include <anqa/conn.h>
 #include <anqa/net.h>
 #include <anqa/process.h>
 
@@ -52,12 +53,15 @@ struct http_service {
     size_t mount_count;
     const struct static_mount *statics;
     size_t static_count;
+    const anqa_plug *plugs;   /* for all other requests; NULL: none */
     uint32_t max_connections; /* 65,536; more are reset at once */
     uint32_t output_bytes;    /* that a slow reader may leave unread; 1 MiB */
-    uint16_t head_timeout;    /* from the first to the last byte of a head; 15 */
+    struct request_limits limits;
     uint16_t
-        idle_timeout; /* without a request, for an answer, or without anything over a WebSocket; 60 */
-    uint16_t close_timeout;                     /* for the peer to close, too; 5 */
+        head_timeout; /* from the first to the last byte of a head, and for the first one; 15 */
+    uint16_t idle_timeout;  /* without a request, or without anything over a WebSocket; 60 */
+    uint16_t write_timeout; /* for the peer of a request to take more of the answer; 30 */
+    uint16_t close_timeout; /* for the peer to close, too; 5 */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */

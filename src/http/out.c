@@ -177,6 +177,8 @@ static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count
         conn->blocked = true;
         anqa_list_remove(&conn->dirty);
         conn_arm(conn);
+    } else if (n < 0 && conn->serving) {
+        conn_lose(conn, false);
     } else if (n < 0) {
         conn_kill(conn, false);
     }
@@ -317,13 +319,22 @@ static void outlet_tick(struct outlet *outlet)
     outlet->ticks.bits = 0;
 }
 
+/* It may still answer the request that it serves. */
+static void conn_leave(struct conn *conn)
+{
+    conn->leaving = true;
+    conn->keep_alive = false;
+}
+
 static void conn_drain(struct conn *conn, const struct drain *drain)
 {
     if (drain->kill)
         conn_kill(conn, true);
     else if (conn->phase == CONN_WS)
         conn_ws_close(conn, drain->code, anqa_str_of(""));
-    else if (conn->phase == CONN_HTTP && !conn->waiting)
+    else if (conn->serving)
+        conn_leave(conn);
+    else if (conn->phase == CONN_HTTP)
         conn_close(conn);
 }
 

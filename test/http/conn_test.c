@@ -88,12 +88,15 @@ static void serve_never(struct conn *conn, const struct request *request, const 
 }
 
 static _Atomic(int) thinking; /* 1: serve_ws_late thinks; 2: it may go on */
+static _Atomic(bool) told_to_leave;
 
 static void serve_ws_late(struct conn *conn, const struct request *request, const void *arg)
 {
     atomic_store(&thinking, 1);
-    while (atomic_load(&thinking) != 2)
+    while (atomic_load(&thinking) != 2) {
+        atomic_store(&told_to_leave, conn->leaving);
         anqa_sleep(5);
+    }
     serve_ws(conn, request, arg);
 }
 
@@ -340,10 +343,12 @@ TEST(what_is_no_request_is_answered_and_the_connection_closed)
 TEST(who_does_not_finish_a_head_in_time_is_let_go)
 {
     struct server server = begin();
+    char buf[1024];
     int fd = dial(server);
 
-    put(fd, "GET /hello HT", 13);
-    CHECK(at_end(fd)); /* head_timeout is a second here */
+    put(fd, "GET /hello HT", 13); /* head_timeout is a second here */
+    (void)get_until(fd, NULL, buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
     close(fd);
     end(server);
 }
@@ -358,7 +363,9 @@ TEST(who_does_not_finish_a_head_behind_another_request_in_time_is_let_go)
     put(fd, requests, sizeof requests - 1);
     (void)get_until(fd, "hello", buf, sizeof buf);
     CHECK(strstr(buf, "200 OK") != NULL);
-    CHECK(at_end(fd)); /* head_timeout is a second here, idle_timeout a minute */
+    (void)get_until(
+        fd, NULL, buf, sizeof buf); /* head_timeout is a second here, idle_timeout a minute */
+    CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
     close(fd);
     end(server);
 }
@@ -421,7 +428,8 @@ TEST(after_allocations_that_failed_all_is_served_and_timed_as_before)
         CHECK(strstr(buf, "200 OK") != NULL);
     }
     for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
-        CHECK(at_end(fds[i]));
+        (void)get_until(fds[i], NULL, buf, sizeof buf);
+        CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
         close(fds[i]);
     }
     end(server);
@@ -729,6 +737,7 @@ TEST(the_time_for_a_head_does_not_run_while_its_request_is_served)
 TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
 {
     struct server server = begin();
+    char buf[1024];
     int fd = dial(server);
 
     put(fd, late_upgrade, sizeof late_upgrade - 1);
@@ -736,8 +745,11 @@ TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
     while (atomic_load(&thinking) == 0)
         usleep(1000);
     outlets_drain(&(struct drain){.service = &service, .code = 1012});
-    CHECK(at_end(fd));
+    while (!atomic_load(&told_to_leave))
+        usleep(1000);
     atomic_store(&thinking, 2);
+    (void)get_until(fd, NULL, buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 503 ", 13) == 0, "%s", buf);
     for (int i = 0; i < 2000 && atomic_load(&closed_count) == 0; i++)
         usleep(1000);
     CHECK_EQ(atomic_load(&closed_count), 1);
