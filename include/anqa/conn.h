@@ -6,7 +6,7 @@
  *         anqa_send_text(conn, 200, anqa_str_of("hello"));
  *     }
  *     static const anqa_endpoint endpoint = {
- *         .plugs = (const anqa_plug[]){{require_login}, {hello}, {0}},
+ *         .plugs = (const anqa_plug[]){{.call = require_login}, {.call = hello}, {0}},
  *     };
  *
  * Plugs. A *plug* is a function that looks at a conn and changes it; a *pipeline* is a list of plugs, which are called one
@@ -200,7 +200,7 @@ ANQA_API anqa_status anqa_send_file(anqa_conn *conn, unsigned status, const char
 /** Begins an answer whose length is not known. It ends with the pipeline. */
 ANQA_API anqa_status anqa_send_chunked(anqa_conn *conn, unsigned status);
 /** Adds to it; empty data adds nothing. Waits while the client reads more slowly than this writes. */
-ANQA_API anqa_status anqa_chunk(anqa_conn *conn, anqa_str data) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_chunk(anqa_conn *conn, anqa_str data);
 
 ANQA_END_DECLS
 

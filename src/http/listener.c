@@ -14,8 +14,8 @@
 struct acceptor {
     struct http_service *service;
     anqa_pid boss;
-    anqa_ref ref; /* of what the boss is told */
-    bool join;
+    anqa_ref ref;      /* of what the boss is told */
+    bool shared, join; /* see anqa_listen_spec */
     char address[ANQA_ADDRESS_TEXT];
 };
 
@@ -59,7 +59,7 @@ static void acceptor_run(void *state)
     anqa_defer(service_hook, acceptor->service); /* the count that was taken for us */
     told.status = anqa_listen(
         &(anqa_listen_spec){
-            .address = acceptor->address, .shared = !acceptor->join, .join = acceptor->join},
+            .address = acceptor->address, .shared = acceptor->shared, .join = acceptor->join},
         &listener, &told.error);
     if (told.status == ANQA_OK)
         (void)anqa_listener_address(listener, told.address);
@@ -128,9 +128,10 @@ anqa_status service_listen(struct http_service *service, const char *address,
     struct acceptor acceptor = {.service = service, .boss = anqa_self()};
     struct listening told;
     uint16_t count = sched_self->rt->sched_count;
-    bool is_unix = strncmp(address, "unix:", 5) == 0;
     anqa_status status;
 
+    /* A Unix socket cannot be shared: one scheduler accepts, and has the connections. */
+    acceptor.shared = strncmp(address, "unix:", 5) != 0;
     if (strlen(address) >= sizeof acceptor.address)
         return anqa_fail(err, ANQA_E_INVALID, "the address %s is too long", address);
     anqa_section_begin();
@@ -143,8 +144,9 @@ anqa_status service_listen(struct http_service *service, const char *address,
     if (status != ANQA_OK)
         return status;
     memcpy(ret_address, told.address, ANQA_ADDRESS_TEXT);
-    /* A Unix socket cannot be shared: one scheduler accepts, and has the connections. */
-    for (uint16_t i = 2; i <= count && !is_unix && status == ANQA_OK; i++) {
+    count = acceptor.shared ? count : 1;
+    acceptor.shared = false;
+    for (uint16_t i = 2; i <= count && status == ANQA_OK; i++) {
         acceptor.join = true;
         memcpy(acceptor.address, told.address, sizeof acceptor.address);
         status = acceptor_start(&acceptor, i, &told, err);

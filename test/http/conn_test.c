@@ -3,9 +3,7 @@
 
 #include <anqa/anqa.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "http/conn_int.h"
+#include "http/peer.h"
 #include "http/static.h"
 #include "http/websocket.h"
 
@@ -153,60 +152,14 @@ static void end(struct server server)
 
 /* ---------------------------------------------------------------- a client that blocks */
 
-static bool reach(struct server server, int fd)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server.port)};
-
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
-}
-
 static bool can_dial(struct server server)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool reached = reach(server, fd);
-
-    close(fd);
-    return reached;
+    return peer_can_dial(server.port);
 }
 
 static int dial(struct server server)
 {
-    struct timeval limit = {.tv_sec = 5};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    CHECK(fd >= 0 && reach(server, fd));
-    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
-    return fd;
-}
-
-static void put(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-        if (n <= 0)
-            return;
-        text += n;
-        len -= (size_t)n;
-    }
-}
-
-/* Reads until `end` has come, the peer has closed, or the time is over. */
-static size_t get_until(int fd, const char *end, char *buf, size_t size)
-{
-    size_t len = 0;
-
-    buf[0] = '\0';
-    while (len + 1 < size) {
-        ssize_t n = recv(fd, buf + len, size - 1 - len, 0);
-        if (n <= 0)
-            return len;
-        len += (size_t)n;
-        buf[len] = '\0';
-        if (end != NULL && strstr(buf, end) != NULL)
-            return len;
-    }
-    return len;
+    return peer_dial(server.port);
 }
 
 static const char upgrade[] =
@@ -222,8 +175,8 @@ static int dial_ws(struct server server)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, upgrade, sizeof upgrade - 1);
-    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
+    peer_put(fd, upgrade, sizeof upgrade - 1);
+    (void)peer_get(fd, "\r\n\r\n", buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
     CHECK(strstr(buf, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") != NULL);
     return fd;
@@ -249,7 +202,7 @@ static void put_frame(int fd, unsigned opcode, const char *data, size_t len)
     memset(frame + at, 0, 4); /* a mask that changes nothing */
     at += 4;
     memcpy(frame + at, data, len);
-    put(fd, frame, at + len);
+    peer_put(fd, frame, at + len);
 }
 
 /* A whole frame's payload; its opcode, or -1. */
@@ -276,13 +229,6 @@ static int get_frame(int fd, char *buf, size_t size, size_t *ret_len)
     return head[0] & 0x0f;
 }
 
-static bool at_end(int fd)
-{
-    char c;
-
-    return recv(fd, &c, 1, 0) <= 0 && errno != EAGAIN;
-}
-
 /* ---------------------------------------------------------------- HTTP */
 
 TEST(requests_are_answered_one_after_the_other_on_one_connection)
@@ -295,8 +241,8 @@ TEST(requests_are_answered_one_after_the_other_on_one_connection)
     int fd = dial(server);
     char *second;
 
-    put(fd, two, sizeof two - 1);
-    (void)get_until(fd, NULL, buf, sizeof buf);
+    peer_put(fd, two, sizeof two - 1);
+    (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 200 OK\r\n", 17) == 0);
     second = strstr(buf, "\r\n\r\nhello");
     CHECK(second != NULL);
@@ -317,9 +263,9 @@ TEST(a_request_may_come_byte_by_byte_while_others_are_served)
         fd[i] = dial(server);
     for (size_t at = 0; at < sizeof request - 1; at++)
         for (int i = 0; i < 3; i++)
-            put(fd[i], request + at, 1);
+            peer_put(fd[i], request + at, 1);
     for (int i = 0; i < 3; i++) {
-        (void)get_until(fd[i], "slowly", buf, sizeof buf);
+        (void)peer_get(fd[i], "slowly", buf, sizeof buf);
         CHECK(strstr(buf, "\r\n\r\nslowly") != NULL);
         close(fd[i]);
     }
@@ -332,10 +278,10 @@ TEST(what_is_no_request_is_answered_and_the_connection_closed)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, "nonsense\r\n\r\n", 12);
-    (void)get_until(fd, NULL, buf, sizeof buf);
+    peer_put(fd, "nonsense\r\n\r\n", 12);
+    (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 400 ", 13) == 0, "%s", buf);
-    CHECK(at_end(fd));
+    CHECK(peer_at_end(fd));
     close(fd);
     end(server);
 }
@@ -346,8 +292,8 @@ TEST(who_does_not_finish_a_head_in_time_is_let_go)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, "GET /hello HT", 13); /* head_timeout is a second here */
-    (void)get_until(fd, NULL, buf, sizeof buf);
+    peer_put(fd, "GET /hello HT", 13); /* head_timeout is a second here */
+    (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
     close(fd);
     end(server);
@@ -360,10 +306,10 @@ TEST(who_does_not_finish_a_head_behind_another_request_in_time_is_let_go)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, requests, sizeof requests - 1);
-    (void)get_until(fd, "hello", buf, sizeof buf);
+    peer_put(fd, requests, sizeof requests - 1);
+    (void)peer_get(fd, "hello", buf, sizeof buf);
     CHECK(strstr(buf, "200 OK") != NULL);
-    (void)get_until(
+    (void)peer_get(
         fd, NULL, buf, sizeof buf); /* head_timeout is a second here, idle_timeout a minute */
     CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
     close(fd);
@@ -416,19 +362,19 @@ TEST(after_allocations_that_failed_all_is_served_and_timed_as_before)
     EACH_ALLOC_FAILURE_IN_ANY_THREAD {
         for (size_t i = 0; i < 4; i++) { /* on both schedulers */
             int fd = dial(server);
-            put(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
-            (void)get_until(fd, "hello", buf, sizeof buf); /* or the end */
+            peer_put(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+            (void)peer_get(fd, "hello", buf, sizeof buf); /* or the end */
             close(fd);
         }
     }
     for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
         fds[i] = dial(server);
-        put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET", 35);
-        (void)get_until(fds[i], "hello", buf, sizeof buf);
+        peer_put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET", 35);
+        (void)peer_get(fds[i], "hello", buf, sizeof buf);
         CHECK(strstr(buf, "200 OK") != NULL);
     }
     for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
-        (void)get_until(fds[i], NULL, buf, sizeof buf);
+        (void)peer_get(fds[i], NULL, buf, sizeof buf);
         CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
         close(fds[i]);
     }
@@ -444,11 +390,11 @@ TEST(who_has_closed_its_side_still_gets_the_answer)
 
     for (int i = 0; i < 40; i++) {
         int fd = dial(server);
-        put(fd, requests[i % 2], strlen(requests[i % 2]));
+        peer_put(fd, requests[i % 2], strlen(requests[i % 2]));
         CHECK(shutdown(fd, SHUT_WR) == 0);
-        (void)get_until(fd, "\r\n\r\nhello", buf, sizeof buf);
+        (void)peer_get(fd, "\r\n\r\nhello", buf, sizeof buf);
         CHECK(strstr(buf, "\r\n\r\nhello") != NULL, "%s", buf);
-        CHECK(at_end(fd));
+        CHECK(peer_at_end(fd));
         close(fd);
     }
     end(server);
@@ -487,12 +433,12 @@ TEST(more_connections_than_allowed_are_reset)
     for (unsigned i = 0; i < 501; i++) {
         fds[i] = dial(server);
         if (i < 500) {
-            put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
-            (void)get_until(fds[i], "hello", buf, sizeof buf);
+            peer_put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+            (void)peer_get(fds[i], "hello", buf, sizeof buf);
             CHECK(strstr(buf, "200 OK") != NULL);
         }
     }
-    CHECK(at_end(fds[500]));
+    CHECK(peer_at_end(fds[500]));
     for (unsigned i = 0; i < 501; i++)
         close(fds[i]);
     end(server);
@@ -517,16 +463,16 @@ TEST(static_files_are_served_whole_and_with_an_etag)
     CHECK_STATUS(static_open(&assets, &spec, NULL), ANQA_OK);
     server = begin();
     fd = dial(server);
-    put(fd, "GET /big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 54);
+    peer_put(fd, "GET /big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 54);
     usleep(50000); /* more than the kernel takes without us reading */
-    len = get_until(fd, NULL, got, 4 << 20);
+    len = peer_get(fd, NULL, got, 4 << 20);
     CHECK(strncmp(got, "HTTP/1.1 200 OK\r\n", 17) == 0);
     CHECK(strstr(got, "etag: ") != NULL);
     CHECK(len > 3 << 20 && memcmp(got + len - (3 << 20), big, 3 << 20) == 0);
     close(fd);
     fd = dial(server);
-    put(fd, "GET /../big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 57);
-    (void)get_until(fd, NULL, got, 4 << 20);
+    peer_put(fd, "GET /../big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 57);
+    (void)peer_get(fd, NULL, got, 4 << 20);
     CHECK(strncmp(got, "HTTP/1.1 404 ", 13) == 0);
     close(fd);
     end(server);
@@ -569,14 +515,14 @@ TEST(a_download_goes_on_beside_others_and_may_be_given_up)
     fd = dial(server);
     for (size_t i = 0; i < ANQA_COUNT(others); i++) /* on both schedulers */
         others[i] = dial(server);
-    put(fd, "GET /holes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 52);
+    peer_put(fd, "GET /holes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 52);
     CHECK_EQ(pthread_create(&reader, NULL, swallow, &fd), 0);
     while (atomic_load(&read_bytes) < 1 << 20)
         usleep(100);
     for (size_t i = 0; i < ANQA_COUNT(others); i++)
-        put(others[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+        peer_put(others[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
     for (size_t i = 0; i < ANQA_COUNT(others); i++) {
-        (void)get_until(others[i], "hello", buf, sizeof buf);
+        (void)peer_get(others[i], "hello", buf, sizeof buf);
         CHECK(strstr(buf, "200 OK") != NULL);
         close(others[i]);
     }
@@ -649,7 +595,7 @@ TEST(a_close_is_answered_and_then_the_server_closes)
     put_frame(fd, 8, "\x03\xe8", 2);
     CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
     CHECK_EQ(len, 2);
-    CHECK(at_end(fd));
+    CHECK(peer_at_end(fd));
     close(fd);
     end(server);
 }
@@ -681,7 +627,7 @@ TEST(a_crash_ends_one_connection_only)
     int bad = dial_ws(server), good = dial_ws(server);
 
     put_frame(bad, 1, "crash", 5);
-    CHECK(at_end(bad));
+    CHECK(peer_at_end(bad));
     put_frame(good, 1, "fine", 4);
     CHECK_EQ(get_frame(good, got, sizeof got, &len), 1);
     close(bad);
@@ -709,12 +655,12 @@ TEST(draining_ends_who_waits_in_the_middle_of_a_request)
     struct server server = begin();
     int fd = dial(server);
 
-    put(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    peer_put(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", 32);
     while (atomic_load(&service.connections) == 0)
         usleep(1000);
     usleep(20000);
     end(server);
-    CHECK(at_end(fd));
+    CHECK(peer_at_end(fd));
     close(fd);
 }
 
@@ -724,11 +670,11 @@ TEST(the_time_for_a_head_does_not_run_while_its_request_is_served)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, late_upgrade, sizeof late_upgrade - 1);
+    peer_put(fd, late_upgrade, sizeof late_upgrade - 1);
     usleep(3200000); /* head_timeout is a second here */
     CHECK_EQ(atomic_load(&thinking), 1);
     atomic_store(&thinking, 2);
-    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
+    (void)peer_get(fd, "\r\n\r\n", buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
     close(fd);
     end(server);
@@ -740,7 +686,7 @@ TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, late_upgrade, sizeof late_upgrade - 1);
+    peer_put(fd, late_upgrade, sizeof late_upgrade - 1);
     put_frame(fd, 1, "early", 5);
     while (atomic_load(&thinking) == 0)
         usleep(1000);
@@ -748,7 +694,7 @@ TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
     while (!atomic_load(&told_to_leave))
         usleep(1000);
     atomic_store(&thinking, 2);
-    (void)get_until(fd, NULL, buf, sizeof buf);
+    (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 503 ", 13) == 0, "%s", buf);
     for (int i = 0; i < 2000 && atomic_load(&closed_count) == 0; i++)
         usleep(1000);
@@ -792,7 +738,7 @@ TEST(a_runtime_that_stops_ends_connections_in_whatever_state_and_lets_go_of_the_
         static const char *const requests[] = {
             "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", "GET /hello HT", upgrade};
         fds[i] = dial(server);
-        put(fds[i], requests[i % 3], strlen(requests[i % 3]));
+        peer_put(fds[i], requests[i % 3], strlen(requests[i % 3]));
         if (i % 3 == 2)
             put_frame(fds[i], 1, "flood", i < 4 ? 5 : 3);
     }
@@ -819,7 +765,7 @@ TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)
             put_frame(fd, 1, "x", 1);
             CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
         } else if (i % 3 == 2) {
-            put(fd, "\x81\x85\0\0", 4); /* a part of a frame */
+            peer_put(fd, "\x81\x85\0\0", 4); /* a part of a frame */
         }
         close(fd);
     }
