@@ -125,11 +125,12 @@ void h1_serve(struct conn *conn, struct request *request)
     outlet_time(conn, CONN_BUSY_S); /* the head is there: its time is over */
     h1->conn = conn;
     h1->due = request->expects_continue;
+    h1->keeps = conn->keep_alive;
     body_init(&h1->body, request, conn->service->limits.body_bytes);
     h1->in_chunks = request->chunked;
     if (request->chunked)
         h1->body.trailers = anqa_arena_alloc(anqa_tmp(), BODY_TRAILERS_ROOM);
-    if (h1_body_is_long(h1))
+    if (h1->due || h1_body_is_long(h1))
         conn->keep_alive = false;
     if (conn->out_bytes <= UNREAD_MAX || conn_drain_output(conn))
         serve(h1, request);

@@ -57,7 +57,10 @@ static anqa_status send_continue(struct h1 *h1)
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
     h1->due = false;
-    if (h1->conn->answered || h1->conn->in != NULL) /* it does not wait for us any more */
+    if (h1->conn->answered)
+        return ANQA_OK;
+    h1->conn->keep_alive = h1->keeps && !h1->conn->leaving;
+    if (h1->conn->in != NULL) /* it does not wait any more */
         return ANQA_OK;
     return conn_write(h1->conn, anqa_str_make(text, sizeof text - 1)) ? ANQA_OK : ANQA_E_CLOSED;
 }
@@ -105,8 +108,6 @@ bool h1_skip_body(struct h1 *h1)
     size_t skipped = 0, n = 0;
 
     do {
-        if (h1->due && h1->conn->in == NULL)
-            return false; /* what comes next is the body, or is not: the client decides */
         if (h1_read(&h1->exchange, buf, READ_SIZE, deadline_ms, &n) != ANQA_OK)
             return false;
         skipped += n;
