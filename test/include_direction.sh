@@ -11,7 +11,7 @@ free="telemetry/log.h telemetry/telemetry.h"
 # The area of a public header, as "header=area", where it is not named like its area.
 public="arena=base buf=base json=base config=base value=base log=free telemetry=free
     process=runtime memory=runtime fault=runtime net=runtime
-    conn=http endpoint=channel
+    conn=http websocket=http endpoint=channel
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp"
 
 check() { # $1: root; prints each violation, and "checked N includes"

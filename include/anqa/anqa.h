@@ -30,6 +30,7 @@
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
 #include <anqa/value.h>
+#include <anqa/websocket.h>
 /* IWYU pragma: end_exports */
 
 #endif

@@ -59,13 +59,6 @@ static anqa_status no_memory(anqa_error *err)
     return anqa_fail(err, ANQA_E_NOMEM, "no memory for an endpoint");
 }
 
-static uint16_t seconds_of(uint32_t ms)
-{
-    uint32_t seconds = ms / 1000 + (ms % 1000 != 0);
-
-    return seconds > UINT16_MAX ? UINT16_MAX : (uint16_t)seconds;
-}
-
 static anqa_status site_add_socket(
     struct site *site, const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
 {
@@ -81,7 +74,7 @@ static anqa_status site_add_socket(
     site->sockets[i] = (struct socket_mount){.endpoint = spec,
         .spec = mount,
         .max_channels = mount->max_channels == 0 ? DEFAULT_CHANNELS : mount->max_channels,
-        .timeout_s = seconds_of(timeout_ms)};
+        .timeout_s = service_seconds(timeout_ms)};
     site->mounts[i] = (struct http_mount){
         .path = anqa_str_of(path), .serve = connect_serve, .arg = &site->sockets[i]};
     site->socket_count++;
@@ -159,9 +152,9 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
         .headers = spec->limits.headers,
         .body_bytes = spec->limits.body_bytes,
     };
-    site->service.head_timeout = seconds_of(spec->limits.request_timeout_ms);
-    site->service.idle_timeout = seconds_of(spec->limits.idle_timeout_ms);
-    site->service.write_timeout = seconds_of(spec->limits.write_timeout_ms);
+    site->service.head_timeout = service_seconds(spec->limits.request_timeout_ms);
+    site->service.idle_timeout = service_seconds(spec->limits.idle_timeout_ms);
+    site->service.write_timeout = service_seconds(spec->limits.write_timeout_ms);
     site->service.max_connections = spec->max_connections;
     site->service.output_bytes = spec->max_output_bytes;
     site->service.drop = site_drop;

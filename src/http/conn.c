@@ -20,6 +20,7 @@
 #define REQUESTS_A_TURN 16
 #define TMP_A_TURN (64u << 10) /* and bytes that its requests have taken of the event's memory */
 #define SOCKET "socket"
+#define CLOSE_RESTART 1012
 
 #define DEFAULT_CONNECTIONS 65536u
 
@@ -118,10 +119,10 @@ void conn_close(struct conn *conn)
 
 void conn_timeout(struct conn *conn)
 {
-    if (conn->phase == CONN_WS) {
+    if (conn->serving || conn->waiting) {
+        outlet_time(conn, conn->timeout_s);
+    } else if (conn->phase == CONN_WS) {
         conn_ws_close(conn, 1002, anqa_str_of(""));
-    } else if (conn->serving) {
-        outlet_time(conn, CONN_BUSY_S);
     } else if (conn->phase == CONN_HTTP) {
         if (conn->in != NULL) /* in the middle of a head */
             h1_refuse(conn, 408, "the request did not come in time\n");
@@ -338,12 +339,26 @@ static void conn_init(void *state)
     outlet_time(conn, CONN_CLOSE_S); /* for its socket to come */
 }
 
+/* A message for who speaks WebSocket here. */
+static void conn_info(struct conn *conn, const anqa_msg *msg)
+{
+    if (conn->phase != CONN_WS || conn->ops->info == NULL)
+        return;
+    conn->ops->info(conn, conn->user, msg);
+    if (conn->leaving)
+        conn_ws_close(conn, CLOSE_RESTART, anqa_str_of(""));
+}
+
 static void conn_handle(void *state, const anqa_msg *msg)
 {
+    struct conn *conn = state;
+
     if (msg->kind == ANQA_MSG_SYSTEM)
-        conn_run(state);
+        conn_run(conn);
     else if (anqa_tag_is(msg->tag, SOCKET))
-        conn_begin(state, msg);
+        conn_begin(conn, msg);
+    else
+        conn_info(conn, msg);
 }
 
 /* Its own code has ended it, in the middle of a request. */

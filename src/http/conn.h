@@ -36,6 +36,8 @@ struct ws_ops {
     void (*message)(struct conn *conn, void *user, bool binary, anqa_str data);
     /* The end, from the exit hook: must not wait, exit or write. `user` is let go of. */
     void (*closed)(struct conn *conn, void *user);
+    /* A message of another process, or of its own; may wait. NULL: they are dropped. */
+    void (*info)(struct conn *conn, void *user, const anqa_msg *msg);
 };
 
 /* What answers requests for one path. */
@@ -69,6 +71,14 @@ struct http_service {
     _Atomic(uint32_t) connections; /* shared */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
 };
+
+/* A time as a service takes it. */
+static inline uint16_t service_seconds(uint32_t ms)
+{
+    uint32_t seconds = ms / 1000 + (ms % 1000 != 0);
+
+    return seconds > UINT16_MAX ? UINT16_MAX : (uint16_t)seconds;
+}
 
 void service_unref(struct http_service *service);
 

@@ -16,7 +16,7 @@
 
 static bool over(const struct conn *conn)
 {
-    return conn->phase != CONN_HTTP;
+    return conn->phase != CONN_HTTP && conn->phase != CONN_WS;
 }
 
 /* Waits for any of `what`, unless it came when nobody waited for it. The poller is ours meanwhile. */

@@ -16,6 +16,8 @@
 #include "http/request.h" /* IWYU pragma: export */
 
 struct exchange;
+struct conn;   /* http/conn.h */
+struct ws_ops; /* likewise */
 
 /* What a protocol does for an exchange. All may wait. Those that send fail with E_CLOSED: the client is gone. */
 struct exchange_ops {
@@ -34,6 +36,10 @@ struct exchange_ops {
     anqa_status (*file)(struct exchange *exchange, int fd, struct range range);
     /* Behind all content. */
     anqa_status (*end)(struct exchange *exchange);
+    /* Answers a request for a WebSocket, as conn_upgrade, and says which connection that is now. Fails: E_STOPPED (it was
+     * answered that the service stops), E_CLOSED. */
+    anqa_status (*upgrade)(struct exchange *exchange, const struct ws_ops *ops, void *user,
+        uint16_t timeout_s, struct conn **ret_conn);
     void (*close)(struct exchange *exchange); /* the connection, behind the response */
     void (*peer)(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT]);
 };

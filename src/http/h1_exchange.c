@@ -241,6 +241,23 @@ static anqa_status h1_inform(struct exchange *exchange, unsigned status, const a
     return written(conn_write(conn, text));
 }
 
+static anqa_status h1_upgrade(struct exchange *exchange, const struct ws_ops *ops, void *user,
+    uint16_t timeout_s, struct conn **ret_conn)
+{
+    struct conn *conn = h1_of(exchange)->conn;
+    char buffer[HEAD_REST];
+    struct response response;
+    anqa_str head;
+
+    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, (anqa_str){NULL, 0});
+    ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
+    *ret_conn = conn;
+    conn_upgrade(conn, head, ops, user, timeout_s);
+    if (conn->phase == CONN_WS)
+        return ANQA_OK;
+    return conn->leaving ? ANQA_E_STOPPED : ANQA_E_CLOSED;
+}
+
 static void h1_close(struct exchange *exchange)
 {
     h1_of(exchange)->conn->keep_alive = false;
@@ -260,6 +277,7 @@ const struct exchange_ops h1_ops = {
     .data = h1_data,
     .file = h1_file,
     .end = h1_end,
+    .upgrade = h1_upgrade,
     .close = h1_close,
     .peer = h1_peer,
 };

@@ -319,7 +319,7 @@ static void outlet_tick(struct outlet *outlet)
     outlet->ticks.bits = 0;
 }
 
-/* It may still answer the request that it serves. */
+/* It may still answer the request, or send the message, that it is in the middle of. */
 static void conn_leave(struct conn *conn)
 {
     conn->leaving = true;
@@ -330,10 +330,10 @@ static void conn_drain(struct conn *conn, const struct drain *drain)
 {
     if (drain->kill)
         conn_kill(conn, true);
+    else if (conn->serving || conn->waiting)
+        conn_leave(conn);
     else if (conn->phase == CONN_WS)
         conn_ws_close(conn, drain->code, anqa_str_of(""));
-    else if (conn->serving)
-        conn_leave(conn);
     else if (conn->phase == CONN_HTTP)
         conn_close(conn);
 }

@@ -54,7 +54,7 @@ static void echo_closed(struct conn *conn, void *user)
     atomic_fetch_add(&closed_count, 1);
 }
 
-static const struct ws_ops echo_ops = {echo_message, echo_closed};
+static const struct ws_ops echo_ops = {.message = echo_message, .closed = echo_closed};
 
 static void serve_ws(struct conn *conn, const struct request *request, const void *arg)
 {
@@ -180,53 +180,6 @@ static int dial_ws(struct server server)
     CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
     CHECK(strstr(buf, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") != NULL);
     return fd;
-}
-
-static void put_frame(int fd, unsigned opcode, const char *data, size_t len)
-{
-    static char frame[1 << 17];
-    size_t at = 0;
-
-    frame[at++] = (char)(0x80 | opcode);
-    if (len < 126) {
-        frame[at++] = (char)(0x80 | len);
-    } else if (len < 65536) {
-        frame[at++] = (char)(0x80 | 126);
-        frame[at++] = (char)(len >> 8);
-        frame[at++] = (char)len;
-    } else {
-        frame[at++] = (char)(0x80 | 127);
-        for (int i = 7; i >= 0; i--)
-            frame[at++] = (char)(len >> (8 * i));
-    }
-    memset(frame + at, 0, 4); /* a mask that changes nothing */
-    at += 4;
-    memcpy(frame + at, data, len);
-    peer_put(fd, frame, at + len);
-}
-
-/* A whole frame's payload; its opcode, or -1. */
-static int get_frame(int fd, char *buf, size_t size, size_t *ret_len)
-{
-    unsigned char head[10];
-    size_t len;
-
-    if (recv(fd, head, 2, MSG_WAITALL) != 2)
-        return -1;
-    len = head[1] & 0x7f;
-    if (len == 126) {
-        CHECK(recv(fd, head + 2, 2, MSG_WAITALL) == 2);
-        len = (size_t)head[2] << 8 | head[3];
-    } else if (len == 127) {
-        CHECK(recv(fd, head + 2, 8, MSG_WAITALL) == 8);
-        len = (size_t)head[6] << 24 | (size_t)head[7] << 16 | (size_t)head[8] << 8 | head[9];
-    }
-    CHECK(len < size);
-    if (len >= size || (len > 0 && recv(fd, buf, len, MSG_WAITALL) != (ssize_t)len))
-        return -1;
-    buf[len] = '\0';
-    *ret_len = len;
-    return head[0] & 0x0f;
 }
 
 /* ---------------------------------------------------------------- HTTP */
@@ -545,8 +498,8 @@ static void check_echo(int fd, unsigned opcode, const char *data, size_t len)
     static char got[1 << 17];
     size_t got_len = 0;
 
-    put_frame(fd, opcode, data, len);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &got_len), (int)(opcode == 9 ? 10 : opcode));
+    peer_put_frame(fd, opcode, data, len);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), (int)(opcode == 9 ? 10 : opcode));
     CHECK(got_len == len && memcmp(got, data, len) == 0);
 }
 
@@ -576,9 +529,9 @@ TEST(many_messages_at_once_come_back_in_order)
 
     memset(data, 'm', 500);
     for (int i = 0; i < 500; i++)
-        put_frame(fd, 1, data, (size_t)i);
+        peer_put_frame(fd, 1, data, (size_t)i);
     for (int i = 0; i < 500; i++) {
-        CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+        CHECK_EQ(peer_get_frame(fd, got, sizeof got, &len), 1);
         CHECK_EQ(len, (size_t)i);
     }
     close(fd);
@@ -592,8 +545,8 @@ TEST(a_close_is_answered_and_then_the_server_closes)
     size_t len = 0;
     int fd = dial_ws(server);
 
-    put_frame(fd, 8, "\x03\xe8", 2);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    peer_put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &len), 8);
     CHECK_EQ(len, 2);
     CHECK(peer_at_end(fd));
     close(fd);
@@ -607,9 +560,9 @@ TEST(a_slow_reader_is_reset_and_nobody_waits_for_it)
     size_t len;
     int slow = dial_ws(server), other = dial_ws(server);
 
-    put_frame(slow, 1, "flood", 5);
-    put_frame(other, 1, "still here", 10);
-    CHECK_EQ(get_frame(other, got, sizeof got, &len), 1);
+    peer_put_frame(slow, 1, "flood", 5);
+    peer_put_frame(other, 1, "still here", 10);
+    CHECK_EQ(peer_get_frame(other, got, sizeof got, &len), 1);
     CHECK_STR(got, "still here");
     for (int i = 0; i < 200 && atomic_load(&closed_count) == 0; i++)
         usleep(10000);
@@ -626,10 +579,10 @@ TEST(a_crash_ends_one_connection_only)
     size_t len;
     int bad = dial_ws(server), good = dial_ws(server);
 
-    put_frame(bad, 1, "crash", 5);
+    peer_put_frame(bad, 1, "crash", 5);
     CHECK(peer_at_end(bad));
-    put_frame(good, 1, "fine", 4);
-    CHECK_EQ(get_frame(good, got, sizeof got, &len), 1);
+    peer_put_frame(good, 1, "fine", 4);
+    CHECK_EQ(peer_get_frame(good, got, sizeof got, &len), 1);
     close(bad);
     close(good);
     end(server);
@@ -642,10 +595,10 @@ TEST(draining_tells_each_websocket_why)
     size_t len = 0;
     int fd = dial_ws(server);
 
-    put_frame(fd, 1, "x", 1);
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+    peer_put_frame(fd, 1, "x", 1);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &len), 1);
     end(server); /* drains with 1012; this client does not answer, and is reset after a second */
-    CHECK_EQ(get_frame(fd, got, sizeof got, &len), 8);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &len), 8);
     CHECK_EQ(((unsigned char)got[0] << 8 | (unsigned char)got[1]), 1012);
     close(fd);
 }
@@ -687,7 +640,7 @@ TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
     int fd = dial(server);
 
     peer_put(fd, late_upgrade, sizeof late_upgrade - 1);
-    put_frame(fd, 1, "early", 5);
+    peer_put_frame(fd, 1, "early", 5);
     while (atomic_load(&thinking) == 0)
         usleep(1000);
     outlets_drain(&(struct drain){.service = &service, .code = 1012});
@@ -710,8 +663,8 @@ static void *come_back(void *server)
     size_t len;
     int old = dial_ws(*(struct server *)server);
 
-    atomic_store(&message_count, 1);                    /* it may drain */
-    CHECK_EQ(get_frame(old, got, sizeof got, &len), 8); /* and does not answer */
+    atomic_store(&message_count, 1);                         /* it may drain */
+    CHECK_EQ(peer_get_frame(old, got, sizeof got, &len), 8); /* and does not answer */
     CHECK(!can_dial(*(struct server *)server));
     close(old);
     return NULL;
@@ -740,7 +693,7 @@ TEST(a_runtime_that_stops_ends_connections_in_whatever_state_and_lets_go_of_the_
         fds[i] = dial(server);
         peer_put(fds[i], requests[i % 3], strlen(requests[i % 3]));
         if (i % 3 == 2)
-            put_frame(fds[i], 1, "flood", i < 4 ? 5 : 3);
+            peer_put_frame(fds[i], 1, "flood", i < 4 ? 5 : 3);
     }
     while (atomic_load(&service.connections) < ANQA_COUNT(fds) - 1)
         usleep(1000);
@@ -762,8 +715,8 @@ TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)
     for (int i = 0; i < 1000; i++) {
         int fd = i % 3 == 0 ? dial(server) : dial_ws(server);
         if (i % 3 == 1) {
-            put_frame(fd, 1, "x", 1);
-            CHECK_EQ(get_frame(fd, got, sizeof got, &len), 1);
+            peer_put_frame(fd, 1, "x", 1);
+            CHECK_EQ(peer_get_frame(fd, got, sizeof got, &len), 1);
         } else if (i % 3 == 2) {
             peer_put(fd, "\x81\x85\0\0", 4); /* a part of a frame */
         }

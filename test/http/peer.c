@@ -85,3 +85,51 @@ const char *peer_ask(uint16_t port, const char *request)
     close(fd);
     return answer;
 }
+
+/* ---------------------------------------------------------------- WebSocket frames */
+
+void peer_put_frame(int fd, unsigned opcode, const char *data, size_t len)
+{
+    static char frame[1 << 17];
+    size_t at = 0;
+
+    frame[at++] = (char)(0x80 | opcode);
+    if (len < 126) {
+        frame[at++] = (char)(0x80 | len);
+    } else if (len < 65536) {
+        frame[at++] = (char)(0x80 | 126);
+        frame[at++] = (char)(len >> 8);
+        frame[at++] = (char)len;
+    } else {
+        frame[at++] = (char)(0x80 | 127);
+        for (int i = 7; i >= 0; i--)
+            frame[at++] = (char)(len >> (8 * i));
+    }
+    memset(frame + at, 0, 4); /* a mask that changes nothing */
+    at += 4;
+    memcpy(frame + at, data, len);
+    peer_put(fd, frame, at + len);
+}
+
+int peer_get_frame(int fd, char *buf, size_t size, size_t *ret_len)
+{
+    unsigned char head[10];
+    size_t len;
+
+    if (recv(fd, head, 2, MSG_WAITALL) != 2)
+        return -1;
+    len = head[1] & 0x7f;
+    if (len == 126) {
+        CHECK(recv(fd, head + 2, 2, MSG_WAITALL) == 2);
+        len = (size_t)head[2] << 8 | head[3];
+    } else if (len == 127) {
+        CHECK(recv(fd, head + 2, 8, MSG_WAITALL) == 8);
+        len = (size_t)head[6] << 24 | (size_t)head[7] << 16 | (size_t)head[8] << 8 | head[9];
+    }
+    CHECK(len < size);
+    if (len >= size || (len > 0 && recv(fd, buf, len, MSG_WAITALL) != (ssize_t)len))
+        return -1;
+    buf[len] = '\0';
+    *ret_len = len;
+    return head[0] & 0x0f;
+}

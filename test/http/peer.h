@@ -23,4 +23,9 @@ bool peer_at_end(int fd);
 /* Sends a request on a connection of its own and reads to the end of the stream, into a static buffer. */
 const char *peer_ask(uint16_t port, const char *request);
 
+/* One frame that is a whole message, with a mask that changes nothing. */
+void peer_put_frame(int fd, unsigned opcode, const char *data, size_t len);
+/* A whole frame's payload; its opcode, or -1. */
+int peer_get_frame(int fd, char *buf, size_t size, size_t *ret_len);
+
 #endif
