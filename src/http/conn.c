@@ -13,7 +13,7 @@
 
 #include "base/container.h"
 #include "http/response.h"
-#include "http/static.h"
+#include "http/peers.h"
 #include "runtime/net_int.h"
 
 #define ROUNDS 4 /* reads of one connection before others get a turn, */
@@ -48,6 +48,7 @@ void service_unref(struct http_service *service)
     if (atomic_fetch_sub_explicit(&service->refs, 1, memory_order_acq_rel) != 1)
         return;
     free(service->acceptors);
+    peers_unref(service->peers);
     service->drop(service);
 }
 

@@ -29,6 +29,7 @@
 
 struct conn;
 struct static_mount; /* http/static.h */
+struct peers;        /* http/peers.h */
 
 /* What speaks over a connection once HTTP has handed it over: messages of a WebSocket. */
 struct ws_ops {
@@ -57,6 +58,8 @@ struct http_service {
     size_t static_count;
     const anqa_plug *plugs;   /* for all other requests; NULL: none */
     uint32_t max_connections; /* 65,536; more are reset at once */
+    uint32_t max_per_address; /* as many; more are reset */
+    struct peers *peers;      /* by service_listen, where there is max_per_address; owned */
     uint32_t output_bytes;    /* that a slow reader may leave unread; 1 MiB */
     struct request_limits limits;
     uint16_t

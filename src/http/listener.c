@@ -8,6 +8,8 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "http/peers.h"
+
 #define POLL_MS 20u
 
 /* owner: the acceptor's process; a copy for each */
@@ -26,6 +28,21 @@ struct listening {
     char address[ANQA_ADDRESS_TEXT];
 };
 
+static anqa_status admit(struct http_service *service, anqa_tcp socket)
+{
+    anqa_status status;
+    struct fd_entry *entry = fd_get(socket.bits, FD_CONN, &status);
+
+    if (service->peers == NULL)
+        return ANQA_OK;
+    if (entry == NULL)
+        return status;
+    anqa_section_begin();
+    status = peers_admit(service->peers, entry);
+    anqa_section_end();
+    return status;
+}
+
 static void accept_one(struct acceptor *acceptor, anqa_listener listener)
 {
     anqa_tcp socket;
@@ -37,7 +54,9 @@ static void accept_one(struct acceptor *acceptor, anqa_listener listener)
             ANQA_WARN, "http.accept.failed", "address=%s error=%s", acceptor->address, err.text);
         return;
     }
-    status = conn_start(acceptor->service, socket);
+    status = admit(acceptor->service, socket);
+    if (status == ANQA_OK)
+        status = conn_start(acceptor->service, socket);
     if (status == ANQA_OK)
         return;
     anqa_log(ANQA_WARN, "http.connection.refused", "address=%s error=%s", acceptor->address,
@@ -136,8 +155,10 @@ anqa_status service_listen(struct http_service *service, const char *address,
         return anqa_fail(err, ANQA_E_INVALID, "the address %s is too long", address);
     anqa_section_begin();
     service->acceptors = calloc(count, sizeof *service->acceptors);
+    if (service->max_per_address != 0)
+        service->peers = peers_new(service->max_per_address);
     anqa_section_end();
-    if (service->acceptors == NULL)
+    if (service->acceptors == NULL || (service->max_per_address != 0 && service->peers == NULL))
         return anqa_fail(err, ANQA_E_NOMEM, "no memory to listen at %s", address);
     memcpy(acceptor.address, address, strlen(address) + 1);
     status = acceptor_start(&acceptor, 1, &told, err);

@@ -453,6 +453,59 @@ TEST(who_asks_for_nothing_is_let_go_without_a_word)
     endpoint_end(&server);
 }
 
+/* ---------------------------------------------------------------- how many */
+
+/* A connection from 127.0.0.`last`. */
+static int dial_from(uint8_t last)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = {htonl(0x7f000000u | last)}};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+        .sin_port = htons(endpoint_port(&server)),
+        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&from, sizeof from) == 0);
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    return fd;
+}
+
+static bool is_served(int fd)
+{
+    char buf[512];
+
+    peer_say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    return peer_get(fd, "\r\n\r\n/", buf, sizeof buf) > 0;
+}
+
+TEST(of_one_address_as_many_connections_are_served_as_allowed_and_of_others_too)
+{
+    static const anqa_endpoint endpoint = {
+        .plugs = plugs, .quiet = true, .limits = {.connections_per_address = 2}};
+    int fds[2], third, other;
+
+    begin(&endpoint);
+    for (size_t i = 0; i < 2; i++) {
+        fds[i] = dial_from(2);
+        CHECK(is_served(fds[i]));
+    }
+    third = dial_from(2);
+    CHECK(!is_served(third));
+    close(third);
+    other = dial_from(3);
+    CHECK(is_served(other));
+    close(fds[0]);
+    do { /* until its end is known */
+        third = dial_from(2);
+        if (is_served(third))
+            break;
+        close(third);
+    } while (true);
+    close(third);
+    close(fds[1]);
+    close(other);
+    endpoint_end(&server);
+}
+
 /* ---------------------------------------------------------------- where an endpoint listens */
 
 static const char get_close[] = "GET /here HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
