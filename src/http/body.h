@@ -17,7 +17,7 @@
 #define BODY_EXTRA_MAX 8192
 
 /* Room for the trailers of any body: each line is not empty, and has a line feed added. */
-#define BODY_TRAILERS_ROOM (2 * BODY_EXTRA_MAX)
+#define BODY_TRAILERS_ROOM ((size_t)2 * BODY_EXTRA_MAX)
 
 enum body_result {
     BODY_MORE, /* all bytes are taken, and the body goes on */

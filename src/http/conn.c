@@ -12,7 +12,6 @@
 #include <anqa/telemetry.h>
 
 #include "base/container.h"
-#include "http/response.h"
 #include "http/peers.h"
 #include "runtime/net_int.h"
 

@@ -36,8 +36,8 @@ static anqa_status wait_peer(struct conn *conn, unsigned what, uint64_t deadline
 /* Waits until the kernel takes more. */
 static bool wait_room(struct conn *conn)
 {
-    uint16_t seconds = conn_seconds(conn->service->write_timeout, CONN_WRITE_S);
-    anqa_status status = wait_peer(conn, FD_OUT, anqa_now_ms() + seconds * 1000u);
+    anqa_status status =
+        wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
 
     conn->blocked = false;
     if (status != ANQA_OK)

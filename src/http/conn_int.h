@@ -175,6 +175,12 @@ static inline uint16_t conn_seconds(uint16_t given, uint16_t otherwise)
     return given == 0 ? otherwise : given;
 }
 
+/* The time of anqa_now_ms when that is over. */
+static inline uint64_t conn_deadline(uint16_t given, uint16_t otherwise)
+{
+    return anqa_now_ms() + (uint64_t)conn_seconds(given, otherwise) * 1000;
+}
+
 #define CONN_HEAD_S 15u
 #define CONN_IDLE_S 60u
 #define CONN_CLOSE_S 5u

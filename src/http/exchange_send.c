@@ -207,12 +207,10 @@ anqa_status anqa_send_json(anqa_conn *conn, unsigned status, anqa_json json)
 
 /* ---------------------------------------------------------------- redirects */
 
-static char *put_text(char *out, const char *text)
+static char *put_text(char *out, anqa_str text)
 {
-    size_t len = strlen(text);
-
-    memcpy(out, text, len);
-    return out + len;
+    memcpy(out, text.ptr, text.len);
+    return out + text.len;
 }
 
 /* For the value of an attribute in double quotes. */
@@ -222,10 +220,10 @@ static anqa_str escape_html(anqa_str text)
 
     for (size_t i = 0; i < text.len; i++) {
         switch (text.ptr[i]) {
-        case '&': out = put_text(out, "&amp;"); break;
-        case '<': out = put_text(out, "&lt;"); break;
-        case '>': out = put_text(out, "&gt;"); break;
-        case '"': out = put_text(out, "&quot;"); break;
+        case '&': out = put_text(out, anqa_str_of("&amp;")); break;
+        case '<': out = put_text(out, anqa_str_of("&lt;")); break;
+        case '>': out = put_text(out, anqa_str_of("&gt;")); break;
+        case '"': out = put_text(out, anqa_str_of("&quot;")); break;
         default: *out++ = text.ptr[i];
         }
     }

@@ -1,7 +1,6 @@
 /* HTTP/1.1 on a connection: requests one after the other, and who answers them. See conn.h. */
 #include "http/h1.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -198,8 +197,7 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
 
 void h1_crashed(struct conn *conn)
 {
-    uint16_t seconds = conn_seconds(conn->service->close_timeout, CONN_CLOSE_S);
-    uint64_t deadline_ms = anqa_now_ms() + seconds * 1000u;
+    uint64_t deadline_ms = conn_deadline(conn->service->close_timeout, CONN_CLOSE_S);
     size_t n;
 
     conn->waiting = false;

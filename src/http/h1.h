@@ -2,10 +2,12 @@
 #ifndef HTTP_H1_H
 #define HTTP_H1_H
 
+/* IWYU pragma: begin_exports */
 #include "base/container.h"
 #include "http/body.h"
 #include "http/conn_int.h"
 #include "http/exchange.h"
+/* IWYU pragma: end_exports */
 
 /* A request that is served. Lies in the event's memory. */
 struct h1 {

@@ -102,8 +102,7 @@ bool h1_body_is_long(const struct h1 *h1)
 
 bool h1_skip_body(struct h1 *h1)
 {
-    uint16_t seconds = conn_seconds(h1->conn->service->close_timeout, CONN_CLOSE_S);
-    uint64_t deadline_ms = anqa_now_ms() + seconds * 1000u;
+    uint64_t deadline_ms = conn_deadline(h1->conn->service->close_timeout, CONN_CLOSE_S);
     char *buf = h1->conn->outlet->read; /* nobody waits between the read and the end of decoding */
     size_t skipped = 0, n = 0;
 
@@ -181,9 +180,10 @@ static bool has_content(const struct h1 *h1)
 
 static anqa_str size_line(size_t size, char line[static SIZE_LINE])
 {
-    size_t at = SIZE_LINE - 2;
+    size_t at = SIZE_LINE;
 
-    memcpy(line + at, "\r\n", 2);
+    line[--at] = '\n';
+    line[--at] = '\r';
     for (; size != 0; size >>= 4)
         line[--at] = "0123456789abcdef"[size & 15];
     return anqa_str_make(line + at, SIZE_LINE - at);

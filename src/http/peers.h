@@ -9,7 +9,7 @@
 #ifndef HTTP_PEERS_H
 #define HTTP_PEERS_H
 
-#include "runtime/poller.h"
+#include "runtime/poller.h" /* IWYU pragma: export */
 
 struct peers;
 

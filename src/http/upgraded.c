@@ -3,7 +3,6 @@
 
 #include <anqa/memory.h>
 
-#include "base/container.h"
 #include "http/conn_int.h"
 #include "http/exchange.h"
 
