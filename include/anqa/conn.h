@@ -48,7 +48,7 @@ typedef enum anqa_conn_state {
 /** What a plug has in hand. The fields are to be read. */
 typedef struct anqa_conn {
     anqa_str method;       /* "GET", as it came */
-    const char *scheme;    /* "http" or "https" */
+    const char *scheme;    /* "http" or "https": of the connection, whatever the target says */
     anqa_str host;         /* without the port; empty for a client of HTTP/1.0 that names none */
     uint16_t port;         /* as the client names it, else that of the scheme */
     anqa_str request_path; /* as it came: "/caf%C3%A9/menu" */

@@ -83,7 +83,7 @@ bool exchange_init(
     *exchange = (struct exchange){.ops = ops, .request = request};
     exchange->fields_end = &exchange->fields;
     conn->method = request->method_name;
-    conn->scheme = request->is_secure_target ? "https" : ops->scheme;
+    conn->scheme = ops->scheme;
     conn->request_path = request->path;
     conn->query_string = request->query;
     anqa_conn_put_resp_header(

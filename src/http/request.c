@@ -425,7 +425,6 @@ static bool take_authority(struct request *req, anqa_str *target)
         while (end < target->len && target->ptr[end] != '/' && target->ptr[end] != '?')
             end++;
         req->host = anqa_str_make(target->ptr + scheme.len, end - scheme.len);
-        req->is_secure_target = i == 1;
         *target = anqa_str_make(target->ptr + end, target->len - end);
         return req->host.len != 0 && is_host(req->host);
     }

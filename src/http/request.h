@@ -70,7 +70,6 @@ struct request {
     bool upgrade; /* Connection: upgrade, and there is an Upgrade */
     bool chunked;
     bool expects_continue; /* the client waits for "100 Continue" before it sends the body */
-    bool is_secure_target; /* an absolute target with https: */
     uint16_t status;       /* REQUEST_REFUSED: what to answer */
     const char *why;       /* REQUEST_REFUSED: static words */
     uint32_t header_count;

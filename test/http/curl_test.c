@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "endpoint.h"
+#include "http/site.h"
 
-static struct test_endpoint server;
 static char file_path[64];
 
 static void answer(anqa_conn *conn, const void *opts)
@@ -30,9 +29,6 @@ static void answer(anqa_conn *conn, const void *opts)
     anqa_send_text(conn, 200, body);
 }
 
-static const anqa_endpoint endpoint = {
-    .plugs = (const anqa_plug[]){{.call = answer}, {0}}, .quiet = true};
-
 /* What a shell prints for a command in which URL and FILE stand for those of the test. It must succeed. */
 static const char *shell(const char *command)
 {
@@ -44,7 +40,7 @@ static const char *shell(const char *command)
     snprintf(line, sizeof line,
         "set -e; URL=http://%s; FILE=%s; curl() { command curl --silent "
         "--show-error --max-time 20 \"$@\"; }; %s",
-        server.address, file_path, command);
+        site_address(), file_path, command);
     pipe = popen(line, "re");
     CHECK(pipe != NULL);
     len = fread(output, 1, sizeof output - 1, pipe);
@@ -65,12 +61,12 @@ static void begin(void)
     for (unsigned i = 0; i < 300000; i++)
         CHECK_EQ(dprintf(fd, "%07u\n", i), 8);
     close(fd);
-    server = endpoint_begin(&endpoint);
+    site_begin(answer);
 }
 
 static void end(void)
 {
-    endpoint_end(&server);
+    site_end();
     unlink(file_path);
 }
 

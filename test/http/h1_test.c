@@ -12,10 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "endpoint.h"
-#include "http/peer.h"
+#include "http/site.h"
 
-static struct test_endpoint server;
 static _Atomic(int) served;
 
 /* Answers with the path, and with the body where the path says so. */
@@ -46,47 +44,6 @@ static const anqa_endpoint with_limits = {
         .write_timeout_ms = 1000},
 };
 
-static void begin(const anqa_endpoint *endpoint)
-{
-    server = endpoint_begin(endpoint);
-}
-
-static int dial(void)
-{
-    return peer_dial(endpoint_port(&server));
-}
-
-static const char *ask(const char *request)
-{
-    return peer_ask(endpoint_port(&server), request);
-}
-
-static unsigned status_of(const char *text)
-{
-    return strncmp(text, "HTTP/1.1 ", 9) == 0 ? (unsigned)strtoul(text + 9, NULL, 10) : 0;
-}
-
-static unsigned count(const char *text, const char *part)
-{
-    unsigned n = 0;
-
-    for (text = strstr(text, part); text != NULL; text = strstr(text + 1, part))
-        n++;
-    return n;
-}
-
-static bool has(const char *text, const char *part)
-{
-    return count(text, part) > 0;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
-
 /* ---------------------------------------------------------------- the life of a connection */
 
 static const struct {
@@ -105,10 +62,10 @@ static const struct {
 
 TEST(a_connection_stays_open_as_the_client_and_its_version_want)
 {
-    begin(&with_limits); /* idle connections are closed after a second */
+    site_begin_endpoint(&with_limits); /* idle connections are closed after a second */
     for (size_t i = 0; i < ANQA_COUNT(lives); i++) {
         char buf[2048];
-        int fd = dial();
+        int fd = site_dial();
         peer_say(fd, lives[i].request);
         peer_say(fd, "\r\n\r\nGET /second HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         (void)peer_get(fd, NULL, buf, sizeof buf);
@@ -120,25 +77,25 @@ TEST(a_connection_stays_open_as_the_client_and_its_version_want)
             CHECK_EQ(count(buf, "connection:"), 1, "%s", buf); /* that of the second */
         close(fd);
     }
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(the_server_as_a_whole_is_asked_for_its_methods)
 {
-    begin(&with_defaults);
-    CHECK(has(ask("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+    site_begin_endpoint(&with_defaults);
+    CHECK(has(site_ask("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
         "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(to_HEAD_the_head_alone_is_sent_with_the_length_of_the_body)
 {
     const char *head;
 
-    begin(&with_defaults);
-    head = ask("HEAD /four HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    site_begin_endpoint(&with_defaults);
+    head = site_ask("HEAD /four HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     CHECK(has(head, "\r\ncontent-length: 5\r\n") && ends_with(head, "\r\n\r\n"), "%s", head);
-    endpoint_end(&server);
+    site_end();
 }
 
 static const char *const unread_bodies[] = {
@@ -149,7 +106,7 @@ static const char *const unread_bodies[] = {
 
 TEST(behind_a_body_that_nobody_has_read_comes_the_next_request)
 {
-    begin(&with_defaults);
+    site_begin_endpoint(&with_defaults);
     for (size_t i = 0; i < ANQA_COUNT(unread_bodies); i++) {
         char request[512];
         const char *both;
@@ -157,22 +114,22 @@ TEST(behind_a_body_that_nobody_has_read_comes_the_next_request)
             "POST /1 HTTP/1.1\r\nHost: a\r\n%sGET /2 HTTP/1.1\r\nHost: a\r\nConnection: "
             "close\r\n\r\n",
             unread_bodies[i]);
-        both = ask(request);
+        both = site_ask(request);
         CHECK(has(both, "\r\n\r\n/1HTTP/1.1 200 OK\r\n") && ends_with(both, "\r\n\r\n/2"), "%s",
             both);
     }
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(of_a_long_body_that_nobody_reads_the_rest_is_not_waited_for)
 {
     const char *one;
 
-    begin(&with_defaults);
-    one = ask("POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\nhello");
+    site_begin_endpoint(&with_defaults);
+    one = site_ask("POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1000001\r\n\r\nhello");
     CHECK_EQ(status_of(one), 200);
     CHECK(has(one, "\r\nconnection: close\r\n"));
-    endpoint_end(&server);
+    site_end();
 }
 
 static char *put_chunks(char *out, size_t count_of)
@@ -187,11 +144,11 @@ TEST(of_many_chunks_that_nobody_reads_a_megabyte_is_skipped)
     static char request[3 << 20], buf[1 << 12];
     static const char next[] = "0\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
-    begin(&with_defaults);
+    site_begin_endpoint(&with_defaults);
     for (size_t chunks = 15; chunks <= 30; chunks += 15) {
         char *end = request + sprintf(request, "POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
                                                "chunked\r\n\r\n");
-        int fd = dial();
+        int fd = site_dial();
         end = put_chunks(end, chunks);
         memcpy(end, next, sizeof next);
         peer_say(fd, request);
@@ -199,7 +156,7 @@ TEST(of_many_chunks_that_nobody_reads_a_megabyte_is_skipped)
         CHECK_EQ(count(buf, "HTTP/1.1 200 "), chunks == 15 ? 2 : 1, "%s", buf);
         close(fd);
     }
-    endpoint_end(&server);
+    site_end();
 }
 
 /* ---------------------------------------------------------------- pipelining */
@@ -229,8 +186,8 @@ TEST(ten_thousand_requests_at_once_are_answered_in_order)
     pthread_t writer;
     int fd;
 
-    begin(&with_defaults);
-    fd = dial();
+    site_begin_endpoint(&with_defaults);
+    fd = site_dial();
     CHECK_EQ(pthread_create(&writer, NULL, write_requests, &fd), 0);
     (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK_EQ(pthread_join(writer, NULL), 0);
@@ -240,7 +197,7 @@ TEST(ten_thousand_requests_at_once_are_answered_in_order)
         CHECK(at != NULL, "%d", i);
     }
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(who_pipelines_and_does_not_read_is_not_read_from_and_reset_in_the_end)
@@ -248,14 +205,14 @@ TEST(who_pipelines_and_does_not_read_is_not_read_from_and_reset_in_the_end)
     static const char request[] = "GET /pipelined HTTP/1.1\r\nHost: a\r\n\r\n";
     int fd;
 
-    begin(&with_limits); /* a second for writing */
-    fd = dial();
+    site_begin_endpoint(&with_limits); /* a second for writing */
+    fd = site_dial();
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int)) == 0);
     while (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0)
         ;
     CHECK(atomic_load(&served) > 0);
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 /* ---------------------------------------------------------------- what two servers could read in two ways */
@@ -328,15 +285,15 @@ static const struct {
 
 TEST(what_can_be_read_in_two_ways_is_refused_and_nothing_behind_it_is_served)
 {
-    begin(&with_defaults);
+    site_begin_endpoint(&with_defaults);
     for (size_t i = 0; i < ANQA_COUNT(attacks); i++) {
-        const char *refusal = ask(attacks[i].request);
+        const char *refusal = site_ask(attacks[i].request);
         CHECK_EQ(status_of(refusal), attacks[i].status, "%s: %s", attacks[i].name, refusal);
         CHECK_EQ(count(refusal, "HTTP/1.1 "), 1, "%s: %s", attacks[i].name, refusal);
         CHECK(has(refusal, "\r\nconnection: close\r\n"), "%s", attacks[i].name);
         CHECK(!has(refusal, "smuggled"), "%s", attacks[i].name);
     }
-    endpoint_end(&server);
+    site_end();
 }
 
 /* ---------------------------------------------------------------- limits */
@@ -363,57 +320,57 @@ static unsigned status_with(size_t i, unsigned units)
     for (; units > 0; units--, len += strlen(limits[i].unit))
         memcpy(request + len, limits[i].unit, strlen(limits[i].unit));
     memcpy(request + len, limits[i].behind, strlen(limits[i].behind) + 1);
-    return status_of(ask(request));
+    return status_of(site_ask(request));
 }
 
 TEST(each_limit_of_a_head_is_reached_and_not_passed)
 {
-    begin(&with_limits);
+    site_begin_endpoint(&with_limits);
     for (size_t i = 0; i < ANQA_COUNT(limits); i++) {
         CHECK_EQ(status_with(i, limits[i].count_of - 1), 200, "%s", limits[i].name);
         CHECK_EQ(status_with(i, limits[i].count_of), limits[i].status, "%s", limits[i].name);
     }
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(a_body_above_the_limit_is_413_announced_or_in_chunks)
 {
-    begin(&with_limits); /* 10 bytes */
-    CHECK(has(ask(POST_HEAD "Connection: close\r\nContent-Length: 10\r\n\r\n0123456789"),
+    site_begin_endpoint(&with_limits); /* 10 bytes */
+    CHECK(has(site_ask(POST_HEAD "Connection: close\r\nContent-Length: 10\r\n\r\n0123456789"),
         "\r\n\r\n0123456789"));
-    CHECK_EQ(status_of(ask(POST_HEAD "Content-Length: 11\r\n\r\n0123456789a")), 413);
+    CHECK_EQ(status_of(site_ask(POST_HEAD "Content-Length: 11\r\n\r\n0123456789a")), 413);
     CHECK(has(
-        ask(POST_HEAD
+        site_ask(POST_HEAD
             "Connection: close\r\nTransfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n0\r\n\r\n"),
         "\r\n\r\n0123456789"));
-    CHECK_EQ(status_of(ask(POST_HEAD
+    CHECK_EQ(status_of(site_ask(POST_HEAD
                  "Transfer-Encoding: chunked\r\n\r\na\r\n0123456789\r\n1\r\nx\r\n0\r\n\r\n")),
         413);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(bodies_up_to_eight_million_bytes_are_taken_by_default)
 {
     char request[128];
 
-    begin(&with_defaults);
+    site_begin_endpoint(&with_defaults);
     snprintf(request, sizeof request, POST_HEAD "Content-Length: %u\r\n\r\n", 8000001);
-    CHECK_EQ(status_of(ask(request)), 413);
-    endpoint_end(&server);
+    CHECK_EQ(status_of(site_ask(request)), 413);
+    site_end();
 }
 
 TEST(chunk_extensions_and_trailers_are_bounded)
 {
     static char request[20000];
 
-    begin(&with_defaults);
+    site_begin_endpoint(&with_defaults);
     snprintf(request, sizeof request,
         POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0;%09000d\r\n\r\n", 0);
-    CHECK_EQ(status_of(ask(request)), 431);
+    CHECK_EQ(status_of(site_ask(request)), 431);
     snprintf(request, sizeof request,
         POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nX: %09000d\r\n\r\n", 0);
-    CHECK_EQ(status_of(ask(request)), 431);
-    endpoint_end(&server);
+    CHECK_EQ(status_of(site_ask(request)), 431);
+    site_end();
 }
 
 TEST(who_sends_its_head_too_slowly_is_told_408_however_the_bytes_trickle)
@@ -422,8 +379,8 @@ TEST(who_sends_its_head_too_slowly_is_told_408_however_the_bytes_trickle)
     char buf[1024] = "";
     int fd;
 
-    begin(&with_limits); /* a second for a head */
-    fd = dial();
+    site_begin_endpoint(&with_limits); /* a second for a head */
+    fd = site_dial();
     for (size_t i = 0; i < sizeof request - 1; i++) {
         peer_put(fd, request + i, 1);
         usleep(100000);
@@ -432,7 +389,7 @@ TEST(who_sends_its_head_too_slowly_is_told_408_however_the_bytes_trickle)
     }
     CHECK_EQ(status_of(buf), 408);
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(who_asks_for_nothing_is_let_go_without_a_word)
@@ -440,17 +397,17 @@ TEST(who_asks_for_nothing_is_let_go_without_a_word)
     char buf[1024];
     int fd;
 
-    begin(&with_limits);
-    fd = dial();
+    site_begin_endpoint(&with_limits);
+    fd = site_dial();
     CHECK_EQ(peer_get(fd, NULL, buf, sizeof buf), 0);
     CHECK(peer_at_end(fd));
     close(fd);
-    fd = dial();
+    fd = site_dial();
     peer_say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK_EQ(count(buf, "HTTP/1.1 "), 1, "%s", buf);
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 /* ---------------------------------------------------------------- how many */
@@ -460,7 +417,7 @@ static int dial_from(uint8_t last)
 {
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr = {htonl(0x7f000000u | last)}};
     struct sockaddr_in to = {.sin_family = AF_INET,
-        .sin_port = htons(endpoint_port(&server)),
+        .sin_port = htons(site_port()),
         .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -483,7 +440,7 @@ TEST(of_one_address_as_many_connections_are_served_as_allowed_and_of_others_too)
         .plugs = plugs, .quiet = true, .limits = {.connections_per_address = 2}};
     int fds[2], third, other;
 
-    begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     for (size_t i = 0; i < 2; i++) {
         fds[i] = dial_from(2);
         CHECK(is_served(fds[i]));
@@ -503,7 +460,7 @@ TEST(of_one_address_as_many_connections_are_served_as_allowed_and_of_others_too)
     close(third);
     close(fds[1]);
     close(other);
-    endpoint_end(&server);
+    site_end();
 }
 
 /* ---------------------------------------------------------------- where an endpoint listens */
@@ -528,11 +485,11 @@ TEST(an_endpoint_listens_on_a_unix_socket)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     snprintf(address, sizeof address, "unix:/tmp/anqa-h1-%d.sock", (int)getpid());
-    begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     snprintf(to.sun_path, sizeof to.sun_path, "%s", address + 5);
     CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
     check_served(fd);
-    endpoint_end(&server);
+    site_end();
     CHECK(access(address + 5, F_OK) < 0);
 }
 
@@ -546,9 +503,9 @@ TEST(an_endpoint_listens_on_an_IPv6_address_without_brackets)
         SKIP("no IPv6 here");
     close(fd);
     fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    begin(&endpoint);
-    to.sin6_port = htons(endpoint_port(&server));
+    site_begin_endpoint(&endpoint);
+    to.sin6_port = htons(site_port());
     CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
     check_served(fd);
-    endpoint_end(&server);
+    site_end();
 }

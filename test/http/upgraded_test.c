@@ -8,12 +8,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "endpoint.h"
-#include "http/peer.h"
+#include "http/site.h"
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8 };
 
-static struct test_endpoint server;
 static _Atomic(int) cleaned, init_ran;
 static anqa_pid connection;
 
@@ -87,7 +85,7 @@ static const anqa_endpoint endpoint = {
 static int open_socket(void)
 {
     char buf[512] = "";
-    int fd = peer_dial(endpoint_port(&server));
+    int fd = site_dial();
 
     peer_say(fd,
         "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -119,7 +117,7 @@ TEST(messages_are_handled_in_order_also_by_a_handler_that_waits)
 {
     int fd;
 
-    server = endpoint_begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     fd = open_socket();
     expect(fd, TEXT, "welcome");
     say(fd, "wait");
@@ -129,14 +127,14 @@ TEST(messages_are_handled_in_order_also_by_a_handler_that_waits)
     expect(fd, TEXT, "2: two");
     expect(fd, BINARY, "3: ");
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(messages_of_other_processes_are_handled_between_those_of_the_client)
 {
     int fd;
 
-    server = endpoint_begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     fd = open_socket();
     expect(fd, TEXT, "welcome");
     CHECK_STATUS(anqa_send(connection, "news", anqa_nothing()), ANQA_OK);
@@ -144,14 +142,14 @@ TEST(messages_of_other_processes_are_handled_between_those_of_the_client)
     say(fd, "x");
     expect(fd, TEXT, "1: x");
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(a_handler_may_close_with_a_code)
 {
     int fd;
 
-    server = endpoint_begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     fd = open_socket();
     expect(fd, TEXT, "welcome");
     say(fd, "bye");
@@ -159,14 +157,14 @@ TEST(a_handler_may_close_with_a_code)
         "\x0f\xa1"
         "bye");
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(a_crash_closes_the_connection_and_runs_what_was_deferred)
 {
     int fd;
 
-    server = endpoint_begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     fd = open_socket();
     expect(fd, TEXT, "welcome");
     say(fd, "crash");
@@ -175,7 +173,7 @@ TEST(a_crash_closes_the_connection_and_runs_what_was_deferred)
         usleep(1000);
     CHECK_EQ(atomic_load(&cleaned), 1);
     close(fd);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(a_push_waits_for_a_slow_reader_and_fails_when_it_is_gone)
@@ -184,7 +182,7 @@ TEST(a_push_waits_for_a_slow_reader_and_fails_when_it_is_gone)
     size_t len = 0;
     int fd;
 
-    server = endpoint_begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     fd = open_socket();
     expect(fd, TEXT, "welcome");
     say(fd, "flood");
@@ -195,17 +193,17 @@ TEST(a_push_waits_for_a_slow_reader_and_fails_when_it_is_gone)
     close(fd);
     while (atomic_load(&cleaned) < 11)
         usleep(1000);
-    endpoint_end(&server);
+    site_end();
 }
 
 TEST(an_endpoint_that_stops_says_so)
 {
     int fd;
 
-    server = endpoint_begin(&endpoint);
+    site_begin_endpoint(&endpoint);
     fd = open_socket();
     expect(fd, TEXT, "welcome");
-    endpoint_end(&server); /* this client does not answer */
+    site_end(); /* this client does not answer */
     expect(fd, CLOSE, "\x03\xf4");
     CHECK_EQ(atomic_load(&cleaned), 1);
     close(fd);
@@ -215,17 +213,16 @@ TEST(what_does_not_ask_for_a_websocket_as_it_must_is_told_what_is_wrong)
 {
     const char *answer;
 
-    server = endpoint_begin(&endpoint);
-    answer = peer_ask(
-        endpoint_port(&server), "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    site_begin_endpoint(&endpoint);
+    answer = peer_ask(site_port(), "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     CHECK(strncmp(answer, "HTTP/1.1 400 ", 13) == 0, "%s", answer);
     CHECK(strstr(answer, "'connection' header must contain 'upgrade'") != NULL);
-    answer = peer_ask(endpoint_port(&server),
+    answer = site_ask(
         "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         "Content-Length: 4\r\n\r\nbody");
     CHECK(strncmp(answer, "HTTP/1.1 400 ", 13) == 0, "%s", answer);
     CHECK(strstr(answer, "must not have a body") != NULL);
     CHECK_EQ(atomic_load(&init_ran), 0);
-    endpoint_end(&server);
+    site_end();
 }
