@@ -434,13 +434,26 @@ static bool is_served(int fd)
     return peer_get(fd, "\r\n\r\n/", buf, sizeof buf) > 0;
 }
 
+static const anqa_endpoint two_an_address = {
+    .plugs = plugs, .quiet = true, .limits = {.connections_per_address = 2}};
+
+TEST(without_memory_to_count_an_address_its_connection_is_refused)
+{
+    site_begin_endpoint(&two_an_address);
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        int fd = dial_from(2);
+        (void)is_served(fd);
+        close(fd);
+    }
+    CHECK_EQ(status_of(site_get("/")), 200);
+    site_end();
+}
+
 TEST(of_one_address_as_many_connections_are_served_as_allowed_and_of_others_too)
 {
-    static const anqa_endpoint endpoint = {
-        .plugs = plugs, .quiet = true, .limits = {.connections_per_address = 2}};
     int fds[2], third, other;
 
-    site_begin_endpoint(&endpoint);
+    site_begin_endpoint(&two_an_address);
     for (size_t i = 0; i < 2; i++) {
         fds[i] = dial_from(2);
         CHECK(is_served(fds[i]));

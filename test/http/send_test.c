@@ -387,6 +387,28 @@ TEST(a_crash_is_answered_with_500_and_others_are_served_on)
     site_end();
 }
 
+static _Atomic(int) crash_lines, other_lines;
+
+static void count_lines(void *ctx, const anqa_log_event *event)
+{
+    if (strcmp(event->id, "process.crashed") != 0)
+        atomic_fetch_add(&other_lines, 1);
+    else if (strstr(event->fields.ptr, "enough") != NULL) /* the reason is said */
+        atomic_fetch_add(&crash_lines, 1);
+}
+
+TEST(a_crash_is_logged_once)
+{
+    site_begin(crash);
+    anqa_log_set_sink(count_lines, NULL);
+    anqa_log_set_level(ANQA_WARN);
+    CHECK_EQ(status_of(site_get("/exit")), 500);
+    site_end();
+    anqa_log_set_sink(NULL, NULL);
+    CHECK_EQ(atomic_load(&crash_lines), 1);
+    CHECK_EQ(atomic_load(&other_lines), 0);
+}
+
 TEST(a_crash_amid_the_response_cuts_it_off)
 {
     const char *answer;

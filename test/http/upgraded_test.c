@@ -82,14 +82,16 @@ static void plug(anqa_conn *conn, const void *opts)
 static const anqa_endpoint endpoint = {
     .plugs = (const anqa_plug[]){{.call = plug}, {0}}, .quiet = true};
 
+static const char upgrade[] =
+    "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
 static int open_socket(void)
 {
     char buf[512] = "";
     int fd = site_dial();
 
-    peer_say(fd,
-        "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    peer_say(fd, upgrade);
     while (strstr(buf, "\r\n\r\n") == NULL) { /* no byte of the frame behind it */
         size_t len = strlen(buf);
         CHECK_EQ(read(fd, buf + len, 1), 1);
@@ -224,5 +226,23 @@ TEST(what_does_not_ask_for_a_websocket_as_it_must_is_told_what_is_wrong)
     CHECK(strncmp(answer, "HTTP/1.1 400 ", 13) == 0, "%s", answer);
     CHECK(strstr(answer, "must not have a body") != NULL);
     CHECK_EQ(atomic_load(&init_ran), 0);
+    site_end();
+}
+
+TEST(without_memory_an_upgrade_fails_and_the_next_succeeds)
+{
+    char got[512];
+    int fd;
+
+    site_begin_endpoint(&endpoint);
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        fd = site_dial();
+        peer_say(fd, upgrade);
+        (void)peer_get(fd, "welcome", got, sizeof got); /* or the end */
+        close(fd);
+    }
+    fd = open_socket();
+    expect(fd, TEXT, "welcome");
+    close(fd);
     site_end();
 }
