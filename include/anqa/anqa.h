@@ -13,6 +13,7 @@
 #include <anqa/buf.h>
 #include <anqa/channel.h>
 #include <anqa/config.h>
+#include <anqa/conn.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
@@ -34,6 +35,7 @@
 #include <anqa/telemetry.h>
 #include <anqa/token.h>
 #include <anqa/value.h>
+#include <anqa/websocket.h>
 /* IWYU pragma: end_exports */
 
 #endif

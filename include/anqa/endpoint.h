@@ -18,12 +18,16 @@
  * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
  * (`vsn` in the query, absent: 1) is refused with 403.
  *
+ * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h); without
+ * one the answer is 404.
+ *
  * Threads. Endpoints are `static const` and outlive the program's runtime.
  */
 #ifndef ANQA_ENDPOINT_H
 #define ANQA_ENDPOINT_H
 
 #include <anqa/channel.h>
+#include <anqa/conn.h>
 #include <anqa/net.h>
 #include <anqa/supervisor.h>
 
@@ -56,14 +60,31 @@ typedef struct anqa_static_files {
     const char *dir;
 } anqa_static_files;
 
+/** Limits on clients and their requests. Times count in whole seconds. Zero is a sensible default everywhere. */
+typedef struct anqa_http_limits {
+    uint32_t request_line_bytes; /* 0: 8,192; longer: 414 */
+    uint32_t header_bytes;       /* of the whole head; 0: 32,768; more: 431 */
+    uint32_t headers;            /* number of fields; 0: 100, which is also the most; more: 431 */
+    uint64_t body_bytes;         /* 0: 8,000,000; more: 413 */
+    uint32_t request_timeout_ms; /* for a head to come; 0: 15,000; later: 408 */
+    uint32_t idle_timeout_ms;    /* between requests; 0: 60,000 */
+    uint32_t
+        write_timeout_ms; /* for the client to take more of an answer, or it is reset; 0: 30,000 */
+    /* at a time; more are reset. For IPv6 of a network of 64 bits. 0: any number, as behind a proxy, from which all come */
+    uint32_t connections_per_address;
+} anqa_http_limits;
+
 /** Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint {
     uint16_t
         port; /* 0: what PORT in the environment says (there 0 is: any that is free), else 4000 */
-    const char *address; /* to listen at; NULL: "127.0.0.1". "*": all */
-    const char *host;    /* the name that clients know; NULL: whatever name a request gives */
+    /* to listen at: "::1", "*" (all), "unix:/run/app.sock" (a Unix socket, which has no port); NULL: "127.0.0.1" */
+    const char *address;
+    const char *host; /* the name that clients know; NULL: whatever name a request gives */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
+    const anqa_plug *plugs; /* for all other requests; {0} ends them */
+    anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
      * sent; 0: 1 MiB */
     uint32_t max_output_bytes;

@@ -8,14 +8,16 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "http/peers.h"
+
 #define POLL_MS 20u
 
 /* owner: the acceptor's process; a copy for each */
 struct acceptor {
     struct http_service *service;
     anqa_pid boss;
-    anqa_ref ref; /* of what the boss is told */
-    bool join;
+    anqa_ref ref;      /* of what the boss is told */
+    bool shared, join; /* see anqa_listen_spec */
     char address[ANQA_ADDRESS_TEXT];
 };
 
@@ -26,9 +28,24 @@ struct listening {
     char address[ANQA_ADDRESS_TEXT];
 };
 
+static anqa_status admit(struct http_service *service, anqa_tcp socket)
+{
+    anqa_status status;
+    struct fd_entry *entry = fd_get(socket.bits, FD_CONN, &status);
+
+    if (service->peers == NULL)
+        return ANQA_OK;
+    if (entry == NULL)
+        return status;
+    anqa_section_begin();
+    status = peers_admit(service->peers, entry);
+    anqa_section_end();
+    return status;
+}
+
 static void accept_one(struct acceptor *acceptor, anqa_listener listener)
 {
-    anqa_conn socket;
+    anqa_tcp socket;
     anqa_error err;
     anqa_status status = anqa_accept(listener, ANQA_INFINITY, &socket, &err);
 
@@ -37,12 +54,14 @@ static void accept_one(struct acceptor *acceptor, anqa_listener listener)
             ANQA_WARN, "http.accept.failed", "address=%s error=%s", acceptor->address, err.text);
         return;
     }
-    status = conn_start(acceptor->service, socket);
+    status = admit(acceptor->service, socket);
+    if (status == ANQA_OK)
+        status = conn_start(acceptor->service, socket);
     if (status == ANQA_OK)
         return;
     anqa_log(ANQA_WARN, "http.connection.refused", "address=%s error=%s", acceptor->address,
         status == ANQA_E_LIMIT ? "as many connections as allowed" : anqa_status_text(status));
-    (void)anqa_conn_reset(socket);
+    (void)anqa_tcp_reset(socket);
 }
 
 static void service_hook(void *service)
@@ -59,7 +78,7 @@ static void acceptor_run(void *state)
     anqa_defer(service_hook, acceptor->service); /* the count that was taken for us */
     told.status = anqa_listen(
         &(anqa_listen_spec){
-            .address = acceptor->address, .shared = !acceptor->join, .join = acceptor->join},
+            .address = acceptor->address, .shared = acceptor->shared, .join = acceptor->join},
         &listener, &told.error);
     if (told.status == ANQA_OK)
         (void)anqa_listener_address(listener, told.address);
@@ -128,23 +147,27 @@ anqa_status service_listen(struct http_service *service, const char *address,
     struct acceptor acceptor = {.service = service, .boss = anqa_self()};
     struct listening told;
     uint16_t count = sched_self->rt->sched_count;
-    bool is_unix = strncmp(address, "unix:", 5) == 0;
     anqa_status status;
 
+    /* A Unix socket cannot be shared: one scheduler accepts, and has the connections. */
+    acceptor.shared = strncmp(address, "unix:", 5) != 0;
     if (strlen(address) >= sizeof acceptor.address)
         return anqa_fail(err, ANQA_E_INVALID, "the address %s is too long", address);
     anqa_section_begin();
     service->acceptors = calloc(count, sizeof *service->acceptors);
+    if (service->max_per_address != 0)
+        service->peers = peers_new(service->max_per_address);
     anqa_section_end();
-    if (service->acceptors == NULL)
+    if (service->acceptors == NULL || (service->max_per_address != 0 && service->peers == NULL))
         return anqa_fail(err, ANQA_E_NOMEM, "no memory to listen at %s", address);
     memcpy(acceptor.address, address, strlen(address) + 1);
     status = acceptor_start(&acceptor, 1, &told, err);
     if (status != ANQA_OK)
         return status;
     memcpy(ret_address, told.address, ANQA_ADDRESS_TEXT);
-    /* A Unix socket cannot be shared: one scheduler accepts, and has the connections. */
-    for (uint16_t i = 2; i <= count && !is_unix && status == ANQA_OK; i++) {
+    count = acceptor.shared ? count : 1;
+    acceptor.shared = false;
+    for (uint16_t i = 2; i <= count && status == ANQA_OK; i++) {
         acceptor.join = true;
         memcpy(acceptor.address, told.address, sizeof acceptor.address);
         status = acceptor_start(&acceptor, i, &told, err);

@@ -172,6 +172,8 @@ static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count
         conn->blocked = true;
         anqa_list_remove(&conn->dirty);
         conn_arm(conn);
+    } else if (n < 0 && conn->serving) {
+        conn_lose(conn, false);
     } else if (n < 0) {
         conn_kill(conn, false);
     }
@@ -233,14 +235,6 @@ void conn_flush(struct conn *conn)
     }
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
-}
-
-/* With what the kernel takes at once: nobody is left to wait for more. */
-void conn_answer_crash(struct conn *conn)
-{
-    conn->keep_alive = false;
-    conn_respond(conn, 500, NULL, (anqa_str){NULL, 0});
-    conn_flush(conn);
 }
 
 /* ---------------------------------------------------------------- the outlet */
@@ -325,13 +319,22 @@ static void outlet_tick(struct outlet *outlet)
     outlet->ticks.bits = 0;
 }
 
+/* It may still answer the request, or send the message, that it is in the middle of. */
+static void conn_leave(struct conn *conn)
+{
+    conn->leaving = true;
+    conn->keep_alive = false;
+}
+
 static void conn_drain(struct conn *conn, const struct drain *drain)
 {
     if (drain->kill)
         conn_kill(conn, true);
+    else if (conn->serving || conn->waiting)
+        conn_leave(conn);
     else if (conn->phase == CONN_WS)
         conn_ws_close(conn, drain->code, anqa_str_of(""));
-    else if (conn->phase == CONN_HTTP && !conn->waiting)
+    else if (conn->phase == CONN_HTTP)
         conn_close(conn);
 }
 
