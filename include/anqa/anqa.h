@@ -21,6 +21,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 #include <anqa/net.h>
+#include <anqa/pg.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>
