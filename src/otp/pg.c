@@ -8,6 +8,7 @@
  */
 #include <anqa/pg.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -389,8 +390,9 @@ static void scope_clear(void *state)
             membership_remove(scope, ANQA_CONTAINER_OF(node, struct membership, node));
         free(member);
     }
-    while ((node = anqa_list_pop(&scope->watching)) != NULL)
-        free(ANQA_CONTAINER_OF(node, struct watcher, node));
+    iter = (struct map_iter){0};
+    while (map_u64_next(&scope->watchers, &iter, &key, &value))
+        free(value);
     map_u64_done(&scope->members);
     map_u64_done(&scope->watchers);
 }
