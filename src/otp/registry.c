@@ -1,6 +1,7 @@
 /* Names and registries: entries that belong to processes, in tables that are read without locks. */
 #include "otp/registry.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/container.h"

@@ -2,19 +2,18 @@
 #include "runtime/crash.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <anqa/log.h>
+#include <anqa/telemetry.h>
 
-#include "base/clock.h"
 #include "runtime/fault.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "runtime/watchdog.h"
 #include "telemetry/log.h"
-#include "telemetry/log_fields.h"
-#include "telemetry/telemetry.h"
 
 ANQA_TELEMETRY_DEFINE(process_crash, "anqa.process.crash");
 
@@ -104,6 +103,7 @@ static void put_text(struct log_out *out, const char *key, anqa_str value, size_
             raw_len--; /* not in the midst of a character */
         memcpy(raw, value.ptr, raw_len);
         if (raw_len < value.len) {
+            /* Its length goes with it. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
             memcpy(raw + raw_len, "...", 3);
             raw_len += 3;
         }
