@@ -205,6 +205,10 @@ typedef struct anqa_test_injection {
 /** Has a process fail later, once. A second injection for the same process takes the place of the first. */
 void anqa_test_inject(anqa_pid pid, const anqa_test_injection *injection);
 
+/** Lets a process have `bytes` of anqa_heap beyond what it holds, and no more of anqa_tmp or of what one event receives than of
+ * the heap. What asks for more ends it with QUOTA, as anqa_spawn_opts.heap_quota does. */
+void anqa_test_limit_memory(anqa_pid pid, size_t bytes);
+
 /* ---------------------------------------------------------------- the log */
 
 /** From now on keeps what is logged at that level or a more severe one, in place of printing it. Any thread. */
