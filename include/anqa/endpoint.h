@@ -12,7 +12,8 @@
  *
  * An endpoint is a server among the children of a supervisor, as a rule the last one: what it serves is there when the
  * first client comes, and it is the first to stop. Its start fails when the port is taken, or a folder is not there. When it
- * stops, clients are told to come back later (WebSocket close code 1012). A program may have several.
+ * stops, clients are told to come back later (WebSocket close code 1012). A program may have several. In a deterministic
+ * runtime, which has no network, it starts and stops as everywhere but does not listen: see anqa/test.h.
  *
  * Sockets. A mount with the path "/socket" takes WebSockets at "/socket/websocket", which is where the JavaScript client
  * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
@@ -100,7 +101,7 @@ extern ANQA_API const anqa_gen_server anqa_endpoint_server;
     {.id = "endpoint", .server = &anqa_endpoint_server, .arg = (endpoint), .shutdown_ms = 10000}
 
 /**
- * Where a running endpoint listens, as "127.0.0.1:4000".
+ * Where a running endpoint listens, as "127.0.0.1:4000"; empty in a deterministic runtime.
  * Fails: E_NOPROC, E_DIED, E_TIMEOUT, as anqa_try_call.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_endpoint_address(

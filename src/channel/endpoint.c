@@ -12,6 +12,7 @@
 #include "channel/connect.h"
 #include "http/conn.h"
 #include "http/static.h"
+#include "runtime/sched.h"
 
 #define DEFAULT_PORT 4000u
 #define DEFAULT_TIMEOUT_MS 60000u
@@ -30,7 +31,7 @@ struct site {
 
 struct endpoint {
     struct site *site;
-    char address[ANQA_ADDRESS_TEXT];
+    char address[ANQA_ADDRESS_TEXT]; /* empty: it does not listen */
 };
 
 /* ---------------------------------------------------------------- the site */
@@ -230,6 +231,8 @@ static anqa_status open_endpoint(
     if (status != ANQA_OK)
         return status;
     anqa_defer(site_hook, &endpoint->site->service);
+    if (sched_self->deterministic)
+        return ANQA_OK; /* there is no network */
     status = service_listen(&endpoint->site->service, address, endpoint->address, err);
     if (status == ANQA_E_IN_USE && spec->port == 0 && !is_unix(address))
         return anqa_fail(err, status,
@@ -249,6 +252,8 @@ static anqa_next endpoint_init(void *state, const void *arg)
         return anqa_stop_with(anqa_error_reason("an endpoint needs .arg: use ANQA_ENDPOINT"));
     if (open_endpoint(endpoint, spec, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
+    if (endpoint->address[0] == '\0')
+        return anqa_noreply();
     anqa_log(ANQA_INFO, "endpoint.listening", "address=%s", endpoint->address);
     if (!spec->quiet)
         dprintf(STDOUT_FILENO, "listening on %s%s\n", is_unix(endpoint->address) ? "" : "http://",

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "runtime/heap.h"
 #include "runtime/sched.h"
 
 enum { INJECTIONS_MAX = 64 };
@@ -50,6 +51,22 @@ void anqa_test_crash(anqa_pid pid, anqa_reason reason)
     if (slot_of(s, pid) == self)
         anqa_exit(reason);
     proc_doom(s, slot_of(s, pid), reason);
+}
+
+void anqa_test_limit_memory(anqa_pid pid, size_t bytes)
+{
+    struct proc_more *more;
+    struct sched *s;
+    struct proc *p;
+
+    (void)proc_self(&s);
+    kit_require_deterministic("anqa_test_limit_memory");
+    p = slot_of(s, pid);
+    more = proc_more(s, p);
+    ANQA_REQUIRE(more != NULL && "memory for a quota");
+    more->heap_quota = heap_held(p->heap) + bytes;
+    if (more->heap_quota == 0)
+        more->heap_quota = 1; /* 0 is no quota */
 }
 
 /* ---------------------------------------------------------------- later */
