@@ -74,8 +74,17 @@ static size_t in_word(size_t at, size_t size)
     return size < room ? size : room;
 }
 
+static bool is_whole_word(size_t at, size_t size)
+{
+    return at % 8 == 0 && size >= 8;
+}
+
 static void words_read(const struct row *row, size_t at, char *bytes, size_t size)
 {
+    for (; is_whole_word(at, size); at += 8, bytes += 8, size -= 8) {
+        uint64_t word = row_word(row, at / 8);
+        memcpy(bytes, &word, sizeof word);
+    }
     while (size > 0) {
         uint64_t word = row_word(row, at / 8);
         size_t part = in_word(at, size);
@@ -90,6 +99,11 @@ void row_write(struct row *row, size_t at, const void *bytes, size_t size)
 {
     const char *from = bytes;
 
+    for (; is_whole_word(at, size); at += 8, from += 8, size -= 8) {
+        uint64_t word;
+        memcpy(&word, from, sizeof word);
+        row_set_word(row, at / 8, word);
+    }
     while (size > 0) {
         uint64_t word = row_word(row, at / 8);
         size_t part = in_word(at, size);
