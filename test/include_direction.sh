@@ -13,7 +13,7 @@ public="arena=base buf=base json=base config=base value=base log=free telemetry=
     process=runtime memory=runtime fault=runtime net=runtime
     endpoint=channel
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp
-    backoff=otp partition_supervisor=otp"
+    backoff=otp partition_supervisor=otp retry=otp"
 
 check() { # $1: root; prints each violation, and "checked N includes"
     (

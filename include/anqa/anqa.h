@@ -26,6 +26,7 @@
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>
+#include <anqa/retry.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
 #include <anqa/task.h>
