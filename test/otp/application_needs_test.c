@@ -1,46 +1,10 @@
 /* Applications that need each other. */
-#include "support.h"
+#include "apps.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-/* What has happened, a letter each, in order: a child's start is its letter, its stop the capital one. */
-static char story[64];
-static _Atomic(size_t) story_len;
-
-static void write_down(char what)
-{
-    story[atomic_fetch_add(&story_len, 1)] = what;
-}
-
-static void forget_story(void)
-{
-    atomic_store(&story_len, 0);
-    memset(story, 0, sizeof story);
-}
-
-static char fails; /* that child's init */
-
-static anqa_next part_init(void *state, const void *arg)
-{
-    char letter = anqa_child_id().ptr[0];
-
-    if (letter == fails)
-        return anqa_stop_with(anqa_error_reason("a bad day"));
-    write_down(letter);
-    return anqa_noreply();
-}
-
-static void part_terminate(void *state, anqa_reason reason)
-{
-    write_down((char)(anqa_child_id().ptr[0] - 'a' + 'A'));
-}
-
-static const anqa_gen_server part = {
-    .init = part_init, .terminate = part_terminate, .trap_exit = true};
 
 #define CHILD(letter)                          \
     (const anqa_child_spec[])                  \
@@ -57,14 +21,6 @@ static const anqa_app d = {.name = "d", .children = CHILD("d")};
 static const anqa_app b = {.name = "b", .children = CHILD("b"), .applications = NEEDS(&d)};
 static const anqa_app c = {.name = "c", .children = CHILD("c"), .applications = NEEDS(&d)};
 static const anqa_app a = {.name = "a", .children = CHILD("a"), .applications = NEEDS(&b, &c)};
-
-static anqa_rt *begin_foreign(void)
-{
-    anqa_rt *rt = begin();
-
-    anqa_detach();
-    return rt;
-}
 
 static void start(anqa_rt *rt, const anqa_app *app)
 {
@@ -96,20 +52,6 @@ static bool has_stopped(anqa_rt *rt, const anqa_app *app)
     return false;
 }
 
-static bool nothing_runs(anqa_rt *rt)
-{
-    struct timespec pause = {.tv_nsec = 1000000};
-    anqa_rt_stats stats;
-
-    for (int i = 0; i < 5000; i++) {
-        anqa_rt_get_stats(rt, &stats);
-        if (stats.processes == 0)
-            return true;
-        nanosleep(&pause, NULL);
-    }
-    return false;
-}
-
 /* ---------------------------------------------------------------- order */
 
 TEST(what_an_application_needs_starts_first_each_once_and_stops_in_reverse)
@@ -129,14 +71,14 @@ TEST(when_a_later_one_fails_those_before_it_are_stopped_in_reverse)
     anqa_rt *rt = begin_foreign();
     anqa_error err;
 
-    fails = 'c';
+    part_fails = 'c';
     CHECK_STATUS(anqa_app_start(rt, &a, &err), ANQA_E_STOPPED);
     CHECK_STR(
         err.text, "application 'a': application 'c': child 'c' failed to start: error: a bad day");
     CHECK_STR(story, "dbBD");
     CHECK(nothing_runs(rt));
-    fails = '\0';
-    forget_story();
+    part_fails = '\0';
+    story_forget();
     start(rt, &a); /* and again */
     CHECK_STR(story, "dbca");
     anqa_stop(rt);
@@ -147,7 +89,7 @@ TEST(when_the_application_itself_fails_those_it_needs_are_stopped_in_reverse)
     anqa_rt *rt = begin_foreign();
     anqa_error err;
 
-    fails = 'a';
+    part_fails = 'a';
     CHECK_STATUS(anqa_app_start(rt, &a, &err), ANQA_E_STOPPED);
     CHECK_STR(err.text, "application 'a': child 'a' failed to start: error: a bad day");
     CHECK_STR(story, "dbcCBD");
@@ -193,7 +135,7 @@ enum { MOST = 256 };
 TEST(more_than_256_in_all_are_refused)
 {
     static anqa_app apps[MOST + 1];
-    static char names[MOST + 1][8];
+    static char names[MOST + 1][16];
     static const anqa_app *needs[MOST + 2];
     const anqa_app many = {.name = "many", .applications = needs};
     anqa_rt *rt = begin_foreign();
@@ -217,14 +159,15 @@ TEST(more_than_256_in_all_are_refused)
 
 static anqa_status first_phase(anqa_error *err)
 {
-    write_down('1');
+    story_add('1');
     return ANQA_OK;
 }
 
 static anqa_status second_phase(anqa_error *err)
 {
-    write_down('2');
-    return fails == '2' ? anqa_fail(err, ANQA_E_PERMISSION, "the licence has expired") : ANQA_OK;
+    story_add('2');
+    return part_fails == '2' ? anqa_fail(err, ANQA_E_PERMISSION, "the licence has expired")
+                             : ANQA_OK;
 }
 
 #define PHASES                                                \
@@ -246,12 +189,12 @@ TEST(start_phases_run_in_order_when_all_children_run_and_before_who_needs_them_s
     anqa_stop(rt);
 }
 
-TEST(a_start_phase_that_fails_stops_the_children_and_fails_the_start)
+TEST(a_start_phase_that_fails_stops_the_children_and_part_fails_the_start)
 {
     anqa_rt *rt = begin_foreign();
     anqa_error err;
 
-    fails = '2';
+    part_fails = '2';
     CHECK_STATUS(anqa_app_start(rt, &f, &err), ANQA_E_PERMISSION);
     CHECK_STR(err.text,
         "application 'f': application 'e': start phase 'second': the licence has expired");
@@ -379,7 +322,7 @@ TEST(the_restart_type_and_the_reason_say_whether_an_end_is_the_end_of_those_that
     anqa_rt *rt = begin_foreign();
 
     for (size_t i = 0; i < ANQA_COUNT(ends); i++) {
-        forget_story();
+        story_forget();
         start(rt, ends[i].root);
         CHECK_STR(story, "da");
         end_top(rt, ends[i].need, ends[i].reason);
@@ -398,12 +341,6 @@ TEST(the_restart_type_and_the_reason_say_whether_an_end_is_the_end_of_those_that
 
 /* ---------------------------------------------------------------- late stops */
 
-static void hang(void *state, anqa_reason reason)
-{
-    anqa_sleep(600000);
-}
-
-static const anqa_gen_server hanging = {.terminate = hang, .trap_exit = true};
 static const anqa_app stubborn = {.name = "stubborn",
     .children = (const anqa_child_spec[]){
         {.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
@@ -434,39 +371,16 @@ TEST(a_late_stop_leaves_alone_what_others_need)
     anqa_stop(rt);
 }
 
-static anqa_next init_hangs(void *state, const void *arg)
-{
-    anqa_sleep(600000);
-    return anqa_noreply();
-}
-
-static const anqa_gen_server never_starting = {.init = init_hangs, .trap_exit = true};
 static const anqa_app unborn = {.name = "unborn",
     .children = (const anqa_child_spec[]){{.id = "n", .server = &never_starting}, {0}}};
 static const anqa_app on_unborn = {
     .name = "on_unborn", .children = CHILD("a"), .applications = NEEDS(&d, &unborn)};
 
-static void *start_on_unborn(void *rt)
-{
-    anqa_error err;
-
-    CHECK_STATUS(anqa_app_start(rt, &on_unborn, &err), ANQA_E_DIED);
-    CHECK_STR(err.text, "application 'on_unborn': its start ended: shutdown: killed");
-    return NULL;
-}
-
 TEST(a_stop_while_a_needed_one_hangs_in_its_start_kills_it_at_the_deadline)
 {
     anqa_rt *rt = begin_foreign();
-    struct timespec pause = {.tv_nsec = 1000000};
-    pthread_t starter;
-    anqa_status status;
 
-    CHECK_EQ(pthread_create(&starter, NULL, start_on_unborn, rt), 0);
-    while ((status = anqa_app_stop(rt, &on_unborn, 10)) == ANQA_E_NOT_FOUND)
-        nanosleep(&pause, NULL); /* it has not begun */
-    CHECK_STATUS(status, ANQA_E_TIMEOUT);
-    pthread_join(starter, NULL);
+    stop_in_start(rt, &on_unborn);
     CHECK(nothing_runs(rt));
     anqa_stop(rt);
 }
@@ -482,15 +396,6 @@ TEST(a_runtime_that_stops_ends_applications_that_need_each_other)
 
 /* ---------------------------------------------------------------- anqa_main */
 
-static int run_main(const anqa_app *app)
-{
-    char name[] = "program", level[] = "--log.level=none";
-    char *argv[] = {name, level, NULL};
-
-    anqa_log_set_level(ANQA_LOG_NONE);
-    return anqa_main(2, argv, app);
-}
-
 static void ask_to_stop(void *arg)
 {
     anqa_main_stop();
@@ -504,7 +409,7 @@ static const anqa_app program = {.name = "program",
 
 TEST(a_program_starts_what_it_needs_and_stops_it_in_reverse)
 {
-    CHECK_EQ(run_main(&program), ANQA_EXIT_OK);
+    CHECK_EQ(run_main(&program, "--log.level=none", NULL), ANQA_EXIT_OK);
     CHECK_STR(story, "dbcaACBD");
 }
 
@@ -544,13 +449,13 @@ static const anqa_app on_ignored = {.name = "program",
 
 TEST(the_end_of_a_permanent_application_is_the_end_of_the_program_with_status_70)
 {
-    CHECK_EQ(run_main(&on_crashing), ANQA_EXIT_FAILED);
+    CHECK_EQ(run_main(&on_crashing, "--log.level=none", NULL), ANQA_EXIT_FAILED);
     CHECK_STR(story, "deaEAD");
 }
 
 TEST(the_end_of_a_temporary_application_is_not_the_end_of_the_program)
 {
-    CHECK_EQ(run_main(&on_ignored), ANQA_EXIT_OK);
+    CHECK_EQ(run_main(&on_ignored, "--log.level=none", NULL), ANQA_EXIT_OK);
     CHECK(strchr(story, 'a') != NULL && strchr(story, 'E') != NULL);
 }
 
@@ -581,8 +486,8 @@ static void end_normally(void *arg)
 
 TEST(a_program_that_ends_normally_has_status_0_if_it_is_transient)
 {
-    CHECK_EQ(run_main(&ending_transient), ANQA_EXIT_OK);
-    CHECK_EQ(run_main(&ending_permanent), ANQA_EXIT_FAILED);
+    CHECK_EQ(run_main(&ending_transient, "--log.level=none", NULL), ANQA_EXIT_OK);
+    CHECK_EQ(run_main(&ending_permanent, "--log.level=none", NULL), ANQA_EXIT_FAILED);
 }
 
 TEST(without_memory_a_start_fails_and_nobody_is_left_behind)
@@ -600,7 +505,7 @@ TEST(without_memory_a_start_fails_and_nobody_is_left_behind)
         (void)anqa_rt_run(rt, ANQA_INFINITY);
         anqa_rt_get_stats(rt, &stats);
         CHECK_EQ(stats.processes, 0);
-        forget_story();
+        story_forget();
     }
     anqa_stop(rt);
 }
