@@ -53,14 +53,15 @@ static anqa_status top_start(const anqa_app *app, anqa_pid *ret_pid, anqa_error 
     return child_start(&start, ret_pid, err);
 }
 
-/* To the guard. */
+/* To the guard. If it cannot be told, our end tells it. */
 static void report(anqa_status status, const char *text)
 {
     struct child_outcome outcome = {.status = status};
 
     snprintf(outcome.text, sizeof outcome.text, "%s", text);
-    (void)anqa_send(
-        anqa_parent(), child_note_tag, anqa_bytes(&outcome, child_outcome_size(&outcome)));
+    if (anqa_send(anqa_parent(), child_note_tag,
+            anqa_bytes(&outcome, child_outcome_size(&outcome))) == ANQA_E_NOMEM)
+        anqa_exit(anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
 }
 
 static ANQA_NORETURN void start_failed(anqa_status status, const char *text)

@@ -94,11 +94,13 @@ static void notify(const struct guard *g, uint64_t what)
         (void)eventfd_write(g->given.notify_fd, what); /* fails only when the reader has gone */
 }
 
-static void notify_of_end(void *arg)
+/* Deferred. */
+static void guard_gone(void *arg)
 {
     const struct guard *g = arg;
 
     notify(g, APPLICATION_NOTE_END + (g->has_failed ? APPLICATION_NOTE_FAILED : 0));
+    anqa_reason_unref(g->reason);
 }
 
 static void answer(struct user *user, const struct child_outcome *outcome)
@@ -115,8 +117,9 @@ static void tell(struct guard *g, anqa_status status, const char *text)
     g->is_told = true;
     g->outcome.status = status;
     snprintf(g->outcome.text, sizeof g->outcome.text, "%s", text);
-    (void)anqa_send_ref(g->given.starter, child_note_tag, g->given.start_ref,
-        anqa_bytes(&g->outcome, child_outcome_size(&g->outcome)));
+    if (anqa_send_ref(g->given.starter, child_note_tag, g->given.start_ref,
+            anqa_bytes(&g->outcome, child_outcome_size(&g->outcome))) == ANQA_E_NOMEM)
+        anqa_exit(anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT)); /* our end tells */
     for (size_t i = 0; i < g->user_count; i++)
         if (g->users[i].waits)
             answer(&g->users[i], &g->outcome);
@@ -180,10 +183,13 @@ static ANQA_NORETURN void guard_kill(struct guard *g)
 
 /* ---------------------------------------------------------------- stopping */
 
+/* Without memory for a message the signal of its parent does, which has no time with it. */
 static void master_tell_to_stop(struct guard *g)
 {
     g->stage = GUARD_STOPPING;
-    (void)anqa_send(g->master, application_stop_tag, anqa_bytes(&g->stop_ms, sizeof g->stop_ms));
+    if (anqa_send(g->master, application_stop_tag, anqa_bytes(&g->stop_ms, sizeof g->stop_ms)) ==
+        ANQA_E_NOMEM)
+        anqa_exit_signal(g->master, ANQA_SHUTDOWN);
 }
 
 /* A start comes to its end first. The earliest of the times asked for counts. */
@@ -504,12 +510,14 @@ static void guard_begin(struct guard *g)
 {
     const anqa_app *order[APPLICATIONS_MAX];
     anqa_error err;
-    anqa_status status = ANQA_OK;
+    anqa_status status;
 
-    (void)anqa_defer(notify_of_end, g);
-    if (anqa_registry_register(&application_guards, anqa_str_of(g->given.app->name), ANQA_JSON_NULL,
-            NULL) != ANQA_OK) {
-        start_failed(g, ANQA_E_EXISTS, "it runs already");
+    (void)anqa_defer(guard_gone, g);
+    status = anqa_registry_register(
+        &application_guards, anqa_str_of(g->given.app->name), ANQA_JSON_NULL, NULL);
+    if (status != ANQA_OK) {
+        start_failed(
+            g, status, status == ANQA_E_EXISTS ? "it runs already" : anqa_status_text(status));
         return;
     }
     if (g->is_asked_for) /* whoever needs us has seen to what we need */
