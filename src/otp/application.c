@@ -135,10 +135,12 @@ static ANQA_NORETURN void master_lost_top(const anqa_app *app, anqa_reason reaso
 
 void application_master(void *state)
 {
+    const void *given;
     const anqa_app *app;
     anqa_pid top;
 
-    memcpy(&app, state, sizeof app);
+    memcpy(&given, state, sizeof given);
+    app = given;
     top = master_start(app);
     for (;;) {
         const anqa_msg *msg = anqa_receive(ANQA_INFINITY);

@@ -232,9 +232,10 @@ static void start_failed(struct guard *g, anqa_status status, const char *text)
 
 static void master_start(struct guard *g)
 {
+    const void *app = g->given.app;
     anqa_spawn_opts opts = {.run = application_master,
-        .arg = &g->given.app,
-        .arg_size = sizeof g->given.app,
+        .arg = &app,
+        .arg_size = sizeof app,
         .trap_exit = true,
         .label = g->given.app->name,
         .link = true};
@@ -271,6 +272,7 @@ static void take_next(struct guard *g)
 {
     struct need *need = &g->needs[g->at];
     anqa_status status = ANQA_OK;
+    const void *app = need->app;
 
     if (g->at == g->need_count) {
         master_start(g);
@@ -280,7 +282,7 @@ static void take_next(struct guard *g)
     if (anqa_pid_is_none(need->guard))
         status = need_spawn(g, need);
     else
-        g->call = anqa_request(need->guard, take_tag, anqa_bytes(&need->app, sizeof need->app));
+        g->call = anqa_request(need->guard, take_tag, anqa_bytes(&app, sizeof app));
     need->is_held = status == ANQA_OK;
     if (status != ANQA_OK)
         start_failed(g, status, anqa_status_text(status));
@@ -370,7 +372,7 @@ static void on_take(struct guard *g, const anqa_msg *msg)
 {
     anqa_caller caller = anqa_msg_caller(msg);
     struct user *user = user_of(g, msg->from);
-    const anqa_app *app;
+    const void *app;
 
     memcpy(&app, msg->body.ptr, sizeof app);
     if (app != g->given.app) {
@@ -508,7 +510,7 @@ static void guard_handle(struct guard *g, const anqa_msg *msg)
 
 static void guard_begin(struct guard *g)
 {
-    const anqa_app *order[APPLICATIONS_MAX];
+    const anqa_app *order[APPLICATIONS_MAX] = {NULL};
     anqa_error err;
     anqa_status status;
 
