@@ -14,7 +14,7 @@ public="arena=base buf=base json=base config=base value=base log=free telemetry=
     conn=http websocket=http endpoint=channel
     token=http
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp
-    backoff=otp partition_supervisor=otp requests=otp table=otp pg=otp"
+    backoff=otp partition_supervisor=otp requests=otp table=otp pg=otp retry=otp"
 
 check() { # $1: root; prints each violation, and "checked N includes"
     (

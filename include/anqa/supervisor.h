@@ -211,7 +211,8 @@ ANQA_API anqa_status anqa_start_child(const anqa_dynamic_supervisor *supervisor,
 /** The same by pid. arg_size: as the model says, 0 for a pointer that is handed on. Fails: E_INVALID for another size. */
 ANQA_API anqa_status anqa_dynamic_supervisor_start_child(anqa_pid supervisor, const void *arg,
     size_t arg_size, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
-/** Stops a child. Fails: E_NOT_FOUND.   Context: process; may wait. */
+/** Stops a child; one that waits to be started again is known by the pid it had. Fails: E_NOT_FOUND.
+ * Context: process; may wait. */
 ANQA_API anqa_status anqa_dynamic_supervisor_terminate_child(anqa_pid supervisor, anqa_pid child);
 
 /** The child of a key, found without asking the supervisor; nobody if there is none. Context: process. */
@@ -219,7 +220,7 @@ ANQA_API anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa
 
 /**
  * Makes sure that there is a child of that key: finds it, or has it started. Of many who ask at once one starts it and
- * all get the outcome.   arg: for a child that must be started.
+ * all get the outcome; a child that waits to be started again is waited for.   arg: for a child that must be started.
  * Fails: as anqa_dynamic_supervisor_start_child; E_INVALID (no name, key too long).   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_ensure_child(

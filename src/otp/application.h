@@ -20,6 +20,8 @@ struct application {
 
 /* What is added to notify_fd: above what others add to wake its reader, so that the sum tells. */
 #define APPLICATION_NOTE_END ((uint64_t)1 << 32)
+/* Added to that when it ended unasked, and that is a failure of the program. */
+#define APPLICATION_NOTE_FAILED ((uint64_t)1 << 40)
 
 /* Begins to start `app`; does not wait. notify_fd: an eventfd, to which 1 is added when the start is over, and
  * APPLICATION_NOTE_END some moments before the guard ends, however it does; or -1.   Context: attached thread. */

@@ -102,6 +102,7 @@ struct running {
     anqa_status start_status;
     anqa_error err;
     bool is_ending;    /* some moments before the guard has ended */
+    bool has_failed;   /* it ended unasked, and that is no good end */
     uint64_t asked_ms; /* when the stop began; 0: it has not */
     int notify_fd;     /* the end of the start or the application, or a wish that it may end */
     int signal_fd;
@@ -306,6 +307,17 @@ static bool is_asked(struct running *run, uint64_t now_ms)
     return asked && (run->asked_ms == 0 || now_ms - run->asked_ms >= SAME_WISH_MS);
 }
 
+/* The end, or a failed one; all else the next look at things shows. */
+static void notes_read(struct running *run)
+{
+    eventfd_t count;
+
+    if (eventfd_read(run->notify_fd, &count) != 0)
+        return;
+    run->is_ending |= count >= APPLICATION_NOTE_END;
+    run->has_failed |= count >= APPLICATION_NOTE_FAILED;
+}
+
 enum woken { WOKEN_SO, WOKEN_ASKED, WOKEN_DEADLINE };
 
 /* Sleeps until it is so, or somebody asks for a stop, or it is `deadline_ms` (UINT64_MAX: no deadline). */
@@ -314,7 +326,6 @@ static enum woken wait_until(
 {
     struct pollfd fds[] = {
         {.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
-    eventfd_t count;
 
     for (;;) {
         uint64_t now = clock_mono_ms();
@@ -329,9 +340,7 @@ static enum woken wait_until(
             return WOKEN_DEADLINE;
         (void)poll(fds, ANQA_COUNT(fds),
             run->is_ending ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
-        if (eventfd_read(run->notify_fd, &count) == 0 && count >= APPLICATION_NOTE_END)
-            run->is_ending =
-                true; /* else the start is over or a stop asked for: the next round sees */
+        notes_read(run);
     }
 }
 
@@ -367,11 +376,13 @@ static int stop_in_order(struct running *run)
 
 static int run_to_end(struct running *run)
 {
-    int status = ANQA_EXIT_FAILED;
+    int status;
     enum woken woken = wait_until(run, start_is_over, UINT64_MAX);
 
     if (woken == WOKEN_SO && run->start_status == ANQA_OK)
         woken = wait_until(run, has_ended, UINT64_MAX);
+    notes_read(run);
+    status = run->has_failed ? ANQA_EXIT_FAILED : ANQA_EXIT_OK;
     if (woken == WOKEN_ASKED)
         status = stop_in_order(run);
     if (status != ANQA_EXIT_HURRIED && start_is_over(run) && run->start_status != ANQA_OK) {

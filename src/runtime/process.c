@@ -895,13 +895,14 @@ void anqa_reply_to_parts_(const anqa_caller *caller, anqa_payload_kind kind, con
     anqa_pid self = proc_pid(s->rt, p);
     struct msg *msg;
 
-    if (caller->server.bits == self.bits && !settle(s, p, caller->ref)) {
-        payload_drop(&payload); /* answered before, or the caller has given up */
-        return;
-    }
+    /* before the call is settled: who cannot answer still owes it, and its end does */
     if (msg_make(s, ANQA_MSG_REPLY, "reply", self, caller->ref, &payload, &msg) != ANQA_OK) {
         payload_drop(&payload);
         no_memory(s, "a reply");
+    }
+    if (caller->server.bits == self.bits && !settle(s, p, caller->ref)) {
+        msg_drop(s, msg); /* answered before, or the caller has given up */
+        return;
     }
     if (mailbox_push(s, caller->pid, msg) != ANQA_OK)
         msg_drop(s, msg);
