@@ -213,10 +213,10 @@ static void name_ancestors(const struct proc *p, char *text, size_t size)
     size_t at = 0;
 
     text[0] = '\0';
-    for (const struct lineage *l = p->lineage; l != NULL && at < size; l = l->up) {
+    for (const struct lineage *l = proc_lineage(p); l != NULL && at < size; l = l->up) {
         char pid[ANQA_PID_TEXT];
         int len = snprintf(text + at, size - at, "%s%s%s%.*s", at == 0 ? "" : ", ",
-            anqa_pid_text(l->pid, pid), l->name_len == 0 ? "" : " ", (int)l->name_len, l->name);
+            anqa_pid_text(lineage_pid(l), pid), l->name_len == 0 ? "" : " ", (int)l->name_len, l->name);
         at += len > 0 ? (size_t)len : size;
     }
 }
