@@ -24,12 +24,8 @@ static bool lives(const struct proc *p, anqa_pid pid)
 
 static void look_at_mailbox(const struct proc *p, anqa_process_info *info)
 {
-    uint64_t mail = atomic_load_explicit(&p->mail, memory_order_acquire);
-    uintptr_t in = atomic_load_explicit(&p->in, memory_order_relaxed);
-
-    info->mailbox =
-        (uint32_t)(mail & (((uint64_t)1 << MAIL_LENGTH) - 1)) + (uint32_t)(in >> IN_COUNT_SHIFT);
-    info->handled = mail >> MAIL_LENGTH;
+    info->mailbox = proc_mailbox_length(p);
+    info->handled = atomic_load_explicit(&p->mail, memory_order_relaxed) >> MAIL_LENGTH;
 }
 
 static void look_at_table(const anqa_rt *rt, size_t slot, struct look *look)

@@ -321,6 +321,15 @@ static inline void proc_count_mail(struct proc *p, uint64_t change)
         memory_order_relaxed);
 }
 
+/* Messages of both stages, with signals that have not been applied yet. Any thread. */
+static inline uint32_t proc_mailbox_length(const struct proc *p)
+{
+    uint64_t mail = atomic_load_explicit(&p->mail, memory_order_acquire); /* see proc_reset */
+    uintptr_t in = atomic_load_explicit(&p->in, memory_order_relaxed);
+
+    return (uint32_t)(mail & (((uint64_t)1 << MAIL_LENGTH) - 1)) + (uint32_t)(in >> IN_COUNT_SHIFT);
+}
+
 static inline const anqa_behaviour *proc_behaviour(const struct proc *p)
 {
     return atomic_load_explicit(&p->code.behaviour, memory_order_relaxed);
