@@ -12,6 +12,7 @@
 #include <anqa/buf.h>
 #include <anqa/channel.h>
 #include <anqa/config.h>
+#include <anqa/control.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>

@@ -19,6 +19,7 @@
 #ifndef ANQA_APPLICATION_H
 #define ANQA_APPLICATION_H
 
+#include <anqa/control.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
 
@@ -35,6 +36,8 @@ typedef struct anqa_app {
     anqa_status (*start)(anqa_error *err); /* before the children */
     void (*prep_stop)(void);               /* while they still run */
     void (*stop)(void);                    /* when all have ended */
+    const anqa_control_op
+        *control; /* what `anqa rpc` can run in anqa_main's program; {0} ends them */
 } anqa_app;
 
 /** Exit statuses of anqa_main. */
