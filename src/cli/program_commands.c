@@ -1,0 +1,201 @@
+/* Subcommands about whole programs. */
+#include "cli/programs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define STOP_TIMEOUT_S 60u
+
+static anqa_json program_json(struct cli *cli, const struct program *program)
+{
+    return json_make(cli,
+        "{'name': %.*s, 'version': %.*s, 'anqa': %.*s, 'pid': %" PRId64 ", 'socket': %s}",
+        ANQA_FMT(program->name), ANQA_FMT(program->version), ANQA_FMT(program->anqa), program->pid,
+        program->path);
+}
+
+enum cli_status command_list(struct cli *cli)
+{
+    struct program *programs;
+    size_t count;
+    enum cli_status status = programs_find(cli, &programs, &count);
+
+    if (!args_are(cli, 0, 0))
+        return CLI_USAGE;
+    if (status != CLI_OK)
+        return status;
+    if (!cli->json) {
+        programs_print(cli, programs, count, stdout);
+        return CLI_OK;
+    }
+    for (size_t i = 0; i < count; i++)
+        json_print(stdout, program_json(cli, &programs[i]));
+    return CLI_OK;
+}
+
+/* Of the one that the options name. */
+static enum cli_status program_find(struct cli *cli, struct program *ret_program)
+{
+    struct client client;
+    enum cli_status status;
+    bool answers;
+
+    if (!args_are(cli, 0, 0))
+        return CLI_USAGE;
+    status = client_find(&client, cli);
+    if (status != CLI_OK)
+        return status;
+    answers = program_ask(&client, ret_program);
+    client_close(&client);
+    return answers ? CLI_OK : cli_fail(CLI_UNREACHABLE, "the program does not answer");
+}
+
+enum cli_status command_pid(struct cli *cli)
+{
+    struct program program;
+    enum cli_status status = program_find(cli, &program);
+
+    if (status != CLI_OK)
+        return status;
+    if (cli->json)
+        json_print(stdout, json_make(cli, "{'pid': %" PRId64 "}", program.pid));
+    else
+        printf("%" PRId64 "\n", program.pid);
+    return CLI_OK;
+}
+
+enum cli_status command_version(struct cli *cli)
+{
+    struct program program;
+    enum cli_status status = program_find(cli, &program);
+
+    if (status != CLI_OK)
+        return status;
+    if (cli->json)
+        json_print(stdout, program_json(cli, &program));
+    else
+        printf("%.*s %.*s (anqa %.*s)\n", ANQA_FMT(program.name),
+            ANQA_FMT(program.version.len > 0 ? program.version : anqa_str_of("(no version)")),
+            ANQA_FMT(program.anqa));
+    return CLI_OK;
+}
+
+/* ---------------------------------------------------------------- stop */
+
+/* The process at the other end, as the kernel knows it: what it is told by the program need not be true. */
+static int pidfd_of(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+        return -1;
+    return (int)syscall(SYS_pidfd_open, peer.pid, 0);
+}
+
+static enum cli_status wait_for_end(int process, unsigned long timeout_s)
+{
+    struct pollfd wait = {.fd = process, .events = POLLIN};
+    int ready;
+
+    do
+        ready = poll(&wait, 1, (int)timeout_s * 1000);
+    while (ready < 0 && errno == EINTR);
+    return ready > 0 ? CLI_OK
+                     : cli_fail(CLI_FAILED,
+                           "it has been told to stop, but still runs after %lu seconds", timeout_s);
+}
+
+static enum cli_status stop_and_wait(struct client *client, unsigned long timeout_s)
+{
+    int process = pidfd_of(client->fd);
+    anqa_json answer;
+    enum cli_status status;
+
+    if (process < 0)
+        return cli_fail(CLI_FAILED, "cannot watch the program's process");
+    status = client_ask(client, "stop", ANQA_JSON_EMPTY_OBJECT, &answer);
+    if (status == CLI_OK)
+        status = wait_for_end(process, timeout_s);
+    close(process);
+    return status;
+}
+
+enum cli_status command_stop(struct cli *cli)
+{
+    unsigned long timeout_s = args_number(cli, "timeout", STOP_TIMEOUT_S, 86400);
+    struct client client;
+    enum cli_status status;
+
+    if (!args_are(cli, 0, 0))
+        return CLI_USAGE;
+    status = client_find(&client, cli);
+    if (status != CLI_OK)
+        return status;
+    status = stop_and_wait(&client, timeout_s);
+    client_close(&client);
+    if (status == CLI_OK && cli->json)
+        json_print(stdout, ANQA_JSON_LITERAL_("{\"stopped\":true}"));
+    return status;
+}
+
+/* ---------------------------------------------------------------- log, rpc */
+
+enum cli_status command_log(struct cli *cli)
+{
+    anqa_json answer;
+    enum cli_status status;
+
+    if (!args_are(cli, 0, 1))
+        return CLI_USAGE;
+    status = ask_once(cli, "log_level",
+        cli->argc == 0 ? ANQA_JSON_EMPTY_OBJECT : json_make(cli, "{'level': %s}", cli->argv[0]),
+        &answer);
+    if (status != CLI_OK)
+        return status;
+    if (cli->json)
+        json_print(stdout, answer);
+    else
+        printf("%.*s\n", ANQA_FMT(field_text(cli, answer, "level")));
+    return CLI_OK;
+}
+
+static void operations_print(struct cli *cli, anqa_json operations)
+{
+    static const struct column columns[] = {
+        {.title = "OPERATION", .style = STYLE_CYAN}, {.title = "OF"}, {.title = "WHAT IT DOES"}};
+    struct table *table = table_new(cli, columns, ANQA_COUNT(columns));
+    anqa_json_iter it = anqa_json_each(operations);
+
+    while (anqa_json_next(&it)) {
+        anqa_str *cells = table_row(table);
+        cells[0] = field_text(cli, it.value, "name");
+        cells[1] = anqa_str_of(anqa_json_bool(it.value, "built_in", false) ? "anqa" : "program");
+        cells[2] = field_text(cli, it.value, "doc");
+    }
+    table_print(table, stdout);
+}
+
+enum cli_status command_rpc(struct cli *cli)
+{
+    anqa_json args = ANQA_JSON_EMPTY_OBJECT, answer;
+    anqa_error err;
+    enum cli_status status;
+
+    if (!args_are(cli, 0, 2))
+        return CLI_USAGE;
+    if (cli->argc == 2 && anqa_json_parse(anqa_str_of(cli->argv[1]), NULL, &args, &err) != ANQA_OK)
+        return cli_fail(CLI_USAGE, "the arguments are no JSON: %s", err.text);
+    status = ask_once(cli, cli->argc == 0 ? "operations" : cli->argv[0], args, &answer);
+    if (status != CLI_OK)
+        return status;
+    if (cli->argc == 0 && !cli->json)
+        operations_print(cli, answer);
+    else
+        json_print(stdout, answer);
+    return CLI_OK;
+}
