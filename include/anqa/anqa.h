@@ -17,10 +17,12 @@
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
 #include <anqa/gen_statem.h>
+#include <anqa/introspect.h>
 #include <anqa/js.h>
 #include <anqa/json.h>
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/metrics.h>
 #include <anqa/net.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>

@@ -64,6 +64,9 @@ static struct fields fields_of(struct table_node *node, bool twins)
 
 static const anqa_registry names = {.name = "names"};
 
+/* Places of their table that are looked at in one go. */
+#define NAMES_SLICE 1024u
+
 static struct table *registry_table(const anqa_registry *registry)
 {
     anqa_rt *rt = anqa_rt_self();
@@ -319,6 +322,31 @@ anqa_str registry_name_of(anqa_pid pid)
 
     anqa_registry_keys(&names, pid, &entries, &count);
     return count == 0 ? (anqa_str){NULL, 0} : entries[0].key;
+}
+
+bool registry_some_names(
+    size_t *at, void (*visit)(void *ctx, anqa_pid pid, anqa_str name), void *ctx)
+{
+    struct table *table = registry_look(&names);
+    struct table_walk walk = {.at = *at};
+    struct table_node *node;
+
+    if (table == NULL)
+        return false;
+    table_read_begin(table);
+    do {
+        node = table_next(table, &walk);
+        if (node != NULL && !anqa_pid_is_none(table_pid(node)))
+            visit(ctx, table_pid(node), table_key(node));
+    } while (node != NULL && walk.at - *at < NAMES_SLICE);
+    table_read_end(table);
+    *at = walk.at;
+    return node != NULL;
+}
+
+size_t registry_name_count(void)
+{
+    return anqa_registry_count(&names);
 }
 
 /* ---------------------------------------------------------------- registries */

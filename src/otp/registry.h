@@ -9,4 +9,10 @@
 /* A name of the process, or empty; looks at all names. Lives as long as the current event. */
 anqa_str registry_name_of(anqa_pid pid);
 
+/* Calls `visit` for some of all names, from *at (0 at first) on, which it moves on. False: those were the last. What comes
+ * and goes meanwhile is visited or not, or twice. `visit` must not wait; the name lives until it returns. */
+bool registry_some_names(
+    size_t *at, void (*visit)(void *ctx, anqa_pid pid, anqa_str name), void *ctx);
+size_t registry_name_count(void);
+
 #endif

@@ -17,11 +17,11 @@ static bool mailbox_swap_in(struct sched *s, struct proc *p, struct msg *msg)
     do {
         if (old == IN_CLOSED)
             return false;
-        msg->next = old == IN_IDLE ? NULL : (struct msg *)old;
+        msg->next = in_newest(old);
         /* Release: the message; acquire: what the owner wrote before it left IN_IDLE (mailbox_drain). seq_cst: an attached
          * thread that goes to sleep sees the message, or we see it asleep (wait_foreign). */
     } while (!atomic_compare_exchange_weak_explicit(
-        &p->in, &old, (uintptr_t)msg, memory_order_seq_cst, memory_order_relaxed));
+        &p->in, &old, in_push(old, msg), memory_order_seq_cst, memory_order_relaxed));
     if (old == IN_IDLE)
         sched_ready(s, p);
     return true;
@@ -157,6 +157,7 @@ static void mailbox_append(struct proc *p, struct msg *msg)
     else
         p->tail->next = msg;
     p->tail = msg;
+    proc_count_mail(p, MAIL_IN);
     if (act == NULL ||
         (act->wait_event == 0 && (act->wait_ref == 0 || act->wait_ref == msg->pub.ref.bits)))
         p->flags |= PROC_WOKEN;
@@ -189,6 +190,7 @@ void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct 
         before->next = next;
     if (next == NULL)
         p->tail = before;
+    proc_count_mail(p, MAIL_OUT);
     /* NULL: everything is looked at again, which is slower but right. */
     if (s->act.mark == msg)
         s->act.mark = before;
@@ -238,8 +240,11 @@ static void on_link(struct sched *s, struct proc *p, struct msg *msg)
     if (rel == NULL)
         mailbox_exit(
             s, msg->pub.from, proc_pid(s->rt, p), anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
-    else
+    else {
+        if (rel->x == 0 && rel->y == 0)
+            proc_relate(s, p, FACE_LINK);
         rel->y = msg->pub.ref.bits;
+    }
 }
 
 /* The signal names the additions its sender had: in `ref` its own, in MSG_EXTRA ours. */
@@ -253,8 +258,10 @@ static void on_unlink(struct sched *s, struct proc *p, struct msg *msg)
         rel->y = 0;
     if (rel->x == MSG_EXTRA(msg))
         rel->x = 0;
-    if (rel->x == 0 && rel->y == 0)
-        rels_remove(s, &p->rels, rel);
+    if (rel->x != 0 || rel->y != 0)
+        return;
+    rels_remove(s, &p->rels, rel);
+    proc_relate(s, p, 0 - FACE_LINK);
 }
 
 static void on_monitor(struct sched *s, struct proc *p, struct msg *msg)
@@ -268,6 +275,7 @@ static void on_monitor(struct sched *s, struct proc *p, struct msg *msg)
     }
     rel->x = msg->pub.from.bits;
     rel->y = REL_WATCHER;
+    proc_relate(s, p, FACE_WATCHER);
 }
 
 static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
@@ -276,6 +284,8 @@ static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
     const struct activation *act = proc_waiting(p);
 
     if (rel != NULL && (rel->y == REL_WATCHER || rel->y == REL_OWED)) {
+        if (rel->y == REL_WATCHER)
+            proc_relate(s, p, 0 - FACE_WATCHER);
         rels_remove(s, &p->rels, rel);
         return;
     }
@@ -287,9 +297,9 @@ static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
 
 static bool descends_from(const struct proc *p, anqa_pid ancestor)
 {
-    const struct lineage *at = p->lineage;
+    struct lineage *at = proc_lineage(p);
 
-    while (at != NULL && !anqa_pid_eq(at->pid, ancestor))
+    while (at != NULL && !anqa_pid_eq(lineage_pid(at), ancestor))
         at = at->up;
     return at != NULL;
 }
@@ -310,6 +320,7 @@ static bool on_exit_signal(struct sched *s, struct proc *p, struct msg *msg)
         if (rel == NULL)
             return false;
         rels_remove(s, &p->rels, rel);
+        proc_relate(s, p, 0 - FACE_LINK);
     } else if (kind == ANQA_REASON_KILL) {
         doom(p, anqa_reason_of(ANQA_REASON_KILLED));
         return false;
@@ -335,6 +346,8 @@ static bool on_reply(struct sched *s, struct proc *p, struct msg *msg)
         return false;
     if (anqa_pid_is_none(msg->pub.from))
         msg->pub.from.bits = rel->x;
+    if (rel->y == REL_MONITOR)
+        proc_relate(s, p, 0 - FACE_MONITOR);
     rels_remove(s, &p->rels, rel);
     return true;
 }
@@ -423,7 +436,7 @@ static struct msg *take_in(struct proc *p, uintptr_t leave)
     /* acquire: the messages; release: what we wrote before, for whoever wins the token. Pairs with mailbox_swap_in. */
     uintptr_t in = atomic_exchange_explicit(&p->in, leave, memory_order_acq_rel);
 
-    return in <= IN_CLOSED ? NULL : (struct msg *)in;
+    return in_newest(in);
 }
 
 /* Killed: the mail is not even looked at. It stays in stage one and is answered for after the exit hooks, in slices. */

@@ -29,13 +29,13 @@ anqa_rt *anqa_rt_self(void)
     return sched_self == NULL ? NULL : sched_self->rt;
 }
 
-static size_t lineage_copy(const struct lineage *lineage, anqa_pid *pids, size_t max)
+static size_t lineage_copy(struct lineage *lineage, anqa_pid *pids, size_t max)
 {
     size_t count = 0;
 
     for (; lineage != NULL; lineage = lineage->up, count++)
         if (count < max)
-            pids[count] = lineage->pid;
+            pids[count] = lineage_pid(lineage);
     return count;
 }
 
@@ -44,14 +44,14 @@ anqa_pid anqa_parent(void)
     struct sched *s;
     struct proc *p = proc_self(&s);
 
-    return p->lineage == NULL ? (anqa_pid){0} : p->lineage->pid;
+    return proc_lineage(p) == NULL ? (anqa_pid){0} : lineage_pid(proc_lineage(p));
 }
 
 size_t anqa_ancestors(anqa_pid *pids, size_t max)
 {
     struct sched *s;
 
-    return lineage_copy(proc_self(&s)->lineage, pids, max);
+    return lineage_copy(proc_lineage(proc_self(&s)), pids, max);
 }
 
 size_t anqa_callers(anqa_pid *pids, size_t max)
@@ -97,10 +97,10 @@ anqa_priority anqa_set_priority(anqa_priority priority)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    anqa_priority before = (anqa_priority)p->priority;
+    anqa_priority before = (anqa_priority)proc_priority(p);
 
     ANQA_REQUIRE(priority <= ANQA_PRIORITY_MAX);
-    p->priority = (uint8_t)priority;
+    proc_set_priority(p, priority);
     return before;
 }
 
@@ -138,6 +138,7 @@ static inline anqa_ref marked_ref(struct sched *s, const struct proc *p)
 {
     s->act.mark = p->tail;
     s->act.mark_ref = sched_new_ref(s);
+    s->act.asked.bits = 0;
     return (anqa_ref){s->act.mark_ref};
 }
 
@@ -264,24 +265,40 @@ static void wait_foreign(struct sched *s, struct proc *p, uint64_t deadline_ms)
  * made one (measured: 6 ns a level). */
 #define ONE_LEVEL static inline __attribute__((always_inline))
 
+/* What others see of a process that waits. A request that was not the last reference made is a call to somebody. */
+static inline void show_wait(struct sched *s, struct stack *stack)
+{
+    const struct activation *act = &s->act;
+    uint32_t wait = act->wait_event != 0 ? act->wait_for
+                    : act->wait_ref != 0 ? ANQA_PROCESS_CALL
+                                         : ANQA_PROCESS_RECEIVE;
+
+    atomic_store_explicit(&stack->shown_tag,
+        atomic_load_explicit(&s->activity_tag, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(&stack->shown_wait, wait, memory_order_relaxed);
+    atomic_store_explicit(&stack->shown_asked, act->wait_ref == act->mark_ref ? act->asked.bits : 0,
+        memory_order_relaxed);
+}
+
 /* Leaves the current frames to the current process and comes back when it is resumed. False: there is no stack. */
 ONE_LEVEL bool suspend(struct sched *s)
 {
     struct proc *p = s->current;
-    struct stack *fresh = stack_take(&s->stacks);
+    struct stack *fresh = stack_take(&s->stacks), *from = s->stack;
     struct activation act = s->act;
 
     if (fresh == NULL)
         return false;
     COUNT_ADD(s, stacks, 1);
     p->flags &= ~(uint32_t)PROC_WOKEN;
-    p->stack = s->stack;
-    p->stack->arg = &act;
+    from->arg = &act;
+    show_wait(s, from);
+    atomic_store_explicit(&p->stack, from, memory_order_release); /* pairs with proc_look */
     s->stack = fresh;
     s->current = NULL;
     s->act = (struct activation){0};
     sched_activity_end(s);
-    stack_start(p->stack, fresh, sched_loop, s);
+    stack_start(from, fresh, sched_loop, s);
     s->act = act;
     return true;
 }
@@ -464,13 +481,17 @@ const anqa_msg *anqa_receive(uint32_t timeout_ms)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
+    const anqa_msg *msg;
 
     check_not_matching(s);
-    if (p->flags & (PROC_RUN | PROC_FOREIGN)) {
-        event_end(s, p, &s->act);
-        anqa_arena_reset(&s->stack->tmp);
-    }
-    return anqa_receive_if(NULL, NULL, timeout_ms);
+    if ((p->flags & (PROC_RUN | PROC_FOREIGN)) == 0)
+        return anqa_receive_if(NULL, NULL, timeout_ms);
+    event_end(s, p, &s->act);
+    anqa_arena_reset(&s->stack->tmp);
+    sched_handles(s, NULL);
+    msg = anqa_receive_if(NULL, NULL, timeout_ms);
+    sched_handles(s, msg == NULL ? NULL : msg->tag);
+    return msg;
 }
 
 static void held_remove(struct activation *act, struct msg *msg)
@@ -532,7 +553,7 @@ void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref)
         msg_drop(s, msg);
 }
 
-bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms)
+bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms, anqa_process_status what)
 {
     struct proc *p = s->current;
     uint64_t now = sched_now(s), left = deadline_ms == UINT64_MAX ? ANQA_INFINITY
@@ -542,6 +563,7 @@ bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms)
 
     wait_begin(s, p, left < ANQA_INFINITY ? (uint32_t)left : ANQA_INFINITY);
     s->act.wait_event = ref;
+    s->act.wait_for = (uint8_t)what;
     s->act.event_came = false;
     do {
         wait_once(s, p, deadline_ms);
@@ -556,8 +578,8 @@ void anqa_sleep(uint32_t ms)
     struct sched *s;
 
     (void)proc_self(&s);
-    (void)proc_wait_event(
-        s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + ms);
+    (void)proc_wait_event(s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + ms,
+        ANQA_PROCESS_SLEEP);
 }
 
 void anqa_yield(void)
@@ -570,7 +592,7 @@ void anqa_yield(void)
         return;
     ref = sched_new_ref(s);
     proc_wake(s, proc_pid(s->rt, p), ref); /* queues us behind the others */
-    (void)proc_wait_event(s, ref, UINT64_MAX);
+    (void)proc_wait_event(s, ref, UINT64_MAX, ANQA_PROCESS_RUNNABLE);
 }
 
 /* ---------------------------------------------------------------- exits, links, monitors */
@@ -647,6 +669,8 @@ void anqa_link(anqa_pid to)
         no_memory(s, "a link");
     if (rel->x != 0)
         return; /* linked already, from our side */
+    if (rel->y == 0)
+        proc_relate(s, p, FACE_LINK);
     rel->x = sched_new_ref(s);
     signal_to(s, SIG_LINK, self, to, rel->x, to.bits);
     poll_signals(s, p);
@@ -664,6 +688,7 @@ void anqa_unlink(anqa_pid to)
         return;
     seen = *rel;
     rels_remove(s, &p->rels, rel);
+    proc_relate(s, p, 0 - FACE_LINK);
     signal_to(s, SIG_UNLINK, proc_pid(s->rt, p), to, seen.x, seen.y);
 }
 
@@ -678,6 +703,7 @@ anqa_ref anqa_monitor(anqa_pid to)
         no_memory(s, "a monitor");
     rel->x = to.bits;
     rel->y = REL_MONITOR;
+    proc_relate(s, p, FACE_MONITOR);
     signal_to(s, SIG_MONITOR, proc_pid(s->rt, p), to, ref.bits, 0);
     return ref;
 }
@@ -713,6 +739,7 @@ bool anqa_demonitor(anqa_ref ref, bool flush_down)
     }
     target.bits = rel->x;
     rels_remove(s, &p->rels, rel);
+    proc_relate(s, p, 0 - FACE_MONITOR);
     signal_to(s, SIG_DEMONITOR, proc_pid(s->rt, p), target, ref.bits, 0);
     return true;
 }
@@ -768,6 +795,7 @@ anqa_ref anqa_request_parts_(anqa_pid to, const char *tag, anqa_payload_kind kin
     }
     rel->x = to.bits;
     rel->y = REL_REQUEST;
+    s->act.asked = to;
     switch (mailbox_push(s, to, msg)) {
     case ANQA_OK: break;
     case ANQA_E_FULL: mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT)); break;

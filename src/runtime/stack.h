@@ -84,6 +84,10 @@ struct stack {
     anqa_arena tmp; /* of the activation that runs here */
     uint8_t state;  /* enum stack_state */
     uint8_t rounds; /* times put back since the last trim */
+    /* shared: what the one who waits here is doing, for people; stacks are type-stable */
+    _Atomic(const char *) shown_tag;
+    _Atomic(uint64_t) shown_asked;
+    _Atomic(uint32_t) shown_wait;
 #ifdef STACK_ASAN
     void *fake; /* AddressSanitizer's copy of the frames, while SUSPENDED */
     void *root; /* what LeakSanitizer scans, while SUSPENDED */
@@ -120,6 +124,8 @@ void stack_pool_close(struct stack_pool *pool);
 uint32_t stack_pool_limit(const struct stack_pool *pool);
 /* How many there are, free or not. Any thread. */
 uint32_t stack_pool_made(struct stack_pool *pool);
+/* Bytes of address space that those take, without their guards. Any thread. */
+uint64_t stack_pool_bytes(struct stack_pool *pool);
 /* Whether each guard is a mapping of its own. */
 bool stack_pool_plain_guards(const struct stack_pool *pool);
 
