@@ -12,7 +12,7 @@ free="telemetry/log.h telemetry/telemetry.h"
 public="arena=base buf=base json=base config=base value=base log=free telemetry=free
     process=runtime memory=runtime fault=runtime net=runtime introspect=runtime
     endpoint=channel
-    supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp control=otp introspect=otp registry=otp application=otp anqa=otp"
+    supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp control=otp registry=otp application=otp anqa=otp metrics=telemetry"
 
 check() { # $1: root; prints each violation, and "checked N includes"
     (

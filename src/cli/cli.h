@@ -53,11 +53,24 @@ bool args_are(struct cli *cli, int min, int max);
 
 /* ---------------------------------------------------------------- text */
 
-enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_RED, STYLE_GREEN, STYLE_YELLOW, STYLE_CYAN };
+/* How a text looks; added up. */
+enum look {
+    LOOK_PLAIN = 0,
+    LOOK_BOLD = 1,
+    LOOK_DIM = 2,
+    LOOK_REVERSE = 4,
+    LOOK_RED = 8,
+    LOOK_GREEN = 16,
+    LOOK_YELLOW = 32,
+    LOOK_CYAN = 64,
+};
+#define LOOK_COLOURS ((unsigned)(LOOK_RED | LOOK_GREEN | LOOK_YELLOW | LOOK_CYAN))
+#define LOOK_CODE_MAX 32
 
-/* Escape sequences, empty without colours. */
-const char *style_begin(const struct cli *cli, enum style style);
-const char *style_end(const struct cli *cli);
+/* The escape sequence that begins a look, whatever was before. */
+const char *look_code(unsigned look, char code[LOOK_CODE_MAX]);
+/* A clean text with its look, if stdout wants colours. */
+void look_print(const struct cli *cli, FILE *out, unsigned look, anqa_str clean);
 
 /* A text as a terminal may have it: what is no character, controls something or turns the direction of writing becomes
  * \x1b or \u{202e}; what the locale cannot show becomes '?'. */
@@ -73,6 +86,10 @@ anqa_str text_duration(struct cli *cli, uint64_t ns);
 /* "1,234,567" */
 anqa_str text_count(struct cli *cli, uint64_t count);
 
+/* A field; null if it is not there. */
+anqa_json field_json(anqa_json object, const char *key);
+/* Its elements, 0 of anything else. */
+size_t json_count(anqa_json array);
 /* The clean text of a field; empty unless it is a string. */
 anqa_str field_text(struct cli *cli, anqa_json object, const char *key);
 
@@ -86,7 +103,7 @@ void json_show(struct cli *cli, FILE *out, anqa_json json);
 struct column {
     const char *title;
     bool is_number; /* stands to the right */
-    enum style style;
+    unsigned look;
 };
 
 struct table;
@@ -99,11 +116,20 @@ void table_print(struct table *table, FILE *out);
 
 /* ---------------------------------------------------------------- subcommands */
 
+enum cli_status command_info(struct cli *cli);
 enum cli_status command_list(struct cli *cli);
 enum cli_status command_log(struct cli *cli);
+enum cli_status command_observe(struct cli *cli);
 enum cli_status command_pid(struct cli *cli);
+enum cli_status command_processes(struct cli *cli);
+enum cli_status command_resume(struct cli *cli);
 enum cli_status command_rpc(struct cli *cli);
+enum cli_status command_state(struct cli *cli);
 enum cli_status command_stop(struct cli *cli);
+enum cli_status command_suspend(struct cli *cli);
+enum cli_status command_system(struct cli *cli);
+enum cli_status command_trace(struct cli *cli);
+enum cli_status command_tree(struct cli *cli);
 enum cli_status command_version(struct cli *cli);
 
 #endif

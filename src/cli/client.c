@@ -52,14 +52,19 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return true;
 }
 
-bool client_send(struct client *client, const char *op, anqa_json args)
+bool client_send_line(struct client *client, anqa_json line)
 {
-    anqa_json line = json_make(client->cli, "{'id': %" PRIu64 ", 'op': %s, 'args': %p}",
-        ++client->last_id, op, (const void *)&args);
     char *bytes = anqa_arena_copy(&client->cli->arena, line.ptr, line.len);
 
     bytes[line.len] = '\n'; /* in place of the NUL */
     return send_all(client->fd, bytes, line.len + 1);
+}
+
+bool client_send(struct client *client, const char *op, anqa_json args)
+{
+    return client_send_line(
+        client, json_make(client->cli, "{'id': %" PRIu64 ", 'op': %s, 'args': %p}",
+                    ++client->last_id, op, (const void *)&args));
 }
 
 /* ---------------------------------------------------------------- lines */

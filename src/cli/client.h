@@ -26,6 +26,9 @@ enum cli_status client_find(struct client *client, struct cli *cli);
 /* Sends a request, under the next id. False: the program is gone. */
 bool client_send(struct client *client, const char *op, anqa_json args);
 
+/* Sends a line as it is: JSON in the arena. */
+bool client_send_line(struct client *client, anqa_json line);
+
 /* Reads what has come without waiting for more. False: the program is gone, or sends what it must not. */
 bool client_fill(struct client *client);
 /* The next whole line, which lives until client_fill or client_hear. ret_json: an object, or zeroed: there is none yet.

@@ -7,6 +7,19 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
+    {"observe", "", "a live view of everything, in the terminal", command_observe, NULL},
+    {"tree", "", "the supervision tree", command_tree, NULL},
+    {"processes", "[--sort COLUMN] [--limit N]", "processes, the largest first", command_processes,
+        "--sort: mailbox, memory, handled or none (default: memory)\n"
+        "--limit: how many at most (default: 20)"},
+    {"info", "PID|NAME", "all that can be seen of a process", command_info, NULL},
+    {"state", "PID|NAME", "the state of a server", command_state, NULL},
+    {"suspend", "PID|NAME", "has a server handle nothing, until it is resumed", command_suspend,
+        NULL},
+    {"resume", "PID|NAME", "has a suspended server go on", command_resume, NULL},
+    {"trace", "PID|NAME [--count N]", "prints what a process receives, sends and handles",
+        command_trace, "--count: ends after so many events; otherwise with ^C"},
+    {"system", "", "schedulers, memory, counts", command_system, NULL},
     {"log", "[LEVEL]", "tells the log's level, or sets it", command_log,
         "levels: none, emergency, alert, critical, error, warning, notice, info, debug"},
     {"rpc", "[OPERATION [JSON]]", "runs an operation inside of the program, or lists them",

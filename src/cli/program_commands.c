@@ -167,7 +167,7 @@ enum cli_status command_log(struct cli *cli)
 static void operations_print(struct cli *cli, anqa_json operations)
 {
     static const struct column columns[] = {
-        {.title = "OPERATION", .style = STYLE_CYAN}, {.title = "OF"}, {.title = "WHAT IT DOES"}};
+        {.title = "OPERATION", .look = LOOK_CYAN}, {.title = "OF"}, {.title = "WHAT IT DOES"}};
     struct table *table = table_new(cli, columns, ANQA_COUNT(columns));
     anqa_json_iter it = anqa_json_each(operations);
 

@@ -95,9 +95,9 @@ bool program_is(const struct program *program, const char *app)
 
 void programs_print(struct cli *cli, const struct program *programs, size_t count, FILE *out)
 {
-    static const struct column columns[] = {{.title = "NAME", .style = STYLE_CYAN},
+    static const struct column columns[] = {{.title = "NAME", .look = LOOK_CYAN},
         {.title = "VERSION"}, {.title = "PID", .is_number = true},
-        {.title = "SOCKET", .style = STYLE_DIM}};
+        {.title = "SOCKET", .look = LOOK_DIM}};
     struct table *table = table_new(cli, columns, ANQA_COUNT(columns));
 
     for (size_t i = 0; i < count; i++) {

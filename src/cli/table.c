@@ -38,14 +38,14 @@ static void put_blanks(FILE *out, size_t count)
 }
 
 static void put_cell(
-    const struct table *table, FILE *out, size_t at, anqa_str text, enum style style, size_t width)
+    const struct table *table, FILE *out, size_t at, anqa_str text, unsigned look, size_t width)
 {
     size_t blanks = width - text_width(text);
     bool is_last = at + 1 == table->count;
 
     if (table->columns[at].is_number)
         put_blanks(out, blanks);
-    fprintf(out, "%s%.*s%s", style_begin(table->cli, style), ANQA_FMT(text), style_end(table->cli));
+    look_print(table->cli, out, look, text);
     if (!table->columns[at].is_number && !is_last)
         put_blanks(out, blanks);
     fputs(is_last ? "\n" : "  ", out);
@@ -63,8 +63,8 @@ void table_print(struct table *table, FILE *out)
         }
     }
     for (size_t i = 0; i < table->count; i++)
-        put_cell(table, out, i, anqa_str_of(table->columns[i].title), STYLE_BOLD, widths[i]);
+        put_cell(table, out, i, anqa_str_of(table->columns[i].title), LOOK_BOLD, widths[i]);
     for (const struct row *row = table->first; row != NULL; row = row->next)
         for (size_t i = 0; i < table->count; i++)
-            put_cell(table, out, i, row->cells[i], table->columns[i].style, widths[i]);
+            put_cell(table, out, i, row->cells[i], table->columns[i].look, widths[i]);
 }

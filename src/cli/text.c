@@ -6,24 +6,29 @@
 
 #include "base/utf8.h"
 
-static const char *const styles[] = {
-    [STYLE_PLAIN] = "",
-    [STYLE_BOLD] = "\x1b[1m",
-    [STYLE_DIM] = "\x1b[2m",
-    [STYLE_RED] = "\x1b[31m",
-    [STYLE_GREEN] = "\x1b[32m",
-    [STYLE_YELLOW] = "\x1b[33m",
-    [STYLE_CYAN] = "\x1b[36m",
-};
-
-const char *style_begin(const struct cli *cli, enum style style)
+const char *look_code(unsigned look, char code[LOOK_CODE_MAX])
 {
-    return cli->colour ? styles[style] : "";
+    static const struct {
+        unsigned look;
+        const char *digits;
+    } codes[] = {{LOOK_BOLD, ";1"}, {LOOK_DIM, ";2"}, {LOOK_REVERSE, ";7"}, {LOOK_RED, ";31"},
+        {LOOK_GREEN, ";32"}, {LOOK_YELLOW, ";33"}, {LOOK_CYAN, ";36"}};
+    int len = snprintf(code, LOOK_CODE_MAX, "\x1b[0");
+
+    for (size_t i = 0; i < ANQA_COUNT(codes); i++)
+        if ((look & codes[i].look) != 0)
+            len += snprintf(code + len, LOOK_CODE_MAX - (size_t)len, "%s", codes[i].digits);
+    snprintf(code + len, LOOK_CODE_MAX - (size_t)len, "m");
+    return code;
 }
 
-const char *style_end(const struct cli *cli)
+void look_print(const struct cli *cli, FILE *out, unsigned look, anqa_str clean)
 {
-    return cli->colour ? "\x1b[0m" : "";
+    bool shown = cli->colour && look != 0 && clean.len > 0;
+    char code[LOOK_CODE_MAX];
+
+    fprintf(out, "%s%.*s%s", shown ? look_code(look, code) : "", ANQA_FMT(clean),
+        shown ? "\x1b[0m" : "");
 }
 
 /* ---------------------------------------------------------------- characters */
@@ -179,6 +184,20 @@ anqa_str text_count(struct cli *cli, uint64_t count)
 
 /* ---------------------------------------------------------------- JSON */
 
+anqa_json field_json(anqa_json object, const char *key)
+{
+    anqa_json value;
+
+    return anqa_json_get(object, key, &value) == ANQA_OK ? value : ANQA_JSON_NULL;
+}
+
+size_t json_count(anqa_json array)
+{
+    size_t count;
+
+    return anqa_json_len(array, &count) == ANQA_OK ? count : 0;
+}
+
 anqa_str field_text(struct cli *cli, anqa_json object, const char *key)
 {
     anqa_str text;
@@ -224,8 +243,8 @@ static void show_members(struct cli *cli, FILE *out, anqa_json json, int indent)
         if (it.key.len == 0)
             fputc('-', out);
         else if (anqa_json_to_str(&cli->arena, it.key, &key) == ANQA_OK)
-            fprintf(out, "%s%.*s%s:", style_begin(cli, STYLE_CYAN), ANQA_FMT(text_clean(cli, key)),
-                style_end(cli));
+            look_print(cli, out, LOOK_CYAN, text_clean(cli, key));
+        fputs(it.key.len == 0 ? "" : ":", out);
         fputc(is_deep ? '\n' : ' ', out);
         show(cli, out, it.value, indent + 2);
     }
