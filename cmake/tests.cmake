@@ -158,6 +158,11 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
     endforeach()
+    foreach(thing commands observe)
+      anqa_register(cli_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/cli/${thing}_test.mjs")
+      set_tests_properties(cli_${thing}_test PROPERTIES RUN_SERIAL ON
+        ENVIRONMENT "ANQA=$<TARGET_FILE:anqa_command>;CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
+    endforeach()
   endif()
 endif()
 

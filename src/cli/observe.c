@@ -413,13 +413,16 @@ static bool on_key(struct observe *observe, int key)
     return true;
 }
 
+/* Each key finds the picture that the one before has led to: that says which row is chosen. */
 static bool on_keys(struct observe *observe, bool all)
 {
     int key;
 
-    while ((key = screen_key(&observe->screen, all)) != KEY_NONE)
+    while ((key = screen_key(&observe->screen, all)) != KEY_NONE) {
         if (!on_key(observe, key))
             return false;
+        observe_draw(observe);
+    }
     return true;
 }
 

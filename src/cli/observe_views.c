@@ -45,9 +45,15 @@ static void draw_title(struct observe *observe)
     line_end(&line);
 }
 
-static void put_figure(struct line *line, struct cli *cli, const char *title, anqa_str text)
+/* What does not fit as a whole is left out: a number that is cut is another one. */
+static void put_figure(struct line *line, const char *title, anqa_str text)
 {
-    line_text(line, LOOK_DIM, line->width == 0 ? " " : "   ");
+    const char *blanks = line->width == 0 ? " " : "   ";
+
+    if (line->width + strlen(blanks) + strlen(title) + 1 + text_width(text) >
+        (size_t)line->screen->columns)
+        return;
+    line_text(line, LOOK_DIM, blanks);
     line_text(line, LOOK_DIM, title);
     line_text(line, LOOK_PLAIN, " ");
     line_put(line, LOOK_PLAIN, text);
@@ -59,13 +65,13 @@ static void draw_figures(struct observe *observe, anqa_json system)
     struct line line = line_begin(&observe->screen, LOOK_PLAIN);
     uint64_t faults = anqa_json_uint(system, "faults", 0);
 
-    put_figure(&line, cli, "processes", text_count(cli, anqa_json_uint(system, "processes", 0)));
-    put_figure(&line, cli, "memory", text_bytes(cli, anqa_json_uint(system, "resident_bytes", 0)));
-    put_figure(&line, cli, "heaps", text_bytes(cli, anqa_json_uint(system, "heap_bytes", 0)));
-    put_figure(&line, cli, "messages", text_count(cli, anqa_json_uint(system, "messages", 0)));
-    put_figure(&line, cli, "timers", text_count(cli, anqa_json_uint(system, "timers", 0)));
+    put_figure(&line, "processes", text_count(cli, anqa_json_uint(system, "processes", 0)));
+    put_figure(&line, "memory", text_bytes(cli, anqa_json_uint(system, "resident_bytes", 0)));
+    put_figure(&line, "heaps", text_bytes(cli, anqa_json_uint(system, "heap_bytes", 0)));
+    put_figure(&line, "messages", text_count(cli, anqa_json_uint(system, "messages", 0)));
+    put_figure(&line, "timers", text_count(cli, anqa_json_uint(system, "timers", 0)));
     if (faults > 0)
-        put_figure(&line, cli, "faults", text_count(cli, faults));
+        put_figure(&line, "faults", text_count(cli, faults));
     if (anqa_json_bool(system, "tainted", false))
         line_text(&line, LOOK_RED | LOOK_BOLD, "   tainted");
     line_end(&line);
@@ -122,7 +128,7 @@ static void draw_head(struct observe *observe)
 
 /* ---------------------------------------------------------------- the foot */
 
-static const char *hints(const struct observe *observe)
+static const char *hints_of(const struct observe *observe)
 {
     switch (observe->view) {
     case VIEW_PROCESSES:
@@ -132,6 +138,19 @@ static const char *hints(const struct observe *observe)
     case VIEW_TRACE: return " q quit  ? help  Esc back  End follow  S suspend  R resume  K kill";
     default: return " Esc back  q quit";
     }
+}
+
+/* As many whole hints, which two blanks part, as fit. */
+static anqa_str hints(const struct observe *observe)
+{
+    anqa_str all = anqa_str_of(hints_of(observe));
+    size_t columns = (size_t)observe->screen.columns;
+
+    if (all.len <= columns)
+        return all;
+    while (columns > 1 && strncmp(all.ptr + columns - 1, "  ", 2) != 0)
+        columns--;
+    return anqa_str_make(all.ptr, columns - 1);
 }
 
 static void draw_foot(struct observe *observe)
@@ -157,7 +176,7 @@ static void draw_foot(struct observe *observe)
         line_text(&line, LOOK_YELLOW, " ");
         line_put(&line, LOOK_YELLOW, text_clean(observe->cli, anqa_str_of(observe->message)));
     } else {
-        line_text(&line, LOOK_DIM, hints(observe));
+        line_put(&line, LOOK_DIM, hints(observe));
     }
     line_end(&line);
 }
@@ -223,10 +242,10 @@ static bool holds(anqa_str text, const char *part)
     return part[0] == '\0' || (text.len > 0 && strcasestr(text.ptr, part) != NULL);
 }
 
-/* The row that was chosen may have moved. */
+/* The row that was chosen may have moved. The first row is chosen as such: who has not moved sees what comes up there. */
 static void choose(struct observe *observe, size_t index, anqa_str pid)
 {
-    if (observe->chosen[0] != '\0' && anqa_str_is(pid, observe->chosen))
+    if (observe->place.at != 0 && observe->chosen[0] != '\0' && anqa_str_is(pid, observe->chosen))
         observe->place.at = index;
 }
 
@@ -254,10 +273,12 @@ static const struct shown_column shown_columns[] = {
     {PROCESS_HANDLING, 16, 90},
 };
 
+#define NAME_MAX_WIDTH 60u
+
 /* The columns that fit, with their widths. */
 static size_t columns_fit(int columns, struct shown_column fit[ANQA_COUNT(shown_columns)])
 {
-    size_t count = 0, used = 1;
+    size_t count = 0, used = 1, left;
 
     for (size_t i = 0; i < ANQA_COUNT(shown_columns); i++) {
         if (columns < shown_columns[i].from_columns)
@@ -265,9 +286,10 @@ static size_t columns_fit(int columns, struct shown_column fit[ANQA_COUNT(shown_
         fit[count++] = shown_columns[i];
         used += shown_columns[i].width + 1;
     }
+    left = (size_t)columns > used + 4 ? (size_t)columns - used : 4;
     for (size_t i = 0; i < count; i++)
         if (fit[i].width == 0)
-            fit[i].width = (size_t)columns > used + 4 ? (size_t)columns - used : 4;
+            fit[i].width = left < NAME_MAX_WIDTH ? left : NAME_MAX_WIDTH;
     return count;
 }
 

@@ -216,8 +216,9 @@ int picture_left(const struct screen *screen)
     return screen->rows - screen->row;
 }
 
-/* A line that cannot be remembered is written again the next time. */
-static void show(struct screen *screen, const char *text)
+/* A line that cannot be remembered is written again the next time. At the right edge the cursor stands on the last
+ * character, which erasing the rest of the line would take away. */
+static void show(struct screen *screen, const char *text, size_t width)
 {
     int row = screen->row++;
 
@@ -227,13 +228,14 @@ static void show(struct screen *screen, const char *text)
         return;
     free(screen->shown[row]);
     screen->shown[row] = strdup(text);
-    fprintf(screen->out, "\x1b[%d;1H%s\x1b[0m\x1b[K", row + 1, text);
+    fprintf(screen->out, "\x1b[%d;1H%s\x1b[0m%s", row + 1, text,
+        width < (size_t)screen->columns ? "\x1b[K" : "");
 }
 
 void picture_end(struct screen *screen)
 {
     while (screen->row < screen->rows)
-        show(screen, "");
+        show(screen, "", 0);
     fflush(screen->out);
     write_all(screen->bytes, screen->len);
     rewind(screen->out);
@@ -314,5 +316,5 @@ void line_end(struct line *line)
     if (line->under != 0)
         line_to(line, (size_t)line->screen->columns);
     add(line, "", 0);
-    show(line->screen, line->bytes);
+    show(line->screen, line->bytes, line->width);
 }

@@ -155,7 +155,8 @@ anqa_str text_duration(struct cli *cli, uint64_t ns)
     if (ns < 1000000)
         return anqa_str_of(anqa_arena_printf(&cli->arena, "%.1f us", (double)ns / 1e3));
     if (s == 0)
-        return anqa_str_of(anqa_arena_printf(&cli->arena, "%.1f ms", (double)ns / 1e6));
+        return anqa_str_of(
+            anqa_arena_printf(&cli->arena, "%.*f ms", ns < 10000000 ? 1 : 0, (double)ns / 1e6));
     if (s < 60)
         return anqa_str_of(anqa_arena_printf(&cli->arena, "%" PRIu64 " s", s));
     if (s < 3600)
