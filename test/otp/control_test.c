@@ -1,9 +1,8 @@
 /* The control socket: who may connect, what is answered, and every limit. */
+#include "control_peer.h"
 #include "support.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,34 +16,6 @@
 #include "otp/control_path.h"
 
 /* ---------------------------------------------------------------- a runtime with a control socket */
-
-static char folder[64];
-
-static void folder_remove(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    CHECK_EQ(system(command), 0);
-}
-
-/* The usual place lies in a folder of the test's own. */
-static void folder_begin(void)
-{
-    snprintf(folder, sizeof folder, "/tmp/anqa-control-XXXXXX");
-    CHECK(mkdtemp(folder) != NULL);
-    setenv("XDG_RUNTIME_DIR", folder, 1);
-    harness_at_end(folder_remove);
-}
-
-/* Where the usual place is then. */
-static const char *anqa_folder(void)
-{
-    static char path[sizeof folder + 8];
-
-    snprintf(path, sizeof path, "%s/anqa", folder);
-    return path;
-}
 
 static anqa_status start(const anqa_control *control, anqa_error *err)
 {
@@ -65,96 +36,6 @@ static anqa_rt *begin_with(const anqa_control *control)
     rt = begin();
     CHECK_STATUS(start(control, &err), ANQA_OK, "%s", err.text);
     return rt;
-}
-
-static const char *socket_path(void)
-{
-    static char path[CONTROL_PATH_MAX];
-
-    CHECK_STATUS(anqa_control_path(path, sizeof path), ANQA_OK);
-    return path;
-}
-
-/* ---------------------------------------------------------------- a client */
-
-struct peer {
-    int fd;
-    size_t len;
-    char bytes[1 << 16];
-};
-
-static int connect_to(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    CHECK(fd >= 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static struct peer *peer_open(void)
-{
-    struct peer *peer = calloc(1, sizeof *peer);
-
-    CHECK(peer != NULL);
-    peer->fd = connect_to(socket_path());
-    CHECK(peer->fd >= 0);
-    return peer;
-}
-
-static void peer_close(struct peer *peer)
-{
-    close(peer->fd);
-    free(peer);
-}
-
-static void say_bytes(struct peer *peer, const char *bytes, size_t len)
-{
-    CHECK_EQ(send(peer->fd, bytes, len, MSG_NOSIGNAL), (ssize_t)len);
-}
-
-static void say(struct peer *peer, const char *text)
-{
-    say_bytes(peer, text, strlen(text));
-}
-
-/* Reads more; false at the end of the connection. */
-static bool fill(struct peer *peer)
-{
-    struct pollfd wait = {.fd = peer->fd, .events = POLLIN};
-    ssize_t n;
-
-    CHECK_EQ(poll(&wait, 1, 10000 * (int)harness_slowness()), 1, "nothing came");
-    n = recv(peer->fd, peer->bytes + peer->len, sizeof peer->bytes - peer->len - 1, 0);
-    if (n > 0)
-        peer->len += (size_t)n;
-    return n > 0;
-}
-
-/* The next line, in memory of the test's event; NULL: the connection has ended. */
-static const char *hear(struct peer *peer)
-{
-    const char *end;
-    char *line;
-
-    while ((end = memchr(peer->bytes, '\n', peer->len)) == NULL)
-        if (!fill(peer))
-            return NULL;
-    line = anqa_tmp_copy(peer->bytes, (size_t)(end - peer->bytes));
-    peer->len -= (size_t)(end + 1 - peer->bytes);
-    memmove(peer->bytes, end + 1, peer->len);
-    return line;
-}
-
-static const char *ask(struct peer *peer, const char *text)
-{
-    say(peer, text);
-    say(peer, "\n");
-    return hear(peer);
 }
 
 /* ---------------------------------------------------------------- operations */
