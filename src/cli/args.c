@@ -37,7 +37,7 @@ const char *args_value(struct cli *cli, const char *name, const char *otherwise)
         if (arg[2 + len] != '\0')
             continue;
         if (value == NULL)
-            exit(cli_fail(CLI_USAGE, "--%s needs a value", name));
+            cli_quit(CLI_USAGE, "--%s needs a value", name);
         drop(cli, i, 2);
         return value;
     }
@@ -55,7 +55,7 @@ unsigned long args_number(
         return otherwise;
     value = strtoul(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || value > max)
-        exit(cli_fail(CLI_USAGE, "--%s=%s: a number from 0 to %lu is needed", name, text, max));
+        cli_quit(CLI_USAGE, "--%s=%s: a number from 0 to %lu is needed", name, text, max);
     return value;
 }
 

@@ -39,6 +39,9 @@ struct command {
 /* Prints "anqa: ..." and returns `status`. */
 enum cli_status cli_fail(enum cli_status status, const char *format, ...) ANQA_PRINTF(2, 3);
 
+/* The same, and ends the command. */
+ANQA_NORETURN void cli_quit(enum cli_status status, const char *format, ...) ANQA_PRINTF(2, 3);
+
 /* ---------------------------------------------------------------- arguments */
 
 /* Takes --NAME out of the arguments. */

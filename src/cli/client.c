@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdlib.h>
+#include <sys/poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -152,7 +152,7 @@ anqa_json json_make(struct cli *cli, const char *format, ...)
     anqa_json_vformat(w, format, args);
     va_end(args);
     if (anqa_json_writer_finish(w, &json) != ANQA_OK)
-        exit(cli_fail(CLI_USAGE, "an argument is not UTF-8"));
+        cli_quit(CLI_USAGE, "an argument is not UTF-8");
     return json;
 }
 

@@ -2,7 +2,7 @@
 #ifndef CLI_CLIENT_H
 #define CLI_CLIENT_H
 
-#include "cli/cli.h"
+#include "cli/cli.h" /* IWYU pragma: export */
 
 #define CLIENT_LINE_MAX ((size_t)8 << 20)
 #define CLIENT_WAIT_MS 10000

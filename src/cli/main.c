@@ -31,21 +31,38 @@ static const struct command commands[] = {
     {"list", "", "the programs that run", command_list, NULL},
 };
 
+static void say(const char *format, va_list args) ANQA_PRINTF(1, 0);
+
+static void say(const char *format, va_list args)
+{
+    fputs("anqa: ", stderr);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
 enum cli_status cli_fail(enum cli_status status, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    fputs("anqa: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    say(format, args);
     va_end(args);
     return status;
 }
 
+void cli_quit(enum cli_status status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    say(format, args);
+    va_end(args);
+    exit((int)status); /* NOLINT(concurrency-mt-unsafe): one thread */
+}
+
 static void out_of_memory(anqa_arena *arena, size_t wanted)
 {
-    exit(cli_fail(CLI_FAILED, "out of memory"));
+    cli_quit(CLI_FAILED, "out of memory");
 }
 
 /* ---------------------------------------------------------------- help */

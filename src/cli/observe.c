@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -40,7 +40,7 @@ static char *copy(anqa_json json)
     char *text = malloc(json.len + 1);
 
     if (text == NULL)
-        exit(cli_fail(CLI_FAILED, "out of memory"));
+        cli_quit(CLI_FAILED, "out of memory");
     memcpy(text, json.ptr, json.len);
     text[json.len] = '\0';
     return text;

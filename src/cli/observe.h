@@ -8,8 +8,10 @@
 #ifndef CLI_OBSERVE_H
 #define CLI_OBSERVE_H
 
+/* IWYU pragma: begin_exports */
 #include "cli/client.h"
 #include "cli/screen.h"
+/* IWYU pragma: end_exports */
 
 #define EVENTS_MAX 1000u
 #define PID_TEXT_MAX 48u

@@ -2,7 +2,7 @@
 #ifndef CLI_PROCESS_H
 #define CLI_PROCESS_H
 
-#include "cli/cli.h"
+#include "cli/cli.h" /* IWYU pragma: export */
 
 enum process_column {
     PROCESS_PID,

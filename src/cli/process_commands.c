@@ -1,9 +1,6 @@
 /* Subcommands about processes. */
 #include "cli/client.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include "cli/process.h"
 
 /* What names one process in a request. */

@@ -74,6 +74,7 @@ enum cli_status programs_find(struct cli *cli, struct program **ret_programs, si
     dir = opendir(folder);
     if (dir == NULL)
         return cli_fail(CLI_UNREACHABLE, "cannot read the folder %s", folder);
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
     while (count < PROGRAMS_MAX && (entry = readdir(dir)) != NULL) {
         const char *path = anqa_arena_printf(&cli->arena, "%s/%s", folder, entry->d_name);
         if (is_socket_name(entry->d_name) && try_socket(cli, path, &programs[count]))

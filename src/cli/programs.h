@@ -2,7 +2,7 @@
 #ifndef CLI_PROGRAMS_H
 #define CLI_PROGRAMS_H
 
-#include "cli/client.h"
+#include "cli/client.h" /* IWYU pragma: export */
 
 struct program {
     const char *path, *file; /* file: its last part, without ".sock" */

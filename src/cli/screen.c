@@ -238,7 +238,8 @@ void picture_end(struct screen *screen)
         show(screen, "", 0);
     fflush(screen->out);
     write_all(screen->bytes, screen->len);
-    rewind(screen->out);
+    if (fseek(screen->out, 0, SEEK_SET) != 0)
+        screen->len = 0;
 }
 
 struct line line_begin(struct screen *screen, unsigned under)

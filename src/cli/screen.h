@@ -8,7 +8,7 @@
 #ifndef CLI_SCREEN_H
 #define CLI_SCREEN_H
 
-#include "cli/cli.h"
+#include "cli/cli.h" /* IWYU pragma: export */
 
 /* Keys that are no characters. */
 enum key {

@@ -15,9 +15,9 @@
 
 /* IWYU pragma: begin_exports */
 #include <anqa/control.h>
-/* IWYU pragma: end_exports */
 
 #include "otp/control_line.h"
+/* IWYU pragma: end_exports */
 
 #define CONTROL_CLIENTS_MAX 16u
 #define CONTROL_REQUESTS_MAX 16u

@@ -2,7 +2,7 @@
 #ifndef OTP_CONTROL_OPS_H
 #define OTP_CONTROL_OPS_H
 
-#include "otp/control.h"
+#include "otp/control.h" /* IWYU pragma: export */
 
 #define CONTROL_ASK_MS 5000u
 

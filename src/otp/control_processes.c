@@ -40,7 +40,7 @@ anqa_status control_info(
 {
     anqa_json_writer *w = control_writer();
     anqa_process_info info;
-    anqa_pid pid;
+    anqa_pid pid = {0};
     anqa_status status = control_find(request, &pid, err);
 
     if (status == ANQA_OK)
@@ -115,7 +115,7 @@ anqa_status control_act(const struct control_request *request, anqa_json *ret_an
     anqa_error *err, anqa_status (*action)(anqa_pid pid, uint32_t timeout_ms, anqa_error *err))
 {
     char text[ANQA_PID_TEXT];
-    anqa_pid pid;
+    anqa_pid pid = {0};
     anqa_status status = control_find(request, &pid, err);
 
     if (status == ANQA_OK)
