@@ -180,7 +180,8 @@ ANQA_API anqa_str anqa_system_text(void);
 ANQA_API anqa_status anqa_sys_get_state(
     anqa_pid pid, uint32_t timeout_ms, anqa_json *ret_state, anqa_error *err) ANQA_MUST_CHECK;
 
-/** {"pid", "kind", "spec", "parent", "status": "running" or "suspended", "statistics": null or as below, "log_size",
+/** {"pid", "kind", "spec", "parent", "status": "running" or "suspended", "traces": how many there are of it, "statistics": null
+ * or as below, "log_size",
  * "state": null or as above}. */
 ANQA_API anqa_status anqa_sys_get_status(
     anqa_pid pid, uint32_t timeout_ms, anqa_json *ret_status, anqa_error *err) ANQA_MUST_CHECK;

@@ -5,6 +5,8 @@
 #include "otp/application.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 #include <anqa/log.h>
@@ -340,4 +342,19 @@ anqa_status anqa_app_stop(anqa_rt *rt, const anqa_app *app, uint32_t timeout_ms)
 anqa_pid anqa_app_supervisor(const anqa_app *app)
 {
     return anqa_whereis(app->name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const anqa_registry_entry *x = a, *y = b;
+    size_t len = x->key.len < y->key.len ? x->key.len : y->key.len;
+    int order = memcmp(x->key.ptr, y->key.ptr, len);
+
+    return order != 0 ? order : x->key.len < y->key.len ? -1 : x->key.len > y->key.len;
+}
+
+void application_list(anqa_registry_entry **ret_entries, size_t *ret_count)
+{
+    anqa_registry_select(&guards, NULL, NULL, ret_entries, ret_count);
+    qsort(*ret_entries, *ret_count, sizeof **ret_entries, by_name);
 }

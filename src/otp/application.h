@@ -4,12 +4,16 @@
 
 /* IWYU pragma: begin_exports */
 #include <anqa/application.h>
+#include <anqa/registry.h>
 /* IWYU pragma: end_exports */
 
 /* To an application's guard: stop in order; the payload is a uint32_t, milliseconds for all of it. */
 extern const char application_stop_tag[];
 /* To the same: the stop has taken too long, kill what is left. */
 extern const char application_kill_tag[];
+
+/* Applications that run or start, by name; they live as long as the current event. */
+void application_list(anqa_registry_entry **ret_entries, size_t *ret_count);
 
 /* An application that starts, or runs. */
 struct application {

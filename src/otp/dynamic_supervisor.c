@@ -23,6 +23,7 @@
 #include "base/map.h"
 #include "otp/intensity.h"
 #include "otp/requests.h"
+#include "otp/sys.h"
 #include "otp/table.h"
 
 static const char retry_tag[] = "$retry";
@@ -45,6 +46,7 @@ struct record {
     struct table_node node; /* children with keys; else unused */
     anqa_pid pid;           /* what it is known by in `children`: of its last process */
     struct waiter *waiters; /* on our heap: who is to be told what became of it */
+    char *last_exit;        /* malloc'ed; NULL: it has not ended, or nothing is known */
     uint32_t arg_size;
     uint16_t key_len;
     uint8_t state;
@@ -99,6 +101,7 @@ static void record_free(struct dynamic *dyn, struct record *record)
 {
     if (record == &plain)
         return;
+    free(record->last_exit);
     if (record->key_len == 0) {
         anqa_heap_free(record);
         return;
@@ -138,7 +141,8 @@ static struct record *record_real(struct dynamic *dyn, struct record *record, an
 /* A running child that could be started again from the spec alone needs no record. */
 static void record_thin(struct dynamic *dyn, struct record *record)
 {
-    if (record->arg_size > 0 || record->key_len > 0 || record->waiters != NULL)
+    if (record->arg_size > 0 || record->key_len > 0 || record->waiters != NULL ||
+        record->last_exit != NULL)
         return;
     if (map_u64_put(&dyn->children, record->pid.bits, &plain, NULL) == ANQA_OK)
         anqa_heap_free(record);
@@ -397,6 +401,15 @@ static void start_again(struct dynamic *dyn, struct record *record)
     record_spawned(dyn, record);
 }
 
+/* For people: without memory there is nothing to show. */
+static void record_ended(struct record *record, anqa_reason reason)
+{
+    char text[LAST_EXIT_SIZE];
+
+    free(record->last_exit);
+    record->last_exit = strdup(anqa_reason_format(reason, text, sizeof text));
+}
+
 static void child_ended(
     struct dynamic *dyn, struct record *record, anqa_pid pid, anqa_reason reason)
 {
@@ -411,9 +424,11 @@ static void child_ended(
             record_forget(dyn, record, pid);
         return;
     case RECORD_RUNNING:
-        if (is_restarted(&dyn->spec->child, reason))
-            restart(dyn, record_real(dyn, record, pid));
-        else if (record->waiters != NULL)
+        if (is_restarted(&dyn->spec->child, reason)) {
+            record = record_real(dyn, record, pid);
+            record_ended(record, reason);
+            restart(dyn, record);
+        } else if (record->waiters != NULL)
             start_again(dyn, record);
         else
             record_forget(dyn, record, pid);
@@ -502,13 +517,14 @@ static void on_which_children(struct dynamic *dyn, const anqa_caller *caller)
         const struct record *record = value;
         anqa_child_state state = state_of(record);
         struct request_child child = {.id_len = record->key_len,
+            .exit_len = record->last_exit == NULL ? 0 : (uint32_t)strlen(record->last_exit),
             .kind = child_spec_is_supervisor(&dyn->spec->child) ? ANQA_CHILD_SUPERVISOR
                                                                 : ANQA_CHILD_WORKER,
             .state = (uint8_t)state,
             .restart = (uint8_t)dyn->spec->child.restart};
         if (state == ANQA_CHILD_RUNNING || state == ANQA_CHILD_STARTING)
             child.pid.bits = pid;
-        request_list_add(&list, &child, key_of(record));
+        request_list_add(&list, &child, record->bytes, record->last_exit);
     }
     anqa_reply_to(caller, anqa_bytes(list.bytes, list.len));
 }
@@ -546,11 +562,23 @@ static void on_request(struct dynamic *dyn, const anqa_msg *msg)
             "a dynamic supervisor does not know the call '%s'", msg->tag);
 }
 
+anqa_json dynamic_state(struct child_head *head)
+{
+    const struct dynamic *dyn = child_state(head);
+
+    return anqa_jsonf("{'name': %s, 'max_restarts': %u, 'max_seconds': %u, 'max_children': %u, "
+                      "'children': %zu}",
+        dyn->spec->name, dyn->intensity.max, dyn->intensity.period_ms / 1000,
+        dyn->spec->max_children, dyn->children.count);
+}
+
 static void dynamic_handle(void *block, const anqa_msg *msg)
 {
     struct dynamic *dyn = child_state(block);
 
-    if (msg->kind == ANQA_MSG_CALL)
+    if (msg->tag == sys_tag)
+        sys_handle(block, msg);
+    else if (msg->kind == ANQA_MSG_CALL)
         on_request(dyn, msg);
     else if (msg->kind == ANQA_MSG_EXIT)
         on_exit_message(dyn, msg);

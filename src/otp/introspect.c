@@ -50,6 +50,16 @@ static bool look_whole(const anqa_rt *rt, anqa_pid pid, struct look *ret_look)
     return true;
 }
 
+bool introspect_glance(anqa_pid pid, anqa_process_info *ret_info)
+{
+    struct look look;
+
+    if (!look_whole(anqa_rt_self(), pid, &look))
+        return false;
+    *ret_info = look.info;
+    return true;
+}
+
 bool introspect_is_child(anqa_pid pid, bool *ret_alive)
 {
     struct look look;

@@ -9,6 +9,7 @@
 
 #include "otp/intensity.h"
 #include "otp/requests.h"
+#include "otp/sys.h"
 
 /* A message to ourselves: a restart failed, try again once others have had their turn. */
 static const char retry_tag[] = "$retry";
@@ -20,6 +21,7 @@ struct row {
     uint32_t restarts;
     bool owns_id, owns_arg;
     bool restarting; /* its restart failed, a retry is on its way */
+    char last_exit[LAST_EXIT_SIZE];
 };
 
 /* owner: process. */
@@ -219,6 +221,7 @@ static void child_ended(struct supervisor *sup, struct row *row, anqa_reason rea
     bool last;
 
     row->pid.bits = 0;
+    anqa_reason_format(reason, row->last_exit, sizeof row->last_exit);
     if (again) {
         restart(sup, row);
         return;
@@ -384,12 +387,13 @@ static void on_which_children(const struct supervisor *sup, const anqa_caller *c
         const struct row *row = &sup->rows[i];
         struct request_child child = {.pid = row->pid,
             .id_len = (uint32_t)strlen(row->spec.id),
+            .exit_len = (uint32_t)strlen(row->last_exit),
             .restarts = row->restarts,
             .kind =
                 child_spec_is_supervisor(&row->spec) ? ANQA_CHILD_SUPERVISOR : ANQA_CHILD_WORKER,
             .state = (uint8_t)state_of(row),
             .restart = (uint8_t)row->spec.restart};
-        request_list_add(&list, &child, anqa_str_of(row->spec.id));
+        request_list_add(&list, &child, row->spec.id, row->last_exit);
     }
     anqa_reply_to(caller, anqa_bytes(list.bytes, list.len));
 }
@@ -427,12 +431,29 @@ static void on_request(struct supervisor *sup, const anqa_msg *msg)
             "a supervisor does not know the call '%s'", msg->tag);
 }
 
+anqa_json supervisor_state(struct child_head *head)
+{
+    static const char *const strategies[] = {[ANQA_ONE_FOR_ONE] = "one_for_one",
+        [ANQA_REST_FOR_ONE] = "rest_for_one",
+        [ANQA_ONE_FOR_ALL] = "one_for_all"};
+    const struct supervisor *sup = child_state(head);
+
+    return anqa_jsonf("{'name': %s, 'strategy': %s, 'max_restarts': %u, 'max_seconds': %u, "
+                      "'children': %zu}",
+        sup->spec->name, strategies[sup->spec->strategy], sup->intensity.max,
+        sup->intensity.period_ms / 1000, sup->count);
+}
+
 /* ---------------------------------------------------------------- the process */
 
 static void supervisor_handle(void *block, const anqa_msg *msg)
 {
     struct supervisor *sup = child_state(block);
 
+    if (msg->tag == sys_tag) {
+        sys_handle(block, msg);
+        return;
+    }
     switch (msg->kind) {
     case ANQA_MSG_CALL: on_request(sup, msg); return;
     case ANQA_MSG_EXIT: on_exit_message(sup, msg); return;

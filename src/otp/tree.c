@@ -7,6 +7,8 @@
 
 #include <anqa/memory.h>
 
+#include "otp/application.h"
+#include "otp/introspect.h"
 #include "otp/registry.h"
 
 #define DEPTH_MAX 16u
@@ -65,6 +67,24 @@ static void put_state(struct text *text, const anqa_child_info *child)
         puts_(text, "  ");
         put_coloured(text, yellow, line, strlen(line));
     }
+    if (child->last_exit.len > 0) {
+        puts_(text, "  (");
+        put_coloured(text, dim, child->last_exit.ptr, child->last_exit.len);
+        puts_(text, ")");
+    }
+}
+
+/* Only where it says something: most mailboxes are empty. */
+static void put_mailbox(struct text *text, anqa_pid pid)
+{
+    anqa_process_info info;
+    char line[64];
+
+    if (!introspect_glance(pid, &info) || info.mailbox == 0)
+        return;
+    snprintf(line, sizeof line, "%u message%s waiting", info.mailbox, info.mailbox == 1 ? "" : "s");
+    puts_(text, "  ");
+    put_coloured(text, yellow, line, strlen(line));
 }
 
 static void put_child(struct text *text, const anqa_child_info *child, size_t width)
@@ -80,6 +100,7 @@ static void put_child(struct text *text, const anqa_child_info *child, size_t wi
     if (!anqa_pid_is_none(child->pid))
         put_coloured(text, dim, pid, strlen(pid));
     put_state(text, child);
+    put_mailbox(text, child->pid);
     puts_(text, "\n");
 }
 
@@ -125,34 +146,54 @@ static void put_children(struct text *text, anqa_pid supervisor, const char *pre
     puts_(text, line);
 }
 
-static struct text tree(anqa_pid supervisor, bool colours)
+static void put_tree(struct text *text, anqa_pid supervisor)
 {
-    struct text text = {.colours = colours};
     anqa_str name = registry_name_of(supervisor);
     char pid[ANQA_PID_TEXT];
 
     anqa_pid_text(supervisor, pid);
-    put_coloured(&text, bold, name.len > 0 ? name.ptr : "supervisor",
+    put_coloured(text, bold, name.len > 0 ? name.ptr : "supervisor",
         name.len > 0 ? name.len : strlen("supervisor"));
-    puts_(&text, "  ");
-    put_coloured(&text, dim, pid, strlen(pid));
-    puts_(&text, "\n");
-    put_children(&text, supervisor, "", 0);
-    return text;
+    puts_(text, "  ");
+    put_coloured(text, dim, pid, strlen(pid));
+    put_mailbox(text, supervisor);
+    puts_(text, "\n");
+    put_children(text, supervisor, "", 0);
 }
 
 anqa_str anqa_tree_text(anqa_pid supervisor)
 {
-    struct text text = tree(supervisor, false);
+    struct text text = {.colours = false};
 
+    put_tree(&text, supervisor);
+    return anqa_str_make(text.bytes, text.len);
+}
+
+anqa_str anqa_tree_text_all(void)
+{
+    struct text text = {.colours = false};
+    anqa_registry_entry *apps;
+    size_t count;
+
+    application_list(&apps, &count);
+    for (size_t i = 0; i < count; i++) {
+        anqa_pid top = anqa_whereis(apps[i].key.ptr);
+        if (!anqa_pid_is_none(top)) {
+            put_tree(&text, top);
+            continue;
+        }
+        put(&text, apps[i].key.ptr, apps[i].key.len);
+        puts_(&text, "  (starts, or ends)\n");
+    }
     return anqa_str_make(text.bytes, text.len);
 }
 
 void anqa_tree_print(anqa_pid supervisor)
 {
-    struct text text = tree(supervisor, isatty(STDOUT_FILENO) == 1);
+    struct text text = {.colours = isatty(STDOUT_FILENO) == 1};
     size_t at = 0;
 
+    put_tree(&text, supervisor);
     while (at < text.len) {
         ssize_t n = write(STDOUT_FILENO, text.bytes + at, text.len - at);
         if (n <= 0)

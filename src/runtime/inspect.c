@@ -63,13 +63,16 @@ static bool look_at_scheduler(
     return true;
 }
 
-static void look_at_wait(const struct stack *stack, anqa_process_info *info)
+/* A function that waits for any message is between two of them. */
+static void look_at_wait(const anqa_rt *rt, const struct stack *stack, anqa_process_info *info)
 {
-    info->status =
-        (anqa_process_status)atomic_load_explicit(&stack->shown_wait, memory_order_relaxed);
-    info->handling = atomic_load_explicit(&stack->shown_tag, memory_order_relaxed);
-    if (info->status == ANQA_PROCESS_CALL)
-        info->waits_for.bits = atomic_load_explicit(&stack->shown_asked, memory_order_relaxed);
+    uint64_t wait = atomic_load_explicit(&stack->shown_wait, memory_order_relaxed);
+
+    info->status = (anqa_process_status)(wait & 0xff);
+    if (wait >> 8 != 0)
+        info->waits_for.bits = (uint64_t)rt->node << 56 | wait >> 8;
+    if (info->status != ANQA_PROCESS_RECEIVE || info->kind == NULL)
+        info->handling = atomic_load_explicit(&stack->shown_tag, memory_order_relaxed);
 }
 
 static void look_at_thread(const anqa_rt *rt, uint8_t where, anqa_process_info *info)
@@ -95,7 +98,7 @@ static void look_at_status(const anqa_rt *rt, const struct proc *p, anqa_process
         return;
     stack = atomic_load_explicit(&p->stack, memory_order_acquire); /* pairs with suspend */
     if (stack != NULL)
-        look_at_wait(stack, info);
+        look_at_wait(rt, stack, info);
     else
         info->status = atomic_load_explicit(&p->in, memory_order_relaxed) == IN_IDLE
                            ? ANQA_PROCESS_IDLE

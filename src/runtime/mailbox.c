@@ -1,4 +1,5 @@
 /* The two-stage mailbox: pushing, draining, signals, and what is answered for the dead. See proc.h. */
+#include "runtime/probe.h"
 #include "runtime/proc.h"
 
 #include <stdatomic.h>
@@ -96,6 +97,8 @@ void mailbox_answer_dead(struct sched *s, struct msg *msg, anqa_reason reason)
              (pub->kind == ANQA_MSG_CALL && (pub->flags_ & MSG_ANSWERED) == 0))
         mailbox_down(s, pub->from, pub->ref, (anqa_pid){0}, reason,
             MSG_NEVER); /* the asker's table knows who it was */
+    else if (pub->kind == SIG_TRACE)
+        probe_untraced(s, msg, reason);
     msg_drop(s, msg);
 }
 
@@ -157,7 +160,6 @@ static void mailbox_append(struct proc *p, struct msg *msg)
     else
         p->tail->next = msg;
     p->tail = msg;
-    proc_count_mail(p, MAIL_IN);
     if (act == NULL ||
         (act->wait_event == 0 && (act->wait_ref == 0 || act->wait_ref == msg->pub.ref.bits)))
         p->flags |= PROC_WOKEN;
@@ -387,6 +389,8 @@ static bool apply(struct sched *s, struct proc *p, struct msg *msg)
     case SIG_MONITOR: on_monitor(s, p, msg); return false;
     case SIG_DEMONITOR: on_demonitor(s, p, msg); return false;
     case SIG_EXIT: return on_exit_signal(s, p, msg);
+    case SIG_TRACE: probe_on_trace(s, p, msg); return false;
+    case SIG_UNTRACE: probe_on_untrace(s, p, msg); return false;
     case SIG_WAKE: on_wake(s, p, msg->pub.ref.bits); return false;
     case ANQA_MSG_REPLY:
     case ANQA_MSG_DOWN: return on_reply(s, p, msg);
@@ -412,6 +416,7 @@ static void drain(struct sched *s, struct proc *p, struct msg *msg)
 {
     uint32_t life = atomic_load_explicit(&p->generation, memory_order_relaxed);
     uint32_t bound = atomic_load_explicit(&p->bound, memory_order_relaxed);
+    uint64_t came = 0;
 
     if (msg != NULL && msg->next != NULL)
         msg = reversed(msg);
@@ -419,14 +424,18 @@ static void drain(struct sched *s, struct proc *p, struct msg *msg)
         struct msg *next = msg->next;
         if (msg->pub.life_ != life)
             mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_NOPROC));
-        else if (apply(s, p, msg))
+        else if (apply(s, p, msg)) {
             mailbox_append(p, msg);
-        else {
+            came += MAIL_IN;
+            if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+                probe_received(s, p, msg);
+        } else {
             mailbox_uncount(p, msg);
             msg_drop(s, msg);
         }
         msg = next;
     }
+    proc_count_mail(p, came);
     if (bound >> BOUND_SHIFT == ANQA_OVERFLOW_SHED_OLDEST && (bound & BOUND_MASK) != 0)
         mailbox_shed(s, p, bound & BOUND_MASK);
 }

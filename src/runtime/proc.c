@@ -7,6 +7,7 @@
 #include <anqa/log.h>
 
 #include "runtime/memory.h"
+#include "runtime/probe.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "telemetry/telemetry.h"
@@ -771,6 +772,8 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
         emit_exit(pid, reason); /* a handler that fails is detached, and we come here again */
     s->act.section++;           /* what follows is done once */
     report(reason);
+    if (p->flags & PROC_PROBED)
+        probe_end(s, p, reason);
     run_hooks(p, pid);
     mailbox_close(s, p, reason);
     drop_held(s, act, reason);

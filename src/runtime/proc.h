@@ -48,6 +48,8 @@ enum {
     SIG_MONITOR,
     SIG_DEMONITOR,
     SIG_EXIT,
+    SIG_TRACE,
+    SIG_UNTRACE,
     SIG_WAKE
 };
 
@@ -173,7 +175,8 @@ enum {
     PROC_FAULTED = 1 << 11,   /* its state can not be trusted */
     PROC_TOKEN_HERE =
         1 << 12, /* killed when it came out of its queue: the mail was left, the token is ours */
-    PROC_KICKED = 1 << 13 /* `handle` is to see a message of tag PROC_KICK */
+    PROC_PROBED = 1 << 14, /* more->probe notes what happens */
+    PROC_KICKED = 1 << 13  /* `handle` is to see a message of tag PROC_KICK */
 };
 
 /* What a process's `handle` is given when it was kicked: no message of anybody, so that it needs no memory and no room
@@ -222,6 +225,7 @@ struct proc_more {
     struct lineage *own; /* our node, for children */
     struct lineage *callers;
     struct heap *heap;
+    struct probe *probe;   /* NULL: nobody asked for one */
     uint32_t foreign_work; /* operations that hold our memory */
     uint64_t heap_quota;
     struct msg *kept; /* anqa_msg_keep */
@@ -238,10 +242,9 @@ struct activation {
     uint64_t wait_ref;   /* only a message with this ref wakes; 0: any message */
     uint64_t wait_event; /* only a SIG_WAKE with this ref wakes; 0: messages count */
     uint64_t wait_timer; /* a SIG_WAKE with this ref is the deadline */
-    anqa_pid asked;      /* of the request that mark_ref is of */
-    uint8_t wait_for;    /* anqa_process_status, for people */
     anqa_timer timer;    /* the deadline's */
     bool timed_out, event_came;
+    uint8_t wait_for;    /* wait_event: anqa_process_status, for people */
     bool matching;       /* the match of a receive runs: the mailbox must stay as it is */
     uint64_t defer_mark; /* defers above it belong to this event's frames */
     uint32_t nowait, section;

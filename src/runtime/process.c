@@ -11,6 +11,7 @@
 #include <anqa/log.h>
 
 #include "base/clock.h"
+#include "runtime/probe.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "telemetry/telemetry.h"
@@ -138,7 +139,6 @@ static inline anqa_ref marked_ref(struct sched *s, const struct proc *p)
 {
     s->act.mark = p->tail;
     s->act.mark_ref = sched_new_ref(s);
-    s->act.asked.bits = 0;
     return (anqa_ref){s->act.mark_ref};
 }
 
@@ -185,6 +185,8 @@ static inline anqa_status send_with(
     if (status != ANQA_OK)
         return status;
     msg->pub.flags_ = (uint8_t)flags;
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        probe_sent(s, p, to, msg);
     status = mailbox_push(s, to, msg);
     return __builtin_expect(status == ANQA_OK, 1) ? status : unsent(s, msg, status);
 }
@@ -265,19 +267,19 @@ static void wait_foreign(struct sched *s, struct proc *p, uint64_t deadline_ms)
  * made one (measured: 6 ns a level). */
 #define ONE_LEVEL static inline __attribute__((always_inline))
 
-/* What others see of a process that waits. A request that was not the last reference made is a call to somebody. */
+/* What others see of a process that waits. */
 static inline void show_wait(struct sched *s, struct stack *stack)
 {
     const struct activation *act = &s->act;
-    uint32_t wait = act->wait_event != 0 ? act->wait_for
-                    : act->wait_ref != 0 ? ANQA_PROCESS_CALL
-                                         : ANQA_PROCESS_RECEIVE;
+    uint64_t wait = ANQA_PROCESS_RECEIVE;
 
+    if (act->wait_event != 0)
+        wait = act->wait_for;
+    else if (act->wait_ref != 0)
+        wait = ANQA_PROCESS_CALL | (act->wait_ref == s->asked_ref ? s->asked.bits << 8 : 0);
+    atomic_store_explicit(&stack->shown_wait, wait, memory_order_relaxed);
     atomic_store_explicit(&stack->shown_tag,
         atomic_load_explicit(&s->activity_tag, memory_order_relaxed), memory_order_relaxed);
-    atomic_store_explicit(&stack->shown_wait, wait, memory_order_relaxed);
-    atomic_store_explicit(&stack->shown_asked, act->wait_ref == act->mark_ref ? act->asked.bits : 0,
-        memory_order_relaxed);
 }
 
 /* Leaves the current frames to the current process and comes back when it is resumed. False: there is no stack. */
@@ -455,6 +457,8 @@ ONE_LEVEL struct msg *receive(
         return NULL;
     mailbox_unlink(s, p, before, msg);
     hold(s, p, msg);
+    if (want->ref == 0 && (p->flags & PROC_RUN))
+        sched_handles(s, msg->pub.tag); /* what a function has received is what it handles */
     return msg;
 }
 
@@ -481,17 +485,13 @@ const anqa_msg *anqa_receive(uint32_t timeout_ms)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    const anqa_msg *msg;
 
     check_not_matching(s);
-    if ((p->flags & (PROC_RUN | PROC_FOREIGN)) == 0)
-        return anqa_receive_if(NULL, NULL, timeout_ms);
-    event_end(s, p, &s->act);
-    anqa_arena_reset(&s->stack->tmp);
-    sched_handles(s, NULL);
-    msg = anqa_receive_if(NULL, NULL, timeout_ms);
-    sched_handles(s, msg == NULL ? NULL : msg->tag);
-    return msg;
+    if (p->flags & (PROC_RUN | PROC_FOREIGN)) {
+        event_end(s, p, &s->act);
+        anqa_arena_reset(&s->stack->tmp);
+    }
+    return anqa_receive_if(NULL, NULL, timeout_ms);
 }
 
 static void held_remove(struct activation *act, struct msg *msg)
@@ -795,7 +795,10 @@ anqa_ref anqa_request_parts_(anqa_pid to, const char *tag, anqa_payload_kind kin
     }
     rel->x = to.bits;
     rel->y = REL_REQUEST;
-    s->act.asked = to;
+    s->asked_ref = ref.bits;
+    s->asked = to;
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        probe_sent(s, p, to, msg);
     switch (mailbox_push(s, to, msg)) {
     case ANQA_OK: break;
     case ANQA_E_FULL: mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT)); break;
@@ -862,6 +865,8 @@ void anqa_reply_to_parts_(const anqa_caller *caller, anqa_payload_kind kind, con
         payload_drop(&payload);
         no_memory(s, "a reply");
     }
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        probe_sent(s, p, caller->pid, msg);
     if (mailbox_push(s, caller->pid, msg) != ANQA_OK)
         msg_drop(s, msg);
     if (caller->server.bits != self.bits) /* who holds the request need not remember it */

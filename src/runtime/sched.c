@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "runtime/poller.h"
+#include "runtime/probe.h"
 
 #define SLICE 64 /* messages one process handles before others get a turn */
 #define POLL_TURNS \
@@ -586,6 +587,17 @@ static void handle_kick(struct sched *s, struct proc *p)
     event_over(s, p);
 }
 
+/* The probe may be given up meanwhile. */
+static __attribute__((noinline)) void handle_probed(
+    struct sched *s, struct proc *p, const struct msg *msg)
+{
+    struct probe_mark mark = probe_begin(msg);
+
+    proc_behaviour(p)->handle(p->state, &msg->pub);
+    if (p->flags & PROC_PROBED)
+        probe_handled(s, p, &mark);
+}
+
 static void handle_messages(struct sched *s, struct proc *p)
 {
     if (__builtin_expect((p->flags & PROC_KICKED) != 0, 0)) {
@@ -602,7 +614,10 @@ static void handle_messages(struct sched *s, struct proc *p)
         s->act.held = msg;
         event_begin(s, p);
         sched_handles(s, msg->pub.tag);
-        proc_behaviour(p)->handle(p->state, &msg->pub);
+        if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+            handle_probed(s, p, msg);
+        else
+            proc_behaviour(p)->handle(p->state, &msg->pub);
         event_over(s, p);
         if (p->flags & PROC_DOOMED)
             return;

@@ -77,6 +77,8 @@ struct sched {
     uint64_t now_ms;
     uint64_t now_ticks; /* of the processor's counter, when now_ms was read */
     uint64_t next_ref;
+    uint64_t asked_ref; /* of the last request, and whose answer it wants, for people */
+    anqa_pid asked;
     uint64_t queue_since; /* ticks; 0: nobody has had to wait */
     uint32_t picks;
     uint32_t turns;

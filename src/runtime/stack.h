@@ -81,13 +81,13 @@ struct stack {
         *under; /* who waits, suspended, for code here to return (deep.h): put back with this */
     void (*entry)(void *); /* what stack_start was given; free for other uses once it runs */
     void *arg;
+    /* shared: what the one who waits here is doing, for people (stacks are type-stable): the tag of the message that it
+     * handles; anqa_process_status, and above 8 bits whom it has asked, without the node, which is ours */
+    _Atomic(const char *) shown_tag;
+    _Atomic(uint64_t) shown_wait;
     anqa_arena tmp; /* of the activation that runs here */
     uint8_t state;  /* enum stack_state */
     uint8_t rounds; /* times put back since the last trim */
-    /* shared: what the one who waits here is doing, for people; stacks are type-stable */
-    _Atomic(const char *) shown_tag;
-    _Atomic(uint64_t) shown_asked;
-    _Atomic(uint32_t) shown_wait;
 #ifdef STACK_ASAN
     void *fake; /* AddressSanitizer's copy of the frames, while SUSPENDED */
     void *root; /* what LeakSanitizer scans, while SUSPENDED */

@@ -446,3 +446,215 @@ TEST(a_list_of_100_if_no_limit_is_said_and_none_that_is_over_the_limit)
         ANQA_E_INVALID);
     end(rt);
 }
+
+TEST(a_hundred_thousand_processes_are_listed_in_slices_between_which_others_run)
+{
+    enum { MANY = 100000 };
+    anqa_rt *rt = begin();
+    anqa_process_list_opts opts = {.limit = ANQA_PROCESS_LIST_MAX, .kind = "idler"};
+    anqa_process_info *infos;
+    size_t seen = 0, count;
+
+    for (unsigned i = 0; i < MANY; i++)
+        (void)spawned(&(anqa_spawn_opts){.behaviour = &idler});
+    while ((count = list(&opts, &infos)) > 0) {
+        seen += count;
+        opts.after = infos[count - 1].pid;
+        (void)anqa_receive(0); /* ends the event, and with it this part of the list */
+    }
+    CHECK_EQ(seen, MANY);
+    end(rt);
+}
+
+/* Counts its turns in `state` while somebody else on the same scheduler makes a list. */
+static void run_turns(void *state)
+{
+    _Atomic(uint32_t) *turns = *(_Atomic(uint32_t) **)state;
+
+    for (;;) {
+        atomic_fetch_add_explicit(turns, 1, memory_order_relaxed);
+        anqa_yield();
+    }
+}
+
+static void run_list(void *state)
+{
+    _Atomic(uint32_t) *turns = *(_Atomic(uint32_t) **)state;
+    uint32_t before = atomic_load_explicit(turns, memory_order_relaxed);
+    anqa_process_info *infos;
+
+    CHECK_EQ(list(&(anqa_process_list_opts){.sort = ANQA_SORT_MAILBOX, .limit = 10}, &infos), 10);
+    CHECK(atomic_load_explicit(turns, memory_order_relaxed) - before >= 50);
+}
+
+TEST(a_list_lets_others_on_its_scheduler_have_their_turns)
+{
+    static _Atomic(uint32_t) count;
+    _Atomic(uint32_t) *turns = &count;
+    anqa_rt *rt = begin();
+    anqa_ref ref;
+
+    for (unsigned i = 0; i < 10000; i++)
+        (void)spawned(&(anqa_spawn_opts){.behaviour = &idler});
+    (void)spawned(&(anqa_spawn_opts){
+        .run = run_turns, .arg = &turns, .arg_size = sizeof turns, .scheduler = 1, .pinned = true});
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = run_list,
+                                .arg = &turns,
+                                .arg_size = sizeof turns,
+                                .scheduler = 1,
+                                .pinned = true,
+                                .monitor = true},
+                     NULL, &ref),
+        ANQA_OK);
+    CHECK_EQ(
+        anqa_reason_get_kind(anqa_receive_ref(ref, ANQA_INFINITY)->u.reason), ANQA_REASON_NORMAL);
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- storms */
+
+static void run_briefly(void *state)
+{
+    anqa_set_label("brief");
+    if (anqa_register(anqa_tmp_printf("brief %llu", (unsigned long long)anqa_self().bits)) ==
+        ANQA_OK)
+        memset(anqa_heap_alloc(100), 0, 100);
+}
+
+static void run_spawner(void *state)
+{
+    static const anqa_gen_server brief = {.name = NULL, .label = "brief server"};
+    anqa_pid pid;
+
+    for (;;) {
+        (void)spawned(&(anqa_spawn_opts){.run = run_briefly, .link = true});
+        CHECK_STATUS(anqa_gen_server_start(&brief, NULL, NULL, &pid, NULL), ANQA_OK);
+        anqa_exit_signal(pid, ANQA_KILL);
+        anqa_yield();
+    }
+}
+
+/* What was seen is of one life of one process. */
+static void check_sane(const anqa_process_info *info)
+{
+    bool is_server = strcmp(info->kind, "gen_server") == 0;
+
+    if (strcmp(info->label, "brief server") == 0)
+        CHECK(is_server);
+    if (strcmp(info->label, "brief") == 0)
+        CHECK_STR(info->kind, "run");
+    CHECK(info->status < ANQA_PROCESS_STATUS_COUNT_);
+    CHECK(info->priority <= ANQA_PRIORITY_MAX);
+    CHECK(info->mailbox < 10000, "%u", info->mailbox);
+    CHECK(info->links < 100000, "%u", info->links);
+    for (size_t i = 0; i < info->name_count; i++)
+        CHECK_STR(anqa_str_make(info->names[i].ptr, 5), "brief");
+}
+
+TEST(processes_that_die_while_they_are_listed_are_seen_whole_or_not_at_all)
+{
+    anqa_rt *rt = begin();
+    anqa_pid spawners[4];
+    anqa_process_info *infos;
+
+    for (size_t i = 0; i < ANQA_COUNT(spawners); i++)
+        spawners[i] = spawned(&(anqa_spawn_opts){.run = run_spawner});
+    for (int i = 0; i < 300; i++) {
+        size_t count = list(&(anqa_process_list_opts){.limit = 1000,
+                                .sort = (anqa_process_sort)(i % (ANQA_SORT_HANDLED + 1))},
+            &infos);
+        for (size_t j = 0; j < count; j++)
+            check_sane(&infos[j]);
+        (void)anqa_receive(0);
+    }
+    for (size_t i = 0; i < ANQA_COUNT(spawners); i++)
+        kill_and_wait(spawners[i]);
+    end(rt);
+}
+
+/* ---------------------------------------------------------------- the system */
+
+TEST(the_system_is_seen_with_its_schedulers_processes_and_memory)
+{
+    anqa_rt *rt = begin();
+    anqa_system_info info, later;
+
+    (void)shelf_start();
+    anqa_system_info_get(&info);
+    CHECK_EQ(info.scheduler_count, 2);
+    CHECK_EQ(info.processes, 2);
+    CHECK_EQ(info.process_limit, 1048576);
+    CHECK_EQ(info.names, 1);
+    CHECK(info.tables >= 1);
+    CHECK(info.resident_bytes > 0 && info.uptime_ns > 0);
+    CHECK(!info.tainted);
+    (void)spawned(&(anqa_spawn_opts){.run = run_sleep});
+    anqa_system_info_get(&later);
+    CHECK_EQ(later.spawned, info.spawned + 1);
+    CHECK(later.uptime_ns >= info.uptime_ns);
+    CHECK(strstr(anqa_system_text().ptr, "schedulers=2") != NULL);
+    end(rt);
+}
+
+TEST(a_scheduler_that_works_is_busy_and_one_that_has_nothing_to_do_is_not)
+{
+    anqa_rt *rt = begin();
+    anqa_system_info before, now;
+    anqa_pid pid;
+
+    atomic_store(&spinning, true);
+    pid = spawned(&(anqa_spawn_opts){.run = run_spin, .scheduler = 1, .pinned = true});
+    wait_for_status(pid, ANQA_PROCESS_RUNNING);
+    anqa_system_info_get(&before);
+    anqa_sleep(50);
+    anqa_system_info_get(&now);
+    CHECK(anqa_system_busy(&before, &now, 0) == 1);
+    CHECK(anqa_system_busy(&before, &now, 1) < 0.5);
+    CHECK(anqa_pid_eq(now.schedulers[0].current, pid));
+    atomic_store(&spinning, false);
+    end(rt);
+}
+
+/* Spawns seven on its own scheduler and then holds it. */
+static void run_spawn_and_spin(void *state)
+{
+    for (int i = 0; i < 7; i++)
+        (void)spawned(&(anqa_spawn_opts){.run = run_receive, .pinned = true, .scheduler = 1});
+    anqa_set_label("spawned");
+    run_spin(NULL);
+}
+
+static bool is_labelled(void *arg)
+{
+    return strcmp(info_of(*(anqa_pid *)arg).label, "spawned") == 0;
+}
+
+TEST(those_who_wait_for_their_turn_are_counted_in_the_run_queue)
+{
+    anqa_rt *rt = begin();
+    anqa_system_info info;
+    anqa_pid pid;
+
+    atomic_store(&spinning, true);
+    pid = spawned(&(anqa_spawn_opts){.run = run_spawn_and_spin, .scheduler = 1, .pinned = true});
+    CHECK(soon(is_labelled, &pid));
+    anqa_system_info_get(&info);
+    CHECK_EQ(info.schedulers[0].run_queue, 7);
+    atomic_store(&spinning, false);
+    end(rt);
+}
+
+static void look_without_memory(void *arg)
+{
+    anqa_process_info *infos, info;
+    size_t count;
+
+    CHECK_STATUS(anqa_process_list(NULL, &infos, &count), ANQA_OK);
+    CHECK_EQ(count, 1);
+    CHECK_STATUS(anqa_process_info_get(anqa_self(), &info), ANQA_OK);
+}
+
+TEST(without_memory_who_looks_ends_and_nothing_is_left)
+{
+    live_without_memory(look_without_memory);
+}
