@@ -83,6 +83,9 @@ size_t text_width(anqa_str clean);
 /* A clean text cut to `width` columns, with an ellipsis, if it is longer. */
 anqa_str text_cut(struct cli *cli, anqa_str clean, size_t width);
 
+/* printf. */
+anqa_str text_format(struct cli *cli, const char *format, ...) ANQA_PRINTF(2, 3);
+
 /* "1.5 MB", "3 h 12 m". */
 anqa_str text_bytes(struct cli *cli, uint64_t bytes);
 anqa_str text_duration(struct cli *cli, uint64_t ns);

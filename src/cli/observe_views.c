@@ -35,9 +35,8 @@ static void draw_title(struct observe *observe)
     const char *state = state_text(observe);
     size_t columns = (size_t)observe->screen.columns;
     size_t left = columns > strlen(state) ? columns - strlen(state) : 0;
-    anqa_str title =
-        anqa_str_of(anqa_arena_printf(&cli->arena, " %.*s %.*s  pid %ld  up %.*s", ANQA_FMT(name),
-            ANQA_FMT(version), (long)anqa_json_int(program, "pid", 0), ANQA_FMT(uptime)));
+    anqa_str title = text_format(cli, " %.*s %.*s  pid %ld  up %.*s", ANQA_FMT(name),
+        ANQA_FMT(version), (long)anqa_json_int(program, "pid", 0), ANQA_FMT(uptime));
 
     line_put(&line, LOOK_PLAIN, text_cut(cli, title, left));
     line_to(&line, left);

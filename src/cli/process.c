@@ -7,8 +7,7 @@ static anqa_str join(struct cli *cli, anqa_str a, const char *between, anqa_str 
 {
     if (b.len == 0)
         return a;
-    return anqa_str_of(anqa_arena_printf(
-        &cli->arena, "%.*s%s%.*s", ANQA_FMT(a), a.len > 0 ? between : "", ANQA_FMT(b)));
+    return text_format(cli, "%.*s%s%.*s", ANQA_FMT(a), a.len > 0 ? between : "", ANQA_FMT(b));
 }
 
 /* ---------------------------------------------------------------- lists */
@@ -218,18 +217,22 @@ static struct tree_row *row_add(struct tree *tree)
     return &tree->rows[tree->count++];
 }
 
+/* What is worth a look: a state that is not running, restarts, a mailbox that is not empty. */
 static anqa_str note_of(struct cli *cli, anqa_json node)
 {
-    anqa_str state = field_text(cli, node, "state"), reason = field_text(cli, node, "last_exit");
+    anqa_str note = field_text(cli, node, "state");
     uint64_t restarts = anqa_json_uint(node, "restarts", 0);
-    char times[48] = ""; /* join copies it */
+    uint64_t mailbox = anqa_json_uint(field_json(node, "process"), "mailbox", 0);
 
+    if (anqa_str_is(note, "running"))
+        note = anqa_str_make("", 0);
+    note = join(cli, note, ", ", field_text(cli, node, "error"));
+    if (mailbox > 0)
+        note = join(cli, note, ", ", text_format(cli, "mailbox %" PRIu64, mailbox));
     if (restarts > 0)
-        snprintf(times, sizeof times, "restarted %" PRIu64 " time%s", restarts,
-            restarts == 1 ? "" : "s");
-    if (anqa_str_is(state, "running"))
-        state = anqa_str_make("", 0);
-    return join(cli, join(cli, state, ", ", anqa_str_of(times)), ": ", reason);
+        note = join(cli, note, ", ",
+            text_format(cli, "restarted %" PRIu64 " time%s", restarts, restarts == 1 ? "" : "s"));
+    return join(cli, note, ": ", field_text(cli, node, "last_exit"));
 }
 
 static void node_add(struct tree *tree, anqa_json node, anqa_str prefix, anqa_str below);
@@ -246,27 +249,30 @@ static void children_add(struct tree *tree, anqa_json node, anqa_str below)
         bool is_last = it.index + 1 == count && more == 0;
         const char *corner = cli->utf8 ? (is_last ? "└─ " : "├─ ") : (is_last ? "`- " : "|- ");
         const char *line = is_last ? "   " : cli->utf8 ? "│  " : "|  ";
-        node_add(tree, it.value,
-            anqa_str_of(anqa_arena_printf(&cli->arena, "%.*s%s", ANQA_FMT(below), corner)),
-            anqa_str_of(anqa_arena_printf(&cli->arena, "%.*s%s", ANQA_FMT(below), line)));
+        node_add(tree, it.value, text_format(cli, "%.*s%s", ANQA_FMT(below), corner),
+            text_format(cli, "%.*s%s", ANQA_FMT(below), line));
     }
     if (more > 0)
-        *row_add(tree) =
-            (struct tree_row){.prefix = anqa_str_of(anqa_arena_printf(&cli->arena, "%.*s%s",
-                                  ANQA_FMT(below), cli->utf8 ? "└─ " : "`- ")),
-                .name = anqa_str_of(anqa_arena_printf(&cli->arena, "and %" PRIu64 " more", more))};
+        *row_add(tree) = (struct tree_row){
+            .prefix = text_format(cli, "%.*s%s", ANQA_FMT(below), cli->utf8 ? "└─ " : "`- "),
+            .name = text_format(cli, "and %" PRIu64 " more", more)};
 }
 
+/* An application has a name and a supervisor where others have an id and a process; dynamic children may have no id. */
 static void node_add(struct tree *tree, anqa_json node, anqa_str prefix, anqa_str below)
 {
     struct cli *cli = tree->cli;
+    anqa_json process = field_json(node, "process");
+    anqa_str id = field_text(cli, node, "id"), pid = field_text(cli, process, "pid");
 
+    if (id.len == 0)
+        id = field_text(cli, node, "application");
     *row_add(tree) = (struct tree_row){
         .prefix = prefix,
-        .name = field_text(cli, node, "id"),
-        .pid = field_text(cli, node, "pid"),
+        .name = id.len > 0 ? id : name_of(cli, process),
+        .pid = pid.len > 0 ? pid : field_text(cli, node, "supervisor"),
         .note = note_of(cli, node),
-        .is_supervisor = !anqa_json_is_str(field_json(node, "kind"), anqa_str_of("worker")),
+        .is_supervisor = !anqa_json_is_str(field_json(node, "type"), anqa_str_of("worker")),
     };
     children_add(tree, node, below);
 }
@@ -274,7 +280,7 @@ static void node_add(struct tree *tree, anqa_json node, anqa_str prefix, anqa_st
 size_t tree_rows(struct cli *cli, anqa_json answer, struct tree_row **ret_rows)
 {
     struct tree tree = {.cli = cli};
-    anqa_json_iter it = anqa_json_each(answer);
+    anqa_json_iter it = anqa_json_each(field_json(answer, "applications"));
 
     while (anqa_json_next(&it))
         node_add(&tree, it.value, anqa_str_make("", 0), anqa_str_make("", 0));
@@ -286,7 +292,7 @@ size_t tree_rows(struct cli *cli, anqa_json answer, struct tree_row **ret_rows)
 
 unsigned event_look(anqa_json event)
 {
-    anqa_json kind = field_json(event, "kind");
+    anqa_json kind = field_json(event, "event");
 
     if (anqa_json_is_str(kind, anqa_str_of("receive")))
         return LOOK_GREEN;
@@ -297,12 +303,11 @@ unsigned event_look(anqa_json event)
 
 anqa_str event_text(struct cli *cli, anqa_json event)
 {
-    anqa_str kind = field_text(cli, event, "kind"), tag = field_text(cli, event, "tag");
+    anqa_str kind = field_text(cli, event, "event"), tag = field_text(cli, event, "tag");
     uint64_t size = anqa_json_uint(event, "size", 0);
     uint64_t duration = anqa_json_uint(event, "duration_ns", 0);
     uint64_t dropped = anqa_json_uint(event, "dropped", 0);
-    anqa_str text = anqa_str_of(
-        anqa_arena_printf(&cli->arena, "%-8.*s %-20.*s", ANQA_FMT(kind), ANQA_FMT(tag)));
+    anqa_str text = text_format(cli, "%-8.*s %-20.*s", ANQA_FMT(kind), ANQA_FMT(tag));
 
     text = join(
         cli, text, anqa_str_is(kind, "send") ? " to " : " from ", field_text(cli, event, "peer"));

@@ -105,7 +105,7 @@ void programs_print(struct cli *cli, const struct program *programs, size_t coun
         anqa_str *cells = table_row(table);
         cells[0] = programs[i].name;
         cells[1] = programs[i].version;
-        cells[2] = anqa_str_of(anqa_arena_printf(&cli->arena, "%" PRId64, programs[i].pid));
+        cells[2] = text_format(cli, "%" PRId64, programs[i].pid);
         cells[3] = text_clean(cli, anqa_str_of(programs[i].path));
     }
     table_print(table, out);

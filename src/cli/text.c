@@ -128,8 +128,18 @@ anqa_str text_cut(struct cli *cli, anqa_str clean, size_t width)
         used += columns;
         at += len == 0 ? 1 : len;
     }
-    return anqa_str_of(
-        anqa_arena_printf(&cli->arena, "%.*s%s", (int)(at - clean.ptr), clean.ptr, ellipsis));
+    return text_format(cli, "%.*s%s", (int)(at - clean.ptr), clean.ptr, ellipsis);
+}
+
+anqa_str text_format(struct cli *cli, const char *format, ...)
+{
+    anqa_str text;
+    va_list args;
+
+    va_start(args, format);
+    text.ptr = anqa_arena_vprintf(&cli->arena, &text.len, format, args);
+    va_end(args);
+    return text;
 }
 
 /* ---------------------------------------------------------------- quantities */
@@ -144,8 +154,7 @@ anqa_str text_bytes(struct cli *cli, uint64_t bytes)
         amount /= 1024;
         unit++;
     }
-    return anqa_str_of(anqa_arena_printf(
-        &cli->arena, "%.*f %s", unit > 0 && amount < 99.95 ? 1 : 0, amount, units[unit]));
+    return text_format(cli, "%.*f %s", unit > 0 && amount < 99.95 ? 1 : 0, amount, units[unit]);
 }
 
 anqa_str text_duration(struct cli *cli, uint64_t ns)
@@ -153,20 +162,16 @@ anqa_str text_duration(struct cli *cli, uint64_t ns)
     uint64_t s = ns / 1000000000;
 
     if (ns < 1000000)
-        return anqa_str_of(anqa_arena_printf(&cli->arena, "%.1f us", (double)ns / 1e3));
+        return text_format(cli, "%.1f us", (double)ns / 1e3);
     if (s == 0)
-        return anqa_str_of(
-            anqa_arena_printf(&cli->arena, "%.*f ms", ns < 10000000 ? 1 : 0, (double)ns / 1e6));
+        return text_format(cli, "%.*f ms", ns < 10000000 ? 1 : 0, (double)ns / 1e6);
     if (s < 60)
-        return anqa_str_of(anqa_arena_printf(&cli->arena, "%" PRIu64 " s", s));
+        return text_format(cli, "%" PRIu64 " s", s);
     if (s < 3600)
-        return anqa_str_of(
-            anqa_arena_printf(&cli->arena, "%" PRIu64 " m %" PRIu64 " s", s / 60, s % 60));
+        return text_format(cli, "%" PRIu64 " m %" PRIu64 " s", s / 60, s % 60);
     if (s < 86400)
-        return anqa_str_of(
-            anqa_arena_printf(&cli->arena, "%" PRIu64 " h %" PRIu64 " m", s / 3600, s / 60 % 60));
-    return anqa_str_of(
-        anqa_arena_printf(&cli->arena, "%" PRIu64 " d %" PRIu64 " h", s / 86400, s / 3600 % 24));
+        return text_format(cli, "%" PRIu64 " h %" PRIu64 " m", s / 3600, s / 60 % 60);
+    return text_format(cli, "%" PRIu64 " d %" PRIu64 " h", s / 86400, s / 3600 % 24);
 }
 
 anqa_str text_count(struct cli *cli, uint64_t count)

@@ -5,7 +5,6 @@
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
-#include <anqa/registry.h>
 
 /* ---------------------------------------------------------------- the program */
 
@@ -60,76 +59,6 @@ static anqa_status op_log_level(
     return ANQA_OK;
 }
 
-/* ---------------------------------------------------------------- the tree */
-
-static const char *const child_states[] = {[ANQA_CHILD_ENDED] = "ended",
-    [ANQA_CHILD_RUNNING] = "running",
-    [ANQA_CHILD_STARTING] = "starting",
-    [ANQA_CHILD_RESTARTING] = "restarting"};
-
-#define TREE_DEPTH 32u
-#define TREE_CHILDREN 500u
-
-static void put_children(anqa_json_writer *w, anqa_pid supervisor, unsigned depth);
-
-static void put_child(anqa_json_writer *w, const anqa_child_info *child, unsigned depth)
-{
-    bool is_supervisor = child->kind == ANQA_CHILD_SUPERVISOR;
-    char pid[ANQA_PID_TEXT];
-
-    anqa_json_begin_object(w);
-    anqa_json_key(w, "id");
-    anqa_json_put_str(w, child->id);
-    if (!anqa_pid_is_none(child->pid)) {
-        anqa_json_key(w, "pid");
-        anqa_json_put_str(w, anqa_str_of(anqa_pid_text(child->pid, pid)));
-    }
-    anqa_json_key(w, "kind");
-    anqa_json_put_str(w, anqa_str_of(is_supervisor ? "supervisor" : "worker"));
-    anqa_json_key(w, "state");
-    anqa_json_put_str(w, anqa_str_of(child_states[child->state]));
-    anqa_json_key(w, "restarts");
-    anqa_json_put_uint(w, child->restarts);
-    if (is_supervisor && !anqa_pid_is_none(child->pid) && depth < TREE_DEPTH)
-        put_children(w, child->pid, depth + 1);
-    anqa_json_end_object(w);
-}
-
-/* The oldest first, as they were started. */
-static void put_children(anqa_json_writer *w, anqa_pid supervisor, unsigned depth)
-{
-    anqa_child_info *children;
-    size_t count, shown;
-
-    if (anqa_supervisor_which_children(supervisor, &children, &count) != ANQA_OK)
-        return; /* it is just ending */
-    shown = count < TREE_CHILDREN ? count : TREE_CHILDREN;
-    anqa_json_key(w, "more");
-    anqa_json_put_uint(w, count - shown);
-    anqa_json_key(w, "children");
-    anqa_json_begin_array(w);
-    for (size_t i = 0; i < shown; i++)
-        put_child(w, &children[count - 1 - i], depth);
-    anqa_json_end_array(w);
-}
-
-static anqa_status op_tree(
-    const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
-{
-    anqa_json_writer *w = control_writer();
-    anqa_child_info top = {.id = anqa_str_of(request->control->name),
-        .pid = anqa_whereis(request->control->name),
-        .kind = ANQA_CHILD_SUPERVISOR,
-        .state = ANQA_CHILD_RUNNING};
-
-    if (anqa_pid_is_none(top.pid))
-        return anqa_fail(err, ANQA_E_NOT_FOUND, "the application does not run");
-    anqa_json_begin_array(w);
-    put_child(w, &top, 0);
-    anqa_json_end_array(w);
-    return anqa_json_writer_finish(w, ret_answer);
-}
-
 /* ---------------------------------------------------------------- the list */
 
 static anqa_status op_operations(
@@ -141,9 +70,14 @@ static const struct control_op ops[] = {
     {"processes", "lists processes (sort: mailbox, memory, handled, none; limit)", false,
         control_process_list},
     {"info", "all that can be seen of a process (process: a pid or a name)", false, control_info},
+    {"state", "the state of a server (process)", false, control_state},
+    {"suspend", "has a server handle nothing, until it is resumed (process)", false,
+        control_suspend},
+    {"resume", "has a suspended server go on (process)", false, control_resume},
+    {"trace", "what a process receives, sends and handles (process, body)", true, control_trace},
     {"kill", "kills a process (process)", false, control_kill},
     {"system", "schedulers, memory, counts", false, control_system},
-    {"tree", "the supervision tree", false, op_tree},
+    {"tree", "the supervision trees of all applications (depth, limit)", false, control_tree},
     {"log_level", "tells the log's level, or sets it (level)", false, op_log_level},
     {"stop", "stops the program in order", false, op_stop},
 };

@@ -18,6 +18,7 @@ CONTROL_OP(control_state);
 CONTROL_OP(control_suspend);
 CONTROL_OP(control_system);
 CONTROL_OP(control_trace);
+CONTROL_OP(control_tree);
 
 /* What those that look at processes share: a writer for an answer, in the event's memory; the process that the arguments
  * name; an action on it, which is logged. */

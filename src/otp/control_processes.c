@@ -109,6 +109,17 @@ anqa_status control_system(
     return anqa_json_writer_finish(w, ret_answer);
 }
 
+anqa_status control_tree(
+    const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
+{
+    anqa_tree_opts opts = {.depth = (uint32_t)anqa_json_uint(request->args, "depth", 0),
+        .limit = (uint32_t)anqa_json_uint(request->args, "limit", 0)};
+    anqa_json_writer *w = control_writer();
+    anqa_status status = anqa_tree_put(w, (anqa_pid){0}, &opts);
+
+    return status == ANQA_OK ? anqa_json_writer_finish(w, ret_answer) : status;
+}
+
 /* ---------------------------------------------------------------- acting */
 
 anqa_status control_act(const struct control_request *request, anqa_json *ret_answer,

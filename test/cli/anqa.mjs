@@ -1,6 +1,6 @@
 // The `anqa` command as a child, programs for it to find in a folder of the test's own, and a terminal to run it in.
 
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import net from "node:net";
@@ -25,6 +25,14 @@ export function anqa(...args) {
       resolve({ code: error === null ? 0 : error.code, out, err });
     });
   });
+}
+
+/** Starts the command: { said: what it has printed so far, ended: its exit status }. */
+export function anqaStart(...args) {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const running = { said: "", ended: once(child, "close").then(([code]) => code), close: () => child.kill() };
+  child.stdout.on("data", (bytes) => (running.said += bytes));
+  return running;
 }
 
 /** What it prints with --json. */

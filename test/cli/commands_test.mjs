@@ -5,9 +5,9 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 
-import { run, test, within } from "../clients/harness.mjs";
+import { run, test, until, within } from "../clients/harness.mjs";
 import { Client, startServer } from "../clients/server.mjs";
-import { anqa, anqaJson, folder, ok, pretend, program } from "./anqa.mjs";
+import { anqa, anqaJson, anqaStart, folder, ok, pretend, program } from "./anqa.mjs";
 
 const OK = 0;
 const FAILED = 1;
@@ -87,9 +87,10 @@ test("the tree shows rooms as they come", async (t) => {
   assert.match(out, /^chat_room +<\d+\.\d+\.\d+>$/m);
   assert.match(out, /^(\u251c\u2500|\|-) rooms /m);
   assert.match(out, /room:lobby +<\d+\.\d+\.\d+>/);
-  const [top] = await anqaJson("tree");
+  const { applications } = await anqaJson("tree");
+  const top = applications.find(({ application }) => application === "chat_room");
   const rooms = top.children.find(({ id }) => id === "rooms");
-  assert.equal(rooms.kind, "supervisor");
+  assert.equal(rooms.type, "supervisor");
   assert.deepEqual(rooms.children.map(({ id, state }) => [id, state]), [["room:lobby", "running"]]);
 });
 
@@ -160,6 +161,46 @@ test("stop returns when the program has ended in good order", async (t) => {
   assert.equal((await anqa("stop")).code, UNREACHABLE);
 });
 
+test("the state of a supervisor is shown, and of a server that hides it is not", async (t) => {
+  await t.keep(startServer());
+  assert.match((await anqa("state", "rooms")).out, /^max_children: 10000$/m);
+  assert.equal((await anqaJson("state", "rooms")).max_children, 10000);
+  const { code, err } = await anqa("state", "who");
+  assert.equal(code, FAILED);
+  assert.match(err, /no format_status/);
+});
+
+test("a suspended server waits until it is resumed", async (t) => {
+  await t.keep(startServer());
+  assert.match((await anqa("suspend", "tree")).out, /^<[\d.]+> is suspended/);
+  const { handled } = await anqaJson("info", "tree");
+  await until("messages that wait", async () => (await anqaJson("info", "tree")).mailbox >= 2);
+  assert.ok((await anqaJson("info", "tree")).handled <= handled + 2);
+  assert.match((await anqa("resume", "tree")).out, /^<[\d.]+> goes on/);
+  await until("an empty mailbox", async () => (await anqaJson("info", "tree")).mailbox === 0);
+});
+
+test("a trace prints as many events as are asked for", async (t) => {
+  await t.keep(startServer());
+  const { code, out } = await anqa("trace", "tree", "--count", "4");
+  assert.equal(code, OK);
+  const lines = out.trimEnd().split("\n");
+  assert.equal(lines.length, 4);
+  for (const line of lines) assert.match(line, /^(receive|send|handled) +\S/);
+  const json = (await anqa("trace", "tree", "--count=3", "--json")).out.trimEnd().split("\n");
+  for (const line of json) assert.match(JSON.parse(line).event, /^(receive|send|handled)$/);
+  assert.equal((await anqa("trace", "nobody")).code, FAILED);
+});
+
+test("a trace ends with its process", async (t) => {
+  await t.keep(startServer());
+  const trace = await t.keep(anqaStart("trace", "tree"));
+  await until("the first event", () => trace.said !== "");
+  assert.equal((await anqa("rpc", "kill", '{"process": "tree"}')).code, OK);
+  assert.equal(await within(10_000, "the trace's end", trace.ended), OK);
+  assert.match(trace.said, /^ended +killed/m);
+});
+
 /* ---------------------------------------------------------------- what is not to be trusted */
 
 // A colour, a title, a right-to-left mark, a control of C1, an invisible character, half of a character.
@@ -173,7 +214,7 @@ test("text of a program does not reach the terminal unescaped, as text or as JSO
         ping: { name: hostile, version: hostile, anqa: hostile, pid: 1 },
         info: { pid: hostile, names: [hostile], [hostile]: 1, label: hostile },
         processes: { processes: [{ pid: hostile, label: hostile, kind: hostile }] },
-        tree: [{ id: hostile, pid: hostile, kind: "supervisor", state: hostile, children: [{ id: hostile }] }],
+        tree: { applications: [{ application: hostile, error: hostile, children: [{ id: hostile, state: hostile, last_exit: hostile }] }] },
         state: { state: { [hostile]: [hostile, { a: hostile }] } },
       }[request.op] ?? hostile),
     ),

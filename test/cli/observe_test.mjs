@@ -121,6 +121,47 @@ test("a process is killed when that is confirmed, and not otherwise", async (t) 
   assert.notEqual((await anqaJson("info", "who")).pid, before);
 });
 
+test("a trace is followed as it grows, and ended by leaving it", async (t) => {
+  await t.keep(startServer());
+  const terminal = await t.keep(observe());
+  await terminal.keys("Tab");
+  await terminal.shows(/tree /);
+  await terminal.keys("Down", "Down", "Down", "t");
+  const lines = await terminal.shows(/ receive +look[^]* send +\$which_children +to </);
+  await keepPicture("observe-trace", lines);
+  checkFrame(lines, 100, 30);
+  assert.match(lines.join("\n"), /^ trace of <[\d.]+> {2}\d+ events$/m);
+  await terminal.shows(/ [4-9]\d events/);
+  assert.match((await terminal.lines()).at(-2), /\S/, "the last event is shown");
+  await terminal.keys("Home");
+  await terminal.shows(/events\n receive +look/);
+  await terminal.keys("Escape");
+  await terminal.shows(/endpoint +<0/);
+});
+
+test("a server is suspended when that is confirmed, and resumed", async (t) => {
+  await t.keep(startServer());
+  const terminal = await t.keep(observe());
+  await terminal.keys("Tab");
+  await terminal.shows(/tree /);
+  await terminal.keys("Down", "Down", "Down", "S");
+  await terminal.shows(/suspend <[\d.]+>\? y: yes/);
+  await terminal.keys("y");
+  await terminal.shows(/tree +<[\d.]+> +mailbox \d/);
+  await terminal.keys("R");
+  await terminal.shows(/tree +<[\d.]+>$/m);
+});
+
+test("the state of a process is shown below what is seen of it", async (t) => {
+  await t.keep(startServer());
+  const terminal = await t.keep(observe());
+  await terminal.keys("Tab");
+  await terminal.shows(/rooms /);
+  await terminal.keys("Down", "Enter");
+  const lines = await terminal.shows(/^ state\n name: rooms\n max_restarts: 1000/m);
+  await keepPicture("observe-state", lines);
+});
+
 test("help lists the keys", async (t) => {
   await t.keep(startServer());
   const terminal = await t.keep(observe());
@@ -180,7 +221,7 @@ test("text of a program cannot control the terminal", async (t) => {
         ping: { name: evil, version: evil, pid: 1 },
         system: { uptime_ns: 5e9, schedulers: [{ idle_ns: 0 }], processes: 1 },
         processes: { processes: [{ pid: "<0.1.1>", label: evil, kind: evil, status: evil, mailbox: 1 }] },
-        tree: [{ id: evil, pid: "<0.1.1>", state: evil }],
+        tree: { applications: [{ application: evil, supervisor: "<0.1.1>", children: [{ id: evil, state: evil }] }] },
       }[request.op] ?? { pid: "<0.1.1>", label: evil, state: { [evil]: evil } }),
     ),
   );

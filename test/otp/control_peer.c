@@ -83,6 +83,18 @@ void say(struct peer *peer, const char *text)
     say_bytes(peer, text, strlen(text));
 }
 
+void peer_end(struct peer *peer)
+{
+    CHECK_EQ(shutdown(peer->fd, SHUT_WR), 0);
+}
+
+bool has_come(const struct peer *peer)
+{
+    struct pollfd wait = {.fd = peer->fd, .events = POLLIN};
+
+    return peer->len > 0 || poll(&wait, 1, 0) == 1;
+}
+
 bool fill(struct peer *peer)
 {
     struct pollfd wait = {.fd = peer->fd, .events = POLLIN};

@@ -27,6 +27,10 @@ struct peer *peer_open(void);
 void peer_close(struct peer *peer);
 void say_bytes(struct peer *peer, const char *bytes, size_t len);
 void say(struct peer *peer, const char *text);
+/* Says that there will be no more. */
+void peer_end(struct peer *peer);
+/* Whether there is something to be heard. */
+bool has_come(const struct peer *peer);
 /* Reads more; false at the end of the connection. */
 bool fill(struct peer *peer);
 /* The next line, in memory of the caller's event; NULL: the connection has ended. */

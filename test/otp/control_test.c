@@ -243,7 +243,7 @@ TEST(who_has_ended_his_side_is_still_answered)
     struct peer *peer = peer_open();
 
     say(peer, "{\"id\":1,\"op\":\"echo\"}\n{\"id\":2,\"op\":\"ec");
-    CHECK_EQ(shutdown(peer->fd, SHUT_WR), 0);
+    peer_end(peer);
     CHECK_STR(hear(peer), "{\"id\":1,\"ok\":{}}");
     CHECK(hear(peer) == NULL);
     peer_close(peer);
