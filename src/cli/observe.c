@@ -438,7 +438,7 @@ static int signals_begin(void)
     sigaddset(&mask, SIGHUP);
     sigaddset(&mask, SIGWINCH);
     sigaddset(&mask, SIGPIPE);
-    sigprocmask(SIG_BLOCK, &mask, NULL);
+    pthread_sigmask(SIG_BLOCK, &mask, NULL);
     return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -511,7 +511,23 @@ static void observe_done(struct observe *observe)
     for (int i = 0; i < ASK_COUNT_; i++)
         answer_clear(&observe->answers[i]);
     screen_close(&observe->screen);
-    free(observe->path);
+}
+
+static enum cli_status observe_run(struct observe *observe)
+{
+    int signals = signals_begin();
+
+    observe->path = strdup(observe->client.path);
+    if (observe->path == NULL || signals < 0 || !screen_open(&observe->screen, observe->cli)) {
+        client_close(&observe->client);
+        return cli_fail(CLI_FAILED, "observe needs a terminal");
+    }
+    observe->client.path = observe->path;
+    connected(observe);
+    run(observe, signals);
+    observe_done(observe);
+    close(signals);
+    return CLI_OK;
 }
 
 enum cli_status command_observe(struct cli *cli)
@@ -519,7 +535,6 @@ enum cli_status command_observe(struct cli *cli)
     struct observe observe = {
         .cli = cli, .interval_ms = args_number(cli, "interval", INTERVAL_MS, INTERVAL_MAX_MS)};
     enum cli_status status;
-    int signals;
 
     if (!args_are(cli, 0, 0))
         return CLI_USAGE;
@@ -531,14 +546,7 @@ enum cli_status command_observe(struct cli *cli)
     status = client_find(&observe.client, cli);
     if (status != CLI_OK)
         return status;
-    observe.path = strdup(observe.client.path);
-    signals = signals_begin();
-    if (observe.path == NULL || signals < 0 || !screen_open(&observe.screen, cli))
-        return cli_fail(CLI_FAILED, "observe needs a terminal");
-    observe.client.path = observe.path;
-    connected(&observe);
-    run(&observe, signals);
-    observe_done(&observe);
-    close(signals);
-    return CLI_OK;
+    status = observe_run(&observe);
+    free(observe.path);
+    return status;
 }
