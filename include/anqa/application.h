@@ -14,6 +14,9 @@
  * during the start lets it come to its end and then stops in order; the time counts from the signal, so a start that
  * hangs is killed.
  *
+ * SIGUSR1 has the trees of all applications, with the messages that wait, and the figures of the system written to standard
+ * error, while everything goes on.
+ *
  * Threads. The functions below are for foreign threads that are not attached, such as main's.
  */
 #ifndef ANQA_APPLICATION_H

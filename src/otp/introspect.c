@@ -328,9 +328,17 @@ void anqa_system_info_get(anqa_system_info *ret_info)
 double anqa_system_busy(
     const anqa_system_info *before, const anqa_system_info *now, uint16_t scheduler)
 {
-    uint64_t passed = now->uptime_ns - (before == NULL ? 0 : before->uptime_ns),
-             idle = now->schedulers[scheduler].idle_ns -
-                    (before == NULL ? 0 : before->schedulers[scheduler].idle_ns);
+    static const anqa_system_info start;
+    double passed, idle;
 
-    return passed == 0 || idle >= passed ? 0 : 1 - (double)idle / (double)passed;
+    if (before == NULL)
+        before = &start;
+    passed = (double)now->uptime_ns - (double)before->uptime_ns;
+    idle =
+        (double)now->schedulers[scheduler].idle_ns - (double)before->schedulers[scheduler].idle_ns;
+    if (passed <= 0 || idle >= passed)
+        return 0;
+    return idle <= 0
+               ? 1
+               : 1 - idle / passed; /* two clocks are read: it may be a little less than nothing */
 }

@@ -14,6 +14,7 @@
 #include <anqa/log.h>
 
 #include "base/clock.h"
+#include "otp/report.h"
 #include "runtime/fault.h"
 #include "runtime/sched.h"
 #include "telemetry/log.h"
@@ -278,6 +279,7 @@ static anqa_status signals_begin(struct running *run, anqa_error *err)
     sigemptyset(&mask);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &mask, &run->old_mask);
     sigaction(SIGPIPE, &ignore, NULL); /* a peer that hangs up is an error of write, not our end */
     run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -317,15 +319,19 @@ static bool has_ended(struct running *run)
     return !anqa_rt_is_alive(run->rt, run->application.guard);
 }
 
-/* Whether somebody has asked for a stop, once more if there is one under way. */
+/* Whether somebody has asked for a stop, once more if there is one under way; or for a report, which is made. */
 static bool is_asked(struct running *run, uint64_t now_ms)
 {
     struct signalfd_siginfo info;
     bool asked = atomic_exchange_explicit(
         &stop_asked, false, memory_order_acquire); /* pairs with anqa_main_stop */
 
-    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-        asked = true;
+    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGUSR1)
+            report_write(run->rt);
+        else
+            asked = true;
+    }
     return asked && (run->asked_ms == 0 || now_ms - run->asked_ms >= SAME_WISH_MS);
 }
 
