@@ -102,6 +102,9 @@ foreach(source IN LISTS sources)
   if(area STREQUAL "soak")
     list(APPEND helpers bench/phxload/link.c) # the links of the load generator
   endif()
+  if(area STREQUAL "control")
+    list(APPEND helpers test/otp/support.c) # a runtime with names and supervisors
+  endif()
   set(label unit)
   if(area MATCHES "^(fault|soak)$")
     set(label ${area})

@@ -4,7 +4,7 @@
 # logger. Public headers follow the same order. With no argument the check is first tried on trees that break the rule.
 set -u
 
-areas="base runtime otp pubsub http channel presence live js data durable jobs stage cluster telemetry cli"
+areas="base runtime otp pubsub http channel presence live js data durable jobs stage cluster telemetry control cli"
 # What all may include: the event points and the logger.
 free="telemetry/log.h telemetry/telemetry.h"
 

@@ -3,7 +3,7 @@
 #include <dirent.h>
 #include <inttypes.h>
 
-#include "otp/control_path.h"
+#include "control/path.h"
 
 #define PING_MS 2000
 

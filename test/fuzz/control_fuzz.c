@@ -4,7 +4,7 @@
  *  - a line is only refused as too long when it is;
  *  - what is taken for a request has the name of an operation and an object with arguments, inside of the line.
  */
-#include "otp/control_line.h"
+#include "control/line.h"
 
 #include <stdlib.h>
 

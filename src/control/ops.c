@@ -1,5 +1,5 @@
 /* What the control socket offers. Each runs in a process of its own and is free to wait. */
-#include "otp/control_ops.h"
+#include "control/ops.h"
 
 #include <unistd.h>
 

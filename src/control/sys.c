@@ -1,5 +1,5 @@
 /* Operations of the control socket that ask a process, or have it tell. */
-#include "otp/control_ops.h"
+#include "control/ops.h"
 
 #include <anqa/introspect.h>
 #include <anqa/memory.h>

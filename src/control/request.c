@@ -1,5 +1,5 @@
 /* A request of a control client: the process that an operation runs in, and what it says. */
-#include "otp/control.h"
+#include "control/control.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /*
  * What the tests of the control socket share: a folder of their own for sockets, and a client of plain system calls.
  */
-#ifndef TEST_OTP_CONTROL_PEER_H
-#define TEST_OTP_CONTROL_PEER_H
+#ifndef TEST_CONTROL_PEER_H
+#define TEST_CONTROL_PEER_H
 
 #include <anqa/anqa.h>
 

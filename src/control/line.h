@@ -1,6 +1,6 @@
 /* What clients of the control socket send: bytes, lines, requests. Nothing here trusts them. */
-#ifndef OTP_CONTROL_LINE_H
-#define OTP_CONTROL_LINE_H
+#ifndef CONTROL_LINE_H
+#define CONTROL_LINE_H
 
 #include <anqa/json.h>
 

@@ -1,5 +1,5 @@
 /* Operations of the control socket that look at processes, and act on one. */
-#include "otp/control_ops.h"
+#include "control/ops.h"
 
 #include <anqa/introspect.h>
 #include <anqa/log.h>

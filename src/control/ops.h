@@ -1,8 +1,8 @@
-/* The operations of control_ops.c's table that have a file of their own. */
-#ifndef OTP_CONTROL_OPS_H
-#define OTP_CONTROL_OPS_H
+/* The operations of ops.c's table that have a file of their own. */
+#ifndef CONTROL_OPS_H
+#define CONTROL_OPS_H
 
-#include "otp/control.h" /* IWYU pragma: export */
+#include "control/control.h" /* IWYU pragma: export */
 
 #define CONTROL_ASK_MS 5000u
 

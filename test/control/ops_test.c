@@ -1,6 +1,6 @@
 /* The control socket's operations on processes. */
-#include "control_peer.h"
-#include "support.h"
+#include "peer.h"
+#include "otp/support.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "control_peer.h"
+#include "peer.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "harness.h"
-#include "otp/control_path.h"
+#include "control/path.h"
 
 char folder[64];
 

@@ -1,6 +1,6 @@
 /* The control socket: who may connect, what is answered, and every limit. */
-#include "control_peer.h"
-#include "support.h"
+#include "peer.h"
+#include "otp/support.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "otp/control.h"
-#include "otp/control_path.h"
+#include "control/control.h"
+#include "control/path.h"
 
 /* ---------------------------------------------------------------- a runtime with a control socket */
 

@@ -1,5 +1,5 @@
 /* The control socket: where it is made, and who may connect. */
-#include "otp/control.h"
+#include "control/control.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -9,7 +9,7 @@
 #include <anqa/net.h>
 #include <anqa/registry.h>
 
-#include "otp/control_path.h"
+#include "control/path.h"
 
 static const char accept_tag[] = "accept";
 

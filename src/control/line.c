@@ -1,4 +1,4 @@
-#include "otp/control_line.h"
+#include "control/line.h"
 
 char *control_input_room(struct control_input *input, size_t *ret_size)
 {

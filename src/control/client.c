@@ -1,5 +1,5 @@
 /* A client of the control socket: its connection, what it has asked, and who reads for it. */
-#include "otp/control.h"
+#include "control/control.h"
 
 #include <stdio.h>
 #include <unistd.h>

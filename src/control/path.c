@@ -1,4 +1,4 @@
-#include "otp/control_path.h"
+#include "control/path.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* Where control sockets lie. The `anqa` command looks where programs put them. */
-#ifndef OTP_CONTROL_PATH_H
-#define OTP_CONTROL_PATH_H
+#ifndef CONTROL_PATH_H
+#define CONTROL_PATH_H
 
 #include <anqa/base.h>
 

@@ -1,13 +1,13 @@
 /* The control socket that anqa_main makes. */
-#include "control_peer.h"
-#include "support.h"
+#include "peer.h"
+#include "otp/support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "otp/control_path.h"
+#include "control/path.h"
 
 static anqa_status op_where(anqa_json args, anqa_json *ret_answer, anqa_error *err)
 {

@@ -1,7 +1,7 @@
 /*
- * The control socket's own parts. A *server* (control.c) listens and hands each connection to a *client*
- * (control_client.c), a process which owns the connection. The client has a reader, which cuts the input into lines, and
- * one process for each request (control_request.c), in which an operation runs (control_ops.c):
+ * The control socket's own parts. A *server* (server.c) listens and hands each connection to a *client*
+ * (client.c), a process which owns the connection. The client has a reader, which cuts the input into lines, and
+ * one process for each request (request.c), in which an operation runs (ops.c):
  *
  *     server --conn--> client <--line-- reader
  *                        | `--spawns--> request, request, ...
@@ -10,13 +10,13 @@
  * All are linked to the client. What a request or the reader gives it is a call, answered when the bytes are with the
  * kernel: so there is never more than one piece of each in its mailbox.
  */
-#ifndef OTP_CONTROL_H
-#define OTP_CONTROL_H
+#ifndef CONTROL_CONTROL_H
+#define CONTROL_CONTROL_H
 
 /* IWYU pragma: begin_exports */
 #include <anqa/control.h>
 
-#include "otp/control_line.h"
+#include "control/line.h"
 /* IWYU pragma: end_exports */
 
 #define CONTROL_CLIENTS_MAX 16u
