@@ -125,6 +125,7 @@ void table_print(struct table *table, FILE *out);
 enum cli_status command_info(struct cli *cli);
 enum cli_status command_list(struct cli *cli);
 enum cli_status command_log(struct cli *cli);
+enum cli_status command_metrics(struct cli *cli);
 enum cli_status command_observe(struct cli *cli);
 enum cli_status command_pid(struct cli *cli);
 enum cli_status command_processes(struct cli *cli);

@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"trace", "PID|NAME [--count N]", "prints what a process receives, sends and handles",
         command_trace, "--count: ends after so many events; otherwise with ^C"},
     {"system", "", "schedulers, memory, counts", command_system, NULL},
+    {"metrics", "", "everything that is measured, as Prometheus reads it", command_metrics, NULL},
     {"log", "[LEVEL]", "tells the log's level, or sets it", command_log,
         "levels: none, emergency, alert, critical, error, warning, notice, info, debug"},
     {"rpc", "[OPERATION [JSON]]", "runs an operation inside of the program, or lists them",

@@ -143,7 +143,38 @@ enum cli_status command_stop(struct cli *cli)
     return status;
 }
 
-/* ---------------------------------------------------------------- log, rpc */
+/* ---------------------------------------------------------------- metrics, log, rpc */
+
+/* Line by line: a newline is all that may control the terminal. */
+static void lines_print(struct cli *cli, anqa_str text)
+{
+    const char *at = text.ptr, *end = text.ptr + text.len;
+
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t len = (size_t)((newline == NULL ? end : newline) - at);
+        printf("%.*s\n", ANQA_FMT(text_clean(cli, anqa_str_make(at, len))));
+        at += len + 1;
+    }
+}
+
+enum cli_status command_metrics(struct cli *cli)
+{
+    anqa_str text = {0};
+    anqa_json answer;
+    enum cli_status status;
+
+    if (!args_are(cli, 0, 0))
+        return CLI_USAGE;
+    status = ask_once(cli, "metrics", ANQA_JSON_EMPTY_OBJECT, &answer);
+    if (status != CLI_OK)
+        return status;
+    if (cli->json)
+        json_print(stdout, answer);
+    else if (anqa_json_get_str(&cli->arena, answer, "text", &text) == ANQA_OK)
+        lines_print(cli, text);
+    return CLI_OK;
+}
 
 enum cli_status command_log(struct cli *cli)
 {

@@ -77,6 +77,7 @@ static const struct control_op ops[] = {
     {"trace", "what a process receives, sends and handles (process, body)", true, control_trace},
     {"kill", "kills a process (process)", false, control_kill},
     {"system", "schedulers, memory, counts", false, control_system},
+    {"metrics", "everything that is measured, as Prometheus reads it", false, control_metrics},
     {"tree", "the supervision trees of all applications (depth, limit)", false, control_tree},
     {"log_level", "tells the log's level, or sets it (level)", false, op_log_level},
     {"stop", "stops the program in order", false, op_stop},

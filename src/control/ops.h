@@ -12,6 +12,7 @@
 
 CONTROL_OP(control_info);
 CONTROL_OP(control_kill);
+CONTROL_OP(control_metrics);
 CONTROL_OP(control_process_list);
 CONTROL_OP(control_resume);
 CONTROL_OP(control_state);

@@ -4,6 +4,7 @@
 #include <anqa/introspect.h>
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/metrics.h>
 
 anqa_json_writer *control_writer(void)
 {
@@ -107,6 +108,16 @@ anqa_status control_system(
     anqa_system_info_get(info);
     anqa_system_info_put(w, NULL, info);
     return anqa_json_writer_finish(w, ret_answer);
+}
+
+anqa_status control_metrics(
+    const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
+{
+    anqa_str text = anqa_metrics_text();
+
+    *ret_answer =
+        anqa_jsonf("{'type': %s, 'text': %.*s}", ANQA_METRICS_CONTENT_TYPE, ANQA_FMT(text));
+    return ANQA_OK;
 }
 
 anqa_status control_tree(

@@ -418,9 +418,10 @@ void series_read(
         reading.count += load(metric, series, i, WORD_COUNT);
         reading.sum += double_of(load(metric, series, i, WORD_SUM));
         if (metric->spec->kind == ANQA_METRIC_SUMMARY) {
-            reading.least = fmin(reading.least, double_of(load(metric, series, i, WORD_LEAST)));
-            reading.greatest =
-                fmax(reading.greatest, double_of(load(metric, series, i, WORD_GREATEST)));
+            double least = double_of(load(metric, series, i, WORD_LEAST));
+            double greatest = double_of(load(metric, series, i, WORD_GREATEST));
+            reading.least = least < reading.least ? least : reading.least;
+            reading.greatest = greatest > reading.greatest ? greatest : reading.greatest;
         }
         for (size_t j = 0; j < metric->bucket_count; j++)
             reading.buckets[j] += load(metric, series, i, WORD_BUCKETS + j);

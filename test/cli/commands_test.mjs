@@ -129,6 +129,17 @@ test("the system's figures are those of the program", async (t) => {
   assert.match((await anqa("system")).out, /^resident +[\d.]+ MB$/m);
 });
 
+test("metrics are what Prometheus reads", async (t) => {
+  await t.keep(startServer());
+  const { out } = await anqa("metrics");
+  assert.match(out, /^# TYPE anqa_processes gauge$/m);
+  assert.match(out, /^anqa_processes \d+$/m);
+  for (const line of out.trimEnd().split("\n")) assert.match(line, /^(# (HELP|TYPE) |[a-z_]+(\{.*\})? -?[\d.e+]+$)/);
+  const { type, text } = await anqaJson("metrics");
+  assert.match(type, /version=0\.0\.4/);
+  assert.match(text, /^anqa_processes \d+$/m);
+});
+
 /* ---------------------------------------------------------------- telling */
 
 test("the log's level is told and set", async (t) => {
@@ -215,11 +226,12 @@ test("text of a program does not reach the terminal unescaped, as text or as JSO
         info: { pid: hostile, names: [hostile], [hostile]: 1, label: hostile },
         processes: { processes: [{ pid: hostile, label: hostile, kind: hostile }] },
         tree: { applications: [{ application: hostile, error: hostile, children: [{ id: hostile, state: hostile, last_exit: hostile }] }] },
+        metrics: { text: `a 1\n${hostile}` },
         state: { state: { [hostile]: [hostile, { a: hostile }] } },
       }[request.op] ?? hostile),
     ),
   );
-  for (const command of [["version"], ["info", "x"], ["processes"], ["tree"], ["state", "x"], ["log"], ["list"], ["rpc", "x"]]) {
+  for (const command of [["version"], ["info", "x"], ["processes"], ["tree"], ["state", "x"], ["log"], ["list"], ["metrics"], ["rpc", "x"]]) {
     for (const json of [[], ["--json"]]) {
       const { code, out } = await anqa(...command, ...json);
       assert.equal(code, OK, command);

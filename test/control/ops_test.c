@@ -178,6 +178,17 @@ TEST(the_system_and_the_trees_of_all_applications_are_seen)
     end_shop(rt, peer);
 }
 
+TEST(metrics_come_as_text_with_its_type)
+{
+    anqa_rt *rt = begin_shop();
+    struct peer *peer = peer_open();
+    const char *answer = ask(peer, "{\"id\":1,\"op\":\"metrics\"}");
+
+    CHECK(strstr(answer, "\"type\":\"text/plain; version=0.0.4") != NULL, "%s", answer);
+    CHECK(strstr(answer, "# TYPE anqa_processes gauge\\n") != NULL, "%s", answer);
+    end_shop(rt, peer);
+}
+
 /* ---------------------------------------------------------------- asking and acting */
 
 TEST(the_state_of_a_server_is_what_its_format_status_shows)
