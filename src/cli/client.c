@@ -180,14 +180,22 @@ enum cli_status client_ask(
     return client_answer(line, client->cli, ret_answer);
 }
 
-enum cli_status ask_once(struct cli *cli, const char *op, anqa_json args, anqa_json *ret_answer)
+enum cli_status ask_and_show(struct cli *cli, const char *op, anqa_json args,
+    void (*show)(struct cli *cli, anqa_json answer))
 {
     struct client client;
+    anqa_json answer;
     enum cli_status status = client_find(&client, cli);
 
     if (status != CLI_OK)
         return status;
-    status = client_ask(&client, op, args, ret_answer);
+    status = client_ask(&client, op, args, &answer);
     client_close(&client);
-    return status;
+    if (status != CLI_OK)
+        return status;
+    if (cli->json)
+        json_print(stdout, answer);
+    else
+        show(cli, answer);
+    return CLI_OK;
 }

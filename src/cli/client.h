@@ -43,8 +43,9 @@ enum cli_status client_ask(
 /* Of a line: its answer; says what is wrong if it is an error. */
 enum cli_status client_answer(anqa_json line, struct cli *cli, anqa_json *ret_answer);
 
-/* Finds the program, asks, and closes. */
-enum cli_status ask_once(struct cli *cli, const char *op, anqa_json args, anqa_json *ret_answer);
+/* Finds the program, asks it one thing, and prints the answer: as it is with --json, else by `show`. */
+enum cli_status ask_and_show(struct cli *cli, const char *op, anqa_json args,
+    void (*show)(struct cli *cli, anqa_json answer));
 
 /* JSON in the arena, as anqa_json_format documents it. */
 anqa_json json_make(struct cli *cli, const char *format, ...) ANQA_PRINTF(2, 3);

@@ -177,13 +177,11 @@ size_t process_fields(struct cli *cli, anqa_json process, struct field ret_field
     return fields(cli, process, process_rows, ANQA_COUNT(process_rows), ret_fields);
 }
 
-size_t system_fields(struct cli *cli, anqa_json system, struct field ret_fields[FIELDS_MAX])
+static void print(
+    struct cli *cli, anqa_json object, const struct field_row *rows, size_t row_count, FILE *out)
 {
-    return fields(cli, system, system_rows, ANQA_COUNT(system_rows), ret_fields);
-}
-
-void fields_print(struct cli *cli, const struct field *list, size_t count, FILE *out)
-{
+    struct field list[FIELDS_MAX];
+    size_t count = fields(cli, object, rows, row_count, list);
     int width = 0;
 
     for (size_t i = 0; i < count; i++)
@@ -192,6 +190,16 @@ void fields_print(struct cli *cli, const struct field *list, size_t count, FILE 
         look_print(cli, out, LOOK_CYAN, anqa_str_of(list[i].title));
         fprintf(out, "%*s  %.*s\n", width - (int)strlen(list[i].title), "", ANQA_FMT(list[i].text));
     }
+}
+
+void process_print(struct cli *cli, anqa_json process, FILE *out)
+{
+    print(cli, process, process_rows, ANQA_COUNT(process_rows), out);
+}
+
+void system_print(struct cli *cli, anqa_json system, FILE *out)
+{
+    print(cli, system, system_rows, ANQA_COUNT(system_rows), out);
 }
 
 /* ---------------------------------------------------------------- trees */

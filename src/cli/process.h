@@ -34,9 +34,9 @@ struct field {
 
 /* All that can be seen of a process; what is not there is left out. */
 size_t process_fields(struct cli *cli, anqa_json process, struct field fields[FIELDS_MAX]);
-/* The same of the whole system. */
-size_t system_fields(struct cli *cli, anqa_json system, struct field fields[FIELDS_MAX]);
-void fields_print(struct cli *cli, const struct field *fields, size_t count, FILE *out);
+/* The same on lines of their own, and that of the whole system. */
+void process_print(struct cli *cli, anqa_json process, FILE *out);
+void system_print(struct cli *cli, anqa_json system, FILE *out);
 
 /* One line of a tree. Texts are clean. */
 struct tree_row {

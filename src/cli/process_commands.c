@@ -9,90 +9,59 @@ static anqa_json target(struct cli *cli)
     return json_make(cli, "{'process': %s}", cli->argv[0]);
 }
 
-/* ---------------------------------------------------------------- processes */
-
-enum cli_status command_processes(struct cli *cli)
+static enum cli_status about_target(
+    struct cli *cli, const char *op, void (*show)(struct cli *cli, anqa_json answer))
 {
-    const char *sort = args_value(cli, "sort", "memory");
-    unsigned long limit = args_number(cli, "limit", 20, 10000);
-    anqa_json answer;
-    enum cli_status status;
+    return args_are(cli, 1, 1) ? ask_and_show(cli, op, target(cli), show) : CLI_USAGE;
+}
 
-    if (!args_are(cli, 0, 0))
-        return CLI_USAGE;
-    status = ask_once(
-        cli, "processes", json_make(cli, "{'sort': %s, 'limit': %lu}", sort, limit), &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json)
-        json_print(stdout, answer);
-    else
-        processes_print(cli, field_json(answer, "processes"), stdout);
-    return CLI_OK;
+static enum cli_status about_all(
+    struct cli *cli, const char *op, void (*show)(struct cli *cli, anqa_json answer))
+{
+    return args_are(cli, 0, 0) ? ask_and_show(cli, op, ANQA_JSON_EMPTY_OBJECT, show) : CLI_USAGE;
 }
 
 /* ---------------------------------------------------------------- one process */
 
+static void info_show(struct cli *cli, anqa_json answer)
+{
+    process_print(cli, answer, stdout);
+}
+
 enum cli_status command_info(struct cli *cli)
 {
-    struct field fields[FIELDS_MAX];
-    anqa_json answer;
-    enum cli_status status;
+    return about_target(cli, "info", info_show);
+}
 
-    if (!args_are(cli, 1, 1))
-        return CLI_USAGE;
-    status = ask_once(cli, "info", target(cli), &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json)
-        json_print(stdout, answer);
-    else
-        fields_print(cli, fields, process_fields(cli, answer, fields), stdout);
-    return CLI_OK;
+static void state_show(struct cli *cli, anqa_json answer)
+{
+    json_show(cli, stdout, field_json(answer, "state"));
 }
 
 enum cli_status command_state(struct cli *cli)
 {
-    anqa_json answer;
-    enum cli_status status;
-
-    if (!args_are(cli, 1, 1))
-        return CLI_USAGE;
-    status = ask_once(cli, "state", target(cli), &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json)
-        json_print(stdout, field_json(answer, "state"));
-    else
-        json_show(cli, stdout, field_json(answer, "state"));
-    return CLI_OK;
+    return about_target(cli, "state", state_show);
 }
 
-static enum cli_status tell(struct cli *cli, const char *op, const char *done)
+static void suspend_show(struct cli *cli, anqa_json answer)
 {
-    anqa_json answer;
-    enum cli_status status;
-
-    if (!args_are(cli, 1, 1))
-        return CLI_USAGE;
-    status = ask_once(cli, op, target(cli), &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json)
-        json_print(stdout, answer);
-    else
-        printf("%.*s %s\n", ANQA_FMT(field_text(cli, answer, "pid")), done);
-    return CLI_OK;
+    printf(
+        "%.*s is suspended: anqa resume has it go on\n", ANQA_FMT(field_text(cli, answer, "pid")));
 }
 
 enum cli_status command_suspend(struct cli *cli)
 {
-    return tell(cli, "suspend", "is suspended: anqa resume has it go on");
+    return about_target(cli, "suspend", suspend_show);
+}
+
+static void resume_show(struct cli *cli, anqa_json answer)
+{
+    printf("%.*s goes on\n", ANQA_FMT(field_text(cli, answer, "pid")));
 }
 
 enum cli_status command_resume(struct cli *cli)
 {
-    return tell(cli, "resume", "goes on");
+    return about_target(cli, "resume", resume_show);
 }
 
 /* ---------------------------------------------------------------- trace */
@@ -146,25 +115,29 @@ enum cli_status command_trace(struct cli *cli)
     return status;
 }
 
-/* ---------------------------------------------------------------- everything */
+/* ---------------------------------------------------------------- all processes */
 
-enum cli_status command_tree(struct cli *cli)
+static void processes_show(struct cli *cli, anqa_json answer)
 {
-    struct tree_row *rows;
-    anqa_json answer;
-    size_t count;
-    enum cli_status status;
+    processes_print(cli, field_json(answer, "processes"), stdout);
+}
+
+enum cli_status command_processes(struct cli *cli)
+{
+    const char *sort = args_value(cli, "sort", "memory");
+    unsigned long limit = args_number(cli, "limit", 20, 10000);
 
     if (!args_are(cli, 0, 0))
         return CLI_USAGE;
-    status = ask_once(cli, "tree", ANQA_JSON_EMPTY_OBJECT, &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json) {
-        json_print(stdout, answer);
-        return CLI_OK;
-    }
-    count = tree_rows(cli, answer, &rows);
+    return ask_and_show(cli, "processes", json_make(cli, "{'sort': %s, 'limit': %lu}", sort, limit),
+        processes_show);
+}
+
+static void tree_show(struct cli *cli, anqa_json answer)
+{
+    struct tree_row *rows;
+    size_t count = tree_rows(cli, answer, &rows);
+
     for (size_t i = 0; i < count; i++) {
         const struct tree_row *row = &rows[i];
         printf("%.*s", ANQA_FMT(row->prefix));
@@ -175,23 +148,42 @@ enum cli_status command_tree(struct cli *cli)
         look_print(cli, stdout, LOOK_YELLOW, row->note);
         putchar('\n');
     }
-    return CLI_OK;
+}
+
+enum cli_status command_tree(struct cli *cli)
+{
+    return about_all(cli, "tree", tree_show);
+}
+
+static void system_show(struct cli *cli, anqa_json answer)
+{
+    system_print(cli, answer, stdout);
 }
 
 enum cli_status command_system(struct cli *cli)
 {
-    struct field fields[FIELDS_MAX];
-    anqa_json answer;
-    enum cli_status status;
+    return about_all(cli, "system", system_show);
+}
 
-    if (!args_are(cli, 0, 0))
-        return CLI_USAGE;
-    status = ask_once(cli, "system", ANQA_JSON_EMPTY_OBJECT, &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json)
-        json_print(stdout, answer);
-    else
-        fields_print(cli, fields, system_fields(cli, answer, fields), stdout);
-    return CLI_OK;
+/* Line by line: a newline is all that may control the terminal. */
+static void metrics_show(struct cli *cli, anqa_json answer)
+{
+    anqa_str text = {0};
+    const char *at, *end;
+
+    if (anqa_json_get_str(&cli->arena, answer, "text", &text) != ANQA_OK)
+        return;
+    at = text.ptr;
+    end = text.ptr + text.len;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t len = (size_t)((newline == NULL ? end : newline) - at);
+        printf("%.*s\n", ANQA_FMT(text_clean(cli, anqa_str_make(at, len))));
+        at += len + 1;
+    }
+}
+
+enum cli_status command_metrics(struct cli *cli)
+{
+    return about_all(cli, "metrics", metrics_show);
 }

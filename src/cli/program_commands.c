@@ -143,59 +143,23 @@ enum cli_status command_stop(struct cli *cli)
     return status;
 }
 
-/* ---------------------------------------------------------------- metrics, log, rpc */
+/* ---------------------------------------------------------------- log, rpc */
 
-/* Line by line: a newline is all that may control the terminal. */
-static void lines_print(struct cli *cli, anqa_str text)
+static void level_show(struct cli *cli, anqa_json answer)
 {
-    const char *at = text.ptr, *end = text.ptr + text.len;
-
-    while (at < end) {
-        const char *newline = memchr(at, '\n', (size_t)(end - at));
-        size_t len = (size_t)((newline == NULL ? end : newline) - at);
-        printf("%.*s\n", ANQA_FMT(text_clean(cli, anqa_str_make(at, len))));
-        at += len + 1;
-    }
-}
-
-enum cli_status command_metrics(struct cli *cli)
-{
-    anqa_str text = {0};
-    anqa_json answer;
-    enum cli_status status;
-
-    if (!args_are(cli, 0, 0))
-        return CLI_USAGE;
-    status = ask_once(cli, "metrics", ANQA_JSON_EMPTY_OBJECT, &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json)
-        json_print(stdout, answer);
-    else if (anqa_json_get_str(&cli->arena, answer, "text", &text) == ANQA_OK)
-        lines_print(cli, text);
-    return CLI_OK;
+    printf("%.*s\n", ANQA_FMT(field_text(cli, answer, "level")));
 }
 
 enum cli_status command_log(struct cli *cli)
 {
-    anqa_json answer;
-    enum cli_status status;
-
     if (!args_are(cli, 0, 1))
         return CLI_USAGE;
-    status = ask_once(cli, "log_level",
+    return ask_and_show(cli, "log_level",
         cli->argc == 0 ? ANQA_JSON_EMPTY_OBJECT : json_make(cli, "{'level': %s}", cli->argv[0]),
-        &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->json)
-        json_print(stdout, answer);
-    else
-        printf("%.*s\n", ANQA_FMT(field_text(cli, answer, "level")));
-    return CLI_OK;
+        level_show);
 }
 
-static void operations_print(struct cli *cli, anqa_json operations)
+static void operations_show(struct cli *cli, anqa_json operations)
 {
     static const struct column columns[] = {
         {.title = "OPERATION", .look = LOOK_CYAN}, {.title = "OF"}, {.title = "WHAT IT DOES"}};
@@ -211,22 +175,21 @@ static void operations_print(struct cli *cli, anqa_json operations)
     table_print(table, stdout);
 }
 
+static void answer_show(struct cli *cli, anqa_json answer)
+{
+    json_print(stdout, answer);
+}
+
 enum cli_status command_rpc(struct cli *cli)
 {
-    anqa_json args = ANQA_JSON_EMPTY_OBJECT, answer;
+    anqa_json args = ANQA_JSON_EMPTY_OBJECT;
     anqa_error err;
-    enum cli_status status;
 
     if (!args_are(cli, 0, 2))
         return CLI_USAGE;
+    if (cli->argc == 0)
+        return ask_and_show(cli, "operations", args, operations_show);
     if (cli->argc == 2 && anqa_json_parse(anqa_str_of(cli->argv[1]), NULL, &args, &err) != ANQA_OK)
         return cli_fail(CLI_USAGE, "the arguments are no JSON: %s", err.text);
-    status = ask_once(cli, cli->argc == 0 ? "operations" : cli->argv[0], args, &answer);
-    if (status != CLI_OK)
-        return status;
-    if (cli->argc == 0 && !cli->json)
-        operations_print(cli, answer);
-    else
-        json_print(stdout, answer);
-    return CLI_OK;
+    return ask_and_show(cli, cli->argv[0], args, answer_show);
 }

@@ -175,7 +175,7 @@ test("stop returns when the program has ended in good order", async (t) => {
 test("the state of a supervisor is shown, and of a server that hides it is not", async (t) => {
   await t.keep(startServer());
   assert.match((await anqa("state", "rooms")).out, /^max_children: 10000$/m);
-  assert.equal((await anqaJson("state", "rooms")).max_children, 10000);
+  assert.equal((await anqaJson("state", "rooms")).state.max_children, 10000);
   const { code, err } = await anqa("state", "who");
   assert.equal(code, FAILED);
   assert.match(err, /no format_status/);
