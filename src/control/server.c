@@ -141,7 +141,14 @@ static void serve(const anqa_control *control, anqa_conn conn)
         anqa_exit(anqa_error_reason("no memory to hand over a connection"));
 }
 
-/* One at a time, so that each is an event of its own. */
+/* Accepting is a message to ourselves, so that each connection is an event of its own. */
+static anqa_next accept_later(void)
+{
+    if (anqa_send(anqa_self(), accept_tag, anqa_nothing()) != ANQA_OK)
+        return anqa_stop_with(anqa_error_reason("no memory to accept connections"));
+    return anqa_noreply();
+}
+
 static anqa_next accept_next(void *state, anqa_msg *msg)
 {
     struct server *server = state;
@@ -153,8 +160,7 @@ static anqa_next accept_next(void *state, anqa_msg *msg)
         serve(server->control, conn);
     else if (status != ANQA_E_LIMIT && status != ANQA_E_NOMEM) /* those have waited, and pass */
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    (void)anqa_send(anqa_self(), accept_tag, anqa_nothing());
-    return anqa_noreply();
+    return accept_later();
 }
 
 static anqa_next server_init(void *state, const void *arg)
@@ -167,8 +173,7 @@ static anqa_next server_init(void *state, const void *arg)
         return anqa_stop_with(anqa_error_reason("a control socket needs .name: use ANQA_CONTROL"));
     if (server_listen(server, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    (void)anqa_send(anqa_self(), accept_tag, anqa_nothing());
-    return anqa_noreply();
+    return accept_later();
 }
 
 const anqa_gen_server anqa_control_server = {

@@ -57,13 +57,24 @@ int connect_to(const char *path)
     return -1;
 }
 
-struct peer *peer_open(void)
+struct peer *peer_open_at(const char *path)
 {
     struct peer *peer = calloc(1, sizeof *peer);
 
+    if (peer == NULL)
+        return NULL;
+    peer->fd = connect_to(path);
+    if (peer->fd >= 0)
+        return peer;
+    free(peer);
+    return NULL;
+}
+
+struct peer *peer_open(void)
+{
+    struct peer *peer = peer_open_at(socket_path());
+
     CHECK(peer != NULL);
-    peer->fd = connect_to(socket_path());
-    CHECK(peer->fd >= 0);
     return peer;
 }
 

@@ -24,6 +24,8 @@ struct peer {
 /* A descriptor, or -1. */
 int connect_to(const char *path);
 struct peer *peer_open(void);
+/* NULL: nobody listens there, or there is no memory. */
+struct peer *peer_open_at(const char *path);
 void peer_close(struct peer *peer);
 void say_bytes(struct peer *peer, const char *bytes, size_t len);
 void say(struct peer *peer, const char *text);

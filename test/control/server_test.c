@@ -20,7 +20,7 @@
 static anqa_status start(const anqa_control *control, anqa_error *err)
 {
     static anqa_child_spec children[3]; /* a supervisor keeps a pointer to its specs */
-    static const anqa_supervisor top = {.name = "top", .children = children};
+    static const anqa_supervisor top = {.name = "top", .children = children, .max_restarts = 10000};
     anqa_pid pid;
 
     memcpy(children, (const anqa_child_spec[]){ANQA_CONTROL(control), {0}}, sizeof children);
@@ -423,6 +423,49 @@ TEST(a_thousand_clients_come_and_vanish_and_leave_nothing, .timeout_ms = 60000)
         peer_close(peer);
     }
     peer_close(peer);
+    CHECK(soon(nobody_is_left, NULL));
+    end(rt);
+}
+
+/* A whole life: some requests, and all that comes until the end. */
+static void try_a_life(const char *path)
+{
+    static const char requests[] = "{\"id\":1,\"op\":\"operations\"}\n{\"id\":2,\"op\":\"echo\"}\n"
+                                   "{\"id\":3,\"op\":\"crash\"}\n{\"id\":4}\n[";
+    struct peer *peer = peer_open_at(path);
+
+    if (peer == NULL) /* it is just starting again */
+        return;
+    (void)send(peer->fd, requests, sizeof requests - 1, MSG_NOSIGNAL);
+    (void)shutdown(peer->fd, SHUT_WR);
+    while (fill(peer))
+        peer->len = 0;
+    peer_close(peer);
+}
+
+static bool answers_again(void *path)
+{
+    struct peer *peer = peer_open_at(path);
+    const char *answer;
+
+    if (peer == NULL)
+        return false;
+    answer = ask(peer, "{\"id\":1,\"op\":\"echo\"}");
+    peer_close(peer);
+    return answer != NULL && strcmp(answer, "{\"id\":1,\"ok\":{}}") == 0;
+}
+
+TEST(an_allocation_that_fails_costs_at_most_a_connection, .timeout_ms = 120000)
+{
+    anqa_rt *rt = begin_with(&plain);
+    char path[CONTROL_PATH_MAX];
+
+    snprintf(path, sizeof path, "%s", socket_path());
+    try_a_life(path);
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        try_a_life(path);
+    }
+    CHECK(soon(answers_again, path));
     CHECK(soon(nobody_is_left, NULL));
     end(rt);
 }
