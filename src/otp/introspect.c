@@ -283,6 +283,14 @@ static bool read_number(const char **at, const char *end, uint64_t max, uint64_t
     return *at > start && number <= max;
 }
 
+static bool read_dot(const char **at, const char *end)
+{
+    if (*at == end || **at != '.')
+        return false;
+    ++*at;
+    return true;
+}
+
 /* "0.12.1", with < and > around or without. */
 static bool read_pid(anqa_str text, anqa_pid *ret_pid)
 {
@@ -293,8 +301,8 @@ static bool read_pid(anqa_str text, anqa_pid *ret_pid)
         at++;
         end--;
     }
-    if (!read_number(&at, end, 0xff, &node) || at == end || *at++ != '.' ||
-        !read_number(&at, end, 0xffffff, &slot) || at == end || *at++ != '.' ||
+    if (!read_number(&at, end, 0xff, &node) || !read_dot(&at, end) ||
+        !read_number(&at, end, 0xffffff, &slot) || !read_dot(&at, end) ||
         !read_number(&at, end, UINT32_MAX, &generation) || at != end)
         return false;
     ret_pid->bits = node << 56 | slot << 32 | generation;

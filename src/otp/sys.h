@@ -6,7 +6,9 @@
 #ifndef OTP_SYS_H
 #define OTP_SYS_H
 
+/* IWYU pragma: begin_exports */
 #include "otp/child.h"
+/* IWYU pragma: end_exports */
 
 extern const char sys_tag[];
 

@@ -9,6 +9,7 @@
 #define DEPTH_STANDARD 16u
 #define DEPTH_MAX 64u
 #define LIMIT_STANDARD 1000u
+#define SLICE 32u /* children that are written in one go: some 30 us */
 
 struct tree {
     anqa_json_writer *w;
@@ -76,8 +77,11 @@ static void put_children(const struct tree *tree, anqa_pid supervisor, uint32_t 
     shown = count < tree->limit ? count : tree->limit;
     anqa_json_key(w, "children");
     anqa_json_begin_array(w);
-    for (size_t i = 0; i < shown; i++)
+    for (size_t i = 0; i < shown; i++) {
         put_child(tree, &children[count - 1 - i], level);
+        if (i % SLICE == SLICE - 1)
+            anqa_yield();
+    }
     anqa_json_end_array(w);
     if (shown < count)
         introspect_put_number(w, "more", count - shown);

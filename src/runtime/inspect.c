@@ -1,6 +1,7 @@
 #include "runtime/inspect.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

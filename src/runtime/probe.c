@@ -33,7 +33,7 @@ struct event {
     char body[];
 };
 
-struct log {
+struct journal {
     uint32_t size, count, next;
     anqa_trace_event events[];
 };
@@ -41,7 +41,7 @@ struct log {
 /* owner: process */
 struct probe {
     struct anqa_list traces;
-    struct log *log; /* NULL: none is kept */
+    struct journal *journal; /* NULL: none is kept */
     bool counting;
     uint64_t since_ns;
     anqa_sys_statistics statistics;
@@ -176,20 +176,20 @@ static void probe_tidy(struct proc *p)
 {
     struct probe *probe = p->more->probe;
 
-    if (!anqa_list_empty(&probe->traces) || probe->log != NULL || probe->counting)
+    if (!anqa_list_empty(&probe->traces) || probe->journal != NULL || probe->counting)
         return;
     p->flags &= ~(uint32_t)PROC_PROBED;
     p->more->probe = NULL;
     free(probe);
 }
 
-static void log_add(struct log *log, const anqa_trace_event *event)
+static void journal_add(struct journal *journal, const anqa_trace_event *event)
 {
-    log->events[log->next] = *event;
-    log->events[log->next].body = (anqa_str){NULL, 0};
-    log->next = (log->next + 1) % log->size;
-    if (log->count < log->size)
-        log->count++;
+    journal->events[journal->next] = *event;
+    journal->events[journal->next].body = (anqa_str){NULL, 0};
+    journal->next = (journal->next + 1) % journal->size;
+    if (journal->count < journal->size)
+        journal->count++;
 }
 
 static void note(struct sched *s, struct proc *p, anqa_trace_event *event)
@@ -198,8 +198,8 @@ static void note(struct sched *s, struct proc *p, anqa_trace_event *event)
     struct anqa_list_node *node = anqa_list_first(&probe->traces), *next;
 
     event->pid = proc_pid(s->rt, p);
-    if (probe->log != NULL)
-        log_add(probe->log, event);
+    if (probe->journal != NULL)
+        journal_add(probe->journal, event);
     for (; node != NULL; node = next) {
         struct trace *trace = ANQA_CONTAINER_OF(node, struct trace, node);
 
@@ -297,8 +297,8 @@ void probe_end(struct sched *s, struct proc *p, anqa_reason reason)
         event_last(s, trace, proc_pid(s->rt, p), reason);
         trace_unref(trace);
     }
-    free(probe->log);
-    probe->log = NULL;
+    free(probe->journal);
+    probe->journal = NULL;
     probe->counting = false;
     probe_tidy(p);
 }
@@ -488,20 +488,20 @@ anqa_status probe_log(uint32_t size)
     struct sched *s;
     struct proc *p = proc_self(&s);
     struct probe *probe = size > 0 ? probe_of(s, p) : own_probe();
-    struct log *log = NULL;
+    struct journal *journal = NULL;
 
     if (probe == NULL)
         return size > 0 ? ANQA_E_NOMEM : ANQA_OK;
     if (size > 0)
-        log = calloc(1, sizeof *log + size * sizeof log->events[0]);
-    if (size > 0 && log == NULL) {
+        journal = calloc(1, sizeof *journal + size * sizeof journal->events[0]);
+    if (size > 0 && journal == NULL) {
         probe_tidy(p);
         return ANQA_E_NOMEM;
     }
-    free(probe->log);
-    probe->log = log;
-    if (log != NULL)
-        log->size = size;
+    free(probe->journal);
+    probe->journal = journal;
+    if (journal != NULL)
+        journal->size = size;
     probe_tidy(p);
     return ANQA_OK;
 }
@@ -510,7 +510,7 @@ uint32_t probe_log_size(void)
 {
     const struct probe *probe = own_probe();
 
-    return probe == NULL || probe->log == NULL ? 0 : probe->log->size;
+    return probe == NULL || probe->journal == NULL ? 0 : probe->journal->size;
 }
 
 uint32_t probe_traces(void)
@@ -527,8 +527,9 @@ uint32_t probe_traces(void)
 void probe_log_each(void (*visit)(void *ctx, const anqa_trace_event *event), void *ctx)
 {
     const struct probe *probe = own_probe();
-    const struct log *log = probe == NULL ? NULL : probe->log;
+    const struct journal *journal = probe == NULL ? NULL : probe->journal;
 
-    for (uint32_t i = 0; log != NULL && i < log->count; i++)
-        visit(ctx, &log->events[(log->next + log->size - log->count + i) % log->size]);
+    for (uint32_t i = 0; journal != NULL && i < journal->count; i++)
+        visit(ctx,
+            &journal->events[(journal->next + journal->size - journal->count + i) % journal->size]);
 }

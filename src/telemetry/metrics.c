@@ -153,8 +153,8 @@ static struct series *series_new(
     if (metric->spec->kind != ANQA_METRIC_SUMMARY)
         return series;
     for (unsigned i = 0; i < CELLS; i++) {
-        atomic_init(&series->words[i * metric->words + WORD_LEAST], bits_of(INFINITY));
-        atomic_init(&series->words[i * metric->words + WORD_GREATEST], bits_of(-INFINITY));
+        atomic_init(&series->words[(size_t)i * metric->words + WORD_LEAST], bits_of(INFINITY));
+        atomic_init(&series->words[(size_t)i * metric->words + WORD_GREATEST], bits_of(-INFINITY));
     }
     return series;
 }
@@ -330,7 +330,7 @@ static void on_event(void *ctx, const anqa_telemetry_event *event)
         atomic_store_explicit(&series->words[WORD_COUNT], 1, memory_order_relaxed);
         return;
     }
-    count_value(metric, &series->words[own_cell() * metric->words], value);
+    count_value(metric, &series->words[(size_t)own_cell() * metric->words], value);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -381,7 +381,7 @@ static bool is_used(const struct metric *metric, const struct series *series)
 
     for (unsigned i = 0; i < CELLS && count == 0; i++)
         count = atomic_load_explicit(
-            &series->words[i * metric->words + WORD_COUNT], memory_order_relaxed);
+            &series->words[(size_t)i * metric->words + WORD_COUNT], memory_order_relaxed);
     return count > 0;
 }
 
@@ -406,7 +406,8 @@ const struct series *series_behind(const struct metric *metric, const struct ser
 static uint64_t load(
     const struct metric *metric, const struct series *series, unsigned cell, size_t word)
 {
-    return atomic_load_explicit(&series->words[cell * metric->words + word], memory_order_relaxed);
+    return atomic_load_explicit(
+        &series->words[(size_t)cell * metric->words + word], memory_order_relaxed);
 }
 
 void series_read(
