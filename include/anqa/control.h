@@ -30,7 +30,7 @@
  * answered with an error and id null; one that is too long ends the connection. The operation "operations" lists what
  * there is.
  *
- * Limits. 16 clients, 16 requests at a time of each, answers of 4 MiB, 64 MiB of memory for each request. Nobody waits for
+ * Limits. 16 clients, 16 requests at a time of each, answers of 8 MiB, 64 MiB of memory for each request. Nobody waits for
  * a client: one that has not read for 5 seconds what was written to it is dropped.
  *
  * Failing. Each request runs in a process of its own, under a supervisor that is not the application's: what crashes there

@@ -107,6 +107,7 @@ bool client_fill(struct client *client)
 
 bool client_next(struct client *client, anqa_json *ret_json)
 {
+    static const anqa_json_limits limits = {.max_bytes = CLIENT_LINE_MAX};
     const char *begin = client->bytes + client->at;
     const char *end = client->len == 0 ? NULL : memchr(begin, '\n', client->len);
 
@@ -115,7 +116,7 @@ bool client_next(struct client *client, anqa_json *ret_json)
         return true;
     client->at += (size_t)(end + 1 - begin);
     client->len -= (size_t)(end + 1 - begin);
-    return anqa_json_parse(anqa_str_make(begin, (size_t)(end - begin)), NULL, ret_json, NULL) ==
+    return anqa_json_parse(anqa_str_make(begin, (size_t)(end - begin)), &limits, ret_json, NULL) ==
                ANQA_OK &&
            anqa_json_type_of(*ret_json) == ANQA_JSON_IS_OBJECT;
 }

@@ -4,7 +4,7 @@
 
 #include "cli/cli.h" /* IWYU pragma: export */
 
-#define CLIENT_LINE_MAX ((size_t)8 << 20)
+#define CLIENT_LINE_MAX ((size_t)16 << 20)
 #define CLIENT_WAIT_MS 10000
 
 struct client {

@@ -21,7 +21,7 @@
 
 #define CONTROL_CLIENTS_MAX 16u
 #define CONTROL_REQUESTS_MAX 16u
-#define CONTROL_ANSWER_MAX ((size_t)4 << 20)
+#define CONTROL_ANSWER_MAX ((size_t)8 << 20)
 #define CONTROL_REQUEST_QUOTA ((size_t)64 << 20)
 #define CONTROL_WRITE_MS 5000u
 

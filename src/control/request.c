@@ -92,7 +92,7 @@ anqa_str control_ok_line(uint64_t id, anqa_json answer)
 
     if (line.len > 0)
         return line;
-    return control_error_line(&id, "limit", "the answer is longer than 4 MiB");
+    return control_error_line(&id, "limit", "the answer is longer than 8 MiB");
 }
 
 /* ---------------------------------------------------------------- the process */
@@ -122,9 +122,11 @@ static anqa_status run_program_op(
 
     if (status != ANQA_OK || ret_answer->len == 0)
         return status;
-    if (anqa_json_check(anqa_json_text(*ret_answer), NULL, &bad) != ANQA_OK)
-        return anqa_fail(err, ANQA_E_INVALID, "the operation's answer is no JSON: %s", bad.text);
-    return ANQA_OK;
+    status = anqa_json_check(anqa_json_text(*ret_answer), NULL, &bad);
+    if (status == ANQA_OK)
+        return ANQA_OK;
+    return anqa_fail(err, status == ANQA_E_PARSE ? ANQA_E_INVALID : status,
+        "the operation's answer is not to be sent: %s", bad.text);
 }
 
 static void process_run(void *state)

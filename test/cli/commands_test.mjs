@@ -253,7 +253,7 @@ const bad = {
   "sends no JSON": () => "hello\n",
   "sends no object": () => "[1]\n",
   "sends neither answer nor error": (request) => `{"id":${request.id}}\n`,
-  "never ends its line": () => "x".repeat(9 << 20),
+  "never ends its line": () => "x".repeat(17 << 20),
 };
 for (const [what, answer] of Object.entries(bad)) {
   test(`a program that ${what} is as good as none`, async (t) => {

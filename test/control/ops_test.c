@@ -163,6 +163,34 @@ TEST(processes_are_listed_up_to_a_limit_and_in_an_order)
     end_shop(rt, peer);
 }
 
+static void stay(void *arg)
+{
+    anqa_set_label("a label that is as long as labels can be, which is 63 bytes in all");
+    (void)anqa_receive(ANQA_INFINITY);
+}
+
+static bool are_there(void *rt)
+{
+    anqa_rt_stats stats;
+
+    anqa_rt_get_stats(rt, &stats);
+    return stats.processes > ANQA_PROCESS_LIST_MAX && stats.stacks >= ANQA_PROCESS_LIST_MAX;
+}
+
+TEST(as_many_processes_as_can_be_asked_for_fit_into_an_answer, .timeout_ms = 60000)
+{
+    anqa_rt *rt = begin_shop();
+    struct peer *peer = peer_open();
+    const char *answer;
+
+    for (unsigned i = 0; i < ANQA_PROCESS_LIST_MAX; i++)
+        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = stay}, NULL, NULL), ANQA_OK);
+    CHECK(soon(are_there, rt));
+    answer = ask(peer, "{\"id\":1,\"op\":\"processes\",\"args\":{\"limit\":10000}}");
+    CHECK_EQ(count_of(answer, "\"pid\":"), 10000u);
+    end_shop(rt, peer);
+}
+
 TEST(the_system_and_the_trees_of_all_applications_are_seen)
 {
     anqa_rt *rt = begin_shop();

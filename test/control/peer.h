@@ -18,7 +18,7 @@ const char *socket_path(void);
 struct peer {
     int fd;
     size_t len;
-    char bytes[1 << 16];
+    char bytes[9 << 20]; /* room for the longest answer */
 };
 
 /* A descriptor, or -1. */

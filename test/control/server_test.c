@@ -156,7 +156,7 @@ TEST(each_request_is_answered_by_its_id_and_each_mistake_by_an_error)
     for (size_t i = 0; i < ANQA_COUNT(rows); i++)
         CHECK_STR(ask(peer, rows[i].request), rows[i].answer, "%s", rows[i].request);
     CHECK(strstr(ask(peer, "{\"id\":"), "\"code\":\"parse\"") != NULL);
-    CHECK(strstr(ask(peer, "{\"id\":1,\"op\":\"garbage\"}"), "answer is no JSON") != NULL);
+    CHECK(strstr(ask(peer, "{\"id\":1,\"op\":\"garbage\"}"), "answer is not to be sent") != NULL);
     CHECK_EQ(anqa_log_get_level(), ANQA_CRITICAL);
     peer_close(peer);
     end(rt);
@@ -325,14 +325,17 @@ TEST(a_request_that_takes_too_much_memory_ends_alone)
     end(rt);
 }
 
-TEST(an_answer_of_more_than_4_mib_is_an_error)
+TEST(an_answer_of_more_than_8_mib_is_an_error)
 {
+    static const char *const sizes[] = {"8388600", "8388608"}; /* with its id, and without */
     anqa_rt *rt = begin_with(&plain);
     struct peer *peer = peer_open();
 
-    CHECK_STR(ask(peer, "{\"id\":1,\"op\":\"long\",\"args\":{\"bytes\":4194304}}"),
-        "{\"id\":1,\"error\":{\"code\":\"limit\",\"message\":\"the answer is longer than 4 "
-        "MiB\"}}");
+    for (size_t i = 0; i < ANQA_COUNT(sizes); i++) {
+        const char *answer = ask(
+            peer, anqa_tmp_printf("{\"id\":1,\"op\":\"long\",\"args\":{\"bytes\":%s}}", sizes[i]));
+        CHECK(strstr(answer, "{\"id\":1,\"error\":{\"code\":\"limit\"") == answer, "%s", answer);
+    }
     peer_close(peer);
     end(rt);
 }
