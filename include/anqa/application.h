@@ -17,6 +17,9 @@
  * SIGUSR1 has the trees of all applications, with the messages that wait, and the figures of the system written to standard
  * error, while everything goes on.
  *
+ * While it runs, anqa_main's program can be looked into and told what to do by the command `anqa`, over its control socket
+ * (anqa/control.h).
+ *
  * Threads. The functions below are for foreign threads that are not attached, such as main's.
  */
 #ifndef ANQA_APPLICATION_H

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 static const struct command commands[] = {
-    {"observe", "", "a live view of everything, in the terminal", command_observe, NULL},
+    {"observe", "[--interval MS]", "a live view of everything, in the terminal", command_observe,
+        "--interval: how often it looks, in milliseconds from 250 (default: 1000)"},
     {"tree", "", "the supervision tree", command_tree, NULL},
     {"processes", "[--sort COLUMN] [--limit N]", "processes, the largest first", command_processes,
         "--sort: mailbox, memory, handled or none (default: memory)\n"
