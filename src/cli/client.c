@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/poll.h>
@@ -23,11 +24,14 @@ int client_open(struct client *client, struct cli *cli, const char *path)
     if (len >= sizeof address.sun_path)
         return ENAMETOOLONG;
     memcpy(address.sun_path, path, len + 1);
-    *client = (struct client){
-        .cli = cli, .path = path, .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    *client = (struct client){.cli = cli,
+        .path = path,
+        .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
     if (client->fd < 0)
         return errno;
-    if (connect(client->fd, (struct sockaddr *)&address, sizeof address) == 0)
+    /* Not blocking: a program that hangs lets its queue of connections run full. */
+    if (connect(client->fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        fcntl(client->fd, F_SETFL, 0) == 0)
         return 0;
     errnum = errno;
     close(client->fd);
@@ -94,15 +98,12 @@ bool client_fill(struct client *client)
 {
     ssize_t n;
 
-    for (;;) {
-        if (!make_room(client))
-            return false;
-        n = recv(client->fd, client->bytes + client->len, client->cap - client->len, MSG_DONTWAIT);
-        if (n <= 0)
-            break;
+    if (!make_room(client))
+        return false;
+    n = recv(client->fd, client->bytes + client->len, client->cap - client->len, MSG_DONTWAIT);
+    if (n > 0)
         client->len += (size_t)n;
-    }
-    return n < 0 && (errno == EAGAIN || errno == EINTR);
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 bool client_next(struct client *client, anqa_json *ret_json)
@@ -125,6 +126,7 @@ bool client_hear(struct client *client, int timeout_ms, anqa_json *ret_json)
 {
     uint64_t deadline = clock_mono_ms() + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms);
     struct pollfd wait = {.fd = client->fd, .events = POLLIN};
+    bool is_there = true;
 
     for (;;) {
         uint64_t now = clock_mono_ms();
@@ -132,11 +134,10 @@ bool client_hear(struct client *client, int timeout_ms, anqa_json *ret_json)
             return false;
         if (ret_json->len > 0)
             return true;
-        if (timeout_ms >= 0 && now >= deadline)
+        if (!is_there || (timeout_ms >= 0 && now >= deadline))
             return false;
-        if (poll(&wait, 1, timeout_ms < 0 ? -1 : (int)(deadline - now)) > 0 &&
-            !client_fill(client) && client->len == 0)
-            return false;
+        if (poll(&wait, 1, timeout_ms < 0 ? -1 : (int)(deadline - now)) > 0)
+            is_there = client_fill(client);
     }
 }
 

@@ -29,7 +29,7 @@ bool client_send(struct client *client, const char *op, anqa_json args);
 /* Sends a line as it is: JSON in the arena. */
 bool client_send_line(struct client *client, anqa_json line);
 
-/* Reads what has come without waiting for more. False: the program is gone, or sends what it must not. */
+/* Reads some of what has come, without waiting. False: the program is gone, or sends what it must not. */
 bool client_fill(struct client *client);
 /* The next whole line, which lives until client_fill or client_hear. ret_json: an object, or zeroed: there is none yet.
  * False: it is no JSON. */

@@ -339,12 +339,22 @@ static void begin_action(struct observe *observe, int key)
 
 static void leave(struct observe *observe)
 {
-    if (observe->view == VIEW_HELP)
+    if (observe->view == VIEW_HELP) {
         observe->view = observe->before_help;
-    else if (observe->view == VIEW_PROCESS || observe->view == VIEW_TRACE)
+        observe->place = observe->place_before_help;
+    } else if (observe->view == VIEW_PROCESS || observe->view == VIEW_TRACE) {
         view_enter(observe, observe->list);
-    else
+    } else {
         observe->filter[0] = '\0';
+    }
+}
+
+static void help_enter(struct observe *observe)
+{
+    observe->before_help = observe->view;
+    observe->place_before_help = observe->place;
+    observe->view = VIEW_HELP;
+    observe->place = (struct place){0};
 }
 
 static void on_list_key(struct observe *observe, int key)
@@ -368,11 +378,7 @@ static void on_common_key(struct observe *observe, int key)
 {
     switch (key) {
     case '?':
-    case 'h':
-        if (observe->view != VIEW_HELP)
-            observe->before_help = observe->view;
-        observe->view = VIEW_HELP;
-        return;
+    case 'h': help_enter(observe); return;
     case KEY_ESCAPE:
     case KEY_BACKSPACE: leave(observe); return;
     case KEY_ENTER: process_enter(observe, VIEW_PROCESS); return;
@@ -386,8 +392,19 @@ static void on_common_key(struct observe *observe, int key)
         observe->next_ms = 0;
         return;
     case ' ': observe->is_paused = !observe->is_paused; return;
-    default: on_list_key(observe, key); return;
+    default:
+        if (observe->view == VIEW_PROCESSES || observe->view == VIEW_TREE)
+            on_list_key(observe, key);
+        return;
     }
+}
+
+/* Until the shell has us go on. */
+static void stop(struct observe *observe)
+{
+    screen_suspend();
+    raise(SIGSTOP);
+    screen_resume(&observe->screen);
 }
 
 /* False: the end. */
@@ -396,9 +413,7 @@ static bool on_key(struct observe *observe, int key)
     if (key == SCREEN_CTRL('c'))
         return false;
     if (key == SCREEN_CTRL('z')) {
-        screen_suspend();
-        raise(SIGSTOP);
-        screen_resume(&observe->screen);
+        stop(observe);
     } else if (key == SCREEN_CTRL('l')) {
         screen_measure(&observe->screen);
     } else if (observe->confirm != CONFIRM_NONE) {
@@ -407,7 +422,11 @@ static bool on_key(struct observe *observe, int key)
         on_filter_key(observe, key);
     } else if (key == 'q') {
         return false;
-    } else if (!on_move_key(observe, key)) {
+    } else if (on_move_key(observe, key)) {
+        return true;
+    } else if (observe->view == VIEW_HELP) {
+        leave(observe);
+    } else {
         on_common_key(observe, key);
     }
     return true;
@@ -437,6 +456,8 @@ static int signals_begin(void)
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGHUP);
     sigaddset(&mask, SIGWINCH);
+    sigaddset(&mask, SIGTSTP);
+    sigaddset(&mask, SIGCONT);
     sigaddset(&mask, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &mask, NULL);
     return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -448,10 +469,14 @@ static bool on_signals(struct observe *observe, int fd)
     struct signalfd_siginfo info;
 
     while (read(fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGWINCH)
-            screen_measure(&observe->screen);
-        else
-            return false;
+        switch (info.ssi_signo) {
+        case SIGWINCH: screen_measure(&observe->screen); break;
+        case SIGTSTP: stop(observe); break;
+        case SIGCONT:
+            screen_resume(&observe->screen);
+            break; /* others may have used the terminal */
+        default: return false;
+        }
     }
     return true;
 }

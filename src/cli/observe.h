@@ -61,7 +61,7 @@ struct observe {
 
     enum view view, before_help;
     enum view list; /* VIEW_PROCESSES or VIEW_TREE: where Escape leads to */
-    struct place place;
+    struct place place, place_before_help;
     bool follows;              /* a trace's last event is shown */
     char chosen[PID_TEXT_MAX]; /* pid of the row, which is found again when it has moved */
     char target[PID_TEXT_MAX]; /* pid of the process that is looked at */

@@ -174,6 +174,10 @@ static void draw_foot(struct observe *observe)
     } else if (observe->message_until_ms > clock_mono_ms()) {
         line_text(&line, LOOK_YELLOW, " ");
         line_put(&line, LOOK_YELLOW, text_clean(observe->cli, anqa_str_of(observe->message)));
+    } else if (observe->filter[0] != '\0' && observe->view == observe->list) {
+        line_text(&line, LOOK_YELLOW, " filter: ");
+        line_text(&line, LOOK_YELLOW, observe->filter);
+        line_text(&line, LOOK_DIM, "  Esc clears it");
     } else {
         line_put(&line, LOOK_DIM, hints(observe));
     }

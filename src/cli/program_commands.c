@@ -113,12 +113,15 @@ static enum cli_status wait_for_end(int process, unsigned long timeout_s)
 static enum cli_status stop_and_wait(struct client *client, unsigned long timeout_s)
 {
     int process = pidfd_of(client->fd);
-    anqa_json answer;
-    enum cli_status status;
+    anqa_json line, answer;
+    enum cli_status status = CLI_OK;
 
     if (process < 0)
         return cli_fail(CLI_FAILED, "cannot watch the program's process");
-    status = client_ask(client, "stop", ANQA_JSON_EMPTY_OBJECT, &answer);
+    /* The end may overtake the answer. */
+    if (client_send(client, "stop", ANQA_JSON_EMPTY_OBJECT) &&
+        client_hear(client, CLIENT_WAIT_MS, &line))
+        status = client_answer(line, client->cli, &answer);
     if (status == CLI_OK)
         status = wait_for_end(process, timeout_s);
     close(process);

@@ -42,7 +42,7 @@ export async function anqaJson(...args) {
   return JSON.parse(out);
 }
 
-/** A socket that answers each line with what `answer` makes of the request: text, or null to hang up. */
+/** A socket that answers each line with what `answer` makes of the request: text, { last: text } before hanging up. */
 export async function pretend(name, answer) {
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, `${name}.sock`);
@@ -54,8 +54,8 @@ export async function pretend(name, answer) {
       rest = lines.pop();
       for (const line of lines) {
         const text = answer(JSON.parse(line));
-        if (text === null) peer.destroy();
-        else peer.write(text);
+        if (typeof text === "string") peer.write(text);
+        else peer.end(text.last);
       }
     });
   });

@@ -249,7 +249,8 @@ test("the JSON that is printed is what the program has sent", async (t) => {
 });
 
 const bad = {
-  "hangs up": () => null,
+  "hangs up": () => ({ last: "" }),
+  "hangs up in the middle of a line": (request) => ({ last: `{"id":${request.id},"ok":{"name":"x"` }),
   "sends no JSON": () => "hello\n",
   "sends no object": () => "[1]\n",
   "sends neither answer nor error": (request) => `{"id":${request.id}}\n`,

@@ -56,7 +56,7 @@ test("the list is sorted, filtered, and keeps the chosen process", async (t) => 
   await terminal.type("acceptor");
   let lines = await terminal.shows(/filter: acceptor/);
   await terminal.keys("Enter");
-  lines = await terminal.shows(/q quit/);
+  lines = await terminal.shows(/ filter: acceptor {2}Esc clears it/);
   const rows = lines.filter((line) => /^ <\d/.test(line));
   assert.ok(rows.length > 0);
   assert.ok(rows.every((line) => line.includes("acceptor")), "no other row");
@@ -169,7 +169,7 @@ test("help lists the keys", async (t) => {
   await terminal.keys("?");
   const lines = await terminal.shows(/trace its messages/);
   await keepPicture("observe-help", lines);
-  await terminal.keys("Escape");
+  await terminal.keys("K"); // none of a list's keys
   await terminal.shows(/ endpoint /);
 });
 
@@ -288,6 +288,20 @@ for (const [what, end] of [
     await checkRestored(terminal);
   });
 }
+
+test("Ctrl-Z gives the terminal back until it goes on", async (t) => {
+  await t.keep(startServer());
+  const terminal = await t.keep(observe());
+  await terminal.shows(/ endpoint /);
+  const [pid] = await terminal.pids();
+  await terminal.keys("C-z");
+  await until("the shell's screen", async () => (await terminal.tmux("display-message", "-p", "#{alternate_on}")).trim() === "0");
+  await checkRestored(terminal);
+  process.kill(pid, "SIGCONT");
+  await terminal.shows(/ endpoint /);
+  await terminal.keys("q");
+  await terminal.shows(/ended with 0/);
+});
 
 test("a crash restores the terminal too", async (t) => {
   await t.keep(startServer());
