@@ -356,5 +356,6 @@ static int by_name(const void *a, const void *b)
 void application_list(anqa_registry_entry **ret_entries, size_t *ret_count)
 {
     anqa_registry_select(&guards, NULL, NULL, ret_entries, ret_count);
-    qsort(*ret_entries, *ret_count, sizeof **ret_entries, by_name);
+    if (*ret_count > 1)
+        qsort(*ret_entries, *ret_count, sizeof **ret_entries, by_name);
 }

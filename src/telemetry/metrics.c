@@ -410,25 +410,33 @@ static uint64_t load(
         &series->words[(size_t)cell * metric->words + word], memory_order_relaxed);
 }
 
+/* As the C library's, which are in a library of their own. */
+static double lesser(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static void read_cell(const struct metric *metric, const struct series *series, unsigned cell,
+    struct reading *reading)
+{
+    reading->count += load(metric, series, cell, WORD_COUNT);
+    reading->sum += double_of(load(metric, series, cell, WORD_SUM));
+    for (size_t i = 0; i < metric->bucket_count; i++)
+        reading->buckets[i] += load(metric, series, cell, WORD_BUCKETS + i);
+    if (metric->spec->kind != ANQA_METRIC_SUMMARY)
+        return;
+    reading->least = lesser(reading->least, double_of(load(metric, series, cell, WORD_LEAST)));
+    reading->greatest =
+        -lesser(-reading->greatest, -double_of(load(metric, series, cell, WORD_GREATEST)));
+}
+
 void series_read(
     const struct metric *metric, const struct series *series, struct reading *ret_reading)
 {
-    struct reading reading = {.least = INFINITY, .greatest = -INFINITY};
-
-    for (unsigned i = 0; i < CELLS; i++) {
-        reading.count += load(metric, series, i, WORD_COUNT);
-        reading.sum += double_of(load(metric, series, i, WORD_SUM));
-        if (metric->spec->kind == ANQA_METRIC_SUMMARY) {
-            double least = double_of(load(metric, series, i, WORD_LEAST));
-            double greatest = double_of(load(metric, series, i, WORD_GREATEST));
-            reading.least = least < reading.least ? least : reading.least;
-            reading.greatest = greatest > reading.greatest ? greatest : reading.greatest;
-        }
-        for (size_t j = 0; j < metric->bucket_count; j++)
-            reading.buckets[j] += load(metric, series, i, WORD_BUCKETS + j);
-    }
-    reading.last = double_of(load(metric, series, 0, WORD_SUM));
-    *ret_reading = reading;
+    *ret_reading = (struct reading){.least = INFINITY, .greatest = -INFINITY};
+    for (unsigned i = 0; i < CELLS; i++)
+        read_cell(metric, series, i, ret_reading);
+    ret_reading->last = double_of(load(metric, series, 0, WORD_SUM));
 }
 
 struct metric *metric_behind(uint64_t serial)
