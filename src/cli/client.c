@@ -186,7 +186,7 @@ enum cli_status ask_and_show(struct cli *cli, const char *op, anqa_json args,
     void (*show)(struct cli *cli, anqa_json answer))
 {
     struct client client;
-    anqa_json answer;
+    anqa_json answer = ANQA_JSON_NULL;
     enum cli_status status = client_find(&client, cli);
 
     if (status != CLI_OK)

@@ -163,6 +163,19 @@ test("rpc runs an operation, and lists those there are", async (t) => {
   assert.equal((await anqa("rpc", "ping", "[]")).code, FAILED);
 });
 
+test("a program's own operations run inside of it", async (t) => {
+  const server = await t.keep(startServer());
+  assert.deepEqual(await anqaJson("rpc", "rooms"), {});
+  for (const [room, name] of [["room:a", "Ada"], ["room:a", "Bob"], ["room:b", "Eve"]]) {
+    const client = await t.keep(new Client(server));
+    await client.join(room, { name });
+  }
+  const rooms = await anqaJson("rpc", "rooms");
+  assert.deepEqual(Object.keys(rooms).sort(), ["room:a", "room:b"]);
+  assert.deepEqual([rooms["room:a"].toSorted(), rooms["room:b"]], [["Ada", "Bob"], ["Eve"]]);
+  assert.match((await anqa("rpc")).out, /^rooms +program +the rooms, and who is in them$/m);
+});
+
 test("stop returns when the program has ended in good order", async (t) => {
   const server = await t.keep(startServer());
   const ended = server.ended;
