@@ -64,6 +64,8 @@ anqa_status control_request_start(const struct control_request *request, anqa_pi
 /* The lines that end a request, in the event's memory. id: NULL for a line that is no request. */
 anqa_str control_ok_line(uint64_t id, anqa_json answer);
 anqa_str control_error_line(const uint64_t *id, const char *code, const char *message);
+/* The text, with '?' in place of what is no UTF-8. */
+anqa_str control_utf8(anqa_str text);
 /* "not_found" for E_NOT_FOUND. */
 const char *control_code(anqa_status status);
 

@@ -113,7 +113,7 @@ anqa_status control_system(
 anqa_status control_metrics(
     const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
 {
-    anqa_str text = anqa_metrics_text();
+    anqa_str text = control_utf8(anqa_metrics_text());
 
     *ret_answer =
         anqa_jsonf("{'type': %s, 'text': %.*s}", ANQA_METRICS_CONTENT_TYPE, ANQA_FMT(text));

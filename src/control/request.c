@@ -57,25 +57,26 @@ static anqa_str value_line(uint64_t id, const char *key, anqa_json value)
     return line_finish(json);
 }
 
-/* What is no UTF-8 in a text for people becomes '?'. */
-static anqa_str clean(const char *text)
+anqa_str control_utf8(anqa_str text)
 {
-    size_t len = strlen(text);
-    char *copy = anqa_tmp_copy(text, len);
+    char *copy;
 
-    for (size_t i = 0; i < len;) {
-        size_t n = utf8_char_len(copy + i, copy + len);
+    if (utf8_valid(text.ptr, text.len))
+        return text;
+    copy = anqa_tmp_copy(text.ptr, text.len);
+    for (size_t i = 0; i < text.len;) {
+        size_t n = utf8_char_len(copy + i, copy + text.len);
         if (n == 0)
             copy[i] = '?';
         i += n == 0 ? 1 : n;
     }
-    return anqa_str_make(copy, len);
+    return anqa_str_make(copy, text.len);
 }
 
 anqa_str control_error_line(const uint64_t *id, const char *code, const char *message)
 {
     anqa_json_writer *w = anqa_arena_alloc(anqa_tmp(), sizeof *w);
-    anqa_str text = clean(message);
+    anqa_str text = control_utf8(anqa_str_of(message));
     anqa_json json;
 
     writer_begin(w, id);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct counter {
@@ -47,8 +48,8 @@ static const anqa_gen_server counter_server = {.name = "counter",
 
 static const anqa_control control = {.name = "shop"};
 static const anqa_app shop = {.name = "shop",
-    .children =
-        (const anqa_child_spec[]){{.server = &counter_server}, ANQA_CONTROL(&control), {0}}};
+    .children = (const anqa_child_spec[]){{.server = &counter_server}, ANQA_CONTROL(&control), {0}},
+    .max_restarts = 100000};
 
 /* A runtime with the application; this thread is a process of it. */
 static anqa_rt *begin_shop(void)
@@ -167,6 +168,31 @@ static void stay(void *arg)
 {
     anqa_set_label("a label that is as long as labels can be, which is 63 bytes in all");
     (void)anqa_receive(ANQA_INFINITY);
+}
+
+static void be_strange(void *arg)
+{
+    anqa_set_label("a\xff\x1b[31m\n");
+    report(*(anqa_pid *)arg, "labelled", "");
+    (void)anqa_receive(ANQA_INFINITY);
+}
+
+TEST(a_label_that_is_no_utf8_or_has_controls_spoils_no_answer)
+{
+    anqa_rt *rt = begin_shop();
+    struct peer *peer = peer_open();
+    anqa_pid self = anqa_self();
+    const char *answer;
+
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = be_strange, .arg = &self, .arg_size = sizeof self},
+            NULL, NULL),
+        ANQA_OK);
+    (void)expect("labelled");
+    answer = ask(peer, "{\"id\":1,\"op\":\"processes\"}");
+    CHECK(strstr(answer, "\"ok\":{\"processes\":[") != NULL, "%s", answer);
+    CHECK(strstr(answer, "\\u001b[31m\\n\"") != NULL, "%s", answer);
+    end_shop(rt, peer);
 }
 
 static bool are_there(void *rt)
@@ -367,5 +393,72 @@ TEST(a_trace_that_is_read_slowly_loses_events_and_counts_them_and_holds_up_nobod
         CHECK_STATUS(anqa_send(anqa_whereis("counter"), "tick", anqa_nothing()), ANQA_OK);
     CHECK_EQ(counter_value(), before + MANY); /* all were handled, though nobody has read */
     (void)hear_event(peer, "\"dropped\":", "");
+    end_shop(rt, peer);
+}
+
+/* ---------------------------------------------------------------- everything at once */
+
+static const char *const anything[] = {
+    "{\"id\":1,\"op\":\"trace\",\"args\":{\"process\":\"counter\"}}\n",
+    "{\"id\":2,\"op\":\"trace\",\"args\":{\"process\":\"shop\",\"body\":1024}}\n",
+    "{\"id\":3,\"op\":\"kill\",\"args\":{\"process\":\"counter\"}}\n",
+    "{\"id\":4,\"op\":\"processes\",\"args\":{\"sort\":\"memory\"}}\n",
+    "{\"id\":5,\"op\":\"tree\"}\n",
+    "{\"id\":6,\"op\":\"state\",\"args\":{\"process\":\"counter\"}}\n",
+    "{\"id\":7,\"op\":\"suspend\",\"args\":{\"process\":\"counter\"}}\n",
+    "{\"id\":7,\"op\":\"resume\",\"args\":{\"process\":\"counter\"}}\n",
+    "{\"id\":1,\"op\":\"cancel\"}\n",
+    "{\"id\":6,\"op\":\"cancel\"}\n",
+    "{\"id\":8,\"op\":\"metrics\"}\n",
+    "{\"id\":9,\"op\":\"ki",
+    "\n[]\n",
+};
+
+/* Some requests, some of what comes, and an end: in good order or not. */
+static void any_life(void)
+{
+    struct peer *peer = peer_open_at(socket_path());
+    uint64_t random = harness_random();
+
+    CHECK(peer != NULL);
+    for (uint64_t i = 0; i <= random % 7; i++) {
+        const char *text = anything[harness_random() % ANQA_COUNT(anything)];
+        (void)send(peer->fd, text, strlen(text), MSG_NOSIGNAL); /* it may be one client too many */
+        (void)anqa_send(anqa_whereis("counter"), "tick", anqa_nothing());
+        if (has_come(peer) && random % 3 == 0 && fill(peer))
+            peer->len = 0;
+    }
+    if (random % 2 == 0)
+        peer_end(peer);
+    peer_close(peer);
+}
+
+static bool no_client_is_left(void *unused)
+{
+    anqa_child_counts counts;
+
+    CHECK_STATUS(
+        anqa_supervisor_count_children(anqa_whereis(anqa_control_clients.name), &counts), ANQA_OK);
+    return counts.active == 0;
+}
+
+static bool counter_answers(void *peer)
+{
+    (void)ask_counter(peer, "resume");
+    return strstr(ask_counter(peer, "state"), "\"value\":") != NULL;
+}
+
+TEST(whatever_clients_ask_and_however_they_end_the_program_is_served_as_before, .timeout_ms = 60000)
+{
+    anqa_rt *rt = begin_shop();
+    anqa_pid server = anqa_whereis(anqa_control_server.name);
+    struct peer *peer;
+
+    for (int i = 0; i < 300; i++)
+        any_life();
+    CHECK(soon(no_client_is_left, NULL));
+    CHECK(anqa_pid_eq(anqa_whereis(anqa_control_server.name), server));
+    peer = peer_open();
+    CHECK(soon(counter_answers, peer)); /* it may just have been killed */
     end_shop(rt, peer);
 }
