@@ -132,6 +132,30 @@ static void put_scheduler(anqa_json_writer *w, const anqa_system_info *before,
     anqa_json_end_object(w);
 }
 
+/* The members that are numbers, as they are. */
+static const struct {
+    const char *name;
+    size_t at;
+} system_numbers[] = {
+#define NUMBER(member) {#member, offsetof(anqa_system_info, member)}
+    NUMBER(processes),
+    NUMBER(process_limit),
+    NUMBER(spawned),
+    NUMBER(exited),
+    NUMBER(zombies),
+    NUMBER(waiting),
+    NUMBER(faults),
+    NUMBER(names),
+    NUMBER(tables),
+    NUMBER(timers),
+    NUMBER(messages),
+    NUMBER(heap_bytes),
+    NUMBER(block_bytes),
+    NUMBER(stack_bytes),
+    NUMBER(resident_bytes),
+#undef NUMBER
+};
+
 void anqa_system_info_put(
     anqa_json_writer *w, const anqa_system_info *before, const anqa_system_info *now)
 {
@@ -142,23 +166,13 @@ void anqa_system_info_put(
     for (uint16_t i = 0; i < now->scheduler_count; i++)
         put_scheduler(w, before, now, i);
     anqa_json_end_array(w);
-    introspect_put_number(w, "processes", now->processes);
-    introspect_put_number(w, "process_limit", now->process_limit);
-    introspect_put_number(w, "spawned", now->spawned);
-    introspect_put_number(w, "exited", now->exited);
-    introspect_put_number(w, "zombies", now->zombies);
-    introspect_put_number(w, "waiting", now->waiting);
-    introspect_put_number(w, "faults", now->faults);
+    for (size_t i = 0; i < ANQA_COUNT(system_numbers); i++) {
+        uint64_t number;
+        memcpy(&number, (const char *)now + system_numbers[i].at, sizeof number);
+        introspect_put_number(w, system_numbers[i].name, number);
+    }
     anqa_json_key(w, "tainted");
     anqa_json_put_bool(w, now->tainted);
-    introspect_put_number(w, "names", now->names);
-    introspect_put_number(w, "tables", now->tables);
-    introspect_put_number(w, "timers", now->timers);
-    introspect_put_number(w, "messages", now->messages);
-    introspect_put_number(w, "heap_bytes", now->heap_bytes);
-    introspect_put_number(w, "block_bytes", now->block_bytes);
-    introspect_put_number(w, "stack_bytes", now->stack_bytes);
-    introspect_put_number(w, "resident_bytes", now->resident_bytes);
     anqa_json_end_object(w);
 }
 

@@ -7,50 +7,26 @@
 #include <anqa/memory.h>
 
 #include "base/utf8.h"
+#include "otp/text.h"
 #include "telemetry/metrics.h"
-
-struct text {
-    char *bytes;
-    size_t len, size;
-};
-
-static void put(struct text *text, const char *bytes, size_t len)
-{
-    if (text->len + len > text->size) {
-        size_t size = (text->len + len) * 2 + 4096;
-        char *grown = anqa_arena_alloc(anqa_tmp(), size);
-        if (text->len > 0)
-            memcpy(grown, text->bytes, text->len);
-        text->bytes = grown;
-        text->size = size;
-    }
-    if (len > 0)
-        memcpy(text->bytes + text->len, bytes, len);
-    text->len += len;
-}
-
-static void puts_(struct text *text, const char *s)
-{
-    put(text, s, strlen(s));
-}
 
 static void put_value(struct text *text, double value)
 {
     char number[40];
 
     if (isinf(value))
-        puts_(text, value > 0 ? " +Inf\n" : " -Inf\n");
+        text_puts(text, value > 0 ? " +Inf\n" : " -Inf\n");
     else if (isnan(value))
-        puts_(text, " NaN\n");
+        text_puts(text, " NaN\n");
     else
-        put(text, number, (size_t)snprintf(number, sizeof number, " %.17g\n", value));
+        text_put(text, number, (size_t)snprintf(number, sizeof number, " %.17g\n", value));
 }
 
 static void put_count(struct text *text, uint64_t count)
 {
     char number[32];
 
-    put(text, number,
+    text_put(text, number,
         (size_t)snprintf(number, sizeof number, " %llu\n", (unsigned long long)count));
 }
 
@@ -62,15 +38,15 @@ static void put_escaped(struct text *text, const char *at, bool quotes)
     while (at < end) {
         size_t size = utf8_char_len(at, end);
         if (size == 0)
-            puts_(text, "?");
+            text_puts(text, "?");
         else if (*at == '\\')
-            puts_(text, "\\\\");
+            text_puts(text, "\\\\");
         else if (*at == '\n')
-            puts_(text, "\\n");
+            text_puts(text, "\\n");
         else if (*at == '"' && quotes)
-            puts_(text, "\\\"");
+            text_puts(text, "\\\"");
         else
-            put(text, at, size);
+            text_put(text, at, size);
         at += size == 0 ? 1 : size;
     }
 }
@@ -78,26 +54,26 @@ static void put_escaped(struct text *text, const char *at, bool quotes)
 static void put_head(struct text *text, const char *name, const char *type, const char *help)
 {
     if (help != NULL) {
-        puts_(text, "# HELP ");
-        puts_(text, name);
-        puts_(text, " ");
+        text_puts(text, "# HELP ");
+        text_puts(text, name);
+        text_puts(text, " ");
         put_escaped(text, help, false);
-        puts_(text, "\n");
+        text_puts(text, "\n");
     }
-    puts_(text, "# TYPE ");
-    puts_(text, name);
-    puts_(text, " ");
-    puts_(text, type);
-    puts_(text, "\n");
+    text_puts(text, "# TYPE ");
+    text_puts(text, name);
+    text_puts(text, " ");
+    text_puts(text, type);
+    text_puts(text, "\n");
 }
 
 static void put_label(struct text *text, const char *name, const char *value, bool first)
 {
-    puts_(text, first ? "{" : ",");
-    puts_(text, name);
-    puts_(text, "=\"");
+    text_puts(text, first ? "{" : ",");
+    text_puts(text, name);
+    text_puts(text, "=\"");
     put_escaped(text, value, true);
-    puts_(text, "\"");
+    text_puts(text, "\"");
 }
 
 /* ---------------------------------------------------------------- declared metrics */
@@ -110,8 +86,8 @@ static void put_line(struct text *text, const struct metric *metric, const struc
     const char *value = series_values(series);
     bool first = true;
 
-    puts_(text, metric_name(metric));
-    puts_(text, suffix);
+    text_puts(text, metric_name(metric));
+    text_puts(text, suffix);
     for (; tags != NULL && *tags != NULL; tags++) {
         put_label(text, *tags, value, first);
         value += strlen(value) + 1;
@@ -120,7 +96,7 @@ static void put_line(struct text *text, const struct metric *metric, const struc
     if (le != NULL)
         put_label(text, "le", le, first);
     if (!first || le != NULL)
-        puts_(text, "}");
+        text_puts(text, "}");
 }
 
 static void put_totals(struct text *text, const struct metric *metric, const struct series *series,
@@ -232,23 +208,23 @@ static uint64_t put_metrics(struct text *text)
 static void put_gauge(struct text *text, const char *name, const char *help, double value)
 {
     put_head(text, name, "gauge", help);
-    puts_(text, name);
+    text_puts(text, name);
     put_value(text, value);
 }
 
 static void put_counter(struct text *text, const char *name, const char *help, uint64_t value)
 {
     put_head(text, name, "counter", help);
-    puts_(text, name);
+    text_puts(text, name);
     put_count(text, value);
 }
 
 static void put_labelled(
     struct text *text, const char *name, const char *label, const char *value, double number)
 {
-    puts_(text, name);
+    text_puts(text, name);
     put_label(text, label, value, true);
-    puts_(text, "}");
+    text_puts(text, "}");
     put_value(text, number);
 }
 

@@ -596,6 +596,38 @@ TEST(the_system_is_seen_with_its_schedulers_processes_and_memory)
     end(rt);
 }
 
+TEST(what_is_seen_is_written_as_json)
+{
+    anqa_rt *rt = begin();
+    anqa_pid pid = shelf_start();
+    anqa_process_info seen;
+    anqa_system_info system;
+    anqa_json json, schedulers;
+    anqa_json_writer w;
+    char text[ANQA_PID_TEXT];
+
+    wait_for_status(pid, ANQA_PROCESS_IDLE);
+    seen = info_of(pid);
+    anqa_json_writer_init(&w, anqa_tmp(), 0);
+    anqa_process_info_put(&w, &seen);
+    CHECK_STATUS(anqa_json_writer_finish(&w, &json), ANQA_OK);
+    CHECK_STR(anqa_json_str(json, "pid"), anqa_pid_text(pid, text));
+    CHECK_STR(anqa_json_str(json, "priority"), "high");
+    CHECK_STR(anqa_json_str(json, "status"), "idle");
+    CHECK_EQ(anqa_json_int(json, "quota", 0), 1 << 20);
+    anqa_system_info_get(&system);
+    anqa_json_writer_init(&w, anqa_tmp(), 0);
+    anqa_system_info_put(&w, NULL, &system);
+    CHECK_STATUS(anqa_json_writer_finish(&w, &json), ANQA_OK);
+    CHECK_EQ(anqa_json_int(json, "processes", 0), 2);
+    CHECK_EQ(anqa_json_int(json, "process_limit", 0), 1048576);
+    CHECK(!anqa_json_bool(json, "tainted", true));
+    CHECK_STATUS(anqa_json_get(json, "schedulers", &schedulers), ANQA_OK);
+    CHECK_STATUS(anqa_json_at(schedulers, 1, &json), ANQA_OK);
+    CHECK_EQ(anqa_json_int(json, "scheduler", 0), 2);
+    end(rt);
+}
+
 TEST(a_scheduler_that_works_is_busy_and_one_that_has_nothing_to_do_is_not)
 {
     anqa_rt *rt = begin();
