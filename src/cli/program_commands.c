@@ -20,20 +20,20 @@ static anqa_json program_json(struct cli *cli, const struct program *program)
 
 enum cli_status command_list(struct cli *cli)
 {
-    struct program *programs;
-    size_t count;
-    enum cli_status status = programs_find(cli, &programs, &count);
+    struct programs programs;
+    enum cli_status status;
 
     if (!args_are(cli, 0, 0))
         return CLI_USAGE;
+    status = programs_find(cli, &programs);
     if (status != CLI_OK)
         return status;
     if (!cli->json) {
-        programs_print(cli, programs, count, stdout);
+        programs_print(cli, &programs, stdout);
         return CLI_OK;
     }
-    for (size_t i = 0; i < count; i++)
-        json_print(stdout, program_json(cli, &programs[i]));
+    for (size_t i = 0; i < programs.count; i++)
+        json_print(stdout, program_json(cli, &programs.list[i]));
     return CLI_OK;
 }
 

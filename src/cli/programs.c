@@ -34,16 +34,17 @@ bool program_ask(struct client *client, struct program *ret_program)
     return true;
 }
 
-static bool try_socket(struct cli *cli, const char *path, struct program *ret_program)
+static void try_socket(struct cli *cli, const char *path, struct programs *programs)
 {
     struct client client;
-    bool answers;
 
     if (client_open(&client, cli, path) != 0)
-        return false;
-    answers = program_ask(&client, ret_program);
+        return;
+    if (program_ask(&client, &programs->list[programs->count]))
+        programs->count++;
+    else
+        programs->silent++;
     client_close(&client);
-    return answers;
 }
 
 static bool is_socket_name(const char *name)
@@ -53,18 +54,16 @@ static bool is_socket_name(const char *name)
     return len > sizeof suffix - 1 && strcmp(name + len - (sizeof suffix - 1), suffix) == 0;
 }
 
-enum cli_status programs_find(struct cli *cli, struct program **ret_programs, size_t *ret_count)
+enum cli_status programs_find(struct cli *cli, struct programs *ret_programs)
 {
-    struct program *programs = anqa_arena_calloc(&cli->arena, PROGRAMS_MAX, sizeof *programs);
     char folder[CONTROL_PATH_MAX];
     const struct dirent *entry;
-    size_t count = 0;
     anqa_error err;
     DIR *dir;
     anqa_status status = control_folder(folder, &err);
 
-    *ret_programs = programs;
-    *ret_count = 0;
+    *ret_programs = (struct programs){
+        .list = anqa_arena_calloc(&cli->arena, PROGRAMS_MAX, sizeof *ret_programs->list)};
     if (status == ANQA_OK)
         status = control_folder_check(folder, &err);
     if (status == ANQA_E_NOT_FOUND)
@@ -75,13 +74,12 @@ enum cli_status programs_find(struct cli *cli, struct program **ret_programs, si
     if (dir == NULL)
         return cli_fail(CLI_UNREACHABLE, "cannot read the folder %s", folder);
     /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    while (count < PROGRAMS_MAX && (entry = readdir(dir)) != NULL) {
+    while (ret_programs->count < PROGRAMS_MAX && (entry = readdir(dir)) != NULL) {
         const char *path = anqa_arena_printf(&cli->arena, "%s/%s", folder, entry->d_name);
-        if (is_socket_name(entry->d_name) && try_socket(cli, path, &programs[count]))
-            count++;
+        if (is_socket_name(entry->d_name))
+            try_socket(cli, path, ret_programs);
     }
     closedir(dir);
-    *ret_count = count;
     return CLI_OK;
 }
 
@@ -94,19 +92,20 @@ bool program_is(const struct program *program, const char *app)
            strcmp(pid, app) == 0;
 }
 
-void programs_print(struct cli *cli, const struct program *programs, size_t count, FILE *out)
+void programs_print(struct cli *cli, const struct programs *programs, FILE *out)
 {
     static const struct column columns[] = {{.title = "NAME", .look = LOOK_CYAN},
         {.title = "VERSION"}, {.title = "PID", .is_number = true},
         {.title = "SOCKET", .look = LOOK_DIM}};
     struct table *table = table_new(cli, columns, ANQA_COUNT(columns));
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < programs->count; i++) {
+        const struct program *program = &programs->list[i];
         anqa_str *cells = table_row(table);
-        cells[0] = programs[i].name;
-        cells[1] = programs[i].version;
-        cells[2] = text_format(cli, "%" PRId64, programs[i].pid);
-        cells[3] = text_clean(cli, anqa_str_of(programs[i].path));
+        cells[0] = program->name;
+        cells[1] = program->version;
+        cells[2] = text_format(cli, "%" PRId64, program->pid);
+        cells[3] = text_clean(cli, anqa_str_of(program->path));
     }
     table_print(table, out);
 }
@@ -123,44 +122,46 @@ static enum cli_status open_path(struct client *client, struct cli *cli, const c
         CLI_UNREACHABLE, "cannot reach the program at %s: %s", path, strerrordesc_np(errnum));
 }
 
-static enum cli_status none_found(const struct cli *cli)
+static enum cli_status none_found(const struct cli *cli, const struct programs *programs)
 {
-    char folder[CONTROL_PATH_MAX];
+    char folder[CONTROL_PATH_MAX], hint[80] = "; --socket PATH names one elsewhere";
 
     if (control_folder(folder, NULL) != ANQA_OK)
         folder[0] = '\0';
+    if (programs->silent > 0)
+        snprintf(hint, sizeof hint, "; %zu there %s", programs->silent,
+            programs->silent == 1 ? "does not answer" : "do not answer");
     if (cli->app != NULL)
-        return cli_fail(
-            CLI_UNREACHABLE, "no application '%s' is running (looked in %s)", cli->app, folder);
-    return cli_fail(CLI_UNREACHABLE,
-        "no application is running (looked in %s); --socket PATH names one elsewhere", folder);
+        return cli_fail(CLI_UNREACHABLE, "no application '%s' is running (looked in %s)%s",
+            cli->app, folder, hint);
+    return cli_fail(CLI_UNREACHABLE, "no application is running (looked in %s)%s", folder, hint);
 }
 
 enum cli_status client_find(struct client *client, struct cli *cli)
 {
-    struct program *programs;
     const struct program *chosen = NULL;
-    size_t count, matches = 0;
+    struct programs programs;
     enum cli_status status;
+    size_t matches = 0;
 
     if (cli->socket != NULL)
         return open_path(client, cli, cli->socket);
-    status = programs_find(cli, &programs, &count);
+    status = programs_find(cli, &programs);
     if (status != CLI_OK)
         return status;
-    for (size_t i = 0; i < count; i++) {
-        if (cli->app != NULL && !program_is(&programs[i], cli->app))
+    for (size_t i = 0; i < programs.count; i++) {
+        if (cli->app != NULL && !program_is(&programs.list[i], cli->app))
             continue;
         matches++;
-        chosen = &programs[i];
+        chosen = &programs.list[i];
     }
     if (matches == 0)
-        return none_found(cli);
+        return none_found(cli, &programs);
     if (matches == 1)
         return open_path(client, cli, chosen->path);
     status =
         cli_fail(CLI_USAGE, "several applications are running; --app NAME or --app PID chooses:");
     cli->colour = false;
-    programs_print(cli, programs, count, stderr);
+    programs_print(cli, &programs, stderr);
     return status;
 }

@@ -12,11 +12,17 @@ struct program {
 
 #define PROGRAMS_MAX 256u
 
+struct programs {
+    struct program *list;
+    size_t count;
+    size_t silent; /* those that take connections but do not say who they are */
+};
+
 /* Asks each who it is; sockets of the dead are passed over. Fails: the folder is not safe, and it has been said. */
-enum cli_status programs_find(struct cli *cli, struct program **ret_programs, size_t *ret_count);
+enum cli_status programs_find(struct cli *cli, struct programs *ret_programs);
 /* Whether --app means this one: its name, its socket's or its process id. */
 bool program_is(const struct program *program, const char *app);
-void programs_print(struct cli *cli, const struct program *programs, size_t count, FILE *out);
+void programs_print(struct cli *cli, const struct programs *programs, FILE *out);
 
 /* What a program says of itself. False: it does not answer as it should. */
 bool program_ask(struct client *client, struct program *ret_program);

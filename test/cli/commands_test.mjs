@@ -255,6 +255,14 @@ test("text of a program does not reach the terminal unescaped, as text or as JSO
   assert.equal((await anqaJson("version")).name.length > 0, true);
 });
 
+test("nor does what a program says of an error", async (t) => {
+  const refused = await t.keep(pretend("evil", ({ id }) => `${JSON.stringify({ id, error: { code: hostile, message: hostile } })}\n`));
+  const { code, err } = await anqa("log", "--socket", refused.file);
+  assert.equal(code, FAILED);
+  assert.match(err, /^anqa: \\x1b\[31mred/);
+  assert.doesNotMatch(err, forbidden);
+});
+
 test("the JSON that is printed is what the program has sent", async (t) => {
   const value = { a: [1, -0.5, 1e300, "\u001b\u202e\u{e0041}\u{1f600}\"\\", null, true, {}], b: "" };
   await t.keep(pretend("shop", (request) => ok(request, request.op === "ping" ? { name: "shop", pid: 1 } : value)));
@@ -276,7 +284,9 @@ for (const [what, answer] of Object.entries(bad)) {
     assert.equal(code, UNREACHABLE, err);
     assert.equal(out, "");
     assert.match(err, /answer/);
-    assert.equal((await anqa("log")).code, UNREACHABLE, "and it is not listed");
+    const unnamed = await anqa("log");
+    assert.equal(unnamed.code, UNREACHABLE, "and it is not listed");
+    assert.match(unnamed.err, /no application is running \(looked in .*\); 1 there does not answer/);
   });
 }
 
