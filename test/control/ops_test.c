@@ -427,15 +427,6 @@ static void any_life(void)
     peer_close(peer);
 }
 
-static bool no_client_is_left(void *unused)
-{
-    anqa_child_counts counts;
-
-    CHECK_STATUS(
-        anqa_supervisor_count_children(anqa_whereis(anqa_control_clients.name), &counts), ANQA_OK);
-    return counts.active == 0;
-}
-
 static bool counter_answers(void *peer)
 {
     (void)ask_counter(peer, "resume");

@@ -138,3 +138,12 @@ const char *ask(struct peer *peer, const char *text)
     say(peer, "\n");
     return hear(peer);
 }
+
+bool no_client_is_left(void *unused)
+{
+    anqa_child_counts counts;
+
+    CHECK_STATUS(
+        anqa_supervisor_count_children(anqa_whereis(anqa_control_clients.name), &counts), ANQA_OK);
+    return counts.active == 0;
+}

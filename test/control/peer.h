@@ -40,4 +40,7 @@ const char *hear(struct peer *peer);
 /* Says a line and hears one. */
 const char *ask(struct peer *peer, const char *text);
 
+/* Whether the server serves nobody; for soon(). */
+bool no_client_is_left(void *unused);
+
 #endif

@@ -369,15 +369,6 @@ TEST(a_client_that_does_not_read_is_dropped, .timeout_ms = 60000)
 
 /* ---------------------------------------------------------------- many clients */
 
-static bool nobody_is_left(void *unused)
-{
-    anqa_child_counts counts;
-
-    CHECK_STATUS(
-        anqa_supervisor_count_children(anqa_whereis(anqa_control_clients.name), &counts), ANQA_OK);
-    return counts.active == 0;
-}
-
 TEST(the_seventeenth_client_is_told_that_there_are_too_many)
 {
     anqa_rt *rt = begin_with(&plain);
@@ -394,7 +385,7 @@ TEST(the_seventeenth_client_is_told_that_there_are_too_many)
     peer_close(late);
     for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
         peer_close(peers[i]);
-    CHECK(soon(nobody_is_left, NULL));
+    CHECK(soon(no_client_is_left, NULL));
     end(rt);
 }
 
@@ -426,7 +417,7 @@ TEST(a_thousand_clients_come_and_vanish_and_leave_nothing, .timeout_ms = 60000)
         peer_close(peer);
     }
     peer_close(peer);
-    CHECK(soon(nobody_is_left, NULL));
+    CHECK(soon(no_client_is_left, NULL));
     end(rt);
 }
 
@@ -469,7 +460,7 @@ TEST(an_allocation_that_fails_costs_at_most_a_connection, .timeout_ms = 120000)
         try_a_life(path);
     }
     CHECK(soon(answers_again, path));
-    CHECK(soon(nobody_is_left, NULL));
+    CHECK(soon(no_client_is_left, NULL));
     end(rt);
 }
 
