@@ -383,15 +383,6 @@ void proc_show_heap(struct sched *s, const struct proc *p, size_t held)
         &s->rt->memories[p - s->rt->slots].held, face_units(held), memory_order_relaxed);
 }
 
-void proc_relate(struct sched *s, const struct proc *p, uint64_t change)
-{
-    struct face *face = &s->rt->faces[p - s->rt->slots];
-
-    atomic_store_explicit(&face->relations,
-        atomic_load_explicit(&face->relations, memory_order_relaxed) + change,
-        memory_order_relaxed);
-}
-
 static bool more_new(
     struct sched *s, struct proc *p, const anqa_spawn_opts *opts, struct proc *parent)
 {
@@ -431,7 +422,6 @@ static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts,
         if (ours == NULL)
             return false;
         ours->x = theirs->y = sched_new_ref(s);
-        proc_relate(s, p, FACE_LINK);
         proc_relate(s, parent, FACE_LINK);
     }
     if (!opts->monitor)
@@ -447,7 +437,6 @@ static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts,
         }
         return false;
     }
-    proc_relate(s, p, FACE_WATCHER);
     proc_relate(s, parent, FACE_MONITOR);
     *theirs = (struct rel){ref, proc_pid(s->rt, parent).bits, REL_WATCHER};
     *ours = (struct rel){ref, pid.bits, REL_MONITOR};
@@ -479,7 +468,8 @@ static void parts_free(struct sched *s, struct proc *p)
 
 /* A new life for a slot. What others look at is written with release, after the generation: who reads it sees that the
  * generation is another. Pairs with proc_look. */
-static void proc_reset(struct sched *s, struct proc *p, enum proc_shape shape, const void *spec)
+static void proc_reset(
+    struct sched *s, struct proc *p, enum proc_shape shape, const void *spec, uint64_t relations)
 {
     struct face *face = &s->rt->faces[p - s->rt->slots];
 
@@ -493,7 +483,7 @@ static void proc_reset(struct sched *s, struct proc *p, enum proc_shape shape, c
     atomic_store_explicit(&p->lineage, NULL, memory_order_release);
     atomic_store_explicit(&p->priority, ANQA_PRIORITY_NORMAL, memory_order_release);
     atomic_store_explicit(&face->spec, spec, memory_order_release);
-    atomic_store_explicit(&face->relations, 0, memory_order_release);
+    atomic_store_explicit(&face->relations, relations, memory_order_release);
     p->head = p->tail = NULL;
     p->run_next = NULL;
     p->state = NULL;
@@ -554,7 +544,8 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     p = slot_take(s);
     if (p == NULL)
         return ANQA_E_LIMIT;
-    proc_reset(s, p, opts->run != NULL ? PROC_SHAPE_RUN : PROC_SHAPE_BEHAVIOUR, opts->spec);
+    proc_reset(s, p, opts->run != NULL ? PROC_SHAPE_RUN : PROC_SHAPE_BEHAVIOUR, opts->spec,
+        parent == NULL ? 0 : (opts->link ? FACE_LINK : 0) + (opts->monitor ? FACE_WATCHER : 0));
     if (opts->run != NULL) {
         atomic_store_explicit(&p->code.run, opts->run, memory_order_relaxed);
         p->flags |= PROC_RUN;
@@ -596,7 +587,7 @@ anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot)
         atomic_store_explicit(
             &p->sched, (uint8_t)(SCHED_ATTACHED + s->place), memory_order_relaxed);
     *slot = p;
-    proc_reset(s, p, PROC_SHAPE_THREAD, NULL);
+    proc_reset(s, p, PROC_SHAPE_THREAD, NULL, 0);
     p->flags = PROC_FOREIGN | PROC_TRAP | PROC_PINNED;
     s->current = p;
     COUNT_ADD(s, spawned, 1);

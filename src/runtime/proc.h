@@ -244,7 +244,6 @@ struct activation {
     uint64_t wait_timer; /* a SIG_WAKE with this ref is the deadline */
     anqa_timer timer;    /* the deadline's */
     bool timed_out, event_came;
-    uint8_t wait_for;    /* wait_event: anqa_process_status, for people */
     bool matching;       /* the match of a receive runs: the mailbox must stay as it is */
     uint64_t defer_mark; /* defers above it belong to this event's frames */
     uint32_t nowait, section;
@@ -374,7 +373,7 @@ static inline uint32_t pid_generation(anqa_pid pid)
 /* The word for a reason's kind; static. */
 const char *reason_name(anqa_reason reason);
 
-/* proc_pid, proc_slot and proc_self, which need the runtime, are in sched.h. */
+/* proc_pid, proc_slot, proc_self and proc_relate, which need the runtime, are in sched.h. */
 
 /* ---------------------------------------------------------------- life */
 
@@ -399,8 +398,6 @@ void proc_bury(struct sched *s, struct proc *p);
 void proc_release(struct sched *s, struct proc *p);
 /* `more`, made when it is not there. NULL: no memory. */
 struct proc_more *proc_more(struct sched *s, struct proc *p);
-/* One link, monitor or watcher more (FACE_), or, negated, less. */
-void proc_relate(struct sched *s, const struct proc *p, uint64_t change);
 /* Shows what the heap has taken from the system, in bytes. */
 void proc_show_heap(struct sched *s, const struct proc *p, size_t held);
 /* The label of that life; empty: it has none, or the slot has gone on. Returns its length. Any thread, signal handlers. */

@@ -70,15 +70,16 @@ struct sched_counters {
 struct sched {
     /* owner only */
     anqa_rt *rt;
-    struct proc *current;       /* who runs now; NULL: the scheduler itself */
-    struct stack *stack;        /* the one we are on */
-    struct activation act;      /* of current */
-    struct run_queue queues[4]; /* by anqa_priority */
+    struct proc *current;               /* who runs now; NULL: the scheduler itself */
+    struct stack *stack;                /* the one we are on */
+    _Atomic(const char *) activity_tag; /* shared: of the message that is handled */
+    struct activation act;              /* of current */
+    struct run_queue queues[4];         /* by anqa_priority */
     uint64_t now_ms;
     uint64_t now_ticks; /* of the processor's counter, when now_ms was read */
     uint64_t next_ref;
-    uint64_t asked_ref; /* of the last request, and whose answer it wants, for people */
-    anqa_pid asked;
+    uint64_t asked_ref; /* of the last request, and whose answer it wants, as shown_wait has it */
+    uint64_t asked;
     uint64_t queue_since; /* ticks; 0: nobody has had to wait */
     uint32_t picks;
     uint32_t turns;
@@ -125,9 +126,8 @@ struct sched {
     _Atomic(uint32_t) rob;           /* shared: stuck; the last one in the ring may be stolen too */
     _Atomic(uint64_t) activity;      /* shared: grows with every activation; odd while one runs */
     _Atomic(uint32_t) activity_slot; /* shared: whose, for the watchdog */
-    _Atomic(const char *) activity_tag; /* shared: of the message that is handled */
-    _Atomic(uint64_t) idle_ticks;       /* shared: spent with nothing to do, up to the last time */
-    _Atomic(uint64_t) idle_since;       /* shared: ticks; 0: it works */
+    _Atomic(uint64_t) idle_ticks;    /* shared: spent with nothing to do, up to the last time */
+    _Atomic(uint64_t) idle_since;    /* shared: ticks; 0: it works */
     _Atomic(uint64_t)
         quiescent; /* shared: epoch of the last quiescent state; UINT64_MAX: none needed */
     _Atomic(struct proc *) ring[RING_SIZE]; /* shared */
@@ -250,6 +250,16 @@ static inline struct proc *proc_self(struct sched **ret_sched)
             "a function for processes was called outside of one", __FILE__, __LINE__);
     *ret_sched = s;
     return s->current;
+}
+
+/* One link, monitor or watcher more (FACE_), or, negated, less. */
+static inline void proc_relate(struct sched *s, const struct proc *p, uint64_t change)
+{
+    struct face *face = &s->rt->faces[p - s->rt->slots];
+
+    atomic_store_explicit(&face->relations,
+        atomic_load_explicit(&face->relations, memory_order_relaxed) + change,
+        memory_order_relaxed);
 }
 
 /* The processor's own counter: a few ns, where the clock costs twenty. */
