@@ -129,7 +129,7 @@ void h1_serve(struct conn *conn, struct request *request)
     h1->in_chunks = request->chunked;
     if (request->chunked)
         h1->body.trailers = anqa_arena_alloc(anqa_tmp(), BODY_TRAILERS_ROOM);
-    if (h1->due || h1_body_is_long(h1))
+    if (h1->due || h1_body_is_long(h1)) /* unless it is read */
         conn->keep_alive = false;
     if (conn->out_bytes <= UNREAD_MAX || conn_drain_output(conn))
         serve(h1, request);
