@@ -55,6 +55,7 @@ ANQA_API uint32_t anqa_partition_count(const anqa_partition_supervisor *supervis
 /**
  * Changes how many there are, from 1 up to as many as there were at the start. Keys are spread anew. Those that are too many
  * are stopped, from the last one, after keys have ceased to lead there; new ones get keys when all have started.
+ * A look-up at that very moment may find one that is about to stop, or nobody.
  * Fails: E_RANGE, E_NOPROC (no supervisor), E_STOPPED (a partition failed to start: all is as it was).   May wait.
  */
 ANQA_API anqa_status anqa_partition_supervisor_resize(
