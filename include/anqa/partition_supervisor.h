@@ -25,8 +25,10 @@
 
 ANQA_BEGIN_DECLS
 
+/** How many partitions there can be. */
 #define ANQA_PARTITIONS_MAX 65536u
 
+/** What a partition supervisor is. `static const`; zero is a sensible default but for name and child. */
 typedef struct anqa_partition_supervisor {
     const char *name;    /* registered; there must be one */
     uint32_t partitions; /* 0: one per scheduler; at most ANQA_PARTITIONS_MAX */
