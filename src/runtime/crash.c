@@ -195,7 +195,8 @@ static void name_ancestors(const struct proc *p, char *text, size_t size)
     for (const struct lineage *l = proc_lineage(p); l != NULL && at < size; l = l->up) {
         char pid[ANQA_PID_TEXT];
         int len = snprintf(text + at, size - at, "%s%s%s%.*s", at == 0 ? "" : ", ",
-            anqa_pid_text(lineage_pid(l), pid), l->name_len == 0 ? "" : " ", (int)l->name_len, l->name);
+            anqa_pid_text(lineage_pid(l), pid), l->name_len == 0 ? "" : " ", (int)l->name_len,
+            l->name);
         at += len > 0 ? (size_t)len : size;
     }
 }
