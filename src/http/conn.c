@@ -121,6 +121,8 @@ void conn_timeout(struct conn *conn)
 {
     if (conn->phase == CONN_WS)
         conn_ws_close(conn, 1002, anqa_str_of(""));
+    else if (conn->phase == CONN_HTTP && conn_is_idle(conn))
+        conn_close(conn);
     else /* in a head, or it does not close its side: nobody to be told */
         conn_kill(conn, conn->phase != CONN_LINGER);
 }
@@ -249,6 +251,12 @@ static void serve(struct conn *conn, const struct request *request)
     refuse(conn, 404, "there is nothing here\n");
 }
 
+/* For a request to begin. */
+static uint16_t request_wait_s(const struct conn *conn, uint16_t given, uint16_t otherwise)
+{
+    return conn_drains(conn) ? CONN_DRAIN_S : or_default(given, otherwise);
+}
+
 /* After the answer: the next request, or the end. */
 static void request_over(struct conn *conn)
 {
@@ -260,7 +268,7 @@ static void request_over(struct conn *conn)
     if (!conn->keep_alive)
         conn_close(conn);
     else if (conn->phase == CONN_HTTP)
-        outlet_time(conn, or_default(conn->service->idle_timeout, DEFAULT_IDLE_S));
+        outlet_time(conn, request_wait_s(conn, conn->service->idle_timeout, DEFAULT_IDLE_S));
 }
 
 /* One request, if there is a whole one: *ret_request, to be served when the bytes behind it are safe. Returns how many
@@ -284,7 +292,7 @@ static size_t http_take(
         return len;
     case REQUEST_DONE: break;
     }
-    conn->keep_alive = parsed.keep_alive;
+    conn->keep_alive = parsed.keep_alive && !conn_drains(conn);
     conn->head_only = parsed.method == REQUEST_HEAD;
     if (parsed.body_bytes > 0 || parsed.chunked) {
         conn->keep_alive = false;
@@ -482,7 +490,7 @@ static void conn_begin(struct conn *conn, const anqa_msg *msg)
     exit_hook_remove(&conn->hook);
     exit_hook_add(&conn->hook);
     conn->phase = CONN_HTTP;
-    outlet_time(conn, or_default(conn->service->head_timeout, DEFAULT_HEAD_S));
+    outlet_time(conn, request_wait_s(conn, conn->service->head_timeout, DEFAULT_HEAD_S));
     conn_run(conn);
 }
 

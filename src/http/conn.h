@@ -35,6 +35,8 @@ struct ws_ops {
     void (*message)(struct conn *conn, void *user, bool binary, anqa_str data);
     /* The end, from the exit hook: must not wait, exit or write. `user` is let go of. */
     void (*closed)(struct conn *conn, void *user);
+    /* The service is drained: ends with conn_ws_close and this code. NULL: that is all there is to do. */
+    void (*drained)(struct conn *conn, void *user, uint16_t code);
 };
 
 /* What answers requests for one path. */
@@ -57,22 +59,29 @@ struct http_service {
     uint16_t head_timeout;    /* from the first to the last byte of a head; 15 */
     uint16_t
         idle_timeout; /* without a request, for an answer, or without anything over a WebSocket; 60 */
-    uint16_t close_timeout;                     /* for the peer to close, too; 5 */
+    uint16_t close_timeout;     /* for the peer to close, too; 5 */
+    uint32_t drain_batch;       /* WebSockets that service_drain closes at a time; 10,000 */
+    uint32_t drain_interval_ms; /* from one batch to the next; 2,000 */
+    const char *name;           /* of its sockets in a service manager; NULL: any */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
     uint16_t acceptor_count;
     _Atomic(uint32_t) connections; /* shared */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
+    _Atomic(int32_t) drain_left;   /* shared: how many more of this batch */
+    _Atomic(bool) draining;        /* shared */
 };
 
 void service_unref(struct http_service *service);
 
-/* Stops accepting, ends all connections of a service in good order (a WebSocket is told `code`), and waits for that; who has
- * not ended within `timeout_ms` is reset.   Context: the process that listens; may wait. */
+/* Stops accepting, ends all connections of a service in good order, and waits for that; who has not ended within
+ * `timeout_ms` is reset. Requests are answered, and their connections closed behind them; WebSockets are told `code`, batch
+ * by batch, so that they do not all come back at the same moment.   Context: the process that listens; may wait. */
 void service_drain(struct http_service *service, uint16_t code, uint32_t timeout_ms);
 
-/* Listens at `address` and accepts on every scheduler, in processes that are linked to the calling one and end with it.
+/* Listens at `address`, or at the sockets that the program was given for that (runtime/inherit.h), and accepts on every
+ * scheduler, in processes that are linked to the calling one and end with it.
  * ret_address: where it listens, with the real port.   Fails: as anqa_listen; err says why.   Context: process; may wait. */
 anqa_status service_listen(struct http_service *service, const char *address,
     char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err) ANQA_MUST_CHECK;

@@ -94,6 +94,11 @@ struct drain {
     bool kill;
 };
 
+/* How long a connection without a request is kept when its service is drained, for one that may be on its way. */
+#define CONN_DRAIN_S 1u
+
+/* Does so with one of the calling scheduler; called again and again. */
+void conn_drain(struct conn *conn, const struct drain *drain);
 /* Tells the outlets of all schedulers. */
 void outlets_drain(const struct drain *drain);
 
@@ -109,6 +114,18 @@ static inline uint16_t conn_close_s(const struct conn *conn)
     uint16_t set = conn->service->close_timeout;
 
     return set == 0 ? DEFAULT_CLOSE_S : set;
+}
+
+/* Whether it shall not be kept for another request. The outlet of its scheduler has been told by then, or will be. */
+static inline bool conn_drains(const struct conn *conn)
+{
+    return atomic_load_explicit(&conn->service->draining, memory_order_relaxed);
+}
+
+/* In between requests: nothing has come of the next one. */
+static inline bool conn_is_idle(const struct conn *conn)
+{
+    return !conn->serving && conn->in == NULL && conn->out == NULL;
 }
 
 /* Sends what there is, as far as the kernel takes it. */
