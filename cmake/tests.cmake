@@ -111,6 +111,22 @@ if(TARGET kit_runner_test)
   endforeach()
 endif()
 
+# A server that its tests start as a program, and another version of it.
+foreach(test otp_restart_test soak_restarts_soak_test)
+  if(TARGET ${test})
+    foreach(version 1 2)
+      if(NOT TARGET restart_server_${version})
+        anqa_program(restart_server_${version} test/otp/fixture/server.c)
+        target_compile_definitions(restart_server_${version} PRIVATE SERVER_VERSION=${version})
+        set_target_properties(restart_server_${version} PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+      endif()
+      add_dependencies(${test} restart_server_${version})
+    endforeach()
+    target_compile_definitions(${test} PRIVATE RESTART_SERVER="$<TARGET_FILE:restart_server_1>"
+      RESTART_SERVER_NEW="$<TARGET_FILE:restart_server_2>")
+  endif()
+endforeach()
+
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
