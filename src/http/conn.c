@@ -164,7 +164,7 @@ void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str
 
     if (conn->phase != CONN_HTTP || conn->answered)
         return;
-    conn->answered = true;
+    conn_answer_begin(conn);
     response_start(&response, head, sizeof head, status);
     if (type != NULL)
         response_header(&response, "content-type", anqa_str_of(type));
@@ -292,7 +292,7 @@ static size_t http_take(
         return len;
     case REQUEST_DONE: break;
     }
-    conn->keep_alive = parsed.keep_alive && !conn_drains(conn);
+    conn->keep_alive = parsed.keep_alive;
     conn->head_only = parsed.method == REQUEST_HEAD;
     if (parsed.body_bytes > 0 || parsed.chunked) {
         conn->keep_alive = false;

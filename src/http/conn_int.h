@@ -116,10 +116,18 @@ static inline uint16_t conn_close_s(const struct conn *conn)
     return set == 0 ? DEFAULT_CLOSE_S : set;
 }
 
-/* Whether it shall not be kept for another request. The outlet of its scheduler has been told by then, or will be. */
+/* Whether it shall not be kept for another request. */
 static inline bool conn_drains(const struct conn *conn)
 {
     return atomic_load_explicit(&conn->service->draining, memory_order_relaxed);
+}
+
+/* Before the head of an answer is written. */
+static inline void conn_answer_begin(struct conn *conn)
+{
+    conn->answered = true;
+    if (conn_drains(conn))
+        conn->keep_alive = false;
 }
 
 /* In between requests: nothing has come of the next one. */

@@ -110,9 +110,9 @@ bool conn_serve_static(
     deferred = anqa_defer_close(file.fd);
     head = anqa_arena_alloc(anqa_tmp(), RESPONSE_HEAD_SIZE);
     size = static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, &file, request);
+    conn_answer_begin(conn);
     if (!conn->keep_alive)
         response_header(&response, "connection", anqa_str_of("close"));
-    conn->answered = true;
     room = response_finish(&response, &text) == ANQA_OK ? conn_queue_room(conn, text.len) : NULL;
     if (room == NULL) {
         conn_kill(conn, true);

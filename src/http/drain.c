@@ -25,16 +25,12 @@ static void drain_websocket(struct conn *conn, const struct drain *drain)
 /* Who has just had an answer may have sent the next request before he can know that we end: that one is still taken. */
 static void drain_http(struct conn *conn)
 {
-    if (conn->serving) {
-        if (!conn->answered)
-            conn->keep_alive = false;
-    } else if (!conn_is_idle(conn) || conn->timeout_s <= CONN_DRAIN_S) {
+    if (!conn_is_idle(conn) || conn->timeout_s <= CONN_DRAIN_S)
         return; /* its end is near */
-    } else if (outlet_now_s() - conn->since_s > CONN_DRAIN_S) {
+    if (outlet_now_s() - conn->since_s > CONN_DRAIN_S)
         conn_close(conn);
-    } else {
+    else
         outlet_time(conn, CONN_DRAIN_S);
-    }
 }
 
 void conn_drain(struct conn *conn, const struct drain *drain)
@@ -113,8 +109,8 @@ void service_drain(struct http_service *service, uint16_t code, uint32_t timeout
 {
     struct drain drain = {.service = service, .code = code};
 
-    stop_accepting(service);
     atomic_store_explicit(&service->draining, true, memory_order_relaxed);
+    stop_accepting(service);
     if (is_empty(service) || drain_in_batches(&drain, timeout_ms))
         return;
     drain.kill = true;
