@@ -127,6 +127,10 @@ foreach(test otp_restart_test soak_restarts_soak_test)
   endif()
 endforeach()
 
+if(TARGET soak_restarts_soak_test)
+  target_sources(soak_restarts_soak_test PRIVATE test/otp/launched.c)
+endif()
+
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
