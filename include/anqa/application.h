@@ -14,6 +14,18 @@
  * during the start lets it come to its end and then stops in order; the time counts from the signal, so a start that
  * hangs is killed.
  *
+ * Restarting. SIGUSR2 has anqa_main start a successor: the same program, looked up again by the name it was called by, so
+ * that a version that was installed meanwhile takes over; with the same arguments, environment and standard streams. It
+ * inherits the sockets that endpoints listen on, and no other descriptor. When its children have started it begins to
+ * accept, and this one drains (anqa/endpoint.h) and stops in order. Nobody is refused. A successor that ends, or has not
+ * started within `program.restart_timeout`, changes nothing, and the log says why; while one starts another SIGUSR2 is
+ * refused. Both run for a while: what only one may have (a lock, a socket that is no endpoint's) its start cannot
+ * have yet. `program.pid_file` names the one that serves. Process 1 of a container does not
+ * restart so, since its end is that of the container.
+ *
+ * systemd. With Type=notify it is told READY=1, MAINPID=, RELOADING=1 and STOPPING=1, and fed by WATCHDOG=1 if it wants
+ * that; ExecReload=kill -USR2 $MAINPID is a restart without a gap. Sockets of a socket unit are used (LISTEN_FDS).
+ *
  * Threads. The functions below are for foreign threads that are not attached, such as main's.
  */
 #ifndef ANQA_APPLICATION_H

@@ -75,7 +75,7 @@ static anqa_status acceptor_open(
 static void acceptor_run(void *state)
 {
     struct acceptor *acceptor = state;
-    anqa_listener listener;
+    anqa_listener listener = {0};
     struct listening told = {.status = ANQA_OK};
 
     anqa_defer(service_hook, acceptor->service); /* the count that was taken for us */
@@ -204,6 +204,7 @@ anqa_status service_listen(struct http_service *service, const char *address,
         inherit_release(service, false);
         return status;
     }
+    ANQA_INVARIANT(sockets > 0);
     count = sockets > schedulers ? sockets : schedulers;
     anqa_section_begin();
     service->acceptors = calloc(count, sizeof *service->acceptors);

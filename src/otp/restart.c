@@ -43,7 +43,7 @@ static char *absolute(const char *path)
 
     if (path[0] == '/' || strchr(path, '/') == NULL)
         return strdup(path);
-    folder = getcwd(NULL, 0);
+    folder = get_current_dir_name();
     if (folder != NULL && asprintf(&whole, "%s/%s", folder, path) < 0)
         whole = NULL;
     free(folder);

@@ -15,7 +15,7 @@
 #ifndef OTP_RESTART_H
 #define OTP_RESTART_H
 
-#include <signal.h>
+#include <signal.h> /* IWYU pragma: export */
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <anqa/log.h>
 
+#include "base/container.h"
 #include "base/list.h"
 #include "runtime/hooks.h"
 #include "runtime/net_int.h"

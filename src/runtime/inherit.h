@@ -32,7 +32,7 @@
 #define INHERIT_FIRST_FD 3
 
 /* Takes what was given, and the variables that say so out of the environment. While there is one thread.
- * Fails: E_INVALID (a variable that cannot be; a descriptor that does not listen), E_NOMEM; nothing is kept then. */
+ * Fails: E_INVALID (a variable that cannot be; a descriptor that does not listen), E_NOMEM: the program is not to start. */
 anqa_status inherit_begin(anqa_error *err) ANQA_MUST_CHECK;
 
 /* The program has started: what nobody has claimed is closed, for connections would wait in vain in it; who waits in

@@ -395,7 +395,7 @@ int listener_take_fd(anqa_listener handle)
     if (fd < 0)
         return -1;
     listener = ANQA_CONTAINER_OF(entry->extra, struct listener, extra);
-    listener->is_file = false;
+    listener->is_file = false; /* NOLINT(clang-analyzer-core.NullDereference): each has one */
     fd_close(entry);
     return fd;
 }

@@ -35,7 +35,6 @@ TEST(nobody_is_refused_and_no_request_breaks_while_a_server_restarts_under_load,
     CHECK_EQ(r.broken, 0);
     CHECK_EQ(r.lost, 0);
     CHECK(r.requests > restarts() && r.connections > restarts());
-    CHECK(r.joins >= r.told && r.told >= restarts(), "%" PRIu64 " joins, %" PRIu64 " told", r.joins,
-        r.told);
+    CHECK(r.joins >= restarts() && r.told >= restarts());
     launched_end(&server);
 }
