@@ -302,7 +302,8 @@ int inherit_dup(const void *owner, size_t i)
     return fd;
 }
 
-void inherit_release(const void *owner, bool all)
+/* Calls `fn` for each socket of an owner (NULL: of nobody), which it may free. */
+static void of_owner(const void *owner, void (*fn)(struct kept *kept, bool all), bool all)
 {
     struct anqa_list_node *next;
 
@@ -310,36 +311,35 @@ void inherit_release(const void *owner, bool all)
     for (struct anqa_list_node *node = table.head.next; node != table_end(); node = next) {
         struct kept *kept = kept_of(node);
         next = node->next;
-        if (kept->owner != owner)
-            continue;
-        kept->owner = NULL;
-        if (all || !kept->given)
-            kept_free(kept);
+        if (kept->owner == owner)
+            fn(kept, all);
     }
     table_unlock();
+}
+
+static void release(struct kept *kept, bool all)
+{
+    kept->owner = NULL;
+    if (all || !kept->given)
+        kept_free(kept);
+}
+
+void inherit_release(const void *owner, bool all)
+{
+    of_owner(owner, release, all);
 }
 
 /* ---------------------------------------------------------------- the start is over */
 
-static void close_unclaimed(void)
+static void close_unclaimed(struct kept *kept, bool all)
 {
-    struct anqa_list_node *next;
-
-    table_lock();
-    for (struct anqa_list_node *node = table.head.next; node != table_end(); node = next) {
-        struct kept *kept = kept_of(node);
-        next = node->next;
-        if (kept->owner != NULL)
-            continue;
-        anqa_log(ANQA_WARN, "listener.not_wanted", "name=%s next=closed", kept->key + 1);
-        kept_free(kept);
-    }
-    table_unlock();
+    anqa_log(ANQA_WARN, "listener.not_wanted", "name=%s next=closed", kept->key + 1);
+    kept_free(kept);
 }
 
 void inherit_open(void)
 {
-    close_unclaimed();
+    of_owner(NULL, close_unclaimed, true);
     atomic_store_explicit(&closed, false, memory_order_release); /* pairs with inherit_is_open */
     if (ready_fd < 0)
         return;

@@ -1,7 +1,6 @@
 /* How an endpoint that stops takes leave of its clients. */
 #include "channel/rooms.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -32,26 +31,18 @@ static void begin_stop(void)
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = stop_and_tell}, NULL, NULL), ANQA_OK);
 }
 
-/* -1: refused. */
-static int dial(void)
+/* Waits until it has stopped. */
+static void end(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server_port())};
-    struct timeval patience = {.tv_sec = 30};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
-        return fd;
-    close(fd);
-    return -1;
+    CHECK_STR(server_told("stopped"), "");
+    server_end();
 }
 
 static void await_refusal(void)
 {
     int fd;
 
-    while ((fd = dial()) >= 0) {
+    while ((fd = client_dial()) >= 0) {
         close(fd);
         usleep(1000);
     }
@@ -90,6 +81,19 @@ static void check_ended(int fd)
 /* It is answered, with 403, and its connection kept. */
 static const char refused[] = "GET /socket/websocket HTTP/1.1\r\nHost: a\r\n\r\n";
 
+/* A connection that has had an answer when the endpoint begins to stop. */
+static int kept_connection(void)
+{
+    int fd;
+
+    begin((anqa_endpoint_drain){0});
+    fd = client_dial();
+    put(fd, refused);
+    (void)get(fd);
+    begin_stop();
+    return fd;
+}
+
 TEST(a_request_that_is_being_served_is_answered_and_its_connection_closed_behind_it, LIMIT)
 {
     const char *answer;
@@ -97,7 +101,7 @@ TEST(a_request_that_is_being_served_is_answered_and_its_connection_closed_behind
     int fd;
 
     begin((anqa_endpoint_drain){0});
-    fd = dial();
+    fd = client_dial();
     put(fd, "GET /socket/websocket?vsn=2.0.0&name=mallory&wait=go HTTP/1.1\r\nHost: a\r\n\r\n");
     memcpy(&serving, server_told("pid"), sizeof serving);
     begin_stop();
@@ -107,42 +111,27 @@ TEST(a_request_that_is_being_served_is_answered_and_its_connection_closed_behind
     CHECK(strncmp(answer, "HTTP/1.1 403 ", 13) == 0, "%s", answer);
     CHECK(strstr(answer, "connection: close\r\n") != NULL, "%s", answer);
     check_ended(fd);
-    CHECK_STR(server_told("stopped"), "");
-    server_end();
+    end();
 }
 
 TEST(requests_that_follow_each_other_are_answered_until_an_answer_says_close, LIMIT)
 {
     const char *answer;
-    int fd;
+    int fd = kept_connection();
 
-    begin((anqa_endpoint_drain){0});
-    fd = dial();
-    put(fd, refused);
-    (void)get(fd);
-    begin_stop();
     do {
         put(fd, refused);
         answer = get(fd);
         CHECK(strncmp(answer, "HTTP/1.1 403 ", 13) == 0, "%s", answer);
     } while (strstr(answer, "connection: close\r\n") == NULL);
     check_ended(fd);
-    CHECK_STR(server_told("stopped"), "");
-    server_end();
+    end();
 }
 
 TEST(a_connection_without_a_request_is_closed, LIMIT)
 {
-    int fd;
-
-    begin((anqa_endpoint_drain){0});
-    fd = dial();
-    put(fd, refused);
-    (void)get(fd);
-    begin_stop();
-    check_ended(fd);
-    CHECK_STR(server_told("stopped"), "");
-    server_end();
+    check_ended(kept_connection());
+    end();
 }
 
 /* ---------------------------------------------------------------- WebSockets */
@@ -182,8 +171,7 @@ TEST(websockets_are_told_to_come_back_batch_by_batch, LIMIT)
     read_ends(clients, ms);
     CHECK(ms[2] >= 280 && ms[4] >= 580, "the third after %u ms, the fifth after %u ms",
         (unsigned)ms[2], (unsigned)ms[4]);
-    CHECK_STR(server_told("stopped"), "");
-    server_end();
+    end();
 }
 
 TEST(channels_of_a_client_that_is_told_to_come_back_end_with_shutdown_draining, LIMIT)
@@ -197,8 +185,7 @@ TEST(channels_of_a_client_that_is_told_to_come_back_end_with_shutdown_draining, 
     CHECK_STR(server_told("terminated"), "shutdown: draining");
     client_expect_close(client, 1012);
     client_close(client);
-    CHECK_STR(server_told("stopped"), "");
-    server_end();
+    end();
 }
 
 TEST(

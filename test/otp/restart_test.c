@@ -185,38 +185,43 @@ static void install(const struct launched *server, const char *program, const ch
     close(to);
 }
 
+#define PATH_ROOM 128
+
+/* The server, started from a copy of its program, in the folder of `home`. */
+static struct launched begin_copy(struct launched *home, char path[PATH_ROOM])
+{
+    *home = begin();
+    install(home, RESTART_SERVER, "server");
+    snprintf(path, PATH_ROOM, "%s/server", home->path);
+    return launched_begin(&(struct launch){.program = path});
+}
+
 TEST(a_program_that_was_replaced_on_disk_is_the_one_that_is_started, LIMIT)
 {
-    struct launched first = begin(), server;
-    char path[128];
+    char path[PATH_ROOM];
+    struct launched home, server = begin_copy(&home, path);
 
-    install(&first, RESTART_SERVER, "server");
-    snprintf(path, sizeof path, "%s/server", first.path);
-    server = launched_begin(&(struct launch){.program = path});
     launched_await(&server, "version 1\n", 1);
-    install(&first, RESTART_SERVER_NEW, "server.new");
-    CHECK(renameat(first.folder, "server.new", first.folder, "server") == 0);
+    install(&home, RESTART_SERVER_NEW, "server.new");
+    CHECK(renameat(home.folder, "server.new", home.folder, "server") == 0);
     launched_restart(&server);
     launched_await(&server, "version 2\n", 1);
     check_serves(&server, server.pid);
     launched_end(&server);
-    launched_end(&first);
+    launched_end(&home);
 }
 
 TEST(a_program_that_is_gone_from_disk_goes_on, LIMIT)
 {
-    struct launched first = begin(), server;
-    char path[128];
+    char path[PATH_ROOM];
+    struct launched home, server = begin_copy(&home, path);
 
-    install(&first, RESTART_SERVER, "server");
-    snprintf(path, sizeof path, "%s/server", first.path);
-    server = launched_begin(&(struct launch){.program = path});
     CHECK(unlink(path) == 0);
     launched_signal(&server, SIGUSR2);
     launched_await(&server, "restart.failed", 1);
     check_serves(&server, server.pid);
     launched_end(&server);
-    launched_end(&first);
+    launched_end(&home);
 }
 
 /* ---------------------------------------------------------------- descriptors */
