@@ -87,7 +87,8 @@ foreach(source IN LISTS sources)
   file(GLOB helpers CONFIGURE_DEPENDS test/${area}/*.c)
   list(FILTER helpers EXCLUDE REGEX "_(test|fuzz)\\.c$")
   if(area STREQUAL "soak")
-    list(APPEND helpers bench/phxload/link.c) # the links of the load generator
+    # the links of the load generator, and a server that is restarted
+    list(APPEND helpers bench/phxload/link.c test/otp/launched.c)
   endif()
   set(label unit)
   if(area MATCHES "^(fault|soak)$")
@@ -126,10 +127,6 @@ foreach(test otp_restart_test soak_restarts_soak_test)
       RESTART_SERVER_NEW="$<TARGET_FILE:restart_server_2>")
   endif()
 endforeach()
-
-if(TARGET soak_restarts_soak_test)
-  target_sources(soak_restarts_soak_test PRIVATE test/otp/launched.c)
-endif()
 
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
