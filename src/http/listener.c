@@ -194,17 +194,18 @@ anqa_status service_listen(struct http_service *service, const char *address,
     struct acceptor acceptor = {.service = service, .boss = anqa_self()};
     struct listening told;
     uint16_t schedulers = sched_self->rt->sched_count;
-    size_t sockets = inherit_claim(service, service->name, address), count;
+    size_t sockets, count;
     anqa_status status = ANQA_OK;
 
     (void)anqa_defer(release_hook, service);
+    sockets = inherit_claim(service, service->name, address);
     if (sockets == 0)
         status = sockets_make(service, address, &sockets, err);
     if (status != ANQA_OK) {
         inherit_release(service, false);
         return status;
     }
-    ANQA_INVARIANT(sockets > 0);
+    ANQA_INVARIANT(sockets > 0 && schedulers > 0);
     count = sockets > schedulers ? sockets : schedulers;
     anqa_section_begin();
     service->acceptors = calloc(count, sizeof *service->acceptors);
