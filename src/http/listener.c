@@ -188,37 +188,44 @@ static anqa_status sockets_make(
     return status;
 }
 
-anqa_status service_listen(struct http_service *service, const char *address,
+/* One for each scheduler, and for each socket. */
+static anqa_status acceptors_start(struct http_service *service, size_t sockets,
     char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
 {
     struct acceptor acceptor = {.service = service, .boss = anqa_self()};
-    struct listening told;
     uint16_t schedulers = sched_self->rt->sched_count;
-    size_t sockets, count;
+    size_t count = sockets > schedulers ? sockets : schedulers;
+    struct listening told;
     anqa_status status = ANQA_OK;
+
+    ANQA_INVARIANT(sockets > 0 && schedulers > 0);
+    anqa_section_begin();
+    service->acceptors = calloc(count, sizeof *service->acceptors);
+    anqa_section_end();
+    if (service->acceptors == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "no memory for acceptors");
+    for (size_t i = 0; i < count && status == ANQA_OK; i++) {
+        acceptor.socket = i % sockets;
+        status = acceptor_start(&acceptor, (uint16_t)(i % schedulers + 1), &told, err);
+    }
+    if (status == ANQA_OK)
+        memcpy(ret_address, told.address, ANQA_ADDRESS_TEXT);
+    return status;
+}
+
+anqa_status service_listen(struct http_service *service, const char *address,
+    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
+{
+    anqa_status status = ANQA_OK;
+    size_t sockets;
 
     (void)anqa_defer(release_hook, service);
     sockets = inherit_claim(service, service->name, address);
     if (sockets == 0)
         status = sockets_make(service, address, &sockets, err);
-    if (status != ANQA_OK) {
+    if (status == ANQA_OK)
+        status = acceptors_start(service, sockets, ret_address, err);
+    if (status != ANQA_OK)
         inherit_release(service, false);
-        return status;
-    }
-    ANQA_INVARIANT(sockets > 0 && schedulers > 0);
-    count = sockets > schedulers ? sockets : schedulers;
-    anqa_section_begin();
-    service->acceptors = calloc(count, sizeof *service->acceptors);
-    anqa_section_end();
-    if (service->acceptors == NULL) {
-        inherit_release(service, false);
-        return anqa_fail(err, ANQA_E_NOMEM, "no memory to listen at %s", address);
-    }
-    for (size_t i = 0; i < count && status == ANQA_OK; i++) {
-        acceptor.socket = i % sockets;
-        status = acceptor_start(&acceptor, (uint16_t)(i % schedulers + 1), &told, err);
-        if (i == 0 && status == ANQA_OK)
-            memcpy(ret_address, told.address, ANQA_ADDRESS_TEXT);
-    }
     return status;
 }
