@@ -111,6 +111,16 @@ const struct bench_area bench_area = {
                 .against = "registry_register_apart"},
             {IN_WORLD("registry_register_apart", NULL, ON_BOTH, setup_registry_register_apart,
                 run_registry_register)},
+            {IN_WORLD("table_lookup", "table_lookup", BENCH_ON_1, setup_table_lookup, world_drive)},
+            {IN_WORLD("table_lookup_ordered", "table_lookup_ordered", BENCH_ON_1,
+                setup_table_lookup_ordered, world_drive)},
+            {IN_WORLD("table_insert", "table_insert", BENCH_ON_1, setup_table_insert, world_drive)},
+            {IN_WORLD("table_insert_delete", "table_insert_delete", BENCH_ON_1,
+                setup_table_insert_delete, world_drive)},
+            {IN_WORLD(
+                "table_counter", "table_counter", BENCH_ON_1, setup_table_counter, world_drive)},
+            {IN_WORLD("table_next", "table_next", BENCH_ON_1, setup_table_next, world_drive)},
+            {IN_WORLD("table_both", "table_both", BENCH_ON_2, setup_table_both, run_table_both)},
             {IN_WORLD("timer", "timer", BENCH_ON_1, setup_timer, world_drive), BETTER(10)},
 
             {IN_WORLD("yield", NULL, BENCH_ON_1, setup_yield, world_drive)},

@@ -10,11 +10,12 @@ free="telemetry/log.h telemetry/log_fields.h telemetry/telemetry.h"
 
 # The area of a public header, as "header=area", where it is not named like its area.
 public="arena=base buf=base json=base config=base value=base log=free telemetry=free
-    process=runtime memory=runtime fault=runtime net=runtime
-    endpoint=channel
+    process=runtime memory=runtime fault=runtime net=runtime introspect=runtime
+    metrics=telemetry
+    conn=http websocket=http endpoint=channel
     token=http
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp
-    backoff=otp partition_supervisor=otp requests=otp"
+    backoff=otp partition_supervisor=otp requests=otp table=otp pg=otp retry=otp"
 
 check() { # $1: root; prints each violation, and "checked N includes"
     (

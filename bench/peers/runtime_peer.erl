@@ -35,6 +35,10 @@
 %%   registry_lookup   What Elixir's Registry does for a unique key that is a string, one of 1,024 of them: look up the
 %%                     registry's own row, look up the key in an ets table, ask whether the process is alive.
 %%   whereis           whereis of one of 1,024 registered atoms.
+%%   table_*           An ets table of 100,000 rows of two integers under integers: look up a row of a set or an ordered_set,
+%%                     replace one, put a new one in and take it out, add one to a counter, the next key of an ordered_set
+%%                     (ours gives the row as well). table_both: two processes, each on a scheduler of its own, look up rows,
+%%                     and one of them replaces one instead on every tenth turn.
 %%   timer             erlang:start_timer in a minute, erlang:cancel_timer.
 %%
 %% A message carries 64 bytes that are read: eight integers in a tuple, made anew for each send (a literal would not be
@@ -48,6 +52,7 @@
 
 -define(MASK, 16#fffffff).
 -define(KEYS, 1024).
+-define(ROWS, 100000).
 -define(RESTARTS_PER_SUPERVISOR, 50).
 
 %% ---------------------------------------------------------------- protocol
@@ -173,6 +178,21 @@ find(registry_lookup, _) ->
 find(whereis, _) ->
     Names = names(),
     {run, 100000000, fun(Ops) -> in_process([], fun() -> timed(fun() -> whereis_all(Names, Ops) end) end) end};
+find(table_lookup, _) ->
+    table_case(set, fun look_up_rows/3);
+find(table_lookup_ordered, _) ->
+    table_case(ordered_set, fun look_up_rows/3);
+find(table_insert, _) ->
+    table_case(set, fun replace_rows/3);
+find(table_insert_delete, _) ->
+    table_case(set, fun insert_and_delete/3);
+find(table_counter, _) ->
+    table_case(set, fun count_rows/3);
+find(table_next, _) ->
+    table_case(ordered_set, fun next_rows/3);
+find(table_both, _) ->
+    Table = table(set),
+    {run, 100000000, fun(Ops) -> in_process([], fun() -> timed(fun() -> table_both(Table, Ops div 2) end) end) end};
 find(timer, _) ->
     {run, 100000000, fun(Ops) -> in_process([], fun() -> timed(fun() -> timers(Ops) end) end) end};
 find(_, _) ->
@@ -428,6 +448,58 @@ whereis_all(_, 0, _) -> ok;
 whereis_all(Names, Left, Index) ->
     true = is_pid(whereis(element(Index + 1, Names))),
     whereis_all(Names, Left - 1, step(Index)).
+
+table(Type) ->
+    Table = ets:new(pairs, [Type, public, {read_concurrency, true}, {write_concurrency, auto}]),
+    [true = ets:insert(Table, {Key, Key, 0}) || Key <- lists:seq(0, ?ROWS - 1)],
+    Table.
+
+table_case(Type, Work) ->
+    Table = table(Type),
+    {run, 100000000, fun(Ops) -> in_process([], fun() -> timed(fun() -> Work(Table, Ops, 0) end) end) end}.
+
+row_step(Key) -> (Key + 38911) rem ?ROWS.
+
+look_up_rows(_, 0, _) -> ok;
+look_up_rows(Table, Left, Key) ->
+    [{_, _, _}] = ets:lookup(Table, Key),
+    look_up_rows(Table, Left - 1, row_step(Key)).
+
+replace_rows(_, 0, _) -> ok;
+replace_rows(Table, Left, Key) ->
+    true = ets:insert(Table, {Key, Key, Left}),
+    replace_rows(Table, Left - 1, row_step(Key)).
+
+insert_and_delete(_, 0, _) -> ok;
+insert_and_delete(Table, Left, Key) ->
+    true = ets:insert(Table, {?ROWS + Key, Key, 0}),
+    true = ets:delete(Table, ?ROWS + Key),
+    insert_and_delete(Table, Left - 1, row_step(Key)).
+
+count_rows(_, 0, _) -> ok;
+count_rows(Table, Left, Key) ->
+    _ = ets:update_counter(Table, Key, {3, 1}),
+    count_rows(Table, Left - 1, row_step(Key)).
+
+next_rows(_, 0, _) -> ok;
+next_rows(Table, Left, Key) ->
+    case ets:next(Table, Key) of
+        '$end_of_table' -> next_rows(Table, Left - 1, -1);
+        Next -> next_rows(Table, Left - 1, Next)
+    end.
+
+table_both(Table, Ops) ->
+    Sides = [spawn_opt(fun() -> table_side(Table, Ops, Writes, Key) end, [monitor, {scheduler, Scheduler}])
+             || {Scheduler, Writes, Key} <- [{1, false, 0}, {2, true, ?ROWS div 2}]],
+    [receive {'DOWN', Monitor, process, Pid, normal} -> ok end || {Pid, Monitor} <- Sides].
+
+table_side(_, 0, _, _) -> ok;
+table_side(Table, Left, true, Key) when Left rem 10 =:= 0 ->
+    true = ets:insert(Table, {Key, Key, Left}),
+    table_side(Table, Left - 1, true, row_step(Key));
+table_side(Table, Left, Writes, Key) ->
+    [{_, _, _}] = ets:lookup(Table, Key),
+    table_side(Table, Left - 1, Writes, row_step(Key)).
 
 timers(0) -> ok;
 timers(Left) ->

@@ -47,6 +47,16 @@ void run_registry_register(struct bench *b, uint64_t ops);
 bool setup_siphash_key(struct bench *b);
 void run_siphash_key(struct bench *b, uint64_t ops);
 
+/* tables.c */
+bool setup_table_lookup(struct bench *b);
+bool setup_table_lookup_ordered(struct bench *b);
+bool setup_table_insert(struct bench *b);
+bool setup_table_insert_delete(struct bench *b);
+bool setup_table_counter(struct bench *b);
+bool setup_table_next(struct bench *b);
+bool setup_table_both(struct bench *b);
+void run_table_both(struct bench *b, uint64_t ops);
+
 /* steps.c */
 bool setup_timer(struct bench *b);
 bool setup_yield(struct bench *b);

@@ -13,26 +13,33 @@
 #include <anqa/buf.h>
 #include <anqa/channel.h>
 #include <anqa/config.h>
+#include <anqa/conn.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
 #include <anqa/gen_statem.h>
+#include <anqa/introspect.h>
 #include <anqa/js.h>
 #include <anqa/json.h>
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/metrics.h>
 #include <anqa/net.h>
 #include <anqa/partition_supervisor.h>
+#include <anqa/pg.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>
 #include <anqa/requests.h>
+#include <anqa/retry.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
+#include <anqa/table.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
 #include <anqa/token.h>
 #include <anqa/value.h>
+#include <anqa/websocket.h>
 /* IWYU pragma: end_exports */
 
 #endif

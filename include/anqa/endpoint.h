@@ -12,7 +12,8 @@
  *
  * An endpoint is a server among the children of a supervisor, as a rule the last one: what it serves is there when the
  * first client comes, and it is the first to stop. Its start fails when the port is taken, or a folder is not there. When it
- * stops it drains. A program may have several.
+ * stops it drains. A program may have several. In a deterministic runtime, which has no network, it starts and stops as
+ * everywhere but does not listen: see anqa/test.h.
  *
  * Draining. Nobody is accepted any more. Requests are answered, and their connections closed behind the answer ("connection:
  * close"); those without a request are closed, after a second in which one may still come. WebSockets are told to come
@@ -28,12 +29,16 @@
  * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
  * (`vsn` in the query, absent: 1) is refused with 403.
  *
+ * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h); without
+ * one the answer is 404.
+ *
  * Threads. Endpoints are `static const` and outlive the program's runtime.
  */
 #ifndef ANQA_ENDPOINT_H
 #define ANQA_ENDPOINT_H
 
 #include <anqa/channel.h>
+#include <anqa/conn.h>
 #include <anqa/net.h>
 #include <anqa/supervisor.h>
 
@@ -66,6 +71,20 @@ typedef struct anqa_static_files {
     const char *dir;
 } anqa_static_files;
 
+/** Limits on clients and their requests. Times count in whole seconds. Zero is a sensible default everywhere. */
+typedef struct anqa_http_limits {
+    uint32_t request_line_bytes; /* 0: 8,192; longer: 414 */
+    uint32_t header_bytes;       /* of the whole head; 0: 32,768; more: 431 */
+    uint32_t headers;            /* number of fields; 0: 100, which is also the most; more: 431 */
+    uint64_t body_bytes;         /* 0: 8,000,000; more: 413 */
+    uint32_t request_timeout_ms; /* for a head to come; 0: 15,000; later: 408 */
+    uint32_t idle_timeout_ms;    /* between requests; 0: 60,000 */
+    uint32_t
+        write_timeout_ms; /* for the client to take more of an answer, or it is reset; 0: 30,000 */
+    /* at a time; more are reset. For IPv6 of a network of 64 bits. 0: any number, as behind a proxy, from which all come */
+    uint32_t connections_per_address;
+} anqa_http_limits;
+
 /** How an endpoint that stops takes leave of its clients. Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint_drain {
     uint32_t batch_size;        /* WebSockets that are told at a time; 0: 10,000 */
@@ -77,10 +96,13 @@ typedef struct anqa_endpoint_drain {
 typedef struct anqa_endpoint {
     uint16_t
         port; /* 0: what PORT in the environment says (there 0 is: any that is free), else 4000 */
-    const char *address; /* to listen at; NULL: "127.0.0.1". "*": all */
-    const char *host;    /* the name that clients know; NULL: whatever name a request gives */
+    /* to listen at: "::1", "*" (all), "unix:/run/app.sock" (a Unix socket, which has no port); NULL: "127.0.0.1" */
+    const char *address;
+    const char *host; /* the name that clients know; NULL: whatever name a request gives */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
+    const anqa_plug *plugs; /* for all other requests; {0} ends them */
+    anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
      * sent; 0: 1 MiB */
     uint32_t max_output_bytes;
@@ -102,7 +124,7 @@ extern ANQA_API const anqa_gen_server anqa_endpoint_server;
         .shutdown_ms = ANQA_INFINITY}
 
 /**
- * Where a running endpoint listens, as "127.0.0.1:4000".
+ * Where a running endpoint listens, as "127.0.0.1:4000"; empty in a deterministic runtime.
  * Fails: E_NOPROC, E_DIED, E_TIMEOUT, as anqa_try_call.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_endpoint_address(

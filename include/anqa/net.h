@@ -9,7 +9,7 @@
  *
  * Owners. A socket belongs to the process that made it. When that ends, however it ends, the socket is closed; so none
  * leaks, and none needs a deferred clean-up. A process that has owned a socket stays on its scheduler from then on. A
- * connection may be given to another process (anqa_conn_move); there is no other way to share one.
+ * connection may be given to another process (anqa_tcp_move); there is no other way to share one.
  *
  * Addresses are text:
  *     "127.0.0.1:4000"  "[::1]:4000"  "[fe80::1%eth0]:4000"  IP; port 0 lets the system choose when listening
@@ -31,10 +31,10 @@
 
 ANQA_BEGIN_DECLS
 
-/** A stream to a peer. All zero: none. */
-typedef struct anqa_conn {
+/** A stream to a peer: a TCP connection, or a Unix socket, as with Erlang's gen_tcp. All zero: none. */
+typedef struct anqa_tcp {
     uint64_t bits;
-} anqa_conn;
+} anqa_tcp;
 
 /** Where connections are accepted. All zero: none. */
 typedef struct anqa_listener {
@@ -83,7 +83,7 @@ ANQA_API anqa_status anqa_listener_adopt(
  * accepted was reset if that was possible at all; if not, the call has waited for up to 100 ms, so that calling again
  * in a loop does not spin. E_NOMEM in the same way. E_INVALID, E_PERMISSION: the handle.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_accept(anqa_listener listener, uint32_t timeout_ms, anqa_conn *ret_conn,
+ANQA_API anqa_status anqa_accept(anqa_listener listener, uint32_t timeout_ms, anqa_tcp *ret_tcp,
     anqa_error *err) ANQA_MUST_CHECK;
 
 /** Connections that wait to be accepted are reset. Fails: E_INVALID, E_PERMISSION.   Context: process. */
@@ -103,14 +103,14 @@ ANQA_API anqa_status anqa_listener_address(anqa_listener listener, char text[ANQ
  * E_UNSUPPORTED.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_connect(
-    const char *address, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err) ANQA_MUST_CHECK;
+    const char *address, uint32_t timeout_ms, anqa_tcp *ret_tcp, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
  * Makes a connected stream socket that comes from elsewhere (inherited, socketpair) a connection. `fd` belongs to it
  * then, and is closed with it; after a failure it is still the caller's.
  * Fails: E_INVALID (no stream socket), E_LIMIT, E_NOMEM, E_UNSUPPORTED.   Context: process.
  */
-ANQA_API anqa_status anqa_conn_adopt(int fd, anqa_conn *ret_conn, anqa_error *err) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_tcp_adopt(int fd, anqa_tcp *ret_tcp, anqa_error *err) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- reading and writing */
 
@@ -121,7 +121,7 @@ ANQA_API anqa_status anqa_conn_adopt(int fd, anqa_conn *ret_conn, anqa_error *er
  * E_PERMISSION: the handle.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_read(
-    anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *ret_n) ANQA_MUST_CHECK;
+    anqa_tcp tcp, void *buf, size_t size, uint32_t timeout_ms, size_t *ret_n) ANQA_MUST_CHECK;
 
 /**
  * Reads `size` bytes, no less. timeout_ms: for all of them.
@@ -129,7 +129,7 @@ ANQA_API anqa_status anqa_read(
  * Fails: as anqa_read.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_read_full(
-    anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *got) ANQA_MUST_CHECK;
+    anqa_tcp tcp, void *buf, size_t size, uint32_t timeout_ms, size_t *got) ANQA_MUST_CHECK;
 
 /**
  * Writes all, or fails. Written means: given to the kernel; what the peer has received only it can tell.
@@ -138,22 +138,22 @@ ANQA_API anqa_status anqa_read_full(
  * E_IO; E_INVALID, E_PERMISSION: the handle. Never raises SIGPIPE.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_write(
-    anqa_conn conn, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent) ANQA_MUST_CHECK;
+    anqa_tcp tcp, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent) ANQA_MUST_CHECK;
 
 /** As anqa_write, for `count` pieces in order; any count. */
-ANQA_API anqa_status anqa_writev(anqa_conn conn, const anqa_str *pieces, size_t count,
+ANQA_API anqa_status anqa_writev(anqa_tcp tcp, const anqa_str *pieces, size_t count,
     uint32_t timeout_ms, size_t *sent) ANQA_MUST_CHECK;
 
 /** What to wait for; they may be added. */
 enum { ANQA_READABLE = 1, ANQA_WRITABLE = 2 };
 
 /**
- * Waits until a library that works on anqa_conn_fd itself can go on.
+ * Waits until a library that works on anqa_tcp_fd itself can go on.
  * directions: ANQA_READABLE, ANQA_WRITABLE or both; an end or error of the connection counts as both.
  * Fails: E_TIMEOUT; E_INVALID, E_PERMISSION.   Context: process; may wait.
  */
-ANQA_API anqa_status anqa_conn_wait(
-    anqa_conn conn, unsigned directions, uint32_t timeout_ms) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_tcp_wait(
+    anqa_tcp tcp, unsigned directions, uint32_t timeout_ms) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- ending */
 
@@ -162,42 +162,42 @@ typedef enum anqa_direction { ANQA_SHUT_READ, ANQA_SHUT_WRITE, ANQA_SHUT_BOTH } 
 
 /** Ends one direction: after ANQA_SHUT_WRITE the peer reads the end of the stream, and can still be read from.
  * Fails: E_CLOSED (it is gone already); E_INVALID, E_PERMISSION: the handle.   Context: process. */
-ANQA_API anqa_status anqa_shutdown(anqa_conn conn, anqa_direction direction);
+ANQA_API anqa_status anqa_shutdown(anqa_tcp tcp, anqa_direction direction);
 
 /** Closes. What was written is still delivered, unless the peer sends something that nobody will read: then the
  * connection is reset. Fails: E_INVALID, E_PERMISSION.   Context: process. */
-ANQA_API anqa_status anqa_close(anqa_conn conn);
+ANQA_API anqa_status anqa_close(anqa_tcp tcp);
 
 /** Closes at once: what was not delivered yet is dropped, the peer of a TCP connection sees a reset.
  * Fails: as anqa_close.   Context: process. */
-ANQA_API anqa_status anqa_conn_reset(anqa_conn conn);
+ANQA_API anqa_status anqa_tcp_reset(anqa_tcp tcp);
 
 /* ---------------------------------------------------------------- giving away */
 
 /**
- * Gives the connection to process `to`, in a message with `tag` from which the receiver takes it by anqa_conn_take. The
+ * Gives the connection to process `to`, in a message with `tag` from which the receiver takes it by anqa_tcp_take. The
  * handle is dead from here on. If the message is dropped (the receiver has died, or did not take it) it is closed.
  * tag: a string literal or from anqa_intern.
  * Fails: E_NOPROC: `to` is dead, and the connection closed. E_FULL, E_NOMEM: nothing has happened. E_INVALID,
  * E_PERMISSION: the handle.   Context: process.
  */
-ANQA_API anqa_status anqa_conn_move(anqa_conn conn, anqa_pid to, const char *tag) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_tcp_move(anqa_tcp tcp, anqa_pid to, const char *tag) ANQA_MUST_CHECK;
 
-/** Makes the connection in a message of anqa_conn_move the calling process's. Fails: E_TYPE (there is none in it, or it
+/** Makes the connection in a message of anqa_tcp_move the calling process's. Fails: E_TYPE (there is none in it, or it
  * was taken before).   Context: process. */
-ANQA_API anqa_status anqa_conn_take(const anqa_msg *msg, anqa_conn *ret_conn) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_tcp_take(const anqa_msg *msg, anqa_tcp *ret_tcp) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- looking at it */
 
 /** Writes the address of this end, or of the peer. Bytes that are not printable become '?'; a Unix socket without a
  * name is "unix:". Fails: E_CLOSED (the peer is gone), E_INVALID, E_PERMISSION; `text` is empty then.
  * Context: process. */
-ANQA_API anqa_status anqa_conn_local(anqa_conn conn, char text[ANQA_ADDRESS_TEXT]);
-ANQA_API anqa_status anqa_conn_peer(anqa_conn conn, char text[ANQA_ADDRESS_TEXT]);
+ANQA_API anqa_status anqa_tcp_local(anqa_tcp tcp, char text[ANQA_ADDRESS_TEXT]);
+ANQA_API anqa_status anqa_tcp_peer(anqa_tcp tcp, char text[ANQA_ADDRESS_TEXT]);
 
 /** The descriptor, borrowed: do not close it, nor use it after the connection has ended. It is non-blocking.
  * -1: not a connection of the caller's.   Context: process. */
-ANQA_API int anqa_conn_fd(anqa_conn conn);
+ANQA_API int anqa_tcp_fd(anqa_tcp tcp);
 
 /**
  * anqa_blocking for code that needs the socket itself: `fn` gets a duplicate of the descriptor, because a process that
@@ -207,12 +207,12 @@ ANQA_API int anqa_conn_fd(anqa_conn conn);
  * Fails: E_LIMIT (open files, or the queue for workers is full), E_NOMEM, E_INVALID, E_PERMISSION.
  * Context: process; may wait.
  */
-ANQA_API anqa_status anqa_conn_blocking(
-    anqa_conn conn, void (*fn)(int fd, void *job), void *job, size_t size) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_tcp_blocking(
+    anqa_tcp tcp, void (*fn)(int fd, void *job), void *job, size_t size) ANQA_MUST_CHECK;
 
 /** A second descriptor of the same socket, non-blocking too, which the caller closes.
  * Fails: E_LIMIT (open files), E_INVALID, E_PERMISSION.   Context: process. */
-ANQA_API anqa_status anqa_conn_dup(anqa_conn conn, int *ret_fd) ANQA_MUST_CHECK;
+ANQA_API anqa_status anqa_tcp_dup(anqa_tcp tcp, int *ret_fd) ANQA_MUST_CHECK;
 
 ANQA_END_DECLS
 

@@ -15,6 +15,13 @@
  * Failing. Code in a process lets it crash: anqa_exit at any depth abandons the stack, runs the deferred clean-ups and
  * tells links and monitors. `goto done` and cleanup attributes do not run, see anqa/memory.h for what does.
  *
+ * Crashes. An end of a process's own making, with another reason than normal and shutdown, is told once: as the event
+ * "process.crashed" of the log (error) and at the event point "anqa.process.crash". Its fields: reason, during (init,
+ * terminate), name, id (what its supervisor calls it), mailbox (messages waiting, counted up to 65,536), links, message
+ * (kind and tag of the one at hand), from, bytes, ancestors (pids and names, nearest first), and what the hooks of
+ * anqa_behaviour show as body and state; of a fault also fault, in and backtrace. Who is ended by an exit signal has not
+ * crashed. A runtime writes at most 100 of them a second (of faults 10); the next one says in `dropped` how many it did not.
+ *
  * Threads. "Process" means code that a process runs, or a foreign thread between anqa_attach and anqa_detach
  * (anqa/runtime.h), which is a process for as long as it is attached. Semantics and defaults are those of Erlang/OTP 25
  * and later, unless a comment says otherwise.
@@ -343,6 +350,8 @@ typedef struct anqa_spawn_opts {
     size_t
         state_size; /* zeroed beyond arg_size; at least arg_size; 0 and arg_size 0: state is `arg` itself */
     const char *label; /* for people; copied, at most 63 bytes */
+    /* what a behaviour was told to be; static. Only anqa/introspect.h looks at it, for behaviours that it knows */
+    const void *spec;
     anqa_priority priority;
     bool link, monitor; /* to the one who spawns */
     anqa_ref

@@ -64,6 +64,14 @@ typedef struct anqa_test_case {
     anqa_test_options options;
 } anqa_test_case;
 
+/* Where an assertion stands: what many functions below get by the macro of their name. */
+struct anqa_test_place {
+    const char *file;
+    int line;
+};
+
+#define ANQA_HERE_ ((struct anqa_test_place){__FILE__, __LINE__})
+
 /* The section holds pointers: an array of structs could be padded by the compiler. */
 #define ANQA_TEST_CASE_(test, in, ...)                                         \
     static void test_##test(void);                                             \
@@ -144,18 +152,22 @@ void anqa_test_advance(uint32_t ms);
 /* ---------------------------------------------------------------- what a test starts */
 
 /**
- * anqa_start_supervised(const anqa_child_spec *child) -> anqa_pid: starts a child under the test's own supervisor, which starts it again as its restart type says, as often as
- * need be. It is stopped when the test ends. If it does not start, the test fails.
+ * Starts a child under the test's own supervisor, which starts it again as its restart type says, as often as need be. It is
+ * stopped when the test ends. If it does not start, the test fails.
  */
 #define anqa_start_supervised(...) anqa_test_start_supervised_(ANQA_HERE_, __VA_ARGS__)
+anqa_pid anqa_test_start_supervised_(struct anqa_test_place place, const anqa_child_spec *child);
 /** The same with the outcome. Fails: as anqa_supervisor_start_child. */
 anqa_status anqa_try_start_supervised(
     const anqa_child_spec *child, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
-/** anqa_stop_supervised(const char *id): stops a child now and forgets it. id: of its spec. If there is none, or it had to be killed, the test fails. */
+/** Stops a child now and forgets it. If there is none of that id, or it had to be killed, the test fails. */
 #define anqa_stop_supervised(...) anqa_test_stop_supervised_(ANQA_HERE_, __VA_ARGS__)
+void anqa_test_stop_supervised_(struct anqa_test_place place, const char *id);
 
-/** anqa_test_start_app(const anqa_app *app): starts a whole application, to be stopped when the test ends. If it does not start, the test fails. */
+/** Starts a whole application, to be stopped when the test ends. If it does not start, the test fails. Its endpoint listens only
+ * if the test has schedulers. */
 #define anqa_test_start_app(...) anqa_test_start_app_(ANQA_HERE_, __VA_ARGS__)
+void anqa_test_start_app_(struct anqa_test_place place, const anqa_app *app);
 
 /* ---------------------------------------------------------------- messages */
 
@@ -205,6 +217,10 @@ typedef struct anqa_test_injection {
 /** Has a process fail later, once. A second injection for the same process takes the place of the first. */
 void anqa_test_inject(anqa_pid pid, const anqa_test_injection *injection);
 
+/** Lets a process have `bytes` of anqa_heap beyond what it holds, and no more of anqa_tmp or of what one event receives than of
+ * the heap. What asks for more ends it with QUOTA, as anqa_spawn_opts.heap_quota does. */
+void anqa_test_limit_memory(anqa_pid pid, size_t bytes);
+
 /* ---------------------------------------------------------------- the log */
 
 /** From now on keeps what is logged at that level or a more severe one, in place of printing it. Any thread. */
@@ -219,7 +235,8 @@ const char *anqa_test_captured_log(void);
 /* ---------------------------------------------------------------- channels */
 
 /* What is tested is the program's own sockets and channels, served as over a WebSocket; only that is left out. The functions are
- * those of Phoenix.ChannelTest. Sockets and channels belong to the process that made them, and end with it. */
+ * those of Phoenix.ChannelTest. Sockets and channels belong to the process that made them, and end with it. What a client is
+ * sent comes to that process as messages of tag "server", [join_ref, ref, topic, event, payload], or "server.binary", bytes. */
 
 typedef struct anqa_test_socket anqa_test_socket;
 typedef struct anqa_test_channel anqa_test_channel;
@@ -230,19 +247,24 @@ typedef struct anqa_test_ref {
     uint64_t number;
 } anqa_test_ref;
 
-/** anqa_test_connect(const anqa_user_socket *user_socket, anqa_json params) -> anqa_test_socket *: a client of that socket. params: an object of strings, as of the URL's query; or ANQA_JSON_NULL.
- * If `connect` refuses it, the test fails. */
+/** A client of that socket. params: an object of strings, as of the URL's query; or ANQA_JSON_NULL. If `connect` refuses it, the
+ * test fails. */
 #define anqa_test_connect(...) anqa_test_connect_(ANQA_HERE_, __VA_ARGS__)
+anqa_test_socket *anqa_test_connect_(
+    struct anqa_test_place place, const anqa_user_socket *user_socket, anqa_json params);
 /** The same with the outcome. Fails: E_PERMISSION (refused), E_LIMIT (the id is too long). */
 anqa_status anqa_test_try_connect(const anqa_user_socket *user_socket, anqa_json params,
     anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
 
-/** anqa_test_join(anqa_test_socket *socket, const char *topic, anqa_json payload, anqa_json *ret_reply)
- * -> anqa_test_channel *: joins a topic. payload: an object, or ANQA_JSON_NULL for {}. ret_reply: the answer's response; may be NULL.
- * If the channel refuses, or there is none for that topic, the test fails. */
+/**
+ * Joins a topic: anqa_test_join(socket, topic, payload, ret_reply). payload: an object, or ANQA_JSON_NULL for {}. ret_reply: the
+ * answer's response; may be NULL. If the channel refuses, or there is none for that topic, the test fails.
+ */
 #define anqa_test_join(...) anqa_test_join_(ANQA_HERE_, false, __VA_ARGS__)
-/** anqa_test_subscribe_and_join, with the same arguments: and the caller hears what is broadcast on the topic: see ANQA_ASSERT_BROADCAST. */
+/** The same, and the caller hears what is broadcast on the topic: see ANQA_ASSERT_BROADCAST. */
 #define anqa_test_subscribe_and_join(...) anqa_test_join_(ANQA_HERE_, true, __VA_ARGS__)
+anqa_test_channel *anqa_test_join_(struct anqa_test_place place, bool subscribe,
+    anqa_test_socket *socket, const char *topic, anqa_json payload, anqa_json *ret_reply);
 /** Joins, and is refused; a pattern may follow, for the response: ANQA_ASSERT_JOIN_ERROR(socket, "room:x", payload,
  * "{'reason': 'full'}"). */
 #define ANQA_ASSERT_JOIN_ERROR(socket, topic, payload, ...) \
@@ -289,13 +311,6 @@ anqa_pid anqa_test_socket_pid(const anqa_test_socket *socket);
     anqa_test_refute_broadcast_(ANQA_HERE_, (event), " " __VA_ARGS__)
 
 /* ---------------------------------------------------------------- what the macros need */
-
-struct anqa_test_place {
-    const char *file;
-    int line;
-};
-
-#define ANQA_HERE_ ((struct anqa_test_place){__FILE__, __LINE__})
 
 void anqa_test_host_(const anqa_test_case *test);
 
@@ -372,9 +387,6 @@ ANQA_NORETURN void anqa_test_skip_(const char *format, ...) ANQA_PRINTF(1, 2);
 
 void anqa_test_assert_json_(struct anqa_test_place place, const char *what, anqa_json json,
     const char *pattern, ...) ANQA_PRINTF(4, 5);
-anqa_pid anqa_test_start_supervised_(struct anqa_test_place place, const anqa_child_spec *child);
-void anqa_test_stop_supervised_(struct anqa_test_place place, const char *id);
-void anqa_test_start_app_(struct anqa_test_place place, const anqa_app *app);
 const anqa_msg *anqa_test_assert_receive_(struct anqa_test_place place, const char *tag,
     uint32_t timeout_ms, const char *pattern, ...) ANQA_PRINTF(4, 5);
 void anqa_test_refute_receive_(struct anqa_test_place place, const char *tag, uint32_t timeout_ms,
@@ -383,10 +395,6 @@ void anqa_test_assert_down_(struct anqa_test_place place, anqa_pid pid, anqa_rea
 const char *anqa_test_assert_exit_(
     struct anqa_test_place place, void (*fn)(void *arg), void *arg, anqa_reason_kind kind);
 void anqa_test_assert_logged_(struct anqa_test_place place, const char *words, bool wanted);
-anqa_test_socket *anqa_test_connect_(
-    struct anqa_test_place place, const anqa_user_socket *user_socket, anqa_json params);
-anqa_test_channel *anqa_test_join_(struct anqa_test_place place, bool subscribe,
-    anqa_test_socket *socket, const char *topic, anqa_json payload, anqa_json *ret_reply);
 anqa_json anqa_test_join_error_(struct anqa_test_place place, anqa_test_socket *socket,
     const char *topic, anqa_json payload, const char *pattern, ...) ANQA_PRINTF(5, 6);
 anqa_json anqa_test_assert_reply_(struct anqa_test_place place, anqa_test_ref ref,

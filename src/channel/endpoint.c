@@ -12,6 +12,7 @@
 #include "channel/connect.h"
 #include "http/conn.h"
 #include "http/static.h"
+#include "runtime/sched.h"
 
 #define DEFAULT_PORT 4000u
 #define DEFAULT_TIMEOUT_MS 60000u
@@ -31,7 +32,7 @@ struct site {
 struct endpoint {
     struct site *site;
     uint32_t drain_ms;
-    char address[ANQA_ADDRESS_TEXT];
+    char address[ANQA_ADDRESS_TEXT]; /* empty: it does not listen */
 };
 
 /* ---------------------------------------------------------------- the site */
@@ -64,7 +65,6 @@ static anqa_status site_add_socket(
     struct site *site, const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
 {
     uint32_t timeout_ms = mount->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : mount->timeout_ms;
-    uint32_t seconds = (timeout_ms + 999) / 1000;
     size_t i = site->socket_count;
     char *path;
 
@@ -76,7 +76,7 @@ static anqa_status site_add_socket(
     site->sockets[i] = (struct socket_mount){.endpoint = spec,
         .spec = mount,
         .max_channels = mount->max_channels == 0 ? DEFAULT_CHANNELS : mount->max_channels,
-        .timeout_s = seconds > UINT16_MAX ? UINT16_MAX : (uint16_t)seconds};
+        .timeout_s = service_seconds(timeout_ms)};
     site->mounts[i] = (struct http_mount){
         .path = anqa_str_of(path), .serve = connect_serve, .arg = &site->sockets[i]};
     site->socket_count++;
@@ -147,7 +147,18 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.mount_count = site->socket_count;
     site->service.statics = site->statics;
     site->service.static_count = site->static_count;
+    site->service.plugs = spec->plugs;
+    site->service.limits = (struct request_limits){
+        .line_bytes = spec->limits.request_line_bytes,
+        .head_bytes = spec->limits.header_bytes,
+        .headers = spec->limits.headers,
+        .body_bytes = spec->limits.body_bytes,
+    };
+    site->service.head_timeout = service_seconds(spec->limits.request_timeout_ms);
+    site->service.idle_timeout = service_seconds(spec->limits.idle_timeout_ms);
+    site->service.write_timeout = service_seconds(spec->limits.write_timeout_ms);
     site->service.max_connections = spec->max_connections;
+    site->service.max_per_address = spec->limits.connections_per_address;
     site->service.output_bytes = spec->max_output_bytes;
     site->service.drain_batch = spec->drain.batch_size;
     site->service.drain_interval_ms = spec->drain.batch_interval_ms;
@@ -182,25 +193,52 @@ static void site_hook(void *service)
     service_unref(service);
 }
 
+static bool is_unix(const char *address)
+{
+    return strncmp(address, "unix:", 5) == 0;
+}
+
+/* What anqa_listen takes. */
+static anqa_status address_of(
+    const anqa_endpoint *spec, char address[ANQA_ADDRESS_TEXT], anqa_error *err)
+{
+    const char *host = spec->address == NULL ? "127.0.0.1" : spec->address;
+    bool is_bare_ip6 = host[0] != '[' && strchr(host, ':') != NULL;
+    unsigned port = 0;
+    anqa_status status;
+    int len;
+
+    if (is_unix(host)) {
+        len = snprintf(address, ANQA_ADDRESS_TEXT, "%s", host);
+    } else {
+        status = port_of(spec, &port, err);
+        if (status != ANQA_OK)
+            return status;
+        len = snprintf(address, ANQA_ADDRESS_TEXT, is_bare_ip6 ? "[%s]:%u" : "%s:%u", host, port);
+    }
+    return len < ANQA_ADDRESS_TEXT
+               ? ANQA_OK
+               : anqa_fail(err, ANQA_E_INVALID, "the address %s is too long", host);
+}
+
 static anqa_status open_endpoint(
     struct endpoint *endpoint, const anqa_endpoint *spec, anqa_error *err)
 {
     char address[ANQA_ADDRESS_TEXT];
-    unsigned port;
-    anqa_status status = port_of(spec, &port, err);
+    anqa_status status = address_of(spec, address, err);
 
     if (status != ANQA_OK)
         return status;
-    snprintf(address, sizeof address, "%s:%u", spec->address == NULL ? "127.0.0.1" : spec->address,
-        port);
     anqa_section_begin();
     status = site_new(spec, &endpoint->site, err);
     anqa_section_end();
     if (status != ANQA_OK)
         return status;
     anqa_defer(site_hook, &endpoint->site->service);
+    if (sched_self->deterministic)
+        return ANQA_OK; /* there is no network */
     status = service_listen(&endpoint->site->service, address, endpoint->address, err);
-    if (status == ANQA_E_IN_USE && spec->port == 0)
+    if (status == ANQA_E_IN_USE && spec->port == 0 && !is_unix(address))
         return anqa_fail(err, status,
             "cannot listen on %s: Address already in use; PORT=... in the environment is another "
             "port",
@@ -219,9 +257,12 @@ static anqa_next endpoint_init(void *state, const void *arg)
     if (open_endpoint(endpoint, spec, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
     endpoint->drain_ms = spec->drain.shutdown_ms == 0 ? DEFAULT_DRAIN_MS : spec->drain.shutdown_ms;
+    if (endpoint->address[0] == '\0')
+        return anqa_noreply();
     anqa_log(ANQA_INFO, "endpoint.listening", "address=%s", endpoint->address);
     if (!spec->quiet)
-        dprintf(STDOUT_FILENO, "listening on http://%s\n", endpoint->address);
+        dprintf(STDOUT_FILENO, "listening on %s%s\n", is_unix(endpoint->address) ? "" : "http://",
+            endpoint->address);
     return anqa_noreply();
 }
 

@@ -73,6 +73,29 @@ static int extra_char(struct body *body, char c, int same, int then)
     return same;
 }
 
+static void keep_char(struct body *body, char c)
+{
+    if (body->trailers != NULL)
+        body->trailers[body->trailers_len++] = c;
+}
+
+static int trailer_char(struct body *body, char c, int then)
+{
+    int state = extra_char(body, c, TRAILER, then);
+
+    if (state == TRAILER)
+        keep_char(body, c);
+    return state;
+}
+
+static int trailer_ends(struct body *body, char c)
+{
+    if (c != '\n')
+        return refuse(body, 400);
+    keep_char(body, c);
+    return TRAILER_START;
+}
+
 static int expect(struct body *body, char c, char wanted, int then)
 {
     return c == wanted ? then : refuse(body, 400);
@@ -96,9 +119,9 @@ static int next_state(struct body *body, char c)
     case TRAILER_START:
         if (c == ' ' || c == '\t')
             return refuse(body, 400);
-        return extra_char(body, c, TRAILER, END_LF);
-    case TRAILER: return extra_char(body, c, TRAILER, TRAILER_LF);
-    case TRAILER_LF: return expect(body, c, '\n', TRAILER_START);
+        return trailer_char(body, c, END_LF);
+    case TRAILER: return trailer_char(body, c, TRAILER_LF);
+    case TRAILER_LF: return trailer_ends(body, c);
     case END_LF: return expect(body, c, '\n', DONE);
     default: return BAD;
     }
@@ -136,4 +159,25 @@ enum body_result body_read(
     if (body->state == BAD)
         return BODY_REFUSED;
     return body->state == DONE ? BODY_DONE : BODY_MORE;
+}
+
+bool body_trailer(const struct body *body, const char *name, anqa_str *ret_value)
+{
+    anqa_str rest = anqa_str_make(body->trailers, body->trailers_len), wanted = anqa_str_of(name);
+
+    while (rest.len != 0) {
+        const char *end = memchr(rest.ptr, '\n', rest.len), *colon;
+        size_t len = end == NULL ? rest.len : (size_t)(end - rest.ptr);
+
+        colon = memchr(rest.ptr, ':', len);
+        if (colon != NULL &&
+            request_same_word(anqa_str_make(rest.ptr, (size_t)(colon - rest.ptr)), wanted)) {
+            *ret_value =
+                request_trim(anqa_str_make(colon + 1, len - (size_t)(colon + 1 - rest.ptr)));
+            return true;
+        }
+        len += end != NULL;
+        rest = anqa_str_make(rest.ptr + len, rest.len - len);
+    }
+    return false;
 }

@@ -21,6 +21,7 @@
 #define HTTP_CONN_H
 
 #include <anqa/buf.h>
+#include <anqa/conn.h>
 #include <anqa/net.h>
 #include <anqa/process.h>
 
@@ -28,6 +29,7 @@
 
 struct conn;
 struct static_mount; /* http/static.h */
+struct peers;        /* http/peers.h */
 
 /* What speaks over a connection once HTTP has handed it over: messages of a WebSocket. */
 struct ws_ops {
@@ -35,6 +37,8 @@ struct ws_ops {
     void (*message)(struct conn *conn, void *user, bool binary, anqa_str data);
     /* The end, from the exit hook: must not wait, exit or write. `user` is let go of. */
     void (*closed)(struct conn *conn, void *user);
+    /* A message of another process, or of its own; may wait. NULL: they are dropped. */
+    void (*info)(struct conn *conn, void *user, const anqa_msg *msg);
     /* The service is drained: ends with conn_ws_close and this code. NULL: that is all there is to do. */
     void (*drained)(struct conn *conn, void *user, uint16_t code);
 };
@@ -54,11 +58,16 @@ struct http_service {
     size_t mount_count;
     const struct static_mount *statics;
     size_t static_count;
+    const anqa_plug *plugs;   /* for all other requests; NULL: none */
     uint32_t max_connections; /* 65,536; more are reset at once */
+    uint32_t max_per_address; /* as many; more are reset */
+    struct peers *peers;      /* by service_listen, where there is max_per_address; owned */
     uint32_t output_bytes;    /* that a slow reader may leave unread; 1 MiB */
-    uint16_t head_timeout;    /* from the first to the last byte of a head; 15 */
+    struct request_limits limits;
     uint16_t
-        idle_timeout; /* without a request, for an answer, or without anything over a WebSocket; 60 */
+        head_timeout; /* from the first to the last byte of a head, and for the first one; 15 */
+    uint16_t idle_timeout;      /* without a request, or without anything over a WebSocket; 60 */
+    uint16_t write_timeout;     /* for the peer of a request to take more of the answer; 30 */
     uint16_t close_timeout;     /* for the peer to close, too; 5 */
     uint32_t drain_batch;       /* WebSockets that service_drain closes at a time; 10,000 */
     uint32_t drain_interval_ms; /* from one batch to the next; 2,000 */
@@ -72,6 +81,14 @@ struct http_service {
     _Atomic(int32_t) drain_left;   /* shared: how many more of this batch */
     _Atomic(bool) draining;        /* shared */
 };
+
+/* A time as a service takes it. */
+static inline uint16_t service_seconds(uint32_t ms)
+{
+    uint32_t seconds = ms / 1000 + (ms % 1000 != 0);
+
+    return seconds > UINT16_MAX ? UINT16_MAX : (uint16_t)seconds;
+}
 
 void service_unref(struct http_service *service);
 
@@ -88,7 +105,7 @@ anqa_status service_listen(struct http_service *service, const char *address,
 
 /* Starts the process of a connection on the calling scheduler, and gives it `socket`, which belongs to the calling process.
  * Fails: E_LIMIT (too many connections or processes), E_NOMEM; the socket is still the caller's.   Context: process. */
-anqa_status conn_start(struct http_service *service, anqa_conn socket) ANQA_MUST_CHECK;
+anqa_status conn_start(struct http_service *service, anqa_tcp socket) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- output */
 

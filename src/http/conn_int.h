@@ -8,6 +8,8 @@
 
 #include "base/list.h"
 #include "http/conn.h"
+#include "http/range.h"
+#include "http/response.h"
 #include "http/websocket.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
@@ -15,7 +17,6 @@
 
 #define READ_SIZE 65536u /* one read of one connection */
 #define WHEEL 64u        /* seconds, a power of two */
-#define DEFAULT_CLOSE_S 5u
 
 enum conn_phase {
     CONN_NEW,  /* its socket has not come yet */
@@ -36,9 +37,9 @@ struct chunk {
     char bytes[];
 };
 
-/* What has come of something that is not whole yet. owner: connection. */
+/* What has come of something that is not whole yet, or is behind a request that is served. owner: connection. */
 struct input {
-    uint32_t len, cap;
+    uint32_t at, end, cap; /* what is still to be taken lies from `at` to `end`, and is not empty */
     char bytes[];
 };
 
@@ -67,11 +68,14 @@ struct conn {
     uint8_t phase;
     bool keep_alive : 1; /* of the request that is answered */
     bool head_only : 1;  /* it was HEAD: no body */
-    bool answered : 1;   /* the request has got its response */
+    bool old : 1;        /* it was HTTP/1.0 */
+    bool serving : 1;    /* a request is being answered, perhaps at depth */
+    bool answered : 1;   /* it has got its response, or a part of it: */
+    bool partial : 1;    /* more of it must follow */
+    bool leaving : 1;    /* it ends with the request that is served: the service is drained */
     bool paused : 1;
     bool resumed : 1; /* what is kept was not looked at for its own sake */
-    bool serving : 1; /* somebody's `serve` runs */
-    bool waiting : 1; /* the process sends a file, at depth: the poller is its own */
+    bool waiting : 1; /* the process waits for the peer, at depth: the poller is its own */
     bool blocked : 1; /* the kernel takes no more for now */
     bool ended : 1;   /* the peer has ended its side */
     bool slow : 1;    /* it is dead for leaving too much unread: `out_bytes` */
@@ -108,26 +112,10 @@ struct outlet *outlet_here(void);
 void outlet_time(struct conn *conn, uint16_t timeout_s);
 uint32_t outlet_now_s(void);
 
-/* Seconds that the peer has to close, too. */
-static inline uint16_t conn_close_s(const struct conn *conn)
-{
-    uint16_t set = conn->service->close_timeout;
-
-    return set == 0 ? DEFAULT_CLOSE_S : set;
-}
-
 /* Whether it shall not be kept for another request. */
 static inline bool conn_drains(const struct conn *conn)
 {
     return atomic_load_explicit(&conn->service->draining, memory_order_relaxed);
-}
-
-/* Before the head of an answer is written. */
-static inline void conn_answer_begin(struct conn *conn)
-{
-    conn->answered = true;
-    if (conn_drains(conn))
-        conn->keep_alive = false;
 }
 
 /* In between requests: nothing has come of the next one. */
@@ -139,9 +127,10 @@ static inline bool conn_is_idle(const struct conn *conn)
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
 void conn_out_free(struct conn *conn);
-/* From the exit hook: whoever was to answer the request has crashed. */
-void conn_answer_crash(struct conn *conn);
-/* It is over: nothing more is read or sent, and the process ends soon. reset: the peer is to see it. */
+/* Nobody can be reached any more: nothing more is read or sent. Who serves a request is not disturbed and finds out. reset:
+ * the peer is to see it. */
+void conn_lose(struct conn *conn, bool reset);
+/* The same, and the process ends soon. */
 void conn_kill(struct conn *conn, bool reset);
 /* The time of a phase is over; from the outlet. */
 void conn_timeout(struct conn *conn);
@@ -151,8 +140,74 @@ void conn_arm(struct conn *conn);
 /* Takes whole frames from the front of `bytes`; returns how many bytes those were. */
 size_t conn_ws_take(struct conn *conn, char *bytes, size_t len);
 
+/* ---------------------------------------------------------------- what has come */
+
+/* Keeps what was not taken. bytes: the buffer of all, or a part of what is kept. */
+void input_keep(struct conn *conn, const char *bytes, size_t len);
+/* Room for one more read behind what is kept. NULL: no memory. */
+char *input_room(struct conn *conn, size_t *ret_size);
+/* Takes up to `size` bytes off the front. */
+size_t input_take(struct conn *conn, char *buf, size_t size);
+/* Puts back in front what was taken last. */
+void input_put_back(struct conn *conn, const char *bytes, size_t len);
+
+/* ---------------------------------------------------------------- in the blocking style, for who serves a request */
+
+/* These may wait, in the connection's process. False: it is over, nobody can be reached any more. */
+
+/* Has all output sent. */
+bool conn_drain_output(struct conn *conn);
+/* Sends; a little is queued behind what is queued already. */
+bool conn_write(struct conn *conn, anqa_str bytes);
+/* The head has gone out: what is promised in it must follow, or the connection ends. */
+bool conn_write_file(struct conn *conn, int fd, struct range range);
+/* Reads from 1 to `size` bytes: what is kept, else what comes. Fails: E_TIMEOUT, E_CLOSED. */
+anqa_status conn_read_some(
+    struct conn *conn, char *buf, size_t size, uint64_t deadline_ms, size_t *ret_n);
+
+/* ---------------------------------------------------------------- HTTP/1.1 */
+
+/* Takes one request off the front of `bytes`, if it is whole: *ret_request, to be served when the bytes behind it are
+ * safe. Returns how many bytes were taken. */
+size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request);
+/* Answers a request, and makes ready for the next. May wait. */
+void h1_serve(struct conn *conn, struct request *request);
+/* Answers, and has the connection closed behind it. */
+void h1_refuse(struct conn *conn, unsigned status, const char *why);
+/* The fields that say what becomes of the connection, which is decided here. */
+void h1_connection_field(struct conn *conn, struct response *response);
+/* What a request that is served says to its client when its process ends. In `terminate`; may wait. */
+void h1_crashed(struct conn *conn);
+/* The same where nothing may wait. */
+void h1_last_words(struct conn *conn);
+
 /* Serves a file if the path is below the mount; false: it is not. May wait. */
 bool conn_serve_static(
     struct conn *conn, const struct static_mount *mount, const struct request *request);
+
+/* ---------------------------------------------------------------- times */
+
+static inline uint16_t conn_seconds(uint16_t given, uint16_t otherwise)
+{
+    return given == 0 ? otherwise : given;
+}
+
+/* The time of anqa_now_ms when that is over. */
+static inline uint64_t conn_deadline(uint16_t given, uint16_t otherwise)
+{
+    return anqa_now_ms() + (uint64_t)conn_seconds(given, otherwise) * 1000;
+}
+
+/* For a request to begin. */
+static inline uint16_t conn_request_s(const struct conn *conn, uint16_t given, uint16_t otherwise)
+{
+    return conn_drains(conn) ? CONN_DRAIN_S : conn_seconds(given, otherwise);
+}
+
+#define CONN_HEAD_S 15u
+#define CONN_IDLE_S 60u
+#define CONN_CLOSE_S 5u
+#define CONN_WRITE_S 30u
+#define CONN_BUSY_S UINT16_MAX /* who serves may take as long as it likes */
 
 #endif

@@ -19,7 +19,7 @@ void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason)
     conn->phase = CONN_WS_CLOSING;
     conn->paused = false; /* to see the peer's end */
     conn->resumed = true;
-    outlet_time(conn, conn_close_s(conn));
+    outlet_time(conn, conn_seconds(conn->service->close_timeout, CONN_CLOSE_S));
     proc_kick(sched_self, conn->self);
 }
 

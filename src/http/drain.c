@@ -22,6 +22,15 @@ static void drain_websocket(struct conn *conn, const struct drain *drain)
         conn_ws_close(conn, drain->code, anqa_str_of(""));
 }
 
+/* It may still answer the request, or send the message, that it is in the middle of. Whose head is on its way without a word
+ * of the end may send another request. */
+static void leave(struct conn *conn)
+{
+    conn->leaving = true;
+    if (!conn->answered)
+        conn->keep_alive = false;
+}
+
 /* Who has just had an answer may have sent the next request before he can know that we end: that one is still taken. */
 static void drain_http(struct conn *conn)
 {
@@ -37,6 +46,8 @@ void conn_drain(struct conn *conn, const struct drain *drain)
 {
     if (drain->kill)
         conn_kill(conn, true);
+    else if (conn->serving || conn->waiting)
+        leave(conn);
     else if (conn->phase == CONN_WS)
         drain_websocket(conn, drain);
     else if (conn->phase == CONN_HTTP)

@@ -11,6 +11,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "http/peers.h"
 #include "runtime/inherit.h"
 #include "runtime/net_int.h"
 
@@ -32,9 +33,24 @@ struct listening {
     char address[ANQA_ADDRESS_TEXT];
 };
 
+static anqa_status admit(struct http_service *service, anqa_tcp socket)
+{
+    anqa_status status;
+    struct fd_entry *entry = fd_get(socket.bits, FD_CONN, &status);
+
+    if (service->peers == NULL)
+        return ANQA_OK;
+    if (entry == NULL)
+        return status;
+    anqa_section_begin();
+    status = peers_admit(service->peers, entry);
+    anqa_section_end();
+    return status;
+}
+
 static void accept_one(struct acceptor *acceptor, anqa_listener listener)
 {
-    anqa_conn socket;
+    anqa_tcp socket;
     anqa_error err;
     anqa_status status = anqa_accept(listener, ANQA_INFINITY, &socket, &err);
 
@@ -43,12 +59,14 @@ static void accept_one(struct acceptor *acceptor, anqa_listener listener)
             ANQA_WARN, "http.accept.failed", "address=%s error=%s", acceptor->address, err.text);
         return;
     }
-    status = conn_start(acceptor->service, socket);
+    status = admit(acceptor->service, socket);
+    if (status == ANQA_OK)
+        status = conn_start(acceptor->service, socket);
     if (status == ANQA_OK)
         return;
     anqa_log(ANQA_WARN, "http.connection.refused", "address=%s error=%s", acceptor->address,
         status == ANQA_E_LIMIT ? "as many connections as allowed" : anqa_status_text(status));
-    (void)anqa_conn_reset(socket);
+    (void)anqa_tcp_reset(socket);
 }
 
 static void service_hook(void *service)
@@ -201,8 +219,10 @@ static anqa_status acceptors_start(struct http_service *service, size_t sockets,
     ANQA_INVARIANT(sockets > 0 && schedulers > 0);
     anqa_section_begin();
     service->acceptors = calloc(count, sizeof *service->acceptors);
+    if (service->max_per_address != 0)
+        service->peers = peers_new(service->max_per_address);
     anqa_section_end();
-    if (service->acceptors == NULL)
+    if (service->acceptors == NULL || (service->max_per_address != 0 && service->peers == NULL))
         return anqa_fail(err, ANQA_E_NOMEM, "no memory for acceptors");
     for (size_t i = 0; i < count && status == ANQA_OK; i++) {
         acceptor.socket = i % sockets;

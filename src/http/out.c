@@ -172,6 +172,8 @@ static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count
         conn->blocked = true;
         anqa_list_remove(&conn->dirty);
         conn_arm(conn);
+    } else if (n < 0 && conn->serving) {
+        conn_lose(conn, false);
     } else if (n < 0) {
         conn_kill(conn, false);
     }
@@ -233,14 +235,6 @@ void conn_flush(struct conn *conn)
     }
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
-}
-
-/* With what the kernel takes at once: nobody is left to wait for more. */
-void conn_answer_crash(struct conn *conn)
-{
-    conn->keep_alive = false;
-    conn_respond(conn, 500, NULL, (anqa_str){NULL, 0});
-    conn_flush(conn);
 }
 
 /* ---------------------------------------------------------------- the outlet */

@@ -10,7 +10,7 @@ const struct request_limits request_default_limits = {
     .line_bytes = 8u << 10,
     .head_bytes = 32u << 10,
     .headers = REQUEST_HEADERS_MAX,
-    .body_bytes = 1u << 20,
+    .body_bytes = 8000000,
 };
 
 /* One more digit behind it fits into 64 bits. */
@@ -53,7 +53,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static anqa_str trim(anqa_str s)
+anqa_str request_trim(anqa_str s)
 {
     while (s.len != 0 && is_blank(s.ptr[s.len - 1]))
         s.len--;
@@ -69,7 +69,7 @@ bool request_next_token(anqa_str *list, anqa_str *ret_token)
     while (list->len != 0) {
         const char *comma = memchr(list->ptr, ',', list->len);
         size_t len = comma == NULL ? list->len : (size_t)(comma - list->ptr);
-        anqa_str token = trim(anqa_str_make(list->ptr, len));
+        anqa_str token = request_trim(anqa_str_make(list->ptr, len));
 
         len += comma != NULL;
         *list = anqa_str_make(list->ptr + len, list->len - len);
@@ -373,7 +373,7 @@ static bool fields_fit_lines(struct request *req, const struct request_scan *sca
         struct request_header *header = &req->headers[i];
         if (!is_token(header->name) || header->name.ptr[header->name.len] != ':')
             return false;
-        header->value = trim(header->value);
+        header->value = request_trim(header->value);
     }
     return true;
 }
@@ -425,7 +425,6 @@ static bool take_authority(struct request *req, anqa_str *target)
         while (end < target->len && target->ptr[end] != '/' && target->ptr[end] != '?')
             end++;
         req->host = anqa_str_make(target->ptr + scheme.len, end - scheme.len);
-        req->is_secure_target = i == 1;
         *target = anqa_str_make(target->ptr + end, target->len - end);
         return req->host.len != 0 && is_host(req->host);
     }

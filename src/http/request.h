@@ -37,7 +37,7 @@ struct request_limits {
     uint32_t line_bytes; /* of the request line; 8 KiB */
     uint32_t head_bytes; /* of the whole head; 32 KiB */
     uint32_t headers;    /* number of fields; 100, which is also the most */
-    uint64_t body_bytes; /* announced by Content-Length; 1 MiB */
+    uint64_t body_bytes; /* announced by Content-Length; 8,000,000 */
 };
 
 extern const struct request_limits request_default_limits;
@@ -70,7 +70,6 @@ struct request {
     bool upgrade; /* Connection: upgrade, and there is an Upgrade */
     bool chunked;
     bool expects_continue; /* the client waits for "100 Continue" before it sends the body */
-    bool is_secure_target; /* an absolute target with https: */
     uint16_t status;       /* REQUEST_REFUSED: what to answer */
     const char *why;       /* REQUEST_REFUSED: static words */
     uint32_t header_count;
@@ -94,6 +93,9 @@ bool request_has_token(const struct request *req, const char *name, const char *
 
 /* Takes the next element, without blanks, from a comma-separated list; empty ones are skipped. False at the end. */
 bool request_next_token(anqa_str *list, anqa_str *ret_token);
+
+/* Without the blanks around it. */
+anqa_str request_trim(anqa_str s);
 
 /* Equality of ASCII text without regard to case. */
 bool request_same_word(anqa_str a, anqa_str b);

@@ -7,6 +7,8 @@
 #define PHRASE_MAP(X)                         \
     X(100, "Continue")                        \
     X(101, "Switching Protocols")             \
+    X(102, "Processing")                      \
+    X(103, "Early Hints")                     \
     X(200, "OK")                              \
     X(201, "Created")                         \
     X(202, "Accepted")                        \
@@ -145,7 +147,7 @@ void response_start(struct response *response, char *buffer, size_t size, unsign
         put(response, date_field());
 }
 
-static bool is_name(anqa_str name)
+bool response_is_name(anqa_str name)
 {
     for (size_t i = 0; i < name.len; i++) {
         char c = name.ptr[i];
@@ -156,7 +158,7 @@ static bool is_name(anqa_str name)
     return name.len != 0;
 }
 
-static bool is_value(anqa_str value)
+bool response_is_value(anqa_str value)
 {
     for (size_t i = 0; i < value.len; i++) {
         if (value.ptr[i] == '\r' || value.ptr[i] == '\n' || value.ptr[i] == '\0')
@@ -169,7 +171,7 @@ void response_header(struct response *response, const char *name, anqa_str value
 {
     anqa_str text = anqa_str_of(name);
 
-    if (response->failed == ANQA_OK && (!is_name(text) || !is_value(value)))
+    if (response->failed == ANQA_OK && (!response_is_name(text) || !response_is_value(value)))
         response->failed = ANQA_E_INVALID;
     put(response, text);
     put(response, anqa_str_of(": "));

@@ -36,6 +36,10 @@ void response_start(struct response *response, char *buffer, size_t size, unsign
 void response_header(struct response *response, const char *name, anqa_str value);
 void response_header_uint(struct response *response, const char *name, uint64_t value);
 
+/* What can be a field's name, and its value. */
+bool response_is_name(anqa_str name);
+bool response_is_value(anqa_str value);
+
 /*
  * The empty line. ret_head: lies in the buffer.
  * Fails: E_INVALID (a name or a value that cannot be), E_LIMIT (the buffer is too small).

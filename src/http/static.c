@@ -91,7 +91,9 @@ int static_open_beneath(int folder_fd, const char *path)
 
 static enum static_result result_of_errno(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOMEM ? STATIC_BUSY : STATIC_MISSING;
+    if (error == EMFILE || error == ENFILE || error == ENOMEM)
+        return STATIC_BUSY;
+    return error == EACCES || error == EPERM ? STATIC_DENIED : STATIC_MISSING;
 }
 
 /* ---------------------------------------------------------------- paths */
@@ -224,19 +226,11 @@ static void write_etag(const struct stat *st, char out[static 19])
     out[18] = '\0';
 }
 
-enum static_result static_find(
-    const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
+/* What was opened under `name`: a regular file is kept, all else closed. */
+static enum static_result file_take(int fd, anqa_str name, struct static_file *ret_file)
 {
-    char name[STATIC_PATH_MAX + 1];
-    anqa_str path = req->path;
     struct stat st;
-    int fd;
 
-    if ((req->method != REQUEST_GET && req->method != REQUEST_HEAD) || !below_prefix(mount, &path))
-        return STATIC_PASS;
-    if (!file_name(mount, path, name))
-        return STATIC_MISSING;
-    fd = static_open_beneath(mount->folder_fd, name);
     if (fd < 0)
         return result_of_errno(errno);
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -247,10 +241,28 @@ enum static_result static_find(
         .fd = fd,
         .size = (uint64_t)st.st_size,
         .modified_s = st.st_mtim.tv_sec,
-        .content_type = static_content_type(anqa_str_of(name)),
+        .content_type = static_content_type(name),
     };
     write_etag(&st, ret_file->etag);
     return STATIC_FOUND;
+}
+
+enum static_result static_file_open(const char *path, struct static_file *ret_file)
+{
+    return file_take(open(path, OPEN_FLAGS), anqa_str_of(path), ret_file);
+}
+
+enum static_result static_find(
+    const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
+{
+    char name[STATIC_PATH_MAX + 1];
+    anqa_str path = req->path;
+
+    if ((req->method != REQUEST_GET && req->method != REQUEST_HEAD) || !below_prefix(mount, &path))
+        return STATIC_PASS;
+    if (!file_name(mount, path, name))
+        return STATIC_MISSING;
+    return file_take(static_open_beneath(mount->folder_fd, name), anqa_str_of(name), ret_file);
 }
 
 void static_file_close(struct static_file *file)
@@ -294,24 +306,63 @@ static bool is_fresh(const struct request *req, const char *etag, anqa_str modif
            anqa_str_eq(value, modified);
 }
 
-uint64_t static_write_head(struct response *response, char *buffer, size_t size,
+/* RFC 9110, 13.1.5: the range counts only for the very file that the client has a part of. */
+static bool range_is_wanted(const struct request *req, const char *etag, anqa_str modified)
+{
+    anqa_str value;
+
+    return !request_header(req, "if-range", &value) || anqa_str_is(value, etag) ||
+           anqa_str_eq(value, modified);
+}
+
+void static_select(
+    const struct static_file *file, const struct request *req, struct static_part *ret_part)
+{
+    anqa_str modified = anqa_str_make(ret_part->modified, sizeof ret_part->modified), value;
+
+    *ret_part = (struct static_part){.status = 200, .range = {0, file->size}};
+    response_write_date(file->modified_s, ret_part->modified);
+    if (is_fresh(req, file->etag, modified)) {
+        ret_part->status = 304;
+        return;
+    }
+    if (req->method != REQUEST_GET || !request_header(req, "range", &value) ||
+        !range_is_wanted(req, file->etag, modified))
+        return;
+    switch (range_parse(value, file->size, &ret_part->range)) {
+    case RANGE_NONE: return;
+    case RANGE_PART:
+        ret_part->status = 206;
+        range_write(&ret_part->range, file->size, ret_part->content_range);
+        return;
+    case RANGE_UNSATISFIABLE:
+        ret_part->status = 416;
+        ret_part->range.length = 0;
+        range_write(NULL, file->size, ret_part->content_range);
+        return;
+    }
+}
+
+struct range static_write_head(struct response *response, char *buffer, size_t size,
     const struct static_mount *mount, const struct static_file *file, const struct request *req)
 {
     const char *cache = mount->spec.cache_control == NULL ? "public" : mount->spec.cache_control;
-    char date[RESPONSE_DATE_LEN];
-    anqa_str modified = anqa_str_make(date, sizeof date);
-    bool fresh;
+    struct static_part part;
 
-    response_write_date(file->modified_s, date);
-    fresh = is_fresh(req, file->etag, modified);
-    response_start(response, buffer, size, fresh ? 304 : 200);
+    static_select(file, req, &part);
+    response_start(response, buffer, size, part.status);
     response_header(response, "cache-control", anqa_str_of(cache));
     response_header(response, "etag", anqa_str_of(file->etag));
-    response_header(response, "last-modified", modified);
-    if (fresh)
-        return 0;
+    response_header(response, "last-modified", anqa_str_make(part.modified, sizeof part.modified));
+    if (part.status == 304)
+        return (struct range){0};
+    if (part.content_range[0] != '\0')
+        response_header(response, "content-range", anqa_str_of(part.content_range));
+    response_header(response, "accept-ranges", anqa_str_of("bytes"));
     response_header(response, "content-type", anqa_str_of(file->content_type));
     response_header(response, "x-content-type-options", anqa_str_of("nosniff"));
-    response_header_uint(response, "content-length", file->size);
-    return req->method == REQUEST_HEAD ? 0 : file->size;
+    response_header_uint(response, "content-length", part.range.length);
+    if (req->method == REQUEST_HEAD)
+        part.range.length = 0;
+    return part.range;
 }

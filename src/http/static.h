@@ -15,6 +15,7 @@
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
 
+#include "http/range.h"    /* IWYU pragma: export */
 #include "http/request.h"  /* IWYU pragma: export */
 #include "http/response.h" /* IWYU pragma: export */
 
@@ -42,6 +43,7 @@ enum static_result {
     STATIC_PASS, /* not GET or HEAD, or not below the prefix: somebody else's */
     STATIC_FOUND,
     STATIC_MISSING, /* 404 */
+    STATIC_DENIED,  /* it is there and may not be read; 404 as well */
     STATIC_BUSY     /* 503: no descriptor or memory is left */
 };
 
@@ -56,13 +58,26 @@ struct static_file {
 /* Looks up the request's path and opens the file. ret_file: written when STATIC_FOUND. */
 enum static_result static_find(
     const struct static_mount *mount, const struct request *req, struct static_file *ret_file);
+/* The same for any file; never STATIC_PASS. */
+enum static_result static_file_open(const char *path, struct static_file *ret_file);
 void static_file_close(struct static_file *file);
+
+/* What of a file a request is answered with: 200, 206, 304 (nothing) or 416 (nothing). */
+struct static_part {
+    unsigned status;
+    struct range range;
+    char modified[RESPONSE_DATE_LEN]; /* Last-Modified; without a NUL */
+    char content_range[RANGE_TEXT];   /* empty: there is none */
+};
+
+void static_select(
+    const struct static_file *file, const struct request *req, struct static_part *ret_part);
 
 /*
  * Writes all fields of the response's head; response_finish is the caller's, who may add fields.
- * Returns how many bytes of content follow: 0 for HEAD, for an empty file, and where the client's copy is still good (304).
+ * Returns what of the file follows: nothing for HEAD, for an empty file, and where the client's copy is still good (304).
  */
-uint64_t static_write_head(struct response *response, char *buffer, size_t size,
+struct range static_write_head(struct response *response, char *buffer, size_t size,
     const struct static_mount *mount, const struct static_file *file, const struct request *req);
 
 /* The content type for the ending of a path. Static. */

@@ -33,6 +33,8 @@ const char *websocket_refusal(const struct request *req)
         return "";
     if (req->minor_version != 1)
         return "HTTP version must be 1.1";
+    if (req->body_bytes != 0 || req->chunked) /* it would be read as frames */
+        return "a request to upgrade must not have a body";
     if (req->host.len == 0)
         return "'host' header must not be empty";
     if (!request_has_token(req, "connection", "upgrade"))

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "otp/notify.h"
+#include "otp/report.h"
 #include "otp/restart.h"
 #include "runtime/fault.h"
 #include "runtime/inherit.h"
@@ -105,6 +106,7 @@ struct running {
     anqa_status start_status;
     anqa_error err;
     bool is_ending;    /* some moments before the guard has ended */
+    bool has_failed;   /* it ended unasked, and that is no good end */
     uint64_t asked_ms; /* when the stop began; 0: it has not */
     int notify_fd;     /* the end of the start or the application, or a wish that it may end */
     int signal_fd;
@@ -261,6 +263,7 @@ static anqa_status signals_begin(struct running *run, anqa_error *err)
     sigemptyset(&mask);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGUSR1);
     sigaddset(&mask, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &mask, &run->old_mask);
     sigaction(SIGPIPE, &ignore, NULL); /* a peer that hangs up is an error of write, not our end */
@@ -312,6 +315,16 @@ static void restart_asked(struct running *run)
         restart_begin(&run->restart, &run->old_mask);
 }
 
+/* True: it is a wish to stop. */
+static bool signal_handle(struct running *run, uint32_t signal)
+{
+    switch (signal) {
+    case SIGUSR1: report_write(run->rt); return false;
+    case SIGUSR2: restart_asked(run); return false;
+    default: return true;
+    }
+}
+
 /* Whether somebody has asked for a stop, once more if there is one under way. A successor that is ready is a wish, too. */
 static bool is_asked(struct running *run, uint64_t now_ms)
 {
@@ -319,15 +332,22 @@ static bool is_asked(struct running *run, uint64_t now_ms)
     bool asked = atomic_exchange_explicit(
         &stop_asked, false, memory_order_acquire); /* pairs with anqa_main_stop */
 
-    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGUSR2)
-            restart_asked(run);
-        else
-            asked = true;
-    }
+    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        asked |= signal_handle(run, info.ssi_signo);
     if (restart_is_ready(&run->restart, now_ms))
         return true;
     return asked && (run->asked_ms == 0 || now_ms - run->asked_ms >= SAME_WISH_MS);
+}
+
+/* The end, or a failed one; all else the next look at things shows. */
+static void notes_read(struct running *run)
+{
+    eventfd_t count;
+
+    if (eventfd_read(run->notify_fd, &count) != 0)
+        return;
+    run->is_ending |= count >= APPLICATION_NOTE_END;
+    run->has_failed |= count >= APPLICATION_NOTE_FAILED;
 }
 
 /* To the earlier of two deadlines, an hour at most. */
@@ -348,7 +368,6 @@ static enum woken wait_until(
 {
     struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN},
         {.fd = run->notify_fd, .events = POLLIN}, {.events = POLLIN}};
-    eventfd_t count;
 
     for (;;) {
         uint64_t now = clock_mono_ms();
@@ -363,9 +382,7 @@ static enum woken wait_until(
             run->is_ending ? 1
                            : left_ms(now, deadline_ms,
                                  restart_deadline_ms(&run->restart))); /* EINTR: round again */
-        if (eventfd_read(run->notify_fd, &count) == 0 && count >= APPLICATION_NOTE_END)
-            run->is_ending =
-                true; /* else the start is over or a stop asked for: the next round sees */
+        notes_read(run);
     }
 }
 
@@ -409,11 +426,13 @@ static enum woken has_started(struct running *run)
 
 static int run_to_end(struct running *run)
 {
-    int status = ANQA_EXIT_FAILED;
+    int status;
     enum woken woken = wait_until(run, start_is_over, UINT64_MAX);
 
     if (woken == WOKEN_SO && run->start_status == ANQA_OK)
         woken = has_started(run);
+    notes_read(run);
+    status = run->has_failed ? ANQA_EXIT_FAILED : ANQA_EXIT_OK;
     if (woken == WOKEN_ASKED)
         status = stop_in_order(run);
     if (status != ANQA_EXIT_HURRIED && start_is_over(run) && run->start_status != ANQA_OK) {

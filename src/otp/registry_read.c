@@ -1,4 +1,6 @@
 /* Looking at many entries of a registry. */
+#include <stdatomic.h>
+
 #include "otp/registry_int.h"
 
 typedef bool (*matcher)(const anqa_registry_entry *entry, void *arg);

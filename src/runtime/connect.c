@@ -76,7 +76,7 @@ static anqa_status connect_to(const struct address *address, const char *text, u
 }
 
 anqa_status anqa_connect(
-    const char *address, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
+    const char *address, uint32_t timeout_ms, anqa_tcp *ret_tcp, anqa_error *err)
 {
     struct patience patience = patience_of(timeout_ms);
     struct address_text parsed;
@@ -97,7 +97,7 @@ anqa_status anqa_connect(
         uint32_t share = left == ANQA_INFINITY ? left : left / (uint32_t)(count - i);
         status = connect_to(&addresses[i], address, share, &entry, err);
         if (status == ANQA_OK) {
-            ret_conn->bits = fd_handle(entry);
+            ret_tcp->bits = fd_handle(entry);
             return ANQA_OK;
         }
     }

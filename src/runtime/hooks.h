@@ -39,6 +39,7 @@ void proc_set_name_hooks(const struct name_hooks *hooks);
  * process is gone, in reverse order of the kinds. */
 enum rt_local {
     RT_LOCAL_REGISTRY,
+    RT_LOCAL_TABLES,
     RT_LOCAL_APPLICATION,
     RT_LOCAL_PUBSUB,
     RT_LOCAL_HTTP,
@@ -49,9 +50,19 @@ enum rt_local {
 void *rt_local(
     anqa_rt *rt, enum rt_local kind, void *(*make)(anqa_rt *rt), void (*drop)(void *object));
 
+/* A note of what was taken out of a table. */
+struct retired {
+    struct retired *next;
+    uint64_t epoch;
+    /* Frees a part, so much as one turn of a scheduler may take, and says whether there is more. */
+    bool (*free_some)(struct retired *retired);
+};
+
 /* Frees `object` with `free_fn` once nobody can see it any more. Any thread of the runtime; never waits. When there is
  * no memory for the note it waits for the readers (spins) and frees at once. */
 void qsbr_retire(anqa_rt *rt, void (*free_fn)(void *object), void *object);
+/* The same for what is large, part by part, and needs no memory: the note lies in the object, with `free_some` set. */
+void qsbr_retire_in_parts(anqa_rt *rt, struct retired *retired);
 void qsbr_read_begin(anqa_rt *rt);
 void qsbr_read_end(anqa_rt *rt);
 

@@ -506,7 +506,7 @@ static anqa_status accept_wait(
 }
 
 anqa_status anqa_accept(
-    anqa_listener listener, uint32_t timeout_ms, anqa_conn *ret_conn, anqa_error *err)
+    anqa_listener listener, uint32_t timeout_ms, anqa_tcp *ret_tcp, anqa_error *err)
 {
     struct patience patience = patience_of(timeout_ms);
     anqa_status status;
@@ -523,6 +523,6 @@ anqa_status anqa_accept(
     status =
         net_open(fd, FD_CONN, entry->is_unix, "cannot keep an accepted connection", &conn, err);
     if (status == ANQA_OK)
-        ret_conn->bits = fd_handle(conn);
+        ret_tcp->bits = fd_handle(conn);
     return status;
 }

@@ -67,9 +67,9 @@ void net_linger_off(int fd)
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-static struct fd_entry *conn_get(anqa_conn conn, anqa_status *ret_why)
+static struct fd_entry *tcp_get(anqa_tcp tcp, anqa_status *ret_why)
 {
-    return fd_get(conn.bits, FD_CONN, ret_why);
+    return fd_get(tcp.bits, FD_CONN, ret_why);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -115,11 +115,11 @@ static anqa_status read_some(
     }
 }
 
-anqa_status anqa_read(anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *ret_n)
+anqa_status anqa_read(anqa_tcp tcp, void *buf, size_t size, uint32_t timeout_ms, size_t *ret_n)
 {
     struct patience patience = patience_of(timeout_ms);
     anqa_status why;
-    struct fd_entry *entry = conn_get(conn, &why);
+    struct fd_entry *entry = tcp_get(tcp, &why);
 
     if (entry == NULL)
         return why;
@@ -149,10 +149,10 @@ static anqa_status read_all(
     return ANQA_OK;
 }
 
-anqa_status anqa_read_full(anqa_conn conn, void *buf, size_t size, uint32_t timeout_ms, size_t *got)
+anqa_status anqa_read_full(anqa_tcp tcp, void *buf, size_t size, uint32_t timeout_ms, size_t *got)
 {
     anqa_status status;
-    struct fd_entry *entry = conn_get(conn, &status);
+    struct fd_entry *entry = tcp_get(tcp, &status);
     size_t done = 0;
 
     if (entry != NULL)
@@ -252,11 +252,11 @@ static anqa_status write_all(
 }
 
 anqa_status anqa_writev(
-    anqa_conn conn, const anqa_str *pieces, size_t count, uint32_t timeout_ms, size_t *sent)
+    anqa_tcp tcp, const anqa_str *pieces, size_t count, uint32_t timeout_ms, size_t *sent)
 {
     struct progress progress = {.pieces = pieces, .count = count};
     anqa_status status;
-    struct fd_entry *entry = conn_get(conn, &status);
+    struct fd_entry *entry = tcp_get(tcp, &status);
     size_t done = 0;
 
     if (entry != NULL)
@@ -266,19 +266,18 @@ anqa_status anqa_writev(
     return status;
 }
 
-anqa_status anqa_write(
-    anqa_conn conn, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent)
+anqa_status anqa_write(anqa_tcp tcp, const void *buf, size_t len, uint32_t timeout_ms, size_t *sent)
 {
     anqa_str piece = anqa_str_make(buf, len);
 
-    return anqa_writev(conn, &piece, 1, timeout_ms, sent);
+    return anqa_writev(tcp, &piece, 1, timeout_ms, sent);
 }
 
-anqa_status anqa_conn_wait(anqa_conn conn, unsigned directions, uint32_t timeout_ms)
+anqa_status anqa_tcp_wait(anqa_tcp tcp, unsigned directions, uint32_t timeout_ms)
 {
     struct patience patience = patience_of(timeout_ms);
     anqa_status status;
-    struct fd_entry *entry = conn_get(conn, &status);
+    struct fd_entry *entry = tcp_get(tcp, &status);
 
     if (entry == NULL)
         return status;
@@ -302,12 +301,12 @@ static_assert(
 
 /* ---------------------------------------------------------------- ending */
 
-anqa_status anqa_shutdown(anqa_conn conn, anqa_direction direction)
+anqa_status anqa_shutdown(anqa_tcp tcp, anqa_direction direction)
 {
     static const int how[] = {
         [ANQA_SHUT_READ] = SHUT_RD, [ANQA_SHUT_WRITE] = SHUT_WR, [ANQA_SHUT_BOTH] = SHUT_RDWR};
     anqa_status why;
-    struct fd_entry *entry = conn_get(conn, &why);
+    struct fd_entry *entry = tcp_get(tcp, &why);
 
     if (entry == NULL)
         return why;
@@ -317,10 +316,10 @@ anqa_status anqa_shutdown(anqa_conn conn, anqa_direction direction)
     return shutdown(entry->fd, how[direction]) == 0 ? ANQA_OK : ANQA_E_CLOSED;
 }
 
-anqa_status anqa_close(anqa_conn conn)
+anqa_status anqa_close(anqa_tcp tcp)
 {
     anqa_status why;
-    struct fd_entry *entry = conn_get(conn, &why);
+    struct fd_entry *entry = tcp_get(tcp, &why);
 
     if (entry == NULL)
         return why;
@@ -328,10 +327,10 @@ anqa_status anqa_close(anqa_conn conn)
     return ANQA_OK;
 }
 
-anqa_status anqa_conn_reset(anqa_conn conn)
+anqa_status anqa_tcp_reset(anqa_tcp tcp)
 {
     anqa_status why;
-    struct fd_entry *entry = conn_get(conn, &why);
+    struct fd_entry *entry = tcp_get(tcp, &why);
 
     if (entry == NULL)
         return why;
@@ -348,12 +347,12 @@ static void travelling_drop(void *object)
 }
 
 static const anqa_type travelling = {
-    .name = "anqa_conn", .size = sizeof(struct fd_entry), .drop = travelling_drop};
+    .name = "anqa_tcp", .size = sizeof(struct fd_entry), .drop = travelling_drop};
 
-anqa_status anqa_conn_move(anqa_conn conn, anqa_pid to, const char *tag)
+anqa_status anqa_tcp_move(anqa_tcp tcp, anqa_pid to, const char *tag)
 {
     anqa_status status;
-    struct fd_entry *entry = conn_get(conn, &status);
+    struct fd_entry *entry = tcp_get(tcp, &status);
 
     if (entry == NULL)
         return status;
@@ -364,18 +363,18 @@ anqa_status anqa_conn_move(anqa_conn conn, anqa_pid to, const char *tag)
     return status;
 }
 
-anqa_status anqa_conn_take(const anqa_msg *msg, anqa_conn *ret_conn)
+anqa_status anqa_tcp_take(const anqa_msg *msg, anqa_tcp *ret_tcp)
 {
     struct fd_entry *entry = anqa_msg_take(msg, &travelling);
 
     if (entry == NULL)
         return ANQA_E_TYPE;
     fd_attach(entry);
-    ret_conn->bits = fd_handle(entry);
+    ret_tcp->bits = fd_handle(entry);
     return ANQA_OK;
 }
 
-anqa_status anqa_conn_adopt(int fd, anqa_conn *ret_conn, anqa_error *err)
+anqa_status anqa_tcp_adopt(int fd, anqa_tcp *ret_tcp, anqa_error *err)
 {
     int type = 0, family = 0, flags;
     socklen_t size = sizeof type;
@@ -393,7 +392,7 @@ anqa_status anqa_conn_adopt(int fd, anqa_conn *ret_conn, anqa_error *err)
     if (status != ANQA_OK)
         return anqa_fail(err, status, "descriptor %d can not become a connection", fd);
     entry->is_unix = family == AF_UNIX;
-    ret_conn->bits = fd_handle(entry);
+    ret_tcp->bits = fd_handle(entry);
     return ANQA_OK;
 }
 
@@ -422,28 +421,28 @@ anqa_status anqa_listener_address(anqa_listener listener, char text[ANQA_ADDRESS
     return name_get(listener.bits, FD_LISTENER, false, text);
 }
 
-anqa_status anqa_conn_local(anqa_conn conn, char text[ANQA_ADDRESS_TEXT])
+anqa_status anqa_tcp_local(anqa_tcp tcp, char text[ANQA_ADDRESS_TEXT])
 {
-    return name_get(conn.bits, FD_CONN, false, text);
+    return name_get(tcp.bits, FD_CONN, false, text);
 }
 
-anqa_status anqa_conn_peer(anqa_conn conn, char text[ANQA_ADDRESS_TEXT])
+anqa_status anqa_tcp_peer(anqa_tcp tcp, char text[ANQA_ADDRESS_TEXT])
 {
-    return name_get(conn.bits, FD_CONN, true, text);
+    return name_get(tcp.bits, FD_CONN, true, text);
 }
 
-int anqa_conn_fd(anqa_conn conn)
+int anqa_tcp_fd(anqa_tcp tcp)
 {
     anqa_status why;
-    struct fd_entry *entry = conn_get(conn, &why);
+    struct fd_entry *entry = tcp_get(tcp, &why);
 
     return entry == NULL ? -1 : entry->fd;
 }
 
-anqa_status anqa_conn_dup(anqa_conn conn, int *ret_fd)
+anqa_status anqa_tcp_dup(anqa_tcp tcp, int *ret_fd)
 {
     anqa_status why;
-    struct fd_entry *entry = conn_get(conn, &why);
+    struct fd_entry *entry = tcp_get(tcp, &why);
     int fd;
 
     if (entry == NULL)
@@ -455,8 +454,7 @@ anqa_status anqa_conn_dup(anqa_conn conn, int *ret_fd)
     return ANQA_OK;
 }
 
-anqa_status anqa_conn_blocking(
-    anqa_conn conn, void (*fn)(int fd, void *job), void *job, size_t size)
+anqa_status anqa_tcp_blocking(anqa_tcp tcp, void (*fn)(int fd, void *job), void *job, size_t size)
 {
     struct blocking_call call = {.fd_fn = fn};
     struct sched *s;
@@ -465,6 +463,6 @@ anqa_status anqa_conn_blocking(
     proc_self(&s);
     ANQA_REQUIRE(
         s->act.nowait == 0 && s->act.section == 0); /* before there is a duplicate to close */
-    status = anqa_conn_dup(conn, &call.fd);
+    status = anqa_tcp_dup(tcp, &call.fd);
     return status != ANQA_OK ? status : worker_blocking(&call, job, size);
 }

@@ -7,6 +7,8 @@
 #include <anqa/config.h>
 #include <anqa/log.h>
 
+#include "telemetry/log_fields.h" /* IWYU pragma: export */
+
 #define LOG_PID_TEXT 32
 #define LOG_LABEL 64
 

@@ -6,8 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "telemetry/log.h"
+
+#define FLUSH_MS 1000u /* for the last lines of the log */
+
 void kit_end_failed(void)
 {
+    if (log_flush(FLUSH_MS) != ANQA_OK)
+        fputs("the log is not complete\n", stderr);
     fflush(NULL);
     if (kit.no_fork)
         abort(); /* where the debugger wants to be */

@@ -255,7 +255,14 @@ static void guard_run(void *state)
 
 /* ---------------------------------------------------------------- what is left */
 
-/* What has no parent belongs to the runtime. */
+/* What has no parent belongs to the runtime. Acquire: pairs with proc_spawn, which writes the lineage before. */
+static bool is_left(const struct proc *p)
+{
+    uintptr_t in = atomic_load_explicit(&p->in, memory_order_acquire);
+
+    return in != IN_CLOSED && anqa_rt_is_alive(host.rt, proc_pid(host.rt, p)) && p->lineage != NULL;
+}
+
 static size_t each_left(void (*fn)(anqa_pid pid))
 {
     uint32_t used = atomic_load_explicit(&host.rt->slots_used, memory_order_relaxed);
@@ -263,7 +270,7 @@ static size_t each_left(void (*fn)(anqa_pid pid))
 
     for (uint32_t i = 0; i < used; i++) {
         anqa_pid pid = proc_pid(host.rt, &host.rt->slots[i]);
-        if (!anqa_rt_is_alive(host.rt, pid) || host.rt->slots[i].lineage == NULL)
+        if (!is_left(&host.rt->slots[i]))
             continue;
         count++;
         if (fn != NULL)

@@ -8,53 +8,40 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "endpoint.h"
+
 #define LONG_S (5 * harness_slowness())
 #define FRAME_MAX (2u << 20)
 
 /* ---------------------------------------------------------------- the server */
 
-static anqa_rt *rt;
-static anqa_pid endpoint_pid, test_pid;
-static uint16_t port;
+static struct test_endpoint server;
+static anqa_pid test_pid;
 
 void server_begin(const anqa_endpoint *endpoint)
 {
-    char address[ANQA_ADDRESS_TEXT];
-    anqa_error err;
-
-    setenv("PORT", "0", 1);
-    anqa_log_set_level(ANQA_LOG_NONE);
-    CHECK_STATUS(anqa_start(&(anqa_options){.schedulers = 2}, &rt, &err), ANQA_OK, "%s", err.text);
-    CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK, "%s", err.text);
+    server = endpoint_begin(endpoint);
     test_pid = anqa_self();
-    CHECK_STATUS(anqa_gen_server_start(&anqa_endpoint_server, endpoint, NULL, &endpoint_pid, &err),
-        ANQA_OK, "%s", err.text);
-    CHECK_STATUS(anqa_endpoint_address(endpoint_pid, address), ANQA_OK);
-    port = (uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10);
 }
 
 void server_end(void)
 {
-    anqa_status status = anqa_gen_server_stop(endpoint_pid, ANQA_SHUTDOWN, 2000 * LONG_S);
-
-    CHECK(status == ANQA_OK || status == ANQA_E_NOPROC, "%s", anqa_status_name(status));
-    anqa_detach();
-    anqa_stop(rt);
+    endpoint_end(&server);
 }
 
 anqa_rt *server_rt(void)
 {
-    return rt;
+    return server.rt;
 }
 
 anqa_pid server_endpoint(void)
 {
-    return endpoint_pid;
+    return server.pid;
 }
 
 uint16_t server_port(void)
 {
-    return port;
+    return endpoint_port(&server);
 }
 
 anqa_pid server_test(void)
@@ -84,7 +71,7 @@ void server_tell(const char *tag, const char *text)
 
 int client_dial(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server_port())};
     struct timeval limit = {.tv_sec = LONG_S};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -168,7 +155,7 @@ int client_request(const char *target, const char *extra, struct client *client)
     snprintf(text, sizeof text,
         "GET %s HTTP/1.1\r\nHost: localhost:%u\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-        target, port, extra);
+        target, server_port(), extra);
     put(fd, text, strlen(text));
     status = read_status(fd);
     if (client != NULL)

@@ -79,7 +79,7 @@ static const struct {
     {"00000000000000005\r\n", 400, "", NULL},
     {"10000000000000000\r\n", 400, "", NULL},
     {"ffffffffffffffff\r\n", 413, "", NULL},
-    {"100001\r\n", 413, "", NULL},
+    {"7a1201\r\n", 413, "", NULL},
     {"0\r\n\n", 400, "", NULL},
     {"0\r\n\rx", 400, "", NULL},
     {"0\r\n a: b\r\n\r\n", 400, "", NULL},

@@ -3,9 +3,7 @@
 
 #include <anqa/anqa.h>
 
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,6 +13,7 @@
 #include <unistd.h>
 
 #include "http/conn_int.h"
+#include "http/peer.h"
 #include "http/static.h"
 #include "http/websocket.h"
 
@@ -104,12 +103,15 @@ static void serve_never(struct conn *conn, const struct request *request, const 
 }
 
 static _Atomic(int) thinking; /* 1: serve_ws_late thinks; 2: it may go on */
+static _Atomic(bool) told_to_leave;
 
 static void serve_ws_late(struct conn *conn, const struct request *request, const void *arg)
 {
     atomic_store(&thinking, 1);
-    while (atomic_load(&thinking) != 2)
+    while (atomic_load(&thinking) != 2) {
+        atomic_store(&told_to_leave, conn->leaving);
         anqa_sleep(5);
+    }
     serve_ws(conn, request, arg);
 }
 
@@ -166,60 +168,14 @@ static void end(struct server server)
 
 /* ---------------------------------------------------------------- a client that blocks */
 
-static bool reach(struct server server, int fd)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server.port)};
-
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
-}
-
 static bool can_dial(struct server server)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool reached = reach(server, fd);
-
-    close(fd);
-    return reached;
+    return peer_can_dial(server.port);
 }
 
 static int dial(struct server server)
 {
-    struct timeval limit = {.tv_sec = 5};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    CHECK(fd >= 0 && reach(server, fd));
-    CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
-    return fd;
-}
-
-static void put(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
-        if (n <= 0)
-            return;
-        text += n;
-        len -= (size_t)n;
-    }
-}
-
-/* Reads until `end` has come, the peer has closed, or the time is over. */
-static size_t get_until(int fd, const char *end, char *buf, size_t size)
-{
-    size_t len = 0;
-
-    buf[0] = '\0';
-    while (len + 1 < size) {
-        ssize_t n = recv(fd, buf + len, size - 1 - len, 0);
-        if (n <= 0)
-            return len;
-        len += (size_t)n;
-        buf[len] = '\0';
-        if (end != NULL && strstr(buf, end) != NULL)
-            return len;
-    }
-    return len;
+    return peer_dial(server.port);
 }
 
 static const char upgrade[] =
@@ -235,70 +191,16 @@ static int dial_ws(struct server server)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, upgrade, sizeof upgrade - 1);
-    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
+    peer_put(fd, upgrade, sizeof upgrade - 1);
+    (void)peer_get(fd, "\r\n\r\n", buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
     CHECK(strstr(buf, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") != NULL);
     return fd;
 }
 
-static void put_frame(int fd, unsigned opcode, const char *data, size_t len)
-{
-    static char frame[1 << 17];
-    size_t at = 0;
-
-    frame[at++] = (char)(0x80 | opcode);
-    if (len < 126) {
-        frame[at++] = (char)(0x80 | len);
-    } else if (len < 65536) {
-        frame[at++] = (char)(0x80 | 126);
-        frame[at++] = (char)(len >> 8);
-        frame[at++] = (char)len;
-    } else {
-        frame[at++] = (char)(0x80 | 127);
-        for (int i = 7; i >= 0; i--)
-            frame[at++] = (char)(len >> (8 * i));
-    }
-    memset(frame + at, 0, 4); /* a mask that changes nothing */
-    at += 4;
-    memcpy(frame + at, data, len);
-    put(fd, frame, at + len);
-}
-
 /* The payload of the frame that came last. */
 static char got[1 << 17];
 static size_t got_len;
-
-/* Takes a whole frame; its opcode, or -1. */
-static int get_frame(int fd)
-{
-    unsigned char head[10];
-    size_t len;
-
-    if (recv(fd, head, 2, MSG_WAITALL) != 2)
-        return -1;
-    len = head[1] & 0x7f;
-    if (len == 126) {
-        CHECK(recv(fd, head + 2, 2, MSG_WAITALL) == 2);
-        len = (size_t)head[2] << 8 | head[3];
-    } else if (len == 127) {
-        CHECK(recv(fd, head + 2, 8, MSG_WAITALL) == 8);
-        len = (size_t)head[6] << 24 | (size_t)head[7] << 16 | (size_t)head[8] << 8 | head[9];
-    }
-    CHECK(len < sizeof got);
-    if (len > 0 && recv(fd, got, len, MSG_WAITALL) != (ssize_t)len)
-        return -1;
-    got[len] = '\0';
-    got_len = len;
-    return head[0] & 0x0f;
-}
-
-static bool at_end(int fd)
-{
-    char c;
-
-    return recv(fd, &c, 1, 0) <= 0 && errno != EAGAIN;
-}
 
 /* ---------------------------------------------------------------- HTTP */
 
@@ -312,8 +214,8 @@ TEST(requests_are_answered_one_after_the_other_on_one_connection)
     int fd = dial(server);
     char *second;
 
-    put(fd, two, sizeof two - 1);
-    (void)get_until(fd, NULL, buf, sizeof buf);
+    peer_put(fd, two, sizeof two - 1);
+    (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 200 OK\r\n", 17) == 0);
     second = strstr(buf, "\r\n\r\nhello");
     CHECK(second != NULL);
@@ -334,9 +236,9 @@ TEST(a_request_may_come_byte_by_byte_while_others_are_served)
         fd[i] = dial(server);
     for (size_t at = 0; at < sizeof request - 1; at++)
         for (int i = 0; i < 3; i++)
-            put(fd[i], request + at, 1);
+            peer_put(fd[i], request + at, 1);
     for (int i = 0; i < 3; i++) {
-        (void)get_until(fd[i], "slowly", buf, sizeof buf);
+        (void)peer_get(fd[i], "slowly", buf, sizeof buf);
         CHECK(strstr(buf, "\r\n\r\nslowly") != NULL);
         close(fd[i]);
     }
@@ -349,10 +251,10 @@ TEST(what_is_no_request_is_answered_and_the_connection_closed)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, "nonsense\r\n\r\n", 12);
-    (void)get_until(fd, NULL, buf, sizeof buf);
+    peer_put(fd, "nonsense\r\n\r\n", 12);
+    (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 400 ", 13) == 0, "%s", buf);
-    CHECK(at_end(fd));
+    CHECK(peer_at_end(fd));
     close(fd);
     end(server);
 }
@@ -360,11 +262,12 @@ TEST(what_is_no_request_is_answered_and_the_connection_closed)
 TEST(who_does_not_finish_a_head_in_time_is_let_go)
 {
     struct server server = begin();
+    char buf[1024];
     int fd = dial(server);
 
-    put(fd, "GET /hello HT", 13);
-    CHECK(at_end(fd)); /* head_timeout is a second here */
-    CHECK_EQ(errno, ECONNRESET);
+    peer_put(fd, "GET /hello HT", 13); /* head_timeout is a second here */
+    (void)peer_get(fd, NULL, buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
     close(fd);
     end(server);
 }
@@ -376,10 +279,12 @@ TEST(who_does_not_finish_a_head_behind_another_request_in_time_is_let_go)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, requests, sizeof requests - 1);
-    (void)get_until(fd, "hello", buf, sizeof buf);
+    peer_put(fd, requests, sizeof requests - 1);
+    (void)peer_get(fd, "hello", buf, sizeof buf);
     CHECK(strstr(buf, "200 OK") != NULL);
-    CHECK(at_end(fd)); /* head_timeout is a second here, idle_timeout a minute */
+    (void)peer_get(
+        fd, NULL, buf, sizeof buf); /* head_timeout is a second here, idle_timeout a minute */
+    CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
     close(fd);
     end(server);
 }
@@ -430,19 +335,20 @@ TEST(after_allocations_that_failed_all_is_served_and_timed_as_before)
     EACH_ALLOC_FAILURE_IN_ANY_THREAD {
         for (size_t i = 0; i < 4; i++) { /* on both schedulers */
             int fd = dial(server);
-            put(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
-            (void)get_until(fd, "hello", buf, sizeof buf); /* or the end */
+            peer_put(fd, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+            (void)peer_get(fd, "hello", buf, sizeof buf); /* or the end */
             close(fd);
         }
     }
     for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
         fds[i] = dial(server);
-        put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET", 35);
-        (void)get_until(fds[i], "hello", buf, sizeof buf);
+        peer_put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nGET", 35);
+        (void)peer_get(fds[i], "hello", buf, sizeof buf);
         CHECK(strstr(buf, "200 OK") != NULL);
     }
     for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
-        CHECK(at_end(fds[i]));
+        (void)peer_get(fds[i], NULL, buf, sizeof buf);
+        CHECK(strncmp(buf, "HTTP/1.1 408 ", 13) == 0, "%s", buf);
         close(fds[i]);
     }
     end(server);
@@ -457,11 +363,11 @@ TEST(who_has_closed_its_side_still_gets_the_answer)
 
     for (int i = 0; i < 40; i++) {
         int fd = dial(server);
-        put(fd, requests[i % 2], strlen(requests[i % 2]));
+        peer_put(fd, requests[i % 2], strlen(requests[i % 2]));
         CHECK(shutdown(fd, SHUT_WR) == 0);
-        (void)get_until(fd, "\r\n\r\nhello", buf, sizeof buf);
+        (void)peer_get(fd, "\r\n\r\nhello", buf, sizeof buf);
         CHECK(strstr(buf, "\r\n\r\nhello") != NULL, "%s", buf);
-        CHECK(at_end(fd));
+        CHECK(peer_at_end(fd));
         close(fd);
     }
     end(server);
@@ -472,7 +378,7 @@ static void start_with_nothing(void *state)
     anqa_pid test;
 
     memcpy(&test, state, sizeof test);
-    CHECK_STATUS(conn_start(&service, (anqa_conn){0}), ANQA_E_INVALID);
+    CHECK_STATUS(conn_start(&service, (anqa_tcp){0}), ANQA_E_INVALID);
     CHECK_STATUS(anqa_send(test, "started", anqa_nothing()), ANQA_OK);
 }
 
@@ -500,13 +406,13 @@ TEST(more_connections_than_allowed_are_reset)
     for (unsigned i = 0; i < 501; i++) {
         fds[i] = dial(server);
         if (i < 500) {
-            put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
-            (void)get_until(fds[i], "hello", buf, sizeof buf);
+            peer_put(fds[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+            (void)peer_get(fds[i], "hello", buf, sizeof buf);
             CHECK(strstr(buf, "200 OK") != NULL);
         }
     }
-    put(fds[500], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
-    CHECK_EQ(get_until(fds[500], NULL, buf, sizeof buf), 0);
+    peer_put(fds[500], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    CHECK_EQ(peer_get(fds[500], NULL, buf, sizeof buf), 0);
     for (unsigned i = 0; i < 501; i++)
         close(fds[i]);
     end(server);
@@ -531,16 +437,16 @@ TEST(static_files_are_served_whole_and_with_an_etag)
     CHECK_STATUS(static_open(&assets, &spec, NULL), ANQA_OK);
     server = begin();
     fd = dial(server);
-    put(fd, "GET /big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 54);
+    peer_put(fd, "GET /big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 54);
     usleep(50000); /* more than the kernel takes without us reading */
-    len = get_until(fd, NULL, all, 4 << 20);
+    len = peer_get(fd, NULL, all, 4 << 20);
     CHECK(strncmp(all, "HTTP/1.1 200 OK\r\n", 17) == 0);
     CHECK(strstr(all, "etag: ") != NULL);
     CHECK(len > 3 << 20 && memcmp(all + len - (3 << 20), big, 3 << 20) == 0);
     close(fd);
     fd = dial(server);
-    put(fd, "GET /../big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 57);
-    (void)get_until(fd, NULL, all, 4 << 20);
+    peer_put(fd, "GET /../big.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 57);
+    (void)peer_get(fd, NULL, all, 4 << 20);
     CHECK(strncmp(all, "HTTP/1.1 404 ", 13) == 0);
     close(fd);
     end(server);
@@ -583,14 +489,14 @@ TEST(a_download_goes_on_beside_others_and_may_be_given_up)
     fd = dial(server);
     for (size_t i = 0; i < ANQA_COUNT(others); i++) /* on both schedulers */
         others[i] = dial(server);
-    put(fd, "GET /holes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 52);
+    peer_put(fd, "GET /holes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 52);
     CHECK_EQ(pthread_create(&reader, NULL, swallow, &fd), 0);
     while (atomic_load(&read_bytes) < 1 << 20)
         usleep(100);
     for (size_t i = 0; i < ANQA_COUNT(others); i++)
-        put(others[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+        peer_put(others[i], "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 32);
     for (size_t i = 0; i < ANQA_COUNT(others); i++) {
-        (void)get_until(others[i], "hello", buf, sizeof buf);
+        (void)peer_get(others[i], "hello", buf, sizeof buf);
         CHECK(strstr(buf, "200 OK") != NULL);
         close(others[i]);
     }
@@ -611,8 +517,8 @@ TEST(a_download_goes_on_beside_others_and_may_be_given_up)
 static void check_echo(int fd, unsigned opcode, const char *data, size_t len)
 {
 
-    put_frame(fd, opcode, data, len);
-    CHECK_EQ(get_frame(fd), (int)(opcode == 9 ? 10 : opcode));
+    peer_put_frame(fd, opcode, data, len);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), (int)(opcode == 9 ? 10 : opcode));
     CHECK(got_len == len && memcmp(got, data, len) == 0);
 }
 
@@ -640,9 +546,9 @@ TEST(many_messages_at_once_come_back_in_order)
 
     memset(data, 'm', 500);
     for (int i = 0; i < 500; i++)
-        put_frame(fd, 1, data, (size_t)i);
+        peer_put_frame(fd, 1, data, (size_t)i);
     for (int i = 0; i < 500; i++) {
-        CHECK_EQ(get_frame(fd), 1);
+        CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), 1);
         CHECK_EQ(got_len, (size_t)i);
     }
     close(fd);
@@ -654,10 +560,10 @@ TEST(a_close_is_answered_and_then_the_server_closes)
     struct server server = begin();
     int fd = dial_ws(server);
 
-    put_frame(fd, 8, "\x03\xe8", 2);
-    CHECK_EQ(get_frame(fd), 8);
+    peer_put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), 8);
     CHECK_EQ(got_len, 2);
-    CHECK(at_end(fd));
+    CHECK(peer_at_end(fd));
     close(fd);
     end(server);
 }
@@ -667,13 +573,13 @@ TEST(behind_a_close_frame_nothing_more_is_sent)
     struct server server = begin();
     int fd = dial_ws(server);
 
-    put_frame(fd, 1, "part", 4);
-    put_frame(fd, 9, "ping", 4);
-    put_frame(fd, 1, "unheard", 7);
-    CHECK_EQ(get_frame(fd), 8);
+    peer_put_frame(fd, 1, "part", 4);
+    peer_put_frame(fd, 9, "ping", 4);
+    peer_put_frame(fd, 1, "unheard", 7);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), 8);
     CHECK_STR(got + 2, "parted");
-    put_frame(fd, 8, "\x03\xe8", 2);
-    CHECK(at_end(fd));
+    peer_put_frame(fd, 8, "\x03\xe8", 2);
+    CHECK(peer_at_end(fd));
     close(fd);
     end(server);
     CHECK_EQ(atomic_load(&message_count), 1);
@@ -684,9 +590,9 @@ TEST(who_is_not_read_is_read_again_for_its_answer_to_a_close)
     struct server server = begin();
     int fd = dial_ws(server);
 
-    put_frame(fd, 1, "pause and part", 14);
-    CHECK_EQ(get_frame(fd), 8);
-    put_frame(fd, 8, "\x03\xe8", 2);
+    peer_put_frame(fd, 1, "pause and part", 14);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), 8);
+    peer_put_frame(fd, 8, "\x03\xe8", 2);
     CHECK_EQ(recv(fd, got, 1, 0), 0, "in good order: it is reset when its answer is not read");
     close(fd);
     end(server);
@@ -700,12 +606,12 @@ TEST(as_much_output_as_is_allowed_is_sent_and_a_byte_more_resets)
     int fd = dial_ws(server);
 
     for (int i = 0; i < 2; i++) { /* what is sent makes room */
-        put_frame(fd, 1, "fill 1048576", 12);
+        peer_put_frame(fd, 1, "fill 1048576", 12);
         CHECK_EQ(recv(fd, filled, 1 << 20, MSG_WAITALL), 1 << 20);
         CHECK_EQ(filled[(1 << 20) - 1], 'f');
     }
-    put_frame(fd, 1, "fill 1048577", 12);
-    CHECK(at_end(fd));
+    peer_put_frame(fd, 1, "fill 1048577", 12);
+    CHECK(peer_at_end(fd));
     close(fd);
     end(server);
 }
@@ -715,9 +621,9 @@ TEST(a_slow_reader_is_reset_and_nobody_waits_for_it)
     struct server server = begin();
     int slow = dial_ws(server), other = dial_ws(server);
 
-    put_frame(slow, 1, "flood", 5);
-    put_frame(other, 1, "still here", 10);
-    CHECK_EQ(get_frame(other), 1);
+    peer_put_frame(slow, 1, "flood", 5);
+    peer_put_frame(other, 1, "still here", 10);
+    CHECK_EQ(peer_get_frame(other, got, sizeof got, &got_len), 1);
     CHECK_STR(got, "still here");
     for (int i = 0; i < 200 && atomic_load(&closed_count) == 0; i++)
         usleep(10000);
@@ -732,10 +638,10 @@ TEST(a_crash_ends_one_connection_only)
     struct server server = begin();
     int bad = dial_ws(server), good = dial_ws(server);
 
-    put_frame(bad, 1, "crash", 5);
-    CHECK(at_end(bad));
-    put_frame(good, 1, "fine", 4);
-    CHECK_EQ(get_frame(good), 1);
+    peer_put_frame(bad, 1, "crash", 5);
+    CHECK(peer_at_end(bad));
+    peer_put_frame(good, 1, "fine", 4);
+    CHECK_EQ(peer_get_frame(good, got, sizeof got, &got_len), 1);
     close(bad);
     close(good);
     end(server);
@@ -746,10 +652,10 @@ TEST(draining_tells_each_websocket_why)
     struct server server = begin();
     int fd = dial_ws(server);
 
-    put_frame(fd, 1, "x", 1);
-    CHECK_EQ(get_frame(fd), 1);
+    peer_put_frame(fd, 1, "x", 1);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), 1);
     end(server); /* drains with 1012; this client does not answer, and is reset after a second */
-    CHECK_EQ(get_frame(fd), 8);
+    CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), 8);
     CHECK_EQ(((unsigned char)got[0] << 8 | (unsigned char)got[1]), 1012);
     close(fd);
 }
@@ -776,10 +682,10 @@ TEST(draining_one_service_leaves_the_connections_of_another_alone)
     while (atomic_load(&other.connections) == 0)
         usleep(1000);
     service_drain(&other, 1012, 2000);
-    CHECK(at_end(drained));
+    CHECK(peer_at_end(drained));
     for (size_t i = 0; i < ANQA_COUNT(fds); i++) {
-        put_frame(fds[i], 1, "still here", 10);
-        CHECK_EQ(get_frame(fds[i]), 1);
+        peer_put_frame(fds[i], 1, "still here", 10);
+        CHECK_EQ(peer_get_frame(fds[i], got, sizeof got, &got_len), 1);
         close(fds[i]);
     }
     close(drained);
@@ -793,12 +699,12 @@ TEST(draining_ends_who_waits_in_the_middle_of_a_request)
     struct server server = begin();
     int fd = dial(server);
 
-    put(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", 32);
+    peer_put(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", 32);
     while (atomic_load(&service.connections) == 0)
         usleep(1000);
     usleep(20000);
     end(server);
-    CHECK(at_end(fd));
+    CHECK(peer_at_end(fd));
     close(fd);
 }
 
@@ -808,11 +714,11 @@ TEST(the_time_for_a_head_does_not_run_while_its_request_is_served)
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, late_upgrade, sizeof late_upgrade - 1);
+    peer_put(fd, late_upgrade, sizeof late_upgrade - 1);
     usleep(3200000); /* head_timeout is a second here */
     CHECK_EQ(atomic_load(&thinking), 1);
     atomic_store(&thinking, 2);
-    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
+    (void)peer_get(fd, "\r\n\r\n", buf, sizeof buf);
     CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
     close(fd);
     end(server);
@@ -824,24 +730,30 @@ TEST(a_handshake_that_is_under_way_when_its_service_drains_is_answered_and_then_
     char buf[1024];
     int fd = dial(server);
 
-    put(fd, late_upgrade, sizeof late_upgrade - 1);
+    peer_put(fd, late_upgrade, sizeof late_upgrade - 1);
+    peer_put_frame(fd, 1, "early", 5);
     while (atomic_load(&thinking) == 0)
         usleep(1000);
     outlets_drain(&(struct drain){.service = &service, .code = 1012});
+    while (!atomic_load(&told_to_leave))
+        usleep(1000);
     atomic_store(&thinking, 2);
-    (void)get_until(fd, "\r\n\r\n", buf, sizeof buf);
-    CHECK(strncmp(buf, "HTTP/1.1 101 ", 13) == 0, "%s", buf);
-    end(server);
-    CHECK_EQ(get_frame(fd), 8);
+    (void)peer_get(fd, NULL, buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 503 ", 13) == 0, "%s", buf);
+    for (int i = 0; i < 2000 && atomic_load(&closed_count) == 0; i++)
+        usleep(1000);
+    CHECK_EQ(atomic_load(&closed_count), 1);
+    CHECK_EQ(atomic_load(&message_count), 0);
     close(fd);
+    end(server);
 }
 
 static void *come_back(void *server)
 {
     int old = dial_ws(*(struct server *)server);
 
-    atomic_store(&message_count, 1); /* it may drain */
-    CHECK_EQ(get_frame(old), 8);     /* and does not answer */
+    atomic_store(&message_count, 1);                             /* it may drain */
+    CHECK_EQ(peer_get_frame(old, got, sizeof got, &got_len), 8); /* and does not answer */
     CHECK(!can_dial(*(struct server *)server));
     close(old);
     return NULL;
@@ -868,9 +780,9 @@ TEST(a_runtime_that_stops_ends_connections_in_whatever_state_and_lets_go_of_the_
         static const char *const requests[] = {
             "GET /never HTTP/1.1\r\nHost: a\r\n\r\n", "GET /hello HT", upgrade};
         fds[i] = dial(server);
-        put(fds[i], requests[i % 3], strlen(requests[i % 3]));
+        peer_put(fds[i], requests[i % 3], strlen(requests[i % 3]));
         if (i % 3 == 2)
-            put_frame(fds[i], 1, "flood", i < 4 ? 5 : 3);
+            peer_put_frame(fds[i], 1, "flood", i < 4 ? 5 : 3);
     }
     while (atomic_load(&service.connections) < ANQA_COUNT(fds) - 1)
         usleep(1000);
@@ -890,10 +802,10 @@ TEST(a_thousand_clients_come_and_vanish_and_nothing_is_left)
     for (int i = 0; i < 1000; i++) {
         int fd = i % 3 == 0 ? dial(server) : dial_ws(server);
         if (i % 3 == 1) {
-            put_frame(fd, 1, "x", 1);
-            CHECK_EQ(get_frame(fd), 1);
+            peer_put_frame(fd, 1, "x", 1);
+            CHECK_EQ(peer_get_frame(fd, got, sizeof got, &got_len), 1);
         } else if (i % 3 == 2) {
-            put(fd, "\x81\x85\0\0", 4); /* a part of a frame */
+            peer_put(fd, "\x81\x85\0\0", 4); /* a part of a frame */
         }
         close(fd);
     }

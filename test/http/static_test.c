@@ -307,10 +307,61 @@ static unsigned answer(const struct static_mount *mount, enum request_method met
     req.headers[0].name = anqa_str_of(name);
     req.headers[0].value = anqa_str_of(value);
     CHECK_EQ(static_find(mount, &req, &file), STATIC_FOUND);
-    *ret_follows = static_write_head(&response, buffer, sizeof buffer, mount, &file, &req);
+    *ret_follows = static_write_head(&response, buffer, sizeof buffer, mount, &file, &req).length;
     CHECK_STATUS(response_finish(&response, &head), ANQA_OK);
     static_file_close(&file);
     return (unsigned)strtoul(head.ptr + 9, NULL, 10);
+}
+
+static const struct {
+    const char *range, *if_range; /* NULL: none; "date", "etag": those of the file */
+    unsigned status;
+    uint64_t length;
+} part_cases[] = {
+    {"bytes=0-1", NULL, 206, 2},
+    {"bytes=4-", NULL, 206, 1},
+    {"bytes=-3", NULL, 206, 3},
+    {"bytes=5-", NULL, 416, 0},
+    {"bytes=0-1,3-4", NULL, 200, 5},
+    {"bytes=0-1", "etag", 206, 2},
+    {"bytes=0-1", "date", 206, 2},
+    {"bytes=0-1", "\"other\"", 200, 5},
+    {"bytes=0-1", "W/etag", 200, 5},
+    {"bytes=0-1", "Thu, 01 Jan 1970 00:00:00 GMT", 200, 5},
+};
+
+TEST(a_part_is_sent_of_the_file_that_the_client_has_the_rest_of)
+{
+    struct static_mount mount;
+    struct static_file file;
+
+    make_tree();
+    open_mount(&mount, &(struct static_spec){.folder = www});
+    for (size_t i = 0; i < ANQA_COUNT(part_cases); i++) {
+        struct request req = request_for("/app.js");
+        const char *if_range = part_cases[i].if_range;
+        char date[RESPONSE_DATE_LEN + 1] = {0}, weak[64];
+        struct static_part part;
+        CHECK_EQ(static_find(&mount, &req, &file), STATIC_FOUND);
+        static_file_close(&file);
+        response_write_date(file.modified_s, date);
+        snprintf(weak, sizeof weak, "W/%s", file.etag);
+        req.headers[req.header_count++] =
+            (struct request_header){anqa_str_of("Range"), anqa_str_of(part_cases[i].range)};
+        if (if_range != NULL)
+            req.headers[req.header_count++] = (struct request_header){
+                anqa_str_of("If-Range"), anqa_str_of(strcmp(if_range, "etag") == 0     ? file.etag
+                                                     : strcmp(if_range, "date") == 0   ? date
+                                                     : strcmp(if_range, "W/etag") == 0 ? weak
+                                                                                       : if_range)};
+        static_select(&file, &req, &part);
+        CHECK_EQ(part.status, part_cases[i].status, "case %zu", i);
+        CHECK_EQ(part.range.length, part_cases[i].length, "case %zu", i);
+        req.method = REQUEST_HEAD;
+        static_select(&file, &req, &part);
+        CHECK_EQ(part.status, 200, "HEAD, case %zu", i);
+    }
+    static_close(&mount);
 }
 
 TEST(a_copy_that_is_still_good_is_not_sent_again)
@@ -386,7 +437,7 @@ TEST(the_head_says_what_the_file_is)
     make_tree();
     open_mount(&mount, &(struct static_spec){.folder = www, .cache_control = "max-age=60"});
     CHECK_EQ(static_find(&mount, &req, &file), STATIC_FOUND);
-    CHECK_EQ(static_write_head(&response, buffer, sizeof buffer, &mount, &file, &req), 5);
+    CHECK_EQ(static_write_head(&response, buffer, sizeof buffer, &mount, &file, &req).length, 5);
     CHECK_STATUS(response_finish(&response, &head), ANQA_OK);
     buffer[head.len] = '\0';
     CHECK(strstr(buffer, "\r\ncontent-length: 5\r\n") != NULL, "%s", buffer);

@@ -175,6 +175,28 @@ ANQA_TEST(binary_frames_come_as_bytes)
     ANQA_ASSERT_STR(anqa_str_make(msg->body.ptr + msg->body.len - 4, 4), "data");
 }
 
+static const anqa_endpoint endpoint = {
+    .sockets =
+        (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &visitor_socket}, {0}},
+};
+static const anqa_app visits = {
+    .name = "visits", .children = (const anqa_child_spec[]){ANQA_ENDPOINT(&endpoint), {0}}};
+
+ANQA_TEST(an_application_with_an_endpoint_starts_without_a_network)
+{
+    char address[ANQA_ADDRESS_TEXT] = "?";
+    anqa_child_info *children;
+    size_t count = 0;
+
+    anqa_test_start_app(&visits);
+    ANQA_ASSERT_STATUS(
+        anqa_supervisor_which_children(anqa_app_supervisor(&visits), &children, &count), ANQA_OK);
+    ANQA_ASSERT_EQ(count, 1u);
+    ANQA_ASSERT_STATUS(anqa_endpoint_address(children[0].pid, address), ANQA_OK);
+    ANQA_ASSERT_STR(address, "");
+    (void)in_lobby("ann");
+}
+
 ANQA_TEST(channels_are_tested_with_threads_too, .schedulers = 2)
 {
     anqa_test_channel *ann = in_lobby("ann"), *bob = in_lobby("bob");

@@ -33,6 +33,12 @@ static anqa_next counter_doze(void *state, anqa_msg *msg)
     return anqa_reply(ANQA_JSON_NULL);
 }
 
+static anqa_next counter_fill(void *state, anqa_msg *msg)
+{
+    anqa_heap_free(anqa_heap_alloc(100000));
+    return anqa_reply(ANQA_JSON_NULL);
+}
+
 static void counter_terminate(void *state, anqa_reason reason)
 {
     const struct counter *counter = state;
@@ -46,7 +52,8 @@ static const anqa_gen_server counter_server = {
     .name = "counter",
     .state_size = sizeof(struct counter),
     .init = counter_init,
-    .handle_call = (const anqa_handler[]){{"add", counter_add}, {"doze", counter_doze}, {0}},
+    .handle_call = (const anqa_handler[]){{"add", counter_add}, {"doze", counter_doze},
+        {"fill", counter_fill}, {0}},
     .terminate = counter_terminate,
     .trap_exit = true,
 };
@@ -221,6 +228,21 @@ ANQA_TEST(a_fault_is_contained_and_its_process_started_again)
     anqa_test_settle();
     ANQA_ASSERT_EQ(add(), 1);
     ANQA_ASSERT_LOGGED("SIGSEGV");
+}
+
+ANQA_TEST(a_process_without_memory_ends_with_its_quota)
+{
+    anqa_pid pid = start_counter();
+    anqa_ref ref = anqa_monitor(pid);
+
+    ANQA_ASSERT_STATUS(try_call("fill"), ANQA_OK);
+    anqa_test_limit_memory(pid, 200000);
+    ANQA_ASSERT_STATUS(try_call("fill"), ANQA_OK);
+    anqa_test_limit_memory(pid, 0);
+    ANQA_ASSERT_STATUS(try_call("fill"), ANQA_E_DIED);
+    ANQA_ASSERT_EQ(anqa_reason_get_kind(anqa_receive_ref(ref, 0)->u.reason), ANQA_REASON_QUOTA);
+    anqa_test_settle();
+    ANQA_ASSERT_STATUS(try_call("fill"), ANQA_OK);
 }
 
 static void echo_run(void *arg)

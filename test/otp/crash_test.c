@@ -491,7 +491,7 @@ static void crash_without_memory(void *arg)
 {
     anqa_pid pid;
 
-    if (anqa_gen_server_start(&vault, NULL, NULL, &pid, NULL) != ANQA_OK)
+    if (anqa_gen_server_start_link(&vault, NULL, NULL, &pid, NULL) != ANQA_OK)
         return;
     anqa_cast(pid, "crash", anqa_jsonf("{'password': %s}", "s3cret"));
     (void)anqa_receive_ref(anqa_monitor(pid), ANQA_INFINITY);

@@ -52,7 +52,7 @@ TEST(a_connection_goes_to_one_of_those_who_share_a_socket)
     for (int i = 0; i < 10; i++)
         (void)connect_to(address_of(listeners[0]));
     for (int i = 0; i < 20; i++) {
-        anqa_conn conn;
+        anqa_tcp conn;
         accepted += anqa_accept(listeners[i % 2], 0, &conn, NULL) == ANQA_OK;
     }
     CHECK_EQ(accepted, 10);

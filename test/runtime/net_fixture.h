@@ -28,18 +28,18 @@ static inline anqa_listener listen_on(const char *address)
     return listener;
 }
 
-static inline anqa_conn connect_to(const char *address)
+static inline anqa_tcp connect_to(const char *address)
 {
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
 
     CHECK_STATUS(anqa_connect(address, RT_LONG_MS, &conn, &err), ANQA_OK, "%s", err.text);
     return conn;
 }
 
-static inline anqa_conn accept_from(anqa_listener listener)
+static inline anqa_tcp accept_from(anqa_listener listener)
 {
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
 
     CHECK_STATUS(anqa_accept(listener, RT_LONG_MS, &conn, &err), ANQA_OK, "%s", err.text);
@@ -55,7 +55,7 @@ static inline const char *address_of(anqa_listener listener)
 }
 
 /* Both ends of a TCP connection, owned by the calling process. */
-static inline void tcp_pair(anqa_conn *ret_a, anqa_conn *ret_b)
+static inline void tcp_pair(anqa_tcp *ret_a, anqa_tcp *ret_b)
 {
     anqa_listener listener = listen_on("127.0.0.1:0");
     *ret_a = connect_to(address_of(listener));
@@ -63,12 +63,12 @@ static inline void tcp_pair(anqa_conn *ret_a, anqa_conn *ret_b)
     CHECK_STATUS(anqa_listener_close(listener), ANQA_OK);
 }
 
-static inline void must_write(anqa_conn conn, const void *buf, size_t len)
+static inline void must_write(anqa_tcp conn, const void *buf, size_t len)
 {
     CHECK_STATUS(anqa_write(conn, buf, len, RT_LONG_MS, NULL), ANQA_OK);
 }
 
-static inline void must_read(anqa_conn conn, const char *text)
+static inline void must_read(anqa_tcp conn, const char *text)
 {
     char buf[256];
     size_t got;
@@ -78,7 +78,7 @@ static inline void must_read(anqa_conn conn, const char *text)
     CHECK_STR(anqa_str_make(buf, got), text);
 }
 
-static inline void must_end(anqa_conn conn)
+static inline void must_end(anqa_tcp conn)
 {
     char byte;
     size_t n;
@@ -117,7 +117,7 @@ static inline anqa_pid start(
 /* A listener whose queue is full: TCP drops what asks, a Unix socket says EAGAIN. */
 static inline void fill_queue(const char *text)
 {
-    anqa_conn conn;
+    anqa_tcp conn;
 
     for (int i = 0; i < 8; i++)
         if (anqa_connect(text, 20, &conn, NULL) == ANQA_E_TIMEOUT)
@@ -131,10 +131,10 @@ static inline void fill_queue(const char *text)
 static inline void echo_conn_run(void *state)
 {
     char buf[4096];
-    anqa_conn conn;
+    anqa_tcp conn;
     size_t n;
 
-    CHECK_STATUS(anqa_conn_take(anqa_receive(ANQA_INFINITY), &conn), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_take(anqa_receive(ANQA_INFINITY), &conn), ANQA_OK);
     while (anqa_read(conn, buf, sizeof buf, ANQA_INFINITY, &n) == ANQA_OK)
         if (anqa_write(conn, buf, n, RT_LONG_MS, NULL) != ANQA_OK)
             break;
@@ -145,13 +145,13 @@ static inline void echo_server_run(void *state)
     const char *address = state;
     anqa_listener listener = listen_on(address);
     char text[ANQA_ADDRESS_TEXT];
-    anqa_conn conn;
+    anqa_tcp conn;
 
     CHECK_STATUS(anqa_listener_address(listener, text), ANQA_OK);
     CHECK_STATUS(anqa_send(anqa_parent(), "address", anqa_bytes(text, sizeof text)), ANQA_OK);
     while (anqa_accept(listener, ANQA_INFINITY, &conn, NULL) == ANQA_OK) {
         anqa_pid pid = start(echo_conn_run, NULL, 0, NULL);
-        CHECK_STATUS(anqa_conn_move(conn, pid, "conn"), ANQA_OK);
+        CHECK_STATUS(anqa_tcp_move(conn, pid, "conn"), ANQA_OK);
     }
 }
 
@@ -167,7 +167,7 @@ static inline anqa_pid echo_server(const char *address, char text[ANQA_ADDRESS_T
 
 static inline void echo_once(void *arg)
 {
-    anqa_conn conn = connect_to(arg);
+    anqa_tcp conn = connect_to(arg);
 
     must_write(conn, "over and out", 12);
     must_read(conn, "over and out");

@@ -10,7 +10,7 @@
 
 static void check_deadlines(void *arg)
 {
-    anqa_conn a, b;
+    anqa_tcp a, b;
     char buf[8];
     size_t n = 77, got;
     uint64_t start_us;
@@ -47,7 +47,7 @@ TEST(a_read_ends_with_its_deadline_and_can_be_made_again)
 
 static void check_half_close(void *arg)
 {
-    anqa_conn a, b;
+    anqa_tcp a, b;
 
     tcp_pair(&a, &b);
     must_write(a, "question", 8);
@@ -78,7 +78,7 @@ TEST(one_direction_can_be_ended)
 static void check_last_words(void *arg)
 {
     for (int i = 0; i < 20; i++) {
-        anqa_conn a, b;
+        anqa_tcp a, b;
         char buf[64];
         size_t n;
         tcp_pair(&a, &b);
@@ -111,13 +111,13 @@ TEST(the_end_behind_a_short_read_is_seen)
 static void check_urgent(void *arg)
 {
     for (int i = 0; i < 20; i++) {
-        anqa_conn a, b;
+        anqa_tcp a, b;
         char buf[64];
         size_t n;
         tcp_pair(&a, &b);
         CHECK_STATUS(anqa_read(a, buf, sizeof buf, 1, &n), ANQA_E_TIMEOUT);
         must_write(b, "before", 6);
-        CHECK_EQ(send(anqa_conn_fd(b), "!", 1, MSG_OOB), 1);
+        CHECK_EQ(send(anqa_tcp_fd(b), "!", 1, MSG_OOB), 1);
         must_write(b, "after", 5);
         CHECK_STATUS(anqa_read(a, buf, sizeof buf, RT_LONG_MS, &n), ANQA_OK); /* up to the mark */
         if (n == 6)
@@ -138,16 +138,16 @@ TEST(urgent_data_does_not_stall_a_reader)
 
 static void check_reset(void *arg)
 {
-    anqa_conn a, b;
+    anqa_tcp a, b;
     char byte, text[ANQA_ADDRESS_TEXT];
     size_t n;
 
     tcp_pair(&a, &b);
     CHECK_STATUS(anqa_read(a, &byte, 1, 1, &n), ANQA_E_TIMEOUT);
-    CHECK_STATUS(anqa_conn_reset(b), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_reset(b), ANQA_OK);
     CHECK_STATUS(anqa_read(a, &byte, 1, RT_LONG_MS, &n), ANQA_E_IO); /* not the end of the stream */
     CHECK_STATUS(anqa_write(a, "x", 1, RT_LONG_MS, NULL), ANQA_E_CLOSED); /* and no SIGPIPE */
-    CHECK_STATUS(anqa_conn_peer(a, text), ANQA_E_CLOSED);
+    CHECK_STATUS(anqa_tcp_peer(a, text), ANQA_E_CLOSED);
     CHECK_STR(text, "");
     CHECK_STATUS(anqa_close(a), ANQA_OK);
 }
@@ -181,10 +181,10 @@ static char *big_block(void)
 static void count_run(void *state)
 {
     char buf[20000];
-    anqa_conn conn;
+    anqa_tcp conn;
     size_t n, total = 0;
 
-    CHECK_STATUS(anqa_conn_take(anqa_receive(ANQA_INFINITY), &conn), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_take(anqa_receive(ANQA_INFINITY), &conn), ANQA_OK);
     while (anqa_read(conn, buf, 1 + total % sizeof buf, RT_LONG_MS, &n) == ANQA_OK) {
         for (size_t i = 0; i < n; i++)
             CHECK_EQ(buf[i], byte_at(total + i));
@@ -196,14 +196,14 @@ static void count_run(void *state)
 static void check_slow_reader(void *arg)
 {
     char *block = big_block();
-    anqa_conn a, b;
+    anqa_tcp a, b;
     anqa_pid counter = start(count_run, NULL, 0, NULL);
     size_t sent = 0;
 
     tcp_pair(&a, &b);
     CHECK_STATUS(anqa_write(a, block, BIG, 30, &sent), ANQA_E_TIMEOUT); /* nobody reads */
     CHECK(sent > 0 && sent < BIG);
-    CHECK_STATUS(anqa_conn_move(b, counter, "conn"), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_move(b, counter, "conn"), ANQA_OK);
     CHECK_STATUS(anqa_write(a, block + sent, BIG - sent, RT_LONG_MS, &sent),
         ANQA_OK); /* from where it stopped */
     CHECK_STATUS(anqa_close(a), ANQA_OK);
@@ -224,7 +224,7 @@ static void check_pieces(void *arg)
 {
     char *block = big_block();
     anqa_str pieces[700];
-    anqa_conn a, b;
+    anqa_tcp a, b;
     anqa_pid counter = start(count_run, NULL, 0, NULL);
     size_t at = 0, sent;
 
@@ -235,7 +235,7 @@ static void check_pieces(void *arg)
         at += len;
     }
     tcp_pair(&a, &b);
-    CHECK_STATUS(anqa_conn_move(b, counter, "conn"), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_move(b, counter, "conn"), ANQA_OK);
     CHECK_STATUS(anqa_writev(a, pieces, 0, RT_LONG_MS, &sent), ANQA_OK);
     CHECK_EQ(sent, 0);
     CHECK_STATUS(anqa_writev(a, pieces, ANQA_COUNT(pieces), RT_LONG_MS, &sent), ANQA_OK);
@@ -257,22 +257,22 @@ TEST(many_pieces_are_written_in_order)
 /* A library's view: system calls on the descriptor, and a wait in between. */
 static void check_wait(void *arg)
 {
-    anqa_conn a, b;
+    anqa_tcp a, b;
     char buf[8];
 
     tcp_pair(&a, &b);
-    CHECK_STATUS(anqa_conn_wait(a, 0, 0), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_conn_wait(a, ANQA_READABLE, 0), ANQA_E_TIMEOUT);
-    CHECK_STATUS(anqa_conn_wait(a, ANQA_READABLE, 10), ANQA_E_TIMEOUT);
-    CHECK_STATUS(anqa_conn_wait(a, ANQA_READABLE | ANQA_WRITABLE, 0), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_wait(a, 0, 0), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_tcp_wait(a, ANQA_READABLE, 0), ANQA_E_TIMEOUT);
+    CHECK_STATUS(anqa_tcp_wait(a, ANQA_READABLE, 10), ANQA_E_TIMEOUT);
+    CHECK_STATUS(anqa_tcp_wait(a, ANQA_READABLE | ANQA_WRITABLE, 0), ANQA_OK);
     must_write(b, "xy", 2);
     for (int i = 0; i < 2; i++) { /* ready as long as something is left, edge or no edge */
-        CHECK_STATUS(anqa_conn_wait(a, ANQA_READABLE, RT_LONG_MS), ANQA_OK);
-        CHECK_EQ(recv(anqa_conn_fd(a), buf, 1, 0), 1);
+        CHECK_STATUS(anqa_tcp_wait(a, ANQA_READABLE, RT_LONG_MS), ANQA_OK);
+        CHECK_EQ(recv(anqa_tcp_fd(a), buf, 1, 0), 1);
     }
-    CHECK_STATUS(anqa_conn_wait(a, ANQA_READABLE, 5), ANQA_E_TIMEOUT);
+    CHECK_STATUS(anqa_tcp_wait(a, ANQA_READABLE, 5), ANQA_E_TIMEOUT);
     CHECK_STATUS(anqa_close(b), ANQA_OK);
-    CHECK_STATUS(anqa_conn_wait(a, ANQA_READABLE, RT_LONG_MS), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_wait(a, ANQA_READABLE, RT_LONG_MS), ANQA_OK);
     CHECK_STATUS(anqa_close(a), ANQA_OK);
 }
 

@@ -36,7 +36,7 @@ static int plain_connect(const char *text)
 static void accept_when_full(void *arg)
 {
     anqa_listener listener = listen_on("127.0.0.1:0"), other;
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
     char byte;
     int clients[3], last;
@@ -85,7 +85,7 @@ TEST(a_thousand_connections_at_once, .timeout_ms = 60000)
     struct rlimit limit;
     char text[ANQA_ADDRESS_TEXT];
     anqa_pid server;
-    anqa_conn *conns = calloc(MANY, sizeof *conns);
+    anqa_tcp *conns = calloc(MANY, sizeof *conns);
 
     CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
     if (limit.rlim_max < 2 * MANY + 100)
@@ -115,7 +115,7 @@ TEST(a_thousand_connections_at_once, .timeout_ms = 60000)
 static void write_for_ever(void *state)
 {
     char block[16384] = {0};
-    anqa_conn conn = connect_to(state);
+    anqa_tcp conn = connect_to(state);
 
     while (anqa_write(conn, block, sizeof block, RT_LONG_MS, NULL) == ANQA_OK) {
     }
@@ -124,10 +124,10 @@ static void write_for_ever(void *state)
 static void read_for_ever(void *state)
 {
     char block[64]; /* small: there is always more, and a read never has to wait */
-    anqa_conn conn;
+    anqa_tcp conn;
     size_t n;
 
-    CHECK_STATUS(anqa_conn_take(anqa_receive(ANQA_INFINITY), &conn), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_take(anqa_receive(ANQA_INFINITY), &conn), ANQA_OK);
     CHECK_STATUS(anqa_send(anqa_parent(), "reads", anqa_nothing()), ANQA_OK);
     while (anqa_read(conn, block, sizeof block, RT_LONG_MS, &n) == ANQA_OK) {
     }
@@ -142,7 +142,7 @@ TEST(a_busy_connection_leaves_time_for_others)
              reader = start(read_for_ever, NULL, 0, NULL);
     anqa_pid other = rt_puppet(NULL);
 
-    CHECK_STATUS(anqa_conn_move(accept_from(listener), reader, "conn"), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_move(accept_from(listener), reader, "conn"), ANQA_OK);
     anqa_msg_free(rt_expect("reads"));
     for (int i = 0; i < 20; i++)
         CHECK(rt_have(other, rt_do_nothing, NULL));
@@ -163,7 +163,7 @@ static void victim_run(void *state)
     struct victim *victim = state;
     char *block = anqa_heap_calloc(1, BIG);
     anqa_listener listener;
-    anqa_conn conn;
+    anqa_tcp conn;
     size_t n;
 
     switch (victim->what) {
@@ -192,7 +192,7 @@ static void victim_run(void *state)
 static void kill_one(int what, const char *text, anqa_listener listener)
 {
     struct victim victim = {.what = what};
-    anqa_conn peer = {0};
+    anqa_tcp peer = {0};
     anqa_ref ref;
     anqa_pid pid;
 

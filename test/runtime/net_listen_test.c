@@ -32,7 +32,7 @@ TEST(listeners_that_share_a_port_share_its_connections)
 {
     anqa_rt *rt = rt_open(1);
     anqa_listener listeners[3];
-    anqa_conn conn;
+    anqa_tcp conn;
     char text[ANQA_ADDRESS_TEXT];
     anqa_error err;
     size_t counts[3] = {0};
@@ -74,7 +74,7 @@ TEST(options_that_make_no_sense_are_refused_with_words)
 {
     anqa_rt *rt = rt_open(1);
     anqa_listener listener;
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
 
     for (size_t i = 0; i < ANQA_COUNT(bad_specs); i++) {
@@ -180,7 +180,7 @@ TEST(servers_that_start_in_one_folder_wait_for_each_other)
 static void accept_in_vain(void *arg)
 {
     anqa_listener listener = listen_on("127.0.0.1:0");
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
     uint64_t begin = rt_clock_us();
 
@@ -205,7 +205,7 @@ static void connect_in_vain(void *arg)
 {
     anqa_listener listener = listen_on("127.0.0.1:0");
     char text[ANQA_ADDRESS_TEXT];
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
 
     CHECK_STATUS(anqa_listener_address(listener, text), ANQA_OK);
@@ -229,7 +229,7 @@ TEST(a_connection_is_refused_with_words)
 static void connect_to_full(void *arg)
 {
     const char *text = arg;
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
     uint64_t begin = rt_clock_us();
 
@@ -241,7 +241,7 @@ static void check_full_queue(const char *address)
 {
     anqa_rt *rt = rt_open(1);
     anqa_listener listener;
-    anqa_conn conn;
+    anqa_tcp conn;
     char text[ANQA_ADDRESS_TEXT];
 
     CHECK_STATUS(

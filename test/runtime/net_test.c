@@ -69,7 +69,7 @@ TEST(a_star_listens_on_all_addresses)
     anqa_listener listener = listen_on("*:0"), second;
     anqa_error err;
     char text[64];
-    anqa_conn conn;
+    anqa_tcp conn;
 
     snprintf(text, sizeof text, "127.0.0.1%s", strrchr(address_of(listener), ':'));
     conn = connect_to(text);

@@ -121,24 +121,24 @@ static bool is_watched(int fd)
     return found;
 }
 
-static void adopt_pair(anqa_conn *ret_conn, int *ret_peer)
+static void adopt_pair(anqa_tcp *ret_conn, int *ret_peer)
 {
     int pair[2];
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-    CHECK_STATUS(anqa_conn_adopt(pair[0], ret_conn, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_adopt(pair[0], ret_conn, NULL), ANQA_OK);
     *ret_peer = pair[1];
 }
 
 static void check_registration(void *state)
 {
-    anqa_conn conn;
+    anqa_tcp conn;
     char byte;
     size_t n;
     int peer, fd, duplicate;
 
     adopt_pair(&conn, &peer);
-    fd = anqa_conn_fd(conn);
+    fd = anqa_tcp_fd(conn);
     CHECK_EQ(write(peer, "x", 1), 1);
     CHECK_STATUS(anqa_read(conn, &byte, 1, 1000, &n), ANQA_OK);
     CHECK_STATUS(anqa_read(conn, &byte, 1, 0, &n), ANQA_E_TIMEOUT);
@@ -147,7 +147,7 @@ static void check_registration(void *state)
         CHECK_STATUS(anqa_read(conn, &byte, 1, 1, &n), ANQA_E_TIMEOUT);
         CHECK(is_watched(fd));
     }
-    CHECK_STATUS(anqa_conn_dup(conn, &duplicate), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_dup(conn, &duplicate), ANQA_OK);
     CHECK_STATUS(anqa_close(conn), ANQA_OK);
     CHECK(!is_watched(fd), "not even while a duplicate lives on");
     close(duplicate);
@@ -248,16 +248,16 @@ TEST(who_arms_a_descriptor_that_is_ready_already_is_kicked_at_once_and_else_when
 /* ---------------------------------------------------------------- entries */
 
 /* A connection whose descriptor has this number, which no other thread of the program is given by chance. */
-static anqa_conn adopt_as(int number, int *ret_peer)
+static anqa_tcp adopt_as(int number, int *ret_peer)
 {
-    anqa_conn conn;
+    anqa_tcp conn;
     int pair[2], fd;
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     fd = fcntl(pair[0], F_DUPFD_CLOEXEC, number);
     CHECK_EQ(fd, number);
     close(pair[0]);
-    CHECK_STATUS(anqa_conn_adopt(fd, &conn, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_adopt(fd, &conn, NULL), ANQA_OK);
     *ret_peer = pair[1];
     return conn;
 }
@@ -265,7 +265,7 @@ static anqa_conn adopt_as(int number, int *ret_peer)
 TEST(a_handle_is_good_for_one_life_of_a_descriptor)
 {
     anqa_rt *rt = rt_open(1);
-    anqa_conn old, conn;
+    anqa_tcp old, conn;
     int peer;
     char byte;
     size_t n;
@@ -274,14 +274,14 @@ TEST(a_handle_is_good_for_one_life_of_a_descriptor)
     CHECK_STATUS(anqa_close(old), ANQA_OK);
     close(peer);
     conn = adopt_as(200, &peer);
-    CHECK_EQ(anqa_conn_fd(conn), 200);
-    CHECK_EQ(anqa_conn_fd(old), -1);
+    CHECK_EQ(anqa_tcp_fd(conn), 200);
+    CHECK_EQ(anqa_tcp_fd(old), -1);
     CHECK_STATUS(anqa_close(old), ANQA_E_INVALID);
     CHECK_STATUS(anqa_read(old, &byte, 1, 0, &n), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_close((anqa_conn){0}), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_close((anqa_conn){UINT64_MAX}), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_close((anqa_conn){conn.bits + 1}), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_close((anqa_conn){conn.bits + 2}), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_close((anqa_tcp){0}), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_close((anqa_tcp){UINT64_MAX}), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_close((anqa_tcp){conn.bits + 1}), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_close((anqa_tcp){conn.bits + 2}), ANQA_E_INVALID);
     CHECK_STATUS(anqa_listener_close((anqa_listener){conn.bits}), ANQA_E_INVALID);
     CHECK_STATUS(anqa_close(conn), ANQA_OK);
     close(peer);
@@ -289,7 +289,7 @@ TEST(a_handle_is_good_for_one_life_of_a_descriptor)
 }
 
 struct handle {
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_status got;
 };
 
@@ -323,7 +323,7 @@ static void open_and_close(void *state)
     uint64_t rounds = 2000;
 
     for (uint64_t i = 0; i < rounds; i++) {
-        anqa_conn conn;
+        anqa_tcp conn;
         char byte = 0;
         size_t n;
         int peer;
@@ -359,14 +359,14 @@ TEST(numbers_that_go_round_between_threads_are_never_mixed_up)
 TEST(a_descriptor_that_is_no_stream_socket_is_refused)
 {
     anqa_rt *rt = rt_open(1);
-    anqa_conn conn;
+    anqa_tcp conn;
     anqa_error err;
     int file = open("/dev/null", O_RDONLY | O_CLOEXEC),
         datagram = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    CHECK_STATUS(anqa_conn_adopt(file, &conn, &err), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_conn_adopt(datagram, &conn, &err), ANQA_E_INVALID);
-    CHECK_STATUS(anqa_conn_adopt(-1, &conn, &err), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_tcp_adopt(file, &conn, &err), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_tcp_adopt(datagram, &conn, &err), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_tcp_adopt(-1, &conn, &err), ANQA_E_INVALID);
     CHECK(strstr(err.text, "not a stream socket") != NULL, "%s", err.text);
     CHECK(fcntl(file, F_GETFD) >= 0 && fcntl(datagram, F_GETFD) >= 0); /* still ours */
     close(file);

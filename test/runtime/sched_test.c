@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "rt_fixture.h"
+#include "base/container.h"
 #include "runtime/hooks.h"
 
 /* ---------------------------------------------------------------- priorities */
@@ -471,4 +472,58 @@ TEST(what_is_still_retired_at_the_end_is_freed_by_stop)
     rt_close(rt);
     CHECK_EQ(atomic_load(&tables_freed), 10);
     graveyard_clear();
+}
+
+/* ---------------------------------------------------------------- what is freed in parts */
+
+enum { PARTS = 5 };
+
+struct large {
+    struct retired retired;
+    unsigned parts;
+};
+
+static _Atomic(unsigned) parts_freed;
+
+static bool part_free(struct retired *retired)
+{
+    struct large *large = ANQA_CONTAINER_OF(retired, struct large, retired);
+
+    atomic_fetch_add(&parts_freed, 1);
+    if (--large->parts > 0)
+        return true;
+    free(large);
+    return false;
+}
+
+static void retire_large(void *state)
+{
+    struct large *large = calloc(1, sizeof *large);
+
+    CHECK(large != NULL);
+    large->parts = PARTS;
+    large->retired.free_some = part_free;
+    qsbr_retire_in_parts(anqa_rt_self(), &large->retired);
+}
+
+TEST(what_is_retired_in_parts_is_freed_to_its_last_part)
+{
+    anqa_rt *rt = rt_open(1);
+    uint64_t end = rt_clock_us() + RT_LONG_MS * 1000ull;
+
+    CHECK_EQ(rt_ended(start_on(1, retire_large)), ANQA_REASON_NORMAL);
+    while (atomic_load(&parts_freed) < PARTS && rt_clock_us() < end)
+        rt_pause();
+    CHECK_EQ(atomic_load(&parts_freed), PARTS);
+    rt_close(rt);
+}
+
+TEST(stop_frees_all_parts_of_what_is_still_retired)
+{
+    anqa_rt *rt = rt_open_deterministic(harness_random());
+
+    retire_large(NULL);
+    anqa_detach();
+    anqa_stop(rt);
+    CHECK_EQ(atomic_load(&parts_freed), PARTS);
 }

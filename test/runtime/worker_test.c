@@ -490,13 +490,13 @@ static void post_run(void *state)
 {
     struct post *post = state;
     uint64_t *number = anqa_heap_alloc(sizeof *number);
-    anqa_conn conn;
+    anqa_tcp conn;
 
-    CHECK_STATUS(anqa_conn_adopt(post->fd, &conn, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_tcp_adopt(post->fd, &conn, NULL), ANQA_OK);
     *number = post->number;
     CHECK_STATUS(anqa_send(anqa_parent(), "go", anqa_nothing()), ANQA_OK);
     CHECK_STATUS(
-        anqa_conn_blocking(conn, letter_run, number, post->lent ? 0 : sizeof *number), ANQA_OK);
+        anqa_tcp_blocking(conn, letter_run, number, post->lent ? 0 : sizeof *number), ANQA_OK);
     CHECK_EQ(*number, 0);
     (void)anqa_receive(ANQA_INFINITY);
 }

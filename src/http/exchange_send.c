@@ -1,0 +1,342 @@
+/* The response's side of anqa/conn.h. See exchange.h. */
+#include "http/exchange.h"
+
+#include <anqa/memory.h>
+
+#include "http/response.h"
+#include "http/static.h"
+
+/* ---------------------------------------------------------------- fields */
+
+/* Those that the server writes. */
+static bool is_reserved(anqa_str name)
+{
+    static const char *const reserved[] = {
+        "content-length", "transfer-encoding", "connection", "date", "keep-alive", "upgrade"};
+
+    for (size_t i = 0; i < ANQA_COUNT(reserved); i++)
+        if (request_same_word(name, anqa_str_of(reserved[i])))
+            return true;
+    return false;
+}
+
+static void check_field(const anqa_conn *conn, const char *name, anqa_str value)
+{
+    if (conn->state != ANQA_CONN_UNSET && conn->state != ANQA_CONN_SET)
+        anqa_exit(anqa_error_reason("response field %s: the response has been sent", name));
+    if (!response_is_name(anqa_str_of(name)) || is_reserved(anqa_str_of(name)))
+        anqa_exit(anqa_error_reason("response field \"%s\" can not be put", name));
+    if (!response_is_value(value))
+        anqa_exit(anqa_error_reason(
+            "response field %s: a value must not have CR, LF or NUL in it", name));
+}
+
+static struct resp_field *field_find(const struct exchange *exchange, const char *name)
+{
+    struct resp_field *field = exchange->fields;
+    anqa_str wanted = anqa_str_of(name);
+
+    while (field != NULL && !request_same_word(anqa_str_of(field->name), wanted))
+        field = field->next;
+    return field;
+}
+
+void anqa_conn_add_resp_header(anqa_conn *conn, const char *name, anqa_str value)
+{
+    struct exchange *exchange = exchange_of(conn);
+    struct resp_field *field;
+
+    check_field(conn, name, value);
+    field = anqa_arena_alloc(anqa_tmp(), sizeof *field);
+    *field = (struct resp_field){
+        .name = name, .value = {anqa_tmp_copy(value.ptr, value.len), value.len}};
+    *exchange->fields_end = field;
+    exchange->fields_end = &field->next;
+}
+
+void anqa_conn_delete_resp_header(anqa_conn *conn, const char *name)
+{
+    struct exchange *exchange = exchange_of(conn);
+    struct resp_field **link = &exchange->fields;
+    anqa_str unwanted = anqa_str_of(name);
+
+    check_field(conn, name, unwanted);
+    while (*link != NULL) {
+        if (request_same_word(anqa_str_of((*link)->name), unwanted))
+            *link = (*link)->next;
+        else
+            link = &(*link)->next;
+    }
+    exchange->fields_end = link;
+}
+
+void anqa_conn_put_resp_header(anqa_conn *conn, const char *name, anqa_str value)
+{
+    check_field(conn, name, value);
+    anqa_conn_delete_resp_header(conn, name);
+    anqa_conn_add_resp_header(conn, name, value);
+}
+
+bool anqa_conn_resp_header(const anqa_conn *conn, const char *name, anqa_str *ret_value)
+{
+    const struct resp_field *field = field_find(exchange_of(conn), name);
+
+    if (field != NULL)
+        *ret_value = field->value;
+    return field != NULL;
+}
+
+static void put_unless_there(anqa_conn *conn, const char *name, anqa_str value)
+{
+    if (field_find(exchange_of(conn), name) == NULL)
+        anqa_conn_add_resp_header(conn, name, value);
+}
+
+void anqa_conn_put_close(anqa_conn *conn)
+{
+    struct exchange *exchange = exchange_of(conn);
+
+    exchange->ops->close(exchange);
+}
+
+/* ---------------------------------------------------------------- before it is sent */
+
+static void check_status(unsigned status)
+{
+    if (status < 200 || status > 599)
+        anqa_exit(anqa_error_reason("%u is no status of a response", status));
+}
+
+void anqa_conn_put_status(anqa_conn *conn, unsigned status)
+{
+    check_status(status);
+    conn->status = status;
+}
+
+void anqa_conn_register_before_send(
+    anqa_conn *conn, void (*fn)(anqa_conn *conn, void *arg), void *arg)
+{
+    struct exchange *exchange = exchange_of(conn);
+    struct before_send *before = anqa_arena_alloc(anqa_tmp(), sizeof *before);
+
+    *before = (struct before_send){exchange->before_send, fn, arg};
+    exchange->before_send = before;
+}
+
+static void check_unsent(const anqa_conn *conn)
+{
+    if (conn->state != ANQA_CONN_UNSET)
+        anqa_exit(anqa_error_reason("the response was sent already"));
+}
+
+/* From here on this answer is the one. status: 0 for what was put. */
+static void answer_begin(anqa_conn *conn, unsigned status)
+{
+    check_unsent(conn);
+    if (status == 0)
+        status = conn->status == 0 ? 200 : conn->status;
+    anqa_conn_put_status(conn, status);
+}
+
+static void run_before_send(struct exchange *exchange)
+{
+    struct before_send *before = exchange->before_send;
+
+    exchange->pub.state = ANQA_CONN_SET;
+    for (; before != NULL; before = before->next)
+        before->fn(&exchange->pub, before->arg);
+}
+
+anqa_status anqa_conn_inform(anqa_conn *conn, unsigned status, const anqa_header *headers)
+{
+    struct exchange *exchange = exchange_of(conn);
+
+    check_unsent(conn);
+    if (status < 102 || status > 199)
+        anqa_exit(anqa_error_reason("%u is no status of an informational response", status));
+    for (const anqa_header *header = headers; header->name != NULL; header++)
+        check_field(conn, header->name, anqa_str_of(header->value));
+    return exchange->ops->inform(exchange, status, headers);
+}
+
+/* ---------------------------------------------------------------- whole answers */
+
+static anqa_status finish(struct exchange *exchange, anqa_status status)
+{
+    if (status == ANQA_OK)
+        status = exchange->ops->end(exchange);
+    exchange->pub.state = ANQA_CONN_SENT;
+    return status;
+}
+
+anqa_status anqa_send_resp(anqa_conn *conn, unsigned code, anqa_str body)
+{
+    struct exchange *exchange = exchange_of(conn);
+    anqa_status status;
+
+    answer_begin(conn, code);
+    conn->resp_body = body;
+    run_before_send(exchange);
+    status = exchange->ops->head(exchange, body.len);
+    if (status == ANQA_OK && body.len != 0)
+        status = exchange->ops->data(exchange, body);
+    return finish(exchange, status);
+}
+
+static anqa_status send_as(anqa_conn *conn, const char *type, unsigned status, anqa_str body)
+{
+    check_unsent(conn);
+    put_unless_there(conn, "content-type", anqa_str_of(type));
+    return anqa_send_resp(conn, status, body);
+}
+
+anqa_status anqa_send_text(anqa_conn *conn, unsigned status, anqa_str text)
+{
+    return send_as(conn, "text/plain; charset=utf-8", status, text);
+}
+
+anqa_status anqa_send_html(anqa_conn *conn, unsigned status, anqa_str html)
+{
+    return send_as(conn, "text/html; charset=utf-8", status, html);
+}
+
+anqa_status anqa_send_json(anqa_conn *conn, unsigned status, anqa_json json)
+{
+    return send_as(conn, "application/json; charset=utf-8", status, anqa_json_text(json));
+}
+
+/* ---------------------------------------------------------------- redirects */
+
+static char *put_text(char *out, anqa_str text)
+{
+    memcpy(out, text.ptr, text.len);
+    return out + text.len;
+}
+
+/* For the value of an attribute in double quotes. */
+static anqa_str escape_html(anqa_str text)
+{
+    char *escaped = anqa_arena_alloc(anqa_tmp(), text.len * strlen("&quot;")), *out = escaped;
+
+    for (size_t i = 0; i < text.len; i++) {
+        switch (text.ptr[i]) {
+        case '&': out = put_text(out, anqa_str_of("&amp;")); break;
+        case '<': out = put_text(out, anqa_str_of("&lt;")); break;
+        case '>': out = put_text(out, anqa_str_of("&gt;")); break;
+        case '"': out = put_text(out, anqa_str_of("&quot;")); break;
+        default: *out++ = text.ptr[i];
+        }
+    }
+    return anqa_str_make(escaped, (size_t)(out - escaped));
+}
+
+anqa_status anqa_redirect_external(anqa_conn *conn, anqa_str url)
+{
+    anqa_str shown = escape_html(url);
+    const char *html =
+        anqa_tmp_printf("<html><body>You are being <a href=\"%.*s\">redirected</a>.</body></html>",
+            ANQA_FMT(shown));
+
+    anqa_conn_put_resp_header(conn, "location", url);
+    return anqa_send_html(conn, conn->status == 0 ? 302 : conn->status, anqa_str_of(html));
+}
+
+anqa_status anqa_redirect(anqa_conn *conn, anqa_str to)
+{
+    /* Browsers read a backslash as a slash, and leave tabs out. */
+    if (to.len == 0 || to.ptr[0] != '/' || memchr(to.ptr, '\\', to.len) != NULL ||
+        memchr(to.ptr, '\t', to.len) != NULL || (to.len > 1 && to.ptr[1] == '/'))
+        anqa_exit(anqa_error_reason(
+            "a redirect to \"%.*s\", which is no path of this site", ANQA_FMT(to)));
+    return anqa_redirect_external(conn, to);
+}
+
+/* ---------------------------------------------------------------- files */
+
+static anqa_status file_open(const char *path, struct static_file *ret_file)
+{
+    switch (static_file_open(path, ret_file)) {
+    case STATIC_FOUND: return ANQA_OK;
+    case STATIC_BUSY: return ANQA_E_LIMIT;
+    case STATIC_DENIED: return ANQA_E_PERMISSION;
+    default: return ANQA_E_NOT_FOUND;
+    }
+}
+
+/* The whole file, or what conditions and ranges of the client make of it. */
+static struct range negotiate(anqa_conn *conn, const struct static_file *file)
+{
+    struct static_part part;
+
+    static_select(file, exchange_of(conn)->request, &part);
+    put_unless_there(conn, "etag", anqa_str_of(file->etag));
+    put_unless_there(conn, "last-modified", anqa_str_make(part.modified, sizeof part.modified));
+    put_unless_there(conn, "accept-ranges", anqa_str_of("bytes"));
+    if (part.content_range[0] != '\0')
+        anqa_conn_put_resp_header(conn, "content-range", anqa_str_of(part.content_range));
+    anqa_conn_put_status(conn, part.status);
+    return part.range;
+}
+
+static anqa_status send_opened(
+    anqa_conn *conn, unsigned code, const struct static_file *file, struct range range)
+{
+    struct exchange *exchange = exchange_of(conn);
+    bool whole = range.offset == 0 && range.length == file->size;
+    anqa_status status;
+
+    answer_begin(conn, code);
+    put_unless_there(conn, "content-type", anqa_str_of(file->content_type));
+    if (whole && conn->status == 200)
+        range = negotiate(conn, file);
+    run_before_send(exchange);
+    status = exchange->ops->head(exchange, range.length);
+    if (status == ANQA_OK && range.length != 0)
+        status = exchange->ops->file(exchange, file->fd, range);
+    return finish(exchange, status);
+}
+
+anqa_status anqa_send_file(
+    anqa_conn *conn, unsigned code, const char *path, uint64_t offset, uint64_t length)
+{
+    anqa_deferred deferred;
+    struct static_file file;
+    anqa_status status;
+
+    check_unsent(conn);
+    status = file_open(path, &file);
+    if (status != ANQA_OK)
+        return status;
+    deferred = anqa_defer_close(file.fd);
+    if (offset > file.size || length > file.size - offset) {
+        status = ANQA_E_RANGE;
+    } else {
+        if (length == 0)
+            length = file.size - offset;
+        status = send_opened(conn, code, &file, (struct range){offset, length});
+    }
+    anqa_defer_cancel(deferred);
+    static_file_close(&file);
+    return status;
+}
+
+/* ---------------------------------------------------------------- answers in chunks */
+
+anqa_status anqa_send_chunked(anqa_conn *conn, unsigned code)
+{
+    struct exchange *exchange = exchange_of(conn);
+
+    answer_begin(conn, code);
+    run_before_send(exchange);
+    conn->state = ANQA_CONN_CHUNKED;
+    return exchange->ops->head(exchange, EXCHANGE_STREAM);
+}
+
+anqa_status anqa_chunk(anqa_conn *conn, anqa_str data)
+{
+    struct exchange *exchange = exchange_of(conn);
+
+    if (conn->state != ANQA_CONN_CHUNKED)
+        anqa_exit(anqa_error_reason("a chunk where anqa_send_chunked was not called"));
+    return data.len == 0 ? ANQA_OK : exchange->ops->data(exchange, data);
+}

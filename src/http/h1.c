@@ -1,0 +1,239 @@
+/* HTTP/1.1 on a connection: requests one after the other, and who answers them. See conn.h. */
+#include "http/h1.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include <anqa/memory.h>
+
+#include "http/static.h"
+#include "runtime/net_int.h"
+
+#define HEAD_ROOM 1024u
+#define UNREAD_MAX \
+    (64u << 10) /* answers of earlier requests that wait, before another one is served */
+#define TEXT "text/plain; charset=utf-8"
+#define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+/* ---------------------------------------------------------------- short answers */
+
+void h1_connection_field(struct conn *conn, struct response *response)
+{
+    if (conn_drains(conn))
+        conn->keep_alive = false;
+    if (!conn->keep_alive)
+        response_header(response, "connection", anqa_str_of("close"));
+    else if (conn->old)
+        response_header(response, "connection", anqa_str_of("keep-alive"));
+}
+
+/* name: NULL for no further field. */
+static void respond(
+    struct conn *conn, unsigned status, const char *name, const char *value, anqa_str body)
+{
+    char head[HEAD_ROOM];
+    struct response response;
+    anqa_str text;
+    size_t sent = conn->head_only ? 0 : body.len;
+    char *room;
+
+    if (conn->phase != CONN_HTTP || conn->answered)
+        return;
+    conn->answered = true;
+    response_start(&response, head, sizeof head, status);
+    if (name != NULL)
+        response_header(&response, name, anqa_str_of(value));
+    if (status != 204)
+        response_header_uint(&response, "content-length", body.len);
+    h1_connection_field(conn, &response);
+    if (response_finish(&response, &text) != ANQA_OK) {
+        conn_kill(conn, true);
+        return;
+    }
+    room = conn_queue_room(conn, text.len + sent);
+    if (room == NULL)
+        return;
+    memcpy(room, text.ptr, text.len);
+    if (sent > 0)
+        memcpy(room + text.len, body.ptr, sent);
+}
+
+void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str body)
+{
+    respond(conn, status, type == NULL ? NULL : "content-type", type, body);
+}
+
+void h1_refuse(struct conn *conn, unsigned status, const char *why)
+{
+    conn->keep_alive = false;
+    conn_respond(conn, status, TEXT, anqa_str_of(why));
+}
+
+/* ---------------------------------------------------------------- who answers */
+
+static void serve_plugs(struct h1 *h1, const struct request *request)
+{
+    const struct http_service *service = h1->conn->service;
+
+    if (!exchange_init(&h1->exchange, &h1_ops, request)) {
+        h1_refuse(h1->conn, 400, "host or path can not be read\n");
+        return;
+    }
+    exchange_run(&h1->exchange, service->plugs);
+}
+
+static void serve(struct h1 *h1, const struct request *request)
+{
+    struct conn *conn = h1->conn;
+    const struct http_service *service = conn->service;
+
+    for (size_t i = 0; i < service->mount_count; i++)
+        if (anqa_str_eq(service->mounts[i].path, request->path)) {
+            service->mounts[i].serve(conn, request, service->mounts[i].arg);
+            return;
+        }
+    for (size_t i = 0; i < service->static_count; i++)
+        if (conn_serve_static(conn, &service->statics[i], request))
+            return;
+    if (*request->path.ptr == '*') /* the server as a whole is asked */
+        respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
+    else if (service->plugs != NULL)
+        serve_plugs(h1, request);
+    else
+        conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
+}
+
+/* After the answer: the next request, or the end. */
+static void request_over(struct conn *conn)
+{
+    if (conn->phase == CONN_HTTP && !conn->answered)
+        h1_refuse(conn, 500, "no answer was given\n");
+    conn->serving = conn->answered = conn->partial = false;
+    if (conn->phase != CONN_HTTP)
+        return;
+    if (!conn->keep_alive)
+        conn_close(conn);
+    else
+        outlet_time(conn, conn_request_s(conn, conn->service->idle_timeout, CONN_IDLE_S));
+}
+
+void h1_serve(struct conn *conn, struct request *request)
+{
+    struct h1 *h1 = anqa_arena_calloc(anqa_tmp(), 1, sizeof *h1);
+    anqa_deferred mark = anqa_defer_mark();
+
+    conn->serving = true;
+    outlet_time(conn, CONN_BUSY_S); /* the head is there: its time is over */
+    h1->conn = conn;
+    h1->due = request->expects_continue;
+    h1->keeps = conn->keep_alive;
+    body_init(&h1->body, request, conn->service->limits.body_bytes);
+    h1->in_chunks = request->chunked;
+    if (request->chunked)
+        h1->body.trailers = anqa_arena_alloc(anqa_tmp(), BODY_TRAILERS_ROOM);
+    if (h1->due || h1_body_is_long(h1))
+        conn->keep_alive = false;
+    if (conn->out_bytes <= UNREAD_MAX || conn_drain_output(conn))
+        serve(h1, request);
+    anqa_defer_run_to(mark);
+    if (conn->phase == CONN_HTTP && conn->keep_alive && !h1_skip_body(h1))
+        conn->keep_alive = false;
+    request_over(conn);
+}
+
+/* ---------------------------------------------------------------- heads */
+
+/* Its parts move with the bytes they lie in. */
+static void slice_move(anqa_str *slice, const char *from, const char *to)
+{
+    if (slice->ptr != NULL)
+        slice->ptr = to + (slice->ptr - from);
+}
+
+/* The same request in memory of the event: whoever answers may wait, and others read into the buffer meanwhile. */
+static struct request *request_own(const struct request *request, const char *bytes)
+{
+    size_t size =
+        offsetof(struct request, headers) + request->header_count * sizeof(struct request_header);
+    struct request *own = anqa_arena_alloc(anqa_tmp(), size);
+    char *copy = anqa_tmp_copy(bytes, request->head_bytes);
+
+    memcpy(own, request, size);
+    slice_move(&own->method_name, bytes, copy);
+    if (own->path.ptr >= bytes && own->path.ptr < bytes + own->head_bytes)
+        slice_move(&own->path, bytes, copy); /* that of "http://host" does not lie there */
+    slice_move(&own->query, bytes, copy);
+    slice_move(&own->host, bytes, copy);
+    for (uint32_t i = 0; i < own->header_count; i++) {
+        slice_move(&own->headers[i].name, bytes, copy);
+        slice_move(&own->headers[i].value, bytes, copy);
+    }
+    return own;
+}
+
+size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request)
+{
+    static _Thread_local struct request parsed; /* 3 KB that no stack need hold */
+    bool begins = conn->read.scan.at == 0;
+
+    switch (request_parse(&parsed, &conn->read.scan, bytes, len, &conn->service->limits)) {
+    case REQUEST_MORE:
+        if (begins && len > 0) /* its first part: from now on the clock runs */
+            outlet_time(conn, conn_seconds(conn->service->head_timeout, CONN_HEAD_S));
+        return 0;
+    case REQUEST_REFUSED:
+        conn->head_only = conn->old = false;
+        h1_refuse(conn, parsed.status, parsed.why);
+        request_over(conn);
+        return len;
+    case REQUEST_DONE: break;
+    }
+    conn->keep_alive = parsed.keep_alive;
+    conn->head_only = parsed.method == REQUEST_HEAD;
+    conn->old = parsed.minor_version == 0;
+    *ret_request = request_own(&parsed, bytes);
+    return parsed.head_bytes;
+}
+
+/* ---------------------------------------------------------------- when the process ends */
+
+void h1_crashed(struct conn *conn)
+{
+    uint64_t deadline_ms = conn_deadline(conn->service->close_timeout, CONN_CLOSE_S);
+    size_t n;
+
+    conn->waiting = false;
+    if (conn->partial) /* the hook of the exit cuts it off */
+        return;
+    h1_refuse(conn, 500, "");
+    if (!conn_drain_output(conn) || shutdown(conn->entry->fd, SHUT_WR) < 0)
+        return;
+    /* What the client still sends is read: else it would see a reset, and perhaps not the answer. */
+    while (conn_read_some(conn, conn->outlet->read, READ_SIZE, deadline_ms, &n) == ANQA_OK)
+        ;
+}
+
+static bool send_all(int fd, const char *bytes, size_t len)
+{
+    return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+}
+
+void h1_last_words(struct conn *conn)
+{
+    static const char answer[] = "HTTP/1.1 500 Internal Server Error\r\n"
+                                 "content-length: 0\r\nconnection: close\r\n\r\n";
+    int fd = conn->entry->fd;
+
+    if (conn->partial) {
+        net_linger_off(fd); /* what was sent must not look whole */
+        return;
+    }
+    for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)
+        if (!send_all(fd, chunk->bytes + chunk->at, chunk->len - chunk->at))
+            return;
+    if (!conn->answered && !send_all(fd, answer, sizeof answer - 1))
+        return;
+    (void)shutdown(fd, SHUT_WR);
+    for (unsigned i = 0; i < 16 && recv(fd, conn->outlet->read, READ_SIZE, MSG_DONTWAIT) > 0; i++)
+        ;
+}

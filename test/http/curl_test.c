@@ -1,0 +1,104 @@
+/* A client that we did not write: curl. */
+#include "harness.h"
+
+#include <anqa/anqa.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "http/site.h"
+
+static char file_path[64];
+
+static void answer(anqa_conn *conn, const void *opts)
+{
+    anqa_str body;
+
+    if (anqa_str_is(conn->request_path, "/file")) {
+        ANQA_REQUIRE(anqa_send_file(conn, 200, file_path, 0, 0) == ANQA_OK);
+        return;
+    }
+    ANQA_REQUIRE(anqa_conn_read_body(conn, NULL, &body, NULL) == ANQA_OK);
+    if (anqa_str_is(conn->request_path, "/chunks")) {
+        (void)anqa_send_chunked(conn, 200);
+        for (size_t at = 0; at < body.len; at += 7)
+            anqa_chunk(conn, anqa_str_make(body.ptr + at, body.len - at < 7 ? body.len - at : 7));
+        return;
+    }
+    anqa_send_text(conn, 200, body);
+}
+
+/* What a shell prints for a command in which URL and FILE stand for those of the test. It must succeed. */
+static const char *shell(const char *command)
+{
+    static char output[4096];
+    char line[640];
+    FILE *pipe;
+    size_t len;
+
+    snprintf(line, sizeof line,
+        "set -e; URL=http://%s; FILE=%s; curl() { command curl --silent "
+        "--show-error --max-time 20 \"$@\"; }; %s",
+        site_address(), file_path, command);
+    pipe = popen(line, "re");
+    CHECK(pipe != NULL);
+    len = fread(output, 1, sizeof output - 1, pipe);
+    output[len] = '\0';
+    CHECK_EQ(pclose(pipe), 0, "%s", command);
+    return output;
+}
+
+static void begin(void)
+{
+    int fd;
+
+    if (system("command -v curl >/dev/null") != 0)
+        SKIP("curl is not installed");
+    snprintf(file_path, sizeof file_path, "/tmp/anqa-curl-XXXXXX");
+    fd = mkstemp(file_path);
+    CHECK(fd >= 0);
+    for (unsigned i = 0; i < 300000; i++)
+        CHECK_EQ(dprintf(fd, "%07u\n", i), 8);
+    close(fd);
+    site_begin(answer);
+}
+
+static void end(void)
+{
+    site_end();
+    unlink(file_path);
+}
+
+TEST(curl_posts_and_reads_back)
+{
+    begin();
+    CHECK_STR(shell("curl -d hello $URL/"), "hello");
+    CHECK_STR(shell("curl -0 -d hello $URL/"), "hello");
+    CHECK_STR(shell("curl -d hello $URL/chunks"), "hello");
+    CHECK_STR(shell("curl -0 -d hello $URL/chunks"), "hello");
+    CHECK_STR(shell("curl -d x $URL/ $URL/chunks $URL/"), "xxx"); /* on one connection */
+    end();
+}
+
+TEST(curl_sends_a_large_body_when_it_is_told_to_continue_by_length_and_in_chunks)
+{
+    begin();
+    CHECK_STR(shell("curl -H 'Expect: 100-continue' -T $FILE $URL/ | cmp - $FILE && echo same"),
+        "same\n");
+    CHECK_STR(shell("curl -H 'Transfer-Encoding: chunked' -T $FILE $URL/chunks | cmp - $FILE && "
+                    "echo same"),
+        "same\n");
+    end();
+}
+
+TEST(curl_gets_a_file_its_parts_and_its_head)
+{
+    begin();
+    CHECK_STR(shell("curl $URL/file | cmp - $FILE && echo same"), "same\n");
+    CHECK_STR(shell("curl -r 8-15 $URL/file"), "0000001\n");
+    CHECK_STR(shell("curl -r -8 $URL/file"), "0299999\n");
+    CHECK(strstr(shell("curl -I $URL/file"), "content-length: 2400000\r\n") != NULL);
+    CHECK(strstr(shell("curl -i -r 2400000- $URL/file"), "HTTP/1.1 416 ") != NULL);
+    end();
+}
