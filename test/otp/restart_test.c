@@ -70,6 +70,39 @@ TEST(two_endpoints_that_asked_for_any_port_keep_their_own, LIMIT)
     launched_end(&server);
 }
 
+static int dial_local(const struct launched *server)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/server.sock", server->path);
+    if (connect(fd, (struct sockaddr *)&at, sizeof at) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+TEST(a_unix_socket_is_handed_on_with_its_file_which_the_last_one_removes, LIMIT)
+{
+    struct launched server = launched_begin(&(struct launch){
+        .program = RESTART_SERVER, .variables = (const char *const[]){"LOCAL=1", NULL}});
+    bool closes;
+    int fd;
+
+    for (int i = 0; i < 2; i++) {
+        fd = dial_local(&server);
+        CHECK(fd >= 0);
+        CHECK_EQ(launched_get(fd, false, &closes), 200);
+        close(fd);
+        launched_restart(&server);
+    }
+    CHECK_EQ(faccessat(server.folder, "server.sock", F_OK, 0), 0);
+    fd = dup(server.folder);
+    launched_end(&server);
+    CHECK_EQ(faccessat(fd, "server.sock", F_OK, 0), -1);
+    close(fd);
+}
+
 TEST(who_comes_between_the_end_of_the_one_and_the_start_of_the_other_waits, LIMIT)
 {
     struct launched server = begin();
