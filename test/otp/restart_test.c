@@ -411,6 +411,17 @@ static const char *heard(const struct manager *manager)
     return text;
 }
 
+/* A server that tells it. kind: what its name begins with, up to the process id. */
+static struct launched begin_told(struct manager *manager, const char *kind)
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "%s-%d", kind, (int)getpid());
+    manager_open(manager, name);
+    return launched_begin(&(struct launch){
+        .program = RESTART_SERVER, .variables = (const char *const[]){manager->variable, NULL}});
+}
+
 static void expect_ready(const struct manager *manager, pid_t pid)
 {
     char text[64];
@@ -422,13 +433,9 @@ static void expect_ready(const struct manager *manager, pid_t pid)
 TEST(a_service_manager_is_told_of_start_restart_and_stop, LIMIT)
 {
     struct manager manager;
-    struct launched server;
-    char name[64], told[64], first[64], second[64];
+    struct launched server = begin_told(&manager, "/tmp/anqa-notify");
+    char told[64], first[64], second[64];
 
-    snprintf(name, sizeof name, "/tmp/anqa-notify-%d", (int)getpid());
-    manager_open(&manager, name);
-    server = launched_begin(&(struct launch){
-        .program = RESTART_SERVER, .variables = (const char *const[]){manager.variable, NULL}});
     expect_ready(&manager, server.pid);
     launched_restart(&server);
     CHECK(strncmp(heard(&manager), "RELOADING=1\nMONOTONIC_USEC=", 27) == 0);
@@ -440,19 +447,14 @@ TEST(a_service_manager_is_told_of_start_restart_and_stop, LIMIT)
     launched_end(&server);
     CHECK_STR(heard(&manager), "STOPPING=1");
     close(manager.fd);
-    unlink(name);
+    unlink(manager.at.sun_path);
 }
 
 TEST(a_restart_that_fails_ends_the_reload, LIMIT)
 {
     struct manager manager;
-    struct launched server;
-    char name[64];
+    struct launched server = begin_told(&manager, "@anqa-notify");
 
-    snprintf(name, sizeof name, "@anqa-notify-%d", (int)getpid());
-    manager_open(&manager, name);
-    server = launched_begin(&(struct launch){
-        .program = RESTART_SERVER, .variables = (const char *const[]){manager.variable, NULL}});
     expect_ready(&manager, server.pid);
     launched_put(&server, "mode", "crash");
     launched_signal(&server, SIGUSR2);
