@@ -90,6 +90,9 @@ foreach(source IN LISTS sources)
     # the links of the load generator, and a server that is restarted
     list(APPEND helpers bench/phxload/link.c test/otp/launched.c)
   endif()
+  if(area STREQUAL "control")
+    list(APPEND helpers test/otp/support.c) # a runtime with names and supervisors
+  endif()
   set(label unit)
   if(area MATCHES "^(fault|soak)$")
     set(label ${area})
@@ -186,6 +189,11 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
       anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
+    endforeach()
+    foreach(thing commands observe)
+      anqa_register(cli_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/cli/${thing}_test.mjs")
+      set_tests_properties(cli_${thing}_test PROPERTIES RUN_SERIAL ON
+        ENVIRONMENT "ANQA=$<TARGET_FILE:anqa_command>;CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
     endforeach()
   endif()
 endif()

@@ -14,6 +14,7 @@
 #include <anqa/channel.h>
 #include <anqa/config.h>
 #include <anqa/conn.h>
+#include <anqa/control.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>

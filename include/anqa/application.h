@@ -23,6 +23,9 @@
  * SIGUSR1 has the trees of all applications, with the messages that wait, and the figures of the system written to standard
  * error, while everything goes on.
  *
+ * While it runs, anqa_main's program can be looked into and told what to do by the command `anqa`, over its control socket
+ * (anqa/control.h).
+ *
  * Restarting. SIGUSR2 has anqa_main start a successor: the same program, looked up again by the name it was called by, so
  * that a version that was installed meanwhile takes over; with the same arguments, environment and standard streams. It
  * inherits the sockets that endpoints listen on, and no other descriptor. When its children have started it begins to
@@ -40,6 +43,7 @@
 #ifndef ANQA_APPLICATION_H
 #define ANQA_APPLICATION_H
 
+#include <anqa/control.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
 
@@ -67,6 +71,8 @@ typedef struct anqa_app {
     /* What its end means, when nobody has asked for it, to those that need it: ANQA_PERMANENT: they end too. TRANSIENT: the
      * same, unless its top supervisor ended with NORMAL (giving up is SHUTDOWN). TEMPORARY: nothing but a line in the log. */
     anqa_restart restart;
+    const anqa_control_op
+        *control; /* what `anqa rpc` can run in anqa_main's program; {0} ends them */
 } anqa_app;
 
 /** Exit statuses of anqa_main. */

@@ -52,6 +52,7 @@ typedef enum anqa_process_status {
 /** The word for a status; static. */
 ANQA_API const char *anqa_process_status_text(anqa_process_status status);
 
+/** Room for any label. */
 #define ANQA_LABEL_SIZE 64 /* bytes of the longest label, with its NUL */
 
 /** What can be seen of a process. Strings are static, part of the struct, or live as long as the current event. */
@@ -82,6 +83,7 @@ typedef struct anqa_process_info {
 ANQA_API anqa_status anqa_process_info_get(
     anqa_pid pid, anqa_process_info *ret_info) ANQA_MUST_CHECK;
 
+/** By what a list is sorted. */
 typedef enum anqa_process_sort {
     ANQA_SORT_NONE, /* in the order of slots, which is about that of age */
     ANQA_SORT_MAILBOX,
@@ -89,6 +91,7 @@ typedef enum anqa_process_sort {
     ANQA_SORT_HANDLED
 } anqa_process_sort;
 
+/** How many processes one list can have. */
 #define ANQA_PROCESS_LIST_MAX 10000u
 
 /** Zero: the first 100 of all. */
@@ -127,6 +130,7 @@ typedef struct anqa_scheduler_info {
     uint64_t steals;
 } anqa_scheduler_info;
 
+/** How many schedulers a runtime can have. */
 #define ANQA_SCHEDULERS_MAX 64
 
 /** The whole runtime. */
@@ -214,6 +218,7 @@ ANQA_API anqa_status anqa_sys_count(
 ANQA_API anqa_status anqa_sys_get_statistics(anqa_pid pid, uint32_t timeout_ms,
     anqa_sys_statistics *ret_statistics, anqa_error *err) ANQA_MUST_CHECK;
 
+/** How many events a process can keep. */
 #define ANQA_SYS_LOG_MAX 1000u
 
 /** Keeps the last `size` events in the process; 0: none any more. Fails also: E_RANGE (above ANQA_SYS_LOG_MAX), E_NOMEM. */
@@ -225,6 +230,7 @@ ANQA_API anqa_status anqa_sys_get_log(
 
 /* ---------------------------------------------------------------- tracing */
 
+/** What happened; as wishes they may be added. */
 typedef enum anqa_trace_kind {
     ANQA_TRACE_RECEIVE = 1, /* a message has come into the mailbox, and was seen there */
     ANQA_TRACE_SEND = 2,
@@ -232,6 +238,7 @@ typedef enum anqa_trace_kind {
     ANQA_TRACE_ENDED = 8    /* the process has ended, and the trace with it; never lost */
 } anqa_trace_kind;
 
+/** One thing that a traced process did. */
 typedef struct anqa_trace_event {
     anqa_ref trace;
     anqa_trace_kind kind;
@@ -247,6 +254,7 @@ typedef struct anqa_trace_event {
     anqa_str body;        /* the payload's first bytes, see anqa_trace_opts.body */
 } anqa_trace_event;
 
+/** Events that may wait for their reader, and bytes of a body that one shows. */
 #define ANQA_TRACE_LIMIT_MAX 100000u
 #define ANQA_TRACE_BODY_MAX 1024u
 

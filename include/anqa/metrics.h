@@ -33,6 +33,7 @@
 
 ANQA_BEGIN_DECLS
 
+/** What is made of the events of a point. */
 typedef enum anqa_metric_kind {
     ANQA_METRIC_NONE_,   /* of the {0} that ends a list */
     ANQA_METRIC_COUNTER, /* how many events; `measurement` is not looked at */
@@ -42,6 +43,7 @@ typedef enum anqa_metric_kind {
     ANQA_METRIC_DISTRIBUTION /* number, sum, and how many were at most so much */
 } anqa_metric_kind;
 
+/** Limits of one metric: tags, buckets, and series, which are combinations of tags' values. */
 #define ANQA_METRIC_TAGS_MAX 8u
 #define ANQA_METRIC_BUCKETS_MAX 64u
 #define ANQA_METRIC_SERIES_MAX 10000u

@@ -67,6 +67,7 @@ typedef struct anqa_breaker {
         *on; /* what counts as a failure, as in anqa_retry_opts; all else is an answer */
 } anqa_breaker;
 
+/** Whether calls are let through. */
 typedef enum anqa_breaker_state {
     ANQA_BREAKER_CLOSED,
     ANQA_BREAKER_OPEN,

@@ -27,11 +27,20 @@
 /* `timeout` signals the process and then its group: what comes so soon is the same wish, not a second one. */
 #define SAME_WISH_MS 100u
 
+/* Those of the control socket are none that would clean up for long. */
+#define CONTROL_STOP_MS 1000u
+
 #define MAX_PROCESSES_MIN 16u
 
 static const char *const taint_names[] = {"contain", "drain", "abort", NULL};
 
-#define AT(member) ANQA_CONFIG_AT(anqa_options, member)
+/* What the runtime's area is read into. */
+struct runtime_config {
+    anqa_options options;
+    const char *control;
+};
+
+#define AT(member) ANQA_CONFIG_AT(struct runtime_config, options.member)
 
 static const anqa_config_option runtime_options[] = {
     {.name = "schedulers",
@@ -90,12 +99,25 @@ static const anqa_config_option runtime_options[] = {
         AT(taint),
         .choices = taint_names,
         .doc = "what follows a contained memory fault"},
+    {.name = "control",
+        .type = ANQA_CONFIG_STR,
+        ANQA_CONFIG_AT(struct runtime_config, control),
+        .doc = "path of the control socket, or off; nothing: where the anqa command looks"},
     {0},
 };
 
 /* Why the main thread wakes. shared: atomics; one anqa_main at a time. */
 static _Atomic(int) wake_fd = -1;
 static _Atomic(bool) stop_asked, drain_asked;
+
+/* The control socket is an application of its own: it is there while the program's one starts and stops, and what goes wrong
+ * with it is not the program's end. */
+struct control_app {
+    anqa_app app;
+    anqa_child_spec children[3];
+    anqa_control control;
+    bool runs;
+};
 
 struct running {
     const anqa_app *app;
@@ -112,7 +134,8 @@ struct running {
     int signal_fd;
     sigset_t old_mask;
     struct restart restart;
-    anqa_options options;
+    struct runtime_config runtime;
+    struct control_app control;
     struct log_config log;
 };
 
@@ -226,7 +249,7 @@ static bool options_fit(const anqa_options *options, anqa_error *err)
 static int configure(struct running *run, int argc, char **argv)
 {
     const anqa_config_area areas[] = {
-        {.name = "runtime", .options = runtime_options, .into = &run->options},
+        {.name = "runtime", .options = runtime_options, .into = &run->runtime},
         {.name = "log", .options = log_config_options, .into = &run->log},
         {.name = "program", .options = restart_config_options, .into = &run->restart.config},
     };
@@ -239,7 +262,7 @@ static int configure(struct running *run, int argc, char **argv)
         return ANQA_EXIT_USAGE;
     }
     if (anqa_config_load(&sources, &run->config, &err) != ANQA_OK ||
-        !options_fit(&run->options, &err)) {
+        !options_fit(&run->runtime.options, &err)) {
         fprintf(stderr, "%s: %s\n", run->app->name, err.text);
         return ANQA_EXIT_START;
     }
@@ -402,7 +425,7 @@ static int kill_all(struct running *run)
 /* Also while the application starts: it stops as soon as it has. */
 static int stop_in_order(struct running *run)
 {
-    uint32_t timeout_ms = run->options.stop_timeout_ms,
+    uint32_t timeout_ms = run->runtime.options.stop_timeout_ms,
              no_deadline = ANQA_INFINITY; /* the deadline is ours to keep */
 
     run->asked_ms = clock_mono_ms();
@@ -445,22 +468,57 @@ static int run_to_end(struct running *run)
     return status;
 }
 
+static int start_failed(const struct running *run)
+{
+    fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
+    return ANQA_EXIT_START;
+}
+
 /* Attached until the start is over: the news of it come to a process. */
 static int run_attached(struct running *run)
 {
     anqa_status status = anqa_attach(run->rt, &run->err);
-    int exit_status = ANQA_EXIT_START;
+    int exit_status;
 
     if (status == ANQA_OK && notify_watchdog(run->rt) != ANQA_OK)
         status = anqa_fail(&run->err, ANQA_E_LIMIT, "no process for the watchdog");
     if (status == ANQA_OK)
         status = application_start(run->app, run->notify_fd, &run->application, &run->err);
-    if (status == ANQA_OK)
-        exit_status = run_to_end(run);
-    else
-        fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
+    exit_status = status == ANQA_OK ? run_to_end(run) : start_failed(run);
     anqa_detach();
     return exit_status;
+}
+
+static anqa_status control_begin(struct running *run)
+{
+    struct control_app *control = &run->control;
+    const char *path = run->runtime.control;
+    anqa_status status;
+
+    if (strcmp(path, "off") == 0)
+        return ANQA_OK;
+    *control = (struct control_app){
+        .control = {.name = run->app->name,
+            .version = run->app->version,
+            .path = path,
+            .ops = run->app->control,
+            .stop = anqa_main_stop},
+        .children = {ANQA_CONTROL(&control->control), {0}},
+        .app = {.name = "control socket", .children = control->children, .max_restarts = 20},
+    };
+    status = anqa_app_start(run->rt, &control->app, &run->err);
+    control->runs = status == ANQA_OK;
+    /* A predecessor still has its path. */
+    if (control->runs || (path[0] != '\0' && inherit_is_open()))
+        return status;
+    anqa_log(ANQA_WARN, "control.failed", "error=%s next=none", run->err.text);
+    return ANQA_OK;
+}
+
+static void control_end(struct running *run)
+{
+    if (run->control.runs)
+        (void)anqa_app_stop(run->rt, &run->control.app, CONTROL_STOP_MS);
 }
 
 static int run_app(struct running *run)
@@ -468,13 +526,12 @@ static int run_app(struct running *run)
     int status;
 
     if (signals_begin(run, &run->err) != ANQA_OK ||
-        anqa_start(&run->options, &run->rt, &run->err) != ANQA_OK) {
-        fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
-        return ANQA_EXIT_START;
-    }
+        anqa_start(&run->runtime.options, &run->rt, &run->err) != ANQA_OK)
+        return start_failed(run);
     fault_set_drain_hook(drain);
-    status = run_attached(run);
+    status = control_begin(run) == ANQA_OK ? run_attached(run) : start_failed(run);
     restart_stopped(&run->restart);
+    control_end(run);
     anqa_stop(run->rt);
     fault_set_drain_hook(NULL);
     return status;

@@ -59,7 +59,7 @@ TEST(sigusr1_has_the_trees_and_the_system_written_to_standard_error_and_all_goes
     close(fds[1]);
     CHECK_EQ(anqa_main(2, argv, &shop), ANQA_EXIT_OK);
     close(fds[0]);
-    CHECK(strncmp(said, "shop  <0.", 9) == 0, "%s", said);
+    CHECK(strstr(said, "shop  <0.") != NULL, "%s", said);
     CHECK(strstr(said, "├─ busy") != NULL, "%s", said);
     CHECK(strstr(said, "3 messages waiting") != NULL || strstr(said, "4 messages waiting") != NULL,
         "%s", said);
