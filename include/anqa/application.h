@@ -116,6 +116,10 @@ ANQA_API int anqa_main(int argc, char **argv, const anqa_app *app);
  * process. */
 ANQA_API void anqa_main_stop(void);
 
+/** Asks the running anqa_main to start a successor, as SIGUSR2 would; the log says what becomes of it. Any thread or
+ * process. */
+ANQA_API void anqa_main_restart(void);
+
 ANQA_END_DECLS
 
 #endif

@@ -153,6 +153,12 @@ void anqa_main_stop(void)
     wake();
 }
 
+void anqa_main_restart(void)
+{
+    if (atomic_load_explicit(&wake_fd, memory_order_acquire) >= 0) /* pairs with signals_begin */
+        kill(getpid(), SIGUSR2);
+}
+
 static void drain(anqa_rt *rt)
 {
     atomic_store_explicit(&drain_asked, true, memory_order_release); /* pairs with run_to_end */
@@ -502,7 +508,8 @@ static anqa_status control_begin(struct running *run)
             .version = run->app->version,
             .path = path,
             .ops = run->app->control,
-            .stop = anqa_main_stop},
+            .stop = anqa_main_stop,
+            .restart = anqa_main_restart},
         .children = {ANQA_CONTROL(&control->control), {0}},
         .app = {.name = "control socket", .children = control->children, .max_restarts = 20},
     };
