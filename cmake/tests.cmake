@@ -87,7 +87,8 @@ foreach(source IN LISTS sources)
   file(GLOB helpers CONFIGURE_DEPENDS test/${area}/*.c)
   list(FILTER helpers EXCLUDE REGEX "_(test|fuzz)\\.c$")
   if(area STREQUAL "soak")
-    list(APPEND helpers bench/phxload/link.c) # the links of the load generator
+    # the links of the load generator, and a server that is restarted
+    list(APPEND helpers bench/phxload/link.c test/otp/launched.c)
   endif()
   if(area STREQUAL "control")
     list(APPEND helpers test/otp/support.c) # a runtime with names and supervisors
@@ -113,6 +114,22 @@ if(TARGET kit_runner_test)
     endif()
   endforeach()
 endif()
+
+# A server that its tests start as a program, and another version of it.
+foreach(test otp_restart_test soak_restarts_soak_test)
+  if(TARGET ${test})
+    foreach(version 1 2)
+      if(NOT TARGET restart_server_${version})
+        anqa_program(restart_server_${version} test/otp/fixture/server.c)
+        target_compile_definitions(restart_server_${version} PRIVATE SERVER_VERSION=${version})
+        set_target_properties(restart_server_${version} PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+      endif()
+      add_dependencies(${test} restart_server_${version})
+    endforeach()
+    target_compile_definitions(${test} PRIVATE RESTART_SERVER="$<TARGET_FILE:restart_server_1>"
+      RESTART_SERVER_NEW="$<TARGET_FILE:restart_server_2>")
+  endif()
+endforeach()
 
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
@@ -168,7 +185,7 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
   anqa_register(clients_room_script_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/room_script_test.mjs")
   set_tests_properties(clients_room_script_test PROPERTIES ENVIRONMENT "CHAT_ROOM_SCRIPT=${chat_room_script}")
   if(TARGET example_chat_room)
-    foreach(thing channels life page)
+    foreach(thing channels life page restart)
       anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")

@@ -26,6 +26,18 @@
  * While it runs, anqa_main's program can be looked into and told what to do by the command `anqa`, over its control socket
  * (anqa/control.h).
  *
+ * Restarting. SIGUSR2 has anqa_main start a successor: the same program, looked up again by the name it was called by, so
+ * that a version that was installed meanwhile takes over; with the same arguments, environment and standard streams. It
+ * inherits the sockets that endpoints listen on, and no other descriptor. When its children have started it begins to
+ * accept, and this one drains (anqa/endpoint.h) and stops in order. Nobody is refused. A successor that ends, or has not
+ * started within `program.restart_timeout`, changes nothing, and the log says why; while one starts another SIGUSR2 is
+ * refused. Both run for a while: what only one may have (a lock, a socket that is no endpoint's) its start cannot
+ * have yet. `program.pid_file` names the one that serves. Process 1 of a container does not
+ * restart so, since its end is that of the container.
+ *
+ * systemd. With Type=notify it is told READY=1, MAINPID=, RELOADING=1 and STOPPING=1, and fed by WATCHDOG=1 if it wants
+ * that; ExecReload=kill -USR2 $MAINPID is a restart without a gap. Sockets of a socket unit are used (LISTEN_FDS).
+ *
  * Threads. The functions below are for foreign threads that are not attached, such as main's.
  */
 #ifndef ANQA_APPLICATION_H
@@ -103,6 +115,10 @@ ANQA_API int anqa_main(int argc, char **argv, const anqa_app *app);
 /** Asks the running anqa_main to stop in order, as SIGTERM would: again, after 100 ms, means to hurry. Any thread or
  * process. */
 ANQA_API void anqa_main_stop(void);
+
+/** Asks the running anqa_main to start a successor, as SIGUSR2 would; the log says what becomes of it. Any thread or
+ * process. */
+ANQA_API void anqa_main_restart(void);
 
 ANQA_END_DECLS
 

@@ -58,7 +58,8 @@ typedef struct anqa_control {
     const char *version; /* of the program, for people */
     const char *path;    /* NULL or "": the usual place */
     const anqa_control_op *ops;
-    void (*stop)(void); /* what the operation "stop" calls; NULL: not supported */
+    void (*stop)(void);    /* what the operation "stop" calls; NULL: not supported */
+    void (*restart)(void); /* the same for "restart" */
 } anqa_control;
 
 /** What ANQA_CONTROL stands for. */

@@ -12,8 +12,18 @@
  *
  * An endpoint is a server among the children of a supervisor, as a rule the last one: what it serves is there when the
  * first client comes, and it is the first to stop. Its start fails when the port is taken, or a folder is not there. When it
- * stops, clients are told to come back later (WebSocket close code 1012). A program may have several. In a deterministic
- * runtime, which has no network, it starts and stops as everywhere but does not listen: see anqa/test.h.
+ * stops it drains. A program may have several. In a deterministic runtime, which has no network, it starts and stops as
+ * everywhere but does not listen: see anqa/test.h.
+ *
+ * Draining. Nobody is accepted any more. Requests are answered, and their connections closed behind the answer ("connection:
+ * close"); those without a request are closed, after a second in which one may still come. WebSockets are told to come
+ * back (close code 1012) batch by batch, so that they do not all reach the successor in one moment; their channels end
+ * with the reason shutdown "draining". Who is still there at the end of `shutdown_ms` is reset.
+ *
+ * Inherited sockets. A program that replaces another (SIGUSR2, anqa/application.h) has the sockets that it listened on,
+ * each endpoint those of the one with the same address. From systemd (LISTEN_FDS) an endpoint has those whose
+ * FileDescriptorName= is its `name`, one without a name all. An endpoint that crashes finds them again when it is
+ * restarted: who comes meanwhile waits. An endpoint with none makes its own.
  *
  * Sockets. A mount with the path "/socket" takes WebSockets at "/socket/websocket", which is where the JavaScript client
  * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
@@ -75,6 +85,13 @@ typedef struct anqa_http_limits {
     uint32_t connections_per_address;
 } anqa_http_limits;
 
+/** How an endpoint that stops takes leave of its clients. Zero is a sensible default everywhere. */
+typedef struct anqa_endpoint_drain {
+    uint32_t batch_size;        /* WebSockets that are told at a time; 0: 10,000 */
+    uint32_t batch_interval_ms; /* from one batch to the next; 0: 2,000 */
+    uint32_t shutdown_ms;       /* for all of it; 0: 30,000 */
+} anqa_endpoint_drain;
+
 /** Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint {
     uint16_t
@@ -90,15 +107,21 @@ typedef struct anqa_endpoint {
      * sent; 0: 1 MiB */
     uint32_t max_output_bytes;
     uint32_t max_connections; /* 0: 65,536; more are reset */
-    bool quiet;               /* "listening on http://..." is not printed to standard output */
+    anqa_endpoint_drain drain;
+    const char
+        *name;  /* of its sockets in a systemd unit, if there are several endpoints; NULL: any */
+    bool quiet; /* "listening on http://..." is not printed to standard output */
 } anqa_endpoint;
 
 /** The server of all endpoints; its argument is an anqa_endpoint. */
 extern ANQA_API const anqa_gen_server anqa_endpoint_server;
 
-/** An endpoint as a child of a supervisor. */
-#define ANQA_ENDPOINT(endpoint) \
-    {.id = "endpoint", .server = &anqa_endpoint_server, .arg = (endpoint), .shutdown_ms = 10000}
+/** An endpoint as a child of a supervisor, which has all the time that `drain` gives. */
+#define ANQA_ENDPOINT(endpoint)          \
+    {.id = "endpoint",                   \
+        .server = &anqa_endpoint_server, \
+        .arg = (endpoint),               \
+        .shutdown_ms = ANQA_INFINITY}
 
 /**
  * Where a running endpoint listens, as "127.0.0.1:4000"; empty in a deterministic runtime.

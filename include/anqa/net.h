@@ -69,6 +69,15 @@ ANQA_API anqa_status anqa_listen(
     const anqa_listen_spec *spec, anqa_listener *ret_listener, anqa_error *err) ANQA_MUST_CHECK;
 
 /**
+ * Makes a listening stream socket that comes from elsewhere (inherited, from a service manager) a listener. `fd` belongs
+ * to it then, and is closed with it; after a failure it is still the caller's. Several processes may each adopt a
+ * duplicate of one socket: whoever is first gets a connection. The file of a Unix socket is not removed.
+ * Fails: E_INVALID (no stream socket, or it does not listen), E_LIMIT, E_NOMEM, E_UNSUPPORTED.   Context: process.
+ */
+ANQA_API anqa_status anqa_listener_adopt(
+    int fd, anqa_listener *ret_listener, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
  * Waits for a connection and makes it the calling process's. TCP connections have Nagle's delay switched off.
  * Fails: E_TIMEOUT; E_LIMIT: this program or the system has no descriptor left. The connection that could not be
  * accepted was reset if that was possible at all; if not, the call has waited for up to 100 ms, so that calling again

@@ -174,7 +174,13 @@ static void ws_closed(struct conn *conn, void *user)
     socket_closed(user);
 }
 
-static const struct ws_ops ws_ops = {.message = ws_message, .closed = ws_closed};
+static void ws_drained(struct conn *conn, void *user, uint16_t code)
+{
+    socket_drain(user, code);
+}
+
+static const struct ws_ops ws_ops = {
+    .message = ws_message, .closed = ws_closed, .drained = ws_drained};
 
 /* ---------------------------------------------------------------- the handshake */
 

@@ -17,7 +17,7 @@
 #define DEFAULT_PORT 4000u
 #define DEFAULT_TIMEOUT_MS 60000u
 #define DEFAULT_CHANNELS 100u
-#define DRAIN_MS 5000u /* for clients to close when we stop */
+#define DEFAULT_DRAIN_MS 30000u
 #define CLOSE_RESTART 1012
 
 /* What is served. It outlives its endpoint's process as long as there are connections. */
@@ -31,6 +31,7 @@ struct site {
 
 struct endpoint {
     struct site *site;
+    uint32_t drain_ms;
     char address[ANQA_ADDRESS_TEXT]; /* empty: it does not listen */
 };
 
@@ -159,6 +160,9 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.max_connections = spec->max_connections;
     site->service.max_per_address = spec->limits.connections_per_address;
     site->service.output_bytes = spec->max_output_bytes;
+    site->service.drain_batch = spec->drain.batch_size;
+    site->service.drain_interval_ms = spec->drain.batch_interval_ms;
+    site->service.name = spec->name;
     site->service.drop = site_drop;
     site->service.refs = 1;
     *ret_site = site;
@@ -252,6 +256,7 @@ static anqa_next endpoint_init(void *state, const void *arg)
         return anqa_stop_with(anqa_error_reason("an endpoint needs .arg: use ANQA_ENDPOINT"));
     if (open_endpoint(endpoint, spec, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
+    endpoint->drain_ms = spec->drain.shutdown_ms == 0 ? DEFAULT_DRAIN_MS : spec->drain.shutdown_ms;
     if (endpoint->address[0] == '\0')
         return anqa_noreply();
     anqa_log(ANQA_INFO, "endpoint.listening", "address=%s", endpoint->address);
@@ -279,7 +284,7 @@ static void endpoint_terminate(void *state, anqa_reason reason)
     struct endpoint *endpoint = state;
 
     if (anqa_reason_is_quiet(reason))
-        service_drain(&endpoint->site->service, CLOSE_RESTART, DRAIN_MS);
+        service_drain(&endpoint->site->service, CLOSE_RESTART, endpoint->drain_ms);
 }
 
 const anqa_gen_server anqa_endpoint_server = {

@@ -21,7 +21,8 @@ const char chan_closed_tag[] = "$closed";
 const char chan_out_tag[] = "$out";
 const char chan_reply_tag[] = "$reply";
 
-static const char closed_text[] = "closed", disconnected_text[] = "disconnected";
+static const char closed_text[] = "closed", disconnected_text[] = "disconnected",
+                  draining_text[] = "draining";
 
 /* ---------------------------------------------------------------- memory of sockets */
 
@@ -109,6 +110,15 @@ static void socket_refuse(struct socket *socket, uint16_t code, const char *why)
 {
     anqa_log(ANQA_NOTICE, "socket.refused", "code=%d error=%s next=closed", code, why);
     socket_end(socket, closed_text);
+    socket->transport->close(socket->link, code);
+}
+
+void socket_drain(struct socket *socket, uint16_t code)
+{
+    if (socket->ended)
+        return;
+    anqa_log(ANQA_DEBUG, "socket.drained", "path=%s code=%d", socket->mount->spec->path, code);
+    socket_end(socket, draining_text);
     socket->transport->close(socket->link, code);
 }
 

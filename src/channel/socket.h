@@ -143,6 +143,9 @@ void socket_message(struct socket *socket, bool binary, anqa_str data);
 /* The connection's process ends (from its exit hook): channels hear of it, the socket is freed. */
 void socket_closed(struct socket *socket);
 
+/* The endpoint stops: the client is told by this code to come back, its channels end with the reason "draining". */
+void socket_drain(struct socket *socket, uint16_t code);
+
 /* The channel that has joined a topic; nobody: none has. */
 anqa_pid socket_channel(const struct socket *socket, anqa_str topic);
 

@@ -133,6 +133,7 @@ enum cli_status command_resume(struct cli *cli);
 enum cli_status command_rpc(struct cli *cli);
 enum cli_status command_state(struct cli *cli);
 enum cli_status command_stop(struct cli *cli);
+enum cli_status command_restart(struct cli *cli);
 enum cli_status command_suspend(struct cli *cli);
 enum cli_status command_system(struct cli *cli);
 enum cli_status command_trace(struct cli *cli);

@@ -108,10 +108,12 @@ static enum cli_status wait_for_end(int process, unsigned long timeout_s)
     while (ready < 0 && errno == EINTR);
     return ready > 0 ? CLI_OK
                      : cli_fail(CLI_FAILED,
-                           "it has been told to stop, but still runs after %lu seconds", timeout_s);
+                           "it has been told to end, but still runs after %lu seconds", timeout_s);
 }
 
-static enum cli_status stop_and_wait(struct client *client, unsigned long timeout_s)
+/* operation: one that ends the program. */
+static enum cli_status end_and_wait(
+    struct client *client, const char *operation, unsigned long timeout_s)
 {
     int process = pidfd_of(client->fd);
     anqa_json line, answer;
@@ -120,7 +122,7 @@ static enum cli_status stop_and_wait(struct client *client, unsigned long timeou
     if (process < 0)
         return cli_fail(CLI_FAILED, "cannot watch the program's process");
     /* The end may overtake the answer. */
-    if (client_send(client, "stop", ANQA_JSON_EMPTY_OBJECT) &&
+    if (client_send(client, operation, ANQA_JSON_EMPTY_OBJECT) &&
         client_hear(client, CLIENT_WAIT_MS, &line))
         status = client_answer(line, client->cli, &answer);
     if (status == CLI_OK)
@@ -129,7 +131,7 @@ static enum cli_status stop_and_wait(struct client *client, unsigned long timeou
     return status;
 }
 
-enum cli_status command_stop(struct cli *cli)
+static enum cli_status command_end(struct cli *cli, const char *operation, anqa_json done)
 {
     unsigned long timeout_s = args_number(cli, "timeout", STOP_TIMEOUT_S, 86400);
     struct client client;
@@ -140,11 +142,21 @@ enum cli_status command_stop(struct cli *cli)
     status = client_find(&client, cli);
     if (status != CLI_OK)
         return status;
-    status = stop_and_wait(&client, timeout_s);
+    status = end_and_wait(&client, operation, timeout_s);
     client_close(&client);
     if (status == CLI_OK && cli->json)
-        json_print(stdout, ANQA_JSON_LITERAL_("{\"stopped\":true}"));
+        json_print(stdout, done);
     return status;
+}
+
+enum cli_status command_stop(struct cli *cli)
+{
+    return command_end(cli, "stop", ANQA_JSON_LITERAL_("{\"stopped\":true}"));
+}
+
+enum cli_status command_restart(struct cli *cli)
+{
+    return command_end(cli, "restart", ANQA_JSON_LITERAL_("{\"restarted\":true}"));
 }
 
 /* ---------------------------------------------------------------- log, rpc */

@@ -27,6 +27,15 @@ static anqa_status op_stop(
     return ANQA_OK;
 }
 
+static anqa_status op_restart(
+    const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
+{
+    if (request->control->restart == NULL)
+        return anqa_fail(err, ANQA_E_UNSUPPORTED, "this program cannot be restarted from here");
+    request->control->restart();
+    return ANQA_OK;
+}
+
 /* ---------------------------------------------------------------- the log */
 
 static anqa_status level_of(anqa_str name, anqa_log_level *ret_level, anqa_error *err)
@@ -81,6 +90,7 @@ static const struct control_op ops[] = {
     {"tree", "the supervision trees of all applications (depth, limit)", false, control_tree},
     {"log_level", "tells the log's level, or sets it (level)", false, op_log_level},
     {"stop", "stops the program in order", false, op_stop},
+    {"restart", "has a successor take the program's place", false, op_restart},
 };
 
 static void put_op(anqa_json_writer *w, const char *name, const char *doc, bool is_built_in)

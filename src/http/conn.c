@@ -326,7 +326,7 @@ static void conn_begin(struct conn *conn, const anqa_msg *msg)
     exit_hook_remove(&conn->hook);
     exit_hook_add(&conn->hook);
     conn->phase = CONN_HTTP;
-    outlet_time(conn, conn_seconds(conn->service->head_timeout, CONN_HEAD_S));
+    outlet_time(conn, conn_request_s(conn, conn->service->head_timeout, CONN_HEAD_S));
     conn_run(conn);
 }
 

@@ -39,6 +39,8 @@ struct ws_ops {
     void (*closed)(struct conn *conn, void *user);
     /* A message of another process, or of its own; may wait. NULL: they are dropped. */
     void (*info)(struct conn *conn, void *user, const anqa_msg *msg);
+    /* The service is drained: ends with conn_ws_close and this code. NULL: that is all there is to do. */
+    void (*drained)(struct conn *conn, void *user, uint16_t code);
 };
 
 /* What answers requests for one path. */
@@ -64,15 +66,20 @@ struct http_service {
     struct request_limits limits;
     uint16_t
         head_timeout; /* from the first to the last byte of a head, and for the first one; 15 */
-    uint16_t idle_timeout;  /* without a request, or without anything over a WebSocket; 60 */
-    uint16_t write_timeout; /* for the peer of a request to take more of the answer; 30 */
-    uint16_t close_timeout; /* for the peer to close, too; 5 */
+    uint16_t idle_timeout;      /* without a request, or without anything over a WebSocket; 60 */
+    uint16_t write_timeout;     /* for the peer of a request to take more of the answer; 30 */
+    uint16_t close_timeout;     /* for the peer to close, too; 5 */
+    uint32_t drain_batch;       /* WebSockets that service_drain closes at a time; 10,000 */
+    uint32_t drain_interval_ms; /* from one batch to the next; 2,000 */
+    const char *name;           /* of its sockets in a service manager; NULL: any */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
     uint16_t acceptor_count;
     _Atomic(uint32_t) connections; /* shared */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
+    _Atomic(int32_t) drain_left;   /* shared: how many more of this batch */
+    _Atomic(bool) draining;        /* shared */
 };
 
 /* A time as a service takes it. */
@@ -85,11 +92,13 @@ static inline uint16_t service_seconds(uint32_t ms)
 
 void service_unref(struct http_service *service);
 
-/* Stops accepting, ends all connections of a service in good order (a WebSocket is told `code`), and waits for that; who has
- * not ended within `timeout_ms` is reset.   Context: the process that listens; may wait. */
+/* Stops accepting, ends all connections of a service in good order, and waits for that; who has not ended within
+ * `timeout_ms` is reset. Requests are answered, and their connections closed behind them; WebSockets are told `code`, batch
+ * by batch, so that they do not all come back at the same moment.   Context: the process that listens; may wait. */
 void service_drain(struct http_service *service, uint16_t code, uint32_t timeout_ms);
 
-/* Listens at `address` and accepts on every scheduler, in processes that are linked to the calling one and end with it.
+/* Listens at `address`, or at the sockets that the program was given for that (runtime/inherit.h), and accepts on every
+ * scheduler, in processes that are linked to the calling one and end with it.
  * ret_address: where it listens, with the real port.   Fails: as anqa_listen; err says why.   Context: process; may wait. */
 anqa_status service_listen(struct http_service *service, const char *address,
     char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err) ANQA_MUST_CHECK;

@@ -98,6 +98,11 @@ struct drain {
     bool kill;
 };
 
+/* How long a connection without a request is kept when its service is drained, for one that may be on its way. */
+#define CONN_DRAIN_S 1u
+
+/* Does so with one of the calling scheduler; called again and again. */
+void conn_drain(struct conn *conn, const struct drain *drain);
 /* Tells the outlets of all schedulers. */
 void outlets_drain(const struct drain *drain);
 
@@ -106,6 +111,18 @@ struct outlet *outlet_here(void);
 /* Puts a connection into the wheel, anew. */
 void outlet_time(struct conn *conn, uint16_t timeout_s);
 uint32_t outlet_now_s(void);
+
+/* Whether it shall not be kept for another request. */
+static inline bool conn_drains(const struct conn *conn)
+{
+    return atomic_load_explicit(&conn->service->draining, memory_order_relaxed);
+}
+
+/* In between requests: nothing has come of the next one. */
+static inline bool conn_is_idle(const struct conn *conn)
+{
+    return !conn->serving && conn->in == NULL && conn->out == NULL;
+}
 
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
@@ -157,8 +174,8 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
 void h1_serve(struct conn *conn, struct request *request);
 /* Answers, and has the connection closed behind it. */
 void h1_refuse(struct conn *conn, unsigned status, const char *why);
-/* The fields that say what becomes of the connection. */
-void h1_connection_field(const struct conn *conn, struct response *response);
+/* The fields that say what becomes of the connection, which is decided here. */
+void h1_connection_field(struct conn *conn, struct response *response);
 /* What a request that is served says to its client when its process ends. In `terminate`; may wait. */
 void h1_crashed(struct conn *conn);
 /* The same where nothing may wait. */
@@ -179,6 +196,12 @@ static inline uint16_t conn_seconds(uint16_t given, uint16_t otherwise)
 static inline uint64_t conn_deadline(uint16_t given, uint16_t otherwise)
 {
     return anqa_now_ms() + (uint64_t)conn_seconds(given, otherwise) * 1000;
+}
+
+/* For a request to begin. */
+static inline uint16_t conn_request_s(const struct conn *conn, uint16_t given, uint16_t otherwise)
+{
+    return conn_drains(conn) ? CONN_DRAIN_S : conn_seconds(given, otherwise);
 }
 
 #define CONN_HEAD_S 15u

@@ -17,8 +17,10 @@
 
 /* ---------------------------------------------------------------- short answers */
 
-void h1_connection_field(const struct conn *conn, struct response *response)
+void h1_connection_field(struct conn *conn, struct response *response)
 {
+    if (conn_drains(conn))
+        conn->keep_alive = false;
     if (!conn->keep_alive)
         response_header(response, "connection", anqa_str_of("close"));
     else if (conn->old)
@@ -112,7 +114,7 @@ static void request_over(struct conn *conn)
     if (!conn->keep_alive)
         conn_close(conn);
     else
-        outlet_time(conn, conn_seconds(conn->service->idle_timeout, CONN_IDLE_S));
+        outlet_time(conn, conn_request_s(conn, conn->service->idle_timeout, CONN_IDLE_S));
 }
 
 void h1_serve(struct conn *conn, struct request *request)

@@ -1,23 +1,28 @@
 /* Accepting on every scheduler, and ending what was accepted. See conn.h. */
 #include "http/conn_int.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <unistd.h>
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
 #include "http/peers.h"
+#include "runtime/inherit.h"
+#include "runtime/net_int.h"
 
-#define POLL_MS 20u
+#define OPEN_POLL_MS 10u
 
 /* owner: the acceptor's process; a copy for each */
 struct acceptor {
     struct http_service *service;
     anqa_pid boss;
-    anqa_ref ref;      /* of what the boss is told */
-    bool shared, join; /* see anqa_listen_spec */
+    anqa_ref ref;  /* of what the boss is told */
+    size_t socket; /* which one of the service's */
     char address[ANQA_ADDRESS_TEXT];
 };
 
@@ -69,24 +74,40 @@ static void service_hook(void *service)
     service_unref(service);
 }
 
+/* Several acceptors may have one socket, and a scheduler several acceptors: after a hand-over there can be more or fewer
+ * schedulers than sockets, and each socket is to be read. */
+static anqa_status acceptor_open(
+    struct acceptor *acceptor, anqa_listener *ret_listener, anqa_error *err)
+{
+    int fd = inherit_dup(acceptor->service, acceptor->socket);
+    anqa_status status;
+
+    if (fd < 0)
+        return fd_fail(err, errno, "an acceptor needs a descriptor");
+    status = anqa_listener_adopt(fd, ret_listener, err);
+    if (status != ANQA_OK)
+        close(fd);
+    return status;
+}
+
 static void acceptor_run(void *state)
 {
     struct acceptor *acceptor = state;
-    anqa_listener listener;
+    anqa_listener listener = {0};
     struct listening told = {.status = ANQA_OK};
 
     anqa_defer(service_hook, acceptor->service); /* the count that was taken for us */
-    told.status = anqa_listen(
-        &(anqa_listen_spec){
-            .address = acceptor->address, .shared = acceptor->shared, .join = acceptor->join},
-        &listener, &told.error);
+    told.status = acceptor_open(acceptor, &listener, &told.error);
     if (told.status == ANQA_OK)
-        (void)anqa_listener_address(listener, told.address);
+        (void)anqa_listener_address(listener, acceptor->address);
+    memcpy(told.address, acceptor->address, sizeof told.address);
     if (anqa_send_ref(acceptor->boss, "listening", acceptor->ref, anqa_bytes(&told, sizeof told)) ==
         ANQA_E_NOMEM)
         anqa_exit(anqa_error_reason("no memory to say that it listens"));
     if (told.status != ANQA_OK)
         return;
+    while (!inherit_is_open())
+        anqa_sleep(OPEN_POLL_MS);
     for (;;)
         accept_one(acceptor, listener);
 }
@@ -141,74 +162,90 @@ static anqa_status acceptor_start(
     return ret_told->status;
 }
 
-anqa_status service_listen(struct http_service *service, const char *address,
+/* ---------------------------------------------------------------- sockets */
+
+static void release_hook(void *service)
+{
+    inherit_release(service, false);
+}
+
+/* at: where it listens, with the real port. */
+static anqa_status socket_make(struct http_service *service, const char *address,
+    const anqa_listen_spec *spec, char at[ANQA_ADDRESS_TEXT], anqa_error *err)
+{
+    anqa_listener listener;
+    anqa_status status = anqa_listen(spec, &listener, err);
+    int fd;
+
+    if (status != ANQA_OK)
+        return status;
+    (void)anqa_listener_address(listener, at);
+    fd = listener_take_fd(listener);
+    if (fd < 0)
+        return fd_fail(err, errno, "a socket that listens");
+    status = inherit_keep(service, address, fd);
+    return status == ANQA_OK ? ANQA_OK
+                             : anqa_fail(err, status, "cannot keep the socket of %s", address);
+}
+
+/* A socket for each scheduler, among which the kernel spreads connections; a Unix socket can be no more than one. */
+static anqa_status sockets_make(
+    struct http_service *service, const char *address, size_t *ret_count, anqa_error *err)
+{
+    bool is_unix = strncmp(address, "unix:", 5) == 0;
+    size_t count = is_unix ? 1 : sched_self->rt->sched_count;
+    char at[ANQA_ADDRESS_TEXT];
+    anqa_status status = socket_make(
+        service, address, &(anqa_listen_spec){.address = address, .shared = !is_unix}, at, err);
+
+    for (size_t i = 1; i < count && status == ANQA_OK; i++)
+        status = socket_make(
+            service, address, &(anqa_listen_spec){.address = at, .join = true}, at, err);
+    if (status == ANQA_OK)
+        *ret_count = count;
+    return status;
+}
+
+/* One for each scheduler, and for each socket. */
+static anqa_status acceptors_start(struct http_service *service, size_t sockets,
     char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
 {
     struct acceptor acceptor = {.service = service, .boss = anqa_self()};
+    uint16_t schedulers = sched_self->rt->sched_count;
+    size_t count = sockets > schedulers ? sockets : schedulers;
     struct listening told;
-    uint16_t count = sched_self->rt->sched_count;
-    anqa_status status;
+    anqa_status status = ANQA_OK;
 
-    /* A Unix socket cannot be shared: one scheduler accepts, and has the connections. */
-    acceptor.shared = strncmp(address, "unix:", 5) != 0;
-    if (strlen(address) >= sizeof acceptor.address)
-        return anqa_fail(err, ANQA_E_INVALID, "the address %s is too long", address);
+    ANQA_INVARIANT(sockets > 0 && schedulers > 0);
     anqa_section_begin();
     service->acceptors = calloc(count, sizeof *service->acceptors);
     if (service->max_per_address != 0)
         service->peers = peers_new(service->max_per_address);
     anqa_section_end();
     if (service->acceptors == NULL || (service->max_per_address != 0 && service->peers == NULL))
-        return anqa_fail(err, ANQA_E_NOMEM, "no memory to listen at %s", address);
-    memcpy(acceptor.address, address, strlen(address) + 1);
-    status = acceptor_start(&acceptor, 1, &told, err);
-    if (status != ANQA_OK)
-        return status;
-    memcpy(ret_address, told.address, ANQA_ADDRESS_TEXT);
-    count = acceptor.shared ? count : 1;
-    acceptor.shared = false;
-    for (uint16_t i = 2; i <= count && status == ANQA_OK; i++) {
-        acceptor.join = true;
-        memcpy(acceptor.address, told.address, sizeof acceptor.address);
-        status = acceptor_start(&acceptor, i, &told, err);
+        return anqa_fail(err, ANQA_E_NOMEM, "no memory for acceptors");
+    for (size_t i = 0; i < count && status == ANQA_OK; i++) {
+        acceptor.socket = i % sockets;
+        status = acceptor_start(&acceptor, (uint16_t)(i % schedulers + 1), &told, err);
     }
+    if (status == ANQA_OK)
+        memcpy(ret_address, told.address, ANQA_ADDRESS_TEXT);
     return status;
 }
 
-/* Whoever comes back at once shall find nobody, not an end that is near. */
-static void stop_accepting(struct http_service *service)
+anqa_status service_listen(struct http_service *service, const char *address,
+    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
 {
-    for (uint16_t i = 0; i < service->acceptor_count; i++) {
-        anqa_pid acceptor = service->acceptors[i];
-        anqa_ref ref = anqa_monitor(acceptor);
-        anqa_unlink(acceptor);
-        anqa_exit_signal(acceptor, ANQA_KILL);
-        (void)anqa_receive_ref(ref, ANQA_INFINITY);
-    }
-    service->acceptor_count = 0;
-}
+    anqa_status status = ANQA_OK;
+    size_t sockets;
 
-static bool drained(const struct http_service *service, uint32_t timeout_ms)
-{
-    for (uint32_t waited = 0; waited < timeout_ms; waited += POLL_MS) {
-        if (atomic_load_explicit(&service->connections, memory_order_relaxed) == 0)
-            return true;
-        anqa_sleep(POLL_MS);
-    }
-    return atomic_load_explicit(&service->connections, memory_order_relaxed) == 0;
-}
-
-void service_drain(struct http_service *service, uint16_t code, uint32_t timeout_ms)
-{
-    struct drain drain = {.service = service, .code = code};
-
-    stop_accepting(service);
-    if (drained(service, 0))
-        return;
-    outlets_drain(&drain);
-    if (drained(service, timeout_ms))
-        return;
-    drain.kill = true;
-    outlets_drain(&drain);
-    (void)drained(service, 1000);
+    (void)anqa_defer(release_hook, service);
+    sockets = inherit_claim(service, service->name, address);
+    if (sockets == 0)
+        status = sockets_make(service, address, &sockets, err);
+    if (status == ANQA_OK)
+        status = acceptors_start(service, sockets, ret_address, err);
+    if (status != ANQA_OK)
+        inherit_release(service, false);
+    return status;
 }

@@ -319,25 +319,6 @@ static void outlet_tick(struct outlet *outlet)
     outlet->ticks.bits = 0;
 }
 
-/* It may still answer the request, or send the message, that it is in the middle of. */
-static void conn_leave(struct conn *conn)
-{
-    conn->leaving = true;
-    conn->keep_alive = false;
-}
-
-static void conn_drain(struct conn *conn, const struct drain *drain)
-{
-    if (drain->kill)
-        conn_kill(conn, true);
-    else if (conn->serving || conn->waiting)
-        conn_leave(conn);
-    else if (conn->phase == CONN_WS)
-        conn_ws_close(conn, drain->code, anqa_str_of(""));
-    else if (conn->phase == CONN_HTTP)
-        conn_close(conn);
-}
-
 /* All connections are in the wheel. */
 static void outlet_drain(struct outlet *outlet, const struct drain *drain)
 {

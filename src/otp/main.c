@@ -14,8 +14,11 @@
 #include <anqa/log.h>
 
 #include "base/clock.h"
+#include "otp/notify.h"
 #include "otp/report.h"
+#include "otp/restart.h"
 #include "runtime/fault.h"
+#include "runtime/inherit.h"
 #include "runtime/sched.h"
 #include "telemetry/log.h"
 
@@ -89,7 +92,7 @@ static const anqa_config_option runtime_options[] = {
     {.name = "stop_timeout",
         .type = ANQA_CONFIG_DURATION,
         AT(stop_timeout_ms),
-        .standard = "30s",
+        .standard = "40s",
         .doc = "how long an orderly stop may take in all"},
     {.name = "taint",
         .type = ANQA_CONFIG_ENUM,
@@ -130,6 +133,7 @@ struct running {
     int notify_fd;     /* the end of the start or the application, or a wish that it may end */
     int signal_fd;
     sigset_t old_mask;
+    struct restart restart;
     struct runtime_config runtime;
     struct control_app control;
     struct log_config log;
@@ -147,6 +151,12 @@ void anqa_main_stop(void)
 {
     atomic_store_explicit(&stop_asked, true, memory_order_release); /* pairs with is_asked */
     wake();
+}
+
+void anqa_main_restart(void)
+{
+    if (atomic_load_explicit(&wake_fd, memory_order_acquire) >= 0) /* pairs with signals_begin */
+        kill(getpid(), SIGUSR2);
 }
 
 static void drain(anqa_rt *rt)
@@ -176,6 +186,7 @@ static void print_help(const char *program, const anqa_app *app)
         "--help", "prints this", "--version", "prints the version");
     print_options("runtime", runtime_options);
     print_options("log", log_config_options);
+    print_options("program", restart_config_options);
     printf("\nEach option can also be set by an environment variable, as "
            "ANQA_RUNTIME_SCHEDULERS=2.\n");
 }
@@ -246,6 +257,7 @@ static int configure(struct running *run, int argc, char **argv)
     const anqa_config_area areas[] = {
         {.name = "runtime", .options = runtime_options, .into = &run->runtime},
         {.name = "log", .options = log_config_options, .into = &run->log},
+        {.name = "program", .options = restart_config_options, .into = &run->restart.config},
     };
     anqa_config_sources sources = {
         .areas = areas, .area_count = ANQA_COUNT(areas), .argc = &argc, .argv = argv};
@@ -281,6 +293,7 @@ static anqa_status signals_begin(struct running *run, anqa_error *err)
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGUSR1);
+    sigaddset(&mask, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &mask, &run->old_mask);
     sigaction(SIGPIPE, &ignore, NULL); /* a peer that hangs up is an error of write, not our end */
     run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -320,19 +333,38 @@ static bool has_ended(struct running *run)
     return !anqa_rt_is_alive(run->rt, run->application.guard);
 }
 
-/* Whether somebody has asked for a stop, once more if there is one under way; or for a report, which is made. */
+/* By SIGUSR2. */
+static void restart_asked(struct running *run)
+{
+    if (!run->start_is_over)
+        restart_refuse("the program has not started yet");
+    else if (run->asked_ms != 0)
+        restart_refuse("the program stops");
+    else
+        restart_begin(&run->restart, &run->old_mask);
+}
+
+/* True: it is a wish to stop. */
+static bool signal_handle(struct running *run, uint32_t signal)
+{
+    switch (signal) {
+    case SIGUSR1: report_write(run->rt); return false;
+    case SIGUSR2: restart_asked(run); return false;
+    default: return true;
+    }
+}
+
+/* Whether somebody has asked for a stop, once more if there is one under way. A successor that is ready is a wish, too. */
 static bool is_asked(struct running *run, uint64_t now_ms)
 {
     struct signalfd_siginfo info;
     bool asked = atomic_exchange_explicit(
         &stop_asked, false, memory_order_acquire); /* pairs with anqa_main_stop */
 
-    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
-        if (info.ssi_signo == SIGUSR1)
-            report_write(run->rt);
-        else
-            asked = true;
-    }
+    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
+        asked |= signal_handle(run, info.ssi_signo);
+    if (restart_is_ready(&run->restart, now_ms))
+        return true;
     return asked && (run->asked_ms == 0 || now_ms - run->asked_ms >= SAME_WISH_MS);
 }
 
@@ -347,28 +379,38 @@ static void notes_read(struct running *run)
     run->has_failed |= count >= APPLICATION_NOTE_FAILED;
 }
 
+/* To the earlier of two deadlines, an hour at most. */
+static int left_ms(uint64_t now_ms, uint64_t a_ms, uint64_t b_ms)
+{
+    uint64_t end = a_ms < b_ms ? a_ms : b_ms;
+
+    if (end <= now_ms)
+        return 0;
+    return end - now_ms < 3600000 ? (int)(end - now_ms) : 3600000;
+}
+
 enum woken { WOKEN_SO, WOKEN_ASKED, WOKEN_DEADLINE };
 
 /* Sleeps until it is so, or somebody asks for a stop, or it is `deadline_ms` (UINT64_MAX: no deadline). */
 static enum woken wait_until(
     struct running *run, bool (*so)(struct running *run), uint64_t deadline_ms)
 {
-    struct pollfd fds[] = {
-        {.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = run->signal_fd, .events = POLLIN},
+        {.fd = run->notify_fd, .events = POLLIN}, {.events = POLLIN}};
 
     for (;;) {
         uint64_t now = clock_mono_ms();
-        uint64_t left = deadline_ms == UINT64_MAX ? 3600000
-                        : deadline_ms > now       ? deadline_ms - now
-                                                  : 0;
         if (so(run))
             return WOKEN_SO;
         if (is_asked(run, now))
             return WOKEN_ASKED;
-        if (left == 0)
+        if (now >= deadline_ms)
             return WOKEN_DEADLINE;
+        fds[2].fd = run->restart.ready_fd;
         (void)poll(fds, ANQA_COUNT(fds),
-            run->is_ending ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
+            run->is_ending ? 1
+                           : left_ms(now, deadline_ms,
+                                 restart_deadline_ms(&run->restart))); /* EINTR: round again */
         notes_read(run);
     }
 }
@@ -393,6 +435,7 @@ static int stop_in_order(struct running *run)
              no_deadline = ANQA_INFINITY; /* the deadline is ours to keep */
 
     run->asked_ms = clock_mono_ms();
+    restart_stopping(&run->restart);
     anqa_log(ANQA_NOTICE, "application.stopping", "application=%s timeout_ms=%u", run->app->name,
         timeout_ms);
     (void)anqa_rt_send(run->rt, run->application.guard, application_stop_tag,
@@ -403,13 +446,20 @@ static int stop_in_order(struct running *run)
     return kill_all(run);
 }
 
+/* Serves until something happens. */
+static enum woken has_started(struct running *run)
+{
+    run->start_status = restart_started(&run->restart, &run->err);
+    return run->start_status == ANQA_OK ? wait_until(run, has_ended, UINT64_MAX) : WOKEN_ASKED;
+}
+
 static int run_to_end(struct running *run)
 {
     int status;
     enum woken woken = wait_until(run, start_is_over, UINT64_MAX);
 
     if (woken == WOKEN_SO && run->start_status == ANQA_OK)
-        woken = wait_until(run, has_ended, UINT64_MAX);
+        woken = has_started(run);
     notes_read(run);
     status = run->has_failed ? ANQA_EXIT_FAILED : ANQA_EXIT_OK;
     if (woken == WOKEN_ASKED)
@@ -436,6 +486,8 @@ static int run_attached(struct running *run)
     anqa_status status = anqa_attach(run->rt, &run->err);
     int exit_status;
 
+    if (status == ANQA_OK && notify_watchdog(run->rt) != ANQA_OK)
+        status = anqa_fail(&run->err, ANQA_E_LIMIT, "no process for the watchdog");
     if (status == ANQA_OK)
         status = application_start(run->app, run->notify_fd, &run->application, &run->err);
     exit_status = status == ANQA_OK ? run_to_end(run) : start_failed(run);
@@ -456,13 +508,15 @@ static anqa_status control_begin(struct running *run)
             .version = run->app->version,
             .path = path,
             .ops = run->app->control,
-            .stop = anqa_main_stop},
+            .stop = anqa_main_stop,
+            .restart = anqa_main_restart},
         .children = {ANQA_CONTROL(&control->control), {0}},
         .app = {.name = "control socket", .children = control->children, .max_restarts = 20},
     };
     status = anqa_app_start(run->rt, &control->app, &run->err);
     control->runs = status == ANQA_OK;
-    if (control->runs || path[0] != '\0')
+    /* A predecessor still has its path. */
+    if (control->runs || (path[0] != '\0' && inherit_is_open()))
         return status;
     anqa_log(ANQA_WARN, "control.failed", "error=%s next=none", run->err.text);
     return ANQA_OK;
@@ -483,10 +537,22 @@ static int run_app(struct running *run)
         return start_failed(run);
     fault_set_drain_hook(drain);
     status = control_begin(run) == ANQA_OK ? run_attached(run) : start_failed(run);
+    restart_stopped(&run->restart);
     control_end(run);
     anqa_stop(run->rt);
     fault_set_drain_hook(NULL);
     return status;
+}
+
+/* What a predecessor or a service manager has left us, and we shall leave to a successor. */
+static int inherit(struct running *run, int argc, char **argv)
+{
+    notify_begin();
+    if (restart_init(&run->restart, argc, argv, &run->err) == ANQA_OK &&
+        inherit_begin(&run->err) == ANQA_OK)
+        return ANQA_EXIT_OK;
+    fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
+    return ANQA_EXIT_START;
 }
 
 int anqa_main(int argc, char **argv, const anqa_app *app)
@@ -496,12 +562,15 @@ int anqa_main(int argc, char **argv, const anqa_app *app)
 
     if (arguments_answer(argc, argv, app))
         return ANQA_EXIT_OK;
-    status = configure(&run, argc, argv);
+    status = inherit(&run, argc, argv);
+    if (status == ANQA_EXIT_OK)
+        status = configure(&run, argc, argv);
     if (status == ANQA_EXIT_OK) {
         pthread_sigmask(SIG_SETMASK, NULL, &run.old_mask);
         status = run_app(&run);
         signals_end(&run);
     }
     anqa_config_free(run.config);
+    restart_done(&run.restart);
     return status;
 }

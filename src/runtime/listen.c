@@ -331,6 +331,75 @@ anqa_status anqa_listener_close(anqa_listener listener)
     return ANQA_OK;
 }
 
+/* ---------------------------------------------------------------- sockets from elsewhere */
+
+static bool is_listening(int fd)
+{
+    int type = 0, listens = 0;
+    socklen_t size = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_STREAM)
+        return false;
+    size = sizeof listens;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+}
+
+anqa_status listener_check(int fd, int *ret_family, anqa_error *err)
+{
+    socklen_t size = sizeof *ret_family;
+    int flags = fcntl(fd, F_GETFL);
+
+    if (!is_listening(fd))
+        return anqa_fail(err, ANQA_E_INVALID, "descriptor %d is no socket that listens", fd);
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, ret_family, &size) < 0 || flags < 0 ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return anqa_fail_errno(err, errno, "descriptor %d", fd);
+    if (*ret_family != AF_UNIX && !flag_set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+        return anqa_fail_errno(err, errno, "descriptor %d", fd);
+    return ANQA_OK;
+}
+
+anqa_status anqa_listener_adopt(int fd, anqa_listener *ret_listener, anqa_error *err)
+{
+    struct listener *listener;
+    struct fd_entry *entry;
+    int family = 0;
+    anqa_status status = listener_check(fd, &family, err);
+
+    if (status != ANQA_OK)
+        return status;
+    listener = listener_new();
+    if (listener == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "a listener for descriptor %d", fd);
+    status = fd_open(fd, FD_LISTENER, &entry);
+    if (status != ANQA_OK) {
+        listener_drop(&listener->extra, fd);
+        return anqa_fail(err, status, "descriptor %d can not become a listener", fd);
+    }
+    entry->is_unix = family == AF_UNIX;
+    entry->extra = &listener->extra;
+    ret_listener->bits = fd_handle(entry);
+    return ANQA_OK;
+}
+
+int listener_take_fd(anqa_listener handle)
+{
+    anqa_status why;
+    struct fd_entry *entry = fd_get(handle.bits, FD_LISTENER, &why);
+    struct listener *listener;
+    int fd;
+
+    if (entry == NULL)
+        return -1;
+    fd = fcntl(entry->fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    listener = ANQA_CONTAINER_OF(entry->extra, struct listener, extra);
+    listener->is_file = false; /* NOLINT(clang-analyzer-core.NullDereference): each has one */
+    fd_close(entry);
+    return fd;
+}
+
 /* ---------------------------------------------------------------- accepting */
 
 static int accept_raw(const struct fd_entry *entry)

@@ -30,6 +30,11 @@ int net_socket(const struct address *address);
 /* Makes fd an entry; closes it when that fails. `what` is for people. */
 anqa_status net_open(int fd, enum fd_kind kind, bool is_unix, const char *what,
     struct fd_entry **ret_entry, anqa_error *err) ANQA_MUST_CHECK;
+/* Makes a socket that comes from elsewhere fit for anqa_listener_adopt. Any thread.   Fails: E_INVALID, E_IO. */
+anqa_status listener_check(int fd, int *ret_family, anqa_error *err) ANQA_MUST_CHECK;
+/* Ends a listener but for its socket, which goes on listening; the file of a Unix socket stays. The caller closes the
+ * descriptor. -1 and errno: none is left, and nothing has happened. */
+int listener_take_fd(anqa_listener listener);
 /* Closing fd will reset the connection. */
 void net_linger_off(int fd);
 

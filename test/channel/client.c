@@ -69,15 +69,25 @@ void server_tell(const char *tag, const char *text)
 
 /* ---------------------------------------------------------------- bytes */
 
-static int dial(void)
+int client_dial(void)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(server_port())};
     struct timeval limit = {.tv_sec = LONG_S};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
+    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int dial(void)
+{
+    int fd = client_dial();
+
+    CHECK(fd >= 0);
     return fd;
 }
 

@@ -32,6 +32,8 @@ struct client {
     int fd;
 };
 
+/* Connects, and no more. -1: it was refused. */
+int client_dial(void);
 /* Opens /socket/websocket?vsn=2.0.0; the upgrade must succeed. */
 struct client client_open(void);
 /* The same with another query. */

@@ -687,6 +687,6 @@ TEST(the_end_of_the_endpoint_tells_clients_to_come_back)
     anqa_exit_signal(server_endpoint(), ANQA_SHUTDOWN);
     client_expect_close(client, 1012);
     client_close(client);
-    CHECK_STR(server_told("terminated"), "shutdown: closed");
+    CHECK_STR(server_told("terminated"), "shutdown: draining");
     server_end();
 }

@@ -215,11 +215,16 @@ static anqa_next count_up(anqa_socket *socket, anqa_json payload)
         (int)++user->seen, user->name));
 }
 
-static anqa_next who_am_i(anqa_socket *socket, anqa_json payload)
+static void tell_pid(void)
 {
     anqa_pid self = anqa_self();
 
     (void)anqa_send(server_test(), "pid", anqa_bytes(&self, sizeof self));
+}
+
+static anqa_next who_am_i(anqa_socket *socket, anqa_json payload)
+{
+    tell_pid();
     return anqa_noreply();
 }
 
@@ -303,6 +308,10 @@ static anqa_status user_connect(anqa_socket *socket, anqa_json params)
 
     if (anqa_str_is(anqa_json_str(params, "wait"), "yes"))
         anqa_sleep(20);
+    if (anqa_str_is(anqa_json_str(params, "wait"), "go")) {
+        tell_pid();
+        (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
+    }
     ANQA_REQUIRE(!anqa_str_is(name, "crash"));
     if (anqa_str_is(name, "fault"))
         return crash(socket, params).kind == ANQA_NEXT_NOREPLY ? ANQA_OK : ANQA_E_INVALID;

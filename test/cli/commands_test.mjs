@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 
@@ -183,6 +184,17 @@ test("stop returns when the program has ended in good order", async (t) => {
   assert.deepEqual(await within(2000, "the program's end", ended), [0, null]);
   assert.ok(!fs.existsSync(path.join(folder, "chat_room.sock")));
   assert.equal((await anqa("stop")).code, UNREACHABLE);
+});
+
+test("restart returns when a successor serves and the program has ended in good order", async (t) => {
+  const server = await t.keep(startServer());
+  const [ended, closed] = [server.ended, once(server.child, "close")];
+  assert.equal((await anqa("restart")).code, OK);
+  assert.deepEqual(await within(2000, "the program's end", ended), [0, null]);
+  assert.equal((await fetch(server.url)).status, 200);
+  const successor = /restart\.ready successor=(\d+)/.exec(server.said)[1];
+  process.kill(Number(successor), "SIGTERM");
+  await within(8000, "the successor's end", closed);
 });
 
 test("the state of a supervisor is shown, and of a server that hides it is not", async (t) => {

@@ -724,7 +724,7 @@ TEST(the_time_for_a_head_does_not_run_while_its_request_is_served)
     end(server);
 }
 
-TEST(a_connection_that_is_closed_during_its_handshake_speaks_no_websocket)
+TEST(a_handshake_that_is_under_way_when_its_service_drains_is_answered_and_then_told)
 {
     struct server server = begin();
     char buf[1024];

@@ -1,0 +1,229 @@
+/* How an endpoint that stops takes leave of its clients. */
+#include "channel/rooms.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LIMIT .timeout_ms = 60000
+
+static anqa_endpoint endpoint;
+
+static void begin(anqa_endpoint_drain drain)
+{
+    endpoint = rooms_endpoint;
+    endpoint.drain = drain;
+    server_begin(&endpoint);
+}
+
+static void stop_and_tell(void *arg)
+{
+    (void)anqa_gen_server_stop(server_endpoint(), ANQA_SHUTDOWN, ANQA_INFINITY);
+    server_tell("stopped", "");
+}
+
+/* Has the endpoint stop; the test is told "stopped". */
+static void begin_stop(void)
+{
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = stop_and_tell}, NULL, NULL), ANQA_OK);
+}
+
+/* Waits until it has stopped. */
+static void end(void)
+{
+    CHECK_STR(server_told("stopped"), "");
+    server_end();
+}
+
+static void await_refusal(void)
+{
+    int fd;
+
+    while ((fd = client_dial()) >= 0) {
+        close(fd);
+        usleep(1000);
+    }
+}
+
+static void put(int fd, const char *text)
+{
+    CHECK_EQ(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+/* The head of the next answer, and what comes with it. */
+static const char *get(int fd)
+{
+    static char text[4096];
+    size_t len = 0;
+
+    do {
+        ssize_t n = recv(fd, text + len, sizeof text - 1 - len, 0);
+        CHECK(n > 0, "no whole answer");
+        len += (size_t)n;
+        text[len] = '\0';
+    } while (strstr(text, "\r\n\r\n") == NULL);
+    return text;
+}
+
+static void check_ended(int fd)
+{
+    char byte;
+
+    CHECK_EQ(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+}
+
+/* ---------------------------------------------------------------- requests */
+
+/* It is answered, with 403, and its connection kept. */
+static const char refused[] = "GET /socket/websocket HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/* A connection that has had an answer when the endpoint begins to stop. */
+static int kept_connection(void)
+{
+    int fd;
+
+    begin((anqa_endpoint_drain){0});
+    fd = client_dial();
+    put(fd, refused);
+    (void)get(fd);
+    begin_stop();
+    return fd;
+}
+
+TEST(a_request_that_is_being_served_is_answered_and_its_connection_closed_behind_it, LIMIT)
+{
+    const char *answer;
+    anqa_pid serving;
+    int fd;
+
+    begin((anqa_endpoint_drain){0});
+    fd = client_dial();
+    put(fd, "GET /socket/websocket?vsn=2.0.0&name=mallory&wait=go HTTP/1.1\r\nHost: a\r\n\r\n");
+    memcpy(&serving, server_told("pid"), sizeof serving);
+    begin_stop();
+    await_refusal();
+    CHECK_STATUS(anqa_send(serving, "go", anqa_nothing()), ANQA_OK);
+    answer = get(fd);
+    CHECK(strncmp(answer, "HTTP/1.1 403 ", 13) == 0, "%s", answer);
+    CHECK(strstr(answer, "connection: close\r\n") != NULL, "%s", answer);
+    check_ended(fd);
+    end();
+}
+
+TEST(requests_that_follow_each_other_are_answered_until_an_answer_says_close, LIMIT)
+{
+    const char *answer;
+    int fd = kept_connection();
+
+    do {
+        put(fd, refused);
+        answer = get(fd);
+        CHECK(strncmp(answer, "HTTP/1.1 403 ", 13) == 0, "%s", answer);
+    } while (strstr(answer, "connection: close\r\n") == NULL);
+    check_ended(fd);
+    end();
+}
+
+TEST(a_connection_without_a_request_is_closed, LIMIT)
+{
+    check_ended(kept_connection());
+    end();
+}
+
+/* ---------------------------------------------------------------- WebSockets */
+
+#define CLIENTS 6
+
+/* Reads the end of each, as they come; ms: when, from the call on. */
+static void read_ends(struct client *clients, uint64_t *ms)
+{
+    uint64_t begin_ms = anqa_now_ms();
+    struct pollfd fds[CLIENTS];
+
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
+    for (int ended = 0; ended < CLIENTS;) {
+        CHECK(poll(fds, CLIENTS, 30000) > 0);
+        for (int i = 0; i < CLIENTS; i++) {
+            if (fds[i].fd < 0 || fds[i].revents == 0)
+                continue;
+            client_expect_close(clients[i], 1012);
+            client_close(clients[i]);
+            fds[i].fd = -1;
+            ms[ended++] = anqa_now_ms() - begin_ms;
+        }
+    }
+}
+
+TEST(websockets_are_told_to_come_back_batch_by_batch, LIMIT)
+{
+    struct client clients[CLIENTS];
+    uint64_t ms[CLIENTS];
+
+    begin((anqa_endpoint_drain){.batch_size = 2, .batch_interval_ms = 300});
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = client_open();
+    begin_stop();
+    read_ends(clients, ms);
+    CHECK(ms[2] >= 280 && ms[4] >= 580, "the third after %u ms, the fifth after %u ms",
+        (unsigned)ms[2], (unsigned)ms[4]);
+    end();
+}
+
+TEST(channels_of_a_client_that_is_told_to_come_back_end_with_shutdown_draining, LIMIT)
+{
+    struct client client;
+
+    begin((anqa_endpoint_drain){0});
+    client = client_open();
+    client_join(client, "1", "room:a");
+    begin_stop();
+    CHECK_STR(server_told("terminated"), "shutdown: draining");
+    client_expect_close(client, 1012);
+    client_close(client);
+    end();
+}
+
+TEST(
+    a_client_that_does_not_answer_the_close_frame_holds_the_stop_no_longer_than_the_deadline, LIMIT)
+{
+    uint64_t begin_ms;
+    struct client client;
+
+    begin((anqa_endpoint_drain){.shutdown_ms = 200});
+    client = client_open();
+    begin_ms = anqa_now_ms();
+    begin_stop();
+    CHECK_STR(server_told("stopped"), "");
+    CHECK(anqa_now_ms() - begin_ms < 4000, "it is no more waited for than that");
+    client_close(client);
+    server_end();
+}
+
+TEST(who_is_not_yet_told_at_the_deadline_is_reset, LIMIT)
+{
+    struct client clients[2];
+    struct pollfd fds[2];
+    int told;
+    char byte;
+
+    begin((anqa_endpoint_drain){.batch_size = 1, .batch_interval_ms = 60000, .shutdown_ms = 200});
+    for (int i = 0; i < 2; i++) {
+        clients[i] = client_open();
+        fds[i] = (struct pollfd){.fd = clients[i].fd, .events = POLLIN};
+    }
+    begin_stop();
+    CHECK(poll(fds, 2, 30000) > 0);
+    told = fds[0].revents != 0 ? 0 : 1;
+    client_expect_close(clients[told], 1012);
+    CHECK_STR(server_told("stopped"), "");
+    CHECK_EQ(recv(clients[1 - told].fd, &byte, 1, 0), -1);
+    CHECK_EQ(errno, ECONNRESET);
+    client_close(clients[0]);
+    client_close(clients[1]);
+    server_end();
+}
