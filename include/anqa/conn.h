@@ -22,7 +22,7 @@
  * read over; with more behind it the connection is closed.
  *
  * Memory. All slices, assigns and copies live as long as the request (anqa_tmp). Clean-ups that plugs defer
- * (anqa_defer) run when the request is over.
+ * (anqa_defer) run when the request is over; after an upgrade, when the connection ends.
  *
  * The client may vanish at any time. Functions that send then fail with E_CLOSED, which may be ignored: what
  * is sent to nobody does no harm.

@@ -20,12 +20,17 @@ static bool is_reserved(anqa_str name)
     return false;
 }
 
-static void check_field(const anqa_conn *conn, const char *name, anqa_str value)
+static void check_name(const anqa_conn *conn, const char *name)
 {
     if (conn->state != ANQA_CONN_UNSET && conn->state != ANQA_CONN_SET)
         anqa_exit(anqa_error_reason("response field %s: the response has been sent", name));
     if (!response_is_name(anqa_str_of(name)) || is_reserved(anqa_str_of(name)))
         anqa_exit(anqa_error_reason("response field \"%s\" can not be put", name));
+}
+
+static void check_field(const anqa_conn *conn, const char *name, anqa_str value)
+{
+    check_name(conn, name);
     if (!response_is_value(value))
         anqa_exit(anqa_error_reason(
             "response field %s: a value must not have CR, LF or NUL in it", name));
@@ -60,7 +65,7 @@ void anqa_conn_delete_resp_header(anqa_conn *conn, const char *name)
     struct resp_field **link = &exchange->fields;
     anqa_str unwanted = anqa_str_of(name);
 
-    check_field(conn, name, unwanted);
+    check_name(conn, name);
     while (*link != NULL) {
         if (request_same_word(anqa_str_of((*link)->name), unwanted))
             *link = (*link)->next;
@@ -72,7 +77,6 @@ void anqa_conn_delete_resp_header(anqa_conn *conn, const char *name)
 
 void anqa_conn_put_resp_header(anqa_conn *conn, const char *name, anqa_str value)
 {
-    check_field(conn, name, value);
     anqa_conn_delete_resp_header(conn, name);
     anqa_conn_add_resp_header(conn, name, value);
 }

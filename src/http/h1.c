@@ -129,11 +129,12 @@ void h1_serve(struct conn *conn, struct request *request)
     h1->in_chunks = request->chunked;
     if (request->chunked)
         h1->body.trailers = anqa_arena_alloc(anqa_tmp(), BODY_TRAILERS_ROOM);
-    if (h1->due || h1_body_is_long(h1))
+    if (h1->due || h1_body_is_long(h1)) /* unless it is read */
         conn->keep_alive = false;
     if (conn->out_bytes <= UNREAD_MAX || conn_drain_output(conn))
         serve(h1, request);
-    anqa_defer_run_to(mark);
+    if (conn->phase != CONN_WS) /* else they belong to what the connection is now */
+        anqa_defer_run_to(mark);
     if (conn->phase == CONN_HTTP && conn->keep_alive && !h1_skip_body(h1))
         conn->keep_alive = false;
     request_over(conn);

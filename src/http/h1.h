@@ -16,8 +16,8 @@ struct h1 {
     struct body body;
     anqa_status broken;         /* why the body can not be read any more; ANQA_OK */
     bool in_chunks, out_chunks; /* request and response */
-    bool due;   /* the client waits for "100 Continue": whether the body will come is open, */
-    bool keeps; /* and only when it is read the connection stays open as the client wants */
+    bool due;                   /* the client waits for "100 Continue" */
+    bool keeps;                 /* the connection stays open once the body has been read */
 };
 
 extern const struct exchange_ops h1_ops;

@@ -27,6 +27,14 @@ static anqa_status body_refused(struct h1 *h1)
     return body_broken(h1, h1->body.status == 413 ? ANQA_E_LIMIT : ANQA_E_PARSE, h1->body.status);
 }
 
+/* The next request is behind it. */
+static void body_done(struct h1 *h1)
+{
+    h1->exchange.body_done = true;
+    if (!h1->conn->answered)
+        h1->conn->keep_alive = h1->keeps && !h1->conn->leaving;
+}
+
 /* Leaves in `buf`, of the `n` bytes that have come, those of the body; what is behind it is put back. */
 static anqa_status decode(struct h1 *h1, char *buf, size_t n, size_t *ret_n)
 {
@@ -44,7 +52,7 @@ static anqa_status decode(struct h1 *h1, char *buf, size_t n, size_t *ret_n)
         case BODY_MORE: return ANQA_OK;
         case BODY_REFUSED: return body_refused(h1);
         case BODY_DONE:
-            h1->exchange.body_done = true;
+            body_done(h1);
             if (at < n)
                 input_put_back(h1->conn, buf + at, n - at);
             return ANQA_OK;
@@ -57,10 +65,7 @@ static anqa_status send_continue(struct h1 *h1)
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
     h1->due = false;
-    if (h1->conn->answered)
-        return ANQA_OK;
-    h1->conn->keep_alive = h1->keeps && !h1->conn->leaving;
-    if (h1->conn->in != NULL) /* it does not wait any more */
+    if (h1->conn->answered || h1->conn->in != NULL) /* it does not wait any more */
         return ANQA_OK;
     return conn_write(h1->conn, anqa_str_make(text, sizeof text - 1)) ? ANQA_OK : ANQA_E_CLOSED;
 }
@@ -260,7 +265,9 @@ static anqa_status h1_upgrade(struct exchange *exchange, const struct ws_ops *op
 
 static void h1_close(struct exchange *exchange)
 {
-    h1_of(exchange)->conn->keep_alive = false;
+    struct h1 *h1 = h1_of(exchange);
+
+    h1->keeps = h1->conn->keep_alive = false;
 }
 
 static void h1_peer(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT])

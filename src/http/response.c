@@ -4,6 +4,8 @@
 
 #include <time.h>
 
+#define LAST_DATE INT64_C(253402300799) /* of the year 9999 */
+
 #define PHRASE_MAP(X)                         \
     X(100, "Continue")                        \
     X(101, "Switching Protocols")             \
@@ -74,11 +76,12 @@ static char *put_text(char *out, const char *text, size_t len)
     return out + len;
 }
 
+static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+
 /* Not strftime: its names depend on the locale. */
 void response_write_date(int64_t unix_s, char ret_date[static RESPONSE_DATE_LEN])
 {
     static const char days[] = "SunMonTueWedThuFriSat";
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     time_t time = (time_t)unix_s;
     struct tm tm;
     char *at = ret_date;
@@ -99,6 +102,48 @@ void response_write_date(int64_t unix_s, char ret_date[static RESPONSE_DATE_LEN]
     *at++ = ':';
     at = put_two(at, tm.tm_sec);
     put_text(at, " GMT", 4);
+}
+
+static int digits_at(anqa_str text, size_t at, size_t count)
+{
+    int number = 0;
+
+    for (size_t i = at; i < at + count; i++)
+        number = number * 10 + (text.ptr[i] - '0');
+    return number;
+}
+
+static int month_at(anqa_str text, size_t at)
+{
+    int month = 0;
+
+    while (month < 12 && memcmp(months + (ptrdiff_t)month * 3, text.ptr + at, 3) != 0)
+        month++;
+    return month;
+}
+
+bool response_read_date(anqa_str text, int64_t *ret_unix_s)
+{
+    char again[RESPONSE_DATE_LEN];
+    struct tm tm = {0};
+    int64_t unix_s;
+
+    if (text.len != RESPONSE_DATE_LEN)
+        return false;
+    tm.tm_mday = digits_at(text, 5, 2);
+    tm.tm_mon = month_at(text, 8);
+    tm.tm_year = digits_at(text, 12, 4) - 1900;
+    tm.tm_hour = digits_at(text, 17, 2);
+    tm.tm_min = digits_at(text, 20, 2);
+    tm.tm_sec = digits_at(text, 23, 2);
+    unix_s = timegm(&tm);
+    if (unix_s < 0 || unix_s > LAST_DATE)
+        return false;
+    response_write_date(unix_s, again); /* what was no date is written in another way */
+    if (!anqa_str_eq(text, anqa_str_make(again, sizeof again)))
+        return false;
+    *ret_unix_s = unix_s;
+    return true;
 }
 
 /* The field with its CR LF, as it goes out. */

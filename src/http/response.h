@@ -29,6 +29,9 @@ const char *response_phrase(unsigned status);
 /* Writes the date of `unix_s` (from 1970 to 9999), without a NUL. */
 void response_write_date(int64_t unix_s, char ret_date[static RESPONSE_DATE_LEN]);
 
+/* Reads such a date, as all that is sent today is written; false: it is none. */
+bool response_read_date(anqa_str text, int64_t *ret_unix_s);
+
 /* Begins a head with the status line, and Date for statuses from 200 on. status: 100 to 599. */
 void response_start(struct response *response, char *buffer, size_t size, unsigned status);
 

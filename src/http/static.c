@@ -289,21 +289,22 @@ static bool names_tag(anqa_str list, const char *etag)
     return false;
 }
 
-/* If-Modified-Since counts only where If-None-Match is absent, and here only if it repeats our Last-Modified. */
-static bool is_fresh(const struct request *req, const char *etag, anqa_str modified)
+/* RFC 9110, 13.1.3: If-Modified-Since counts only where If-None-Match is absent. */
+static bool is_fresh(const struct request *req, const struct static_file *file)
 {
-    anqa_str value;
     bool has_tags = false;
+    anqa_str value;
+    int64_t since;
 
     for (size_t i = 0; i < req->header_count; i++) {
         if (!request_same_word(req->headers[i].name, anqa_str_of("if-none-match")))
             continue;
         has_tags = true;
-        if (names_tag(req->headers[i].value, etag))
+        if (names_tag(req->headers[i].value, file->etag))
             return true;
     }
     return !has_tags && request_header(req, "if-modified-since", &value) &&
-           anqa_str_eq(value, modified);
+           response_read_date(value, &since) && file->modified_s <= since;
 }
 
 /* RFC 9110, 13.1.5: the range counts only for the very file that the client has a part of. */
@@ -322,7 +323,7 @@ void static_select(
 
     *ret_part = (struct static_part){.status = 200, .range = {0, file->size}};
     response_write_date(file->modified_s, ret_part->modified);
-    if (is_fresh(req, file->etag, modified)) {
+    if (is_fresh(req, file)) {
         ret_part->status = 304;
         return;
     }

@@ -8,6 +8,7 @@
  */
 #include "http/body.h"
 #include "http/range.h"
+#include "http/response.h"
 
 #include <stdlib.h>
 
@@ -75,6 +76,18 @@ static void check_range(anqa_str value)
     }
 }
 
+/* A date that is read is written as it came. */
+static void check_date(anqa_str value)
+{
+    char again[RESPONSE_DATE_LEN];
+    int64_t unix_s;
+
+    if (!response_read_date(value, &unix_s))
+        return;
+    response_write_date(unix_s, again);
+    require(anqa_str_eq(value, anqa_str_make(again, sizeof again)));
+}
+
 static void check_head(const struct request *req, const char *bytes, size_t len)
 {
     require(req->head_bytes <= len && req->head_bytes <= limits.head_bytes);
@@ -88,6 +101,7 @@ static void check_head(const struct request *req, const char *bytes, size_t len)
         inside(req->headers[i].value, bytes, req->head_bytes);
         require(req->headers[i].name.len != 0);
         check_range(req->headers[i].value);
+        check_date(req->headers[i].value);
     }
     for (size_t i = 0; i < req->head_bytes; i++) {
         unsigned char c = (unsigned char)bytes[i];

@@ -132,6 +132,45 @@ TEST(of_a_long_body_that_nobody_reads_the_rest_is_not_waited_for)
     site_end();
 }
 
+TEST(behind_a_long_body_that_was_read_the_connection_stays_open)
+{
+    static char body[2000000], buf[2100000];
+    int fd;
+
+    site_begin_endpoint(&with_defaults);
+    fd = site_dial();
+    memset(body, 'b', sizeof body);
+    peer_say(fd, "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 2000000\r\n\r\n");
+    peer_put(fd, body, sizeof body);
+    peer_say(fd, "GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    (void)peer_get(fd, NULL, buf, sizeof buf);
+    CHECK_EQ(count(buf, "HTTP/1.1 200 "), 2);
+    CHECK(ends_with(buf, "\r\n\r\n/2"));
+    close(fd);
+    site_end();
+}
+
+static void close_behind(anqa_conn *conn, const void *opts)
+{
+    anqa_str body;
+
+    anqa_conn_put_close(conn);
+    CHECK_STATUS(anqa_conn_read_body(conn, NULL, &body, NULL), ANQA_OK);
+    anqa_send_text(conn, 200, body);
+}
+
+TEST(a_plug_may_have_the_connection_closed)
+{
+    const char *one;
+
+    site_begin(close_behind);
+    one =
+        site_ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nokGET / HTTP/1.1\r\nHost: "
+                 "a\r\n\r\n");
+    CHECK(has(one, "\r\nconnection: close\r\n") && ends_with(one, "\r\n\r\nok"), "%s", one);
+    site_end();
+}
+
 static char *put_chunks(char *out, size_t count_of)
 {
     for (size_t i = 0; i < count_of; i++)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/site.h"
@@ -274,6 +275,23 @@ TEST(a_body_that_does_not_come_in_time_is_408)
     site_begin(echo_soon);
     CHECK_EQ(status_of(site_post("Content-Length: 4\r\n\r\nabc")), 408);
     CHECK_EQ(status_of(site_post("Transfer-Encoding: chunked\r\n\r\n4\r\n")), 408);
+    site_end();
+}
+
+TEST(a_body_that_trickles_is_408_however_long_it_goes_on)
+{
+    char buf[1024] = "";
+    int fd;
+
+    site_begin(echo_soon);
+    fd = site_dial();
+    peer_say(fd, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+    while (recv(fd, buf, sizeof buf - 1, MSG_DONTWAIT) <= 0) {
+        peer_say(fd, "x");
+        usleep(10000);
+    }
+    CHECK_EQ(status_of(buf), 408);
+    close(fd);
     site_end();
 }
 

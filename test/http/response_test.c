@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-TEST(dates_are_written_as_http_wants_them)
+TEST(dates_are_written_and_read_as_http_wants_them)
 {
     static const struct {
         int64_t unix_s;
@@ -19,8 +19,35 @@ TEST(dates_are_written_as_http_wants_them)
 
     for (size_t i = 0; i < ANQA_COUNT(dates); i++) {
         char date[RESPONSE_DATE_LEN];
+        int64_t again = -1;
         response_write_date(dates[i].unix_s, date);
         CHECK_STR(anqa_str_make(date, sizeof date), dates[i].text);
+        CHECK(response_read_date(anqa_str_of(dates[i].text), &again));
+        CHECK_EQ(again, dates[i].unix_s);
+    }
+}
+
+TEST(what_is_no_date_is_not_read)
+{
+    static const char *const texts[] = {
+        "",
+        "Sun, 06 Nov 1994 08:49:37 UTC",
+        "Mon, 06 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nox 1994 08:49:37 GMT",
+        "Sun, 36 Nov 1994 08:49:37 GMT",
+        "Sun, 06 Nov 1994 24:49:37 GMT",
+        "Sun, 06 Nov 1994 08-49-37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994     ",
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff\xff"
+        "\xff\xff\xff\xff\xff",
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+    };
+
+    for (size_t i = 0; i < ANQA_COUNT(texts); i++) {
+        int64_t unix_s;
+        CHECK(!response_read_date(anqa_str_of(texts[i]), &unix_s), "%s", texts[i]);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/site.h"
@@ -338,6 +339,62 @@ TEST(a_writer_waits_for_a_slow_reader_and_hears_that_it_has_gone)
     while (atomic_load(&chunk_failed) == 0)
         usleep(1000);
     site_end();
+}
+
+#define LONG ((size_t)10 << 20)
+
+static void send_long(anqa_conn *conn, const void *opts)
+{
+    char *body = anqa_heap_calloc(1, LONG);
+
+    CHECK_STATUS(anqa_send_resp(conn, 200, anqa_str_make(body, LONG)), ANQA_OK);
+    anqa_heap_free(body);
+}
+
+TEST(a_long_answer_goes_out_however_slowly_it_is_read)
+{
+    static char buf[1 << 16];
+    size_t total = 0;
+    ssize_t n;
+    int fd;
+
+    site_begin(send_long);
+    fd = site_dial();
+    peer_say(fd, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    while ((n = recv(fd, buf, sizeof buf, 0)) > 0) {
+        total += (size_t)n;
+        if (total < LONG / 4)
+            usleep(1000);
+    }
+    CHECK(total > LONG && total < LONG + 1000, "%zu", total);
+    close(fd);
+    site_end();
+}
+
+static _Atomic(int) begun;
+
+static void answer_late(anqa_conn *conn, const void *opts)
+{
+    atomic_store(&begun, 1);
+    anqa_sleep(200);
+    anqa_send_text(conn, 200, anqa_str_of("late"));
+}
+
+TEST(an_endpoint_that_stops_lets_a_request_under_way_be_answered)
+{
+    char buf[1024];
+    int fd;
+
+    site_begin(answer_late);
+    fd = site_dial();
+    peer_say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    while (atomic_load(&begun) == 0)
+        usleep(1000);
+    site_end();
+    (void)peer_get(fd, NULL, buf, sizeof buf);
+    CHECK_EQ(status_of(buf), 200);
+    CHECK_STR(body_of(buf), "late");
+    close(fd);
 }
 
 /* ---------------------------------------------------------------- crashes */

@@ -390,7 +390,9 @@ TEST(a_copy_that_is_still_good_is_not_sent_again)
         {"if-none-match", "\"x\"", 200},
         {"if-none-match", "", 200},
         {"if-modified-since", date, 304},
+        {"if-modified-since", "Fri, 31 Dec 9999 23:59:59 GMT", 304},
         {"if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT", 200},
+        {"if-modified-since", "tomorrow", 200},
         {"x", "y", 200},
     };
     for (size_t i = 0; i < ANQA_COUNT(cases); i++) {
