@@ -29,6 +29,7 @@
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>
 #include <anqa/requests.h>
+#include <anqa/router.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
 #include <anqa/table.h>

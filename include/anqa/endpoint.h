@@ -19,8 +19,8 @@
  * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
  * (`vsn` in the query, absent: 1) is refused with 403.
  *
- * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h); without
- * one the answer is 404.
+ * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
+ * `router` (anqa/router.h); without either the answer is 404.
  *
  * Threads. Endpoints are `static const` and outlive the program's runtime.
  */
@@ -30,6 +30,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/router.h>
 #include <anqa/supervisor.h>
 
 ANQA_BEGIN_DECLS
@@ -84,7 +85,8 @@ typedef struct anqa_endpoint {
     const char *host; /* the name that clients know; NULL: whatever name a request gives */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
-    const anqa_plug *plugs; /* for all other requests; {0} ends them */
+    const anqa_plug *plugs;    /* for all other requests; {0} ends them */
+    const anqa_router *router; /* behind the plugs; NULL: none */
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
      * sent; 0: 1 MiB */
