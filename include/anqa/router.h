@@ -124,6 +124,7 @@ typedef struct anqa_router {
 #define ANQA_ROUTE_(verb, at, fn, ...) \
     {.path = (at), .method = (verb), .call = (fn), .label = #fn, __VA_ARGS__}
 
+/* clang-format off: it takes the braces for a block. */
 /** Rows under a path and behind a pipeline, which may be NULL. */
 #define ANQA_SCOPE(at, pipe, ...)                                        \
     {                                                                    \
@@ -132,6 +133,7 @@ typedef struct anqa_router {
             __VA_ARGS__, {0}                                             \
         }                                                                \
     }
+/* clang-format on */
 
 /** The routes of an anqa_controller: ANQA_RESOURCES("/posts", posts, .except = ANQA_ACTION_DELETE). */
 #define ANQA_RESOURCES(at, actions, ...) \
@@ -178,7 +180,8 @@ ANQA_API const char *anqa_conn_route(const anqa_conn *conn);
 /**
  * A path by its pattern: ANQA_PATH(&router, "/users/:id", "7") is "/users/7". Values are `const char *`, one for each parameter
  * in order, and are encoded; slashes of a glob's stay. pattern: a literal; it must be a route's of this very router
- * (not of one that it forwards to), whatever its method, or the process ends. anqa_router_verify finds such before. Lives as long as the event.   Context: process.
+ * (not of one that it forwards to), whatever its method, or the process ends; anqa_router_verify finds that before. A value that
+ * would lead elsewhere (empty, ".", "..") ends the process, too. Lives as long as the event.   Context: process.
  */
 #define ANQA_PATH(router, pattern, ...)                                                           \
     __extension__({                                                                               \
