@@ -25,6 +25,7 @@
 #include <anqa/net.h>
 #include <anqa/partition_supervisor.h>
 #include <anqa/pg.h>
+#include <anqa/plugs.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>
