@@ -10,6 +10,7 @@
 
 #include "base/container.h"
 #include "channel/connect.h"
+#include "channel/routes.h"
 #include "http/conn.h"
 #include "http/static.h"
 #include "runtime/sched.h"
@@ -326,6 +327,12 @@ const anqa_gen_server anqa_endpoint_server = {
     .label = "endpoint",
     .trap_exit = true,
 };
+
+/* Here, as a program that has an endpoint has this file. */
+__attribute__((constructor)) static void add_routes_argument(void)
+{
+    main_argument_add(&routes_argument);
+}
 
 anqa_status anqa_endpoint_address(anqa_pid endpoint, char text[ANQA_ADDRESS_TEXT])
 {
