@@ -2,6 +2,7 @@
 #include <anqa/test.h>
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "harness.h"
 
@@ -545,6 +546,40 @@ TEST(all_routes_are_printed_in_order_with_those_of_inner_routers)
         "[{\"method\":\"GET\",\"path\":\"/\",\"host\":null,\"plug\":\"home\"},\n "
         "{\"method\":\"GET\",\"path\":\"/users/:id\",\"host\":null,\"plug\":\"show_user\"}]\n");
     free(text);
+}
+
+static const anqa_supervisor web = {
+    .name = "web", .children = (const anqa_child_spec[]){ANQA_ENDPOINT(&endpoint), {0}}};
+static const anqa_app program = {
+    .name = "program", .children = (const anqa_child_spec[]){{.supervisor = &web}, {0}}};
+
+static int run_program(const char *argument)
+{
+    char name[] = "program", copy[32];
+    char *argv[] = {name, copy, NULL};
+
+    snprintf(copy, sizeof copy, "%s", argument);
+    return anqa_main(2, argv, &program);
+}
+
+TEST(a_program_that_is_asked_prints_the_routes_of_its_endpoints_and_does_not_start)
+{
+    char text[512] = "";
+    FILE *file = tmpfile();
+    int out = dup(STDOUT_FILENO);
+
+    fflush(stdout);
+    CHECK(dup2(fileno(file), STDOUT_FILENO) >= 0);
+    CHECK_EQ(run_program("--routes"), ANQA_EXIT_OK);
+    CHECK_EQ(run_program("--routes=yaml"), ANQA_EXIT_USAGE);
+    CHECK_EQ(run_program("--route"), ANQA_EXIT_USAGE);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    close(out);
+    CHECK(pread(fileno(file), text, sizeof text - 1, 0) > 0);
+    fclose(file);
+    CHECK_STR(text, "GET      /                                    home\n"
+                    "GET      /users/:id                           show_user\n");
 }
 
 /* ---------------------------------------------------------------- telemetry */
