@@ -76,6 +76,13 @@ typedef struct anqa_http_limits {
     uint32_t connections_per_address;
 } anqa_http_limits;
 
+/** Whether error pages are for people who develop: with the reason, the route and the request. */
+typedef enum anqa_debug_errors {
+    ANQA_DEBUG_ERRORS_ENV, /* if ANQA_ENV in the environment is "dev" */
+    ANQA_DEBUG_ERRORS_ON,
+    ANQA_DEBUG_ERRORS_OFF
+} anqa_debug_errors;
+
 /** Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint {
     uint16_t
@@ -87,6 +94,11 @@ typedef struct anqa_endpoint {
     const anqa_static_files *statics;
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */
     const anqa_router *router; /* behind the plugs; NULL: none */
+    /* Answers a request that has no answer: no route matches (404), its plugs have crashed (500) or given none, or its body is
+     * none (4xx). If it crashes or gives none either, and without it (NULL), the answer is the status in words, as JSON or as a
+     * text. In the connection's process; may wait */
+    void (*render_errors)(anqa_conn *conn, unsigned status);
+    anqa_debug_errors debug_errors; /* in place of render_errors */
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
      * sent; 0: 1 MiB */

@@ -166,6 +166,15 @@ static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_
     return status == ANQA_OK ? site_add_router(site, spec, err) : status;
 }
 
+static bool wants_debug_pages(const anqa_endpoint *spec)
+{
+    const char *env = getenv("ANQA_ENV"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
+
+    if (spec->debug_errors == ANQA_DEBUG_ERRORS_ENV)
+        return env != NULL && strcmp(env, "dev") == 0;
+    return spec->debug_errors == ANQA_DEBUG_ERRORS_ON;
+}
+
 static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, anqa_error *err)
 {
     struct site *site = calloc(1, sizeof *site);
@@ -174,6 +183,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     if (site == NULL)
         return no_memory(err);
     site->service.plugs = spec->plugs;
+    site->service.pages = (struct error_pages){spec->render_errors, wants_debug_pages(spec)};
     status = site_fill(site, spec, err);
     if (status != ANQA_OK) {
         site_free(site);

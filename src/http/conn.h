@@ -25,6 +25,7 @@
 #include <anqa/net.h>
 #include <anqa/process.h>
 
+#include "http/error_page.h"
 #include "http/request.h" /* IWYU pragma: export */
 
 struct conn;
@@ -57,6 +58,7 @@ struct http_service {
     const struct static_mount *statics;
     size_t static_count;
     const anqa_plug *plugs;   /* for all other requests; NULL: none */
+    struct error_pages pages; /* for those that plugs give no answer to */
     uint32_t max_connections; /* 65,536; more are reset at once */
     uint32_t max_per_address; /* as many; more are reset */
     struct peers *peers;      /* by service_listen, where there is max_per_address; owned */

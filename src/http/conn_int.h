@@ -57,7 +57,7 @@ struct conn {
     struct anqa_list_node timed; /* in the outlet's wheel */
     struct anqa_list_node dirty; /* in the outlet's list of those that have output */
     const struct ws_ops *ops;    /* from CONN_WS on */
-    void *user;
+    void *user;                  /* likewise; in CONN_HTTP the struct h1 whose plugs run, or NULL */
     union {
         struct request_scan scan; /* CONN_HTTP */
         struct websocket ws;      /* CONN_WS, CONN_WS_CLOSING */
@@ -160,7 +160,7 @@ void h1_refuse(struct conn *conn, unsigned status, const char *why);
 /* The fields that say what becomes of the connection. */
 void h1_connection_field(const struct conn *conn, struct response *response);
 /* What a request that is served says to its client when its process ends. In `terminate`; may wait. */
-void h1_crashed(struct conn *conn);
+void h1_crashed(struct conn *conn, anqa_reason reason);
 /* The same where nothing may wait. */
 void h1_last_words(struct conn *conn);
 

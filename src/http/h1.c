@@ -77,7 +77,11 @@ static void serve_plugs(struct h1 *h1, const struct request *request)
         h1_refuse(h1->conn, 400, "host or path can not be read\n");
         return;
     }
+    h1->exchange.pages = &service->pages;
+    h1->conn->user = h1;
     exchange_run(&h1->exchange, service->plugs);
+    if (h1->conn->user == h1) /* it does not speak another protocol now */
+        h1->conn->user = NULL;
 }
 
 static void serve(struct h1 *h1, const struct request *request)
@@ -196,7 +200,18 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
 
 /* ---------------------------------------------------------------- when the process ends */
 
-void h1_crashed(struct conn *conn)
+/* Plugs that crash have a page of their own. */
+static void say_why(struct conn *conn, anqa_reason reason)
+{
+    struct h1 *h1 = conn->user;
+
+    conn->keep_alive = false;
+    if (h1 != NULL && !conn->answered && h1->exchange.pub.state == ANQA_CONN_UNSET)
+        error_page_crashed(&h1->exchange.pub, reason);
+    h1_refuse(conn, 500, "");
+}
+
+void h1_crashed(struct conn *conn, anqa_reason reason)
 {
     uint64_t deadline_ms = conn_deadline(conn->service->close_timeout, CONN_CLOSE_S);
     size_t n;
@@ -204,7 +219,7 @@ void h1_crashed(struct conn *conn)
     conn->waiting = false;
     if (conn->partial) /* the hook of the exit cuts it off */
         return;
-    h1_refuse(conn, 500, "");
+    say_why(conn, reason);
     if (!conn_drain_output(conn) || shutdown(conn->entry->fd, SHUT_WR) < 0)
         return;
     /* What the client still sends is read: else it would see a reset, and perhaps not the answer. */
