@@ -207,11 +207,13 @@ struct anqa_path_use {
 ANQA_API anqa_status anqa_router_verify_(const struct anqa_path_use *const *uses,
     const struct anqa_path_use *const *end, anqa_error *err) ANQA_MUST_CHECK;
 
-/* The linker's, of the program or library that this is compiled into; NULL where there is no ANQA_PATH. */
+/* NOLINTBEGIN(bugprone-reserved-identifier): the linker names them so. */
+/* Of the program or library that this is compiled into; NULL where there is no ANQA_PATH. */
 extern const struct anqa_path_use *const __start_anqa_path_uses[]
     __attribute__((weak, visibility("hidden")));
 extern const struct anqa_path_use *const __stop_anqa_path_uses[]
     __attribute__((weak, visibility("hidden")));
+/* NOLINTEND(bugprone-reserved-identifier) */
 
 /**
  * Whether the patterns of all ANQA_PATH in the calling program or library are routes, also of those that did not run yet: for a

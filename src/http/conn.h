@@ -25,8 +25,8 @@
 #include <anqa/net.h>
 #include <anqa/process.h>
 
-#include "http/error_page.h"
-#include "http/request.h" /* IWYU pragma: export */
+#include "http/error_page.h" /* IWYU pragma: export */
+#include "http/request.h"    /* IWYU pragma: export */
 
 struct conn;
 struct static_mount; /* http/static.h */

@@ -4,7 +4,8 @@
 #include <anqa/process.h>
 
 #include <arpa/inet.h>
-#include <stdio.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "http/request.h"
 

@@ -14,7 +14,7 @@
 #include <anqa/arena.h>
 #include <anqa/router.h>
 
-#include "base/map.h"
+#include "base/map.h" /* IWYU pragma: export */
 
 #define ROUTER_SEGMENTS_MAX 32u
 #define ROUTER_NESTING_MAX 16u
