@@ -76,7 +76,7 @@ typedef struct anqa_http_limits {
     uint32_t connections_per_address;
 } anqa_http_limits;
 
-/** Whether error pages are for people who develop: with the reason, the route and the request. */
+/** Whether error pages are for people who develop: with the reason and the request. */
 typedef enum anqa_debug_errors {
     ANQA_DEBUG_ERRORS_ENV, /* if ANQA_ENV in the environment is "dev" */
     ANQA_DEBUG_ERRORS_ON,
@@ -95,7 +95,7 @@ typedef struct anqa_endpoint {
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */
     const anqa_router *router; /* behind the plugs; NULL: none */
     /* Answers a request that has no answer: no route matches (404), its plugs have crashed (500) or given none, or its body is
-     * none (4xx). If it crashes or gives none either, and without it (NULL), the answer is the status in words, as JSON or as a
+     * none (4xx). After a crash the conn is as it was before all plugs, and without its body. If it crashes or gives none either, and without it (NULL), the answer is the status in words, as JSON or as a
      * text. In the connection's process; may wait */
     void (*render_errors)(anqa_conn *conn, unsigned status);
     anqa_debug_errors debug_errors; /* in place of render_errors */

@@ -57,7 +57,7 @@ struct conn {
     struct anqa_list_node timed; /* in the outlet's wheel */
     struct anqa_list_node dirty; /* in the outlet's list of those that have output */
     const struct ws_ops *ops;    /* from CONN_WS on */
-    void *user;                  /* likewise; in CONN_HTTP the struct h1 whose plugs run, or NULL */
+    void *user; /* likewise; in CONN_HTTP the struct request whose plugs run, or NULL */
     union {
         struct request_scan scan; /* CONN_HTTP */
         struct websocket ws;      /* CONN_WS, CONN_WS_CLOSING */
@@ -153,7 +153,7 @@ anqa_status conn_read_some(
 /* Takes one request off the front of `bytes`, if it is whole: *ret_request, to be served when the bytes behind it are
  * safe. Returns how many bytes were taken. */
 size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request);
-/* Answers a request, and makes ready for the next. May wait. */
+/* Answers a request, frees it, and makes ready for the next. May wait. */
 void h1_serve(struct conn *conn, struct request *request);
 /* Answers, and has the connection closed behind it. */
 void h1_refuse(struct conn *conn, unsigned status, const char *why);

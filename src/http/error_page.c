@@ -1,7 +1,6 @@
 #include "http/error_page.h"
 
 #include <anqa/memory.h>
-#include <anqa/router.h>
 
 #include "http/exchange.h"
 #include "http/html.h"
@@ -42,14 +41,9 @@ static const char *row(const char *rows, anqa_str name, anqa_str value)
 
 static const char *request_rows(const anqa_conn *conn)
 {
-    const char *route = anqa_conn_route(conn);
-    const char *rows =
-        row("", anqa_str_of("route"), anqa_str_of(route == NULL ? "no route matches" : route));
+    const char *rows = row("", anqa_str_of("query"), conn->query_string);
     anqa_str name, value;
 
-    for (size_t at = 0; anqa_conn_each_path_param(conn, &at, &name, &value);)
-        rows = row(rows, anqa_str_of(anqa_tmp_printf(":%.*s", ANQA_FMT(name))), value);
-    rows = row(rows, anqa_str_of("query"), conn->query_string);
     for (size_t at = 0; anqa_conn_each_req_header(conn, &at, &name, &value);)
         rows = row(rows, name, value);
     return rows;
@@ -89,7 +83,13 @@ static void answer(anqa_conn *conn, unsigned status, const char *why)
 
 void error_page_send(anqa_conn *conn, unsigned status)
 {
-    answer(conn, status, status == 500 ? "no answer was given" : response_phrase(status));
+    const char *why = response_phrase(status);
+
+    if (status == 404)
+        why = "no route matches this method and path";
+    else if (status == 500)
+        why = "its plugs have given no answer";
+    answer(conn, status, why);
 }
 
 void error_page_crashed(anqa_conn *conn, anqa_reason reason)

@@ -18,7 +18,7 @@ struct error_pages {
 
 void error_page_send(anqa_conn *conn, unsigned status);
 
-/* The process ends for that reason, and the request has no answer yet. */
+/* For a conn that was made anew of its request: the process ends for that reason, and what its plugs have made has ended. */
 void error_page_crashed(anqa_conn *conn, anqa_reason reason);
 
 #endif
