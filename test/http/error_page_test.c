@@ -127,9 +127,9 @@ TEST(the_environment_says_whether_there_are_debug_pages)
 
 static void render(anqa_conn *conn, unsigned status)
 {
-    if (has(conn->query_string.ptr, "crash"))
+    if (anqa_str_is(conn->query_string, "crash"))
         anqa_exit(anqa_error_reason("and the page too"));
-    if (!has(conn->query_string.ptr, "silent"))
+    if (!anqa_str_is(conn->query_string, "silent"))
         anqa_send_html(conn, status, anqa_str_of(anqa_tmp_printf("<h1>sorry: %u</h1>", status)));
 }
 
