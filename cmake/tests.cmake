@@ -89,6 +89,9 @@ foreach(source IN LISTS sources)
   if(area STREQUAL "soak")
     list(APPEND helpers bench/phxload/link.c) # the links of the load generator
   endif()
+  if(area STREQUAL "control")
+    list(APPEND helpers test/otp/support.c) # a runtime with names and supervisors
+  endif()
   set(label unit)
   if(area MATCHES "^(fault|soak)$")
     set(label ${area})
@@ -169,6 +172,11 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
       anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
+    endforeach()
+    foreach(thing commands observe)
+      anqa_register(cli_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/cli/${thing}_test.mjs")
+      set_tests_properties(cli_${thing}_test PROPERTIES RUN_SERIAL ON
+        ENVIRONMENT "ANQA=$<TARGET_FILE:anqa_command>;CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
     endforeach()
   endif()
 endif()

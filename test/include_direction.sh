@@ -4,17 +4,18 @@
 # logger. Public headers follow the same order. With no argument the check is first tried on trees that break the rule.
 set -u
 
-areas="base runtime otp pubsub http channel presence live js data durable jobs stage cluster telemetry cli test"
+areas="base runtime otp pubsub http channel presence live js data durable jobs stage cluster telemetry control cli test"
 # What all may include: the event points, the logger, and how its lines are written.
 free="telemetry/log.h telemetry/log_fields.h telemetry/telemetry.h"
 
 # The area of a public header, as "header=area", where it is not named like its area.
 public="arena=base buf=base json=base config=base value=base log=free telemetry=free
-    process=runtime memory=runtime fault=runtime net=runtime
+    process=runtime memory=runtime fault=runtime net=runtime introspect=runtime
+    metrics=telemetry
     conn=http websocket=http router=http plugs=http endpoint=channel
     token=http
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp
-    backoff=otp partition_supervisor=otp requests=otp table=otp pg=otp"
+    backoff=otp partition_supervisor=otp requests=otp table=otp pg=otp retry=otp control=otp"
 
 check() { # $1: root; prints each violation, and "checked N includes"
     (

@@ -153,6 +153,27 @@ static anqa_next tree_join(anqa_socket *socket, anqa_str topic, anqa_json params
     return anqa_reply_ok(tree_now(&chat));
 }
 
+/* `anqa rpc rooms`: the names of those who are in each room. */
+static anqa_status rooms_and_names(anqa_json args, anqa_json *ret_answer, anqa_error *err)
+{
+    anqa_json_writer *w = anqa_arena_alloc(anqa_tmp(), sizeof *w);
+    anqa_child_info *children;
+    size_t count;
+    anqa_status status =
+        anqa_supervisor_which_children(anqa_whereis(rooms.name), &children, &count);
+
+    if (status != ANQA_OK)
+        return status;
+    anqa_json_writer_init(w, anqa_tmp(), 0);
+    anqa_json_begin_object(w);
+    for (size_t i = 0; i < count; i++) {
+        anqa_json_key_str(w, children[i].id);
+        anqa_json_put_raw(w, who_is_in(children[i].id));
+    }
+    anqa_json_end_object(w);
+    return anqa_json_writer_finish(w, ret_answer);
+}
+
 static const anqa_channel room_channel = {
     .topic = "room:*",
     .join = room_join,
@@ -172,6 +193,8 @@ const anqa_app chat = {
     .about = "chat rooms that are JavaScript processes",
     .children = (const anqa_child_spec[]){{.dynamic_supervisor = &rooms}, {.server = &who_server},
         {.server = &tree_server, .arg = &chat}, ANQA_ENDPOINT(&endpoint), {0}},
+    .control =
+        (const anqa_control_op[]){{"rooms", "the rooms, and who is in them", rooms_and_names}, {0}},
 };
 
 int main(int argc, char **argv)

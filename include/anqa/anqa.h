@@ -14,14 +14,17 @@
 #include <anqa/channel.h>
 #include <anqa/config.h>
 #include <anqa/conn.h>
+#include <anqa/control.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
 #include <anqa/gen_statem.h>
+#include <anqa/introspect.h>
 #include <anqa/js.h>
 #include <anqa/json.h>
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/metrics.h>
 #include <anqa/net.h>
 #include <anqa/partition_supervisor.h>
 #include <anqa/pg.h>
@@ -31,6 +34,7 @@
 #include <anqa/registry.h>
 #include <anqa/requests.h>
 #include <anqa/router.h>
+#include <anqa/retry.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>
 #include <anqa/table.h>

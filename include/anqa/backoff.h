@@ -16,14 +16,17 @@
 
 ANQA_BEGIN_DECLS
 
+/** How much of a wait is left to chance, so that many do not come back at once. */
 typedef enum anqa_jitter {
     ANQA_JITTER_FULL,  /* anything from 1 ms to the whole wait: spreads best */
     ANQA_JITTER_EQUAL, /* half of the wait, and anything up to the other half */
     ANQA_JITTER_NONE   /* the whole wait */
 } anqa_jitter;
 
+/** The longest wait where none is said. */
 #define ANQA_BACKOFF_MAX_MS 30000u
 
+/** Waits that grow from failure to failure. Zero: none. */
 typedef struct anqa_backoff {
     uint32_t first_ms; /* after the first failure; 0: no wait, ever */
     uint32_t max_ms;   /* 0: ANQA_BACKOFF_MAX_MS */

@@ -29,7 +29,7 @@
  * marked `secret` are never printed, here or by the print functions.
  *
  * Threads. A configuration is immutable once loaded; any thread may read it. Nothing else in the library reads the
- * environment.
+ * environment, but for PORT (anqa/endpoint.h) and XDG_RUNTIME_DIR (anqa/control.h).
  */
 #ifndef ANQA_CONFIG_H
 #define ANQA_CONFIG_H

@@ -37,6 +37,7 @@
 
 ANQA_BEGIN_DECLS
 
+/** How far the answer is. */
 typedef enum anqa_conn_state {
     ANQA_CONN_UNSET,   /* not answered yet */
     ANQA_CONN_SET,     /* being answered: callbacks of anqa_conn_register_before_send run */
@@ -121,6 +122,7 @@ ANQA_API anqa_status anqa_conn_read_part(
 /* Values under names, for the plugs that come later. Those of libraries are kept apart as private ones. Names are borrowed:
  * literals, or memory of the request. A name that is assigned again has the new value. */
 
+/** Puts a value under a name. */
 ANQA_API void anqa_conn_assign(anqa_conn *conn, const char *name, const void *value);
 /** NULL: none. */
 ANQA_API const void *anqa_conn_assigned(const anqa_conn *conn, const char *name);
@@ -173,6 +175,7 @@ ANQA_API anqa_status anqa_conn_inform(anqa_conn *conn, unsigned status, const an
  * Context: process of the connection; may wait.
  */
 
+/** Answers with these bytes; a content-type is sent if one was put. */
 ANQA_API anqa_status anqa_send_resp(anqa_conn *conn, unsigned status, anqa_str body);
 /** "text/plain; charset=utf-8", unless a content-type was put. */
 ANQA_API anqa_status anqa_send_text(anqa_conn *conn, unsigned status, anqa_str text);

@@ -184,6 +184,8 @@ typedef struct anqa_gen_server {
     anqa_json (*format_status)(void *state);
     /* the same of the message that it crashed on; `return msg->body;` shows it as it is. NULL: kind, tag and length */
     anqa_json (*format_message)(void *state, const anqa_msg *msg);
+    /* takes a state from outside (anqa_sys_replace_state); what it fails with goes to the asker. NULL: not offered */
+    anqa_status (*replace_state)(void *state, anqa_json value, anqa_error *err);
     /* time to give back what can be made again; an idle process owns no stack anyway */
     void (*hibernate)(void *state);
     uint32_t hibernate_after_ms; /* `hibernate` runs after so long without a message; 0: never */

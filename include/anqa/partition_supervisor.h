@@ -25,8 +25,10 @@
 
 ANQA_BEGIN_DECLS
 
+/** How many partitions there can be. */
 #define ANQA_PARTITIONS_MAX 65536u
 
+/** What a partition supervisor is. `static const`; zero is a sensible default but for name and child. */
 typedef struct anqa_partition_supervisor {
     const char *name;    /* registered; there must be one */
     uint32_t partitions; /* 0: one per scheduler; at most ANQA_PARTITIONS_MAX */
@@ -55,6 +57,7 @@ ANQA_API uint32_t anqa_partition_count(const anqa_partition_supervisor *supervis
 /**
  * Changes how many there are, from 1 up to as many as there were at the start. Keys are spread anew. Those that are too many
  * are stopped, from the last one, after keys have ceased to lead there; new ones get keys when all have started.
+ * A look-up at that very moment may find one that is about to stop, or nobody.
  * Fails: E_RANGE, E_NOPROC (no supervisor), E_STOPPED (a partition failed to start: all is as it was).   May wait.
  */
 ANQA_API anqa_status anqa_partition_supervisor_resize(

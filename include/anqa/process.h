@@ -350,6 +350,8 @@ typedef struct anqa_spawn_opts {
     size_t
         state_size; /* zeroed beyond arg_size; at least arg_size; 0 and arg_size 0: state is `arg` itself */
     const char *label; /* for people; copied, at most 63 bytes */
+    /* what a behaviour was told to be; static. Only anqa/introspect.h looks at it, for behaviours that it knows */
+    const void *spec;
     anqa_priority priority;
     bool link, monitor; /* to the one who spawns */
     anqa_ref

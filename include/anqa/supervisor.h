@@ -164,6 +164,8 @@ typedef struct anqa_child_info {
     anqa_child_state state;
     anqa_restart restart;
     uint32_t restarts; /* of this child; dynamic supervisors do not count them */
+    anqa_str
+        last_exit; /* why it ended before it was started again; cut to 95 bytes; empty: it has not */
 } anqa_child_info;
 
 /** How many children have a spec, run, are supervisors, are workers. */
@@ -183,7 +185,30 @@ ANQA_API anqa_status anqa_supervisor_count_children(
 
 /** The tree below a supervisor as text, drawn with lines; lives as long as the current event. Context: process; may wait. */
 ANQA_API anqa_str anqa_tree_text(anqa_pid supervisor);
-/** Writes that to standard output, with colours if it is a terminal. Context: process; may wait. */
+/** The same of all applications of the runtime, one tree under the other. Context: process; may wait. */
+ANQA_API anqa_str anqa_tree_text_all(void);
+
+/** How much of a tree is wanted; zero: 16 levels, 1,000 children of each supervisor. */
+typedef struct anqa_tree_opts {
+    uint32_t depth; /* levels of supervisors; at most 64 */
+    uint32_t limit; /* children of each of them that are listed */
+} anqa_tree_opts;
+
+/**
+ * Writes the tree of a supervisor as an object: what anqa_process_info_put writes of its process, and "children", an array
+ * of {"id", "type": "worker" or "supervisor", "state": "running" or as anqa_child_state has it, "restart", "restarts",
+ * "last_exit", "process": what is seen of it, "children"}, in the order of their start. "more": how many are not listed.
+ * A supervisor that does not answer has "error" in place of "children". With nobody as supervisor: {"applications": an
+ * array of the trees of all applications, by name}.
+ * opts: NULL stands for all zero.   Fails: E_NOPROC, E_RANGE (depth).   Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_tree_put(
+    anqa_json_writer *w, anqa_pid supervisor, const anqa_tree_opts *opts) ANQA_MUST_CHECK;
+/** The same, living as long as the current event. */
+ANQA_API anqa_status anqa_tree_json(
+    anqa_pid supervisor, const anqa_tree_opts *opts, anqa_json *ret_tree) ANQA_MUST_CHECK;
+
+/** Writes the text to standard output, with colours if it is a terminal. Context: process; may wait. */
 ANQA_API void anqa_tree_print(anqa_pid supervisor);
 
 /* ---------------------------------------------------------------- dynamic supervisors */
@@ -211,7 +236,8 @@ ANQA_API anqa_status anqa_start_child(const anqa_dynamic_supervisor *supervisor,
 /** The same by pid. arg_size: as the model says, 0 for a pointer that is handed on. Fails: E_INVALID for another size. */
 ANQA_API anqa_status anqa_dynamic_supervisor_start_child(anqa_pid supervisor, const void *arg,
     size_t arg_size, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
-/** Stops a child. Fails: E_NOT_FOUND.   Context: process; may wait. */
+/** Stops a child; one that waits to be started again is known by the pid it had. Fails: E_NOT_FOUND.
+ * Context: process; may wait. */
 ANQA_API anqa_status anqa_dynamic_supervisor_terminate_child(anqa_pid supervisor, anqa_pid child);
 
 /** The child of a key, found without asking the supervisor; nobody if there is none. Context: process. */
@@ -219,7 +245,7 @@ ANQA_API anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa
 
 /**
  * Makes sure that there is a child of that key: finds it, or has it started. Of many who ask at once one starts it and
- * all get the outcome.   arg: for a child that must be started.
+ * all get the outcome; a child that waits to be started again is waited for.   arg: for a child that must be started.
  * Fails: as anqa_dynamic_supervisor_start_child; E_INVALID (no name, key too long).   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_ensure_child(

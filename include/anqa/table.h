@@ -60,6 +60,7 @@ typedef struct anqa_table {
     uint64_t bits;
 } anqa_table;
 
+/** Whether it names no table. */
 static inline bool anqa_table_is_none(anqa_table table)
 {
     return table.bits == 0;
@@ -67,6 +68,7 @@ static inline bool anqa_table_is_none(anqa_table table)
 
 /* ---------------------------------------------------------------- keys and rows */
 
+/** What a key is. */
 typedef enum anqa_key_kind { ANQA_KEY_STR, ANQA_KEY_INT, ANQA_KEY_DOUBLE } anqa_key_kind;
 
 /** A number or a string; made by the functions below. */
@@ -79,6 +81,7 @@ typedef struct anqa_key {
     } u;
 } anqa_key;
 
+/** A string, borrowed. */
 static inline anqa_key anqa_key_str(anqa_str str)
 {
     anqa_key key;
@@ -88,11 +91,13 @@ static inline anqa_key anqa_key_str(anqa_str str)
     return key;
 }
 
+/** The same, of a string that ends in NUL. */
 static inline anqa_key anqa_key_text(const char *text)
 {
     return anqa_key_str(anqa_str_of(text));
 }
 
+/** An integer. */
 static inline anqa_key anqa_key_int(int64_t integer)
 {
     anqa_key key;
@@ -120,6 +125,7 @@ typedef struct anqa_table_entry {
 
 /* ---------------------------------------------------------------- life of a table */
 
+/** How many rows a key may have, and whether keys have an order. */
 typedef enum anqa_table_type {
     ANQA_TABLE_SET,
     ANQA_TABLE_ORDERED_SET,
@@ -127,6 +133,7 @@ typedef enum anqa_table_type {
     ANQA_TABLE_DUPLICATE_BAG
 } anqa_table_type;
 
+/** Who may read and write. */
 typedef enum anqa_table_access {
     ANQA_TABLE_PROTECTED, /* all read, the owner writes */
     ANQA_TABLE_PUBLIC,    /* all read and write */
@@ -186,6 +193,7 @@ typedef struct anqa_table_gift {
 /** Reads a message "ETS-TRANSFER"; false when it is no such message. */
 ANQA_API bool anqa_table_transfer(const anqa_msg *msg, anqa_table_gift *ret_gift);
 
+/** What can be said of a table. */
 typedef struct anqa_table_info {
     anqa_str name; /* lives as long as the current event */
     bool named;
@@ -287,7 +295,7 @@ ANQA_API anqa_status anqa_table_lookup_element(
 /** Whether there is a row of that key; false too when the table is not there or not to be read. */
 ANQA_API bool anqa_table_member(anqa_table table, anqa_key key);
 
-/* The first row of a table, and the next one behind a key, which itself need not be there. A set that is not ordered has
+/** The first row of a table, and the next one behind a key, which itself need not be there. A set that is not ordered has
  * some order which stays the same; in it last and prev are E_UNSUPPORTED. The next of a bag is the first row of the next
  * key. Fails: E_NOT_FOUND (there is none).
  * Each result takes memory of the event: anqa_table_fold is for long walks. */

@@ -56,6 +56,7 @@ typedef struct anqa_test_options {
     const char *expect_stderr; /* must be a part of what was printed */
 } anqa_test_options;
 
+/** A test, as ANQA_TEST leaves it to the runner. */
 typedef struct anqa_test_case {
     const char *name, *file;
     int line;
@@ -64,7 +65,7 @@ typedef struct anqa_test_case {
     anqa_test_options options;
 } anqa_test_case;
 
-/* Where an assertion stands: what many functions below get by the macro of their name. */
+/** Where an assertion stands: what many functions below get by the macro of their name. */
 struct anqa_test_place {
     const char *file;
     int line;
@@ -105,15 +106,17 @@ unsigned anqa_test_slowness(void);
 
 /* ---------------------------------------------------------------- assertions; any thread, any child of the test */
 
+/** Ends the test as failed. */
 #define ANQA_FAIL(...) anqa_test_fail_(ANQA_HERE_, "fails", NULL, NULL, " " __VA_ARGS__)
 
+/** Ends the test as failed unless the condition holds. */
 #define ANQA_ASSERT(condition, ...)                                               \
     do {                                                                          \
         if (!(condition))                                                         \
             anqa_test_fail_(ANQA_HERE_, #condition, NULL, NULL, " " __VA_ARGS__); \
     } while (0)
 
-/* Integers of any type, compared by value: -1 differs from UINT64_MAX. Pointers may be compared too. */
+/** Integers of any type, compared by value: -1 differs from UINT64_MAX. Pointers may be compared too. */
 #define ANQA_ASSERT_EQ(a, b, ...) ANQA_TEST_COMPARE_(#a " == " #b, a, ==, b, __VA_ARGS__)
 #define ANQA_ASSERT_NE(a, b, ...) ANQA_TEST_COMPARE_(#a " != " #b, a, !=, b, __VA_ARGS__)
 #define ANQA_ASSERT_LT(a, b, ...) ANQA_TEST_COMPARE_(#a " < " #b, a, <, b, __VA_ARGS__)
@@ -130,6 +133,7 @@ unsigned anqa_test_slowness(void);
                 anqa_test_text_quote_(assert_b_), " " __VA_ARGS__);                           \
     } while (0)
 
+/** Compares statuses, and shows their names. */
 #define ANQA_ASSERT_STATUS(call, expected, ...)                               \
     do {                                                                      \
         anqa_status assert_got_ = (call), assert_want_ = (expected);          \
@@ -196,17 +200,20 @@ void anqa_test_start_app_(struct anqa_test_place place, const anqa_app *app);
  * Takes over the caller's count of `reason`. */
 void anqa_test_crash(anqa_pid pid, anqa_reason reason);
 
+/** Where a failure strikes. */
 typedef enum anqa_test_point {
     ANQA_TEST_AT_MESSAGE, /* when it is about to handle a message: its behaviour's, or one of anqa_receive */
     ANQA_TEST_AT_WAIT /* when it is about to wait, in the middle of a callback or in a receive */
 } anqa_test_point;
 
+/** How a process fails. */
 typedef enum anqa_test_failure {
     ANQA_TEST_EXIT,  /* its own code gives up: an error reason; `terminate` is called */
     ANQA_TEST_KILL,  /* it is killed */
     ANQA_TEST_FAULT, /* a real SIGSEGV, which the runtime contains */
 } anqa_test_failure;
 
+/** A failure that is to come. Zero: an exit at its first message. */
 typedef struct anqa_test_injection {
     anqa_test_point at;
     uint32_t nth;    /* time that it comes there; 0: 1 */
@@ -238,6 +245,7 @@ const char *anqa_test_captured_log(void);
  * those of Phoenix.ChannelTest. Sockets and channels belong to the process that made them, and end with it. What a client is
  * sent comes to that process as messages of tag "server", [join_ref, ref, topic, event, payload], or "server.binary", bytes. */
 
+/** A client's socket, and a channel on it, without a network. */
 typedef struct anqa_test_socket anqa_test_socket;
 typedef struct anqa_test_channel anqa_test_channel;
 
@@ -356,6 +364,7 @@ const char *anqa_test_resp_body(const anqa_conn *conn);
 
 void anqa_test_host_(const anqa_test_case *test);
 
+/** Integers of any type, for the macros. */
 struct anqa_test_int {
     uint64_t bits;
     bool negative;
@@ -379,6 +388,7 @@ struct anqa_test_int {
                 anqa_test_int_text_(assert_b_, #op), " " __VA_ARGS__);                     \
     } while (0)
 
+/** Strings of both kinds, for the macros. */
 struct anqa_test_text {
     const char *ptr; /* NULL differs from "" */
     size_t len;

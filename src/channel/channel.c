@@ -661,7 +661,7 @@ static struct chan *own_chan(anqa_pid pid)
     struct sched *s;
     struct proc *p = proc_self(&s);
     bool is_channel =
-        (p->flags & (PROC_RUN | PROC_FOREIGN)) == 0 && p->code.behaviour == &chan_behaviour;
+        (p->flags & (PROC_RUN | PROC_FOREIGN)) == 0 && proc_behaviour(p) == &chan_behaviour;
 
     return is_channel && anqa_pid_eq(pid, proc_pid(s->rt, p)) ? p->state : NULL;
 }

@@ -1,21 +1,14 @@
-/*
- * Applications. Each has two processes of its own. The master runs the callbacks, is the parent of the top supervisor,
- * and ends with it. Its guard, above it, never runs code of the user's: whatever hangs below, it answers, and can end it.
- */
-#include "otp/application.h"
+/* Applications: the master, and how they are started and stopped from outside. See application_int.h. */
+#include "otp/application_int.h"
 
 #include <stdio.h>
-#include <sys/eventfd.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <anqa/log.h>
-#include <anqa/memory.h>
 
-#include "otp/child.h"
-#include "runtime/proc.h"
 #include "runtime/sched.h"
 
-/* What a late stop gives the master beyond its deadline, for its last callback. */
-#define GRACE_MS 1000u
 /* How long killed processes may take, in all; code that does not return can not be ended. */
 #define KILL_MS 1000u
 /* They may have spawned others before they heard of it: those are killed so much later. */
@@ -24,42 +17,9 @@
 const char application_stop_tag[] = "$stop_application";
 const char application_kill_tag[] = "$kill_application";
 
-/* Guards by the name of their application. */
-static const anqa_registry guards = {.name = "applications"};
+const anqa_registry application_guards = {.name = "applications"};
 
-/* What both processes know. owner: each has a copy. */
-struct member {
-    const anqa_app *app;
-    anqa_ref start_ref;
-    anqa_pid starter;
-    int notify_fd;
-};
-
-static void notify(const struct member *member, uint64_t what)
-{
-    if (member->notify_fd >= 0)
-        (void)eventfd_write(member->notify_fd, what); /* fails only when the reader has gone */
-}
-
-static void report(const struct member *member, anqa_status status, const char *text)
-{
-    struct child_outcome outcome = {.status = status};
-
-    snprintf(outcome.text, sizeof outcome.text, "%s", text);
-    (void)anqa_send_ref(member->starter, child_note_tag, member->start_ref,
-        anqa_bytes(&outcome, child_outcome_size(&outcome)));
-    notify(member, 1);
-}
-
-static ANQA_NORETURN void start_failed(
-    const struct member *member, anqa_status status, const char *text)
-{
-    report(member, status, text);
-    anqa_exit(anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", text));
-}
-
-/* Ends all that the calling process and its descendants have spawned. */
-static void kill_all_below(const anqa_app *app)
+void application_kill_below(const anqa_app *app)
 {
     struct sched *s;
     uint32_t waited_ms = 0;
@@ -94,9 +54,40 @@ static anqa_status top_start(const anqa_app *app, anqa_pid *ret_pid, anqa_error 
     return child_start(&start, ret_pid, err);
 }
 
-static anqa_pid master_start(const struct member *master)
+/* To the guard. If it cannot be told, our end tells it. */
+static void report(anqa_status status, const char *text)
 {
-    const anqa_app *app = master->app;
+    struct child_outcome outcome = {.status = status};
+
+    snprintf(outcome.text, sizeof outcome.text, "%s", text);
+    if (anqa_send(anqa_parent(), child_note_tag,
+            anqa_bytes(&outcome, child_outcome_size(&outcome))) == ANQA_E_NOMEM)
+        anqa_exit(anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
+}
+
+static ANQA_NORETURN void start_failed(anqa_status status, const char *text)
+{
+    report(status, text);
+    anqa_exit(anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", text));
+}
+
+static void phases_run(const anqa_app *app, anqa_pid top)
+{
+    char text[sizeof(anqa_error) + 80];
+
+    for (const anqa_start_phase *at = app->start_phases; at != NULL && at->run != NULL; at++) {
+        anqa_error err = {.text = "no reason given"};
+        anqa_status status = at->run(&err);
+        if (status == ANQA_OK)
+            continue;
+        (void)anqa_supervisor_stop(top, ANQA_SHUTDOWN, ANQA_INFINITY);
+        snprintf(text, sizeof text, "start phase '%s': %s", at->name, err.text);
+        start_failed(status, text);
+    }
+}
+
+static anqa_pid master_start(const anqa_app *app)
+{
     anqa_error err = {.text = "no reason given"};
     anqa_status status = app->start == NULL ? ANQA_OK : app->start(&err);
     anqa_pid top;
@@ -104,8 +95,9 @@ static anqa_pid master_start(const struct member *master)
     if (status == ANQA_OK)
         status = top_start(app, &top, &err);
     if (status != ANQA_OK)
-        start_failed(master, status, err.text);
-    report(master, ANQA_OK, "");
+        start_failed(status, err.text);
+    phases_run(app, top);
+    report(ANQA_OK, "");
     return top;
 }
 
@@ -117,7 +109,7 @@ static ANQA_NORETURN void master_stop(const anqa_app *app, anqa_pid top, uint32_
         app->prep_stop();
     status = anqa_supervisor_stop(top, ANQA_SHUTDOWN, timeout_ms);
     if (status == ANQA_E_TIMEOUT)
-        kill_all_below(app);
+        application_kill_below(app);
     if (app->stop != NULL)
         app->stop();
     anqa_exit(status == ANQA_E_TIMEOUT
@@ -127,122 +119,41 @@ static ANQA_NORETURN void master_stop(const anqa_app *app, anqa_pid top, uint32_
 
 static ANQA_NORETURN void master_lost_top(const anqa_app *app, anqa_reason reason)
 {
+    bool is_normal = anqa_reason_get_kind(reason) == ANQA_REASON_NORMAL;
     char text[200];
 
-    anqa_log(ANQA_CRITICAL, "application.ended", "application=%s reason=%s", app->name,
+    anqa_log(app->restart == ANQA_PERMANENT ? ANQA_CRITICAL
+             : is_normal                    ? ANQA_NOTICE
+                                            : ANQA_ERROR,
+        "application.ended", "application=%s reason=%s", app->name,
         anqa_reason_format(reason, text, sizeof text));
     if (app->stop != NULL)
         app->stop();
+    if (is_normal)
+        anqa_exit(ANQA_NORMAL);
     anqa_exit(anqa_error_reason("application %s: its top supervisor ended: %s", app->name, text));
 }
 
-static void master_run(void *state)
+void application_master(void *state)
 {
-    const struct member *master = state;
-    anqa_pid top = master_start(master);
+    const void *given;
+    const anqa_app *app;
+    anqa_pid top;
 
+    memcpy(&given, state, sizeof given);
+    app = given;
+    top = master_start(app);
     for (;;) {
         const anqa_msg *msg = anqa_receive(ANQA_INFINITY);
         uint32_t timeout_ms;
         if (msg->kind == ANQA_MSG_EXIT && anqa_pid_eq(msg->from, top))
-            master_lost_top(master->app, msg->u.reason);
+            master_lost_top(app, msg->u.reason);
         if (msg->kind == ANQA_MSG_EXIT && child_is_told_to_end(msg)) /* the runtime stops */
-            master_stop(master->app, top, ANQA_INFINITY);
+            master_stop(app, top, ANQA_INFINITY);
         if (msg->tag != application_stop_tag)
             continue;
         memcpy(&timeout_ms, msg->body.ptr, sizeof timeout_ms);
-        master_stop(master->app, top, timeout_ms);
-    }
-}
-
-/* ---------------------------------------------------------------- the guard */
-
-static void notify_of_end(void *arg)
-{
-    notify(arg, APPLICATION_NOTE_END);
-}
-
-static anqa_pid guard_start(struct member *guard)
-{
-    const anqa_app *app = guard->app;
-    anqa_spawn_opts opts = {.run = master_run,
-        .arg = guard,
-        .arg_size = sizeof *guard,
-        .trap_exit = true,
-        .label = app->name,
-        .link = true};
-    anqa_status status;
-    anqa_pid master;
-
-    (void)anqa_defer(notify_of_end, guard);
-    if (anqa_registry_register(&guards, anqa_str_of(app->name), ANQA_JSON_NULL, NULL) != ANQA_OK)
-        start_failed(guard, ANQA_E_EXISTS, "it runs already");
-    status = anqa_spawn(&opts, &master, NULL);
-    if (status != ANQA_OK)
-        start_failed(guard, status, anqa_status_text(status));
-    return master;
-}
-
-/* A crash has been logged once, and counts for the starter only if it still waits. */
-static ANQA_NORETURN void guard_end(const struct member *guard, anqa_reason reason)
-{
-    char text[160], line[200];
-
-    if (anqa_reason_is_quiet(reason))
-        anqa_exit(anqa_reason_ref(reason));
-    snprintf(
-        line, sizeof line, "its start crashed: %s", anqa_reason_format(reason, text, sizeof text));
-    report(guard, ANQA_E_DIED, line);
-    anqa_exit(anqa_reason_make(ANQA_REASON_SHUTDOWN, "%s", text));
-}
-
-static ANQA_NORETURN void guard_kill(const struct member *guard)
-{
-    kill_all_below(guard->app);
-    anqa_exit(anqa_reason_make(ANQA_REASON_SHUTDOWN, "killed"));
-}
-
-/* Tells the master, which hears of it once the start is through. Returns when all must be over: the earliest of those
- * asked for. */
-static uint64_t guard_stop(anqa_pid master, const anqa_msg *msg, uint64_t deadline_ms)
-{
-    uint64_t now = anqa_now_ms();
-    uint32_t timeout_ms;
-
-    memcpy(&timeout_ms, msg->body.ptr, sizeof timeout_ms);
-    (void)anqa_send(master, application_stop_tag, anqa_bytes(&timeout_ms, sizeof timeout_ms));
-    if (timeout_ms == ANQA_INFINITY || deadline_ms <= now + timeout_ms + GRACE_MS)
-        return deadline_ms;
-    return now + timeout_ms + GRACE_MS;
-}
-
-static uint32_t left_ms(uint64_t deadline_ms)
-{
-    uint64_t now = anqa_now_ms();
-
-    if (deadline_ms == UINT64_MAX)
-        return ANQA_INFINITY;
-    if (deadline_ms <= now)
-        return 0;
-    return deadline_ms - now < ANQA_INFINITY ? (uint32_t)(deadline_ms - now) : ANQA_INFINITY - 1;
-}
-
-static void guard_run(void *state)
-{
-    struct member *guard = state;
-    anqa_pid master = guard_start(guard);
-    uint64_t deadline_ms = UINT64_MAX;
-
-    for (;;) {
-        const anqa_msg *msg = anqa_receive(left_ms(deadline_ms));
-        if (msg == NULL && anqa_now_ms() < deadline_ms)
-            continue;
-        if (msg == NULL || msg->tag == application_kill_tag)
-            guard_kill(guard);
-        if (msg->kind == ANQA_MSG_EXIT && anqa_pid_eq(msg->from, master))
-            guard_end(guard, msg->u.reason);
-        if (msg->tag == application_stop_tag)
-            deadline_ms = guard_stop(master, msg, deadline_ms);
+        master_stop(app, top, timeout_ms);
     }
 }
 
@@ -252,9 +163,9 @@ anqa_status application_start(
     const anqa_app *app, int notify_fd, struct application *ret_application, anqa_error *err)
 {
     struct application made = {.app = app, .start_ref = anqa_make_ref()};
-    struct member guard = {
+    struct guard_arg guard = {
         .app = app, .start_ref = made.start_ref, .starter = anqa_self(), .notify_fd = notify_fd};
-    anqa_spawn_opts opts = {.run = guard_run,
+    anqa_spawn_opts opts = {.run = application_guard,
         .arg = &guard,
         .arg_size = sizeof guard,
         .trap_exit = true,
@@ -313,17 +224,19 @@ anqa_status anqa_app_start(anqa_rt *rt, const anqa_app *app, anqa_error *err)
     return status;
 }
 
+/* The guard keeps the deadline. It answers only when it does not stop. */
 static anqa_status stop_attached(const anqa_app *app, uint32_t timeout_ms)
 {
-    anqa_pid guard = anqa_registry_whereis(&guards, anqa_str_of(app->name));
-    anqa_ref ref = anqa_monitor(guard);
-    const anqa_msg *down;
+    anqa_pid guard = anqa_registry_whereis(&application_guards, anqa_str_of(app->name));
+    anqa_ref ref =
+        anqa_request(guard, application_stop_tag, anqa_bytes(&timeout_ms, sizeof timeout_ms));
+    const anqa_msg *msg = anqa_receive_ref(ref, ANQA_INFINITY);
 
-    if (anqa_pid_is_none(guard))
+    if (msg->kind == ANQA_MSG_REPLY)
+        return ANQA_E_RUNNING;
+    if (anqa_reason_get_kind(msg->u.reason) == ANQA_REASON_NOPROC)
         return ANQA_E_NOT_FOUND;
-    (void)anqa_send(guard, application_stop_tag, anqa_bytes(&timeout_ms, sizeof timeout_ms));
-    down = anqa_receive_ref(ref, ANQA_INFINITY); /* the guard keeps the deadline */
-    return anqa_reason_get_kind(down->u.reason) == ANQA_REASON_NORMAL ? ANQA_OK : ANQA_E_TIMEOUT;
+    return anqa_reason_get_kind(msg->u.reason) == ANQA_REASON_NORMAL ? ANQA_OK : ANQA_E_TIMEOUT;
 }
 
 anqa_status anqa_app_stop(anqa_rt *rt, const anqa_app *app, uint32_t timeout_ms)
@@ -340,4 +253,20 @@ anqa_status anqa_app_stop(anqa_rt *rt, const anqa_app *app, uint32_t timeout_ms)
 anqa_pid anqa_app_supervisor(const anqa_app *app)
 {
     return anqa_whereis(app->name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const anqa_registry_entry *x = a, *y = b;
+    size_t len = x->key.len < y->key.len ? x->key.len : y->key.len;
+    int order = memcmp(x->key.ptr, y->key.ptr, len);
+
+    return order != 0 ? order : x->key.len < y->key.len ? -1 : x->key.len > y->key.len;
+}
+
+void application_list(anqa_registry_entry **ret_entries, size_t *ret_count)
+{
+    anqa_registry_select(&application_guards, NULL, NULL, ret_entries, ret_count);
+    if (*ret_count > 1)
+        qsort(*ret_entries, *ret_count, sizeof **ret_entries, by_name);
 }

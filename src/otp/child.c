@@ -61,10 +61,10 @@ static struct child_head *head_of_self(void)
     struct sched *s;
     struct proc *p = proc_self(&s);
     bool ours = p->flags & PROC_FOREIGN ? false
-                : p->flags & PROC_RUN   ? p->code.run == child_run
-                                        : p->code.behaviour == &gen_server_behaviour ||
-                                            p->code.behaviour == &supervisor_behaviour ||
-                                            p->code.behaviour == &dynamic_behaviour;
+                : p->flags & PROC_RUN   ? proc_run(p) == child_run
+                                        : proc_behaviour(p) == &gen_server_behaviour ||
+                                            proc_behaviour(p) == &supervisor_behaviour ||
+                                            proc_behaviour(p) == &dynamic_behaviour;
 
     return ours ? p->state : NULL;
 }
@@ -186,7 +186,8 @@ anqa_status child_spawn(const struct child_start *start, anqa_ref ref, anqa_pid 
     anqa_spawn_opts opts = {.link = start->link,
         .monitor = ref.bits != 0,
         .monitor_ref = ref,
-        .scheduler = start->scheduler};
+        .scheduler = start->scheduler,
+        .spec = start->spec};
 
     if (id_room(start) > UINT16_MAX || start->arg_size > UINT32_MAX)
         return ANQA_E_INVALID;

@@ -23,6 +23,7 @@
 #include "base/map.h"
 #include "otp/intensity.h"
 #include "otp/requests.h"
+#include "otp/sys.h"
 #include "otp/table.h"
 
 static const char retry_tag[] = "$retry";
@@ -47,6 +48,7 @@ struct record {
     struct waiter *waiters; /* on our heap: who is to be told what became of it */
     uint64_t started_ms;    /* 0: not known */
     uint32_t failures;      /* in a row, where there is a back-off */
+    char *last_exit;        /* malloc'ed; NULL: it has not ended, or nothing is known */
     uint32_t arg_size;
     uint16_t key_len;
     uint8_t state;
@@ -101,6 +103,7 @@ static void record_free(struct dynamic *dyn, struct record *record)
 {
     if (record == &plain)
         return;
+    free(record->last_exit);
     if (record->key_len == 0) {
         anqa_heap_free(record);
         return;
@@ -141,7 +144,7 @@ static struct record *record_real(struct dynamic *dyn, struct record *record, an
 static void record_thin(struct dynamic *dyn, struct record *record)
 {
     if (record->arg_size > 0 || record->key_len > 0 || record->waiters != NULL ||
-        record->failures > 0)
+        record->failures > 0 || record->last_exit != NULL)
         return;
     if (map_u64_put(&dyn->children, record->pid.bits, &plain, NULL) == ANQA_OK)
         anqa_heap_free(record);
@@ -413,6 +416,15 @@ static void start_again(struct dynamic *dyn, struct record *record)
     record_spawned(dyn, record);
 }
 
+/* For people: without memory there is nothing to show. */
+static void record_ended(struct record *record, anqa_reason reason)
+{
+    char text[LAST_EXIT_SIZE];
+
+    free(record->last_exit);
+    record->last_exit = strdup(anqa_reason_format(reason, text, sizeof text));
+}
+
 static void child_ended(
     struct dynamic *dyn, struct record *record, anqa_pid pid, anqa_reason reason)
 {
@@ -431,9 +443,12 @@ static void child_ended(
     case RECORD_RUNNING:
         again = child_spec_restarts(&dyn->spec->child, reason);
         child_log_end(name_of(dyn), key_of(record), pid, reason, again);
-        if (again)
-            restart(dyn, record_real(dyn, record, pid), anqa_now_ms() - record->started_ms);
-        else if (record->waiters != NULL)
+        if (again) {
+            uint64_t lived_ms = anqa_now_ms() - record->started_ms;
+            record = record_real(dyn, record, pid);
+            record_ended(record, reason);
+            restart(dyn, record, lived_ms);
+        } else if (record->waiters != NULL)
             start_again(dyn, record);
         else
             record_forget(dyn, record, pid);
@@ -522,13 +537,14 @@ static void on_which_children(struct dynamic *dyn, const anqa_caller *caller)
         const struct record *record = value;
         anqa_child_state state = state_of(record);
         struct request_child child = {.id_len = record->key_len,
+            .exit_len = record->last_exit == NULL ? 0 : (uint32_t)strlen(record->last_exit),
             .kind = child_spec_is_supervisor(&dyn->spec->child) ? ANQA_CHILD_SUPERVISOR
                                                                 : ANQA_CHILD_WORKER,
             .state = (uint8_t)state,
             .restart = (uint8_t)dyn->spec->child.restart};
         if (state == ANQA_CHILD_RUNNING || state == ANQA_CHILD_STARTING)
             child.pid.bits = pid;
-        request_list_add(&list, &child, key_of(record));
+        request_list_add(&list, &child, record->bytes, record->last_exit);
     }
     anqa_reply_to(caller, anqa_bytes(list.bytes, list.len));
 }
@@ -566,11 +582,23 @@ static void on_request(struct dynamic *dyn, const anqa_msg *msg)
             "a dynamic supervisor does not know the call '%s'", msg->tag);
 }
 
+anqa_json dynamic_state(struct child_head *head)
+{
+    const struct dynamic *dyn = child_state(head);
+
+    return anqa_jsonf("{'name': %s, 'max_restarts': %u, 'max_seconds': %u, 'max_children': %u, "
+                      "'children': %zu}",
+        dyn->spec->name, dyn->intensity.max, dyn->intensity.period_ms / 1000,
+        dyn->spec->max_children, dyn->children.count);
+}
+
 static void dynamic_handle(void *block, const anqa_msg *msg)
 {
     struct dynamic *dyn = child_state(block);
 
-    if (msg->kind == ANQA_MSG_CALL)
+    if (msg->tag == sys_tag)
+        sys_handle(block, msg);
+    else if (msg->kind == ANQA_MSG_CALL)
         on_request(dyn, msg);
     else if (msg->kind == ANQA_MSG_EXIT)
         on_exit_message(dyn, msg);
@@ -701,95 +729,3 @@ const anqa_behaviour dynamic_behaviour = {.name = "dynamic_supervisor",
     .init = dynamic_init,
     .handle = dynamic_handle,
     .terminate = dynamic_terminate};
-
-/* ---------------------------------------------------------------- for callers */
-
-anqa_status anqa_dynamic_supervisor_start_link(
-    const anqa_dynamic_supervisor *supervisor, anqa_pid *ret_pid, anqa_error *err)
-{
-    struct child_start start = {.kind = CHILD_DYNAMIC,
-        .spec = supervisor,
-        .id = anqa_str_of(supervisor->name),
-        .link = true};
-
-    return child_start(&start, ret_pid, err);
-}
-
-static anqa_status ask_start(anqa_pid supervisor, const void *arg, size_t arg_size, anqa_str key,
-    anqa_pid *ret_pid, anqa_error *err)
-{
-    struct request_start request = {
-        .arg_is_pointer = arg != NULL && arg_size == 0, .id_len = (uint16_t)key.len};
-    const void *from = request.arg_is_pointer ? (const void *)&arg : arg;
-    char small[512], *bytes = small;
-    size_t len;
-
-    if (arg_size > UINT32_MAX / 2)
-        return anqa_fail(err, ANQA_E_INVALID, "an argument of %zu bytes", arg_size);
-    arg_size = arg == NULL ? 0 : request.arg_is_pointer ? sizeof arg : arg_size;
-    request.arg_size = (uint32_t)arg_size;
-    len = sizeof request + arg_size + key.len;
-    if (len > sizeof small)
-        bytes = anqa_arena_alloc(anqa_tmp(), len);
-    memcpy(bytes, &request, sizeof request);
-    if (arg_size > 0)
-        memcpy(bytes + sizeof request, from, arg_size);
-    if (key.len > 0)
-        memcpy(bytes + sizeof request + arg_size, key.ptr, key.len);
-    return request_ask(supervisor, request_start_tag, anqa_bytes(bytes, len), ret_pid, err);
-}
-
-anqa_status anqa_dynamic_supervisor_start_child(
-    anqa_pid supervisor, const void *arg, size_t arg_size, anqa_pid *ret_pid, anqa_error *err)
-{
-    return ask_start(supervisor, arg, arg_size, (anqa_str){NULL, 0}, ret_pid, err);
-}
-
-anqa_status anqa_start_child(
-    const anqa_dynamic_supervisor *supervisor, const void *arg, anqa_pid *ret_pid, anqa_error *err)
-{
-    if (supervisor->name == NULL)
-        return anqa_fail(
-            err, ANQA_E_INVALID, "a dynamic supervisor without a .name is addressed by its pid");
-    return ask_start(anqa_whereis(supervisor->name), arg, child_spec_arg_size(&supervisor->child),
-        (anqa_str){NULL, 0}, ret_pid, err);
-}
-
-anqa_status anqa_dynamic_supervisor_terminate_child(anqa_pid supervisor, anqa_pid child)
-{
-    return request_ask(
-        supervisor, request_terminate_tag, anqa_bytes(&child, sizeof child), NULL, NULL);
-}
-
-anqa_pid anqa_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key)
-{
-    anqa_rt *rt = anqa_rt_self();
-
-    return table_whereis(rt == NULL ? NULL : table_find(rt, supervisor), key);
-}
-
-anqa_status anqa_ensure_child_pid(const anqa_dynamic_supervisor *supervisor, anqa_str key,
-    const void *arg, anqa_pid *ret_pid, anqa_error *err)
-{
-    anqa_pid pid = anqa_child_pid(supervisor, key);
-
-    if (!anqa_pid_is_none(pid)) {
-        if (ret_pid != NULL)
-            *ret_pid = pid;
-        return ANQA_OK;
-    }
-    if (supervisor->name == NULL)
-        return anqa_fail(
-            err, ANQA_E_INVALID, "a dynamic supervisor whose children have keys needs a .name");
-    if (key.len == 0 || key.len > TABLE_KEY_MAX)
-        return anqa_fail(err, ANQA_E_INVALID, "a key of %zu bytes: from 1 to %u are allowed",
-            key.len, TABLE_KEY_MAX);
-    return ask_start(anqa_whereis(supervisor->name), arg, child_spec_arg_size(&supervisor->child),
-        key, ret_pid, err);
-}
-
-anqa_status anqa_ensure_child(
-    const anqa_dynamic_supervisor *supervisor, anqa_str key, const void *arg)
-{
-    return anqa_ensure_child_pid(supervisor, key, arg, NULL, NULL);
-}

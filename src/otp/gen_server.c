@@ -7,6 +7,8 @@
 #include <anqa/memory.h>
 
 #include "otp/requests.h"
+#include "otp/sys.h"
+#include "runtime/probe.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 
@@ -220,6 +222,10 @@ static void server_handle(void *block, const anqa_msg *received)
     struct child_head *head = block;
     anqa_msg *msg = (anqa_msg *)(uintptr_t)received;
 
+    if (__builtin_expect(msg->tag == sys_tag, 0)) { /* which cancels no timer */
+        sys_handle(head, msg);
+        return;
+    }
     if (msg->kind == ANQA_MSG_TIMEOUT && on_own_timer(head, msg))
         return;
     disarm(&head->t.timer);
@@ -475,6 +481,8 @@ void anqa_cast_parts_(anqa_pid to, const char *tag, anqa_payload_kind kind, cons
     if (msg_make(s, ANQA_MSG_CAST, tag, proc_pid(s->rt, p), (anqa_ref){0}, &arg, &msg) != ANQA_OK)
         anqa_exit(anqa_reason_make(
             ANQA_REASON_SYSTEM_LIMIT, "no memory for the cast '%s', or too long", tag));
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        probe_sent(s, p, to, msg);
     if (mailbox_push(s, to, msg) != ANQA_OK)
         msg_drop(s, msg);
 }

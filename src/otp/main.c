@@ -15,6 +15,7 @@
 #include <anqa/log.h>
 
 #include "base/clock.h"
+#include "otp/report.h"
 #include "runtime/fault.h"
 #include "runtime/sched.h"
 #include "telemetry/log.h"
@@ -24,11 +25,20 @@
 /* `timeout` signals the process and then its group: what comes so soon is the same wish, not a second one. */
 #define SAME_WISH_MS 100u
 
+/* Those of the control socket are none that would clean up for long. */
+#define CONTROL_STOP_MS 1000u
+
 #define MAX_PROCESSES_MIN 16u
 
 static const char *const taint_names[] = {"contain", "drain", "abort", NULL};
 
-#define AT(member) ANQA_CONFIG_AT(anqa_options, member)
+/* What the runtime's area is read into. */
+struct runtime_config {
+    anqa_options options;
+    const char *control;
+};
+
+#define AT(member) ANQA_CONFIG_AT(struct runtime_config, options.member)
 
 static const anqa_config_option runtime_options[] = {
     {.name = "schedulers",
@@ -87,12 +97,25 @@ static const anqa_config_option runtime_options[] = {
         AT(taint),
         .choices = taint_names,
         .doc = "what follows a contained memory fault"},
+    {.name = "control",
+        .type = ANQA_CONFIG_STR,
+        ANQA_CONFIG_AT(struct runtime_config, control),
+        .doc = "path of the control socket, or off; nothing: where the anqa command looks"},
     {0},
 };
 
 /* Why the main thread wakes. shared: atomics; one anqa_main at a time. */
 static _Atomic(int) wake_fd = -1;
 static _Atomic(bool) stop_asked, drain_asked;
+
+/* The control socket is an application of its own: it is there while the program's one starts and stops, and what goes wrong
+ * with it is not the program's end. */
+struct control_app {
+    anqa_app app;
+    anqa_child_spec children[3];
+    anqa_control control;
+    bool runs;
+};
 
 struct running {
     const anqa_app *app;
@@ -103,11 +126,13 @@ struct running {
     anqa_status start_status;
     anqa_error err;
     bool is_ending;    /* some moments before the guard has ended */
+    bool has_failed;   /* it ended unasked, and that is no good end */
     uint64_t asked_ms; /* when the stop began; 0: it has not */
     int notify_fd;     /* the end of the start or the application, or a wish that it may end */
     int signal_fd;
     sigset_t old_mask;
-    anqa_options options;
+    struct runtime_config runtime;
+    struct control_app control;
     struct log_config log;
 };
 
@@ -248,7 +273,7 @@ static bool options_fit(const anqa_options *options, anqa_error *err)
 static int configure(struct running *run, int argc, char **argv)
 {
     const anqa_config_area areas[] = {
-        {.name = "runtime", .options = runtime_options, .into = &run->options},
+        {.name = "runtime", .options = runtime_options, .into = &run->runtime},
         {.name = "log", .options = log_config_options, .into = &run->log},
     };
     anqa_config_sources sources = {
@@ -260,7 +285,7 @@ static int configure(struct running *run, int argc, char **argv)
         return ANQA_EXIT_USAGE;
     }
     if (anqa_config_load(&sources, &run->config, &err) != ANQA_OK ||
-        !options_fit(&run->options, &err)) {
+        !options_fit(&run->runtime.options, &err)) {
         fprintf(stderr, "%s: %s\n", run->app->name, err.text);
         return ANQA_EXIT_START;
     }
@@ -284,6 +309,7 @@ static anqa_status signals_begin(struct running *run, anqa_error *err)
     sigemptyset(&mask);
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGINT);
+    sigaddset(&mask, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &mask, &run->old_mask);
     sigaction(SIGPIPE, &ignore, NULL); /* a peer that hangs up is an error of write, not our end */
     run->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -323,16 +349,31 @@ static bool has_ended(struct running *run)
     return !anqa_rt_is_alive(run->rt, run->application.guard);
 }
 
-/* Whether somebody has asked for a stop, once more if there is one under way. */
+/* Whether somebody has asked for a stop, once more if there is one under way; or for a report, which is made. */
 static bool is_asked(struct running *run, uint64_t now_ms)
 {
     struct signalfd_siginfo info;
     bool asked = atomic_exchange_explicit(
         &stop_asked, false, memory_order_acquire); /* pairs with anqa_main_stop */
 
-    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info)
-        asked = true;
+    while (read(run->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGUSR1)
+            report_write(run->rt);
+        else
+            asked = true;
+    }
     return asked && (run->asked_ms == 0 || now_ms - run->asked_ms >= SAME_WISH_MS);
+}
+
+/* The end, or a failed one; all else the next look at things shows. */
+static void notes_read(struct running *run)
+{
+    eventfd_t count;
+
+    if (eventfd_read(run->notify_fd, &count) != 0)
+        return;
+    run->is_ending |= count >= APPLICATION_NOTE_END;
+    run->has_failed |= count >= APPLICATION_NOTE_FAILED;
 }
 
 enum woken { WOKEN_SO, WOKEN_ASKED, WOKEN_DEADLINE };
@@ -343,7 +384,6 @@ static enum woken wait_until(
 {
     struct pollfd fds[] = {
         {.fd = run->signal_fd, .events = POLLIN}, {.fd = run->notify_fd, .events = POLLIN}};
-    eventfd_t count;
 
     for (;;) {
         uint64_t now = clock_mono_ms();
@@ -358,9 +398,7 @@ static enum woken wait_until(
             return WOKEN_DEADLINE;
         (void)poll(fds, ANQA_COUNT(fds),
             run->is_ending ? 1 : (int)(left < 3600000 ? left : 3600000)); /* EINTR: round again */
-        if (eventfd_read(run->notify_fd, &count) == 0 && count >= APPLICATION_NOTE_END)
-            run->is_ending =
-                true; /* else the start is over or a stop asked for: the next round sees */
+        notes_read(run);
     }
 }
 
@@ -380,7 +418,7 @@ static int kill_all(struct running *run)
 /* Also while the application starts: it stops as soon as it has. */
 static int stop_in_order(struct running *run)
 {
-    uint32_t timeout_ms = run->options.stop_timeout_ms,
+    uint32_t timeout_ms = run->runtime.options.stop_timeout_ms,
              no_deadline = ANQA_INFINITY; /* the deadline is ours to keep */
 
     run->asked_ms = clock_mono_ms();
@@ -396,11 +434,13 @@ static int stop_in_order(struct running *run)
 
 static int run_to_end(struct running *run)
 {
-    int status = ANQA_EXIT_FAILED;
+    int status;
     enum woken woken = wait_until(run, start_is_over, UINT64_MAX);
 
     if (woken == WOKEN_SO && run->start_status == ANQA_OK)
         woken = wait_until(run, has_ended, UINT64_MAX);
+    notes_read(run);
+    status = run->has_failed ? ANQA_EXIT_FAILED : ANQA_EXIT_OK;
     if (woken == WOKEN_ASKED)
         status = stop_in_order(run);
     if (status != ANQA_EXIT_HURRIED && start_is_over(run) && run->start_status != ANQA_OK) {
@@ -413,20 +453,54 @@ static int run_to_end(struct running *run)
     return status;
 }
 
+static int start_failed(const struct running *run)
+{
+    fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
+    return ANQA_EXIT_START;
+}
+
 /* Attached until the start is over: the news of it come to a process. */
 static int run_attached(struct running *run)
 {
     anqa_status status = anqa_attach(run->rt, &run->err);
-    int exit_status = ANQA_EXIT_START;
+    int exit_status;
 
     if (status == ANQA_OK)
         status = application_start(run->app, run->notify_fd, &run->application, &run->err);
-    if (status == ANQA_OK)
-        exit_status = run_to_end(run);
-    else
-        fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
+    exit_status = status == ANQA_OK ? run_to_end(run) : start_failed(run);
     anqa_detach();
     return exit_status;
+}
+
+static anqa_status control_begin(struct running *run)
+{
+    struct control_app *control = &run->control;
+    const char *path = run->runtime.control;
+    anqa_status status;
+
+    if (strcmp(path, "off") == 0)
+        return ANQA_OK;
+    *control = (struct control_app){
+        .control = {.name = run->app->name,
+            .version = run->app->version,
+            .path = path,
+            .ops = run->app->control,
+            .stop = anqa_main_stop},
+        .children = {ANQA_CONTROL(&control->control), {0}},
+        .app = {.name = "control socket", .children = control->children, .max_restarts = 20},
+    };
+    status = anqa_app_start(run->rt, &control->app, &run->err);
+    control->runs = status == ANQA_OK;
+    if (control->runs || path[0] != '\0')
+        return status;
+    anqa_log(ANQA_WARN, "control.failed", "error=%s next=none", run->err.text);
+    return ANQA_OK;
+}
+
+static void control_end(struct running *run)
+{
+    if (run->control.runs)
+        (void)anqa_app_stop(run->rt, &run->control.app, CONTROL_STOP_MS);
 }
 
 static int run_app(struct running *run)
@@ -434,12 +508,11 @@ static int run_app(struct running *run)
     int status;
 
     if (signals_begin(run, &run->err) != ANQA_OK ||
-        anqa_start(&run->options, &run->rt, &run->err) != ANQA_OK) {
-        fprintf(stderr, "%s: %s\n", run->app->name, run->err.text);
-        return ANQA_EXIT_START;
-    }
+        anqa_start(&run->runtime.options, &run->rt, &run->err) != ANQA_OK)
+        return start_failed(run);
     fault_set_drain_hook(drain);
-    status = run_attached(run);
+    status = control_begin(run) == ANQA_OK ? run_attached(run) : start_failed(run);
+    control_end(run);
     anqa_stop(run->rt);
     fault_set_drain_hook(NULL);
     return status;

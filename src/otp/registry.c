@@ -22,6 +22,9 @@ struct meta {
 
 static const anqa_registry names = {.name = "names"};
 
+/* Places of their table that are looked at in one go. */
+#define NAMES_SLICE 1024u
+
 static struct table *registry_table(const anqa_registry *registry)
 {
     anqa_rt *rt = anqa_rt_self();
@@ -290,6 +293,31 @@ anqa_str registry_own_name(const struct exit_hook *hooks)
             return table_key(&entry->node);
     }
     return (anqa_str){NULL, 0};
+}
+
+bool registry_some_names(
+    size_t *at, void (*visit)(void *ctx, anqa_pid pid, anqa_str name), void *ctx)
+{
+    struct table *table = registry_table_if_made(&names);
+    struct table_walk walk = {.at = *at};
+    struct table_node *node;
+
+    if (table == NULL)
+        return false;
+    table_read_begin(table);
+    do {
+        node = table_next(table, &walk);
+        if (node != NULL && !anqa_pid_is_none(table_pid(node)))
+            visit(ctx, table_pid(node), table_key(node));
+    } while (node != NULL && walk.at - *at < NAMES_SLICE);
+    table_read_end(table);
+    *at = walk.at;
+    return node != NULL;
+}
+
+size_t registry_name_count(void)
+{
+    return anqa_registry_count(&names);
 }
 
 /* ---------------------------------------------------------------- registries */

@@ -122,9 +122,17 @@ anqa_status anqa_supervisor_stop(anqa_pid supervisor, anqa_reason reason, uint32
 
 /* ---------------------------------------------------------------- looking at children */
 
-void request_list_add(struct request_list *list, const struct request_child *child, anqa_str id)
+static void list_put(struct request_list *list, const void *bytes, size_t len)
 {
-    size_t needed = list->len + sizeof *child + id.len;
+    if (len > 0)
+        memcpy(list->bytes + list->len, bytes, len);
+    list->len += len;
+}
+
+void request_list_add(struct request_list *list, const struct request_child *child, const char *id,
+    const char *last_exit)
+{
+    size_t needed = list->len + sizeof *child + child->id_len + child->exit_len;
 
     if (needed > list->size) {
         size_t size = needed * 2 < 512 ? 512 : needed * 2;
@@ -134,10 +142,9 @@ void request_list_add(struct request_list *list, const struct request_child *chi
         list->bytes = bytes;
         list->size = size;
     }
-    memcpy(list->bytes + list->len, child, sizeof *child);
-    if (id.len > 0)
-        memcpy(list->bytes + list->len + sizeof *child, id.ptr, id.len);
-    list->len = needed;
+    list_put(list, child, sizeof *child);
+    list_put(list, id, child->id_len);
+    list_put(list, last_exit, child->exit_len);
 }
 
 /* False: that is no child, so it was no supervisor that answered. */
@@ -146,7 +153,8 @@ static bool list_read(anqa_json bytes, size_t at, struct request_child *ret_chil
     if (bytes.len - at < sizeof *ret_child)
         return false;
     memcpy(ret_child, bytes.ptr + at, sizeof *ret_child);
-    return ret_child->id_len <= bytes.len - at - sizeof *ret_child &&
+    return (uint64_t)ret_child->id_len + ret_child->exit_len <=
+               bytes.len - at - sizeof *ret_child &&
            ret_child->kind <= ANQA_CHILD_SUPERVISOR && ret_child->state <= ANQA_CHILD_RESTARTING &&
            ret_child->restart <= ANQA_TEMPORARY;
 }
@@ -166,7 +174,7 @@ anqa_status anqa_supervisor_which_children(
     if (answer->payload == ANQA_PAYLOAD_OBJECT)
         return ANQA_E_TYPE;
     infos = anqa_arena_calloc(anqa_tmp(), answer->body.len / sizeof child + 1, sizeof *infos);
-    for (size_t at = 0; at < answer->body.len; at += sizeof child + child.id_len) {
+    for (size_t at = 0; at < answer->body.len; at += sizeof child + child.id_len + child.exit_len) {
         if (!list_read(answer->body, at, &child))
             return ANQA_E_TYPE;
         infos[count++] =
@@ -175,7 +183,8 @@ anqa_status anqa_supervisor_which_children(
                 .kind = (anqa_child_kind)child.kind,
                 .state = (anqa_child_state)child.state,
                 .restart = (anqa_restart)child.restart,
-                .restarts = child.restarts};
+                .restarts = child.restarts,
+                .last_exit = {answer->body.ptr + at + sizeof child + child.id_len, child.exit_len}};
     }
     *ret_children = infos;
     *ret_count = count;

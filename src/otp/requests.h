@@ -35,10 +35,10 @@ struct request_add {
     uint16_t id_len;
 };
 
-/* A child in the answer to `which`; its id follows. */
+/* A child in the answer to `which`; its id follows, and why it ended last. */
 struct request_child {
     anqa_pid pid;
-    uint32_t id_len, restarts;
+    uint32_t id_len, exit_len, restarts;
     uint8_t kind, state, restart;
 };
 
@@ -58,6 +58,9 @@ struct request_list {
     char *bytes;
     size_t len, size;
 };
-void request_list_add(struct request_list *list, const struct request_child *child, anqa_str id);
+void request_list_add(struct request_list *list, const struct request_child *child, const char *id,
+    const char *last_exit);
+
+#define LAST_EXIT_SIZE 96 /* bytes that are kept of why a child ended */
 
 #endif

@@ -153,9 +153,8 @@ int rows_at_compare(const struct rows_at *a, const struct rows_at *b)
 
 size_t row_size(const struct row *row)
 {
-    size_t key = row->key_kind == ANQA_KEY_STR ? row->key_len : sizeof(uint64_t);
-
-    return (size_t)(row_key_bytes(row) - (const char *)row) + key;
+    return (
+        size_t)((const char *)(row_words(row) + (row->len + (size_t)7) / 8) - (const char *)row);
 }
 
 void row_key_write(struct row *row, anqa_key key)

@@ -7,11 +7,6 @@
 
 #define SPINS 64u
 
-static _Atomic(uint64_t) *words(const struct row *row)
-{
-    return (_Atomic(uint64_t) *)(void *)((struct row *)(uintptr_t)row)->up + (row->height - 1);
-}
-
 /* Whoever has it locked waits for nothing, but his thread may have lost the processor. */
 static void wait_a_little(unsigned *spins)
 {
@@ -62,13 +57,13 @@ void row_bury(struct row *row)
 uint64_t row_word(const struct row *row, size_t index)
 {
     /* acquire: the version that is looked at afterwards is no older. Pairs with row_set_word. */
-    return atomic_load_explicit(&words(row)[index], memory_order_acquire);
+    return atomic_load_explicit(&row_words(row)[index], memory_order_acquire);
 }
 
 void row_set_word(struct row *row, size_t index, uint64_t word)
 {
     /* release: who sees it sees that the row is locked, or was. Pairs with row_word. */
-    atomic_store_explicit(&words(row)[index], word, memory_order_release);
+    atomic_store_explicit(&row_words(row)[index], word, memory_order_release);
 }
 
 /* Of `size` bytes from `at` on: how many lie in the word that holds the first. */
@@ -79,8 +74,17 @@ static size_t in_word(size_t at, size_t size)
     return size < room ? size : room;
 }
 
+static bool is_whole_word(size_t at, size_t size)
+{
+    return at % 8 == 0 && size >= 8;
+}
+
 static void words_read(const struct row *row, size_t at, char *bytes, size_t size)
 {
+    for (; is_whole_word(at, size); at += 8, bytes += 8, size -= 8) {
+        uint64_t word = row_word(row, at / 8);
+        memcpy(bytes, &word, sizeof word);
+    }
     while (size > 0) {
         uint64_t word = row_word(row, at / 8);
         size_t part = in_word(at, size);
@@ -95,6 +99,11 @@ void row_write(struct row *row, size_t at, const void *bytes, size_t size)
 {
     const char *from = bytes;
 
+    for (; is_whole_word(at, size); at += 8, from += 8, size -= 8) {
+        uint64_t word;
+        memcpy(&word, from, sizeof word);
+        row_set_word(row, at / 8, word);
+    }
     while (size > 0) {
         uint64_t word = row_word(row, at / 8);
         size_t part = in_word(at, size);

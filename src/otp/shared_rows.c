@@ -175,7 +175,7 @@ static void bucket_drop(anqa_rt *rt, struct rows *rows)
     atomic_store_explicit(&rows->buckets, number, memory_order_release); /* bucket_for */
     before = bucket_before(rows, number);
     link_set(before, link_next(bucket(rows, number)));
-    if (number < 2 * (size_t)ROWS_BUCKETS_FIRST)
+    if (number < ROWS_BUCKETS_FIRST)
         return;
     i = segment_of(number);
     if (number == segment_start(i) && i + 1 < ROWS_SEGMENTS)

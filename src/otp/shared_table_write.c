@@ -520,7 +520,7 @@ anqa_status anqa_table_update_element(
 /* ---------------------------------------------------------------- counters */
 
 struct steps {
-    anqa_table_counter counters[ANQA_TABLE_COUNTERS_MAX];
+    const anqa_table_counter *counters;
     size_t count;
     int64_t *values; /* of each step, as many */
 };
@@ -607,15 +607,14 @@ anqa_status anqa_table_update_counters(anqa_table table, anqa_key key,
     const anqa_table_counter *counters, size_t count, const void *initial, int64_t *ret_values)
 {
     int64_t values[ANQA_TABLE_COUNTERS_MAX];
-    struct steps steps = {.count = count, .values = values};
+    const struct steps steps = {counters, count, values};
     struct shared *shared;
     struct rows_at at;
     anqa_status status;
 
     if (count > ANQA_TABLE_COUNTERS_MAX)
         return ANQA_E_LIMIT;
-    if (count > 0)
-        memcpy(steps.counters, counters, count * sizeof *counters);
+    msg_probe(counters, count * sizeof *counters);
     status = shared_open_at(table, SHARED_WRITE, key, &shared, &at);
     if (status != ANQA_OK)
         return status;

@@ -7,6 +7,8 @@
 #include <anqa/log.h>
 
 #include "otp/supervisor_int.h"
+#include "otp/requests.h"
+#include "otp/sys.h"
 
 /* A timer of ours: the wait before a restart is over. */
 static const char retry_tag[] = "$retry";
@@ -115,6 +117,7 @@ static void child_ended(struct supervisor *sup, struct row *row, anqa_reason rea
 
     child_log_end(sup_name(sup), anqa_str_of(row->spec.id), row->pid, reason, again);
     row->pid.bits = 0;
+    anqa_reason_format(reason, row->last_exit, sizeof row->last_exit);
     if (again) {
         restart(sup, row, anqa_now_ms() - row->started_ms);
         return;
@@ -153,12 +156,29 @@ static void on_retry(struct supervisor *sup, anqa_ref timer)
     }
 }
 
+anqa_json supervisor_state(struct child_head *head)
+{
+    static const char *const strategies[] = {[ANQA_ONE_FOR_ONE] = "one_for_one",
+        [ANQA_REST_FOR_ONE] = "rest_for_one",
+        [ANQA_ONE_FOR_ALL] = "one_for_all"};
+    const struct supervisor *sup = child_state(head);
+
+    return anqa_jsonf("{'name': %s, 'strategy': %s, 'max_restarts': %u, 'max_seconds': %u, "
+                      "'children': %zu}",
+        sup->spec->name, strategies[sup->spec->strategy], sup->intensity.max,
+        sup->intensity.period_ms / 1000, sup->count);
+}
+
 /* ---------------------------------------------------------------- the process */
 
 static void supervisor_handle(void *block, const anqa_msg *msg)
 {
     struct supervisor *sup = child_state(block);
 
+    if (msg->tag == sys_tag) {
+        sys_handle(block, msg);
+        return;
+    }
     switch (msg->kind) {
     case ANQA_MSG_CALL: sup_answer(sup, msg); return;
     case ANQA_MSG_EXIT: on_exit_message(sup, msg); return;

@@ -10,6 +10,7 @@
 
 #include "otp/child.h"
 #include "otp/intensity.h"
+#include "otp/requests.h"
 /* IWYU pragma: end_exports */
 
 struct row {
@@ -22,6 +23,7 @@ struct row {
     anqa_timer retry;    /* armed: it waits to be started */
     bool owns_id, owns_arg;
     bool restarting; /* it is to be started, when its own wait or that of a row before it is over */
+    char last_exit[LAST_EXIT_SIZE];
 };
 
 /* owner: process. */

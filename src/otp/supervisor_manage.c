@@ -147,12 +147,13 @@ static void on_which_children(const struct supervisor *sup, const anqa_caller *c
         const struct row *row = &sup->rows[i];
         struct request_child child = {.pid = row->pid,
             .id_len = (uint32_t)strlen(row->spec.id),
+            .exit_len = (uint32_t)strlen(row->last_exit),
             .restarts = row->restarts,
             .kind =
                 child_spec_is_supervisor(&row->spec) ? ANQA_CHILD_SUPERVISOR : ANQA_CHILD_WORKER,
             .state = (uint8_t)state_of(row),
             .restart = (uint8_t)row->spec.restart};
-        request_list_add(&list, &child, anqa_str_of(row->spec.id));
+        request_list_add(&list, &child, row->spec.id, row->last_exit);
     }
     anqa_reply_to(caller, anqa_bytes(list.bytes, list.len));
 }

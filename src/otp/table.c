@@ -576,3 +576,16 @@ struct table *table_of(anqa_rt *rt, const void *owner, bool twins)
     pthread_mutex_unlock(&directory->lock);
     return table;
 }
+
+size_t table_count(anqa_rt *rt)
+{
+    struct directory *directory = directory_of(rt);
+    size_t count;
+
+    if (directory == NULL)
+        return 0;
+    pthread_mutex_lock(&directory->lock);
+    count = directory->count;
+    pthread_mutex_unlock(&directory->lock);
+    return count;
+}

@@ -71,6 +71,9 @@ struct table *table_of(anqa_rt *rt, const void *owner, bool twins);
 /* The same, but NULL when there is none yet. */
 struct table *table_find(anqa_rt *rt, const void *owner);
 
+/* How many tables there are. */
+size_t table_count(anqa_rt *rt);
+
 /* Hash of a key, as nodes of any table hold it. */
 uint32_t table_hash(anqa_str key);
 

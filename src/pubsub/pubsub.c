@@ -187,10 +187,10 @@ static void shard_walk(struct shard *shard, struct sched *s)
             anqa_list_push(&shard->active, node);
         node = budget > 0 ? anqa_list_pop(&shard->active) : NULL;
     }
-    s->current->priority = ANQA_PRIORITY_NORMAL;
+    proc_set_priority(s->current, ANQA_PRIORITY_NORMAL);
     if (anqa_list_empty(&shard->active))
         return;
-    s->current->priority = ANQA_PRIORITY_LOW;
+    proc_set_priority(s->current, ANQA_PRIORITY_LOW);
     proc_kick(s, s->current);
     sched_look_soon(s);
 }

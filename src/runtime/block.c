@@ -36,6 +36,7 @@ static struct block *block_new(struct block_depot *depot, size_t size)
         depot->chunks = chunk;
         depot->at = chunk + 64;
         depot->end = chunk + CHUNK_SIZE;
+        atomic_fetch_add_explicit(&depot->bytes, CHUNK_SIZE, memory_order_relaxed);
     }
     depot->end -= size;
     return (struct block *)(void *)depot->end;
@@ -114,6 +115,11 @@ void block_depot_done(struct block_depot *depot)
         chunk = next;
     }
     pthread_mutex_destroy(&depot->lock);
+}
+
+uint64_t block_depot_bytes(struct block_depot *depot)
+{
+    return atomic_load_explicit(&depot->bytes, memory_order_relaxed);
 }
 
 void block_cache_init(struct block_cache *cache, struct block_depot *depot)

@@ -47,8 +47,9 @@ struct block_magazine {
 struct block_depot {
     pthread_mutex_t lock; /* guards all below */
     struct block *full[BLOCK_CLASSES];
-    void *chunks;   /* linked through their first word */
-    char *at, *end; /* rest of the newest chunk */
+    void *chunks;            /* linked through their first word */
+    char *at, *end;          /* rest of the newest chunk */
+    _Atomic(uint64_t) bytes; /* of all chunks; also read without the lock */
     struct block *reserve;
     _Atomic(uint32_t) reserved; /* how many; also read without the lock */
 };
@@ -63,6 +64,8 @@ struct block_cache {
 /* False: no memory for the reserve; block_depot_done is due all the same. */
 bool block_depot_init(struct block_depot *depot);
 void block_depot_done(struct block_depot *depot);
+/* What was taken from the system; where blocks are mallocs: 0. Any thread. */
+uint64_t block_depot_bytes(struct block_depot *depot);
 void block_cache_init(struct block_cache *cache, struct block_depot *depot);
 /* Gives everything to the depot. */
 void block_cache_done(struct block_cache *cache);

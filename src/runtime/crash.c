@@ -20,8 +20,7 @@ ANQA_TELEMETRY_DEFINE(process_crash, "anqa.process.crash");
 enum {
     VALUE_MAX = 300, /* bytes of one value before they are escaped */
     TEXT_MAX = 200,  /* of what a hook gives, and of all ancestors */
-    NAME_MAX_SHOWN = 64,
-    MAIL_COUNTED = 65536 /* messages are counted so far */
+    NAME_MAX_SHOWN = 64
 };
 
 static const char crashed[] = "process.crashed";
@@ -178,26 +177,6 @@ static const anqa_msg *oldest(const struct msg *held)
     return held == NULL ? NULL : &held->pub;
 }
 
-static size_t count_chain(const struct msg *msg, size_t max)
-{
-    size_t count = 0;
-
-    for (; msg != NULL && count < max; msg = msg->next)
-        count++;
-    return count;
-}
-
-/* With signals that have not been applied yet. */
-static size_t count_mail(struct proc *p)
-{
-    /* acquire: the messages. Pairs with mailbox_push */
-    uintptr_t in = atomic_load_explicit(&p->in, memory_order_acquire);
-    size_t count = count_chain(p->head, MAIL_COUNTED);
-
-    return count +
-           count_chain(in <= IN_CLOSED ? NULL : (const struct msg *)in, MAIL_COUNTED - count);
-}
-
 static size_t count_links(const struct rels *rels)
 {
     size_t count = 0;
@@ -213,10 +192,11 @@ static void name_ancestors(const struct proc *p, char *text, size_t size)
     size_t at = 0;
 
     text[0] = '\0';
-    for (const struct lineage *l = p->lineage; l != NULL && at < size; l = l->up) {
+    for (const struct lineage *l = proc_lineage(p); l != NULL && at < size; l = l->up) {
         char pid[ANQA_PID_TEXT];
         int len = snprintf(text + at, size - at, "%s%s%s%.*s", at == 0 ? "" : ", ",
-            anqa_pid_text(l->pid, pid), l->name_len == 0 ? "" : " ", (int)l->name_len, l->name);
+            anqa_pid_text(lineage_pid(l), pid), l->name_len == 0 ? "" : " ", (int)l->name_len,
+            l->name);
         at += len > 0 ? (size_t)len : size;
     }
 }
@@ -249,7 +229,7 @@ static void find_out(struct sched *s, struct proc *p, struct crash *crash)
         crash->during = "terminate";
     else if (p->flags & PROC_NEW)
         crash->during = "init";
-    crash->mailbox = count_mail(p);
+    crash->mailbox = proc_mailbox_length(p);
     crash->links = count_links(p->rels);
     name_ancestors(p, crash->ancestors, sizeof crash->ancestors);
     if (crash->last != NULL)

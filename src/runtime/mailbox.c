@@ -1,4 +1,5 @@
 /* The two-stage mailbox: pushing, draining, signals, and what is answered for the dead. See proc.h. */
+#include "runtime/probe.h"
 #include "runtime/proc.h"
 
 #include <stdatomic.h>
@@ -17,11 +18,11 @@ static bool mailbox_swap_in(struct sched *s, struct proc *p, struct msg *msg)
     do {
         if (old == IN_CLOSED)
             return false;
-        msg->next = old == IN_IDLE ? NULL : (struct msg *)old;
+        msg->next = in_newest(old);
         /* Release: the message; acquire: what the owner wrote before it left IN_IDLE (mailbox_drain). seq_cst: an attached
          * thread that goes to sleep sees the message, or we see it asleep (wait_foreign). */
     } while (!atomic_compare_exchange_weak_explicit(
-        &p->in, &old, (uintptr_t)msg, memory_order_seq_cst, memory_order_relaxed));
+        &p->in, &old, in_push(old, msg), memory_order_seq_cst, memory_order_relaxed));
     if (old == IN_IDLE)
         sched_ready(s, p);
     return true;
@@ -96,6 +97,8 @@ void mailbox_answer_dead(struct sched *s, struct msg *msg, anqa_reason reason)
              (pub->kind == ANQA_MSG_CALL && (pub->flags_ & MSG_ANSWERED) == 0))
         mailbox_down(s, pub->from, pub->ref, (anqa_pid){0}, reason,
             MSG_NEVER); /* the asker's table knows who it was */
+    else if (pub->kind == SIG_TRACE)
+        probe_untraced(s, msg, reason);
     msg_drop(s, msg);
 }
 
@@ -180,6 +183,7 @@ void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct 
         before->next = next;
     if (next == NULL)
         p->tail = before;
+    proc_count_mail(p, MAIL_OUT);
     /* NULL: everything is looked at again, which is slower but right. */
     if (s->act.mark == msg)
         s->act.mark = before;
@@ -229,8 +233,11 @@ static void on_link(struct sched *s, struct proc *p, struct msg *msg)
     if (rel == NULL)
         mailbox_exit(
             s, msg->pub.from, proc_pid(s->rt, p), anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
-    else
+    else {
+        if (rel->x == 0 && rel->y == 0)
+            proc_relate(s, p, FACE_LINK);
         rel->y = msg->pub.ref.bits;
+    }
 }
 
 /* The signal names the additions its sender had: in `ref` its own, in MSG_EXTRA ours. */
@@ -244,8 +251,10 @@ static void on_unlink(struct sched *s, struct proc *p, struct msg *msg)
         rel->y = 0;
     if (rel->x == MSG_EXTRA(msg))
         rel->x = 0;
-    if (rel->x == 0 && rel->y == 0)
-        rels_remove(s, &p->rels, rel);
+    if (rel->x != 0 || rel->y != 0)
+        return;
+    rels_remove(s, &p->rels, rel);
+    proc_relate(s, p, 0 - FACE_LINK);
 }
 
 static void on_monitor(struct sched *s, struct proc *p, struct msg *msg)
@@ -259,6 +268,7 @@ static void on_monitor(struct sched *s, struct proc *p, struct msg *msg)
     }
     rel->x = msg->pub.from.bits;
     rel->y = REL_WATCHER;
+    proc_relate(s, p, FACE_WATCHER);
 }
 
 static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
@@ -267,6 +277,8 @@ static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
     const struct activation *act = proc_waiting(p);
 
     if (rel != NULL && (rel->y == REL_WATCHER || rel->y == REL_OWED)) {
+        if (rel->y == REL_WATCHER)
+            proc_relate(s, p, 0 - FACE_WATCHER);
         rels_remove(s, &p->rels, rel);
         return;
     }
@@ -278,9 +290,9 @@ static void on_demonitor(struct sched *s, struct proc *p, struct msg *msg)
 
 static bool descends_from(const struct proc *p, anqa_pid ancestor)
 {
-    const struct lineage *at = p->lineage;
+    struct lineage *at = proc_lineage(p);
 
-    while (at != NULL && !anqa_pid_eq(at->pid, ancestor))
+    while (at != NULL && !anqa_pid_eq(lineage_pid(at), ancestor))
         at = at->up;
     return at != NULL;
 }
@@ -301,6 +313,7 @@ static bool on_exit_signal(struct sched *s, struct proc *p, struct msg *msg)
         if (rel == NULL)
             return false;
         rels_remove(s, &p->rels, rel);
+        proc_relate(s, p, 0 - FACE_LINK);
     } else if (kind == ANQA_REASON_KILL) {
         doom(p, anqa_reason_of(ANQA_REASON_KILLED));
         return false;
@@ -326,6 +339,8 @@ static bool on_reply(struct sched *s, struct proc *p, struct msg *msg)
         return false;
     if (anqa_pid_is_none(msg->pub.from))
         msg->pub.from.bits = rel->x;
+    if (rel->y == REL_MONITOR)
+        proc_relate(s, p, 0 - FACE_MONITOR);
     rels_remove(s, &p->rels, rel);
     return true;
 }
@@ -365,6 +380,8 @@ static bool apply(struct sched *s, struct proc *p, struct msg *msg)
     case SIG_MONITOR: on_monitor(s, p, msg); return false;
     case SIG_DEMONITOR: on_demonitor(s, p, msg); return false;
     case SIG_EXIT: return on_exit_signal(s, p, msg);
+    case SIG_TRACE: probe_on_trace(s, p, msg); return false;
+    case SIG_UNTRACE: probe_on_untrace(s, p, msg); return false;
     case SIG_WAKE: on_wake(s, p, msg->pub.ref.bits); return false;
     case ANQA_MSG_REPLY:
     case ANQA_MSG_DOWN: return on_reply(s, p, msg);
@@ -390,6 +407,7 @@ static void drain(struct sched *s, struct proc *p, struct msg *msg)
 {
     uint32_t life = atomic_load_explicit(&p->generation, memory_order_relaxed);
     uint32_t bound = atomic_load_explicit(&p->bound, memory_order_relaxed);
+    uint64_t came = 0;
 
     if (msg != NULL && msg->next != NULL)
         msg = reversed(msg);
@@ -397,14 +415,18 @@ static void drain(struct sched *s, struct proc *p, struct msg *msg)
         struct msg *next = msg->next;
         if (msg->pub.life_ != life)
             mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_NOPROC));
-        else if (apply(s, p, msg))
+        else if (apply(s, p, msg)) {
             mailbox_append(p, msg);
-        else {
+            came += MAIL_IN;
+            if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+                probe_received(s, p, msg);
+        } else {
             mailbox_uncount(p, msg);
             msg_drop(s, msg);
         }
         msg = next;
     }
+    proc_count_mail(p, came);
     if (bound >> BOUND_SHIFT == ANQA_OVERFLOW_SHED_OLDEST && (bound & BOUND_MASK) != 0)
         mailbox_shed(s, p, bound & BOUND_MASK);
 }
@@ -414,7 +436,7 @@ static struct msg *take_in(struct proc *p, uintptr_t leave)
     /* acquire: the messages; release: what we wrote before, for whoever wins the token. Pairs with mailbox_swap_in. */
     uintptr_t in = atomic_exchange_explicit(&p->in, leave, memory_order_acq_rel);
 
-    return in <= IN_CLOSED ? NULL : (struct msg *)in;
+    return in_newest(in);
 }
 
 /* Killed: the mail is not even looked at. It stays in stage one and is answered for after the exit hooks, in slices. */

@@ -9,24 +9,43 @@
 #include "runtime/memory.h"
 #include "runtime/sched.h"
 
+static struct heap *heap_of(const struct proc *p)
+{
+    return p->more == NULL ? NULL : p->more->heap;
+}
+
 static _Noreturn void over_quota(struct sched *s, const struct proc *p, size_t wanted)
 {
     proc_exit(s, anqa_reason_make(ANQA_REASON_QUOTA, "%zu bytes of heap on top of %zu", wanted,
-                     heap_held(p->heap)));
+                     heap_held(heap_of(p))));
+}
+
+static void heap_changed(struct sched *s, struct proc *p, size_t before)
+{
+    size_t now = heap_held(heap_of(p));
+
+    if (now == before)
+        return;
+    COUNT_ADD(s, heap_bytes, now - before);
+    proc_show_heap(s, p, now);
 }
 
 /* A fault inside of malloc must not be contained: its lock would be lost. */
 static void *heap_resize(struct sched *s, struct proc *p, void *piece, size_t size)
 {
-    size_t before = heap_held(p->heap);
+    struct proc_more *more = proc_more(s, p);
     bool foreign = false;
+    size_t before;
     void *resized;
 
+    if (more == NULL)
+        over_quota(s, p, size);
+    before = heap_held(more->heap);
     s->act.section++;
-    resized = piece == NULL ? heap_alloc(&p->heap, size, proc_quota(s, p))
-                            : heap_realloc(&p->heap, piece, size, proc_quota(s, p), &foreign);
+    resized = piece == NULL ? heap_alloc(&more->heap, size, proc_quota(s, p))
+                            : heap_realloc(&more->heap, piece, size, proc_quota(s, p), &foreign);
     s->act.section--;
-    COUNT_ADD(s, heap_bytes, heap_held(p->heap) - before);
+    heap_changed(s, p, before);
     ANQA_REQUIRE(!foreign);
     if (resized == NULL)
         over_quota(s, p, size);
@@ -67,24 +86,27 @@ void anqa_heap_free(void *piece)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    size_t before = heap_held(p->heap);
+    struct heap *heap = heap_of(p);
+    size_t before = heap_held(heap);
     bool ours;
 
     if (piece == NULL)
         return;
     s->act.section++;
-    ours = heap_free(p->heap, piece);
+    ours = heap_free(heap, piece);
     s->act.section--;
-    COUNT_ADD(s, heap_bytes, heap_held(p->heap) - before);
+    heap_changed(s, p, before);
     ANQA_REQUIRE(ours && "a piece of this heap");
 }
 
 void proc_heap_drop(struct sched *s, struct proc *p)
 {
-    if (p->heap == NULL)
+    size_t before = heap_held(heap_of(p));
+
+    if (before == 0)
         return;
-    COUNT_ADD(s, heap_bytes, 0 - heap_held(p->heap));
-    heap_drop(&p->heap);
+    heap_drop(&p->more->heap);
+    heap_changed(s, p, before);
 }
 
 /* ---------------------------------------------------------------- tmp */

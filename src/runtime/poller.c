@@ -275,7 +275,7 @@ anqa_status fd_wait(struct fd_entry *entry, unsigned what, uint64_t deadline_ms)
         return status;
     entry->wait = what & 7u;
     entry->wait_ref = sched_new_ref(s);
-    came = proc_wait_event(s, entry->wait_ref, deadline_ms);
+    came = proc_wait_event(s, entry->wait_ref, deadline_ms, ANQA_PROCESS_IO);
     entry->wait = 0;
     entry->wait_ref = 0;
     return came ? ANQA_OK : ANQA_E_TIMEOUT;

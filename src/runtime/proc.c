@@ -8,6 +8,7 @@
 
 #include "runtime/crash.h"
 #include "runtime/memory.h"
+#include "runtime/probe.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "telemetry/telemetry.h"
@@ -16,6 +17,7 @@ ANQA_TELEMETRY_DEFINE(process_spawn, "anqa.process.spawn");
 ANQA_TELEMETRY_DEFINE(process_exit, "anqa.process.exit");
 
 #define SLOT_BATCH 64u
+#define LINEAGE_BATCH 64u
 
 /* ---------------------------------------------------------------- slots */
 
@@ -64,6 +66,21 @@ static struct proc *slot_take(struct sched *s)
     return p;
 }
 
+static void lineages_return(struct sched *s)
+{
+    anqa_rt *rt = s->rt;
+
+    pthread_mutex_lock(&rt->slot_lock);
+    while (s->free_lineages != NULL) {
+        struct lineage *lineage = s->free_lineages;
+        s->free_lineages = lineage->up;
+        lineage->up = rt->free_lineages;
+        rt->free_lineages = lineage;
+    }
+    s->free_lineage_count = 0;
+    pthread_mutex_unlock(&rt->slot_lock);
+}
+
 static void slots_return(struct sched *s, uint32_t keep)
 {
     anqa_rt *rt = s->rt;
@@ -87,6 +104,7 @@ static void slots_return(struct sched *s, uint32_t keep)
 void proc_slots_done(struct sched *s)
 {
     slots_return(s, 0);
+    lineages_return(s);
 }
 
 void proc_release(struct sched *s, struct proc *p)
@@ -118,6 +136,61 @@ struct proc_more *proc_more(struct sched *s, struct proc *p)
     return p->more;
 }
 
+/* Lineages are never anything else, as others may look at one whose time is over. */
+struct lineage_chunk {
+    struct lineage_chunk *next;
+    struct lineage lineages[LINEAGE_BATCH];
+};
+
+void proc_lineages_free(anqa_rt *rt)
+{
+    while (rt->lineage_chunks != NULL) {
+        struct lineage_chunk *chunk = rt->lineage_chunks;
+        rt->lineage_chunks = chunk->next;
+        free(chunk);
+    }
+}
+
+/* Under the lock. */
+static void lineages_make(anqa_rt *rt)
+{
+    struct lineage_chunk *chunk = calloc(1, sizeof *chunk);
+
+    if (chunk == NULL)
+        return;
+    chunk->next = rt->lineage_chunks;
+    rt->lineage_chunks = chunk;
+    for (unsigned i = 0; i < LINEAGE_BATCH; i++) {
+        chunk->lineages[i].up = rt->free_lineages;
+        rt->free_lineages = &chunk->lineages[i];
+    }
+}
+
+static void lineages_refill(struct sched *s)
+{
+    anqa_rt *rt = s->rt;
+
+    pthread_mutex_lock(&rt->slot_lock);
+    if (rt->free_lineages == NULL)
+        lineages_make(rt);
+    for (unsigned i = 0; i < LINEAGE_BATCH && rt->free_lineages != NULL; i++) {
+        struct lineage *lineage = rt->free_lineages;
+        rt->free_lineages = lineage->up;
+        lineage->up = s->free_lineages;
+        s->free_lineages = lineage;
+        s->free_lineage_count++;
+    }
+    pthread_mutex_unlock(&rt->slot_lock);
+}
+
+static void lineage_put(struct sched *s, struct lineage *lineage)
+{
+    lineage->up = s->free_lineages;
+    s->free_lineages = lineage;
+    if (++s->free_lineage_count > 4 * LINEAGE_BATCH)
+        lineages_return(s);
+}
+
 static void lineage_ref(struct lineage *lineage)
 {
     if (lineage != NULL)
@@ -130,7 +203,7 @@ static void lineage_unref(struct sched *s, struct lineage *lineage)
     while (lineage != NULL &&
            atomic_fetch_sub_explicit(&lineage->count, 1, memory_order_acq_rel) == 1) {
         struct lineage *up = lineage->up;
-        block_put(&s->blocks, block_class(sizeof *lineage + lineage->name_len), lineage);
+        lineage_put(s, lineage);
         lineage = up;
     }
 }
@@ -138,17 +211,22 @@ static void lineage_unref(struct sched *s, struct lineage *lineage)
 static struct lineage *lineage_new(struct sched *s, anqa_pid pid, anqa_str name, struct lineage *up)
 {
     size_t len = name.len < LINEAGE_NAME_MAX ? name.len : LINEAGE_NAME_MAX;
-    struct lineage *lineage = block_take(&s->blocks, block_class(sizeof *lineage + len));
+    struct lineage *lineage;
 
+    if (s->free_lineages == NULL)
+        lineages_refill(s);
+    lineage = s->free_lineages;
     if (lineage == NULL)
         return NULL;
     lineage->name_len = (uint32_t)len;
     if (len > 0)
         memcpy(lineage->name, name.ptr, len);
+    s->free_lineages = lineage->up;
+    s->free_lineage_count--;
     lineage_ref(up);
-    atomic_init(&lineage->count, 1);
+    atomic_store_explicit(&lineage->count, 1, memory_order_relaxed);
     lineage->up = up;
-    lineage->pid = pid;
+    atomic_store_explicit(&lineage->pid, pid.bits, memory_order_relaxed);
     return lineage;
 }
 
@@ -179,7 +257,7 @@ static struct lineage *lineage_of(struct sched *s, struct proc *p)
     if (more == NULL)
         return NULL;
     if (more->own == NULL)
-        more->own = lineage_new(s, proc_pid(s->rt, p), crash_name(p->hooks), p->lineage);
+        more->own = lineage_new(s, proc_pid(s->rt, p), crash_name(p->hooks), proc_lineage(p));
     return more->own;
 }
 
@@ -273,9 +351,8 @@ static bool state_new(struct sched *s, struct proc *p, const anqa_spawn_opts *op
     if (size == 0)
         return true;
     if (size <= BLOCK_MAX) {
-        p->state_class = (uint8_t)block_class(size);
-        p->state = block_take(&s->blocks, p->state_class);
-        p->flags |= PROC_OWN_STATE;
+        p->state = block_take(&s->blocks, block_class(size));
+        p->flags |= PROC_OWN_STATE | block_class(size) << PROC_CLASS_SHIFT;
     } else {
         p->state = malloc(size);
         p->flags |= PROC_BIG_STATE;
@@ -291,9 +368,26 @@ static bool state_new(struct sched *s, struct proc *p, const anqa_spawn_opts *op
 static void state_free(struct sched *s, struct proc *p)
 {
     if (p->flags & PROC_OWN_STATE && p->state != NULL)
-        block_put(&s->blocks, p->state_class, p->state);
+        block_put(&s->blocks, p->flags >> PROC_CLASS_SHIFT, p->state);
     else if (p->flags & PROC_BIG_STATE)
         free(p->state);
+}
+
+static uint32_t face_units(size_t bytes)
+{
+    return bytes / FACE_UNIT < UINT32_MAX ? (uint32_t)(bytes / FACE_UNIT) : UINT32_MAX;
+}
+
+static void show_quota(struct sched *s, const struct proc *p, size_t quota)
+{
+    atomic_store_explicit(
+        &s->rt->memories[p - s->rt->slots].quota, face_units(quota), memory_order_relaxed);
+}
+
+void proc_show_heap(struct sched *s, const struct proc *p, size_t held)
+{
+    atomic_store_explicit(
+        &s->rt->memories[p - s->rt->slots].held, face_units(held), memory_order_relaxed);
 }
 
 static bool more_new(
@@ -303,6 +397,7 @@ static bool more_new(
         if (proc_more(s, p) == NULL)
             return false;
         p->more->heap_quota = opts->heap_quota;
+        show_quota(s, p, opts->heap_quota);
     }
     if (opts->label != NULL)
         set_label(s, p, opts->label);
@@ -334,6 +429,7 @@ static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts,
         if (ours == NULL)
             return false;
         ours->x = theirs->y = sched_new_ref(s);
+        proc_relate(s, parent, FACE_LINK);
     }
     if (!opts->monitor)
         return true;
@@ -342,10 +438,13 @@ static bool relate(struct sched *s, struct proc *p, const anqa_spawn_opts *opts,
     ours = theirs == NULL ? NULL : rels_put(s, &parent->rels, ref);
     if (ours == NULL) {
         struct rel *link = rels_get(parent->rels, pid.bits);
-        if (link != NULL)
+        if (link != NULL) {
             rels_remove(s, &parent->rels, link);
+            proc_relate(s, parent, 0 - FACE_LINK);
+        }
         return false;
     }
+    proc_relate(s, parent, FACE_MONITOR);
     *theirs = (struct rel){ref, proc_pid(s->rt, parent).bits, REL_WATCHER};
     *ours = (struct rel){ref, pid.bits, REL_MONITOR};
     if (ret_ref != NULL)
@@ -378,38 +477,46 @@ static void parts_free(struct sched *s, struct proc *p)
 
     state_free(s, p);
     rels_free(s, p->rels);
-    lineage_unref(s, p->lineage);
+    lineage_unref(s, proc_lineage(p));
     if (more == NULL)
         return;
+    if (more->heap_quota != 0)
+        show_quota(s, p, 0);
     kept_free(s, more);
     lineage_unref(s, more->own);
     lineage_unref(s, more->callers);
     block_put(&s->blocks, block_class(sizeof *more), more);
 }
 
-/* A new life for a slot. */
-static void proc_reset(struct proc *p)
+/* A new life for a slot. What others look at is written with release, after the generation: who reads it sees that the
+ * generation is another. Pairs with proc_look. */
+static void proc_reset(
+    struct sched *s, struct proc *p, enum proc_shape shape, const void *spec, uint64_t relations)
 {
-    p->head = p->tail = NULL;
-    p->run_next = NULL;
-    p->code.run = NULL;
-    p->state = NULL;
-    p->stack = NULL;
-    p->rels = NULL;
-    p->more = NULL;
-    p->heap = NULL;
-    p->hooks = NULL;
-    p->lineage = NULL;
-    p->exit_reason = (anqa_reason){0};
-    p->flags = PROC_NEW;
-    p->priority = ANQA_PRIORITY_NORMAL;
-    p->state_kind = PROC_ALIVE;
-    p->state_class = 0;
-    atomic_store_explicit(&p->waiting, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->bound, 0, memory_order_relaxed);
+    struct face *face = &s->rt->faces[p - s->rt->slots];
+
     /* Relaxed: who learns the new pid learns it through a release of ours. */
     atomic_store_explicit(&p->generation,
         atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&p->shape, (uint8_t)shape, memory_order_release);
+    atomic_store_explicit(&p->code.behaviour, NULL, memory_order_release);
+    atomic_store_explicit(&p->stack, NULL, memory_order_release);
+    atomic_store_explicit(&p->mail, 0, memory_order_release);
+    atomic_store_explicit(&p->lineage, NULL, memory_order_release);
+    atomic_store_explicit(&p->priority, ANQA_PRIORITY_NORMAL, memory_order_release);
+    atomic_store_explicit(&face->spec, spec, memory_order_release);
+    atomic_store_explicit(&face->relations, relations, memory_order_release);
+    p->head = p->tail = NULL;
+    p->run_next = NULL;
+    p->state = NULL;
+    p->rels = NULL;
+    p->more = NULL;
+    p->hooks = NULL;
+    p->exit_reason = (anqa_reason){0};
+    p->flags = PROC_NEW;
+    p->state_kind = PROC_ALIVE;
+    atomic_store_explicit(&p->waiting, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->bound, 0, memory_order_relaxed);
 }
 
 /* A slot that was never used before is not closed yet, and has a generation now: it must not pass for alive. */
@@ -448,6 +555,7 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     anqa_pid *ret_pid, anqa_ref *ret_ref)
 {
     anqa_status status = opts_check(opts, s->rt->sched_count);
+    struct lineage *lineage = NULL;
     struct proc *p;
 
     if (status != ANQA_OK)
@@ -458,29 +566,32 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     p = slot_take(s);
     if (p == NULL)
         return ANQA_E_LIMIT;
-    proc_reset(p);
+    proc_reset(s, p, opts->run != NULL ? PROC_SHAPE_RUN : PROC_SHAPE_BEHAVIOUR, opts->spec,
+        parent == NULL ? 0 : (opts->link ? FACE_LINK : 0) + (opts->monitor ? FACE_WATCHER : 0));
     if (opts->run != NULL) {
-        p->code.run = opts->run;
+        atomic_store_explicit(&p->code.run, opts->run, memory_order_relaxed);
         p->flags |= PROC_RUN;
     } else {
-        p->code.behaviour = opts->behaviour;
+        atomic_store_explicit(&p->code.behaviour, opts->behaviour, memory_order_release);
     }
     p->flags |= (opts->trap_exit ? PROC_TRAP : 0u) | (opts->pinned ? PROC_PINNED : 0u);
-    p->priority = (uint8_t)opts->priority;
+    proc_set_priority(p, opts->priority);
     if (opts->mailbox_limit != 0)
         atomic_store_explicit(&p->bound,
             opts->mailbox_limit | (uint32_t)opts->overflow << BOUND_SHIFT, memory_order_relaxed);
     if (parent != NULL) {
-        p->lineage = lineage_of(s, parent);
-        lineage_ref(p->lineage);
+        lineage = lineage_of(s, parent);
+        lineage_ref(lineage);
+        atomic_store_explicit(
+            &p->lineage, lineage, memory_order_release); /* pairs with proc_look */
     }
-    if ((parent != NULL && p->lineage == NULL) || !state_new(s, p, opts) ||
+    if ((parent != NULL && lineage == NULL) || !state_new(s, p, opts) ||
         !more_new(s, p, opts, parent) || !relate(s, p, opts, parent, ret_ref)) {
         spawn_undo(s, p);
         return ANQA_E_NOMEM;
     }
     *ret_pid = proc_pid(s->rt, p);
-    p->sched = spawn_place(s, opts);
+    atomic_store_explicit(&p->sched, spawn_place(s, opts), memory_order_relaxed);
     COUNT_ADD(s, spawned, 1);
     /* We hold the token of a process that nobody knows yet. */
     atomic_store_explicit(&p->in, IN_BUSY, memory_order_release);
@@ -495,9 +606,10 @@ anqa_status proc_spawn_foreign(struct sched *s, struct proc **slot)
     if (p == NULL || atomic_load_explicit(&p->generation, memory_order_relaxed) == UINT32_MAX)
         return ANQA_E_LIMIT;
     if (*slot == NULL)
-        p->sched = (uint8_t)(SCHED_ATTACHED + s->place);
+        atomic_store_explicit(
+            &p->sched, (uint8_t)(SCHED_ATTACHED + s->place), memory_order_relaxed);
     *slot = p;
-    proc_reset(p);
+    proc_reset(s, p, PROC_SHAPE_THREAD, NULL, 0);
     p->flags = PROC_FOREIGN | PROC_TRAP | PROC_PINNED;
     s->current = p;
     COUNT_ADD(s, spawned, 1);
@@ -593,6 +705,8 @@ static void drop_held(struct sched *s, struct activation *act, anqa_reason reaso
 /* All that only the process itself used. */
 void proc_bury(struct sched *s, struct proc *p)
 {
+    struct stack *stack = proc_stack(p);
+
     if (p->state_kind == PROC_ZOMBIE) {
         struct proc *before = s->current;
         struct activation act = s->act;
@@ -604,10 +718,10 @@ void proc_bury(struct sched *s, struct proc *p)
         COUNT_ADD(s, zombies, -1);
     }
     proc_heap_drop(s, p);
-    if (p->stack != NULL) {
+    if (stack != NULL) {
         COUNT_ADD(s, stacks, -1);
-        stack_put(p->stack->cache, p->stack);
-        p->stack = NULL;
+        atomic_store_explicit(&p->stack, NULL, memory_order_relaxed);
+        stack_put(stack->cache, stack);
     }
     parts_free(s, p);
     anqa_reason_unref(p->exit_reason);
@@ -631,13 +745,13 @@ static void mailbox_close(struct sched *s, struct proc *p, anqa_reason reason)
     p->head = p->tail = NULL;
     mailbox_discard(s, unread, life, reason);
     if (in > IN_CLOSED)
-        mailbox_discard(s, (struct msg *)in, life, reason);
+        mailbox_discard(s, in_newest(in), life, reason);
 }
 
 void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
 {
     anqa_pid pid = proc_pid(s->rt, p);
-    struct activation *act = p->stack != NULL ? p->stack->arg : &s->act;
+    struct activation *act = proc_stack(p) != NULL ? proc_stack(p)->arg : &s->act;
     bool zombie = p->more != NULL && p->more->foreign_work > 0;
 
     if (p->state_kind == PROC_ZOMBIE) { /* from an exit or fault in one of its defers */
@@ -659,6 +773,8 @@ void proc_die(struct sched *s, struct proc *p, anqa_reason reason)
     if (anqa_telemetry_on(&process_exit))
         emit_exit(pid, reason); /* a handler that fails is detached, and we come here again */
     s->act.section++;           /* what follows is done once */
+    if (p->flags & PROC_PROBED)
+        probe_end(s, p, reason);
     run_hooks(p, pid);
     mailbox_close(s, p, reason);
     drop_held(s, act, reason);
@@ -686,7 +802,7 @@ static _Noreturn void exit_entry(void *arg)
 {
     struct sched *s = arg;
     struct proc *p = s->current;
-    const anqa_behaviour *behaviour = p->flags & PROC_RUN ? NULL : p->code.behaviour;
+    const anqa_behaviour *behaviour = p->flags & PROC_RUN ? NULL : proc_behaviour(p);
 
     (void)telemetry_handler_failed("its process ended");
     spare_refill(s);
@@ -699,6 +815,7 @@ static _Noreturn void exit_entry(void *arg)
         (p->flags & (PROC_NEW | PROC_TERMINATING | PROC_FAULTED)) == 0) {
         p->flags |= PROC_TERMINATING;
         p->flags &= ~(uint32_t)PROC_DOOMED;
+        sched_handles(s, "terminate");
         behaviour->terminate(p->state, p->exit_reason);
     }
     sched_activity_end(s);

@@ -4,7 +4,7 @@
  * A slot is type-stable memory: it is a process slot for ever, whoever holds a stale pid may read it. One life of a
  * slot is a generation. Slots are taken and released by schedulers; a slot whose generation is used up is retired.
  *
- * The mailbox has two stages. Stage one, `in`, is a stack of messages that any thread pushes to with one compare and
+ * The mailbox has two stages. Stage one, `in`, is a stack of messages, with their number, that any thread pushes to with one compare and
  * swap; the owner takes all of it with one exchange and turns it round, which gives the order of arrival. Draining
  * applies signals at once and appends messages to stage two, `head`..`tail`, which only the owner touches.
  *
@@ -13,6 +13,9 @@
  * So a process is in at most one queue, and `run_next` is the only link that it needs. IN_CLOSED means dead: the one who
  * finds it answers for the dead. A message carries the generation it was meant for, so one that slips into the next
  * life of a slot is answered by its owner.
+ *
+ * What others may look at while a process runs (inspect.h) is atomic: relaxed counters that the owner alone writes, and what is
+ * written at a spawn, after the generation has moved on: who finds the generation as it was has read of one life only.
  */
 #ifndef RUNTIME_PROC_H
 #define RUNTIME_PROC_H
@@ -21,6 +24,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 
+#include <anqa/introspect.h>
 #include <anqa/process.h>
 #include <anqa/runtime.h>
 
@@ -45,6 +49,8 @@ enum {
     SIG_MONITOR,
     SIG_DEMONITOR,
     SIG_EXIT,
+    SIG_TRACE,
+    SIG_UNTRACE,
     SIG_WAKE
 };
 
@@ -132,6 +138,28 @@ void rels_free(struct sched *s, struct rels *rels);
 #define IN_IDLE ((uintptr_t)1)
 #define IN_CLOSED ((uintptr_t)2)
 
+/* Above IN_CLOSED: the newest message's address, of which 44 bits tell, and above them how many there are. */
+#define IN_COUNT_SHIFT 44
+#define IN_COUNT_MAX ((uintptr_t)0xfffff) /* or more */
+
+/* Stage one with `msg` on top of what it held. */
+static inline uintptr_t in_push(uintptr_t in, const struct msg *msg)
+{
+    uintptr_t count = in >> IN_COUNT_SHIFT;
+
+    return (uintptr_t)msg >> 4 | (count + (count < IN_COUNT_MAX)) << IN_COUNT_SHIFT;
+}
+
+/* The newest message; NULL: there is none. */
+static inline struct msg *in_newest(uintptr_t in)
+{
+    return in <= IN_CLOSED ? NULL
+                           : (struct msg *)(in << (64 - IN_COUNT_SHIFT) >> (60 - IN_COUNT_SHIFT));
+}
+
+/* What a process is made of. */
+enum proc_shape { PROC_SHAPE_RUN, PROC_SHAPE_BEHAVIOUR, PROC_SHAPE_THREAD };
+
 enum proc_state { PROC_FREE, PROC_ALIVE, PROC_DYING, PROC_ZOMBIE, PROC_DEAD_QUEUED };
 
 /* Flags, owner only. */
@@ -144,10 +172,11 @@ enum {
     PROC_TERMINATING = 1 << 5, /* `terminate` has been entered */
     PROC_DOOMED = 1 << 6,      /* exit_reason is set; dies at the next chance */
     PROC_WOKEN = 1 << 7,       /* what it waits for has come */
-    PROC_OWN_STATE = 1 << 8,   /* state is a block, class in state_class */
-    PROC_BIG_STATE = 1 << 9,   /* state is malloc'ed */
-    PROC_TOKEN_OUT = 1 << 10,  /* dead, and still in some queue */
-    PROC_FAULTED = 1 << 11,    /* its state can not be trusted */
+    PROC_OWN_STATE =
+        1 << 8, /* state is a block, its class is in the flags from PROC_CLASS_SHIFT on */
+    PROC_BIG_STATE = 1 << 9,  /* state is malloc'ed */
+    PROC_TOKEN_OUT = 1 << 10, /* dead, and still in some queue */
+    PROC_FAULTED = 1 << 11,   /* its state can not be trusted */
     PROC_TOKEN_HERE =
         1 << 12, /* killed when it came out of its queue: the mail was left, the token is ours */
     PROC_KICKED = 1 << 13,    /* `handle` is to see a message of tag PROC_KICK */
@@ -155,7 +184,8 @@ enum {
     PROC_REPORTING = 1 << 15, /* its crash is being told: what fails in there changes no reason */
     PROC_REPORTED = 1 << 16,  /* its crash has been told */
     PROC_LINE_GRANTED = 1 << 17, /* the limit of lines has counted that of its crash */
-    PROC_PROBED = 1 << 18        /* the runtime's probe is called at each of its probe_points */
+    PROC_RIGGED = 1 << 18,       /* the runtime's `rig` is called at each of its points */
+    PROC_PROBED = 1 << 19        /* more->probe notes what happens */
 };
 
 /* What a process's `handle` is given when it was kicked: no message of anybody, so that it needs no memory and no room
@@ -163,21 +193,27 @@ enum {
 #define PROC_KICK "$kick"
 
 /* Where a process of a test may be made to fail. */
-enum probe_point {
-    PROBE_MESSAGE, /* it is about to handle a message: its behaviour's, or one of anqa_receive */
-    PROBE_WAIT     /* it is about to leave its stack */
-};
-
-/* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. */
-struct lineage {
-    _Atomic(uint32_t) count;
-    uint32_t name_len;
-    struct lineage *up;
-    anqa_pid pid;
-    char name[]; /* registered when it became a parent */
+enum rig_point {
+    RIG_MESSAGE, /* it is about to handle a message: its behaviour's, or one of anqa_receive */
+    RIG_WAIT     /* it is about to leave its stack */
 };
 
 #define LINEAGE_NAME_MAX 40
+
+/* Who spawned whom, shared and counted: OTP's $ancestors without a copy per process. Type-stable, as others look at the
+ * pid of a process's parent. */
+struct lineage {
+    _Atomic(uint32_t) count;
+    uint32_t name_len;
+    struct lineage *up; /* of a free one: the next */
+    _Atomic(uint64_t) pid;
+    char name[LINEAGE_NAME_MAX]; /* registered when it became a parent */
+};
+
+static inline anqa_pid lineage_pid(const struct lineage *lineage)
+{
+    return (anqa_pid){atomic_load_explicit(&lineage->pid, memory_order_relaxed)};
+}
 
 /* The current process works for these, nearest first, instead of those it inherited. False: no memory. */
 bool proc_set_callers(struct sched *s, const anqa_pid *pids, size_t count);
@@ -214,6 +250,8 @@ struct proc_more {
     uint64_t next_defer;
     struct lineage *own; /* our node, for children */
     struct lineage *callers;
+    struct heap *heap;
+    struct probe *probe;   /* NULL: nobody asked for one */
     uint32_t foreign_work; /* operations that hold our memory */
     uint64_t heap_quota;
     struct anqa_list kept; /* struct kept */
@@ -237,6 +275,8 @@ struct activation {
     uint32_t nowait, section;
 };
 
+typedef void (*proc_run_fn)(void *state);
+
 /* owner: scheduler, but for the fields named shared. */
 struct proc {
     _Atomic(uintptr_t) in;        /* shared: stage one, or IN_ */
@@ -246,31 +286,106 @@ struct proc {
     struct msg *head, *tail; /* stage two */
     struct proc *run_next;   /* whoever holds the token */
     union {
-        void (*run)(void *state);
-        const anqa_behaviour *behaviour;
+        _Atomic(proc_run_fn) run;
+        _Atomic(const anqa_behaviour *) behaviour; /* shared */
     } code;
     void *state;
-    struct stack *stack; /* while it waits at depth */
+    _Atomic(struct stack *) stack; /* shared: while it waits at depth */
     struct rels *rels;
     struct proc_more *more;
-    struct heap *heap;
+    _Atomic(uint64_t)
+        mail; /* shared: MAIL_LENGTH bits: messages in stage two; above: taken out of it in all */
     struct exit_hook *hooks;
-    struct lineage *lineage; /* of the spawner */
+    _Atomic(struct lineage *) lineage; /* shared: of the spawner */
     anqa_reason exit_reason;
     _Atomic(uint32_t) waiting; /* shared: counted messages in a bounded mailbox */
     _Atomic(uint32_t) bound;   /* shared: 0 unbounded; top two bits: anqa_overflow */
     uint32_t flags;
-    uint8_t
-        sched; /* where it lives, or SCHED_ATTACHED + place; for whoever has just won the token */
-    uint8_t priority;
-    uint8_t state_kind; /* enum proc_state */
-    uint8_t state_class;
+    _Atomic(uint8_t)
+        sched; /* shared: where it lives, or SCHED_ATTACHED + place; for whoever has just won the token */
+    _Atomic(uint8_t) priority; /* shared */
+    uint8_t state_kind;        /* enum proc_state */
+    _Atomic(uint8_t) shape;    /* shared: enum proc_shape */
 };
+
+#define PROC_CLASS_SHIFT 24
+
+#define MAIL_LENGTH 26
+#define MAIL_IN ((uint64_t)1)
+#define MAIL_OUT (((uint64_t)1 << MAIL_LENGTH) - 1) /* one less is there, one more was taken */
+
+/* Owner only. */
+static inline void proc_count_mail(struct proc *p, uint64_t change)
+{
+    atomic_store_explicit(&p->mail, atomic_load_explicit(&p->mail, memory_order_relaxed) + change,
+        memory_order_relaxed);
+}
+
+/* Messages of both stages, with signals that have not been applied yet. Any thread. */
+static inline uint32_t proc_mailbox_length(const struct proc *p)
+{
+    uint64_t mail = atomic_load_explicit(&p->mail, memory_order_acquire); /* see proc_reset */
+    uintptr_t in = atomic_load_explicit(&p->in, memory_order_relaxed);
+
+    return (uint32_t)(mail & (((uint64_t)1 << MAIL_LENGTH) - 1)) + (uint32_t)(in >> IN_COUNT_SHIFT);
+}
+
+static inline const anqa_behaviour *proc_behaviour(const struct proc *p)
+{
+    return atomic_load_explicit(&p->code.behaviour, memory_order_relaxed);
+}
+
+static inline proc_run_fn proc_run(const struct proc *p)
+{
+    return atomic_load_explicit(&p->code.run, memory_order_relaxed);
+}
+
+static inline struct stack *proc_stack(const struct proc *p)
+{
+    return atomic_load_explicit(&p->stack, memory_order_relaxed);
+}
+
+static inline struct lineage *proc_lineage(const struct proc *p)
+{
+    return atomic_load_explicit(&p->lineage, memory_order_relaxed);
+}
+
+static inline uint8_t proc_priority(const struct proc *p)
+{
+    return atomic_load_explicit(&p->priority, memory_order_relaxed);
+}
+
+static inline void proc_set_priority(struct proc *p, anqa_priority priority)
+{
+    atomic_store_explicit(&p->priority, (uint8_t)priority, memory_order_relaxed);
+}
+
+/*
+ * What only those who look at a process want to know: a table beside the slots. owner: the process; shared: atomics.
+ */
+struct face {
+    _Atomic(const char *) spec;  /* the name of what it runs; static */
+    _Atomic(uint64_t) relations; /* three numbers of FACE_BITS: links, monitors, who monitors it */
+};
+
+#define FACE_BITS 21
+#define FACE_LINK ((uint64_t)1)
+#define FACE_MONITOR ((uint64_t)1 << FACE_BITS)
+#define FACE_WATCHER ((uint64_t)1 << 2 * FACE_BITS)
+
+/* Another such table, touched only for those who have a heap or a quota of their own. In units of FACE_UNIT bytes. */
+struct face_memory {
+    _Atomic(uint32_t) held, quota;
+};
+
+#define FACE_UNIT 16
 
 /* What a process that waits at depth was doing: in its own frames, found through its stack. NULL: it is not waiting. */
 static inline struct activation *proc_waiting(const struct proc *p)
 {
-    return p->stack == NULL ? NULL : p->stack->arg;
+    const struct stack *stack = proc_stack(p);
+
+    return stack == NULL ? NULL : stack->arg;
 }
 
 static_assert(sizeof(struct proc) == 128, "idle process budget: two cache lines");
@@ -293,7 +408,7 @@ static inline uint32_t pid_generation(anqa_pid pid)
 /* The word for a reason's kind; static. */
 const char *reason_name(anqa_reason reason);
 
-/* proc_pid, proc_slot and proc_self, which need the runtime, are in sched.h. */
+/* proc_pid, proc_slot, proc_self and proc_relate, which need the runtime, are in sched.h. */
 
 /* ---------------------------------------------------------------- life */
 
@@ -322,6 +437,8 @@ void proc_release(struct sched *s, struct proc *p);
 struct proc_more *proc_more(struct sched *s, struct proc *p);
 /* Takes a message off the list of those that are kept; it is the caller's. */
 void proc_end_kept(struct sched *s, struct kept *kept);
+/* Shows what the heap has taken from the system, in bytes. */
+void proc_show_heap(struct sched *s, const struct proc *p, size_t held);
 /* The label of that life; empty: it has none, or the slot has gone on. Returns its length. Any thread, signal handlers. */
 size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE]);
 /* Ends the process that runs on this thread, from its own frames. */
@@ -333,6 +450,7 @@ _Noreturn void proc_faulted(struct sched *s, anqa_reason reason);
 void proc_run_defers(struct sched *s, struct proc *p, uint64_t down_to);
 void proc_drop_defers(struct sched *s, struct proc *p);
 void proc_slots_done(struct sched *s);
+void proc_lineages_free(anqa_rt *rt);
 /* Bytes of anqa_heap and anqa_tmp it may hold; 0: any. */
 size_t proc_quota(const struct sched *s, const struct proc *p);
 
@@ -376,7 +494,7 @@ void proc_kick(struct sched *s, struct proc *p);
 
 /* Wakes the process that waits for event `ref` (from the scheduler it waits on, or any other). */
 void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref);
-/* Waits until event `ref` has come: true; false at the deadline (ms of anqa_now_ms, UINT64_MAX: none). */
-bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms);
+/* Waits until event `ref` has come: true; false at the deadline (ms of anqa_now_ms, UINT64_MAX: none). what: for people. */
+bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms, anqa_process_status what);
 
 #endif

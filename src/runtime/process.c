@@ -11,6 +11,7 @@
 #include <anqa/log.h>
 
 #include "base/clock.h"
+#include "runtime/probe.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "telemetry/telemetry.h"
@@ -29,13 +30,13 @@ anqa_rt *anqa_rt_self(void)
     return sched_self == NULL ? NULL : sched_self->rt;
 }
 
-static size_t lineage_copy(const struct lineage *lineage, anqa_pid *pids, size_t max)
+static size_t lineage_copy(struct lineage *lineage, anqa_pid *pids, size_t max)
 {
     size_t count = 0;
 
     for (; lineage != NULL; lineage = lineage->up, count++)
         if (count < max)
-            pids[count] = lineage->pid;
+            pids[count] = lineage_pid(lineage);
     return count;
 }
 
@@ -44,14 +45,14 @@ anqa_pid anqa_parent(void)
     struct sched *s;
     struct proc *p = proc_self(&s);
 
-    return p->lineage == NULL ? (anqa_pid){0} : p->lineage->pid;
+    return proc_lineage(p) == NULL ? (anqa_pid){0} : lineage_pid(proc_lineage(p));
 }
 
 size_t anqa_ancestors(anqa_pid *pids, size_t max)
 {
     struct sched *s;
 
-    return lineage_copy(proc_self(&s)->lineage, pids, max);
+    return lineage_copy(proc_lineage(proc_self(&s)), pids, max);
 }
 
 size_t anqa_callers(anqa_pid *pids, size_t max)
@@ -97,10 +98,10 @@ anqa_priority anqa_set_priority(anqa_priority priority)
 {
     struct sched *s;
     struct proc *p = proc_self(&s);
-    anqa_priority before = (anqa_priority)p->priority;
+    anqa_priority before = (anqa_priority)proc_priority(p);
 
     ANQA_REQUIRE(priority <= ANQA_PRIORITY_MAX);
-    p->priority = (uint8_t)priority;
+    proc_set_priority(p, priority);
     return before;
 }
 
@@ -184,6 +185,8 @@ static inline anqa_status send_with(
     if (status != ANQA_OK)
         return status;
     msg->pub.flags_ = (uint8_t)flags;
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        probe_sent(s, p, to, msg);
     status = mailbox_push(s, to, msg);
     return __builtin_expect(status == ANQA_OK, 1) ? status : unsent(s, msg, status);
 }
@@ -264,30 +267,34 @@ static void wait_foreign(struct sched *s, struct proc *p, uint64_t deadline_ms)
  * made one (measured: 6 ns a level). */
 #define ONE_LEVEL static inline __attribute__((always_inline))
 
-/* Leaves the current frames to the current process and comes back when it is resumed. False: there is no stack. */
-ONE_LEVEL bool suspend(struct sched *s)
+/* Leaves the current frames to the current process and comes back when it is resumed. False: there is no stack.
+ * what: that others see it wait for (struct stack). */
+ONE_LEVEL bool suspend(struct sched *s, uint64_t what)
 {
     struct proc *p = s->current;
-    struct stack *fresh = stack_take(&s->stacks);
+    struct stack *fresh = stack_take(&s->stacks), *from = s->stack;
     struct activation act = s->act;
 
     if (fresh == NULL)
         return false;
     COUNT_ADD(s, stacks, 1);
     p->flags &= ~(uint32_t)PROC_WOKEN;
-    p->stack = s->stack;
-    p->stack->arg = &act;
+    from->arg = &act;
+    atomic_store_explicit(&from->shown_wait, what, memory_order_relaxed);
+    atomic_store_explicit(&from->shown_tag,
+        atomic_load_explicit(&s->activity_tag, memory_order_relaxed), memory_order_relaxed);
+    atomic_store_explicit(&p->stack, from, memory_order_release); /* pairs with proc_look */
     s->stack = fresh;
     s->current = NULL;
     s->act = (struct activation){0};
     sched_activity_end(s);
-    stack_start(p->stack, fresh, sched_loop, s);
+    stack_start(from, fresh, sched_loop, s);
     s->act = act;
     return true;
 }
 
 /* What the wait is for is set in s->act. Comes back when a message or event may be what is waited for. */
-ONE_LEVEL void wait_once(struct sched *s, struct proc *p, uint64_t deadline_ms)
+ONE_LEVEL void wait_once(struct sched *s, struct proc *p, uint64_t deadline_ms, uint64_t what)
 {
     if (p->flags & PROC_FOREIGN) {
         wait_foreign(s, p, deadline_ms);
@@ -296,7 +303,7 @@ ONE_LEVEL void wait_once(struct sched *s, struct proc *p, uint64_t deadline_ms)
             s->act.timed_out = true;
         return;
     }
-    if (!suspend(s))
+    if (!suspend(s, what))
         proc_exit(s, anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT,
                          "no stack for one more waiting process: option max_waiting"));
 }
@@ -309,8 +316,8 @@ static void wait_begin(struct sched *s, struct proc *p, uint32_t timeout_ms)
 
     if (s->act.nowait != 0 || s->act.section != 0 || telemetry_in_handler())
         proc_exit(s, anqa_reason_make(ANQA_REASON_CONTRACT, "a wait where waiting is not allowed"));
-    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
-        s->rt->probe(s, p, PROBE_WAIT, NULL);
+    if (__builtin_expect((p->flags & PROC_RIGGED) != 0, 0))
+        s->rt->rig(s, p, RIG_WAIT, NULL);
     s->act.timed_out = false;
     s->act.wait_timer = 0;
     if (timeout_ms == ANQA_INFINITY || (p->flags & PROC_FOREIGN))
@@ -407,6 +414,14 @@ ONE_LEVEL void hold(struct sched *s, struct proc *p, struct msg *msg)
     s->act.held_bytes += msg_size(msg);
 }
 
+/* Whose answer it is is known of the last request only. Without a branch, which costs 5 ns a call. */
+ONE_LEVEL uint64_t what_of(const struct sched *s, const struct want *want)
+{
+    uint64_t is_last = want->ref == s->asked_ref;
+
+    return want->ref == 0 ? ANQA_PROCESS_RECEIVE : ANQA_PROCESS_CALL | (s->asked & (0 - is_last));
+}
+
 ONE_LEVEL struct msg *receive(
     struct sched *s, struct proc *p, const struct want *want, uint32_t timeout_ms)
 {
@@ -434,7 +449,7 @@ ONE_LEVEL struct msg *receive(
         begun = true;
         s->act.wait_ref = want->ref;
         s->act.scan = before;
-        wait_once(s, p, deadline);
+        wait_once(s, p, deadline, what_of(s, want));
         before = s->act.scan;
     }
     if (begun)
@@ -447,6 +462,8 @@ ONE_LEVEL struct msg *receive(
         return NULL;
     mailbox_unlink(s, p, before, msg);
     hold(s, p, msg);
+    if (want->ref == 0 && (p->flags & PROC_RUN))
+        sched_handles(s, msg->pub.tag); /* what a function has received is what it handles */
     return msg;
 }
 
@@ -498,8 +515,8 @@ const anqa_msg *anqa_receive(uint32_t timeout_ms)
         anqa_arena_reset(&s->stack->tmp);
     }
     msg = anqa_receive_if(NULL, NULL, timeout_ms);
-    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0) && msg != NULL)
-        s->rt->probe(s, p, PROBE_MESSAGE, msg->tag);
+    if (__builtin_expect((p->flags & PROC_RIGGED) != 0, 0) && msg != NULL)
+        s->rt->rig(s, p, RIG_MESSAGE, msg->tag);
     return msg;
 }
 
@@ -563,7 +580,7 @@ void proc_wake(struct sched *s, anqa_pid pid, uint64_t ref)
         msg_drop(s, msg);
 }
 
-bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms)
+bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms, anqa_process_status what)
 {
     struct proc *p = s->current;
     uint64_t now = sched_now(s), left = deadline_ms == UINT64_MAX ? ANQA_INFINITY
@@ -575,7 +592,7 @@ bool proc_wait_event(struct sched *s, uint64_t ref, uint64_t deadline_ms)
     s->act.wait_event = ref;
     s->act.event_came = false;
     do {
-        wait_once(s, p, deadline_ms);
+        wait_once(s, p, deadline_ms, what);
     } while (!s->act.event_came && !s->act.timed_out && !exiting(p));
     came = s->act.event_came;
     wait_end(s);
@@ -587,8 +604,8 @@ void anqa_sleep(uint32_t ms)
     struct sched *s;
 
     (void)proc_self(&s);
-    (void)proc_wait_event(
-        s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + ms);
+    (void)proc_wait_event(s, sched_new_ref(s), ms == ANQA_INFINITY ? UINT64_MAX : sched_now(s) + ms,
+        ANQA_PROCESS_SLEEP);
 }
 
 void anqa_yield(void)
@@ -601,7 +618,7 @@ void anqa_yield(void)
         return;
     ref = sched_new_ref(s);
     proc_wake(s, proc_pid(s->rt, p), ref); /* queues us behind the others */
-    (void)proc_wait_event(s, ref, UINT64_MAX);
+    (void)proc_wait_event(s, ref, UINT64_MAX, ANQA_PROCESS_RUNNABLE);
 }
 
 /* ---------------------------------------------------------------- exits, links, monitors */
@@ -693,6 +710,7 @@ anqa_status anqa_link(anqa_pid to)
     struct proc *p = proc_self(&s);
     anqa_pid self = proc_pid(s->rt, p);
     struct rel *rel;
+    bool is_new;
 
     if (to.bits == self.bits)
         return ANQA_OK;
@@ -706,11 +724,14 @@ anqa_status anqa_link(anqa_pid to)
         return refuse(s, "a link");
     if (rel->x != 0)
         return ANQA_OK; /* linked already, from our side */
+    is_new = rel->y == 0;
     rel->x = sched_new_ref(s);
     if (!try_signal(s, SIG_LINK, self, to, rel->x, to.bits)) {
         link_undo(s, p, rel);
         return refuse(s, "a link");
     }
+    if (is_new)
+        proc_relate(s, p, FACE_LINK);
     poll_signals(s, p);
     return ANQA_OK;
 }
@@ -727,6 +748,7 @@ void anqa_unlink(anqa_pid to)
         return;
     seen = *rel;
     rels_remove(s, &p->rels, rel);
+    proc_relate(s, p, 0 - FACE_LINK);
     signal_to(s, SIG_UNLINK, proc_pid(s->rt, p), to, seen.x, seen.y);
 }
 
@@ -748,6 +770,7 @@ anqa_ref anqa_monitor(anqa_pid to)
         (void)refuse(s, "a monitor");
         return (anqa_ref){0};
     }
+    proc_relate(s, p, FACE_MONITOR);
     return ref;
 }
 
@@ -782,6 +805,7 @@ bool anqa_demonitor(anqa_ref ref, bool flush_down)
     }
     target.bits = rel->x;
     rels_remove(s, &p->rels, rel);
+    proc_relate(s, p, 0 - FACE_MONITOR);
     signal_to(s, SIG_DEMONITOR, proc_pid(s->rt, p), target, ref.bits, 0);
     return true;
 }
@@ -837,6 +861,10 @@ anqa_ref anqa_request_parts_(anqa_pid to, const char *tag, anqa_payload_kind kin
     }
     rel->x = to.bits;
     rel->y = REL_REQUEST;
+    s->asked_ref = ref.bits;
+    s->asked = to.bits << 8;
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        probe_sent(s, p, to, msg);
     switch (mailbox_push(s, to, msg)) {
     case ANQA_OK: break;
     case ANQA_E_FULL: mailbox_answer_dead(s, msg, anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT)); break;
@@ -895,14 +923,17 @@ void anqa_reply_to_parts_(const anqa_caller *caller, anqa_payload_kind kind, con
     anqa_pid self = proc_pid(s->rt, p);
     struct msg *msg;
 
-    if (caller->server.bits == self.bits && !settle(s, p, caller->ref)) {
-        payload_drop(&payload); /* answered before, or the caller has given up */
-        return;
-    }
+    /* before the call is settled: who cannot answer still owes it, and its end does */
     if (msg_make(s, ANQA_MSG_REPLY, "reply", self, caller->ref, &payload, &msg) != ANQA_OK) {
         payload_drop(&payload);
         no_memory(s, "a reply");
     }
+    if (caller->server.bits == self.bits && !settle(s, p, caller->ref)) {
+        msg_drop(s, msg); /* answered before, or the caller has given up */
+        return;
+    }
+    if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
+        probe_sent(s, p, caller->pid, msg);
     if (mailbox_push(s, caller->pid, msg) != ANQA_OK)
         msg_drop(s, msg);
     if (caller->server.bits != self.bits) /* who holds the request need not remember it */

@@ -208,13 +208,41 @@ static void tmp_failed(anqa_arena *arena, size_t wanted)
                      wanted, arena->held));
 }
 
-/* Zeroes, which take memory only where they are touched. NULL: errno says why. */
-static void *table_reserve(size_t bytes)
+static size_t table_bytes(const anqa_rt *rt, size_t row)
 {
-    void *table = mmap(
-        NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return (size_t)rt->options.max_processes * row;
+}
+
+/* A row for each process that there may be, zeroes, which take memory only where they are touched. NULL: errno says why. */
+static void *table_reserve(const anqa_rt *rt, size_t row)
+{
+    void *table = mmap(NULL, table_bytes(rt, row), PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return table == MAP_FAILED ? NULL : table;
+}
+
+static void table_free(const anqa_rt *rt, void *table, size_t row)
+{
+    if (table != NULL)
+        munmap(table, table_bytes(rt, row));
+}
+
+static bool tables_reserve(anqa_rt *rt)
+{
+    rt->slots = table_reserve(rt, sizeof *rt->slots);
+    rt->labels = table_reserve(rt, sizeof *rt->labels);
+    rt->faces = table_reserve(rt, sizeof *rt->faces);
+    rt->memories = table_reserve(rt, sizeof *rt->memories);
+    return rt->slots != NULL && rt->labels != NULL && rt->faces != NULL && rt->memories != NULL;
+}
+
+static void tables_free(anqa_rt *rt)
+{
+    table_free(rt, rt->slots, sizeof *rt->slots);
+    table_free(rt, rt->labels, sizeof *rt->labels);
+    table_free(rt, rt->faces, sizeof *rt->faces);
+    table_free(rt, rt->memories, sizeof *rt->memories);
 }
 
 static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
@@ -226,13 +254,10 @@ static anqa_status memory_open(anqa_rt *rt, anqa_error *err)
         .tmp_on_fail = tmp_failed,
     };
 
-    rt->slots_bytes = (size_t)rt->options.max_processes * sizeof(struct proc);
-    rt->labels_bytes = (size_t)rt->options.max_processes * sizeof(struct label);
-    rt->slots = table_reserve(rt->slots_bytes);
-    rt->labels = table_reserve(rt->labels_bytes);
-    if (rt->slots == NULL || rt->labels == NULL)
+    if (!tables_reserve(rt))
         return anqa_fail_errno(err, errno, "cannot reserve %zu bytes for max_processes",
-            rt->slots_bytes + rt->labels_bytes);
+            table_bytes(rt,
+                sizeof *rt->slots + sizeof *rt->labels + sizeof *rt->faces + sizeof *rt->memories));
     rt->scheds = aligned_alloc(64, rt->options.schedulers * sizeof(struct sched));
     rt->outside = aligned_alloc(64, sizeof(struct sched));
     if (rt->outside != NULL)
@@ -354,6 +379,8 @@ anqa_status anqa_start_versioned(
     options_default(&rt->options);
     log_set_context_hook(log_context_fill);
     rt->fake_now_ms = 1;
+    rt->started_ns = clock_mono_ns();
+    rt->started_ticks = ticks();
     atomic_init(&rt->epoch, 1);
     pthread_mutex_init(&rt->slot_lock, NULL);
     pthread_mutex_init(&rt->outside_lock, NULL);
@@ -593,10 +620,8 @@ static void rt_free(anqa_rt *rt)
         log_thread_stop(LOG_STOP_MS);
     free(rt->scheds);
     free(rt->outside);
-    if (rt->slots != NULL)
-        munmap(rt->slots, rt->slots_bytes);
-    if (rt->labels != NULL)
-        munmap(rt->labels, rt->labels_bytes);
+    tables_free(rt);
+    proc_lineages_free(rt);
     block_depot_done(&rt->depot);
     pthread_mutex_destroy(&rt->slot_lock);
     pthread_mutex_destroy(&rt->outside_lock);

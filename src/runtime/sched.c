@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "runtime/poller.h"
+#include "runtime/probe.h"
 
 #define SLICE 64 /* messages one process handles before others get a turn */
 #define POLL_TURNS \
@@ -21,6 +22,11 @@ _Thread_local struct sched *sched_self __attribute__((tls_model("initial-exec"))
 
 /* ---------------------------------------------------------------- queues */
 
+static void queue_count_set(struct run_queue *queue, uint32_t count)
+{
+    atomic_store_explicit(&queue->count, count, memory_order_relaxed);
+}
+
 static void queue_push(struct run_queue *queue, struct proc *p)
 {
     p->run_next = NULL;
@@ -29,7 +35,7 @@ static void queue_push(struct run_queue *queue, struct proc *p)
     else
         queue->tail->run_next = p;
     queue->tail = p;
-    queue->count++;
+    queue_count_set(queue, queue_count(queue) + 1);
 }
 
 static struct proc *queue_pop(struct run_queue *queue)
@@ -41,7 +47,7 @@ static struct proc *queue_pop(struct run_queue *queue)
     queue->head = p->run_next;
     if (queue->head == NULL)
         queue->tail = NULL;
-    queue->count--;
+    queue_count_set(queue, queue_count(queue) - 1);
     return p;
 }
 
@@ -58,7 +64,7 @@ static struct proc *queue_pop_at(struct run_queue *queue, uint32_t index)
     before->run_next = p->run_next;
     if (queue->tail == p)
         queue->tail = before;
-    queue->count--;
+    queue_count_set(queue, queue_count(queue) - 1);
     return p;
 }
 
@@ -138,7 +144,7 @@ static bool steal(struct sched *s)
         struct sched *victim = &rt->scheds[(s->index + i) % rt->sched_count];
         uint32_t count = ring_steal(victim, loot);
         for (uint32_t j = 0; j < count; j++) {
-            loot[j]->sched = (uint8_t)s->index;
+            atomic_store_explicit(&loot[j]->sched, (uint8_t)s->index, memory_order_relaxed);
             queue_push(&s->queues[ANQA_PRIORITY_NORMAL], loot[j]);
         }
         if (count > 0) {
@@ -186,11 +192,11 @@ static void call_help(struct sched *s)
 
 static void ready_here(struct sched *s, struct proc *p)
 {
-    bool moves = p->priority == ANQA_PRIORITY_NORMAL && p->stack == NULL &&
+    bool moves = proc_priority(p) == ANQA_PRIORITY_NORMAL && proc_stack(p) == NULL &&
                  (p->flags & PROC_PINNED) == 0 && s->rt->sched_count > 1 && s->current != p;
 
     if (!moves || !ring_push(s, p))
-        queue_push(&s->queues[p->priority], p);
+        queue_push(&s->queues[proc_priority(p)], p);
 }
 
 static void ready_attached(struct attached *place)
@@ -202,7 +208,7 @@ static void ready_attached(struct attached *place)
 
 void sched_ready(struct sched *s, struct proc *p)
 {
-    uint8_t where = p->sched;
+    uint8_t where = atomic_load_explicit(&p->sched, memory_order_relaxed);
     struct sched *home;
 
     if (where == s->index) {
@@ -345,8 +351,8 @@ static struct proc *pick_random(struct sched *s)
 
     for (unsigned i = 0; i < 4; i++) {
         struct run_queue *queue = &s->queues[order[i]];
-        if (queue->count > 0)
-            return queue_pop_at(queue, (uint32_t)(sched_random(s) % queue->count));
+        if (queue_count(queue) > 0)
+            return queue_pop_at(queue, (uint32_t)(sched_random(s) % queue_count(queue)));
     }
     return NULL;
 }
@@ -467,25 +473,39 @@ static bool has_work(struct sched *s)
     return ring_length(s) > 0 || something_came(s);
 }
 
-static void idle(struct sched *s)
+static void look_for_work(struct sched *s)
 {
-    clock_update(s);
-    if (has_work(s))
-        return;
     if (s->rt->sched_count > 1 && (steal(s) || spin(s)))
         return;
     sched_sleep(s);
     clock_update(s);
 }
 
+static void idle(struct sched *s)
+{
+    uint64_t since;
+
+    clock_update(s);
+    if (has_work(s))
+        return;
+    since = s->now_ticks;
+    atomic_store_explicit(&s->idle_since, since, memory_order_relaxed);
+    look_for_work(s);
+    atomic_store_explicit(&s->idle_since, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->idle_ticks,
+        atomic_load_explicit(&s->idle_ticks, memory_order_relaxed) + (ticks() - since),
+        memory_order_relaxed);
+}
+
 /* ---------------------------------------------------------------- running */
 
 /* Odd: something runs. Relaxed: the watchdog looks from afar. */
-static void activity_begin(struct sched *s, const struct proc *p)
+static void activity_begin(struct sched *s, const struct proc *p, const char *tag)
 {
     uint64_t now = atomic_load_explicit(&s->activity, memory_order_relaxed);
 
     atomic_store_explicit(&s->activity_slot, (uint32_t)(p - s->rt->slots), memory_order_relaxed);
+    sched_handles(s, tag);
     atomic_store_explicit(&s->activity, (now + 1) | 1, memory_order_relaxed);
 }
 
@@ -498,13 +518,13 @@ void sched_activity_end(struct sched *s)
 
 static void resume(struct sched *s, struct proc *p)
 {
-    struct stack *loop = s->stack, *own = p->stack;
+    struct stack *loop = s->stack, *own = proc_stack(p);
 
     COUNT_ADD(s, stacks, -1);
-    p->stack = NULL;
+    atomic_store_explicit(&p->stack, NULL, memory_order_relaxed);
     s->stack = own;
     s->current = p;
-    activity_begin(s, p);
+    activity_begin(s, p, atomic_load_explicit(&own->shown_tag, memory_order_relaxed));
     stack_abandon_resume(loop, own);
 }
 
@@ -537,7 +557,8 @@ void proc_kick(struct sched *s, struct proc *p)
 {
     uintptr_t expected = IN_IDLE;
 
-    ANQA_DEBUG(p->sched == s->index && (p->flags & PROC_PINNED) != 0);
+    ANQA_DEBUG(atomic_load_explicit(&p->sched, memory_order_relaxed) == s->index &&
+               (p->flags & PROC_PINNED) != 0);
     if (p->state_kind != PROC_ALIVE)
         return;
     p->flags |= PROC_KICKED;
@@ -562,8 +583,21 @@ static void handle_kick(struct sched *s, struct proc *p)
 
     p->flags &= ~(uint32_t)PROC_KICKED;
     event_begin(s, p);
-    p->code.behaviour->handle(p->state, &kick);
+    proc_behaviour(p)->handle(p->state, &kick);
     event_over(s, p);
+}
+
+/* The probe may be given up meanwhile. */
+static __attribute__((noinline)) void handle_watched(
+    struct sched *s, struct proc *p, const struct msg *msg)
+{
+    struct probe_mark mark = probe_begin(msg);
+
+    if (p->flags & PROC_RIGGED)
+        s->rt->rig(s, p, RIG_MESSAGE, msg->pub.tag);
+    proc_behaviour(p)->handle(p->state, &msg->pub);
+    if (p->flags & PROC_PROBED)
+        probe_handled(s, p, &mark);
 }
 
 static void handle_messages(struct sched *s, struct proc *p)
@@ -581,9 +615,11 @@ static void handle_messages(struct sched *s, struct proc *p)
         msg->next = NULL;
         s->act.held = msg;
         event_begin(s, p);
-        if (__builtin_expect((p->flags & PROC_PROBED) != 0, 0))
-            s->rt->probe(s, p, PROBE_MESSAGE, msg->pub.tag);
-        p->code.behaviour->handle(p->state, &msg->pub);
+        sched_handles(s, msg->pub.tag);
+        if (__builtin_expect((p->flags & (PROC_PROBED | PROC_RIGGED)) != 0, 0))
+            handle_watched(s, p, msg);
+        else
+            proc_behaviour(p)->handle(p->state, &msg->pub);
         event_over(s, p);
         if (p->flags & PROC_DOOMED)
             return;
@@ -596,13 +632,14 @@ static bool begin(struct sched *s, struct proc *p)
     event_begin(s, p);
     if (p->flags & PROC_RUN) {
         p->flags &= ~(uint32_t)PROC_NEW;
-        p->code.run(p->state);
+        sched_handles(s, NULL);
+        proc_run(p)(p->state);
         p->exit_reason = (p->flags & PROC_DOOMED) ? p->exit_reason : ANQA_NORMAL;
         p->flags |= PROC_DOOMED;
         return false;
     }
-    if (p->code.behaviour->init != NULL)
-        p->code.behaviour->init(p->state);
+    if (proc_behaviour(p)->init != NULL)
+        proc_behaviour(p)->init(p->state);
     p->flags &= ~(uint32_t)PROC_NEW;
     event_over(s, p);
     return (p->flags & PROC_DOOMED) == 0;
@@ -644,13 +681,13 @@ static void run(struct sched *s, struct proc *p)
         proc_die(s, p, p->exit_reason);
         return;
     }
-    if (p->stack != NULL) {
+    if (proc_stack(p) != NULL) {
         if (p->flags & PROC_WOKEN)
             resume(s, p);
         return;
     }
     s->current = p;
-    activity_begin(s, p);
+    activity_begin(s, p, p->flags & PROC_NEW ? "init" : NULL);
     if ((p->flags & PROC_NEW) == 0 || begin(s, p))
         handle_messages(s, p);
     sched_activity_end(s);

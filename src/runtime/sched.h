@@ -37,8 +37,13 @@
 
 struct run_queue {
     struct proc *head, *tail;
-    uint32_t count;
+    _Atomic(uint32_t) count; /* shared */
 };
+
+static inline uint32_t queue_count(const struct run_queue *queue)
+{
+    return atomic_load_explicit(&queue->count, memory_order_relaxed);
+}
 
 /* Something another thread asks a scheduler to do. Owner: who made it, until `run` is called on the scheduler. */
 struct task {
@@ -66,13 +71,16 @@ struct sched_counters {
 struct sched {
     /* owner only */
     anqa_rt *rt;
-    struct proc *current;       /* who runs now; NULL: the scheduler itself */
-    struct stack *stack;        /* the one we are on */
-    struct activation act;      /* of current */
-    struct run_queue queues[4]; /* by anqa_priority */
+    struct proc *current;               /* who runs now; NULL: the scheduler itself */
+    struct stack *stack;                /* the one we are on */
+    _Atomic(const char *) activity_tag; /* shared: of the message that is handled */
+    struct activation act;              /* of current */
+    struct run_queue queues[4];         /* by anqa_priority */
     uint64_t now_ms;
     uint64_t now_ticks; /* of the processor's counter, when now_ms was read */
     uint64_t next_ref;
+    uint64_t asked_ref; /* of the last request, and whose answer it wants, as shown_wait has it */
+    uint64_t asked;
     uint64_t queue_since; /* ticks; 0: nobody has had to wait */
     uint32_t picks;
     uint32_t turns;
@@ -89,6 +97,8 @@ struct sched {
     struct poller *poller;
     struct proc *free_slots; /* linked by run_next */
     uint32_t free_count;
+    struct lineage *free_lineages;
+    uint32_t free_lineage_count;
     struct proc *new_slots, *new_slots_end; /* never used: not touched before they are */
     struct trash *trash;
     struct fault *fault;    /* what the fault handler left for the landing */
@@ -117,6 +127,8 @@ struct sched {
     _Atomic(uint32_t) rob;           /* shared: stuck; the last one in the ring may be stolen too */
     _Atomic(uint64_t) activity;      /* shared: grows with every activation; odd while one runs */
     _Atomic(uint32_t) activity_slot; /* shared: whose, for the watchdog */
+    _Atomic(uint64_t) idle_ticks;    /* shared: spent with nothing to do, up to the last time */
+    _Atomic(uint64_t) idle_since;    /* shared: ticks; 0: it works */
     _Atomic(uint64_t)
         quiescent; /* shared: epoch of the last quiescent state; UINT64_MAX: none needed */
     _Atomic(struct proc *) ring[RING_SIZE]; /* shared */
@@ -140,12 +152,14 @@ struct anqa_rt {
     uint16_t sched_count;
     struct sched *scheds; /* sched_count of them */
 
-    struct proc *slots; /* one reserved mapping, touched as used */
-    size_t slots_bytes;
-    struct label *labels; /* one a slot, likewise */
-    size_t labels_bytes;
-    pthread_mutex_t slot_lock; /* guards the two below */
+    struct proc *slots;           /* one reserved mapping, touched as used */
+    struct label *labels;         /* one a slot, likewise */
+    struct face *faces;           /* likewise */
+    struct face_memory *memories; /* likewise */
+    pthread_mutex_t slot_lock;    /* guards those below */
     struct proc *free_slots;
+    struct lineage *free_lineages;
+    struct lineage_chunk *lineage_chunks;
     _Atomic(uint32_t) slots_used; /* slots that were ever taken */
 
     struct block_depot depot;
@@ -175,8 +189,9 @@ struct anqa_rt {
     struct crash_limit crashes;
     bool faults, logging; /* fault handlers are installed, the log's thread started, for us */
     uint64_t fake_now_ms; /* deterministic mode */
-    /* For processes with PROC_PROBED; runs as the process, which it may end. tag: of the message, if it is one. */
-    void (*probe)(struct sched *s, struct proc *p, enum probe_point point, const char *tag);
+    /* For processes with PROC_RIGGED; runs as the process, which it may end. tag: of the message, if it is one. */
+    void (*rig)(struct sched *s, struct proc *p, enum rig_point point, const char *tag);
+    uint64_t started_ns, started_ticks;
 };
 
 /* The scheduler of this thread; NULL on foreign threads that are not attached. Never keep its address across a wait. */
@@ -189,6 +204,12 @@ void sched_post(struct sched *to, struct task *task);
 void sched_notify(struct sched *to);
 /* One activation of the loop, without end: the entry of a fresh stack. */
 void sched_loop(void *sched);
+
+/* Shows what the current process is doing: a static or interned text, or NULL. */
+static inline void sched_handles(struct sched *s, const char *tag)
+{
+    atomic_store_explicit(&s->activity_tag, tag, memory_order_relaxed);
+}
 
 /* The activation of the current process is over. */
 void sched_activity_end(struct sched *s);
@@ -228,6 +249,16 @@ static inline struct proc *proc_self(struct sched **ret_sched)
             "a function for processes was called outside of one", __FILE__, __LINE__);
     *ret_sched = s;
     return s->current;
+}
+
+/* One link, monitor or watcher more (FACE_), or, negated, less. */
+static inline void proc_relate(struct sched *s, const struct proc *p, uint64_t change)
+{
+    struct face *face = &s->rt->faces[p - s->rt->slots];
+
+    atomic_store_explicit(&face->relations,
+        atomic_load_explicit(&face->relations, memory_order_relaxed) + change,
+        memory_order_relaxed);
 }
 
 /* The processor's own counter: a few ns, where the clock costs twenty. */

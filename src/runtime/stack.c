@@ -182,6 +182,11 @@ uint32_t stack_pool_made(struct stack_pool *pool)
     return made;
 }
 
+uint64_t stack_pool_bytes(struct stack_pool *pool)
+{
+    return (uint64_t)stack_pool_made(pool) * pool->size;
+}
+
 bool stack_pool_plain_guards(const struct stack_pool *pool)
 {
     return pool->plain_guards;

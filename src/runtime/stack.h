@@ -81,6 +81,10 @@ struct stack {
         *under; /* who waits, suspended, for code here to return (deep.h): put back with this */
     void (*entry)(void *); /* what stack_start was given; free for other uses once it runs */
     void *arg;
+    /* shared: what the one who waits here is doing, for people (stacks are type-stable): the tag of the message that it
+     * handles; anqa_process_status, and above 8 bits whom it has asked, without the node, which is ours */
+    _Atomic(const char *) shown_tag;
+    _Atomic(uint64_t) shown_wait;
     anqa_arena tmp; /* of the activation that runs here */
     uint8_t state;  /* enum stack_state */
     uint8_t rounds; /* times put back since the last trim */
@@ -120,6 +124,8 @@ void stack_pool_close(struct stack_pool *pool);
 uint32_t stack_pool_limit(const struct stack_pool *pool);
 /* How many there are, free or not. Any thread. */
 uint32_t stack_pool_made(struct stack_pool *pool);
+/* Bytes of address space that those take, without their guards. Any thread. */
+uint64_t stack_pool_bytes(struct stack_pool *pool);
 /* Whether each guard is a mapping of its own. */
 bool stack_pool_plain_guards(const struct stack_pool *pool);
 

@@ -351,7 +351,7 @@ anqa_status worker_blocking(const struct blocking_call *call, void *memory, size
     anqa_section_end();
     if (job == NULL)
         return status;
-    (void)proc_wait_event(s, job->ref, UINT64_MAX);
+    (void)proc_wait_event(s, job->ref, UINT64_MAX, ANQA_PROCESS_BLOCKING);
     exit_hook_remove(&job->hook);
     if (size > 0)
         memcpy(memory, job->copy, size);

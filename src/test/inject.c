@@ -64,7 +64,7 @@ void anqa_test_limit_memory(anqa_pid pid, size_t bytes)
     p = slot_of(s, pid);
     more = proc_more(s, p);
     ANQA_REQUIRE(more != NULL && "memory for a quota");
-    more->heap_quota = heap_held(p->heap) + bytes;
+    more->heap_quota = heap_held(more->heap) + bytes;
     if (more->heap_quota == 0)
         more->heap_quota = 1; /* 0 is no quota */
 }
@@ -90,18 +90,18 @@ static void fail(struct sched *s, struct proc *p, anqa_test_failure how)
     }
 }
 
-static void probe(struct sched *s, struct proc *p, enum probe_point point, const char *tag)
+static void rig(struct sched *s, struct proc *p, enum rig_point point, const char *tag)
 {
     struct plan *plan = plan_of(proc_pid(s->rt, p));
     const anqa_test_injection *injection = &plan->injection;
-    bool there = point == (injection->at == ANQA_TEST_AT_WAIT ? PROBE_WAIT : PROBE_MESSAGE);
+    bool there = point == (injection->at == ANQA_TEST_AT_WAIT ? RIG_WAIT : RIG_MESSAGE);
 
     if (there && tag != NULL && injection->tag != NULL)
         there = anqa_tag_is(tag, injection->tag);
     if (!there || --plan->left > 0)
         return;
     plan->pid = (anqa_pid){0};
-    p->flags &= ~(uint32_t)PROC_PROBED;
+    p->flags &= ~(uint32_t)PROC_RIGGED;
     fail(s, p, injection->how);
 }
 
@@ -115,7 +115,7 @@ void anqa_test_inject(anqa_pid pid, const anqa_test_injection *injection)
     if (plan == NULL)
         plan = free_plan();
     ANQA_REQUIRE(plan != NULL && "at most 64 injections at a time");
-    slot_of(s, pid)->flags |= PROC_PROBED;
+    slot_of(s, pid)->flags |= PROC_RIGGED;
     *plan = (struct plan){pid, *injection, injection->nth == 0 ? 1 : injection->nth};
-    s->rt->probe = probe;
+    s->rt->rig = rig;
 }

@@ -1,43 +1,11 @@
 /* Applications and anqa_main. */
-#include "support.h"
+#include "apps.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-/* What has happened, a letter each, in order. */
-static char story[64];
-static _Atomic(size_t) story_len;
-
-static void tell(char what)
-{
-    story[atomic_fetch_add(&story_len, 1)] = what;
-}
-
-static anqa_next part_init(void *state, const void *arg)
-{
-    tell(anqa_child_id().ptr[0]);
-    return anqa_noreply();
-}
-
-static void part_terminate(void *state, anqa_reason reason)
-{
-    tell((char)(anqa_child_id().ptr[0] - 'a' + 'A'));
-}
-
-static anqa_next part_exit(void *state, anqa_msg *msg)
-{
-    return anqa_stop_with(anqa_error_reason("boom"));
-}
-
-static const anqa_gen_server part = {.init = part_init,
-    .terminate = part_terminate,
-    .trap_exit = true,
-    .handle_info = (const anqa_handler[]){{"exit", part_exit}, {0}}};
 
 static anqa_next bad_init(void *state, const void *arg)
 {
@@ -48,18 +16,18 @@ static const anqa_gen_server bad_part = {.name = "db", .init = bad_init};
 
 static anqa_status app_start(anqa_error *err)
 {
-    tell('1');
+    story_add('1');
     return ANQA_OK;
 }
 
 static void app_prep_stop(void)
 {
-    tell('2');
+    story_add('2');
 }
 
 static void app_stop(void)
 {
-    tell('3');
+    story_add('3');
 }
 
 #define CALLBACKS .start = app_start, .prep_stop = app_prep_stop, .stop = app_stop
@@ -70,14 +38,6 @@ static void app_stop(void)
     }
 
 static const anqa_app app = {.name = "app", .children = PARTS, CALLBACKS};
-
-static anqa_rt *begin_foreign(void)
-{
-    anqa_rt *rt = begin();
-
-    anqa_detach();
-    return rt;
-}
 
 /* ---------------------------------------------------------------- start and stop */
 
@@ -131,20 +91,6 @@ TEST(what_the_start_callback_says_comes_back)
     anqa_stop(rt);
 }
 
-static void hang(void *state, anqa_reason reason)
-{
-    anqa_sleep(600000);
-}
-
-static anqa_next init_hangs(void *state, const void *arg)
-{
-    anqa_sleep(600000);
-    return anqa_noreply();
-}
-
-static const anqa_gen_server never_starting = {.init = init_hangs, .trap_exit = true};
-
-static const anqa_gen_server hanging = {.terminate = hang, .trap_exit = true};
 static const anqa_app patient = {.name = "patient",
     .children = (const anqa_child_spec[]){
         {.id = "h", .server = &hanging, .shutdown_ms = ANQA_INFINITY}, {0}}};
@@ -159,21 +105,6 @@ TEST(what_does_not_stop_within_the_overall_deadline_is_killed)
     CHECK_STATUS(anqa_app_start(rt, &patient, NULL), ANQA_OK);
     CHECK_STATUS(anqa_app_stop(rt, &patient, 10), ANQA_E_TIMEOUT);
     anqa_stop(rt);
-}
-
-/* Soon: a process is counted some moments after its end has been told. */
-static bool nothing_runs(anqa_rt *rt)
-{
-    struct timespec pause = {.tv_nsec = 1000000};
-    anqa_rt_stats stats;
-
-    for (int i = 0; i < 2000; i++) {
-        anqa_rt_get_stats(rt, &stats);
-        if (stats.processes == 0)
-            return true;
-        nanosleep(&pause, NULL);
-    }
-    return false;
 }
 
 static void orphan(void *arg)
@@ -256,27 +187,11 @@ static const anqa_app unborn = {.name = "unborn",
         {.id = "n", .server = &never_starting}, {0}},
     CALLBACKS};
 
-static void *start_unborn(void *rt)
-{
-    anqa_error err;
-
-    CHECK_STATUS(anqa_app_start(rt, &unborn, &err), ANQA_E_DIED);
-    CHECK_STR(err.text, "application 'unborn': its start ended: shutdown: killed");
-    return NULL;
-}
-
 TEST(an_application_whose_start_hangs_can_be_stopped_and_its_start_says_so)
 {
     anqa_rt *rt = begin_foreign();
-    struct timespec pause = {.tv_nsec = 1000000};
-    pthread_t starter;
-    anqa_status status;
 
-    CHECK_EQ(pthread_create(&starter, NULL, start_unborn, rt), 0);
-    while ((status = anqa_app_stop(rt, &unborn, 10)) == ANQA_E_NOT_FOUND)
-        nanosleep(&pause, NULL); /* it has not begun */
-    CHECK_STATUS(status, ANQA_E_TIMEOUT);
-    pthread_join(starter, NULL);
+    stop_in_start(rt, &unborn);
     CHECK(nothing_runs(rt));
     anqa_stop(rt);
 }
@@ -300,18 +215,6 @@ TEST(a_start_callback_that_crashes_fails_the_start)
 }
 
 /* ---------------------------------------------------------------- anqa_main */
-
-static int run_main(const anqa_app *what, const char *a, const char *b)
-{
-    char name[] = "program", first[64], second[64];
-    char *argv[] = {name, first, second, NULL};
-
-    anqa_log_set_level(ANQA_LOG_NONE);
-    snprintf(first, sizeof first, "%s", a == NULL ? "" : a);
-    snprintf(second, sizeof second, "%s", b == NULL ? "" : b);
-    argv[1 + (a != NULL) + (b != NULL)] = NULL;
-    return anqa_main(1 + (a != NULL) + (b != NULL), argv, what);
-}
 
 static void send_sigterm(void *arg)
 {
@@ -380,7 +283,7 @@ TEST(a_second_sigint_hurries_the_stop)
 static void terminate_slowly(void *state, anqa_reason reason)
 {
     anqa_sleep(300);
-    tell('S');
+    story_add('S');
 }
 
 static const anqa_gen_server leisurely = {.terminate = terminate_slowly, .trap_exit = true};

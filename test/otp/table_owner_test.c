@@ -366,6 +366,29 @@ TEST(a_table_goes_through_many_hands)
     end(rt);
 }
 
+static bool we_are_alone(void *rt)
+{
+    anqa_rt_stats stats;
+
+    anqa_rt_get_stats(rt, &stats);
+    return stats.processes == 1;
+}
+
+TEST(no_process_is_left_of_a_table_that_was_given_away)
+{
+    anqa_rt *rt = begin();
+    anqa_table table = table_made(PAIRS(0));
+    anqa_pid owner = servant();
+    struct gift back = {.table = table, .to = anqa_self(), .data = ""};
+
+    CHECK_STATUS(anqa_table_give_away(table, owner, anqa_str_of("")), ANQA_OK);
+    have(owner, give, &back);
+    kill_and_wait(owner);
+    CHECK_STATUS(anqa_table_free(table), ANQA_OK);
+    CHECK(soon(we_are_alone, rt));
+    end(rt);
+}
+
 TEST(a_table_that_cannot_be_given_away_stays)
 {
     anqa_rt *rt = begin();
@@ -377,6 +400,7 @@ TEST(a_table_that_cannot_be_given_away_stays)
     CHECK_STATUS(anqa_table_give_away(table, dead, anqa_str_of("")), ANQA_E_NOPROC);
     CHECK_STATUS(anqa_table_give_away(table, anqa_self(), anqa_str_of("")), ANQA_E_INVALID);
     CHECK_STATUS(anqa_table_give_away(table, dead, long_data), ANQA_E_LIMIT);
+    CHECK_STATUS(anqa_table_set_heir(table, dead, long_data), ANQA_E_LIMIT);
     CHECK(anqa_pid_eq(info_of(table).owner, anqa_self()));
     put_pair(table, text("k"), 1, 2);
     end(rt);

@@ -14,6 +14,14 @@ struct pair {
     ((anqa_table_spec){.name = "pairs", .row_size = sizeof(struct pair), __VA_ARGS__})
 #define TEXTS(...) ((anqa_table_spec){.name = "texts", __VA_ARGS__})
 
+static const anqa_table_type all_types[] = {
+    ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET, ANQA_TABLE_BAG, ANQA_TABLE_DUPLICATE_BAG};
+static const anqa_table_type unique_types[] = {ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET};
+static const anqa_table_type bag_types[] = {ANQA_TABLE_BAG, ANQA_TABLE_DUPLICATE_BAG};
+
+#define EACH_TYPE(type, types) \
+    for (const anqa_table_type *type = (types); type < (types) + ANQA_COUNT(types); type++)
+
 static inline anqa_table table_made(anqa_table_spec spec)
 {
     anqa_table table;

@@ -4,14 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const anqa_table_type all_types[] = {
-    ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET, ANQA_TABLE_BAG, ANQA_TABLE_DUPLICATE_BAG};
-static const anqa_table_type unique_types[] = {ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET};
-static const anqa_table_type bag_types[] = {ANQA_TABLE_BAG, ANQA_TABLE_DUPLICATE_BAG};
-
-#define EACH(type, types) \
-    for (const anqa_table_type *type = (types); type < (types) + ANQA_COUNT(types); type++)
-
 /* ---------------------------------------------------------------- the ten-line program */
 
 struct price {
@@ -48,8 +40,7 @@ TEST(a_set_has_one_row_a_key)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         put_pair(table, text("k"), 1, 1);
         put_pair(table, text("k"), 2, 3);
@@ -140,8 +131,7 @@ TEST(zero_has_no_sign_and_what_is_no_number_is_no_key)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         put_pair(table, anqa_key_double(-0.0), 1, 0);
         CHECK_EQ(pair_at(table, anqa_key_double(0.0)).a, 1);
@@ -158,8 +148,7 @@ TEST(insert_new_leaves_what_is_there)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         CHECK_STATUS(anqa_table_insert_new(table, text("k"), &(struct pair){1, 0}), ANQA_OK);
         CHECK_STATUS(anqa_table_insert_new(table, text("k"), &(struct pair){2, 0}), ANQA_E_EXISTS);
@@ -178,8 +167,7 @@ TEST(insert_all_new_puts_in_all_rows_or_none)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(TEXTS(.type = *type));
         anqa_table_entry rows[] = {entry(number(1), "one"), entry(number(2), "two")};
         put_text(table, number(2), "old");
@@ -222,8 +210,7 @@ TEST(rows_that_are_bytes_have_any_length_and_may_change_it)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         anqa_table table = table_made(TEXTS(.type = *type));
         anqa_str row;
         put_text(table, text("k"), "short");
@@ -261,8 +248,7 @@ TEST(delete_takes_out_all_rows_of_a_key_and_no_others)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(TEXTS(.type = *type));
         put_text(table, number(1), "a");
         put_text(table, number(2), "b");
@@ -302,8 +288,7 @@ TEST(an_emptied_table_holds_no_more_memory_than_a_new_one)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         uint64_t empty = info_of(table).bytes;
         for (int i = 0; i < 1000; i++)
@@ -322,8 +307,7 @@ TEST(rows_that_are_taken_out_one_by_one_give_their_memory_back)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         uint64_t empty = info_of(table).bytes, full;
         for (int i = 0; i < 5000; i++)
@@ -341,8 +325,7 @@ TEST(take_gives_a_row_to_the_one_who_takes_it)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         struct pair pair;
         put_pair(table, text("k"), 4, 5);
@@ -357,8 +340,7 @@ TEST(take_all_gives_all_rows_of_a_key)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, bag_types)
-    {
+    EACH_TYPE (type, bag_types) {
         anqa_table table = table_made(TEXTS(.type = *type));
         anqa_table_entry *entries;
         size_t count;
@@ -386,8 +368,7 @@ TEST(an_element_is_read_and_replaced_alone)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         int64_t b = 9;
         put_pair(table, text("k"), 1, 2);
@@ -437,8 +418,7 @@ TEST(a_counter_gives_its_new_value)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         int64_t value;
         put_pair(table, text("k"), 0, 40);
@@ -498,8 +478,7 @@ TEST(a_counter_that_is_not_there_begins_with_the_initial_row)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         const anqa_table_counter step = {.at = A, .add = 1};
         const struct pair initial = {10, 20};
@@ -533,8 +512,7 @@ TEST(rows_of_bags_are_not_changed_in_place)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, bag_types)
-    {
+    EACH_TYPE (type, bag_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         struct pair pair = {3, 4};
         put_pair(table, text("k"), 1, 2);
@@ -552,8 +530,7 @@ TEST(a_table_is_not_filled_beyond_its_rows)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(TEXTS(.type = *type, .max_rows = 2));
         anqa_table_entry rows[] = {entry(number(1), "one"), entry(number(3), "three")};
         put_text(table, number(1), "a");
@@ -585,8 +562,7 @@ TEST(a_table_is_not_filled_beyond_its_bytes)
     anqa_rt *rt = begin();
     uint64_t empty = info_of(table_made(TEXTS(0))).bytes;
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(TEXTS(.type = *type, .max_bytes = empty + 4000));
         anqa_status status = ANQA_OK;
         int64_t n = 0;
@@ -672,8 +648,7 @@ static void live(void *state)
 
 TEST(without_memory_calls_fail_and_leave_the_table_as_it_was)
 {
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         life_type = type;
         live_without_memory(live);
     }

@@ -5,13 +5,6 @@
 
 enum { WORKERS = 4, TIMES = 10000 };
 
-static const anqa_table_type unique_types[] = {ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET};
-static const anqa_table_type all_types[] = {
-    ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET, ANQA_TABLE_BAG, ANQA_TABLE_DUPLICATE_BAG};
-
-#define EACH(type, types) \
-    for (const anqa_table_type *type = (types); type < (types) + ANQA_COUNT(types); type++)
-
 static anqa_table shared;
 static _Atomic(unsigned) writers_left;
 static _Atomic(int64_t) total;
@@ -147,8 +140,7 @@ TEST(readers_see_the_rows_of_one_insert)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
         run_against(write_mirrors, read_mirrors);
         CHECK_STATUS(anqa_table_free(shared), ANQA_OK);
@@ -189,8 +181,7 @@ TEST(readers_see_whole_rows_only)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         static const struct wide zeroes;
         shared = table_made((anqa_table_spec){.name = "wide",
             .type = *type,
@@ -225,8 +216,7 @@ TEST(counters_add_up)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         int64_t sum = 0;
         shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
         run_all(count_up);
@@ -260,8 +250,7 @@ TEST(no_step_of_a_counter_is_lost_when_its_row_is_taken_out)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         struct pair left;
         atomic_store(&total, 0);
         shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
@@ -321,8 +310,7 @@ TEST(who_sees_one_row_of_a_list_sees_all_of_them)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
         run_against(write_together, read_together);
     }
@@ -374,8 +362,7 @@ TEST(a_walk_sees_each_row_that_stays_once_while_others_write)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
         for (int64_t i = 0; i < STAYING; i++)
             put_pair(shared, number(i * 7919), i, 0);
@@ -404,8 +391,7 @@ TEST(a_row_is_taken_by_one_only)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, unique_types)
-    {
+    EACH_TYPE (type, unique_types) {
         atomic_store(&total, 0);
         shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
         run_all(take_what_is_there);
@@ -433,8 +419,7 @@ TEST(tables_grow_shrink_and_are_emptied_under_their_readers)
 {
     anqa_rt *rt = begin_wide();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
         run_against(fill_and_empty, read_mirrors);
         CHECK_EQ(info_of(shared).rows, 0);

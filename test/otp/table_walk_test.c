@@ -1,12 +1,6 @@
 /* Shared tables: neighbours, walks and queries. */
 #include "table_support.h"
 
-static const anqa_table_type all_types[] = {
-    ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET, ANQA_TABLE_BAG, ANQA_TABLE_DUPLICATE_BAG};
-
-#define EACH(type, types) \
-    for (const anqa_table_type *type = (types); type < (types) + ANQA_COUNT(types); type++)
-
 enum { MANY = 1000 };
 
 static anqa_table numbers(anqa_table_spec spec, int64_t count, int64_t step)
@@ -24,8 +18,7 @@ TEST(first_and_next_come_to_each_key_once)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = numbers(PAIRS(.type = *type), MANY, 1);
         bool seen[MANY] = {false};
         anqa_table_entry entry;
@@ -87,8 +80,7 @@ TEST(an_empty_table_has_no_first_row)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(PAIRS(.type = *type));
         anqa_table_entry entry;
         CHECK_STATUS(anqa_table_first(table, &entry), ANQA_E_NOT_FOUND);
@@ -128,8 +120,7 @@ TEST(select_gives_the_rows_that_match)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = numbers(PAIRS(.type = *type), MANY, 1);
         int64_t by = 7;
         anqa_table_query query = {.match = is_divisible, .arg = &by};
@@ -160,8 +151,7 @@ TEST(a_select_with_a_limit_goes_on_where_it_ended)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = numbers(PAIRS(.type = *type), MANY, 1);
         anqa_table_cursor cursor = {.done = false};
         anqa_table_entry *entries;
@@ -259,8 +249,7 @@ TEST(a_fold_sees_long_rows_and_keys_whole)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = table_made(TEXTS(.type = *type));
         char bytes[5000];
         size_t total = 0;
@@ -367,11 +356,9 @@ static void check_seen(const struct churn *churn)
 
 TEST(a_walk_sees_what_stays_once_and_nothing_twice_however_the_table_grows_and_shrinks)
 {
-    static const anqa_table_type types[] = {ANQA_TABLE_SET, ANQA_TABLE_ORDERED_SET};
     anqa_rt *rt = begin();
 
-    EACH(type, types)
-    {
+    EACH_TYPE (type, unique_types) {
         struct churn churn = {.random = harness_random() | 1};
         churn.table = numbers(PAIRS(.type = *type), MANY / 2, 2);
         CHECK_STATUS(anqa_table_fold(churn.table, NULL, note, &churn), ANQA_OK);
@@ -384,8 +371,7 @@ TEST(a_walk_goes_on_although_the_table_shrinks_to_a_few_rows)
 {
     anqa_rt *rt = begin();
 
-    EACH(type, all_types)
-    {
+    EACH_TYPE (type, all_types) {
         anqa_table table = numbers(PAIRS(.type = *type), 20 * MANY, 1);
         anqa_table_entry entry;
         CHECK_STATUS(anqa_table_first(table, &entry), ANQA_OK);

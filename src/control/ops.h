@@ -1,0 +1,31 @@
+/* The operations of ops.c's table that have a file of their own. */
+#ifndef CONTROL_OPS_H
+#define CONTROL_OPS_H
+
+#include "control/control.h" /* IWYU pragma: export */
+
+#define CONTROL_ASK_MS 5000u
+
+#define CONTROL_OP(function) \
+    anqa_status function(    \
+        const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
+
+CONTROL_OP(control_info);
+CONTROL_OP(control_kill);
+CONTROL_OP(control_metrics);
+CONTROL_OP(control_process_list);
+CONTROL_OP(control_resume);
+CONTROL_OP(control_state);
+CONTROL_OP(control_suspend);
+CONTROL_OP(control_system);
+CONTROL_OP(control_trace);
+CONTROL_OP(control_tree);
+
+/* What those that look at processes share: a writer for an answer, in the event's memory; the process that the arguments
+ * name; an action on it, which is logged. */
+anqa_json_writer *control_writer(void);
+anqa_status control_find(const struct control_request *request, anqa_pid *ret_pid, anqa_error *err);
+anqa_status control_act(const struct control_request *request, anqa_json *ret_answer,
+    anqa_error *err, anqa_status (*action)(anqa_pid pid, uint32_t timeout_ms, anqa_error *err));
+
+#endif
