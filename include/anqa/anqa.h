@@ -28,10 +28,12 @@
 #include <anqa/net.h>
 #include <anqa/partition_supervisor.h>
 #include <anqa/pg.h>
+#include <anqa/plugs.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
 #include <anqa/registry.h>
 #include <anqa/requests.h>
+#include <anqa/router.h>
 #include <anqa/retry.h>
 #include <anqa/runtime.h>
 #include <anqa/supervisor.h>

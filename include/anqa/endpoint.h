@@ -29,8 +29,8 @@
  * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
  * (`vsn` in the query, absent: 1) is refused with 403.
  *
- * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h); without
- * one the answer is 404.
+ * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
+ * `router` (anqa/router.h); without either the answer is 404.
  *
  * Threads. Endpoints are `static const` and outlive the program's runtime.
  */
@@ -40,6 +40,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/router.h>
 #include <anqa/supervisor.h>
 
 ANQA_BEGIN_DECLS
@@ -92,6 +93,13 @@ typedef struct anqa_endpoint_drain {
     uint32_t shutdown_ms;       /* for all of it; 0: 30,000 */
 } anqa_endpoint_drain;
 
+/** Whether error pages are for people who develop: with the reason and the request. */
+typedef enum anqa_debug_errors {
+    ANQA_DEBUG_ERRORS_ENV, /* if ANQA_ENV in the environment is "dev" */
+    ANQA_DEBUG_ERRORS_ON,
+    ANQA_DEBUG_ERRORS_OFF
+} anqa_debug_errors;
+
 /** Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint {
     uint16_t
@@ -101,7 +109,13 @@ typedef struct anqa_endpoint {
     const char *host; /* the name that clients know; NULL: whatever name a request gives */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
-    const anqa_plug *plugs; /* for all other requests; {0} ends them */
+    const anqa_plug *plugs;    /* for all other requests; {0} ends them */
+    const anqa_router *router; /* behind the plugs; NULL: none */
+    /* Answers a request that has no answer: no route matches (404), its plugs have crashed (500) or given none, or its body is
+     * none (4xx). After a crash the conn is as it was before all plugs, and without its body. If it crashes or gives none either, and without it (NULL), the answer is the status in words, as JSON or as a
+     * text. In the connection's process; may wait */
+    void (*render_errors)(anqa_conn *conn, unsigned status);
+    anqa_debug_errors debug_errors; /* in place of render_errors */
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
      * sent; 0: 1 MiB */

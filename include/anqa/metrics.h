@@ -28,6 +28,7 @@
 #define ANQA_METRICS_H
 
 #include <anqa/base.h>
+#include <anqa/conn.h>
 #include <anqa/gen_server.h>
 #include <anqa/telemetry.h>
 
@@ -78,6 +79,10 @@ ANQA_API void anqa_metrics_detach(const anqa_metric *metrics);
 /** All metrics in the text exposition format 0.0.4 of Prometheus; lives as long as the current event.
  * Context: process; may wait. */
 ANQA_API anqa_str anqa_metrics_text(void);
+
+/** Answers a request with that text, for Prometheus: ANQA_GET("/metrics", anqa_plug_metrics), in a scope that strangers do not
+ * get into. opts: NULL. Context: process of the connection; may wait. */
+ANQA_API void anqa_plug_metrics(anqa_conn *conn, const void *opts);
 
 /** What a web server says of that text. */
 #define ANQA_METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -1,5 +1,5 @@
 /**
- * anqa/test.h - tests of your own code: processes, supervisors and channels, with a clock that stands still.
+ * anqa/test.h - tests of your own code: processes, supervisors, channels and requests, with a clock that stands still.
  *
  *     #include <anqa/test.h>
  *
@@ -318,6 +318,48 @@ anqa_pid anqa_test_socket_pid(const anqa_test_socket *socket);
 #define ANQA_REFUTE_BROADCAST(event, ...) \
     anqa_test_refute_broadcast_(ANQA_HERE_, (event), " " __VA_ARGS__)
 
+/* ---------------------------------------------------------------- requests */
+
+/* Plugs, routers and whole endpoints, with the conn that they have in a server; only the network is left out. The functions are
+ * those of Phoenix.ConnTest. A conn belongs to the test's body, and lives as long as it. */
+
+/** What a client sends. Zero is the default of each. */
+typedef struct anqa_test_request {
+    const char *method;         /* "GET" */
+    const char *target;         /* "/" */
+    const char *host;           /* "www.example.com" */
+    const char *peer;           /* "127.0.0.1:51234" */
+    const anqa_header *headers; /* {0} ends them */
+    anqa_str body;
+    bool https; /* over TLS */
+} anqa_test_request;
+
+/** A request that nobody has answered: anqa_test_conn("POST", "/users?a=b", .body = anqa_str_of("..."), .headers = ...). If no
+ * server would take it, the test fails. */
+#define anqa_test_conn(verb, path, ...) \
+    anqa_test_conn_(                    \
+        ANQA_HERE_, &(const anqa_test_request){.method = (verb), .target = (path), __VA_ARGS__})
+anqa_conn *anqa_test_conn_(struct anqa_test_place place, const anqa_test_request *request);
+
+/** Runs a pipeline; then a request without an answer gets 500, and a chunked one ends. */
+void anqa_test_run(anqa_conn *conn, const anqa_plug *plugs);
+/** The same for the plugs and the router of an endpoint. It need not run. */
+void anqa_test_dispatch(anqa_conn *conn, const anqa_endpoint *endpoint);
+
+/** What was sent of the response's body so far; of HEAD what GET would have. Lives as long as the event. */
+const char *anqa_test_resp_body(const anqa_conn *conn);
+
+/** The request was answered with that status. Returns the body. */
+#define ANQA_ASSERT_RESPONSE(conn, status) anqa_test_assert_response_(ANQA_HERE_, (conn), (status))
+/** The same with a content-type of JSON, and a pattern may follow for it: ANQA_ASSERT_JSON_RESPONSE(conn, 200, "{'id': _, ...}"). */
+#define ANQA_ASSERT_JSON_RESPONSE(conn, status, ...) \
+    anqa_test_assert_json_response_(ANQA_HERE_, (conn), (status), " " __VA_ARGS__)
+/** It was answered with a redirect (3xx) to that address. */
+#define ANQA_ASSERT_REDIRECTED_TO(conn, to) anqa_test_assert_redirect_(ANQA_HERE_, (conn), (to))
+/** The response has that field, with that value; NULL: it has no such field. */
+#define ANQA_ASSERT_RESP_HEADER(conn, name, value) \
+    anqa_test_assert_header_(ANQA_HERE_, (conn), (name), (value))
+
 /* ---------------------------------------------------------------- what the macros need */
 
 void anqa_test_host_(const anqa_test_case *test);
@@ -415,6 +457,14 @@ anqa_json anqa_test_assert_push_(struct anqa_test_place place, const anqa_test_c
     const char *event, const char *pattern, ...) ANQA_PRINTF(4, 5);
 void anqa_test_refute_push_(struct anqa_test_place place, const anqa_test_channel *channel,
     const char *event, const char *pattern, ...) ANQA_PRINTF(4, 5);
+const char *anqa_test_assert_response_(
+    struct anqa_test_place place, const anqa_conn *conn, unsigned status);
+anqa_json anqa_test_assert_json_response_(struct anqa_test_place place, const anqa_conn *conn,
+    unsigned status, const char *pattern, ...) ANQA_PRINTF(4, 5);
+void anqa_test_assert_redirect_(
+    struct anqa_test_place place, const anqa_conn *conn, const char *to);
+void anqa_test_assert_header_(
+    struct anqa_test_place place, const anqa_conn *conn, const char *name, const char *value);
 anqa_json anqa_test_assert_broadcast_(
     struct anqa_test_place place, const char *event, const char *pattern, ...) ANQA_PRINTF(3, 4);
 void anqa_test_refute_broadcast_(

@@ -10,6 +10,7 @@
 
 #include "base/container.h"
 #include "channel/connect.h"
+#include "channel/routes.h"
 #include "http/conn.h"
 #include "http/static.h"
 #include "runtime/sched.h"
@@ -26,6 +27,7 @@ struct site {
     struct http_mount *mounts;
     struct socket_mount *sockets;
     struct static_mount *statics;
+    anqa_plug *plugs;                  /* those of the endpoint, and its router */
     size_t socket_count, static_count; /* open ones */
 };
 
@@ -48,6 +50,7 @@ static void site_free(struct site *site)
     free(site->mounts);
     free(site->sockets);
     free(site->statics);
+    free(site->plugs);
     free(site);
 }
 
@@ -114,6 +117,39 @@ static size_t count_statics(const anqa_endpoint *spec)
     return count;
 }
 
+/* The plugs, and the router behind them. NULL: no memory. */
+static anqa_plug *copy_plugs(const anqa_endpoint *spec)
+{
+    size_t count = 0;
+    anqa_plug *plugs;
+
+    while (spec->plugs != NULL && spec->plugs[count].call != NULL)
+        count++;
+    plugs = calloc(count + 2, sizeof *plugs);
+    if (plugs == NULL)
+        return NULL;
+    for (size_t i = 0; i < count; i++)
+        plugs[i] = spec->plugs[i];
+    plugs[count] = (anqa_plug){anqa_router_call, spec->router};
+    return plugs;
+}
+
+static anqa_status site_add_router(struct site *site, const anqa_endpoint *spec, anqa_error *err)
+{
+    anqa_status status;
+
+    if (spec->router == NULL)
+        return ANQA_OK;
+    status = anqa_router_compile(spec->router, err);
+    if (status != ANQA_OK)
+        return status;
+    site->plugs = copy_plugs(spec);
+    if (site->plugs == NULL)
+        return no_memory(err);
+    site->service.plugs = site->plugs;
+    return ANQA_OK;
+}
+
 static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_error *err)
 {
     size_t sockets = count_sockets(spec), statics = count_statics(spec);
@@ -128,7 +164,16 @@ static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_
         status = site_add_socket(site, spec, &spec->sockets[i], err);
     for (size_t i = 0; status == ANQA_OK && i < statics; i++)
         status = site_add_static(site, &spec->statics[i], err);
-    return status;
+    return status == ANQA_OK ? site_add_router(site, spec, err) : status;
+}
+
+static bool wants_debug_pages(const anqa_endpoint *spec)
+{
+    const char *env = getenv("ANQA_ENV"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
+
+    if (spec->debug_errors == ANQA_DEBUG_ERRORS_ENV)
+        return env != NULL && strcmp(env, "dev") == 0;
+    return spec->debug_errors == ANQA_DEBUG_ERRORS_ON;
 }
 
 static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, anqa_error *err)
@@ -138,6 +183,8 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
 
     if (site == NULL)
         return no_memory(err);
+    site->service.plugs = spec->plugs;
+    site->service.pages = (struct error_pages){spec->render_errors, wants_debug_pages(spec)};
     status = site_fill(site, spec, err);
     if (status != ANQA_OK) {
         site_free(site);
@@ -147,7 +194,6 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.mount_count = site->socket_count;
     site->service.statics = site->statics;
     site->service.static_count = site->static_count;
-    site->service.plugs = spec->plugs;
     site->service.limits = (struct request_limits){
         .line_bytes = spec->limits.request_line_bytes,
         .head_bytes = spec->limits.header_bytes,
@@ -296,6 +342,12 @@ const anqa_gen_server anqa_endpoint_server = {
     .label = "endpoint",
     .trap_exit = true,
 };
+
+/* Here, as a program that has an endpoint has this file. */
+__attribute__((constructor)) static void add_routes_argument(void)
+{
+    main_argument_add(&routes_argument);
+}
 
 anqa_status anqa_endpoint_address(anqa_pid endpoint, char text[ANQA_ADDRESS_TEXT])
 {

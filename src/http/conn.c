@@ -367,7 +367,7 @@ static void conn_terminate(void *state, anqa_reason reason)
     struct conn *conn = state;
 
     if (conn->serving && conn->phase == CONN_HTTP)
-        h1_crashed(conn);
+        h1_crashed(conn, reason);
 }
 
 static_assert(sizeof(struct conn) <= 160, "budget of an idle client");

@@ -25,7 +25,8 @@
 #include <anqa/net.h>
 #include <anqa/process.h>
 
-#include "http/request.h" /* IWYU pragma: export */
+#include "http/error_page.h" /* IWYU pragma: export */
+#include "http/request.h"    /* IWYU pragma: export */
 
 struct conn;
 struct static_mount; /* http/static.h */
@@ -59,6 +60,7 @@ struct http_service {
     const struct static_mount *statics;
     size_t static_count;
     const anqa_plug *plugs;   /* for all other requests; NULL: none */
+    struct error_pages pages; /* for those that plugs give no answer to */
     uint32_t max_connections; /* 65,536; more are reset at once */
     uint32_t max_per_address; /* as many; more are reset */
     struct peers *peers;      /* by service_listen, where there is max_per_address; owned */

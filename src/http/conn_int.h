@@ -57,7 +57,7 @@ struct conn {
     struct anqa_list_node timed; /* in the outlet's wheel */
     struct anqa_list_node dirty; /* in the outlet's list of those that have output */
     const struct ws_ops *ops;    /* from CONN_WS on */
-    void *user;
+    void *user; /* likewise; in CONN_HTTP the struct request whose plugs run, or NULL */
     union {
         struct request_scan scan; /* CONN_HTTP */
         struct websocket ws;      /* CONN_WS, CONN_WS_CLOSING */
@@ -170,14 +170,14 @@ anqa_status conn_read_some(
 /* Takes one request off the front of `bytes`, if it is whole: *ret_request, to be served when the bytes behind it are
  * safe. Returns how many bytes were taken. */
 size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request);
-/* Answers a request, and makes ready for the next. May wait. */
+/* Answers a request, frees it, and makes ready for the next. May wait. */
 void h1_serve(struct conn *conn, struct request *request);
 /* Answers, and has the connection closed behind it. */
 void h1_refuse(struct conn *conn, unsigned status, const char *why);
 /* The fields that say what becomes of the connection, which is decided here. */
 void h1_connection_field(struct conn *conn, struct response *response);
 /* What a request that is served says to its client when its process ends. In `terminate`; may wait. */
-void h1_crashed(struct conn *conn);
+void h1_crashed(struct conn *conn, anqa_reason reason);
 /* The same where nothing may wait. */
 void h1_last_words(struct conn *conn);
 

@@ -4,7 +4,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
-#include "http/response.h"
+#include "http/error_page.h"
 #include "http/url.h"
 
 #define LENGTH_DEFAULT 8000000u
@@ -311,7 +311,7 @@ static void answer_for(struct exchange *exchange)
         anqa_log(ANQA_ERROR, "http.request.unanswered", "method=%.*s path=%.*s",
             ANQA_FMT(exchange->pub.method), ANQA_FMT(exchange->pub.request_path));
     }
-    (void)anqa_send_text(&exchange->pub, status, anqa_str_of(response_phrase(status)));
+    error_page_send(&exchange->pub, status);
 }
 
 void exchange_run(struct exchange *exchange, const anqa_plug *plugs)

@@ -16,8 +16,9 @@
 #include "http/request.h" /* IWYU pragma: export */
 
 struct exchange;
-struct conn;   /* http/conn.h */
-struct ws_ops; /* likewise */
+struct error_pages; /* http/error_page.h */
+struct conn;        /* http/conn.h */
+struct ws_ops;      /* likewise */
 
 /* What a protocol does for an exchange. All may wait. Those that send fail with E_CLOSED: the client is gone. */
 struct exchange_ops {
@@ -71,6 +72,7 @@ struct exchange {
     anqa_conn pub; /* first: who has the one has the other */
     const struct exchange_ops *ops;
     const struct request *request;
+    const struct error_pages *pages; /* NULL: plain ones */
     struct resp_field *fields, **fields_end;
     struct assign *assigns, *privates;
     struct before_send *before_send; /* the newest first */

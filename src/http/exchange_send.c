@@ -3,6 +3,7 @@
 
 #include <anqa/memory.h>
 
+#include "http/html.h"
 #include "http/response.h"
 #include "http/static.h"
 
@@ -211,32 +212,9 @@ anqa_status anqa_send_json(anqa_conn *conn, unsigned status, anqa_json json)
 
 /* ---------------------------------------------------------------- redirects */
 
-static char *put_text(char *out, anqa_str text)
-{
-    memcpy(out, text.ptr, text.len);
-    return out + text.len;
-}
-
-/* For the value of an attribute in double quotes. */
-static anqa_str escape_html(anqa_str text)
-{
-    char *escaped = anqa_arena_alloc(anqa_tmp(), text.len * strlen("&quot;")), *out = escaped;
-
-    for (size_t i = 0; i < text.len; i++) {
-        switch (text.ptr[i]) {
-        case '&': out = put_text(out, anqa_str_of("&amp;")); break;
-        case '<': out = put_text(out, anqa_str_of("&lt;")); break;
-        case '>': out = put_text(out, anqa_str_of("&gt;")); break;
-        case '"': out = put_text(out, anqa_str_of("&quot;")); break;
-        default: *out++ = text.ptr[i];
-        }
-    }
-    return anqa_str_make(escaped, (size_t)(out - escaped));
-}
-
 anqa_status anqa_redirect_external(anqa_conn *conn, anqa_str url)
 {
-    anqa_str shown = escape_html(url);
+    anqa_str shown = html_escape(url);
     const char *html =
         anqa_tmp_printf("<html><body>You are being <a href=\"%.*s\">redirected</a>.</body></html>",
             ANQA_FMT(shown));

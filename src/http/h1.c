@@ -71,7 +71,7 @@ void h1_refuse(struct conn *conn, unsigned status, const char *why)
 
 /* ---------------------------------------------------------------- who answers */
 
-static void serve_plugs(struct h1 *h1, const struct request *request)
+static void serve_plugs(struct h1 *h1, struct request *request)
 {
     const struct http_service *service = h1->conn->service;
 
@@ -79,10 +79,14 @@ static void serve_plugs(struct h1 *h1, const struct request *request)
         h1_refuse(h1->conn, 400, "host or path can not be read\n");
         return;
     }
+    h1->exchange.pages = &service->pages;
+    h1->conn->user = request;
     exchange_run(&h1->exchange, service->plugs);
+    if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
+        h1->conn->user = NULL;
 }
 
-static void serve(struct h1 *h1, const struct request *request)
+static void serve(struct h1 *h1, struct request *request)
 {
     struct conn *conn = h1->conn;
     const struct http_service *service = conn->service;
@@ -139,6 +143,7 @@ void h1_serve(struct conn *conn, struct request *request)
         anqa_defer_run_to(mark);
     if (conn->phase == CONN_HTTP && conn->keep_alive && !h1_skip_body(h1))
         conn->keep_alive = false;
+    anqa_heap_free(request);
     request_over(conn);
 }
 
@@ -151,15 +156,17 @@ static void slice_move(anqa_str *slice, const char *from, const char *to)
         slice->ptr = to + (slice->ptr - from);
 }
 
-/* The same request in memory of the event: whoever answers may wait, and others read into the buffer meanwhile. */
+/* The same request in memory of its own: whoever answers may wait, and others read into the buffer meanwhile. On the heap, so
+ * that it is still there in `terminate`. */
 static struct request *request_own(const struct request *request, const char *bytes)
 {
     size_t size =
         offsetof(struct request, headers) + request->header_count * sizeof(struct request_header);
-    struct request *own = anqa_arena_alloc(anqa_tmp(), size);
-    char *copy = anqa_tmp_copy(bytes, request->head_bytes);
+    struct request *own = anqa_heap_alloc(size + request->head_bytes);
+    char *copy = (char *)own + size;
 
     memcpy(own, request, size);
+    memcpy(copy, bytes, request->head_bytes);
     slice_move(&own->method_name, bytes, copy);
     if (own->path.ptr >= bytes && own->path.ptr < bytes + own->head_bytes)
         slice_move(&own->path, bytes, copy); /* that of "http://host" does not lie there */
@@ -198,7 +205,20 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
 
 /* ---------------------------------------------------------------- when the process ends */
 
-void h1_crashed(struct conn *conn)
+/* The page of a request whose plugs have crashed. Their memory has ended: it is begun anew, without its body. */
+static void send_page(struct conn *conn, const struct request *request, anqa_reason reason)
+{
+    struct h1 *h1 = anqa_arena_calloc(anqa_tmp(), 1, sizeof *h1);
+
+    h1->conn = conn;
+    h1->broken = ANQA_E_CLOSED;
+    if (!exchange_init(&h1->exchange, &h1_ops, request))
+        return;
+    h1->exchange.pages = &conn->service->pages;
+    error_page_crashed(&h1->exchange.pub, reason);
+}
+
+void h1_crashed(struct conn *conn, anqa_reason reason)
 {
     uint64_t deadline_ms = conn_deadline(conn->service->close_timeout, CONN_CLOSE_S);
     size_t n;
@@ -206,6 +226,9 @@ void h1_crashed(struct conn *conn)
     conn->waiting = false;
     if (conn->partial) /* the hook of the exit cuts it off */
         return;
+    conn->keep_alive = false;
+    if (conn->user != NULL && !conn->answered)
+        send_page(conn, conn->user, reason);
     h1_refuse(conn, 500, "");
     if (!conn_drain_output(conn) || shutdown(conn->entry->fd, SHUT_WR) < 0)
         return;

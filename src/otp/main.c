@@ -1,5 +1,6 @@
 /* anqa_main: arguments, configuration, a runtime, an application, and signals. Runs on the main thread. */
 #include "otp/application.h"
+#include "otp/argument.h"
 
 #include <errno.h>
 #include <sys/poll.h>
@@ -167,6 +168,15 @@ static void drain(anqa_rt *rt)
 
 /* ---------------------------------------------------------------- arguments */
 
+/* Added before main. */
+static struct main_argument *further;
+
+void main_argument_add(struct main_argument *argument)
+{
+    argument->next = further;
+    further = argument;
+}
+
 static void print_options(const char *area, const anqa_config_option *option)
 {
     for (; option->name != NULL; option++) {
@@ -184,6 +194,8 @@ static void print_help(const char *program, const anqa_app *app)
         app->about == NULL ? "" : ": ", app->about == NULL ? "" : app->about, program);
     printf("  %-28s %s\n  %-28s %s\n  %-28s %s\n", "--config=FILE", "reads options from a file",
         "--help", "prints this", "--version", "prints the version");
+    for (const struct main_argument *one = further; one != NULL; one = one->next)
+        printf("  %-28s %s\n", one->name, one->about);
     print_options("runtime", runtime_options);
     print_options("log", log_config_options);
     print_options("program", restart_config_options);
@@ -199,9 +211,24 @@ static void argument_drop(int *argc, char **argv, int i)
     argv[--*argc] = NULL;
 }
 
-/* True: there is nothing else to do. */
-static bool arguments_answer(int argc, char **argv, const anqa_app *app)
+/* Whether it is one of those that were added, alone or with a value. */
+static bool further_answers(const char *text, const anqa_app *app, int *ret_status)
 {
+    const struct main_argument *one = further;
+    const char *end = strchrnul(text, '=');
+    size_t len = (size_t)(end - text);
+
+    while (one != NULL && (strncmp(one->name, text, len) != 0 || one->name[len] != '\0'))
+        one = one->next;
+    if (one != NULL)
+        *ret_status = one->answer(app, *end == '=' ? end + 1 : NULL);
+    return one != NULL;
+}
+
+/* True: there is nothing else to do. */
+static bool arguments_answer(int argc, char **argv, const anqa_app *app, int *ret_status)
+{
+    *ret_status = ANQA_EXIT_OK;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             print_help(argv[0], app);
@@ -212,6 +239,8 @@ static bool arguments_answer(int argc, char **argv, const anqa_app *app)
                 app->version == NULL ? "(no version)" : app->version, anqa_version());
             return true;
         }
+        if (further_answers(argv[i], app, ret_status))
+            return true;
     }
     return false;
 }
@@ -560,8 +589,8 @@ int anqa_main(int argc, char **argv, const anqa_app *app)
     struct running run = {.app = app, .notify_fd = -1, .signal_fd = -1};
     int status;
 
-    if (arguments_answer(argc, argv, app))
-        return ANQA_EXIT_OK;
+    if (arguments_answer(argc, argv, app, &status))
+        return status;
     status = inherit(&run, argc, argv);
     if (status == ANQA_EXIT_OK)
         status = configure(&run, argc, argv);

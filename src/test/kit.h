@@ -52,6 +52,9 @@ anqa_json kit_anything(void);
 const char *kit_pattern_text(anqa_json pattern);
 /* Whether a value fits; a zeroed pattern fits anything. */
 bool kit_fits(anqa_json pattern, anqa_json value, struct mismatch *ret_mismatch);
+/* It does, or the test fails; what: what the value is. */
+void kit_assert_fits(
+    struct anqa_test_place place, const char *what, anqa_json json, anqa_json wanted);
 
 /* ---------------------------------------------------------------- waiting for messages (receive.c) */
 

@@ -263,17 +263,24 @@ bool kit_fits(anqa_json pattern, anqa_json value, struct mismatch *ret_mismatch)
     return pattern.len == 0 || fits(pattern, value, ret_mismatch);
 }
 
+void kit_assert_fits(
+    struct anqa_test_place place, const char *what, anqa_json json, anqa_json wanted)
+{
+    struct mismatch m;
+
+    if (!kit_fits(wanted, json, &m))
+        anqa_test_fail_(place, what, anqa_tmp_printf("%.*s", (int)json.len, json.ptr),
+            kit_pattern_text(wanted), " -- %s %s", m.path[0] == '\0' ? "it" : m.path, m.words);
+}
+
 void anqa_test_assert_json_(
     struct anqa_test_place place, const char *what, anqa_json json, const char *pattern, ...)
 {
-    struct mismatch m;
     anqa_json wanted;
     va_list args;
 
     va_start(args, pattern);
     wanted = kit_pattern(pattern, args);
     va_end(args);
-    if (!kit_fits(wanted, json, &m))
-        anqa_test_fail_(place, what, anqa_tmp_printf("%.*s", (int)json.len, json.ptr),
-            kit_pattern_text(wanted), " -- %s %s", m.path[0] == '\0' ? "it" : m.path, m.words);
+    kit_assert_fits(place, what, json, wanted);
 }

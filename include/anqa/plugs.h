@@ -1,0 +1,137 @@
+/**
+ * anqa/plugs.h - plugs that most sites have in front.
+ *
+ *     static const anqa_endpoint endpoint = {
+ *         .plugs = (const anqa_plug[]){
+ *             {.call = anqa_plug_request_id},
+ *             {.call = anqa_plug_telemetry},
+ *             {.call = anqa_plug_logger},
+ *             {.call = anqa_plug_health},
+ *             {0},
+ *         },
+ *         .router = &router,
+ *     };
+ *
+ * Each is a function for an anqa_plug. Its options are a struct of the name that stands with it, and NULL means the
+ * defaults; a member that is zero has its own. Names and semantics are those of the modules of Plug.
+ *
+ * Threads. Options are `static const`. The plugs are for the process of the connection.
+ */
+#ifndef ANQA_PLUGS_H
+#define ANQA_PLUGS_H
+
+#include <anqa/conn.h>
+#include <anqa/log.h>
+
+ANQA_BEGIN_DECLS
+
+/* ---------------------------------------------------------------- who asks what */
+
+/**
+ * Gives each request an id: that of the field x-request-id, if it has 20 to 200 visible characters, else a new one. The
+ * answer has it in the same field, and anqa_plug_logger in its line. opts: NULL.
+ */
+ANQA_API void anqa_plug_request_id(anqa_conn *conn, const void *opts);
+/** The id; empty without that plug. */
+ANQA_API anqa_str anqa_conn_request_id(const anqa_conn *conn);
+
+typedef struct anqa_logger_opts {
+    anqa_log_level level; /* 0: ANQA_INFO */
+} anqa_logger_opts;
+
+/**
+ * Logs each answer when it begins: `http.request method=GET path=/x status=200 duration_us=180 bytes=12 request_id=null`.
+ * bytes: of an answer that is sent as a whole; of others it is not known yet, and 0. opts: anqa_logger_opts.
+ */
+ANQA_API void anqa_plug_logger(anqa_conn *conn, const void *opts);
+
+/** The span `anqa.endpoint`, from this plug to the begin of the answer, with the metadata "method" and "path", and "status" as a
+ * measurement at its end. opts: NULL. */
+ANQA_API void anqa_plug_telemetry(anqa_conn *conn, const void *opts);
+
+/** Makes GET of HEAD, for plugs that look at the method; no body is sent all the same. Routers need it not. opts: NULL. */
+ANQA_API void anqa_plug_head(anqa_conn *conn, const void *opts);
+
+/**
+ * Answers GET /health, or another path: 200 and {"status":"ok"}, or 503 and {"status":"tainted"} after a memory fault that
+ * could not be kept to one process. An endpoint that stops takes no new connections, so that this fails, too.
+ * opts: the path, as a string; NULL: "/health".
+ */
+ANQA_API void anqa_plug_health(anqa_conn *conn, const void *opts);
+
+/* ---------------------------------------------------------------- safety */
+
+/**
+ * Puts Phoenix's fields for browsers: content-security-policy "base-uri 'self'; frame-ancestors 'self';", referrer-policy,
+ * x-content-type-options and x-permitted-cross-domain-policies.
+ * opts: an array of anqa_header, which are put over them; {0} ends it.
+ */
+ANQA_API void anqa_put_secure_browser_headers(anqa_conn *conn, const void *opts);
+
+typedef struct anqa_basic_auth {
+    const char *username, *password;
+    const char *realm; /* NULL: "Application" */
+} anqa_basic_auth;
+
+/** Asks for a name and a password (RFC 7617), which are compared in constant time; who has others gets 401. opts: anqa_basic_auth,
+ * not NULL. */
+ANQA_API void anqa_plug_basic_auth(anqa_conn *conn, const void *opts);
+
+typedef struct anqa_ssl_opts {
+    const char *host;           /* to redirect to; NULL: that of the request */
+    const char *const *exclude; /* hosts that are let alone, NULL ends them; NULL: "localhost" */
+    uint32_t expires_s;         /* of HSTS; 0: a year */
+    bool subdomains, preload;   /* of HSTS */
+    bool no_hsts;
+} anqa_ssl_opts;
+
+/**
+ * Sends who comes over plain HTTP to HTTPS: 301 for GET and HEAD, else 307; and who comes over HTTPS the field
+ * strict-transport-security. Behind a proxy that ends TLS, anqa_plug_forwarded comes before it. opts: anqa_ssl_opts.
+ */
+ANQA_API void anqa_plug_ssl(anqa_conn *conn, const void *opts);
+
+/* ---------------------------------------------------------------- behind a proxy */
+
+typedef struct anqa_forwarded_opts {
+    /* Addresses and networks of proxies: "10.0.0.0/8", "2001:db8::/32", "::1", "unix:"; NULL ends them. What is no address
+     * ends the process. */
+    const char *const *from;
+    bool rfc7239; /* they send Forwarded, not X-Forwarded-For, -Proto, -Host and -Port */
+} anqa_forwarded_opts;
+
+/**
+ * Believes proxies who the client is (anqa_conn_remote_ip), and with which scheme, host and port it came. Of a chain of proxies the
+ * client is the last address that is not one of `from`: what stands before it may be forged. A request that comes from
+ * elsewhere is left as it is. opts: anqa_forwarded_opts, not NULL.
+ */
+ANQA_API void anqa_plug_forwarded(anqa_conn *conn, const void *opts);
+
+/** The address of the client without its port, as "192.0.2.1" or "2001:db8::1": what anqa_plug_forwarded has found out, else
+ * that of the peer. "unix:" for a Unix socket, empty when it is gone. */
+ANQA_API anqa_str anqa_conn_remote_ip(const anqa_conn *conn);
+
+/* ---------------------------------------------------------------- server-sent events */
+
+/** One event. Members that are empty are left out. */
+typedef struct anqa_sse_event {
+    const char *event; /* NULL: "message" for the client */
+    anqa_str data;     /* of any number of lines */
+    const char *id;
+    uint32_t retry_ms; /* 0: left out */
+} anqa_sse_event;
+
+/** Begins an answer of events (text/event-stream). Fails: E_CLOSED. Context: process of the connection; may wait. */
+ANQA_API anqa_status anqa_sse_begin(anqa_conn *conn);
+/**
+ * Sends one. Waits while the client reads more slowly than this writes.
+ * event, id: one line; a line break in them ends the process.   Fails: E_CLOSED.
+ * Context: process of the connection; may wait.
+ */
+ANQA_API anqa_status anqa_sse_send(anqa_conn *conn, const anqa_sse_event *event);
+/** Sends a comment, as a sign of life that keeps proxies from closing: each 15 to 30 seconds. Fails, context: as anqa_sse_send. */
+ANQA_API anqa_status anqa_sse_heartbeat(anqa_conn *conn);
+
+ANQA_END_DECLS
+
+#endif

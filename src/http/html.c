@@ -1,0 +1,25 @@
+#include "http/html.h"
+
+#include <anqa/memory.h>
+
+static char *put_text(char *out, anqa_str text)
+{
+    memcpy(out, text.ptr, text.len);
+    return out + text.len;
+}
+
+anqa_str html_escape(anqa_str text)
+{
+    char *escaped = anqa_arena_alloc(anqa_tmp(), text.len * strlen("&quot;")), *out = escaped;
+
+    for (size_t i = 0; i < text.len; i++) {
+        switch (text.ptr[i]) {
+        case '&': out = put_text(out, anqa_str_of("&amp;")); break;
+        case '<': out = put_text(out, anqa_str_of("&lt;")); break;
+        case '>': out = put_text(out, anqa_str_of("&gt;")); break;
+        case '"': out = put_text(out, anqa_str_of("&quot;")); break;
+        default: *out++ = text.ptr[i];
+        }
+    }
+    return anqa_str_make(escaped, (size_t)(out - escaped));
+}
