@@ -14,6 +14,7 @@
 #include <anqa/channel.h>
 #include <anqa/config.h>
 #include <anqa/conn.h>
+#include <anqa/cookie.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
@@ -30,6 +31,7 @@
 #include <anqa/registry.h>
 #include <anqa/requests.h>
 #include <anqa/runtime.h>
+#include <anqa/session.h>
 #include <anqa/supervisor.h>
 #include <anqa/table.h>
 #include <anqa/task.h>

@@ -30,6 +30,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/session.h>
 #include <anqa/supervisor.h>
 
 ANQA_BEGIN_DECLS
@@ -84,7 +85,11 @@ typedef struct anqa_endpoint {
     const char *host; /* the name that clients know; NULL: whatever name a request gives */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
-    const anqa_plug *plugs; /* for all other requests; {0} ends them */
+    const anqa_plug *plugs;           /* for all other requests; {0} ends them */
+    const anqa_session_opts *session; /* of those requests: &(anqa_session_opts){0}; NULL: none */
+    /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else ones
+     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions not without */
+    const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
      * sent; 0: 1 MiB */

@@ -77,6 +77,8 @@ static void serve_plugs(struct h1 *h1, const struct request *request)
         h1_refuse(h1->conn, 400, "host or path can not be read\n");
         return;
     }
+    h1->exchange.secret = service->secret;
+    h1->exchange.session_opts = service->session;
     exchange_run(&h1->exchange, service->plugs);
 }
 
