@@ -24,6 +24,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 #include <anqa/net.h>
+#include <anqa/params.h>
 #include <anqa/partition_supervisor.h>
 #include <anqa/pg.h>
 #include <anqa/process.h>
