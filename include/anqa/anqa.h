@@ -15,6 +15,7 @@
 #include <anqa/config.h>
 #include <anqa/conn.h>
 #include <anqa/cookie.h>
+#include <anqa/csrf.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
