@@ -1,5 +1,5 @@
 /* The parameters of a request, and the plug that reads them out of its body. */
-#include <anqa/params.h>
+#include "http/parsers.h"
 
 #include <anqa/memory.h>
 #include <anqa/process.h>
@@ -12,13 +12,7 @@
 #define FORM_LENGTH 1000000u
 #define JSON_LENGTH 8000000u
 
-/* Objects; without text as long as they are not known. */
-struct params {
-    anqa_json query, body, path, all;
-    anqa_status query_status;
-};
-
-static struct params *params_of(anqa_conn *conn)
+struct params *params_of(anqa_conn *conn)
 {
     struct exchange *exchange = exchange_of(conn);
 
@@ -69,7 +63,7 @@ anqa_json anqa_conn_path_params(anqa_conn *conn)
     return object_or_empty(params_of(conn)->path);
 }
 
-static void put_body(anqa_conn *conn, anqa_json body)
+void params_put_body(anqa_conn *conn, anqa_json body)
 {
     struct params *params = params_of(conn);
 
@@ -148,23 +142,30 @@ anqa_json anqa_conn_params(anqa_conn *conn)
 
 /* ---------------------------------------------------------------- bodies */
 
-static void refuse(anqa_conn *conn, unsigned status, const char *why)
+void parsers_refuse(anqa_conn *conn, unsigned status, const char *why)
 {
     (void)anqa_send_text(conn, status, anqa_str_of(anqa_tmp_printf("%s\n", why)));
     anqa_conn_halt(conn);
+}
+
+void parsers_refuse_unread(anqa_conn *conn, anqa_status status)
+{
+    switch (status) {
+    case ANQA_E_LIMIT: parsers_refuse(conn, 413, "the body is too long"); break;
+    case ANQA_E_TIMEOUT: parsers_refuse(conn, 408, "the body came too slowly"); break;
+    default: parsers_refuse(conn, 400, "the body could not be read");
+    }
 }
 
 static bool read_body(
     anqa_conn *conn, size_t length, const anqa_parsers_opts *opts, anqa_str *ret_body)
 {
     anqa_body_opts body = {.length = length, .read_timeout_ms = opts->read_timeout_ms};
+    anqa_status status = anqa_conn_read_body(conn, &body, ret_body, NULL);
 
-    switch (anqa_conn_read_body(conn, &body, ret_body, NULL)) {
-    case ANQA_OK: return true;
-    case ANQA_E_LIMIT: refuse(conn, 413, "the body is too long"); return false;
-    case ANQA_E_TIMEOUT: refuse(conn, 408, "the body came too slowly"); return false;
-    default: refuse(conn, 400, "the body could not be read"); return false;
-    }
+    if (status != ANQA_OK)
+        parsers_refuse_unread(conn, status);
+    return status == ANQA_OK;
 }
 
 static void refuse_form(anqa_conn *conn, anqa_status status, const char *what)
@@ -172,7 +173,7 @@ static void refuse_form(anqa_conn *conn, anqa_status status, const char *what)
     const char *why = status == ANQA_E_LIMIT ? "has too many parameters, or too deep ones"
                                              : "has an escape that is none, or is not UTF-8";
 
-    refuse(conn, 400, anqa_tmp_printf("the %s %s", what, why));
+    parsers_refuse(conn, 400, anqa_tmp_printf("the %s %s", what, why));
 }
 
 static void read_form(anqa_conn *conn, const anqa_parsers_opts *opts)
@@ -185,7 +186,7 @@ static void read_form(anqa_conn *conn, const anqa_parsers_opts *opts)
         return;
     status = form_decode(body, &object);
     if (status == ANQA_OK)
-        put_body(conn, object);
+        params_put_body(conn, object);
     else
         refuse_form(conn, status, "form");
 }
@@ -201,11 +202,11 @@ static void read_json(anqa_conn *conn, const anqa_parsers_opts *opts)
     if (!read_body(conn, length, opts, &body) || body.len == 0)
         return;
     if (anqa_json_parse(body, &limits, &json, &err) != ANQA_OK)
-        refuse(conn, 400, err.text);
+        parsers_refuse(conn, 400, err.text);
     else if (anqa_json_type_of(json) == ANQA_JSON_IS_OBJECT)
-        put_body(conn, json);
+        params_put_body(conn, json);
     else
-        put_body(conn, anqa_jsonf("{'_json': %p}", &json));
+        params_put_body(conn, anqa_jsonf("{'_json': %p}", &json));
 }
 
 /* ---------------------------------------------------------------- the plug */
@@ -251,10 +252,12 @@ static void parse_body(anqa_conn *conn, const anqa_parsers_opts *opts)
     (void)media_type_of(content_type, &type, &subtype);
     if (media_type_fits("application/x-www-form-urlencoded", type, subtype))
         read_form(conn, opts);
+    else if (media_type_fits("multipart/form-data", type, subtype))
+        multipart_read(conn, opts, content_type);
     else if (is_json(type, subtype))
         read_json(conn, opts);
     else if (!is_passed(opts, type, subtype))
-        refuse(conn, 415, "a body of this type is not read here");
+        parsers_refuse(conn, 415, "a body of this type is not read here");
 }
 
 void anqa_parsers(anqa_conn *conn, const void *given)
@@ -263,7 +266,7 @@ void anqa_parsers(anqa_conn *conn, const void *given)
     anqa_status status = fetch_query(conn)->query_status;
 
     if (status == ANQA_E_RANGE)
-        refuse(conn, 414, "the query is too long");
+        parsers_refuse(conn, 414, "the query is too long");
     else if (status != ANQA_OK)
         refuse_form(conn, status, "query");
     else
