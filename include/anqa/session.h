@@ -13,8 +13,9 @@
  *
  * Where it is kept. By default in a cookie: signed, so that its visitor can read but not change it, or encrypted. Nothing is
  * kept on the server, which is why such a session can not be ended from there, and has room for some 3,000 bytes: one
- * whose cookie would be longer than 4,096 ends the process with an error. A *store* of one's own keeps the
- * data elsewhere, and the cookie holds what the store says.
+ * whose cookie would be longer than 4,096 ends the process with an error. A *store* keeps the
+ * data elsewhere, and the cookie holds what the store says: the memory of this program (anqa_session_in_table), or what a
+ * program makes of its own.
  *
  * What is not ours (a cookie that was tampered with, has expired, was made with another secret) is an empty session.
  *
@@ -27,6 +28,7 @@
 #define ANQA_SESSION_H
 
 #include <anqa/cookie.h>
+#include <anqa/gen_server.h>
 
 ANQA_BEGIN_DECLS
 
@@ -75,6 +77,36 @@ ANQA_API void anqa_session_renew(anqa_conn *conn);
 ANQA_API void anqa_session_drop(anqa_conn *conn);
 /** Changes of this request are forgotten. */
 ANQA_API void anqa_session_ignore(anqa_conn *conn);
+
+/* ---------------------------------------------------------------- in memory */
+
+/**
+ * Sessions in a table of this program, which can be ended from here, and are lost when it ends:
+ *
+ *     static const anqa_session_table sessions = {.name = "sessions"};
+ *     .session = &(anqa_session_opts){.store = &anqa_session_in_table, .store_arg = &sessions},
+ *     ...
+ *     .children = (const anqa_child_spec[]){ANQA_SESSION_TABLE(&sessions), ANQA_ENDPOINT(&endpoint), {0}},
+ *
+ * While its server is not there, sessions are empty and to put something ends the process.
+ */
+typedef struct anqa_session_table {
+    const char
+        *name; /* of the table (anqa/table.h): ids with 8 bytes for the time and JSON behind them */
+    uint32_t
+        max_idle_ms; /* a session that nobody has asked for so long ends; 0: 86,400,000 (a day) */
+    uint32_t max_sessions; /* 0: 100,000. For one more some other one ends */
+} anqa_session_table;
+
+/** store_arg: the anqa_session_table. */
+extern ANQA_API const anqa_session_store anqa_session_in_table;
+
+/** The server that has the table; its argument is an anqa_session_table. */
+extern ANQA_API const anqa_gen_server anqa_session_table_server;
+
+/** It as a child of a supervisor, in front of the endpoint. */
+#define ANQA_SESSION_TABLE(table) \
+    {.id = "sessions", .server = &anqa_session_table_server, .arg = (table)}
 
 /* ---------------------------------------------------------------- flash */
 

@@ -7,7 +7,6 @@
 #include "http/cookie_read.h"
 #include "http/exchange.h"
 #include "http/response.h"
-#include "http/secret.h"
 
 #define DROPPED "; max-age=0; expires=Thu, 01 Jan 1970 00:00:00 GMT"
 

@@ -8,7 +8,6 @@
 
 #include "base/utf8.h"
 #include "http/form.h"
-#include "http/media_type.h"
 #include "http/named.h"
 #include "http/parsers.h"
 #include "http/request.h"
@@ -93,7 +92,8 @@ static bool begin_file(struct reader *reader, anqa_str filename, anqa_str type)
     struct params *params = params_of(reader->conn);
     struct upload *upload = anqa_arena_calloc(anqa_tmp(), 1, sizeof *upload);
 
-    if (++reader->files > limit(reader->opts->max_files, FILES))
+    reader->files++;
+    if (reader->files > limit(reader->opts->max_files, FILES))
         return refuse(reader, 413, "the form has too many files");
     if (reader->spool == NULL)
         reader->spool = spool_new();
@@ -121,7 +121,8 @@ static bool begin_part(struct reader *reader, anqa_str text)
     reader->upload = NULL;
     reader->is_field = false;
     reader->len = 0;
-    if (++reader->parts > limit(reader->opts->max_parts, QUERY_PAIRS_MAX) ||
+    reader->parts++;
+    if (reader->parts > limit(reader->opts->max_parts, QUERY_PAIRS_MAX) ||
         reader->parts > QUERY_PAIRS_MAX)
         return refuse(reader, 400, "the form has too many parts");
     if (!multipart_head_read(text, &head))

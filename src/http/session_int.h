@@ -4,7 +4,7 @@
 
 #include <anqa/session.h>
 
-#include "http/named.h"
+#include "http/named.h" /* IWYU pragma: export */
 
 /* The name of the value that anqa/csrf.h keeps. */
 #define SESSION_CSRF "_csrf_token"
