@@ -134,7 +134,7 @@ static anqa_str cut(anqa_str *rest, const char *mark)
     anqa_str head = *rest;
 
     if (at == NULL) {
-        *rest = anqa_str_make(rest->ptr + rest->len, 0);
+        *rest = anqa_str_make(NULL, 0);
         return head;
     }
     head.len = (size_t)(at - head.ptr);

@@ -28,12 +28,12 @@ static const char *environment(const char *name)
     return text == NULL || *text == '\0' ? NULL : text;
 }
 
-static anqa_status make_one(anqa_str *ret_secret)
+static anqa_status make_one(bool needed, anqa_str *ret_secret)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     (void)pthread_once(&once, make);
-    anqa_log(ANQA_INFO, "endpoint.secret.made",
+    anqa_log(needed ? ANQA_NOTICE : ANQA_DEBUG, "endpoint.secret.made",
         "lives=\"until the program ends\" instead=\"SECRET_KEY_BASE in the environment\"");
     *ret_secret = anqa_str_make(made, sizeof made);
     return ANQA_OK;
@@ -45,7 +45,7 @@ anqa_status secret_find(const char *given, bool needed, anqa_str *ret_secret, an
     anqa_str secret = anqa_str_of(given != NULL ? given : environment("SECRET_KEY_BASE"));
 
     if (secret.len == 0 && (env == NULL || strcmp(env, "prod") != 0))
-        return make_one(ret_secret);
+        return make_one(needed, ret_secret);
     if (secret.len == 0 && needed)
         return anqa_fail(err, ANQA_E_INVALID,
             "SECRET_KEY_BASE is not in the environment; sessions need it where ANQA_ENV is prod");
