@@ -4,38 +4,9 @@
  */
 #include "http/form.h"
 
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <anqa/anqa.h>
+#include "fuzz/process.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* The harness that runs the corpus looks for what is left at the end; libFuzzer does not. */
-__attribute__((weak)) void anqa_test_at_end(void (*check)(void));
-
-static anqa_rt *rt;
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static void stop(void)
-{
-    anqa_detach();
-    anqa_stop(rt);
-}
-
-static void begin(void)
-{
-    static const anqa_options options = {.schedulers = 1};
-
-    require(anqa_start(&options, &rt, NULL) == ANQA_OK && anqa_attach(rt, NULL) == ANQA_OK);
-    if (anqa_test_at_end != NULL)
-        anqa_test_at_end(stop);
-}
 
 static void check_wins(anqa_str text, anqa_json object)
 {
@@ -47,10 +18,10 @@ static void check_wins(anqa_str text, anqa_json object)
     if (form_decode(anqa_str_make(longer, text.len + strlen("zz%5Bfuzz%5D=1&")), &again) != ANQA_OK)
         return; /* one pair too many */
     while (anqa_json_next(&it)) {
-        require(anqa_json_to_str(anqa_tmp(), it.key, &name) == ANQA_OK);
-        require(anqa_json_get_named(again, name, &value) == ANQA_OK);
-        require(anqa_json_get_named(object, name, &other) == ANQA_OK);
-        require(
+        fuzz_require(anqa_json_to_str(anqa_tmp(), it.key, &name) == ANQA_OK);
+        fuzz_require(anqa_json_get_named(again, name, &value) == ANQA_OK);
+        fuzz_require(anqa_json_get_named(object, name, &other) == ANQA_OK);
+        fuzz_require(
             anqa_str_is(name, "zz") || anqa_str_eq(anqa_json_text(value), anqa_json_text(other)));
     }
 }
@@ -64,13 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 10000 ||
         (size != 0 && memchr(data, '\0', size) != NULL)) /* printf's %.*s ends there */
         return 0;
-    if (rt == NULL)
-        begin();
+    fuzz_begin();
     if (form_decode(text, &object) == ANQA_OK) {
-        require(anqa_json_type_of(object) == ANQA_JSON_IS_OBJECT);
-        require(anqa_json_check(anqa_json_text(object), &limits, NULL) == ANQA_OK);
+        fuzz_require(anqa_json_type_of(object) == ANQA_JSON_IS_OBJECT);
+        fuzz_require(anqa_json_check(anqa_json_text(object), &limits, NULL) == ANQA_OK);
         check_wins(text, object);
     }
-    (void)anqa_receive(0); /* the end of an event, and of its memory */
+    fuzz_event_over();
     return 0;
 }
