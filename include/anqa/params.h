@@ -14,10 +14,12 @@
  * "_json".
  *
  * The plug anqa_parsers reads the body of a request that has one: forms (application/x-www-form-urlencoded and
- * multipart/form-data) and JSON (application/json, and what ends in "+json"). Files of forms go to the disk as they come, and
- * not through memory; among the parameters stands what the client says of them, {"filename", "content_type", "size"}. What it can not read it answers for, and halts: 400 malformed, not UTF-8,
- * deeper than 32 names or more than 1,000 pairs; 408 too slow; 413 too long; 414 a query of more than 1,000,000 bytes; 415 a
- * type that nobody has asked to pass.
+ * multipart/form-data) and JSON (application/json, and what ends in "+json"). Files of forms go to the disk as they come,
+ * and not through memory; among the parameters stands what the client says of them, {"filename", "content_type", "size"}.
+ *
+ * What it can not read it answers for, and halts: 400 malformed, not UTF-8, deeper than 32 names or more than 1,000 pairs;
+ * 408 too slow; 413 too long; 414 a query of more than 1,000,000 bytes; 415 a type that nobody has asked to pass; 500 a
+ * file could not be written.
  *
  * Threads. Of a conn: its process. Parameters live as long as the request.
  */
