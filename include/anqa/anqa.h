@@ -15,6 +15,8 @@
 #include <anqa/config.h>
 #include <anqa/conn.h>
 #include <anqa/control.h>
+#include <anqa/cookie.h>
+#include <anqa/csrf.h>
 #include <anqa/endpoint.h>
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
@@ -26,6 +28,7 @@
 #include <anqa/memory.h>
 #include <anqa/metrics.h>
 #include <anqa/net.h>
+#include <anqa/params.h>
 #include <anqa/partition_supervisor.h>
 #include <anqa/pg.h>
 #include <anqa/plugs.h>
@@ -36,6 +39,7 @@
 #include <anqa/router.h>
 #include <anqa/retry.h>
 #include <anqa/runtime.h>
+#include <anqa/session.h>
 #include <anqa/supervisor.h>
 #include <anqa/table.h>
 #include <anqa/task.h>

@@ -57,7 +57,8 @@ typedef struct anqa_conn {
     size_t path_count;
     anqa_str query_string; /* as it came, behind the '?' */
     unsigned status;       /* of the response; 0: none was set */
-    anqa_str resp_body;    /* in callbacks before an answer that is whole: what will be sent */
+    anqa_str
+        resp_body; /* in callbacks before an answer that is whole: what will be sent, which they may replace */
     anqa_conn_state state;
     bool halted;
 } anqa_conn;
@@ -92,6 +93,9 @@ ANQA_API bool anqa_conn_req_trailer(const anqa_conn *conn, const char *name, anq
 
 /** The address of the client, as "192.0.2.1:51234", or "unix:"; empty when it is gone. */
 ANQA_API void anqa_conn_peer(const anqa_conn *conn, char text[ANQA_ADDRESS_TEXT]);
+
+/** The secret of the endpoint, for tokens of its own (anqa/token.h). Where there is none the process ends. */
+ANQA_API anqa_str anqa_conn_secret(const anqa_conn *conn);
 
 /** How a body is read. Zero is a sensible default everywhere. */
 typedef struct anqa_body_opts {

@@ -41,6 +41,7 @@
 #include <anqa/conn.h>
 #include <anqa/net.h>
 #include <anqa/router.h>
+#include <anqa/session.h>
 #include <anqa/supervisor.h>
 
 ANQA_BEGIN_DECLS
@@ -115,7 +116,11 @@ typedef struct anqa_endpoint {
      * none (4xx). After a crash the conn is as it was before all plugs, and without its body. If it crashes or gives none either, and without it (NULL), the answer is the status in words, as JSON or as a
      * text. In the connection's process; may wait */
     void (*render_errors)(anqa_conn *conn, unsigned status);
-    anqa_debug_errors debug_errors; /* in place of render_errors */
+    anqa_debug_errors debug_errors;   /* in place of render_errors */
+    const anqa_session_opts *session; /* of those requests: &(anqa_session_opts){0}; NULL: none */
+    /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else ones
+     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions not without */
+    const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
      * sent; 0: 1 MiB */

@@ -12,6 +12,7 @@
 #include "channel/connect.h"
 #include "channel/routes.h"
 #include "http/conn.h"
+#include "http/secret.h"
 #include "http/static.h"
 #include "runtime/sched.h"
 
@@ -183,7 +184,6 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
 
     if (site == NULL)
         return no_memory(err);
-    site->service.plugs = spec->plugs;
     site->service.pages = (struct error_pages){spec->render_errors, wants_debug_pages(spec)};
     status = site_fill(site, spec, err);
     if (status != ANQA_OK) {
@@ -194,6 +194,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.mount_count = site->socket_count;
     site->service.statics = site->statics;
     site->service.static_count = site->static_count;
+    site->service.session = spec->session;
     site->service.limits = (struct request_limits){
         .line_bytes = spec->limits.request_line_bytes,
         .head_bytes = spec->limits.header_bytes,
@@ -272,7 +273,10 @@ static anqa_status open_endpoint(
 {
     char address[ANQA_ADDRESS_TEXT];
     anqa_status status = address_of(spec, address, err);
+    anqa_str secret;
 
+    if (status == ANQA_OK)
+        status = secret_find(spec->secret_key_base, spec->session != NULL, &secret, err);
     if (status != ANQA_OK)
         return status;
     anqa_section_begin();
@@ -281,6 +285,7 @@ static anqa_status open_endpoint(
     if (status != ANQA_OK)
         return status;
     anqa_defer(site_hook, &endpoint->site->service);
+    endpoint->site->service.secret = secret;
     if (sched_self->deterministic)
         return ANQA_OK; /* there is no network */
     status = service_listen(&endpoint->site->service, address, endpoint->address, err);

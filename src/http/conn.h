@@ -21,7 +21,7 @@
 #define HTTP_CONN_H
 
 #include <anqa/buf.h>
-#include <anqa/conn.h>
+#include <anqa/session.h>
 #include <anqa/net.h>
 #include <anqa/process.h>
 
@@ -59,12 +59,14 @@ struct http_service {
     size_t mount_count;
     const struct static_mount *statics;
     size_t static_count;
-    const anqa_plug *plugs;   /* for all other requests; NULL: none */
-    struct error_pages pages; /* for those that plugs give no answer to */
-    uint32_t max_connections; /* 65,536; more are reset at once */
-    uint32_t max_per_address; /* as many; more are reset */
-    struct peers *peers;      /* by service_listen, where there is max_per_address; owned */
-    uint32_t output_bytes;    /* that a slow reader may leave unread; 1 MiB */
+    const anqa_plug *plugs;           /* for all other requests; NULL: none */
+    struct error_pages pages;         /* for those that plugs give no answer to */
+    const anqa_session_opts *session; /* of those; NULL: none */
+    anqa_str secret;                  /* may be empty */
+    uint32_t max_connections;         /* 65,536; more are reset at once */
+    uint32_t max_per_address;         /* as many; more are reset */
+    struct peers *peers;              /* by service_listen, where there is max_per_address; owned */
+    uint32_t output_bytes;            /* that a slow reader may leave unread; 1 MiB */
     struct request_limits limits;
     uint16_t
         head_timeout; /* from the first to the last byte of a head, and for the first one; 15 */

@@ -10,13 +10,15 @@
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
 
-#include <anqa/conn.h>
+#include <anqa/session.h> /* IWYU pragma: export */
 
 #include "http/range.h"   /* IWYU pragma: export */
 #include "http/request.h" /* IWYU pragma: export */
 
 struct exchange;
 struct error_pages; /* http/error_page.h */
+struct session;     /* session.c */
+struct params;      /* parsers.c */
 struct conn;        /* http/conn.h */
 struct ws_ops;      /* likewise */
 
@@ -75,8 +77,12 @@ struct exchange {
     const struct error_pages *pages; /* NULL: plain ones */
     struct resp_field *fields, **fields_end;
     struct assign *assigns, *privates;
-    struct before_send *before_send; /* the newest first */
-    bool body_done;                  /* by the protocol: nothing of the body is left */
+    struct before_send *before_send;       /* the newest first */
+    anqa_str secret;                       /* of the endpoint; may be empty */
+    const anqa_session_opts *session_opts; /* NULL: it has no sessions */
+    struct session *session;               /* NULL: nobody has asked for it yet */
+    struct params *params;                 /* likewise */
+    bool body_done;                        /* by the protocol: nothing of the body is left */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -89,6 +95,9 @@ static inline struct exchange *exchange_of(const anqa_conn *conn)
 /* Begins one. False: host or path cannot be, answer 400. `request` lives as long. */
 bool exchange_init(
     struct exchange *exchange, const struct exchange_ops *ops, const struct request *request);
+
+/* Drops the fields of the response of that name whose values begin with `prefix`. */
+void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix);
 
 /* Runs a pipeline and sees to it that there is an answer, and an end to it. */
 void exchange_run(struct exchange *exchange, const anqa_plug *plugs);

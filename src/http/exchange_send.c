@@ -60,20 +60,25 @@ void anqa_conn_add_resp_header(anqa_conn *conn, const char *name, anqa_str value
     exchange->fields_end = &field->next;
 }
 
-void anqa_conn_delete_resp_header(anqa_conn *conn, const char *name)
+void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix)
 {
-    struct exchange *exchange = exchange_of(conn);
     struct resp_field **link = &exchange->fields;
     anqa_str unwanted = anqa_str_of(name);
 
-    check_name(conn, name);
     while (*link != NULL) {
-        if (request_same_word(anqa_str_of((*link)->name), unwanted))
+        if (request_same_word(anqa_str_of((*link)->name), unwanted) &&
+            anqa_str_starts((*link)->value, prefix))
             *link = (*link)->next;
         else
             link = &(*link)->next;
     }
     exchange->fields_end = link;
+}
+
+void anqa_conn_delete_resp_header(anqa_conn *conn, const char *name)
+{
+    check_field(conn, name, anqa_str_of(""));
+    exchange_drop_fields(exchange_of(conn), name, anqa_str_of(""));
 }
 
 void anqa_conn_put_resp_header(anqa_conn *conn, const char *name, anqa_str value)
@@ -182,6 +187,7 @@ anqa_status anqa_send_resp(anqa_conn *conn, unsigned code, anqa_str body)
     answer_begin(conn, code);
     conn->resp_body = body;
     run_before_send(exchange);
+    body = conn->resp_body;
     status = exchange->ops->head(exchange, body.len);
     if (status == ANQA_OK && body.len != 0)
         status = exchange->ops->data(exchange, body);

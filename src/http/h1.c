@@ -81,6 +81,8 @@ static void serve_plugs(struct h1 *h1, struct request *request)
     }
     h1->exchange.pages = &service->pages;
     h1->conn->user = request;
+    h1->exchange.secret = service->secret;
+    h1->exchange.session_opts = service->session;
     exchange_run(&h1->exchange, service->plugs);
     if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
         h1->conn->user = NULL;

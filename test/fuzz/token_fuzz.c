@@ -6,38 +6,11 @@
 #include "base/base64.h"
 #include "http/crypto.h"
 
-#include <stdlib.h>
-
-#include <anqa/anqa.h>
+#include "fuzz/process.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The harness that runs the corpus looks for what is left at the end; libFuzzer does not. */
-__attribute__((weak)) void anqa_test_at_end(void (*check)(void));
-
 static const char secret_text[] = "a secret of the fuzz target";
-static anqa_rt *rt;
-
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
-static void stop(void)
-{
-    anqa_detach();
-    anqa_stop(rt);
-}
-
-static void begin(void)
-{
-    static const anqa_options options = {.schedulers = 1};
-
-    require(anqa_start(&options, &rt, NULL) == ANQA_OK && anqa_attach(rt, NULL) == ANQA_OK);
-    if (anqa_test_at_end != NULL)
-        anqa_test_at_end(stop);
-}
 
 static anqa_str sign(anqa_str term)
 {
@@ -48,11 +21,11 @@ static anqa_str sign(anqa_str term)
     size_t len = strlen("SFMyNTY.");
 
     if (!derived)
-        require(crypto_derive(anqa_str_of(secret_text), anqa_str_of("fuzz"), 1000, key));
+        fuzz_require(crypto_derive(anqa_str_of(secret_text), anqa_str_of("fuzz"), 1000, key));
     derived = true;
     memcpy(text, "SFMyNTY.", len);
     len += base64_encode(term.ptr, term.len, BASE64_URL | BASE64_NO_PAD, text + len);
-    require(
+    fuzz_require(
         crypto_hmac(anqa_str_make((const char *)key, sizeof key), anqa_str_make(text, len), mac));
     text[len++] = '.';
     len += base64_encode(mac, sizeof mac, BASE64_URL | BASE64_NO_PAD, text + len);
@@ -66,17 +39,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0 || size > 10000)
         return 0;
-    if (rt == NULL)
-        begin();
+    fuzz_begin();
     rest = anqa_str_make((const char *)data + 1, size - 1);
     if (data[0] % 2 == 0) {
-        require(anqa_token_verify(secret, "fuzz", rest, NULL, &found) != ANQA_OK);
-        require(anqa_token_decrypt(secret, "fuzz", rest, NULL, &found) != ANQA_OK);
+        fuzz_require(anqa_token_verify(secret, "fuzz", rest, NULL, &found) != ANQA_OK);
+        fuzz_require(anqa_token_decrypt(secret, "fuzz", rest, NULL, &found) != ANQA_OK);
     } else if (anqa_token_verify(secret, "fuzz", sign(rest), &forever, &found) == ANQA_OK) {
         again = anqa_token_encrypt(secret, "fuzz", found, NULL);
-        require(anqa_token_decrypt(secret, "fuzz", again, NULL, &again) == ANQA_OK);
-        require(anqa_str_eq(found, again));
+        fuzz_require(anqa_token_decrypt(secret, "fuzz", again, NULL, &again) == ANQA_OK);
+        fuzz_require(anqa_str_eq(found, again));
     }
-    (void)anqa_receive(0); /* the end of an event, and of its memory */
+    fuzz_event_over();
     return 0;
 }

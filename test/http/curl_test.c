@@ -11,10 +11,30 @@
 
 static char file_path[64];
 
+/* A file that comes in a form is kept beside the test's own one. */
+static void receive(anqa_conn *conn)
+{
+    const anqa_upload *upload;
+    anqa_json params;
+
+    anqa_parsers(conn, NULL);
+    if (conn->halted)
+        return;
+    params = anqa_conn_params(conn);
+    upload = anqa_conn_upload(conn, "f");
+    ANQA_REQUIRE(upload != NULL &&
+                 anqa_upload_save(upload, anqa_tmp_printf("%s.saved", file_path), NULL) == ANQA_OK);
+    anqa_send_json(conn, 200, params);
+}
+
 static void answer(anqa_conn *conn, const void *opts)
 {
     anqa_str body;
 
+    if (anqa_str_is(conn->request_path, "/form")) {
+        receive(conn);
+        return;
+    }
     if (anqa_str_is(conn->request_path, "/file")) {
         ANQA_REQUIRE(anqa_send_file(conn, 200, file_path, 0, 0) == ANQA_OK);
         return;
@@ -100,5 +120,18 @@ TEST(curl_gets_a_file_its_parts_and_its_head)
     CHECK_STR(shell("curl -r -8 $URL/file"), "0299999\n");
     CHECK(strstr(shell("curl -I $URL/file"), "content-length: 2400000\r\n") != NULL);
     CHECK(strstr(shell("curl -i -r 2400000- $URL/file"), "HTTP/1.1 416 ") != NULL);
+    end();
+}
+
+TEST(curl_sends_a_form_with_a_file)
+{
+    begin();
+    CHECK_STR(shell("curl -F 'user[name]=J\xc3\xb6rg' -F 'f=@'$FILE';filename=b.txt' $URL/form; "
+                    "cmp $FILE $FILE.saved && rm $FILE.saved && echo same"),
+        "{\"user\":{\"name\":\"J\xc3\xb6rg\"},\"f\":{\"filename\":\"b.txt\",\"content_type\":"
+        "\"text/"
+        "plain\",\"size\":2400000}}same\n");
+    CHECK(strstr(shell("curl -i -F f=@$FILE -F f=@$FILE -F f=@$FILE -F f=@$FILE $URL/form"),
+              "HTTP/1.1 413 ") != NULL);
     end();
 }

@@ -1,0 +1,292 @@
+/* The parameters of a request, and the plug that reads them out of its body. */
+#include "http/parsers.h"
+
+#include <anqa/memory.h>
+#include <anqa/process.h>
+#include <anqa/router.h>
+
+#include "http/exchange.h"
+#include "http/form.h"
+#include "http/media_type.h"
+
+#define QUERY_LENGTH_MAX 1000000u
+#define FORM_LENGTH 1000000u
+#define JSON_LENGTH 8000000u
+
+struct params *params_of(anqa_conn *conn)
+{
+    struct exchange *exchange = exchange_of(conn);
+
+    if (exchange->params == NULL)
+        exchange->params = anqa_arena_calloc(anqa_tmp(), 1, sizeof *exchange->params);
+    return exchange->params;
+}
+
+static anqa_json object_or_empty(anqa_json object)
+{
+    return object.len == 0 ? ANQA_JSON_EMPTY_OBJECT : object;
+}
+
+static bool is_empty(anqa_json object)
+{
+    anqa_json_iter it = anqa_json_each(object);
+
+    return !anqa_json_next(&it);
+}
+
+/* ---------------------------------------------------------------- what is known */
+
+static const struct params *fetch_query(anqa_conn *conn)
+{
+    struct params *params = params_of(conn);
+
+    if (params->query.len != 0)
+        return params;
+    params->query = ANQA_JSON_EMPTY_OBJECT;
+    params->query_status = conn->query_string.len > QUERY_LENGTH_MAX
+                               ? ANQA_E_RANGE
+                               : form_decode(conn->query_string, &params->query);
+    return params;
+}
+
+anqa_json anqa_conn_query_params(anqa_conn *conn)
+{
+    return fetch_query(conn)->query;
+}
+
+anqa_json anqa_conn_body_params(anqa_conn *conn)
+{
+    return object_or_empty(params_of(conn)->body);
+}
+
+/* Whether a router further in has a parameter of that name too: one of the first `count`. */
+static bool is_hidden(const anqa_conn *conn, size_t count, anqa_str name)
+{
+    anqa_str other, value;
+
+    for (size_t at = 0; at < count && anqa_conn_each_path_param(conn, &at, &other, &value);)
+        if (anqa_str_eq(other, name))
+            return true;
+    return false;
+}
+
+anqa_json anqa_conn_path_params(anqa_conn *conn)
+{
+    anqa_str name, value;
+    anqa_json_writer w;
+    anqa_json path;
+
+    anqa_json_writer_init(&w, anqa_tmp(), 0);
+    anqa_json_begin_object(&w);
+    for (size_t at = 0; anqa_conn_each_path_param(conn, &at, &name, &value);) {
+        if (is_hidden(conn, at - 1, name))
+            continue;
+        anqa_json_key_str(&w, name);
+        anqa_json_put_str(&w, value);
+    }
+    anqa_json_end_object(&w);
+    ANQA_REQUIRE(anqa_json_writer_finish(&w, &path) == ANQA_OK);
+    return path;
+}
+
+void params_put_body(anqa_conn *conn, anqa_json body)
+{
+    struct params *params = params_of(conn);
+
+    params->body = body;
+    params->all.len = 0;
+}
+
+/* ---------------------------------------------------------------- all of them */
+
+/* Writes the members of an object whose names neither of two others has; NULL: there is none. */
+static void write_rest(
+    anqa_json_writer *w, anqa_json object, const anqa_json_index *above, const anqa_json_index *top)
+{
+    anqa_json_iter it = anqa_json_each(object);
+    anqa_json other;
+    anqa_str name;
+
+    while (anqa_json_next(&it)) {
+        ANQA_REQUIRE(anqa_json_to_str(anqa_tmp(), it.key, &name) == ANQA_OK);
+        if ((above != NULL && anqa_json_index_get(above, name, &other) == ANQA_OK) ||
+            (top != NULL && anqa_json_index_get(top, name, &other) == ANQA_OK))
+            continue;
+        anqa_json_key_str(w, name);
+        anqa_json_put_raw(w, it.value);
+    }
+}
+
+static const anqa_json_index *index_of(anqa_json object)
+{
+    const anqa_json_index *index;
+
+    ANQA_REQUIRE(anqa_json_index_new(anqa_tmp(), object, &index) == ANQA_OK);
+    return index;
+}
+
+static anqa_json merge(anqa_json path, anqa_json body, anqa_json query)
+{
+    const anqa_json_index *path_index, *body_index;
+    anqa_json_writer w;
+    anqa_json all;
+
+    if (is_empty(path) && is_empty(body))
+        return query;
+    if (is_empty(path) && is_empty(query))
+        return body;
+    path_index = index_of(path);
+    body_index = index_of(body);
+    anqa_json_writer_init(&w, anqa_tmp(), 0);
+    anqa_json_begin_object(&w);
+    write_rest(&w, path, NULL, NULL);
+    write_rest(&w, body, NULL, path_index);
+    write_rest(&w, query, body_index, path_index);
+    anqa_json_end_object(&w);
+    ANQA_REQUIRE(anqa_json_writer_finish(&w, &all) == ANQA_OK);
+    return all;
+}
+
+anqa_json anqa_conn_params(anqa_conn *conn)
+{
+    struct params *params = params_of(conn);
+
+    if (params->all.len == 0 || params->all_route != anqa_conn_route(conn))
+        params->all = merge(
+            anqa_conn_path_params(conn), anqa_conn_body_params(conn), anqa_conn_query_params(conn));
+    params->all_route = anqa_conn_route(conn);
+    return params->all;
+}
+
+/* ---------------------------------------------------------------- bodies */
+
+void parsers_refuse(anqa_conn *conn, unsigned status, const char *why)
+{
+    (void)anqa_send_text(conn, status, anqa_str_of(anqa_tmp_printf("%s\n", why)));
+    anqa_conn_halt(conn);
+}
+
+void parsers_refuse_unread(anqa_conn *conn, anqa_status status)
+{
+    switch (status) {
+    case ANQA_E_LIMIT: parsers_refuse(conn, 413, "the body is too long"); break;
+    case ANQA_E_TIMEOUT: parsers_refuse(conn, 408, "the body came too slowly"); break;
+    default: parsers_refuse(conn, 400, "the body could not be read");
+    }
+}
+
+static bool read_body(
+    anqa_conn *conn, size_t length, const anqa_parsers_opts *opts, anqa_str *ret_body)
+{
+    anqa_body_opts body = {.length = length, .read_timeout_ms = opts->read_timeout_ms};
+    anqa_status status = anqa_conn_read_body(conn, &body, ret_body, NULL);
+
+    if (status != ANQA_OK)
+        parsers_refuse_unread(conn, status);
+    return status == ANQA_OK;
+}
+
+static void refuse_form(anqa_conn *conn, anqa_status status, const char *what)
+{
+    const char *why = status == ANQA_E_LIMIT ? "has too many parameters, or too deep ones"
+                                             : "has an escape that is none, or is not UTF-8";
+
+    parsers_refuse(conn, 400, anqa_tmp_printf("the %s %s", what, why));
+}
+
+static void read_form(anqa_conn *conn, const anqa_parsers_opts *opts)
+{
+    anqa_str body;
+    anqa_json object;
+    anqa_status status;
+
+    if (!read_body(conn, opts->form_length == 0 ? FORM_LENGTH : opts->form_length, opts, &body))
+        return;
+    status = form_decode(body, &object);
+    if (status == ANQA_OK)
+        params_put_body(conn, object);
+    else
+        refuse_form(conn, status, "form");
+}
+
+static void read_json(anqa_conn *conn, const anqa_parsers_opts *opts)
+{
+    size_t length = opts->json_length == 0 ? JSON_LENGTH : opts->json_length;
+    anqa_json_limits limits = {.max_bytes = length};
+    anqa_str body;
+    anqa_json json;
+    anqa_error err;
+
+    if (!read_body(conn, length, opts, &body) || body.len == 0)
+        return;
+    if (anqa_json_parse(body, &limits, &json, &err) != ANQA_OK)
+        parsers_refuse(conn, 400, err.text);
+    else if (anqa_json_type_of(json) == ANQA_JSON_IS_OBJECT)
+        params_put_body(conn, json);
+    else
+        params_put_body(conn, anqa_jsonf("{'_json': %p}", &json));
+}
+
+/* ---------------------------------------------------------------- the plug */
+
+static bool has_suffix(anqa_str text, const char *suffix)
+{
+    anqa_str wanted = anqa_str_of(suffix);
+
+    return text.len > wanted.len &&
+           request_same_word(anqa_str_make(text.ptr + text.len - wanted.len, wanted.len), wanted);
+}
+
+static bool is_json(anqa_str type, anqa_str subtype)
+{
+    return request_same_word(type, anqa_str_of("application")) &&
+           (request_same_word(subtype, anqa_str_of("json")) || has_suffix(subtype, "+json"));
+}
+
+static bool is_passed(const anqa_parsers_opts *opts, anqa_str type, anqa_str subtype)
+{
+    for (const char *const *pass = opts->pass; pass != NULL && *pass != NULL; pass++)
+        if (media_type_fits(*pass, type, subtype))
+            return true;
+    return false;
+}
+
+static bool may_have_body(const anqa_conn *conn)
+{
+    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
+
+    for (size_t i = 0; i < ANQA_COUNT(methods); i++)
+        if (anqa_str_is(conn->method, methods[i]))
+            return true;
+    return false;
+}
+
+static void parse_body(anqa_conn *conn, const anqa_parsers_opts *opts)
+{
+    anqa_str content_type, type = {"", 0}, subtype = {"", 0};
+
+    if (!may_have_body(conn) || !anqa_conn_req_header(conn, "content-type", &content_type))
+        return;
+    (void)media_type_of(content_type, &type, &subtype);
+    if (media_type_fits("application/x-www-form-urlencoded", type, subtype))
+        read_form(conn, opts);
+    else if (media_type_fits("multipart/form-data", type, subtype))
+        multipart_read(conn, opts, content_type);
+    else if (is_json(type, subtype))
+        read_json(conn, opts);
+    else if (!is_passed(opts, type, subtype))
+        parsers_refuse(conn, 415, "a body of this type is not read here");
+}
+
+void anqa_parsers(anqa_conn *conn, const void *given)
+{
+    static const anqa_parsers_opts defaults = {0};
+    anqa_status status = fetch_query(conn)->query_status;
+
+    if (status == ANQA_E_RANGE)
+        parsers_refuse(conn, 414, "the query is too long");
+    else if (status != ANQA_OK)
+        refuse_form(conn, status, "query");
+    else
+        parse_body(conn, given == NULL ? &defaults : given);
+}

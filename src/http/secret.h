@@ -1,0 +1,17 @@
+/* The secret that signed cookies and sessions of an endpoint rest on; see anqa_conn_secret. */
+#ifndef HTTP_SECRET_H
+#define HTTP_SECRET_H
+
+#include <anqa/conn.h>
+
+#define SECRET_MIN_BYTES 64
+
+/*
+ * What the endpoint says, else SECRET_KEY_BASE in the environment, else one made for this run of the program, which is logged.
+ * With ANQA_ENV=prod none is made: there it is empty, or refused where it is `needed`.
+ * ret_secret: borrowed, or as long as the program.   Fails: E_INVALID (too short, or missing).   Context: process.
+ */
+anqa_status secret_find(
+    const char *given, bool needed, anqa_str *ret_secret, anqa_error *err) ANQA_MUST_CHECK;
+
+#endif
