@@ -12,8 +12,8 @@
  * A cookie that is set is readable by no script (HttpOnly), is not sent along with requests of other sites but for links
  * (SameSite=Lax), counts for the whole site (path "/"), and over https is sent back over https only.
  *
- * Mistakes of the program end the process: a name that is no token, a value with blanks, control characters or one of
- * `" , ; \` in it, a cookie of more than 4,096 bytes (browsers drop those in silence), a signed one without a secret.
+ * Mistakes of the program end the process: a name that is no token, a value with blanks, control characters, quotes,
+ * commas, semicolons or backslashes in it, a cookie of more than 4,096 bytes (browsers drop those in silence), a signed one without a secret.
  *
  * Threads. Of a conn: its process. Values live as long as the request.
  */

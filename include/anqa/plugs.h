@@ -35,6 +35,7 @@ ANQA_API void anqa_plug_request_id(anqa_conn *conn, const void *opts);
 /** The id; empty without that plug. */
 ANQA_API anqa_str anqa_conn_request_id(const anqa_conn *conn);
 
+/** How requests are logged. */
 typedef struct anqa_logger_opts {
     anqa_log_level level; /* 0: ANQA_INFO */
 } anqa_logger_opts;
@@ -68,6 +69,7 @@ ANQA_API void anqa_plug_health(anqa_conn *conn, const void *opts);
  */
 ANQA_API void anqa_put_secure_browser_headers(anqa_conn *conn, const void *opts);
 
+/** Who is let in. */
 typedef struct anqa_basic_auth {
     const char *username, *password;
     const char *realm; /* NULL: "Application" */
@@ -77,6 +79,7 @@ typedef struct anqa_basic_auth {
  * not NULL. */
 ANQA_API void anqa_plug_basic_auth(anqa_conn *conn, const void *opts);
 
+/** How requests without TLS are sent to where there is it. */
 typedef struct anqa_ssl_opts {
     const char *host;           /* to redirect to; NULL: that of the request */
     const char *const *exclude; /* hosts that are let alone, NULL ends them; NULL: "localhost" */
@@ -93,6 +96,7 @@ ANQA_API void anqa_plug_ssl(anqa_conn *conn, const void *opts);
 
 /* ---------------------------------------------------------------- behind a proxy */
 
+/** Whose word is taken for where a request has come from. */
 typedef struct anqa_forwarded_opts {
     /* Addresses and networks of proxies: "10.0.0.0/8", "2001:db8::/32", "::1", "unix:"; NULL ends them. What is no address
      * ends the process. */

@@ -198,6 +198,7 @@ ANQA_API anqa_str anqa_path(
 /** Adds a query: anqa_path_query(path, (const anqa_header[]){{"page", "2"}, {0}}) ends in "?page=2". Context: process. */
 ANQA_API anqa_str anqa_path_query(anqa_str path, const anqa_header *pairs);
 
+/** A place where ANQA_PATH stands. */
 struct anqa_path_use {
     const anqa_router *router;
     const char *pattern, *file;
@@ -208,7 +209,7 @@ ANQA_API anqa_status anqa_router_verify_(const struct anqa_path_use *const *uses
     const struct anqa_path_use *const *end, anqa_error *err) ANQA_MUST_CHECK;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier): the linker names them so. */
-/* Of the program or library that this is compiled into; NULL where there is no ANQA_PATH. */
+/** Of the program or library that this is compiled into; NULL where there is no ANQA_PATH. */
 extern const struct anqa_path_use *const __start_anqa_path_uses[]
     __attribute__((weak, visibility("hidden")));
 extern const struct anqa_path_use *const __stop_anqa_path_uses[]
@@ -227,6 +228,7 @@ static inline ANQA_MUST_CHECK anqa_status anqa_router_verify(anqa_error *err)
 
 /* ---------------------------------------------------------------- looking at a router */
 
+/** How routes are printed. */
 typedef enum anqa_router_format {
     ANQA_ROUTER_TEXT, /* method, path and label in columns */
     ANQA_ROUTER_JSON /* [{"method":"GET","path":"/users/:id","host":null,"plug":"show_user"}, ...] */

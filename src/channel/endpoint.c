@@ -184,6 +184,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
 
     if (site == NULL)
         return no_memory(err);
+    site->service.plugs = spec->plugs;
     site->service.pages = (struct error_pages){spec->render_errors, wants_debug_pages(spec)};
     status = site_fill(site, spec, err);
     if (status != ANQA_OK) {
