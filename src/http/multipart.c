@@ -168,8 +168,8 @@ static bool take_quoted(anqa_str *rest, char *out, anqa_str *ret_text)
     size_t len = 0, at = 1;
 
     for (; at < rest->len && rest->ptr[at] != '"'; at++) {
-        char next = at + 1 < rest->len ? rest->ptr[at + 1] : '\0';
-        if (rest->ptr[at] == '\\' && (next == '"' || next == '\\'))
+        if (rest->ptr[at] == '\\' && at + 1 < rest->len &&
+            (rest->ptr[at + 1] == '"' || rest->ptr[at + 1] == '\\'))
             at++;
         out[len++] = rest->ptr[at];
     }
