@@ -24,11 +24,6 @@ static inline uint64_t clock_mono_ns(void)
     return clock_read_ns(CLOCK_MONOTONIC);
 }
 
-static inline uint64_t clock_mono_us(void)
-{
-    return clock_mono_ns() / 1000;
-}
-
 static inline uint64_t clock_mono_ms(void)
 {
     return clock_mono_ns() / 1000000;

@@ -1,5 +1,7 @@
 #include "http/form.h"
 
+#include "base/str.h"
+
 #include <anqa/memory.h>
 #include <anqa/process.h>
 
@@ -110,20 +112,6 @@ static anqa_json write_tree(const struct node *root)
 
 /* ---------------------------------------------------------------- names */
 
-/* Up to `mark`, which goes; all of it if there is none. */
-static anqa_str cut(anqa_str *rest, anqa_str mark, bool *ret_more)
-{
-    const char *at = rest->len == 0 ? NULL : memmem(rest->ptr, rest->len, mark.ptr, mark.len);
-    anqa_str part = *rest;
-
-    *ret_more = at != NULL;
-    if (at == NULL)
-        return part;
-    part.len = (size_t)(at - part.ptr);
-    *rest = anqa_str_make(at + mark.len, rest->len - part.len - mark.len);
-    return part;
-}
-
 /* Returns how many parts there are; 0: more than there may be. */
 static size_t split_name(anqa_str name, anqa_str parts[static FORM_DEPTH_MAX])
 {
@@ -135,11 +123,11 @@ static size_t split_name(anqa_str name, anqa_str parts[static FORM_DEPTH_MAX])
         return 1;
     }
     name.len--;
-    parts[0] = cut(&name, anqa_str_of("["), &more);
+    more = str_cut(&name, "[", &parts[0]);
     while (more) {
         if (count == FORM_DEPTH_MAX)
             return 0;
-        parts[count++] = cut(&name, anqa_str_of("]["), &more);
+        more = str_cut(&name, "][", &parts[count++]);
     }
     return count;
 }

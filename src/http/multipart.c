@@ -1,5 +1,7 @@
 #include "http/multipart.h"
 
+#include "base/str.h"
+
 #include "http/request.h"
 #include "http/response.h"
 
@@ -127,29 +129,16 @@ enum multipart_event multipart_next(
 
 /* ---------------------------------------------------------------- heads */
 
-static anqa_str cut(anqa_str *rest, const char *mark)
-{
-    size_t mark_len = strlen(mark);
-    const char *at = rest->len == 0 ? NULL : memmem(rest->ptr, rest->len, mark, mark_len);
-    anqa_str head = *rest;
-
-    if (at == NULL) {
-        *rest = anqa_str_make(NULL, 0);
-        return head;
-    }
-    head.len = (size_t)(at - head.ptr);
-    *rest = anqa_str_make(at + mark_len, rest->len - head.len - mark_len);
-    return head;
-}
-
 bool multipart_head_read(anqa_str head, struct multipart_head *ret_head)
 {
     *ret_head = (struct multipart_head){{NULL, 0}, {NULL, 0}};
     while (head.len != 0) {
-        anqa_str value = cut(&head, "\r\n"), name;
+        anqa_str value, name;
+
+        (void)str_cut(&head, "\r\n", &value);
         if (memchr(value.ptr, ':', value.len) == NULL)
             return false;
-        name = cut(&value, ":");
+        (void)str_cut(&value, ":", &name);
         value = request_trim(value);
         if (!response_is_name(name) || !response_is_value(value))
             return false;
@@ -192,6 +181,8 @@ static size_t span(anqa_str text, const char *ends)
 /* Takes `=value` and what is behind it up to the next ';'. */
 static bool take_value(anqa_str *rest, char *out, anqa_str *ret_text)
 {
+    anqa_str skipped;
+
     *rest = request_trim(anqa_str_make(rest->ptr + 1, rest->len - 1));
     if (rest->len != 0 && *rest->ptr == '"') {
         if (!take_quoted(rest, out, ret_text))
@@ -199,22 +190,22 @@ static bool take_value(anqa_str *rest, char *out, anqa_str *ret_text)
     } else {
         *ret_text = request_trim(anqa_str_make(rest->ptr, span(*rest, ";")));
     }
-    (void)cut(rest, ";");
+    (void)str_cut(rest, ";", &skipped);
     return true;
 }
 
 bool multipart_param(anqa_str field, const char *name, char *out, anqa_str *ret_text)
 {
-    anqa_str rest = field, text;
+    anqa_str rest = field, text, skipped;
 
-    (void)cut(&rest, ";");
+    (void)str_cut(&rest, ";", &skipped);
     while (rest.len != 0) {
         size_t len = span(rest, "=;");
         anqa_str found = request_trim(anqa_str_make(rest.ptr, len));
         bool valued = len < rest.len && rest.ptr[len] == '=';
         rest = anqa_str_make(rest.ptr + len, rest.len - len);
         if (!valued) {
-            (void)cut(&rest, ";");
+            (void)str_cut(&rest, ";", &skipped);
             continue;
         }
         if (!take_value(&rest, out, &text))

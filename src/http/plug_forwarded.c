@@ -140,7 +140,7 @@ static void read_x_forwarded(const anqa_conn *conn, struct told *told)
 }
 
 /* Cuts the text up to the next `c` outside of quotes off the front. */
-static anqa_str cut(anqa_str *rest, char c)
+static anqa_str cut_unquoted(anqa_str *rest, char c)
 {
     bool quoted = false;
     size_t len = 0;
@@ -169,7 +169,7 @@ static void read_element(struct told *told, anqa_str element)
 
     told->proto = told->host = (anqa_str){0}; /* only what the nearest says counts */
     while (element.len != 0) {
-        anqa_str value = cut(&element, ';'), name = cut(&value, '=');
+        anqa_str value = cut_unquoted(&element, ';'), name = cut_unquoted(&value, '=');
         value = unquote(value);
         if (request_same_word(name, anqa_str_of("for")))
             hop = without_port(value);
@@ -187,7 +187,7 @@ static void read_forwarded(const anqa_conn *conn, struct told *told)
 
     for (size_t at = 0; anqa_conn_each_req_header(conn, &at, &found, &list);)
         while (request_same_word(found, wanted) && list.len != 0)
-            read_element(told, cut(&list, ','));
+            read_element(told, cut_unquoted(&list, ','));
 }
 
 /* ---------------------------------------------------------------- what is made of them */

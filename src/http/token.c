@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/random.h"
 #include "base/siphash.h"
+#include "base/str.h"
 #include "http/crypto.h"
 #include "http/token_term.h"
 
@@ -119,18 +120,6 @@ static void append_base64(char *text, size_t *len, const void *bytes, size_t siz
     *len += base64_encode(bytes, size, TEXT, text + *len);
 }
 
-/* Cuts off what stands before the first dot; false: there is none. */
-static bool cut(anqa_str *text, anqa_str *ret_part)
-{
-    const char *dot = text->len > 0 ? memchr(text->ptr, '.', text->len) : NULL;
-
-    if (dot == NULL)
-        return false;
-    *ret_part = anqa_str_make(text->ptr, (size_t)(dot - text->ptr));
-    *text = anqa_str_make(dot + 1, text->len - ret_part->len - 1);
-    return true;
-}
-
 static bool decode(anqa_str text, anqa_str *ret_bytes)
 {
     char *bytes = anqa_arena_alloc(anqa_tmp(), base64_decoded_len(text.len));
@@ -206,8 +195,9 @@ anqa_status anqa_token_verify(anqa_str secret, const char *salt, anqa_str token,
 
     if (status != ANQA_OK)
         return status;
-    if (!cut(&rest, &method) || !anqa_str_is(method, SIGNED) || !cut(&rest, &payload) ||
-        !decode(payload, &term) || !decode(rest, &signature) || signature.len != sizeof mac)
+    if (!str_cut(&rest, ".", &method) || !anqa_str_is(method, SIGNED) ||
+        !str_cut(&rest, ".", &payload) || !decode(payload, &term) || !decode(rest, &signature) ||
+        signature.len != sizeof mac)
         return ANQA_E_INVALID;
     if (!crypto_hmac(anqa_str_make((const char *)key, sizeof key),
             anqa_str_make(token.ptr, token.len - rest.len - 1), mac))
@@ -247,7 +237,7 @@ anqa_status anqa_token_decrypt(anqa_str secret, const char *salt, anqa_str token
 
     if (status != ANQA_OK)
         return status;
-    if (!cut(&rest, &method) || !anqa_str_is(method, SEALED) || !decode(rest, &sealed) ||
+    if (!str_cut(&rest, ".", &method) || !anqa_str_is(method, SEALED) || !decode(rest, &sealed) ||
         sealed.len < head)
         return ANQA_E_INVALID;
     bytes = (const unsigned char *)sealed.ptr;

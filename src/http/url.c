@@ -1,5 +1,6 @@
 #include "http/url.h"
 
+#include "base/str.h"
 #include "base/utf8.h"
 
 static int hex_digit(char c)
@@ -75,56 +76,14 @@ anqa_status url_decode(anqa_str raw, unsigned flags, char *out, size_t size, anq
     return ANQA_OK;
 }
 
-bool url_valid(anqa_str raw, unsigned flags)
-{
-    const char *at = raw.ptr, *end = raw.ptr + raw.len;
-    struct utf8 utf8 = {0};
-
-    if (is_plain(raw, flags))
-        return utf8_valid(raw.ptr, raw.len);
-    while (at < end) {
-        int byte = next_byte(&at, end, flags);
-        unsigned char c = (unsigned char)byte;
-        if (byte < 0 || !utf8_feed(&utf8, &c, 1))
-            return false;
-    }
-    return utf8_may_end(&utf8);
-}
-
-bool url_is(anqa_str raw, unsigned flags, anqa_str text)
-{
-    const char *at = raw.ptr, *end = raw.ptr + raw.len;
-
-    if (is_plain(raw, flags))
-        return anqa_str_eq(raw, text);
-    for (size_t i = 0; i < text.len; i++) {
-        if (at >= end || next_byte(&at, end, flags) != (unsigned char)text.ptr[i])
-            return false;
-    }
-    return at == end;
-}
-
 /* ---------------------------------------------------------------- queries */
-
-/* Cuts `*rest` at the first `c`, which goes. */
-static anqa_str cut(anqa_str *rest, char c)
-{
-    const char *at = memchr(rest->ptr, c, rest->len);
-    anqa_str head = *rest;
-
-    if (at == NULL) {
-        *rest = anqa_str_make(rest->ptr + rest->len, 0);
-        return head;
-    }
-    head.len = (size_t)(at - head.ptr);
-    *rest = anqa_str_make(at + 1, rest->len - head.len - 1);
-    return head;
-}
 
 bool query_next(struct query_iter *it, struct query_pair *ret_pair)
 {
     while (it->rest.len != 0) {
-        anqa_str pair = cut(&it->rest, '&');
+        anqa_str pair;
+
+        (void)str_cut(&it->rest, "&", &pair);
         if (pair.len == 0)
             continue;
         if (it->count == QUERY_PAIRS_MAX) {
@@ -132,39 +91,9 @@ bool query_next(struct query_iter *it, struct query_pair *ret_pair)
             return false;
         }
         it->count++;
-        ret_pair->key = cut(&pair, '=');
+        (void)str_cut(&pair, "=", &ret_pair->key);
         ret_pair->value = pair;
         return true;
     }
     return false;
-}
-
-anqa_status query_get(anqa_str query, const char *name, char *out, size_t size, anqa_str *ret_value)
-{
-    struct query_iter it = query_each(query);
-    anqa_str wanted = anqa_str_of(name), value = {0};
-    struct query_pair pair;
-    bool found = false;
-
-    while (query_next(&it, &pair)) {
-        if (!url_is(pair.key, URL_PLUS, wanted))
-            continue;
-        value = pair.value;
-        found = true;
-    }
-    if (it.refused)
-        return ANQA_E_LIMIT;
-    return found ? url_decode(value, URL_PLUS, out, size, ret_value) : ANQA_E_NOT_FOUND;
-}
-
-anqa_status query_check(anqa_str query)
-{
-    struct query_iter it = query_each(query);
-    struct query_pair pair;
-
-    while (query_next(&it, &pair)) {
-        if (!url_valid(pair.key, URL_PLUS) || !url_valid(pair.value, URL_PLUS))
-            return ANQA_E_PARSE;
-    }
-    return it.refused ? ANQA_E_LIMIT : ANQA_OK;
 }

@@ -31,12 +31,6 @@ enum {
 anqa_status url_decode(
     anqa_str raw, unsigned flags, char *out, size_t size, anqa_str *ret_text) ANQA_MUST_CHECK;
 
-/* Whether url_decode would take it, given the room. */
-bool url_valid(anqa_str raw, unsigned flags);
-
-/* Whether `raw` decodes to `text`. What cannot be decoded equals nothing. */
-bool url_is(anqa_str raw, unsigned flags, anqa_str text);
-
 /* ---------------------------------------------------------------- queries */
 
 #define QUERY_PAIRS_MAX 1000
@@ -60,13 +54,5 @@ static inline struct query_iter query_each(anqa_str query)
 
 /* The next pair that is not empty (`a=1&&b=2&` has two); false at the end. */
 bool query_next(struct query_iter *it, struct query_pair *ret_pair);
-
-/* Decodes the value of the last pair whose key is `name`; see url_decode for `out` and `ret_value`.
- * Fails: E_NOT_FOUND, E_PARSE, E_LIMIT (also too many pairs). */
-anqa_status query_get(
-    anqa_str query, const char *name, char *out, size_t size, anqa_str *ret_value) ANQA_MUST_CHECK;
-
-/* Whether all keys and values can be decoded. Fails: E_PARSE, E_LIMIT (too many pairs). */
-anqa_status query_check(anqa_str query) ANQA_MUST_CHECK;
 
 #endif

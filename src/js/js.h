@@ -89,11 +89,6 @@ struct js {
     bool fresh;     /* has run nothing since it was mapped */
 };
 
-static inline struct js *js_of(struct engine *engine)
-{
-    return (struct js *)engine;
-}
-
 /* ---------------------------------------------------------------- memory of the window */
 
 /* `len` bytes at `at`, or NULL when they are not all there. */

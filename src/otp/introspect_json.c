@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "otp/introspect.h"
+#include "runtime/proc.h"
 
 void introspect_put_str(anqa_json_writer *w, const char *key, anqa_str text)
 {
@@ -216,20 +217,6 @@ static const char *trace_kind_text(anqa_trace_kind kind)
     return "unknown";
 }
 
-static const char *msg_kind_text(uint8_t kind)
-{
-    static const char *const texts[] = {[ANQA_MSG_PLAIN] = "plain",
-        [ANQA_MSG_CALL] = "call",
-        [ANQA_MSG_CAST] = "cast",
-        [ANQA_MSG_REPLY] = "reply",
-        [ANQA_MSG_DOWN] = "down",
-        [ANQA_MSG_EXIT] = "exit",
-        [ANQA_MSG_TIMEOUT] = "timeout",
-        [ANQA_MSG_SYSTEM] = "system"};
-
-    return kind < ANQA_COUNT(texts) ? texts[kind] : "unknown";
-}
-
 void anqa_trace_event_put(anqa_json_writer *w, const anqa_trace_event *event)
 {
     anqa_json_begin_object(w);
@@ -238,7 +225,7 @@ void anqa_trace_event_put(anqa_json_writer *w, const anqa_trace_event *event)
     introspect_put_pid(w, "peer", event->peer);
     introspect_put_text(w, "tag", event->tag);
     if (event->kind != ANQA_TRACE_ENDED) {
-        introspect_put_text(w, "message", msg_kind_text(event->msg_kind));
+        introspect_put_text(w, "message", msg_kind_name(event->msg_kind));
         introspect_put_number(w, "size", event->size);
     }
     introspect_put_number(w, "time_ns", event->time_ns);

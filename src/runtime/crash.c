@@ -203,16 +203,7 @@ static void name_ancestors(const struct proc *p, char *text, size_t size)
 
 static void name_message(const anqa_msg *msg, char *text, size_t size)
 {
-    static const char *const kinds[] = {[ANQA_MSG_PLAIN] = "message",
-        [ANQA_MSG_CALL] = "call",
-        [ANQA_MSG_CAST] = "cast",
-        [ANQA_MSG_REPLY] = "reply",
-        [ANQA_MSG_DOWN] = "down",
-        [ANQA_MSG_EXIT] = "exit",
-        [ANQA_MSG_TIMEOUT] = "timeout",
-        [ANQA_MSG_SYSTEM] = "system"};
-
-    snprintf(text, size, "%s %s", kinds[msg->kind], msg->tag);
+    snprintf(text, size, "%s %s", msg_kind_name(msg->kind), msg->tag);
 }
 
 static void find_out(struct sched *s, struct proc *p, struct crash *crash)

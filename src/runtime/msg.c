@@ -243,3 +243,17 @@ void *anqa_msg_take(const anqa_msg *msg, const anqa_type *type)
     own->payload = ANQA_PAYLOAD_NONE;
     return object;
 }
+
+const char *msg_kind_name(uint8_t kind)
+{
+    static const char *const names[] = {[ANQA_MSG_PLAIN] = "message",
+        [ANQA_MSG_CALL] = "call",
+        [ANQA_MSG_CAST] = "cast",
+        [ANQA_MSG_REPLY] = "reply",
+        [ANQA_MSG_DOWN] = "down",
+        [ANQA_MSG_EXIT] = "exit",
+        [ANQA_MSG_TIMEOUT] = "timeout",
+        [ANQA_MSG_SYSTEM] = "system"};
+
+    return kind < ANQA_COUNT(names) ? names[kind] : "unknown";
+}

@@ -439,6 +439,8 @@ struct proc_more *proc_more(struct sched *s, struct proc *p);
 void proc_end_kept(struct sched *s, struct kept *kept);
 /* Shows what the heap has taken from the system, in bytes. */
 void proc_show_heap(struct sched *s, const struct proc *p, size_t held);
+/* "call", "cast" ...; static. */
+const char *msg_kind_name(uint8_t kind);
 /* The label of that life; empty: it has none, or the slot has gone on. Returns its length. Any thread, signal handlers. */
 size_t proc_label(const anqa_rt *rt, anqa_pid pid, char ret_label[static LABEL_SIZE]);
 /* Ends the process that runs on this thread, from its own frames. */

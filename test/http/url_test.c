@@ -49,12 +49,8 @@ TEST(escapes_are_decoded_or_refused)
         char out[32];
         anqa_status status = url_decode(raw, cases[i].flags, out, sizeof out, &text);
         CHECK_STATUS(status, cases[i].text == NULL ? ANQA_E_PARSE : ANQA_OK, "%s", cases[i].raw);
-        CHECK_EQ(url_valid(raw, cases[i].flags), cases[i].text != NULL, "%s", cases[i].raw);
-        if (cases[i].text != NULL) {
+        if (cases[i].text != NULL)
             CHECK_STR(text, cases[i].text, "%s", cases[i].raw);
-            CHECK(url_is(raw, cases[i].flags, text), "%s", cases[i].raw);
-            CHECK(!url_is(raw, cases[i].flags, anqa_str_of("other")), "%s", cases[i].raw);
-        }
     }
 }
 
@@ -77,13 +73,6 @@ TEST(decoded_text_stays_inside_its_room)
     free(out);
 }
 
-TEST(a_prefix_or_a_longer_text_is_not_the_same)
-{
-    CHECK(!url_is(anqa_str_of("%41B"), 0, anqa_str_of("A")));
-    CHECK(!url_is(anqa_str_of("%41"), 0, anqa_str_of("AB")));
-    CHECK(!url_is(anqa_str_of("%4"), 0, anqa_str_of("")));
-}
-
 TEST(a_query_is_walked_pair_by_pair)
 {
     static const char *const keys[] = {"a", "b[c]", "d", "e", "", "f"};
@@ -102,35 +91,22 @@ TEST(a_query_is_walked_pair_by_pair)
     CHECK(!query_next(&it, &pair));
 }
 
-TEST(a_value_is_found_by_its_decoded_key_and_the_last_one_counts)
+static bool is_refused(anqa_str query)
 {
-    static const char query[] =
-        "vsn=2.0.0&user%5Bname%5D=J%C3%BCrg+B&t=1&t=2&_live_referer=undefined&bad=%zz&";
-    anqa_str value;
-    char out[64];
+    struct query_iter it = query_each(query);
+    struct query_pair pair;
 
-    CHECK_STATUS(query_get(anqa_str_of(query), "vsn", out, sizeof out, &value), ANQA_OK);
-    CHECK_STR(value, "2.0.0");
-    CHECK_STATUS(query_get(anqa_str_of(query), "user[name]", out, sizeof out, &value), ANQA_OK);
-    CHECK_STR(value, "J\xc3\xbcrg B");
-    CHECK_STATUS(query_get(anqa_str_of(query), "t", out, sizeof out, &value), ANQA_OK);
-    CHECK_STR(value, "2");
-    CHECK_STATUS(query_get(anqa_str_of(query), "VSN", out, sizeof out, &value), ANQA_E_NOT_FOUND);
-    CHECK_STATUS(query_get(anqa_str_of(query), "bad", out, sizeof out, &value), ANQA_E_PARSE);
-    CHECK_STATUS(query_check(anqa_str_of(query)), ANQA_E_PARSE);
-    CHECK_STATUS(query_check(anqa_str_of("a=%20&b%5b=+")), ANQA_OK);
-    CHECK_STATUS(query_check(anqa_str_of("a=1&%f=2")), ANQA_E_PARSE);
+    while (query_next(&it, &pair))
+        ;
+    return it.refused;
 }
 
 TEST(a_query_of_too_many_pairs_is_refused)
 {
-    char query[(QUERY_PAIRS_MAX + 1) * 2], out[8];
-    anqa_str value;
+    char query[(QUERY_PAIRS_MAX + 1) * 2];
 
     for (size_t i = 0; i < sizeof query; i += 2)
         memcpy(query + i, "a&", 2);
-    CHECK_STATUS(query_check(anqa_str_make(query, sizeof query - 2)), ANQA_OK);
-    CHECK_STATUS(query_check(anqa_str_make(query, sizeof query)), ANQA_E_LIMIT);
-    CHECK_STATUS(
-        query_get(anqa_str_make(query, sizeof query), "a", out, sizeof out, &value), ANQA_E_LIMIT);
+    CHECK(!is_refused(anqa_str_make(query, sizeof query - 2)));
+    CHECK(is_refused(anqa_str_make(query, sizeof query)));
 }
