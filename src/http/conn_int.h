@@ -126,6 +126,8 @@ static inline bool conn_is_idle(const struct conn *conn)
 
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
+/* The same in one system call with bytes of the caller behind it, which are not kept. Returns how many of those were sent. */
+size_t conn_flush_with(struct conn *conn, char *bytes, size_t len);
 void conn_out_free(struct conn *conn);
 /* Nobody can be reached any more: nothing more is read or sent. Who serves a request is not disturbed and finds out. reset:
  * the peer is to see it. */

@@ -216,25 +216,51 @@ static void chunks_sent(struct conn *conn, size_t n)
     }
 }
 
+/* The first chunks as pieces; how many. */
+static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
+{
+    size_t count = 0;
+
+    for (struct chunk *chunk = conn->out; chunk != NULL && count < max; chunk = chunk->next)
+        pieces[count++] = (struct iovec){
+            (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) + chunk->at,
+            chunk->len - chunk->at};
+    return count;
+}
+
 void conn_flush(struct conn *conn)
 {
     while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER) {
         struct iovec pieces[PIECES];
-        size_t count = 0;
-        ssize_t n;
+        ssize_t n = send_pieces(conn, pieces, gather(conn, pieces, PIECES));
 
-        for (struct chunk *chunk = conn->out; chunk != NULL && count < PIECES; chunk = chunk->next)
-            pieces[count++] = (struct iovec){
-                (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) +
-                    chunk->at,
-                chunk->len - chunk->at};
-        n = send_pieces(conn, pieces, count);
         if (n < 0)
             return;
         chunks_sent(conn, (size_t)n);
     }
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
+}
+
+size_t conn_flush_with(struct conn *conn, char *bytes, size_t len)
+{
+    struct iovec pieces[PIECES];
+    size_t before = conn->out_bytes, count;
+    ssize_t n;
+
+    if (conn->blocked || conn->phase >= CONN_LINGER)
+        return 0;
+    count = gather(conn, pieces, PIECES);
+    if (count == PIECES)
+        return 0;
+    pieces[count++] = (struct iovec){bytes, len};
+    n = send_pieces(conn, pieces, count);
+    if (n <= 0)
+        return 0;
+    chunks_sent(conn, (size_t)n < before ? (size_t)n : before);
+    if (conn->out == NULL)
+        anqa_list_remove(&conn->dirty);
+    return (size_t)n < before ? 0 : (size_t)n - before;
 }
 
 /* ---------------------------------------------------------------- the outlet */
