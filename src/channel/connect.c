@@ -5,81 +5,22 @@
 
 #include "channel/origin.h"
 #include "channel/socket.h"
+#include "http/form.h"
 #include "http/response.h"
-#include "http/url.h"
 #include "http/websocket.h"
-
-#define PARAMS_MAX 100u /* pairs in the query; each is compared with all */
-
-/* ---------------------------------------------------------------- the query */
-
-struct pair {
-    anqa_str key, value;
-};
-
-static anqa_status decode(anqa_str raw, anqa_str *ret_text)
-{
-    char *room = anqa_arena_alloc(anqa_tmp(), raw.len);
-
-    return url_decode(raw, URL_PLUS, room, raw.len, ret_text);
-}
-
-static bool comes_again(const struct pair *pairs, size_t count, size_t i)
-{
-    for (size_t j = i + 1; j < count; j++)
-        if (anqa_str_eq(pairs[i].key, pairs[j].key))
-            return true;
-    return false;
-}
-
-static anqa_json pairs_json(const struct pair *pairs, size_t count)
-{
-    anqa_json_writer w;
-    anqa_json json = ANQA_JSON_EMPTY_OBJECT;
-
-    anqa_json_writer_init(&w, anqa_tmp(), 0);
-    anqa_json_begin_object(&w);
-    for (size_t i = 0; i < count; i++) {
-        if (comes_again(pairs, count, i))
-            continue;
-        anqa_json_key_str(&w, pairs[i].key);
-        anqa_json_put_str(&w, pairs[i].value);
-    }
-    anqa_json_end_object(&w);
-    ANQA_REQUIRE(anqa_json_writer_finish(&w, &json) == ANQA_OK);
-    return json;
-}
 
 anqa_status connect_params(anqa_str query, anqa_json *ret_params)
 {
-    struct pair *pairs = anqa_arena_alloc(anqa_tmp(), PARAMS_MAX * sizeof *pairs);
-    struct query_iter it = query_each(query);
-    struct query_pair raw;
-    size_t count = 0;
-
-    while (query_next(&it, &raw)) {
-        anqa_status status;
-        if (count == PARAMS_MAX)
-            return ANQA_E_LIMIT;
-        status = decode(raw.key, &pairs[count].key);
-        if (status == ANQA_OK)
-            status = decode(raw.value, &pairs[count].value);
-        if (status != ANQA_OK)
-            return status;
-        count++;
-    }
-    *ret_params = pairs_json(pairs, count);
-    return ANQA_OK;
+    return form_decode(query, ret_params);
 }
 
-bool connect_is_v2(anqa_str vsn)
+const struct serializer *connect_serializer(anqa_json params)
 {
-    if (vsn.len < 5 || memcmp(vsn.ptr, "2.0.", 4) != 0)
-        return false;
-    for (size_t i = 4; i < vsn.len; i++)
-        if (vsn.ptr[i] < '0' || vsn.ptr[i] > '9')
-            return false;
-    return true;
+    anqa_json vsn;
+
+    if (anqa_json_get(params, "vsn", &vsn) != ANQA_OK)
+        return &serializer_v1;
+    return serializer_of(anqa_json_str(params, "vsn"));
 }
 
 /* ---------------------------------------------------------------- who may come in */
@@ -99,7 +40,7 @@ static const char *refusal(
     if (request_header(request, "origin", &origin) &&
         !origin_allowed(mount->spec, mount->endpoint->host, origin, request->host))
         return "origin";
-    if (!connect_is_v2(anqa_json_str(params, "vsn")))
+    if (connect_serializer(params) == NULL)
         return "vsn";
     return NULL;
 }
@@ -185,7 +126,8 @@ static const struct ws_ops ws_ops = {
 /* ---------------------------------------------------------------- the handshake */
 
 static void upgrade(struct conn *conn, const struct socket_mount *mount,
-    const struct request *request, const struct admission *admission)
+    const struct request *request, const struct serializer *serializer,
+    const struct admission *admission)
 {
     const char *problem = websocket_refusal(request);
     char buffer[RESPONSE_HEAD_SIZE / 4];
@@ -200,8 +142,8 @@ static void upgrade(struct conn *conn, const struct socket_mount *mount,
     }
     websocket_write_head(&response, buffer, sizeof buffer, request, (anqa_str){NULL, 0});
     ANQA_INVARIANT(response_finish(&response, &head) == ANQA_OK);
-    status =
-        socket_new(&websocket_transport, conn, mount, admission->assigns, admission->id, &socket);
+    status = socket_new(
+        &websocket_transport, conn, serializer, mount, admission->assigns, admission->id, &socket);
     if (status != ANQA_OK) {
         conn_respond(conn, 503, NULL, (anqa_str){NULL, 0});
         return;
@@ -231,5 +173,5 @@ void connect_serve(struct conn *conn, const struct request *request, const void 
     if (status != ANQA_OK)
         refuse(conn, mount, status == ANQA_E_LIMIT ? "the id is too long" : "connect");
     else if (!conn_is_closing(conn))
-        upgrade(conn, mount, request, &admission);
+        upgrade(conn, mount, request, connect_serializer(params), &admission);
 }

@@ -2,8 +2,9 @@
 #ifndef CHANNEL_CONNECT_H
 #define CHANNEL_CONNECT_H
 
-#include "channel/mount.h" /* IWYU pragma: export */
-#include "http/conn.h"     /* IWYU pragma: export */
+#include "channel/mount.h"      /* IWYU pragma: export */
+#include "channel/serializer.h" /* IWYU pragma: export */
+#include "http/conn.h"          /* IWYU pragma: export */
 
 /* For struct http_mount; arg: struct socket_mount. */
 void connect_serve(struct conn *conn, const struct request *request, const void *arg);
@@ -20,8 +21,8 @@ anqa_status connect_admit(const struct socket_mount *mount, anqa_json params,
     struct admission *ret_admission) ANQA_MUST_CHECK;
 void connect_log(const struct socket_mount *mount);
 
-/* Whether a client that asks for this version gets V2: "2.0.<number>". */
-bool connect_is_v2(anqa_str vsn);
+/* That of the version that `vsn` among the parameters asks for; V1 if nothing does. NULL: there is none. */
+const struct serializer *connect_serializer(anqa_json params);
 
 /* The query as a JSON object of strings; of several values of a name the last. In anqa_tmp.
  * Fails: E_PARSE (cannot be decoded), E_LIMIT (too many pairs). */

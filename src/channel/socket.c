@@ -81,7 +81,7 @@ static void reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_s
 {
     struct v2_frame frame;
 
-    v2_reply(&frame, join_ref, ref, (struct v2_topic){.text = topic_json},
+    socket->serializer->reply(&frame, join_ref, ref, (struct v2_topic){.text = topic_json},
         ok ? STR("ok") : STR("error"), response);
     socket_write(socket, &frame);
 }
@@ -196,7 +196,8 @@ static anqa_status id_open(struct socket *socket, anqa_str id)
 /* ---------------------------------------------------------------- life of a socket */
 
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct socket_mount *mount, const void *assigns, anqa_str id, struct socket **ret_socket)
+    const struct serializer *serializer, const struct socket_mount *mount, const void *assigns,
+    anqa_str id, struct socket **ret_socket)
 {
     size_t assigns_size = mount->spec->user_socket->assigns_size;
     size_t size = round_up(sizeof(struct socket)) + assigns_size;
@@ -210,6 +211,7 @@ anqa_status socket_new(const struct transport *transport, void *link,
         return ANQA_E_NOMEM;
     }
     *socket = (struct socket){.transport = transport,
+        .serializer = serializer,
         .link = link,
         .mount = mount,
         .assigns = (char *)socket + round_up(sizeof *socket),
@@ -265,7 +267,7 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
     if (socket != NULL) {
         reply(socket, join->join_ref, join->ref, join->topic_json, joined, response);
         if (join->old_ref.len > 0) {
-            v2_push(&frame, join->old_ref, join->old_ref,
+            socket->serializer->push(&frame, join->old_ref, join->old_ref,
                 (struct v2_topic){.text = join->topic_json}, STR("phx_close"), STR("{}"));
             socket_write(socket, &frame);
         }
@@ -411,8 +413,8 @@ void chan_exit(struct exit_hook *hook, anqa_pid pid)
         join_end(socket, chan->join, false, STR("{\"reason\":\"join crashed\"}"));
         chan->join = NULL;
     } else if ((chan->flags & CHAN_GONE) == 0 && socket != NULL) {
-        v2_push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan), STR("phx_error"),
-            STR("{\"reason\":\"channel_crash\"}"));
+        socket->serializer->push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan),
+            STR("phx_error"), STR("{\"reason\":\"channel_crash\"}"));
         socket_write(socket, &frame);
     }
     if (socket != NULL) {
@@ -670,7 +672,7 @@ void socket_message(struct socket *socket, bool binary, anqa_str data)
     if (socket->ended)
         return;
     anqa_section_begin(); /* lists are changed; no code of the application runs in here */
-    status = binary ? v2_read_binary(data, &in.m, &err) : v2_read_text(data, &in.m, &err);
+    status = socket->serializer->read(anqa_tmp(), binary, data, &in.m, &err);
     if (status != ANQA_OK) {
         socket_refuse(socket, CLOSE_ERROR, err.text);
     } else {

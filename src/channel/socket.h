@@ -33,8 +33,8 @@
 
 #include <anqa/channel.h>
 
+#include "channel/serializer.h"
 #include "channel/transport.h"
-#include "channel/v2.h"
 #include "pubsub/pubsub.h"
 #include "runtime/hooks.h"
 /* IWYU pragma: end_exports */
@@ -119,6 +119,7 @@ struct socket_mount; /* endpoint.h */
 /* owner: scheduler; of the connection, from the upgrade to its end. */
 struct socket {
     const struct transport *transport;
+    const struct serializer *serializer;
     void *link; /* the transport's */
     const struct socket_mount *mount;
     struct chan *channels; /* newest first */
@@ -135,8 +136,8 @@ struct socket {
 /* A socket for a client that was let in; the calling process is its connection. assigns, id: copied.
  * Fails: E_NOMEM, E_INVALID (the id). */
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct socket_mount *mount, const void *assigns, anqa_str id,
-    struct socket **ret_socket) ANQA_MUST_CHECK;
+    const struct serializer *serializer, const struct socket_mount *mount, const void *assigns,
+    anqa_str id, struct socket **ret_socket) ANQA_MUST_CHECK;
 
 /* A whole message of the client, borrowed. In the connection's process. */
 void socket_message(struct socket *socket, bool binary, anqa_str data);

@@ -184,8 +184,8 @@ static anqa_status connect_client(struct link *link, anqa_json params)
     anqa_status status = connect_admit(&link->mount, params, &admission);
 
     if (status == ANQA_OK)
-        status = socket_new(
-            &link_transport, link, &link->mount, admission.assigns, admission.id, &link->socket);
+        status = socket_new(&link_transport, link, &serializer_v2, &link->mount, admission.assigns,
+            admission.id, &link->socket);
     if (status != ANQA_OK)
         return status;
     link->hook.run = link_ended;

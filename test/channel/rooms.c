@@ -91,6 +91,11 @@ static anqa_next push_bytes(anqa_socket *socket, anqa_json payload)
     return anqa_noreply();
 }
 
+static anqa_next reply_bytes(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_reply_payload(anqa_bytes("\1data", 5));
+}
+
 static anqa_next shout(anqa_socket *socket, anqa_json payload)
 {
     ANQA_REQUIRE(anqa_socket_broadcast(socket, "msg", payload) == ANQA_OK);
@@ -242,9 +247,9 @@ static anqa_next unsubscribe(anqa_socket *socket, anqa_json payload)
 }
 
 static const anqa_event room_in[] = {{"echo", echo}, {"push", push}, {"push_odd", push_odd},
-    {"push_bytes", push_bytes}, {"shout", shout}, {"shout_others", shout_others},
-    {"secret", secret}, {"secrets", secrets}, {"fail", fail}, {"odd_status", odd_status},
-    {"silent", silent}, {"later", later}, {"stop_normal", stop_normal},
+    {"push_bytes", push_bytes}, {"reply_bytes", reply_bytes}, {"shout", shout},
+    {"shout_others", shout_others}, {"secret", secret}, {"secrets", secrets}, {"fail", fail},
+    {"odd_status", odd_status}, {"silent", silent}, {"later", later}, {"stop_normal", stop_normal},
     {"stop_with_reply", stop_with_reply}, {"stop_error", stop_error}, {"exit_normal", exit_normal},
     {"crash", crash}, {"kill_me", kill_me}, {"bad_broadcast", bad_broadcast},
     {"with_action", with_action}, {"wait_here", wait_here}, {"count_up", count_up},
