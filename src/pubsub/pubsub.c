@@ -22,6 +22,7 @@ struct head {
 /* Which shards know a topic. shared: `mask`; in the table while that is not 0. */
 struct known {
     struct table_node node;
+    struct retired retired;
     _Atomic(uint64_t) mask; /* a bit for each scheduler; written under the table's lock */
     char name[];
 };
@@ -367,6 +368,12 @@ static anqa_status known_add(struct hub *hub, uint16_t index, anqa_str name)
     return status;
 }
 
+static bool known_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct known, retired));
+    return false;
+}
+
 static void known_remove(struct hub *hub, uint16_t index, anqa_str name)
 {
     struct table *table = known_of(hub);
@@ -378,7 +385,7 @@ static void known_remove(struct hub *hub, uint16_t index, anqa_str name)
     if (atomic_fetch_and_explicit(&known->mask, ~bit, memory_order_relaxed) == bit) {
         table_remove(table, &known->node);
         table_unlock(table);
-        table_retire(table, known);
+        table_retire_noted(table, &known->retired, known_free);
         return;
     }
     table_unlock(table);
