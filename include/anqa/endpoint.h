@@ -71,6 +71,9 @@ typedef struct anqa_socket_mount {
 typedef struct anqa_static_files {
     const char *url; /* "/", or "/assets" */
     const char *dir;
+    /* `app.js.gz` and `app.js.br` are sent in place of `app.js` to who takes them (Accept-Encoding), where they lie beside it and are
+     * not older. Whoever builds the files makes them: gzip -k9 app.js; brotli -k app.js */
+    bool gzip, brotli;
 } anqa_static_files;
 
 /** Limits on clients and their requests. Times count in whole seconds. Zero is a sensible default everywhere. */

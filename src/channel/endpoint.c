@@ -92,7 +92,9 @@ static anqa_status site_add_static(
 {
     struct static_spec spec = {.prefix = strcmp(files->url, "/") == 0 ? NULL : files->url,
         .folder = files->dir,
-        .index = "index.html"};
+        .index = "index.html",
+        .gzip = files->gzip,
+        .brotli = files->brotli};
     anqa_status status = static_open(&site->statics[site->static_count], &spec, err);
 
     if (status == ANQA_OK)
