@@ -26,8 +26,9 @@
  * restarted: who comes meanwhile waits. An endpoint with none makes its own.
  *
  * Sockets. A mount with the path "/socket" takes WebSockets at "/socket/websocket", which is where the JavaScript client
- * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
- * (`vsn` in the query, absent: 1) is refused with 403.
+ * (`new Socket("/socket")`) goes. Versions 1 and 2 of the wire format are spoken; a client that asks for another one
+ * (`vsn` in the query, absent: 1) is refused with 403. Segments of a path that begin with ':' stand for any, and are
+ * parameters of `connect`: "/socket/:room".
  *
  * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
  * `router` (anqa/router.h); without either the answer is 404.
@@ -54,10 +55,39 @@ typedef enum anqa_check_origin {
     ANQA_ORIGIN_REQUEST /* those with the scheme, host and port of the request itself */
 } anqa_check_origin;
 
+/** What a socket's `connect` may see of the request (anqa_connect_info); to be added. */
+enum {
+    ANQA_CONNECT_PEER = 1,
+    ANQA_CONNECT_URI = 2,
+    ANQA_CONNECT_USER_AGENT = 4,
+    ANQA_CONNECT_X_HEADERS = 8,
+    ANQA_CONNECT_TRACE = 16,
+    ANQA_CONNECT_SEC_WEBSOCKET = 32,
+    ANQA_CONNECT_SESSION = 64,
+    ANQA_CONNECT_SESSION_UNCHECKED =
+        128 /* pages of other sites can use it then: see check_origin */
+};
+
+/** How a mount takes WebSockets. */
+typedef struct anqa_websocket_opts {
+    bool off;         /* it takes none */
+    const char *path; /* below that of the mount; NULL: "/websocket" */
+    /* that are spoken, of those a client offers (Sec-WebSocket-Protocol); who offers others only is refused with 403.
+     * NULL ends them; NULL: what is offered is ignored */
+    const char *const *subprotocols;
+} anqa_websocket_opts;
+
 /** One path that takes sockets; {0} ends a list of them. */
 typedef struct anqa_socket_mount {
-    const char *path; /* "/socket" */
+    const char *path; /* "/socket", "/socket/:room" */
     const anqa_user_socket *user_socket;
+    anqa_websocket_opts websocket;
+    unsigned connect_info; /* ANQA_CONNECT_..., added */
+    /* clients send a token beside the URL, where no log shows it: option `authToken` of npm's client. A WebSocket's is in
+     * the list of subprotocols, of which "phoenix" is one then */
+    bool auth_token;
+    /* Answers a client whom `connect` has refused with another status than E_PERMISSION; NULL: 403 */
+    void (*refused)(anqa_conn *conn, anqa_status status);
     anqa_check_origin check_origin;
     /* "https://example.org", "//example.org:8080" (any scheme), "//example.org" (and any port); a host that begins with
      * "*." is the domain itself and all below it. http and https without a port mean 80 and 443. NULL ends them */

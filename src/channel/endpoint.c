@@ -21,6 +21,7 @@
 #define DEFAULT_CHANNELS 100u
 #define DEFAULT_DRAIN_MS 30000u
 #define CLOSE_RESTART 1012
+#define TRANSPORTS 3u /* that a mount has at most */
 
 /* What is served. It outlives its endpoint's process as long as there are connections. */
 struct site {
@@ -65,26 +66,59 @@ static anqa_status no_memory(anqa_error *err)
     return anqa_fail(err, ANQA_E_NOMEM, "no memory for an endpoint");
 }
 
-static anqa_status site_add_socket(
-    struct site *site, const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
+/* A transport of a mount: where it is taken, and who serves it. */
+static anqa_status site_add_transport(struct site *site, const struct socket_mount *mount,
+    const char *given, const char *otherwise, void (*serve)(anqa_conn *conn, const void *opts),
+    anqa_error *err)
 {
-    uint32_t timeout_ms = mount->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : mount->timeout_ms;
     size_t i = site->socket_count;
+    struct socket_mount *own = &site->sockets[i];
+    const char *below = given == NULL ? otherwise : given;
     char *path;
+
+    if (below[0] != '/')
+        return anqa_fail(err, ANQA_E_INVALID, "socket '%s': the path '%s' begins with no '/'",
+            mount->spec->path, below);
+    if (asprintf(
+            &path, "%s%s", strcmp(mount->spec->path, "/") == 0 ? "" : mount->spec->path, below) < 0)
+        return no_memory(err);
+    *own = *mount;
+    own->path = anqa_str_of(path);
+    own->plugs[0] = (anqa_plug){serve, own};
+    site->mounts[i] = (struct http_mount){.path = own->path, .plugs = own->plugs};
+    site->socket_count++;
+    return ANQA_OK;
+}
+
+static anqa_status check_mount(
+    const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
+{
+    const unsigned session = ANQA_CONNECT_SESSION | ANQA_CONNECT_SESSION_UNCHECKED;
 
     if (mount->path[0] != '/' || mount->user_socket == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
             "socket '%s': its path begins with '/', and .user_socket says what it is", mount->path);
-    if (asprintf(&path, "%s/websocket", mount->path) < 0)
-        return no_memory(err);
-    site->sockets[i] = (struct socket_mount){.endpoint = spec,
+    if ((mount->connect_info & session) != 0 && spec->session == NULL)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "socket '%s': it wants the session, and the endpoint has none", mount->path);
+    return ANQA_OK;
+}
+
+static anqa_status site_add_socket(
+    struct site *site, const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
+{
+    uint32_t timeout_ms = mount->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : mount->timeout_ms;
+    struct socket_mount made = {.endpoint = spec,
         .spec = mount,
+        .service = &site->service,
         .max_channels = mount->max_channels == 0 ? DEFAULT_CHANNELS : mount->max_channels,
         .timeout_s = service_seconds(timeout_ms)};
-    site->mounts[i] = (struct http_mount){
-        .path = anqa_str_of(path), .serve = connect_serve, .arg = &site->sockets[i]};
-    site->socket_count++;
-    return ANQA_OK;
+    anqa_status status = check_mount(spec, mount, err);
+
+    if (status == ANQA_OK && !mount->websocket.off)
+        status = site_add_transport(
+            site, &made, mount->websocket.path, "/websocket", websocket_serve, err);
+    return status;
 }
 
 static anqa_status site_add_static(
@@ -158,8 +192,8 @@ static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_
     size_t sockets = count_sockets(spec), statics = count_statics(spec);
     anqa_status status = ANQA_OK;
 
-    site->mounts = calloc(sockets + 1, sizeof *site->mounts);
-    site->sockets = calloc(sockets + 1, sizeof *site->sockets);
+    site->mounts = calloc(sockets * TRANSPORTS + 1, sizeof *site->mounts);
+    site->sockets = calloc(sockets * TRANSPORTS + 1, sizeof *site->sockets);
     site->statics = calloc(statics + 1, sizeof *site->statics);
     if (site->mounts == NULL || site->sockets == NULL || site->statics == NULL)
         return no_memory(err);

@@ -1,6 +1,6 @@
 /*
- * Where an endpoint takes sockets: one of its paths, with all defaults filled in. Constant while the endpoint runs, and
- * longer than its connections.
+ * Where an endpoint takes sockets by one transport: a path, with all defaults filled in. Constant while the endpoint runs,
+ * and longer than its connections, but for the counter.
  */
 #ifndef CHANNEL_MOUNT_H
 #define CHANNEL_MOUNT_H
@@ -10,6 +10,9 @@
 struct socket_mount {
     const anqa_endpoint *endpoint;
     const anqa_socket_mount *spec;
+    struct http_service *service;
+    anqa_str path; /* the whole of it, with variables */
+    anqa_plug plugs[2];
     uint32_t max_channels;
     uint16_t timeout_s;
 };

@@ -6,7 +6,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
-#include "channel/mount.h"
+#include "channel/connect.h"
 #include "runtime/sched.h"
 
 #define STR(literal) anqa_str_make((literal), sizeof(literal) - 1)
@@ -196,8 +196,7 @@ static anqa_status id_open(struct socket *socket, anqa_str id)
 /* ---------------------------------------------------------------- life of a socket */
 
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct serializer *serializer, const struct socket_mount *mount, const void *assigns,
-    anqa_str id, struct socket **ret_socket)
+    const struct admission *admission, const struct socket_mount *mount, struct socket **ret_socket)
 {
     size_t assigns_size = mount->spec->user_socket->assigns_size;
     size_t size = round_up(sizeof(struct socket)) + assigns_size;
@@ -211,14 +210,14 @@ anqa_status socket_new(const struct transport *transport, void *link,
         return ANQA_E_NOMEM;
     }
     *socket = (struct socket){.transport = transport,
-        .serializer = serializer,
+        .serializer = admission->serializer,
         .link = link,
         .mount = mount,
         .assigns = (char *)socket + round_up(sizeof *socket),
         .size = (uint32_t)size};
     if (assigns_size > 0)
-        memcpy(socket->assigns, assigns, assigns_size);
-    status = id_open(socket, id);
+        memcpy(socket->assigns, admission->assigns, assigns_size);
+    status = id_open(socket, admission->id);
     if (status != ANQA_OK)
         socket_free(socket);
     else

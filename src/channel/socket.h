@@ -133,11 +133,13 @@ struct socket {
 
 /* ---------------------------------------------------------------- the connection's side */
 
-/* A socket for a client that was let in; the calling process is its connection. assigns, id: copied.
- * Fails: E_NOMEM, E_INVALID (the id). */
+struct admission; /* connect.h */
+
+/* A socket for a client that was let in; the calling process is its connection. What `admission` points to is copied.
+ * link: may be set later, before anything is written.   Fails: E_NOMEM, E_INVALID (the id). */
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct serializer *serializer, const struct socket_mount *mount, const void *assigns,
-    anqa_str id, struct socket **ret_socket) ANQA_MUST_CHECK;
+    const struct admission *admission, const struct socket_mount *mount,
+    struct socket **ret_socket) ANQA_MUST_CHECK;
 
 /* A whole message of the client, borrowed. In the connection's process. */
 void socket_message(struct socket *socket, bool binary, anqa_str data);

@@ -46,11 +46,19 @@ struct ws_ops {
 
 /* What answers requests for one path. */
 struct http_mount {
-    anqa_str path; /* exact, e.g. "/socket/websocket"; borrowed as long as the service */
+    /* e.g. "/socket/websocket"; borrowed as long as the service. A segment ":name" stands for any that is not empty */
+    anqa_str path;
     /* Answers (conn_respond) or takes the connection over (conn_upgrade). In the connection's process; may wait. */
     void (*serve)(struct conn *conn, const struct request *request, const void *arg);
     const void *arg;
+    const anqa_plug *plugs; /* answer in place of `serve`; NULL: it does */
 };
+
+bool mount_fits(anqa_str pattern, anqa_str path);
+/* The next segment ":name" of a pattern that fits, and what stands for it in the path, as it came. Both are cut in front; false:
+ * there is none. */
+bool mount_next_variable(
+    anqa_str *pattern, anqa_str *path, anqa_str *ret_name, anqa_str *ret_value);
 
 /* What a listener serves, and within which limits. Constant while anybody serves it, but for the counters; it lives until
  * its maker and all its connections have let go (service_unref). Times in seconds; 0 everywhere: the default. */

@@ -71,7 +71,7 @@ void h1_refuse(struct conn *conn, unsigned status, const char *why)
 
 /* ---------------------------------------------------------------- who answers */
 
-static void serve_plugs(struct h1 *h1, struct request *request)
+static void serve_plugs(struct h1 *h1, struct request *request, const anqa_plug *plugs)
 {
     const struct http_service *service = h1->conn->service;
 
@@ -83,7 +83,7 @@ static void serve_plugs(struct h1 *h1, struct request *request)
     h1->conn->user = request;
     h1->exchange.secret = service->secret;
     h1->exchange.session_opts = service->session;
-    exchange_run(&h1->exchange, service->plugs);
+    exchange_run(&h1->exchange, plugs);
     if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
         h1->conn->user = NULL;
 }
@@ -93,18 +93,23 @@ static void serve(struct h1 *h1, struct request *request)
     struct conn *conn = h1->conn;
     const struct http_service *service = conn->service;
 
-    for (size_t i = 0; i < service->mount_count; i++)
-        if (anqa_str_eq(service->mounts[i].path, request->path)) {
-            service->mounts[i].serve(conn, request, service->mounts[i].arg);
-            return;
-        }
+    for (size_t i = 0; i < service->mount_count; i++) {
+        const struct http_mount *mount = &service->mounts[i];
+        if (!mount_fits(mount->path, request->path))
+            continue;
+        if (mount->plugs != NULL)
+            serve_plugs(h1, request, mount->plugs);
+        else
+            mount->serve(conn, request, mount->arg);
+        return;
+    }
     for (size_t i = 0; i < service->static_count; i++)
         if (conn_serve_static(conn, &service->statics[i], request))
             return;
     if (*request->path.ptr == '*') /* the server as a whole is asked */
         respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
     else if (service->plugs != NULL)
-        serve_plugs(h1, request);
+        serve_plugs(h1, request, service->plugs);
     else
         conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
 }

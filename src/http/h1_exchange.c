@@ -251,10 +251,11 @@ static anqa_status h1_upgrade(struct exchange *exchange, const struct ws_ops *op
 {
     struct conn *conn = h1_of(exchange)->conn;
     char buffer[HEAD_REST];
+    anqa_str head, protocol = {NULL, 0};
     struct response response;
-    anqa_str head;
 
-    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, (anqa_str){NULL, 0});
+    (void)anqa_conn_resp_header(&exchange->pub, "sec-websocket-protocol", &protocol);
+    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, protocol);
     ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
     *ret_conn = conn;
     conn_upgrade(conn, head, ops, user, timeout_s);
