@@ -92,12 +92,12 @@ static void refuse(struct conn *conn, const struct socket_mount *mount, const ch
 
 /* NULL: it may go on. */
 static const char *refusal(
-    const struct socket_mount *mount, const struct request *request, anqa_json params)
+    const struct socket_mount *mount, const struct request *request, bool secure, anqa_json params)
 {
     anqa_str origin;
 
     if (request_header(request, "origin", &origin) &&
-        !origin_allowed(mount->spec, mount->endpoint->host, origin, request->host))
+        !origin_allowed(mount->spec, mount->endpoint->host, origin, secure, request->host))
         return "origin";
     if (!connect_is_v2(anqa_json_str(params, "vsn")))
         return "vsn";
@@ -222,7 +222,7 @@ void connect_serve(struct conn *conn, const struct request *request, const void 
         conn_respond(conn, 400, NULL, (anqa_str){NULL, 0});
         return;
     }
-    problem = refusal(mount, request, params);
+    problem = refusal(mount, request, conn_is_secure(conn), params);
     if (problem != NULL) {
         refuse(conn, mount, problem);
         return;
