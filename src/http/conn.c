@@ -262,7 +262,7 @@ static bool read_once(struct conn *conn)
         if (n < 0 && errno == EAGAIN)
             return false;
         conn->ended = true;
-        if (n < 0 || (conn->out == NULL && !conn->secure))
+        if (n < 0 || conn->phase == CONN_LINGER || (conn->out == NULL && !conn->secure))
             conn_kill(conn, false);
         else /* it may still read what is queued, and our good-bye */
             conn_close(conn);
