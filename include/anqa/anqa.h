@@ -44,6 +44,7 @@
 #include <anqa/table.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
+#include <anqa/tls.h>
 #include <anqa/token.h>
 #include <anqa/value.h>
 #include <anqa/websocket.h>

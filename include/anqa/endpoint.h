@@ -44,6 +44,7 @@
 #include <anqa/router.h>
 #include <anqa/session.h>
 #include <anqa/supervisor.h>
+#include <anqa/tls.h>
 
 ANQA_BEGIN_DECLS
 
@@ -141,6 +142,9 @@ typedef struct anqa_endpoint {
     /* to listen at: "::1", "*" (all), "unix:/run/app.sock" (a Unix socket, which has no port); NULL: "127.0.0.1" */
     const char *address;
     const char *host; /* the name that clients know; NULL: whatever name a request gives */
+    /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
+    const anqa_https *https;
+    bool no_http; /* it listens for https only */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */
@@ -176,7 +180,14 @@ extern ANQA_API const anqa_gen_server anqa_endpoint_server;
         .shutdown_ms = ANQA_INFINITY}
 
 /**
- * Where a running endpoint listens, as "127.0.0.1:4000"; empty in a deterministic runtime.
+ * Where a running endpoint listens for https, as "127.0.0.1:4001"; empty where it does not.
+ * Fails: E_NOPROC, E_DIED, E_TIMEOUT, as anqa_try_call.   Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_endpoint_https_address(
+    anqa_pid endpoint, char text[ANQA_ADDRESS_TEXT]) ANQA_MUST_CHECK;
+
+/**
+ * Where a running endpoint listens, as "127.0.0.1:4000"; empty with `no_http`, and in a deterministic runtime.
  * Fails: E_NOPROC, E_DIED, E_TIMEOUT, as anqa_try_call.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_endpoint_address(

@@ -90,10 +90,11 @@ static bool listed(const char *const *list, const struct origin *origin)
     return false;
 }
 
-bool origin_allowed(
-    const anqa_socket_mount *mount, const char *host, anqa_str text, anqa_str request_host)
+bool origin_allowed(const anqa_socket_mount *mount, const char *host, anqa_str text, bool secure,
+    anqa_str request_host)
 {
-    struct origin origin = parse(text), request = {.scheme = STR("http")};
+    struct origin origin = parse(text);
+    struct origin request = {.scheme = anqa_str_of(secure ? "https" : "http")};
 
     if (mount->check_origin == ANQA_ORIGIN_ANY)
         return true;

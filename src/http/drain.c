@@ -68,6 +68,7 @@ static void stop_accepting(struct http_service *service)
     }
     service->acceptor_count = 0;
     inherit_release(service, true);
+    inherit_release(&service->tls, true);
 }
 
 static bool is_empty(const struct http_service *service)

@@ -276,16 +276,22 @@ static void h1_peer(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT
     conn_peer(h1_of(exchange)->conn, text);
 }
 
-const struct exchange_ops h1_ops = {
-    .scheme = "http",
-    .read = h1_read,
-    .trailer = h1_trailer,
-    .inform = h1_inform,
-    .head = h1_head,
-    .data = h1_data,
-    .file = h1_file,
-    .end = h1_end,
-    .upgrade = h1_upgrade,
-    .close = h1_close,
-    .peer = h1_peer,
-};
+#define H1_OPS(over)           \
+    {.scheme = (over),         \
+        .read = h1_read,       \
+        .trailer = h1_trailer, \
+        .inform = h1_inform,   \
+        .head = h1_head,       \
+        .data = h1_data,       \
+        .file = h1_file,       \
+        .end = h1_end,         \
+        .upgrade = h1_upgrade, \
+        .close = h1_close,     \
+        .peer = h1_peer}
+
+static const struct exchange_ops plain_ops = H1_OPS("http"), secure_ops = H1_OPS("https");
+
+const struct exchange_ops *h1_ops(const struct conn *conn)
+{
+    return conn->secure ? &secure_ops : &plain_ops;
+}

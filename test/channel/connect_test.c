@@ -149,10 +149,19 @@ TEST(an_origin_is_compared_as_its_rule_says)
     for (size_t i = 0; i < ANQA_COUNT(origins); i++) {
         const char *list[] = {origins[i].entry, NULL};
         anqa_socket_mount mount = {.check_origin = origins[i].rule, .origins = list};
-        CHECK_EQ(origin_allowed(&mount, origins[i].host, anqa_str_of(origins[i].origin),
-                     anqa_str_of("me:4000")),
-            origins[i].good, "%zu: %s", i, origins[i].origin);
+        bool good = origin_allowed(
+            &mount, origins[i].host, anqa_str_of(origins[i].origin), false, anqa_str_of("me:4000"));
+        CHECK_EQ(good, origins[i].good, "%zu: %s", i, origins[i].origin);
     }
+}
+
+TEST(over_tls_the_scheme_of_the_request_is_https)
+{
+    anqa_socket_mount mount = {.check_origin = ANQA_ORIGIN_REQUEST};
+
+    CHECK(origin_allowed(&mount, NULL, anqa_str_of("https://me"), true, anqa_str_of("me")));
+    CHECK(!origin_allowed(&mount, NULL, anqa_str_of("http://me"), true, anqa_str_of("me")));
+    CHECK(!origin_allowed(&mount, NULL, anqa_str_of("https://me"), false, anqa_str_of("me")));
 }
 
 TEST(a_client_that_is_heard_of_is_not_idle)

@@ -378,7 +378,7 @@ static void start_with_nothing(void *state)
     anqa_pid test;
 
     memcpy(&test, state, sizeof test);
-    CHECK_STATUS(conn_start(&service, (anqa_tcp){0}), ANQA_E_INVALID);
+    CHECK_STATUS(conn_start(&service, false, (anqa_tcp){0}), ANQA_E_INVALID);
     CHECK_STATUS(anqa_send(test, "started", anqa_nothing()), ANQA_OK);
 }
 
