@@ -3,6 +3,7 @@
 
 #include <anqa/memory.h>
 
+#include "http/gzip.h"
 #include "http/html.h"
 #include "http/response.h"
 #include "http/static.h"
@@ -148,10 +149,11 @@ static void answer_begin(anqa_conn *conn, unsigned status)
     anqa_conn_put_status(conn, status);
 }
 
-static void run_before_send(struct exchange *exchange)
+static void run_before_send(struct exchange *exchange, enum answer answer)
 {
     struct before_send *before = exchange->before_send;
 
+    exchange->answer = answer;
     exchange->pub.state = ANQA_CONN_SET;
     for (; before != NULL; before = before->next)
         before->fn(&exchange->pub, before->arg);
@@ -186,7 +188,7 @@ anqa_status anqa_send_resp(anqa_conn *conn, unsigned code, anqa_str body)
 
     answer_begin(conn, code);
     conn->resp_body = body;
-    run_before_send(exchange);
+    run_before_send(exchange, ANSWER_WHOLE);
     body = conn->resp_body;
     status = exchange->ops->head(exchange, body.len);
     if (status == ANQA_OK && body.len != 0)
@@ -277,7 +279,7 @@ static anqa_status send_opened(
     put_unless_there(conn, "content-type", anqa_str_of(file->content_type));
     if (whole && conn->status == 200)
         range = negotiate(conn, file);
-    run_before_send(exchange);
+    run_before_send(exchange, ANSWER_FILE);
     status = exchange->ops->head(exchange, range.length);
     if (status == ANQA_OK && range.length != 0)
         status = exchange->ops->file(exchange, file->fd, range);
@@ -315,9 +317,16 @@ anqa_status anqa_send_chunked(anqa_conn *conn, unsigned code)
     struct exchange *exchange = exchange_of(conn);
 
     answer_begin(conn, code);
-    run_before_send(exchange);
+    run_before_send(exchange, ANSWER_STREAM);
     conn->state = ANQA_CONN_CHUNKED;
     return exchange->ops->head(exchange, EXCHANGE_STREAM);
+}
+
+static anqa_status send_piece(void *arg, anqa_str piece)
+{
+    struct exchange *exchange = arg;
+
+    return exchange->ops->data(exchange, piece);
 }
 
 anqa_status anqa_chunk(anqa_conn *conn, anqa_str data)
@@ -326,5 +335,21 @@ anqa_status anqa_chunk(anqa_conn *conn, anqa_str data)
 
     if (conn->state != ANQA_CONN_CHUNKED)
         anqa_exit(anqa_error_reason("a chunk where anqa_send_chunked was not called"));
-    return data.len == 0 ? ANQA_OK : exchange->ops->data(exchange, data);
+    if (data.len == 0)
+        return ANQA_OK;
+    if (exchange->gzip != NULL)
+        return gzip_write(exchange->gzip, data, GZIP_FLUSH, send_piece, exchange);
+    return exchange->ops->data(exchange, data);
+}
+
+void exchange_end_stream(struct exchange *exchange)
+{
+    anqa_status status = ANQA_OK;
+
+    if (exchange->gzip != NULL) {
+        status = gzip_write(exchange->gzip, anqa_str_of(""), GZIP_END, send_piece, exchange);
+        gzip_free(exchange->gzip);
+        exchange->gzip = NULL;
+    }
+    (void)finish(exchange, status);
 }

@@ -229,18 +229,19 @@ static void read_json(anqa_conn *conn, const anqa_parsers_opts *opts)
 
 /* ---------------------------------------------------------------- the plug */
 
-static bool has_suffix(anqa_str text, const char *suffix)
-{
-    anqa_str wanted = anqa_str_of(suffix);
+/* What can be read. */
+enum body_kind { BODY_FORM, BODY_MULTIPART, BODY_JSON, BODY_OTHER };
 
-    return text.len > wanted.len &&
-           request_same_word(anqa_str_make(text.ptr + text.len - wanted.len, wanted.len), wanted);
-}
-
-static bool is_json(anqa_str type, anqa_str subtype)
+static enum body_kind kind_of(anqa_str type, anqa_str subtype)
 {
-    return request_same_word(type, anqa_str_of("application")) &&
-           (request_same_word(subtype, anqa_str_of("json")) || has_suffix(subtype, "+json"));
+    if (media_type_fits("application/x-www-form-urlencoded", type, subtype))
+        return BODY_FORM;
+    if (media_type_fits("multipart/form-data", type, subtype))
+        return BODY_MULTIPART;
+    if (media_type_fits("application/json", type, subtype) ||
+        media_type_fits("application/*+json", type, subtype))
+        return BODY_JSON;
+    return BODY_OTHER;
 }
 
 static bool is_passed(const anqa_parsers_opts *opts, anqa_str type, anqa_str subtype)
@@ -261,20 +262,37 @@ static bool may_have_body(const anqa_conn *conn)
     return false;
 }
 
+/* RFC 9110, 15.5.16: what would be taken is said. */
+static bool refuse_coded(anqa_conn *conn)
+{
+    anqa_str coding;
+
+    if (!anqa_conn_req_header(conn, "content-encoding", &coding) || coding.len == 0 ||
+        request_same_word(coding, anqa_str_of("identity")))
+        return false;
+    anqa_conn_put_resp_header(conn, "accept-encoding", anqa_str_of("identity"));
+    parsers_refuse(conn, 415, "a body with a content-encoding is not read here");
+    return true;
+}
+
 static void parse_body(anqa_conn *conn, const anqa_parsers_opts *opts)
 {
     anqa_str content_type, type = {"", 0}, subtype = {"", 0};
+    enum body_kind kind;
 
     if (!may_have_body(conn) || !anqa_conn_req_header(conn, "content-type", &content_type))
         return;
     (void)media_type_of(content_type, &type, &subtype);
-    if (media_type_fits("application/x-www-form-urlencoded", type, subtype))
-        read_form(conn, opts);
-    else if (media_type_fits("multipart/form-data", type, subtype))
-        multipart_read(conn, opts, content_type);
-    else if (is_json(type, subtype))
-        read_json(conn, opts);
-    else if (!is_passed(opts, type, subtype))
+    kind = kind_of(type, subtype);
+    if (kind != BODY_OTHER && refuse_coded(conn))
+        return;
+    switch (kind) {
+    case BODY_FORM: read_form(conn, opts); return;
+    case BODY_MULTIPART: multipart_read(conn, opts, content_type); return;
+    case BODY_JSON: read_json(conn, opts); return;
+    case BODY_OTHER: break;
+    }
+    if (!is_passed(opts, type, subtype))
         parsers_refuse(conn, 415, "a body of this type is not read here");
 }
 

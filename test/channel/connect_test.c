@@ -199,7 +199,7 @@ TEST(an_endpoint_that_cannot_start_says_why)
     taken.port = server_port();
     snprintf(port, sizeof port, ":%u", server_port());
     start_fails(&taken, port);
-    no_folder.statics = (const anqa_static_files[]){{"/", "/nowhere/at/all"}, {0}};
+    no_folder.statics = (const anqa_static_files[]){{.url = "/", .dir = "/nowhere/at/all"}, {0}};
     start_fails(&no_folder, "/nowhere/at/all");
     no_socket.sockets = (const anqa_socket_mount[]){{.path = "socket"}, {0}};
     start_fails(&no_socket, "'socket'");

@@ -244,6 +244,20 @@ TEST(types_that_are_passed_are_left_unread_for_others)
     site_end();
 }
 
+TEST(a_compressed_body_is_refused_and_one_that_is_passed_is_left)
+{
+    const char *answer;
+
+    site_begin_endpoint(&small);
+    answer = post("application/json\r\nContent-Encoding: gzip", "{}");
+    CHECK_EQ(status_of(answer), 415);
+    CHECK(has(answer, "\r\naccept-encoding: identity\r\n"), "%s", answer);
+    CHECK(has(body_of(answer), "content-encoding"), "%s", answer);
+    CHECK_EQ(status_of(post("application/json\r\nContent-Encoding: identity", "{}")), 200);
+    CHECK_EQ(status_of(post("text/csv\r\nContent-Encoding: gzip", "x")), 200);
+    site_end();
+}
+
 TEST(a_body_without_a_type_or_of_a_method_that_has_none_is_left_unread)
 {
     site_begin_endpoint(&greeting);
@@ -264,6 +278,11 @@ TEST(a_type_is_told_whatever_its_case_and_parameters)
     CHECK(media_type_fits("*/*", type, subtype));
     CHECK(!media_type_fits("text/plain", type, subtype));
     CHECK(!media_type_fits("*/plain", type, subtype));
+    CHECK(!media_type_fits("text/*+html", type, subtype) &&
+          !media_type_fits("text/*html", type, subtype));
+    CHECK(media_type_of(anqa_str_of("application/vnd.api+JSON"), &type, &subtype));
+    CHECK(media_type_fits("application/*+json", type, subtype));
+    CHECK(!media_type_fits("application/json", type, subtype));
     CHECK(!media_type_of(anqa_str_of("text"), &type, &subtype));
     CHECK(!media_type_of(anqa_str_of("text/"), &type, &subtype));
     CHECK(!media_type_of(anqa_str_of("/html"), &type, &subtype));
