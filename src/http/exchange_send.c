@@ -254,11 +254,12 @@ static anqa_status file_open(const char *path, struct static_file *ret_file)
 }
 
 /* The whole file, or what conditions and ranges of the client make of it. */
-static struct range negotiate(anqa_conn *conn, const struct static_file *file)
+static struct range negotiate(
+    anqa_conn *conn, const struct static_file *file, struct byteranges *ret_several)
 {
     struct static_part part;
 
-    static_select(file, exchange_of(conn)->request, &part);
+    static_select(file, exchange_of(conn)->request, &part, ret_several);
     put_unless_there(conn, "etag", anqa_str_of(file->etag));
     put_unless_there(conn, "last-modified", anqa_str_make(part.modified, sizeof part.modified));
     put_unless_there(conn, "accept-ranges", anqa_str_of("bytes"));
@@ -268,18 +269,49 @@ static struct range negotiate(anqa_conn *conn, const struct static_file *file)
     return part.range;
 }
 
+/* The type that the file has becomes that of each part. */
+static void put_several(anqa_conn *conn, struct byteranges *parts)
+{
+    char text[BYTERANGES_TEXT];
+    anqa_str type;
+
+    if (anqa_conn_resp_header(conn, "content-type", &type) && type.len < BYTERANGES_TYPE_MAX)
+        parts->content_type = anqa_tmp_copy(type.ptr, type.len);
+    anqa_conn_put_resp_header(conn, "content-type", byteranges_type(parts, text));
+}
+
+static anqa_status send_several(struct exchange *exchange, int fd, const struct byteranges *parts)
+{
+    char text[BYTERANGES_TEXT];
+    anqa_status status = exchange->ops->head(exchange, byteranges_length(parts));
+
+    for (unsigned i = 0; status == ANQA_OK && i < parts->ranges.count; i++) {
+        status = exchange->ops->data(exchange, byteranges_head(parts, i, text));
+        if (status == ANQA_OK)
+            status = exchange->ops->file(exchange, fd, parts->ranges.at[i]);
+    }
+    if (status == ANQA_OK)
+        status = exchange->ops->data(exchange, byteranges_head(parts, parts->ranges.count, text));
+    return finish(exchange, status);
+}
+
 static anqa_status send_opened(
     anqa_conn *conn, unsigned code, const struct static_file *file, struct range range)
 {
     struct exchange *exchange = exchange_of(conn);
     bool whole = range.offset == 0 && range.length == file->size;
+    struct byteranges several = {0};
     anqa_status status;
 
     answer_begin(conn, code);
     put_unless_there(conn, "content-type", anqa_str_of(file->content_type));
     if (whole && conn->status == 200)
-        range = negotiate(conn, file);
+        range = negotiate(conn, file, &several);
+    if (several.ranges.count != 0)
+        put_several(conn, &several);
     run_before_send(exchange, ANSWER_FILE);
+    if (several.ranges.count != 0)
+        return send_several(exchange, file->fd, &several);
     status = exchange->ops->head(exchange, range.length);
     if (status == ANQA_OK && range.length != 0)
         status = exchange->ops->file(exchange, file->fd, range);
