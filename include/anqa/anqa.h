@@ -12,6 +12,7 @@
 #include <anqa/base.h>
 #include <anqa/buf.h>
 #include <anqa/channel.h>
+#include <anqa/compress.h>
 #include <anqa/config.h>
 #include <anqa/conn.h>
 #include <anqa/control.h>

@@ -380,12 +380,15 @@ static bool range_is_wanted(
            (!file->varies && anqa_str_eq(value, modified));
 }
 
-void static_select(
-    const struct static_file *file, const struct request *req, struct static_part *ret_part)
+void static_select(const struct static_file *file, const struct request *req,
+    struct static_part *ret_part, struct byteranges *ret_several)
 {
+    struct ranges ranges = {0};
     anqa_str modified = anqa_str_make(ret_part->modified, sizeof ret_part->modified), value;
 
     *ret_part = (struct static_part){.status = 200, .range = {0, file->size}};
+    if (ret_several != NULL)
+        ret_several->ranges.count = 0;
     response_write_date(file->modified_s, ret_part->modified);
     if (is_fresh(req, file)) {
         ret_part->status = 304;
@@ -394,10 +397,18 @@ void static_select(
     if (req->method != REQUEST_GET || !request_header(req, "range", &value) ||
         !range_is_wanted(req, file, modified))
         return;
-    switch (range_parse(value, file->size, &ret_part->range)) {
+    switch (ranges_parse(value, file->size, &ranges)) {
     case RANGE_NONE: return;
     case RANGE_PART:
+        /* Of a coded copy the parts would be coded, and not what they are sent in: no field can say that. */
+        if (ranges.count > 1 && (ret_several == NULL || file->encoding != ENCODING_IDENTITY))
+            return;
         ret_part->status = 206;
+        ret_part->range = ranges.at[0];
+        if (ranges.count > 1) { /* each has a Content-Range of its own */
+            byteranges_init(ret_several, &ranges, file->size, file->content_type);
+            return;
+        }
         range_write(&ret_part->range, file->size, ret_part->content_range);
         return;
     case RANGE_UNSATISFIABLE:
@@ -409,12 +420,16 @@ void static_select(
 }
 
 struct range static_write_head(struct response *response, char *buffer, size_t size,
-    const struct static_mount *mount, const struct static_file *file, const struct request *req)
+    const struct static_mount *mount, const struct static_file *file, const struct request *req,
+    struct byteranges *ret_several)
 {
     const char *cache = mount->spec.cache_control == NULL ? "public" : mount->spec.cache_control;
     struct static_part part;
+    char type[BYTERANGES_TEXT];
+    bool several;
 
-    static_select(file, req, &part);
+    static_select(file, req, &part, ret_several);
+    several = ret_several != NULL && ret_several->ranges.count != 0;
     response_start(response, buffer, size, part.status);
     response_header(response, "cache-control", anqa_str_of(cache));
     response_header(response, "etag", anqa_str_of(file->etag));
@@ -426,11 +441,13 @@ struct range static_write_head(struct response *response, char *buffer, size_t s
     if (part.content_range[0] != '\0')
         response_header(response, "content-range", anqa_str_of(part.content_range));
     response_header(response, "accept-ranges", anqa_str_of("bytes"));
-    response_header(response, "content-type", anqa_str_of(file->content_type));
+    response_header(response, "content-type",
+        several ? byteranges_type(ret_several, type) : anqa_str_of(file->content_type));
     if (file->encoding != ENCODING_IDENTITY && part.status != 416)
         response_header(response, "content-encoding", anqa_str_of(encoding_name(file->encoding)));
     response_header(response, "x-content-type-options", anqa_str_of("nosniff"));
-    response_header_uint(response, "content-length", part.range.length);
+    response_header_uint(
+        response, "content-length", several ? byteranges_length(ret_several) : part.range.length);
     if (req->method == REQUEST_HEAD)
         part.range.length = 0;
     return part.range;

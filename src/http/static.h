@@ -19,10 +19,10 @@
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
 
-#include "http/encoding.h" /* IWYU pragma: export */
-#include "http/range.h"    /* IWYU pragma: export */
-#include "http/request.h"  /* IWYU pragma: export */
-#include "http/response.h" /* IWYU pragma: export */
+#include "http/encoding.h"   /* IWYU pragma: export */
+#include "http/byteranges.h" /* IWYU pragma: export */
+#include "http/request.h"    /* IWYU pragma: export */
+#include "http/response.h"   /* IWYU pragma: export */
 
 #define STATIC_PATH_MAX 1024 /* bytes of a decoded path */
 
@@ -79,15 +79,19 @@ struct static_part {
     char content_range[RANGE_TEXT];   /* empty: there is none */
 };
 
-void static_select(
-    const struct static_file *file, const struct request *req, struct static_part *ret_part);
+/* ret_several: ranges.count is not 0 where several ranges are the answer, of which part->range is the first; NULL: who answers can not do
+ * that, and the whole file is. */
+void static_select(const struct static_file *file, const struct request *req,
+    struct static_part *ret_part, struct byteranges *ret_several);
 
 /*
  * Writes all fields of the response's head; response_finish is the caller's, who may add fields.
  * Returns what of the file follows: nothing for HEAD, for an empty file, and where the client's copy is still good (304).
+ * ret_several: as that of static_select; then all of it follows.
  */
 struct range static_write_head(struct response *response, char *buffer, size_t size,
-    const struct static_mount *mount, const struct static_file *file, const struct request *req);
+    const struct static_mount *mount, const struct static_file *file, const struct request *req,
+    struct byteranges *ret_several);
 
 /* The content type for the ending of a path. Static. */
 const char *static_content_type(anqa_str path);
