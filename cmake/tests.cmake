@@ -159,6 +159,13 @@ if(TARGET soak_rooms_soak_test AND TARGET example_chat_room)
   add_dependencies(soak_rooms_soak_test example_chat_room)
 endif()
 
+if(TARGET soak_http_soak_test)
+  anqa_program(soak_http_server test/soak/fixture/http_server.c)
+  set_target_properties(soak_http_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+  target_compile_definitions(soak_http_soak_test PRIVATE HTTP_SERVER="$<TARGET_FILE:soak_http_server>")
+  add_dependencies(soak_http_soak_test soak_http_server)
+endif()
+
 file(GLOB sources CONFIGURE_DEPENDS test/fuzz/*_fuzz.c)
 if(NOT ANQA_JS)
   list(FILTER sources EXCLUDE REGEX "/js_fuzz\\.c$")

@@ -22,6 +22,7 @@
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
 #include <anqa/gen_statem.h>
+#include <anqa/html.h>
 #include <anqa/introspect.h>
 #include <anqa/js.h>
 #include <anqa/json.h>

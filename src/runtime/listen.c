@@ -13,6 +13,7 @@
 #include "runtime/net_int.h"
 
 #define DEFAULT_BACKLOG 4096
+#define UNSENT_MAX (128 << 10)
 #define PAUSE_MS 100u    /* after a failure that would come again at once */
 #define ERRORS_MAX 64    /* of peers, in one call */
 #define FOLDER_TRIES 100 /* of 10 ms, for another server that starts in the same folder */
@@ -134,11 +135,18 @@ static bool flag_set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-/* What accepted connections inherit is set here, once: Nagle's delay off. */
+/* What accepted connections inherit, so that it costs none of them a system call: Nagle's delay is off, and the kernel keeps so
+ * much that is not sent yet. Else it would take some megabytes for a peer that reads nothing, and a few hundred of those
+ * use up what all TCP of the machine may have. */
+static bool inherited_options(int fd)
+{
+    return flag_set(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+           flag_set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
+}
+
 static bool ip_options(const struct setup *setup)
 {
-    return flag_set(setup->fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-           flag_set(setup->fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+    return flag_set(setup->fd, SOL_SOCKET, SO_REUSEADDR, 1) && inherited_options(setup->fd) &&
            (!setup->spec->join || flag_set(setup->fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
            (setup->address->u.any.sa_family != AF_INET6 ||
                flag_set(setup->fd, IPPROTO_IPV6, IPV6_V6ONLY, !setup->any));
@@ -406,7 +414,7 @@ anqa_status listener_check(int fd, int *ret_family, anqa_error *err)
     if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, ret_family, &size) < 0 || flags < 0 ||
         fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return anqa_fail_errno(err, errno, "descriptor %d", fd);
-    if (*ret_family != AF_UNIX && !flag_set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+    if (*ret_family != AF_UNIX && !inherited_options(fd))
         return anqa_fail_errno(err, errno, "descriptor %d", fd);
     return ANQA_OK;
 }

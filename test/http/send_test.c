@@ -427,6 +427,21 @@ TEST(a_writer_waits_for_a_slow_reader_and_hears_that_it_has_gone)
     site_end();
 }
 
+TEST(the_kernel_keeps_little_for_a_client_that_does_not_read)
+{
+    int fd, small = 16384;
+
+    site_begin(chunks_for_ever);
+    fd = site_dial();
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    peer_say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(stands_still() < 60, "%d blocks of 10,000 bytes", stands_still());
+    close(fd);
+    while (atomic_load(&chunk_failed) == 0)
+        usleep(1000);
+    site_end();
+}
+
 #define LONG ((size_t)10 << 20)
 
 static void send_long(anqa_conn *conn, const void *opts)

@@ -65,9 +65,6 @@ struct load_result {
     int exit_status;     /* as waitpid has it */
 };
 
-/* Raises the limit on open files. False: `need` is more than this user may have. */
-bool load_may_open(uint32_t need);
-
 /* Starts the server, does it all, stops the server. Prints figures; fails the test by a check if the server does not
  * come up or ends by itself. */
 struct load_result load_run(const struct load_options *options);

@@ -7,11 +7,11 @@
  * figures. --verbose prints what came of it.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "harness.h"
 #include "soak/chat_load.h"
+#include "soak/look.h"
 
 #ifndef CHAT_ROOM
 #define CHAT_ROOM NULL /* a build without examples */
@@ -21,27 +21,16 @@
  * crashes it was 0.9 MB, after 180 s with 2,161 nothing was left of it. */
 enum { LIMIT_MS = 420000, SPARE_FILES = 100, CACHES_KB = 1024 };
 
-/* The figure of that name in the environment, else `otherwise`. */
-static uint32_t figure(const char *name, uint32_t otherwise)
-{
-    const char *text = getenv(name);
-    long value = text == NULL ? (long)otherwise : strtol(text, NULL, 10);
-
-    CHECK(value > 0 && value < 1000000, "%s=%s", name, text);
-    return (uint32_t)value;
-}
-
 static struct load_options crowd(void)
 {
-    const char *soak = getenv("ANQA_SOAK");
-    bool full = soak != NULL && anqa_str_is(anqa_str_of(soak), "full");
+    bool full = look_is_full();
 
     return (struct load_options){.program = CHAT_ROOM,
-        .rooms = figure("ANQA_SOAK_ROOMS", full ? 2000 : 200),
-        .clients = figure("ANQA_SOAK_CLIENTS", full ? 15000 : 1500),
-        .seconds = figure("ANQA_SOAK_SECONDS", full ? 60 : 15),
-        .messages_per_s = figure("ANQA_SOAK_MESSAGES", full ? 300 : 150),
-        .kills_per_s = figure("ANQA_SOAK_KILLS", full ? 10 : 4)};
+        .rooms = look_figure("ANQA_SOAK_ROOMS", full ? 2000 : 200),
+        .clients = look_figure("ANQA_SOAK_CLIENTS", full ? 15000 : 1500),
+        .seconds = look_figure("ANQA_SOAK_SECONDS", full ? 60 : 15),
+        .messages_per_s = look_figure("ANQA_SOAK_MESSAGES", full ? 300 : 150),
+        .kills_per_s = look_figure("ANQA_SOAK_KILLS", full ? 10 : 4)};
 }
 
 static struct load_result run(const struct load_options *options)
@@ -50,7 +39,7 @@ static struct load_result run(const struct load_options *options)
 
     if (options->program == NULL)
         SKIP("this build has no examples");
-    if (!load_may_open(options->clients + SPARE_FILES))
+    if (!look_may_open(options->clients + SPARE_FILES))
         SKIP("needs %u open files: raise the hard limit (ulimit -Hn)",
             options->clients + SPARE_FILES);
     r = load_run(options);
