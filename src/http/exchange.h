@@ -82,7 +82,8 @@ struct exchange {
     const anqa_session_opts *session_opts; /* NULL: it has no sessions */
     struct session *session;               /* NULL: nobody has asked for it yet */
     struct params *params;                 /* likewise */
-    bool body_done;                        /* by the protocol: nothing of the body is left */
+    uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool body_done;                   /* by the protocol: nothing of the body is left */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
