@@ -91,6 +91,8 @@ struct http_service {
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
     uint16_t acceptor_count;
+    _Atomic(uint16_t) plain_port,
+        secure_port;               /* shared: where it listens; 0: it does not, or not at a port */
     _Atomic(uint32_t) connections; /* shared */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
     _Atomic(int32_t) drain_left;   /* shared: how many more of this batch */

@@ -92,7 +92,8 @@ struct exchange {
     struct params *params;                 /* likewise */
     enum answer answer;                    /* from the callbacks before the head on */
     struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
-    bool body_done;                        /* by the protocol: nothing of the body is left */
+    uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool body_done;                   /* by the protocol: nothing of the body is left */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };

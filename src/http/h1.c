@@ -83,6 +83,8 @@ static void serve_plugs(struct h1 *h1, struct request *request, const anqa_plug 
     h1->conn->user = request;
     h1->exchange.secret = service->secret;
     h1->exchange.session_opts = service->session;
+    h1->exchange.plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
+    h1->exchange.secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
     exchange_run(&h1->exchange, plugs);
     if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
         h1->conn->user = NULL;

@@ -256,6 +256,16 @@ static anqa_status acceptors_start(
     return status;
 }
 
+/* For redirects from the one to the other. */
+static void note_port(const struct door *door, const char *address)
+{
+    const char *colon = strncmp(address, "unix:", 5) == 0 ? NULL : strrchr(address, ':');
+    uint16_t port = colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
+
+    atomic_store_explicit(door->secure ? &door->service->secure_port : &door->service->plain_port,
+        port, memory_order_relaxed);
+}
+
 static anqa_status door_open(
     const struct door *door, char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
 {
@@ -268,7 +278,9 @@ static anqa_status door_open(
         status = sockets_make(door, &sockets, err);
     if (status == ANQA_OK)
         status = acceptors_start(door, sockets, ret_address, err);
-    if (status != ANQA_OK)
+    if (status == ANQA_OK)
+        note_port(door, ret_address);
+    else
         inherit_release(door->owner, false);
     return status;
 }

@@ -11,6 +11,8 @@
 #include "http/conn_int.h"
 
 #define RECORD SEAL_SIZE
+#define CHATTER_MAX \
+    32 /* messages that cost us work, with nothing to do for it: new keys, wishes to renegotiate */
 
 /* A client that was accepted, and does not come to speak. */
 ANQA_TELEMETRY_DEFINE(handshake_failed, "anqa.http.handshake_failed");
@@ -22,6 +24,8 @@ struct tls_conn {
     struct tls_set *set; /* counted: certificates are chosen from it */
     const char *failure; /* of the handshake; NULL: none */
     bool broken;         /* OpenSSL is not to be asked for anything any more */
+    bool agreed;         /* the handshake is over */
+    uint8_t chatter;     /* messages of TLS itself since then, or since the last data */
 };
 
 static struct tls_conn *tls_of(struct conn *conn)
@@ -63,6 +67,8 @@ static int bio_read(BIO *bio, char *buf, int size)
     ssize_t n = -1;
 
     BIO_clear_retry_flags(bio);
+    if (tls_of(conn)->chatter >= CHATTER_MAX)
+        return -1;
     errno = EAGAIN;
     if (!fd_is_drained(entry)) {
         do
@@ -109,6 +115,17 @@ static BIO *bio_new(struct conn *conn)
 
 /* ---------------------------------------------------------------- life */
 
+/* OpenSSL has read or written a message, and goes on reading as long as something comes. */
+static void note_message(
+    int writes, int version, int type, const void *bytes, size_t len, SSL *ssl, void *arg)
+{
+    struct tls_conn *tls = arg;
+
+    if (tls->agreed && (type == SSL3_RT_HANDSHAKE || type == SSL3_RT_ALERT) &&
+        tls->chatter < CHATTER_MAX)
+        tls->chatter++;
+}
+
 static bool begin(struct tls_conn *tls)
 {
     BIO *bio;
@@ -122,6 +139,8 @@ static bool begin(struct tls_conn *tls)
         return false;
     SSL_set_bio(tls->ssl, bio, bio);
     SSL_set_accept_state(tls->ssl);
+    SSL_set_msg_callback(tls->ssl, note_message);
+    SSL_set_msg_callback_arg(tls->ssl, tls);
     return true;
 }
 
@@ -233,7 +252,8 @@ bool tls_handshake(struct conn *conn)
     anqa_section_begin();
     ERR_clear_error();
     done = SSL_do_handshake(tls->ssl);
-    if (done == 1)
+    tls->agreed = done == 1;
+    if (tls->agreed)
         protocol = protocol_of(tls->ssl);
     else if (SSL_get_error(tls->ssl, done) != SSL_ERROR_WANT_READ)
         handshake_failed_for(tls);
@@ -271,7 +291,9 @@ ssize_t tls_recv(struct conn *conn, char *buf, size_t size)
     anqa_section_begin();
     ERR_clear_error();
     n = SSL_read(tls->ssl, buf, size > INT_MAX ? INT_MAX : (int)size);
-    if (n <= 0) {
+    if (n > 0) {
+        tls->chatter = 0;
+    } else {
         n = recv_failed(tls, (int)n);
         ERR_clear_error();
     }
