@@ -30,6 +30,18 @@
  * (`vsn` in the query, absent: 1) is refused with 403. Segments of a path that begin with ':' stand for any, and are
  * parameters of `connect`: "/socket/:room".
  *
+ * Long-poll. With `.longpoll = {.on = true}` a mount also takes clients that cannot hold a WebSocket, at "/socket/longpoll";
+ * npm's client falls back to it (option longPollFallbackMs). A session is a process: what is to be sent waits in it until
+ * the client asks. It ends when the client has not asked for one and a half windows, when more than max_output_bytes wait,
+ * when "disconnect" is broadcast to the socket's id, and when the endpoint stops; the client then opens another one and joins again. Its channels
+ * end with the reason shutdown "inactive", "closed", "disconnected" or "draining". Binary messages can be sent by such a client, but not to it (anqa/channel.h). Its token is
+ * signed with the endpoint's secret.
+ *
+ * Events. With `.sse = {.on = true}` a mount also takes clients that only listen, at "/socket/sse":
+ *     new EventSource("/socket/sse?vsn=2.0.0&topics[]=room:a&topics[]=room:b&payload[name]=Ada")
+ * joins those topics, all with the payload {"name": "Ada"}. The data of each event is a message of the wire format, beginning with the answers to
+ * the joins. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
+ *
  * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
  * `router` (anqa/router.h); without either the answer is 404.
  *
@@ -78,11 +90,30 @@ typedef struct anqa_websocket_opts {
     const char *const *subprotocols;
 } anqa_websocket_opts;
 
+/** How a mount takes clients that poll. Zero is a sensible default everywhere but for `on`. */
+typedef struct anqa_longpoll_opts {
+    bool on;
+    const char *path;   /* below that of the mount; NULL: "/longpoll" */
+    uint32_t window_ms; /* how long a request waits for something to come; 0: 10,000 */
+    /* clients at a time; more are answered with 503. 0: 10,000 */
+    uint32_t max_sessions;
+} anqa_longpoll_opts;
+
+/** How a mount takes clients that only listen, by server-sent events. Zero is a sensible default everywhere but for `on`. */
+typedef struct anqa_sse_opts {
+    bool on;
+    const char *path;      /* below that of the mount; NULL: "/sse" */
+    uint32_t heartbeat_ms; /* a comment is sent when nothing else was for so long; 0: 15,000 */
+    uint32_t max_sessions; /* clients at a time; more are answered with 503. 0: 10,000 */
+} anqa_sse_opts;
+
 /** One path that takes sockets; {0} ends a list of them. */
 typedef struct anqa_socket_mount {
     const char *path; /* "/socket", "/socket/:room" */
     const anqa_user_socket *user_socket;
     anqa_websocket_opts websocket;
+    anqa_longpoll_opts longpoll;
+    anqa_sse_opts sse;
     unsigned connect_info; /* ANQA_CONNECT_..., added */
     /* clients send a token beside the URL, where no log shows it: option `authToken` of npm's client. A WebSocket's is in
      * the list of subprotocols, of which "phoenix" is one then */

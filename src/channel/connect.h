@@ -56,5 +56,7 @@ void connect_log(const struct socket_mount *mount, const char *transport);
 /* ---------------------------------------------------------------- transports, as plugs; opts: struct socket_mount */
 
 void websocket_serve(anqa_conn *conn, const void *opts);
+void longpoll_serve(anqa_conn *conn, const void *opts);
+void sse_serve(anqa_conn *conn, const void *opts);
 
 #endif

@@ -9,10 +9,11 @@
 #include <anqa/memory.h>
 
 #include "base/container.h"
-#include "channel/connect.h"
 #include "channel/https.h"
+#include "channel/poll.h"
 #include "channel/routes.h"
 #include "http/conn.h"
+#include "http/crypto.h"
 #include "http/secret.h"
 #include "http/static.h"
 #include "http/tls.h"
@@ -23,6 +24,9 @@
 #define DEFAULT_TIMEOUT_MS 60000u
 #define DEFAULT_CHANNELS 100u
 #define DEFAULT_DRAIN_MS 30000u
+#define DEFAULT_WINDOW_MS 10000u
+#define DEFAULT_HEARTBEAT_MS 15000u
+#define DEFAULT_SESSIONS 10000u
 #define CLOSE_RESTART 1012
 #define TRANSPORTS 3u /* that a mount has at most */
 
@@ -72,6 +76,14 @@ static anqa_status no_memory(anqa_error *err)
     return anqa_fail(err, ANQA_E_NOMEM, "no memory for an endpoint");
 }
 
+/* Tokens can be made. */
+static bool has_crypto(void)
+{
+    unsigned char mac[CRYPTO_HMAC_LEN];
+
+    return crypto_hmac((anqa_str){"key", 3}, (anqa_str){"data", 4}, mac);
+}
+
 /* A transport of a mount: where it is taken, and who serves it. */
 static anqa_status site_add_transport(struct site *site, const struct socket_mount *mount,
     const char *given, const char *otherwise, void (*serve)(anqa_conn *conn, const void *opts),
@@ -88,12 +100,17 @@ static anqa_status site_add_transport(struct site *site, const struct socket_mou
     if (asprintf(
             &path, "%s%s", strcmp(mount->spec->path, "/") == 0 ? "" : mount->spec->path, below) < 0)
         return no_memory(err);
-    *own = *mount;
+    memcpy(own, mount, sizeof *own); /* it has an atomic */
     own->path = anqa_str_of(path);
     own->plugs[0] = (anqa_plug){serve, own};
     site->mounts[i] = (struct http_mount){.path = own->path, .plugs = own->plugs};
     site->socket_count++;
     return ANQA_OK;
+}
+
+static uint32_t or_default(uint32_t given, uint32_t otherwise)
+{
+    return given == 0 ? otherwise : given;
 }
 
 static anqa_status check_mount(
@@ -107,23 +124,37 @@ static anqa_status check_mount(
     if ((mount->connect_info & session) != 0 && spec->session == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
             "socket '%s': it wants the session, and the endpoint has none", mount->path);
+    if (mount->longpoll.on && !has_crypto())
+        return anqa_fail(err, ANQA_E_UNSUPPORTED,
+            "socket '%s': long-poll needs tokens, and this library was built without OpenSSL",
+            mount->path);
     return ANQA_OK;
 }
 
 static anqa_status site_add_socket(
     struct site *site, const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
 {
-    uint32_t timeout_ms = mount->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : mount->timeout_ms;
     struct socket_mount made = {.endpoint = spec,
         .spec = mount,
         .service = &site->service,
-        .max_channels = mount->max_channels == 0 ? DEFAULT_CHANNELS : mount->max_channels,
-        .timeout_s = service_seconds(timeout_ms)};
+        .max_channels = or_default(mount->max_channels, DEFAULT_CHANNELS),
+        .timeout_s = service_seconds(or_default(mount->timeout_ms, DEFAULT_TIMEOUT_MS))};
+    struct socket_mount polled = made;
     anqa_status status = check_mount(spec, mount, err);
+
+    polled.window_ms = or_default(mount->longpoll.window_ms, DEFAULT_WINDOW_MS);
+    polled.max_sessions = or_default(mount->longpoll.max_sessions, DEFAULT_SESSIONS);
 
     if (status == ANQA_OK && !mount->websocket.off)
         status = site_add_transport(
             site, &made, mount->websocket.path, "/websocket", websocket_serve, err);
+    if (status == ANQA_OK && mount->longpoll.on)
+        status = site_add_transport(
+            site, &polled, mount->longpoll.path, "/longpoll", longpoll_serve, err);
+    polled.window_ms = or_default(mount->sse.heartbeat_ms, DEFAULT_HEARTBEAT_MS);
+    polled.max_sessions = or_default(mount->sse.max_sessions, DEFAULT_SESSIONS);
+    if (status == ANQA_OK && mount->sse.on)
+        status = site_add_transport(site, &polled, mount->sse.path, "/sse", sse_serve, err);
     return status;
 }
 
@@ -210,6 +241,11 @@ static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_
     return status == ANQA_OK ? site_add_router(site, spec, err) : status;
 }
 
+static void site_drained(struct http_service *service)
+{
+    poll_drain(service);
+}
+
 static bool wants_debug_pages(const anqa_endpoint *spec)
 {
     const char *env = getenv("ANQA_ENV"); /* NOLINT(concurrency-mt-unsafe): nobody sets it */
@@ -266,6 +302,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.drain_interval_ms = spec->drain.batch_interval_ms;
     site->service.name = spec->name;
     site->service.drop = site_drop;
+    site->service.drained = site_drained;
     site->service.refs = 1;
     *ret_site = site;
     return ANQA_OK;
@@ -385,11 +422,21 @@ static anqa_status listen_all(struct endpoint *endpoint, const anqa_endpoint *sp
     return status == ANQA_OK && !spec->no_http ? listen_plain(endpoint, spec, err) : status;
 }
 
+static bool has_longpoll(const anqa_endpoint *spec)
+{
+    const anqa_socket_mount *mount = spec->sockets;
+
+    while (mount != NULL && mount->path != NULL && !mount->longpoll.on)
+        mount++;
+    return mount != NULL && mount->path != NULL;
+}
+
 static anqa_status open_endpoint(
     struct endpoint *endpoint, const anqa_endpoint *spec, anqa_error *err)
 {
     anqa_str secret;
-    anqa_status status = secret_find(spec->secret_key_base, spec->session != NULL, &secret, err);
+    anqa_status status = secret_find(
+        spec->secret_key_base, spec->session != NULL || has_longpoll(spec), &secret, err);
 
     if (status != ANQA_OK)
         return status;

@@ -5,6 +5,8 @@
 #ifndef CHANNEL_MOUNT_H
 #define CHANNEL_MOUNT_H
 
+#include <stdatomic.h>
+
 #include <anqa/endpoint.h>
 
 struct socket_mount {
@@ -15,6 +17,14 @@ struct socket_mount {
     anqa_plug plugs[2];
     uint32_t max_channels;
     uint16_t timeout_s;
+    uint32_t window_ms;    /* long-poll and events: how long a client waits for something to come */
+    uint32_t max_sessions; /* of these at a time */
+    _Atomic(uint32_t) sessions; /* shared */
 };
+
+static inline _Atomic(uint32_t) *mount_sessions(const struct socket_mount *mount)
+{
+    return (_Atomic(uint32_t) *)(uintptr_t)&mount->sessions;
+}
 
 #endif

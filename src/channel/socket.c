@@ -22,7 +22,7 @@ const char chan_out_tag[] = "$out";
 const char chan_reply_tag[] = "$reply";
 
 static const char closed_text[] = "closed", disconnected_text[] = "disconnected",
-                  draining_text[] = "draining";
+                  draining_text[] = "draining", inactive_text[] = "inactive";
 
 /* ---------------------------------------------------------------- memory of sockets */
 
@@ -120,6 +120,11 @@ void socket_drain(struct socket *socket, uint16_t code)
     anqa_log(ANQA_DEBUG, "socket.drained", "path=%s code=%d", socket->mount->spec->path, code);
     socket_end(socket, draining_text);
     socket->transport->close(socket->link, code);
+}
+
+void socket_expire(struct socket *socket)
+{
+    socket_end(socket, inactive_text);
 }
 
 static void join_free(struct join *join)

@@ -149,6 +149,9 @@ void socket_closed(struct socket *socket);
 /* The endpoint stops: the client is told by this code to come back, its channels end with the reason "draining". */
 void socket_drain(struct socket *socket, uint16_t code);
 
+/* The client has not been heard of for too long: channels end with the reason "inactive". Its connection is to end. */
+void socket_expire(struct socket *socket);
+
 /* The channel that has joined a topic; nobody: none has. */
 anqa_pid socket_channel(const struct socket *socket, anqa_str topic);
 

@@ -88,6 +88,8 @@ struct http_service {
     uint32_t drain_interval_ms; /* from one batch to the next; 2,000 */
     const char *name;           /* of its sockets in a service manager; NULL: any */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
+    /* It is drained from now on: for what holds up no connection. In service_drain's process. NULL: nobody asks */
+    void (*drained)(struct http_service *service);
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
     uint16_t acceptor_count;
