@@ -12,6 +12,7 @@
 #include <anqa/base.h>
 #include <anqa/buf.h>
 #include <anqa/channel.h>
+#include <anqa/compress.h>
 #include <anqa/config.h>
 #include <anqa/conn.h>
 #include <anqa/control.h>
@@ -45,6 +46,7 @@
 #include <anqa/table.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
+#include <anqa/tls.h>
 #include <anqa/token.h>
 #include <anqa/value.h>
 #include <anqa/websocket.h>

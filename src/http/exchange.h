@@ -19,6 +19,7 @@ struct exchange;
 struct error_pages; /* http/error_page.h */
 struct session;     /* session.c */
 struct params;      /* parsers.c */
+struct gzip;        /* gzip.h */
 struct conn;        /* http/conn.h */
 struct ws_ops;      /* likewise */
 
@@ -70,6 +71,13 @@ struct before_send {
     void *arg;
 };
 
+/* What is sent behind the head. */
+enum answer {
+    ANSWER_WHOLE,  /* pub.resp_body */
+    ANSWER_STREAM, /* chunks */
+    ANSWER_FILE
+};
+
 struct exchange {
     anqa_conn pub; /* first: who has the one has the other */
     const struct exchange_ops *ops;
@@ -82,7 +90,10 @@ struct exchange {
     const anqa_session_opts *session_opts; /* NULL: it has no sessions */
     struct session *session;               /* NULL: nobody has asked for it yet */
     struct params *params;                 /* likewise */
-    bool body_done;                        /* by the protocol: nothing of the body is left */
+    enum answer answer;                    /* from the callbacks before the head on */
+    struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
+    uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool body_done;                   /* by the protocol: nothing of the body is left */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -98,6 +109,9 @@ bool exchange_init(
 
 /* Drops the fields of the response of that name whose values begin with `prefix`. */
 void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix);
+
+/* Ends an answer in chunks. */
+void exchange_end_stream(struct exchange *exchange);
 
 /* Runs a pipeline and sees to it that there is an answer, and an end to it. */
 void exchange_run(struct exchange *exchange, const anqa_plug *plugs);

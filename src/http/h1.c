@@ -71,11 +71,11 @@ void h1_refuse(struct conn *conn, unsigned status, const char *why)
 
 /* ---------------------------------------------------------------- who answers */
 
-static void serve_plugs(struct h1 *h1, struct request *request)
+static void serve_plugs(struct h1 *h1, struct request *request, const anqa_plug *plugs)
 {
     const struct http_service *service = h1->conn->service;
 
-    if (!exchange_init(&h1->exchange, &h1_ops, request)) {
+    if (!exchange_init(&h1->exchange, h1_ops(h1->conn), request)) {
         h1_refuse(h1->conn, 400, "host or path can not be read\n");
         return;
     }
@@ -83,7 +83,9 @@ static void serve_plugs(struct h1 *h1, struct request *request)
     h1->conn->user = request;
     h1->exchange.secret = service->secret;
     h1->exchange.session_opts = service->session;
-    exchange_run(&h1->exchange, service->plugs);
+    h1->exchange.plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
+    h1->exchange.secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
+    exchange_run(&h1->exchange, plugs);
     if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
         h1->conn->user = NULL;
 }
@@ -93,18 +95,23 @@ static void serve(struct h1 *h1, struct request *request)
     struct conn *conn = h1->conn;
     const struct http_service *service = conn->service;
 
-    for (size_t i = 0; i < service->mount_count; i++)
-        if (anqa_str_eq(service->mounts[i].path, request->path)) {
-            service->mounts[i].serve(conn, request, service->mounts[i].arg);
-            return;
-        }
+    for (size_t i = 0; i < service->mount_count; i++) {
+        const struct http_mount *mount = &service->mounts[i];
+        if (!mount_fits(mount->path, request->path))
+            continue;
+        if (mount->plugs != NULL)
+            serve_plugs(h1, request, mount->plugs);
+        else
+            mount->serve(conn, request, mount->arg);
+        return;
+    }
     for (size_t i = 0; i < service->static_count; i++)
         if (conn_serve_static(conn, &service->statics[i], request))
             return;
     if (*request->path.ptr == '*') /* the server as a whole is asked */
         respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
     else if (service->plugs != NULL)
-        serve_plugs(h1, request);
+        serve_plugs(h1, request, service->plugs);
     else
         conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
 }
@@ -214,7 +221,7 @@ static void send_page(struct conn *conn, const struct request *request, anqa_rea
 
     h1->conn = conn;
     h1->broken = ANQA_E_CLOSED;
-    if (!exchange_init(&h1->exchange, &h1_ops, request))
+    if (!exchange_init(&h1->exchange, h1_ops(conn), request))
         return;
     h1->exchange.pages = &conn->service->pages;
     error_page_crashed(&h1->exchange.pub, reason);
@@ -232,7 +239,7 @@ void h1_crashed(struct conn *conn, anqa_reason reason)
     if (conn->user != NULL && !conn->answered)
         send_page(conn, conn->user, reason);
     h1_refuse(conn, 500, "");
-    if (!conn_drain_output(conn) || shutdown(conn->entry->fd, SHUT_WR) < 0)
+    if (!conn_drain_output(conn) || !conn_shut(conn))
         return;
     /* What the client still sends is read: else it would see a reset, and perhaps not the answer. */
     while (conn_read_some(conn, conn->outlet->read, READ_SIZE, deadline_ms, &n) == ANQA_OK)
@@ -244,6 +251,19 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
+/* The same over TLS, whose output may hold sealed bytes already. */
+static void last_words_sealed(struct conn *conn, anqa_str answer)
+{
+    struct iovec piece = {(char *)(uintptr_t)answer.ptr, answer.len};
+
+    conn->waiting = true; /* the poller is not to be asked for anything */
+    conn_flush(conn);
+    if (conn->out != NULL || conn->phase == CONN_DEAD)
+        return;
+    if (conn->answered || tls_send(conn, &piece, 1) == (ssize_t)answer.len)
+        (void)conn_shut(conn);
+}
+
 void h1_last_words(struct conn *conn)
 {
     static const char answer[] = "HTTP/1.1 500 Internal Server Error\r\n"
@@ -252,6 +272,10 @@ void h1_last_words(struct conn *conn)
 
     if (conn->partial) {
         net_linger_off(fd); /* what was sent must not look whole */
+        return;
+    }
+    if (conn->secure) {
+        last_words_sealed(conn, anqa_str_make(answer, sizeof answer - 1));
         return;
     }
     for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)

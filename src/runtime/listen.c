@@ -24,6 +24,7 @@ struct listener {
     bool is_file; /* a Unix socket in the file system: the two below name it */
     dev_t device;
     ino_t inode;
+    char *renamed; /* the file's name, where that is not the socket's */
 };
 
 /* ---------------------------------------------------------------- the file of a Unix socket */
@@ -40,11 +41,14 @@ static void listener_drop(struct fd_extra *extra, int fd)
 {
     struct listener *listener = ANQA_CONTAINER_OF(extra, struct listener, extra);
     struct address address = {.len = sizeof address.u};
+    const char *path = listener->renamed;
 
+    if (path == NULL && listener->is_file && getsockname(fd, &address.u.any, &address.len) == 0)
+        path = address.u.un.sun_path;
     /* A successor may have put its own socket there. */
-    if (listener->is_file && getsockname(fd, &address.u.any, &address.len) == 0 &&
-        is_ours(listener, address.u.un.sun_path))
-        unlink(address.u.un.sun_path);
+    if (listener->is_file && path != NULL && is_ours(listener, path))
+        unlink(path);
+    free(listener->renamed);
     if (listener->spare >= 0)
         close(listener->spare);
     free(listener);
@@ -247,24 +251,21 @@ static anqa_status setup_run(struct setup *setup, struct fd_entry **ret_entry, a
     return ANQA_OK;
 }
 
-/* The lock of the folder is tried, never waited for, because a process that waits may be killed. */
-static anqa_status folder_lock_wait(struct setup *setup, anqa_error *err)
+/* The lock of the folder is tried, never waited for, because a process that waits may be killed. `address` is for people. */
+static anqa_status folder_lock_wait(
+    const char *path, const char *address, int *ret_folder, anqa_error *err)
 {
-    const char *path = setup->address->u.un.sun_path;
-
-    if (setup->address->u.any.sa_family != AF_UNIX || path[0] == '\0')
-        return ANQA_OK;
     for (int i = 0; i < FOLDER_TRIES; i++) {
-        setup->folder = folder_lock(path);
-        if (setup->folder >= 0)
+        int folder = folder_lock(path);
+        if (folder >= 0) {
+            *ret_folder = folder;
             return ANQA_OK;
+        }
         if (errno != EAGAIN)
-            return anqa_fail_errno(
-                err, errno, "cannot open the folder of %s", setup->spec->address);
+            return anqa_fail_errno(err, errno, "cannot open the folder of %s", address);
         anqa_sleep(10);
     }
-    return anqa_fail(
-        err, ANQA_E_IN_USE, "the folder of %s is locked by another program", setup->spec->address);
+    return anqa_fail(err, ANQA_E_IN_USE, "the folder of %s is locked by another program", address);
 }
 
 static anqa_status listen_on(const anqa_listen_spec *spec, const struct address *address, bool any,
@@ -272,8 +273,10 @@ static anqa_status listen_on(const anqa_listen_spec *spec, const struct address 
 {
     struct setup setup = {.spec = spec, .address = address, .any = any, .fd = -1, .folder = -1};
     struct fd_entry *entry = NULL;
-    anqa_status status = folder_lock_wait(&setup, err);
+    anqa_status status = ANQA_OK;
 
+    if (address->u.any.sa_family == AF_UNIX && address->u.un.sun_path[0] != '\0')
+        status = folder_lock_wait(address->u.un.sun_path, spec->address, &setup.folder, err);
     if (status == ANQA_OK)
         status = setup_run(&setup, &entry, err);
     setup_undo(&setup);
@@ -337,6 +340,55 @@ anqa_status anqa_listener_close(anqa_listener listener)
         return why;
     fd_close(entry);
     return ANQA_OK;
+}
+
+/* The folder is locked: who looks whether a socket is dead, to replace it, must not see the old one and remove the new. */
+static anqa_status file_rename(struct listener *listener, int fd, const char *path, anqa_error *err)
+{
+    struct address address = {.len = sizeof address.u};
+    char *copy;
+
+    if (getsockname(fd, &address.u.any, &address.len) < 0)
+        return anqa_fail_errno(err, errno, "the name of the socket that is to be %s", path);
+    anqa_section_begin();
+    copy = strdup(path);
+    anqa_section_end();
+    if (copy == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "no memory for the name %s", path);
+    if (rename(listener->renamed == NULL ? address.u.un.sun_path : listener->renamed, path) < 0) {
+        int errnum = errno;
+        anqa_section_begin();
+        free(copy);
+        anqa_section_end();
+        return anqa_fail_errno(err, errnum, "cannot put a socket at %s", path);
+    }
+    anqa_section_begin();
+    free(listener->renamed);
+    anqa_section_end();
+    listener->renamed = copy;
+    return ANQA_OK;
+}
+
+anqa_status listener_rename(anqa_listener handle, const char *path, anqa_error *err)
+{
+    struct listener *listener;
+    struct fd_entry *entry;
+    anqa_status status;
+    int folder = -1;
+
+    status = folder_lock_wait(path, path, &folder, err);
+    if (status != ANQA_OK)
+        return status;
+    entry = fd_get(handle.bits, FD_LISTENER, &status);
+    listener = entry == NULL ? NULL : ANQA_CONTAINER_OF(entry->extra, struct listener, extra);
+    if (listener == NULL)
+        (void)anqa_fail(err, status, "the listener that is to be %s is closed", path);
+    else if (!listener->is_file)
+        status = anqa_fail(err, ANQA_E_INVALID, "%s: the listener has no file", path);
+    else
+        status = file_rename(listener, entry->fd, path, err);
+    close(folder);
+    return status;
 }
 
 /* ---------------------------------------------------------------- sockets from elsewhere */
