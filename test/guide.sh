@@ -71,7 +71,7 @@ start_server() { # $1: the script
     stop_server
     sed 's/HTTPS_PORT=4001/HTTPS_PORT=0/; s/^/exec env PORT=0 /' "$1" >"$1.here"
     : >"$work/said"
-    (cd "$work/files" && . "$1.here") >"$work/said" 2>&1 &
+    (cd "$work/files" && exec sh "$1.here") >"$work/said" 2>&1 &
     server=$!
     for _ in $(seq 600); do
         port=$(said_port http)
