@@ -4,6 +4,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "channel/deflated.h"
 #include "channel/socket.h"
 #include "otp/child.h"
 #include "runtime/sched.h"
@@ -100,28 +101,6 @@ static const anqa_event *find_text(const anqa_event *table, anqa_str event)
     return NULL;
 }
 
-/* The frame as text, made by whoever needs it first. */
-#define FORM_TEXT 0
-
-static bool frame_text(struct frame *frame, anqa_buf *ret_buf)
-{
-    anqa_broadcast_view view;
-
-    if (frame->forms[FORM_TEXT].ptr == NULL) {
-        view = frame_view(frame);
-        if (v2_broadcast(view.topic, view.event, anqa_json_text(view.payload),
-                &frame->forms[FORM_TEXT]) != ANQA_OK) {
-            frame->forms[FORM_TEXT] = (anqa_buf){NULL, NULL, 0};
-            anqa_log(ANQA_ERROR, "channel.broadcast.lost",
-                "topic=%.*s event=%.*s error=\"out of memory, or no UTF-8\"", ANQA_FMT(view.topic),
-                ANQA_FMT(view.event));
-            return false;
-        }
-    }
-    *ret_buf = frame->forms[FORM_TEXT];
-    return true;
-}
-
 /* Too much was broadcast, or there is no memory. Whoever is not the channel itself kills it; the channel finds out when its
  * join is through: it may be here from its own exit hook. */
 static void give_up(const struct chan *chan, struct join *join)
@@ -203,7 +182,7 @@ static void chan_deliver(struct sub *sub, struct frame *const *frames, size_t co
             intercept(chan, frames[i]);
             continue;
         }
-        if (!frame_text(frames[i], &run[length]))
+        if (!deflated_or_text(frames[i], chan->socket->transport, chan->socket->link, &run[length]))
             continue;
         if ((chan->flags & CHAN_JOINED) == 0)
             hold(chan, run[length]);

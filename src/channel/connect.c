@@ -143,6 +143,11 @@ static void ws_send_now(void *conn, const anqa_buf *frames, size_t count)
     conn_send_now(conn, frames, count);
 }
 
+static bool ws_deflates(void *conn, size_t len)
+{
+    return conn_ws_deflates(conn, len);
+}
+
 static void ws_close(void *conn, uint16_t code)
 {
     conn_ws_close(conn, code, (anqa_str){NULL, 0});
@@ -160,6 +165,7 @@ static void ws_resume(void *conn)
 
 static const struct transport websocket_transport = {.room = ws_room,
     .send_now = ws_send_now,
+    .deflates = ws_deflates,
     .close = ws_close,
     .pause = ws_pause,
     .resume = ws_resume};
@@ -188,17 +194,21 @@ static void upgrade(struct conn *conn, const struct socket_mount *mount,
     const struct request *request, const struct admission *admission)
 {
     const char *problem = websocket_refusal(request);
+    struct ws_deflate deflate = {0};
     char buffer[RESPONSE_HEAD_SIZE / 4];
     struct response response;
     struct socket *socket;
     anqa_status status;
     anqa_str head;
 
+    if (problem == NULL && mount->spec->compress &&
+        !extension_choose(request, mount->spec->client_context, &deflate))
+        problem = EXTENSION_REFUSAL;
     if (problem != NULL) {
         conn_respond(conn, 400, "text/plain", anqa_str_of(problem));
         return;
     }
-    websocket_write_head(&response, buffer, sizeof buffer, request, (anqa_str){NULL, 0});
+    websocket_write_head(&response, buffer, sizeof buffer, request, (anqa_str){NULL, 0}, &deflate);
     ANQA_INVARIANT(response_finish(&response, &head) == ANQA_OK);
     status =
         socket_new(&websocket_transport, conn, mount, admission->assigns, admission->id, &socket);
@@ -208,6 +218,7 @@ static void upgrade(struct conn *conn, const struct socket_mount *mount,
     }
     connect_log(mount);
     conn_upgrade(conn, head, &ws_ops, socket, mount->timeout_s);
+    conn_ws_compress(conn, &deflate);
 }
 
 void connect_serve(struct conn *conn, const struct request *request, const void *arg)

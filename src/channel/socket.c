@@ -6,6 +6,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "channel/deflated.h"
 #include "channel/mount.h"
 #include "runtime/sched.h"
 
@@ -69,7 +70,7 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
     char *room;
 
     catch_up(socket);
-    if (socket->ended)
+    if (socket->ended || deflated_write(socket->transport, socket->link, frame))
         return;
     room = socket->transport->room(socket->link, frame->len);
     if (room != NULL)

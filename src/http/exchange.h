@@ -21,6 +21,7 @@ struct session;     /* session.c */
 struct params;      /* parsers.c */
 struct conn;        /* http/conn.h */
 struct ws_ops;      /* likewise */
+struct ws_deflate;  /* http/extension.h */
 
 /* What a protocol does for an exchange. All may wait. Those that send fail with E_CLOSED: the client is gone. */
 struct exchange_ops {
@@ -42,7 +43,7 @@ struct exchange_ops {
     /* Answers a request for a WebSocket, as conn_upgrade, and says which connection that is now. Fails: E_STOPPED (it was
      * answered that the service stops), E_CLOSED. */
     anqa_status (*upgrade)(struct exchange *exchange, const struct ws_ops *ops, void *user,
-        uint16_t timeout_s, struct conn **ret_conn);
+        uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn);
     void (*close)(struct exchange *exchange); /* the connection, behind the response */
     void (*peer)(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT]);
 };
