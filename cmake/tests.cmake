@@ -185,7 +185,7 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
   anqa_register(clients_room_script_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/room_script_test.mjs")
   set_tests_properties(clients_room_script_test PROPERTIES ENVIRONMENT "CHAT_ROOM_SCRIPT=${chat_room_script}")
   if(TARGET example_chat_room)
-    foreach(thing channels life page restart)
+    foreach(thing channels compression life page restart)
       anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")

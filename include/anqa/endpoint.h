@@ -33,7 +33,7 @@
  * do: those from 256 bytes to 256 KiB, if they become shorter. Each is compressed by itself, so that a broadcast is compressed
  * once for all who get it. Clients are told to do the same; so one that is idle costs nothing more. With `client_context`
  * they may refer to what they sent before: that is shorter, but the server keeps about 45 KiB for each client that has
- * sent something compressed. A message of a client that inflates to more than 8,000,000 bytes, or to more than 64 KiB and 25
+ * sent something compressed. A message of a client that inflates to more than 8,000,000 bytes, or to more than 1 MiB and 25
  * times what came, ends the connection with 1009. Whoever can make others' secrets travel beside words of its own choice in
  * one message learns of them from its length: then do not compress.
  *

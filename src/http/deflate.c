@@ -201,6 +201,8 @@ static enum inflate_result step(struct inflater *inflater, const char *bytes)
     if (inflater->len == inflater->cap && !in_grow(inflater))
         return INFLATE_NO_MEMORY;
     room = (uInt)(inflater->cap - inflater->len);
+    if (room > INFLATE_SLICE_OUT)
+        room = INFLATE_SLICE_OUT;
     give_input(inflater, bytes);
     given = z->avail_in;
     z->next_out = (Bytef *)inflater->out + inflater->len;

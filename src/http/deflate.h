@@ -41,8 +41,9 @@ anqa_str deflater_run(struct deflater *deflater, const anqa_str *pieces, size_t 
 
 /* ---------------------------------------------------------------- in */
 
-#define INFLATE_FREE (64u << 10) /* bytes that any message may become */
-#define INFLATE_RATIO 25u        /* a longer one may become so many times what came */
+#define INFLATE_FREE \
+    (1u << 20) /* bytes that any message may become: as much as a client may leave unread */
+#define INFLATE_RATIO 25u /* a longer one may become so many times what came */
 #define INFLATE_SLICE_IN (16u << 10)
 #define INFLATE_SLICE_OUT (64u << 10)
 
