@@ -28,7 +28,7 @@ target_link_libraries(harness PRIVATE anqa_flags)
 
 # Libraries that some tests use as an oracle: <regular expression of test names> <pkg-config module> ...
 # A test that finds HAVE_<MODULE> undefined skips what needs it.
-set(oracles "^base_json" jansson)
+set(oracles "^base_json" jansson "^(http_ws_|http_deflate_|channel_deflate_)" zlib)
 if(NOT CMAKE_CROSSCOMPILING)
   find_package(PkgConfig)
 endif()
@@ -201,7 +201,7 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
   anqa_register(clients_room_script_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/room_script_test.mjs")
   set_tests_properties(clients_room_script_test PROPERTIES ENVIRONMENT "CHAT_ROOM_SCRIPT=${chat_room_script}")
   if(TARGET example_chat_room)
-    foreach(thing channels life page restart)
+    foreach(thing channels compression life page restart)
       anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")

@@ -42,6 +42,14 @@
  * joins those topics, all with the payload {"name": "Ada"}. The data of each event is a message of the wire format, beginning with the answers to
  * the joins. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
  *
+ * Compression. With `compress` messages go compressed to clients that offer permessage-deflate (RFC 7692), which browsers
+ * do: those from 256 bytes to 256 KiB, if they become shorter. Each is compressed by itself, so that a broadcast is compressed
+ * once for all who get it. Clients are told to do the same; so one that is idle costs nothing more. With `client_context`
+ * they may refer to what they sent before: that is shorter, but the server keeps about 45 KiB for each client that has
+ * sent something compressed. A message of a client that inflates to more than 8,000,000 bytes, or to more than 1 MiB and 25
+ * times what came, ends the connection with 1009. Whoever can make others' secrets travel beside words of its own choice in
+ * one message learns of them from its length: then do not compress.
+ *
  * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
  * `router` (anqa/router.h); without either the answer is 404.
  *
@@ -127,6 +135,8 @@ typedef struct anqa_socket_mount {
     uint32_t
         timeout_ms; /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
     uint32_t max_channels; /* joined at a time by one client; 0: 100 */
+    bool compress;         /* messages, where the client offers it; see Compression above */
+    bool client_context;   /* with `compress`: a client's messages may refer to its earlier ones */
 } anqa_socket_mount;
 
 /** Files below `dir` are served below `url`; {0} ends a list. */

@@ -4,6 +4,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "channel/deflated.h"
 #include "channel/socket.h"
 #include "otp/child.h"
 #include "runtime/sched.h"
@@ -117,27 +118,6 @@ static const anqa_event *find_text(const anqa_event *table, anqa_str event)
     return NULL;
 }
 
-/* The frame as text, made by whoever needs it first. */
-static bool frame_text(const struct serializer *serializer, struct frame *frame, anqa_buf *ret_buf)
-{
-    anqa_buf *form = &frame->forms[serializer->form];
-    anqa_broadcast_view view;
-
-    if (form->ptr == NULL) {
-        view = frame_view(frame);
-        if (frame_broadcast(serializer->push, view.topic, view.event, anqa_json_text(view.payload),
-                form) != ANQA_OK) {
-            *form = (anqa_buf){NULL, NULL, 0};
-            anqa_log(ANQA_ERROR, "channel.broadcast.lost",
-                "topic=%.*s event=%.*s error=\"out of memory, or no UTF-8\"", ANQA_FMT(view.topic),
-                ANQA_FMT(view.event));
-            return false;
-        }
-    }
-    *ret_buf = *form;
-    return true;
-}
-
 /* Too much was broadcast, or there is no memory. Whoever is not the channel itself kills it; the channel finds out when its
  * join is through: it may be here from its own exit hook. */
 static void give_up(const struct chan *chan, struct join *join)
@@ -219,7 +199,8 @@ static void chan_deliver(struct sub *sub, struct frame *const *frames, size_t co
             intercept(chan, frames[i]);
             continue;
         }
-        if (!frame_text(chan->socket->serializer, frames[i], &run[length]))
+        if (!deflated_or_text(frames[i], chan->socket->serializer, chan->socket->transport,
+                chan->socket->link, &run[length]))
             continue;
         if ((chan->flags & CHAN_JOINED) == 0)
             hold(chan, run[length]);

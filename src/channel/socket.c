@@ -7,6 +7,7 @@
 #include <anqa/memory.h>
 
 #include "channel/connect.h"
+#include "channel/deflated.h"
 #include "runtime/sched.h"
 
 #define STR(literal) anqa_str_make((literal), sizeof(literal) - 1)
@@ -69,7 +70,7 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
     char *room;
 
     catch_up(socket);
-    if (socket->ended)
+    if (socket->ended || deflated_write(socket->transport, socket->link, frame))
         return;
     room = socket->transport->room(socket->link, frame->len);
     if (room != NULL)

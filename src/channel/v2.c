@@ -270,7 +270,7 @@ static anqa_status broadcast_escaped(
 
 anqa_str v2_unframe(anqa_str frame, bool *ret_binary)
 {
-    size_t head = frame.ptr[1] == 127 ? 10 : frame.ptr[1] == 126 ? 4 : 2;
+    size_t head = websocket_frame_head_len(frame.ptr);
 
     *ret_binary = (frame.ptr[0] & 0x0f) == WEBSOCKET_BINARY;
     return anqa_str_make(frame.ptr + head, frame.len - head);

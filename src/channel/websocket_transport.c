@@ -23,6 +23,11 @@ static void ws_send_now(void *conn, const anqa_buf *frames, size_t count)
     conn_send_now(conn, frames, count);
 }
 
+static bool ws_deflates(void *conn, size_t len)
+{
+    return conn_ws_deflates(conn, len);
+}
+
 static void ws_close(void *conn, uint16_t code)
 {
     conn_ws_close(conn, code, (anqa_str){NULL, 0});
@@ -40,6 +45,7 @@ static void ws_resume(void *conn)
 
 static const struct transport websocket_transport = {.room = ws_room,
     .send_now = ws_send_now,
+    .deflates = ws_deflates,
     .close = ws_close,
     .pause = ws_pause,
     .resume = ws_resume};
@@ -140,10 +146,14 @@ static void upgrade(
 {
     struct exchange *exchange = exchange_of(conn);
     const char *problem = websocket_refusal(exchange->request);
+    struct ws_deflate deflate = {0};
     struct socket *socket;
     struct conn *link;
     anqa_status status;
 
+    if (problem == NULL && mount->spec->compress &&
+        !extension_choose(exchange->request, mount->spec->client_context, &deflate))
+        problem = EXTENSION_REFUSAL;
     if (problem != NULL) {
         (void)anqa_send_text(conn, 400, anqa_str_of(problem));
         return;
@@ -152,7 +162,7 @@ static void upgrade(
         empty(conn, 503);
         return;
     }
-    status = exchange->ops->upgrade(exchange, &ws_ops, socket, mount->timeout_s, &link);
+    status = exchange->ops->upgrade(exchange, &ws_ops, socket, mount->timeout_s, &deflate, &link);
     conn->state = status == ANQA_OK ? ANQA_CONN_UPGRADED : ANQA_CONN_SENT;
     if (status != ANQA_OK)
         return; /* the socket was closed */

@@ -26,6 +26,7 @@
 #include <anqa/process.h>
 
 #include "http/error_page.h" /* IWYU pragma: export */
+#include "http/extension.h"  /* IWYU pragma: export */
 #include "http/request.h"    /* IWYU pragma: export */
 
 struct conn;
@@ -139,6 +140,10 @@ char *conn_queue_room(struct conn *conn, size_t size);
 /* Adds counted bufs (counts of their own are taken), written straight through if nothing waits before them. */
 void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count);
 
+/* The pieces as the payload of one compressed message, for whichever peer takes one of that length (conn_ws_deflates). It lies in
+ * memory of the scheduler until the next call. Empty: it would not be shorter, or there is no memory. */
+anqa_str conn_deflate(const anqa_str *pieces, size_t count);
+
 /* ---------------------------------------------------------------- life */
 
 /* Answers a request in full. type: NULL for no body. The connection stays open if the request wants it to. */
@@ -147,6 +152,10 @@ void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str
  * without anything from the peer; 0: the service's. */
 void conn_upgrade(
     struct conn *conn, anqa_str head, const struct ws_ops *ops, void *user, uint16_t timeout);
+/* What was agreed on about compression, right behind conn_upgrade; after the end nothing. */
+void conn_ws_compress(struct conn *conn, const struct ws_deflate *agreed);
+/* Whether a message of `len` bytes is to be compressed for this peer (conn_deflate), if that makes it shorter. */
+bool conn_ws_deflates(const struct conn *conn, size_t len);
 /* Sends a close frame and ends when the peer has closed too, or after some seconds. `reason` may be empty. */
 void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason);
 /* Ends when what is queued has been sent. */

@@ -92,8 +92,9 @@ struct outlet {
     anqa_pid pid; /* of the process that flushes and watches the clock; constant */
     struct anqa_list dirty;
     struct anqa_list wheel[WHEEL];
-    uint32_t tick_s;  /* seconds up to which the wheel was turned */
-    anqa_timer ticks; /* of the clock; bits 0: nobody is timed */
+    uint32_t tick_s;           /* seconds up to which the wheel was turned */
+    anqa_timer ticks;          /* of the clock; bits 0: nobody is timed */
+    struct deflater *deflater; /* of all connections; NULL: nobody has needed it */
     char read[READ_SIZE + 64];
     char seal[SEAL_SIZE]; /* where a record is put together; nobody waits meanwhile */
 };

@@ -149,7 +149,7 @@ static void answer_begin(anqa_conn *conn, unsigned status)
     anqa_conn_put_status(conn, status);
 }
 
-static void run_before_send(struct exchange *exchange, enum answer answer)
+static void run_before_send(struct exchange *exchange, enum answer_state answer)
 {
     struct before_send *before = exchange->before_send;
 

@@ -434,6 +434,15 @@ struct outlets {
     struct outlet each[];
 };
 
+static void outlets_drop(void *object)
+{
+    struct outlets *outlets = object;
+
+    for (uint16_t i = 0; i < outlets->count; i++)
+        deflater_free(outlets->each[i].deflater);
+    free(outlets);
+}
+
 static void *outlets_make(anqa_rt *rt)
 {
     struct outlets *outlets = calloc(1, sizeof *outlets + rt->sched_count * sizeof(struct outlet));
@@ -465,7 +474,7 @@ static void *outlets_make(anqa_rt *rt)
 
 void outlets_drain(const struct drain *drain)
 {
-    struct outlets *outlets = rt_local(sched_self->rt, RT_LOCAL_HTTP, outlets_make, free);
+    struct outlets *outlets = rt_local(sched_self->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     for (uint16_t i = 0; outlets != NULL && i < outlets->count; i++)
         (void)anqa_send(outlets->each[i].pid, DRAIN, anqa_bytes(drain, sizeof *drain));
@@ -474,7 +483,21 @@ void outlets_drain(const struct drain *drain)
 struct outlet *outlet_here(void)
 {
     struct sched *s = sched_self;
-    struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, free);
+    struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     return outlets == NULL || s->foreign ? NULL : &outlets->each[s->index];
+}
+
+anqa_str conn_deflate(const anqa_str *pieces, size_t count)
+{
+    struct outlet *outlet = outlet_here();
+    anqa_str deflated = {NULL, 0};
+
+    anqa_section_begin();
+    if (outlet != NULL && outlet->deflater == NULL)
+        outlet->deflater = deflater_new();
+    if (outlet != NULL && outlet->deflater != NULL)
+        deflated = deflater_run(outlet->deflater, pieces, count);
+    anqa_section_end();
+    return deflated;
 }

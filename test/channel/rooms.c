@@ -349,6 +349,11 @@ const anqa_endpoint rooms_endpoint = {
     .sockets =
         (const anqa_socket_mount[]){
             {.path = "/socket", .user_socket = &rooms_socket, .max_channels = 3},
+            {.path = "/squeezed", .user_socket = &rooms_socket, .compress = true},
+            {.path = "/remembered",
+                .user_socket = &rooms_socket,
+                .compress = true,
+                .client_context = true},
             {.path = "/short", .user_socket = &rooms_socket, .timeout_ms = 1000},
             {.path = "/listed",
                 .user_socket = &rooms_socket,

@@ -83,7 +83,7 @@ static void serve_ws(struct conn *conn, const struct request *request, const voi
         conn_respond(conn, 400, "text/plain", anqa_str_of(refusal));
         return;
     }
-    websocket_write_head(&response, buffer, sizeof buffer, request, anqa_str_of(""));
+    websocket_write_head(&response, buffer, sizeof buffer, request, anqa_str_of(""), NULL);
     ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
     conn_upgrade(conn, head, &echo_ops, NULL, 0);
 }

@@ -42,7 +42,7 @@ enum {
 };
 
 enum state { ABSENT, OPENING, JOINING, LIVE, LEAVING };
-enum kind { HONEST, SLOW, GARBLED, VANISHING, HOSTILE_KINDS = 3 };
+enum kind { HONEST, SLOW, GARBLED, VANISHING, FAULTY, HOSTILE_KINDS = 4 };
 
 struct client {
     int fd;
@@ -259,6 +259,15 @@ static void client_push(uint32_t i, const char *ref, const char *event, const ch
         "[\"1\",\"%s\",\"room:r%u\",\"%s\",%s]", ref, room_of(i), event, payload);
 
     client_send(i, OP_TEXT, (size_t)n);
+}
+
+static void client_join(uint32_t i)
+{
+    char payload[64];
+
+    the->clients[i].state = JOINING;
+    snprintf(payload, sizeof payload, "{\"name\":\"c%u\"}", i);
+    client_push(i, "1", "phx_join", payload);
 }
 
 static void client_beat(uint32_t i)
@@ -493,6 +502,9 @@ static int on_message(struct loop *loop, uint32_t i, int op, char *p, size_t n)
     }
     if (is(m.event, "phx_reply") && is(m.ref, "1")) {
         let_in(i, m.payload);
+    } else if (is(m.event, "phx_error") && c->kind == FAULTY && c->state == LIVE) {
+        the->result.faults++;
+        client_join(i);
     } else if (is(m.event, "phx_error") || is(m.event, "phx_close")) {
         errno = 0;
         client_fail(i, "the channel ended");
@@ -523,7 +535,7 @@ static int on_control(struct loop *loop, uint32_t i, int op, char *p, size_t n)
 static ssize_t on_http(struct loop *loop, uint32_t i, char *p, size_t n)
 {
     struct client *c = &the->clients[i];
-    char *end = memmem(p, n, "\r\n\r\n", 4), payload[64];
+    char *end = memmem(p, n, "\r\n\r\n", 4);
 
     errno = 0;
     if (end == NULL && n < SCRATCH)
@@ -532,9 +544,7 @@ static ssize_t on_http(struct loop *loop, uint32_t i, char *p, size_t n)
         client_fail(i, "no upgrade");
         return -1;
     }
-    c->state = JOINING;
-    snprintf(payload, sizeof payload, "{\"name\":\"c%u\"}", i);
-    client_push(i, "1", "phx_join", payload);
+    client_join(i);
     return c->fd < 0 ? -1 : end + 4 - p;
 }
 
@@ -618,6 +628,14 @@ static void vanish(uint32_t i)
     client_close(i);
 }
 
+/* Its channel dereferences a null pointer; the others on the same scheduler go on. */
+static void crash_channel(uint32_t i)
+{
+    the->clients[i].due_ns = UINT64_MAX; /* until it has joined again */
+    if (the->clients[i].state == LIVE)
+        client_push(i, "c", "crash", "{\"how\":\"null\"}");
+}
+
 static void misbehave(uint64_t now)
 {
     for (uint32_t i = honest(); i < the->options.clients; i++) {
@@ -632,6 +650,8 @@ static void misbehave(uint64_t now)
             c->due_ns = UINT64_MAX;
         else if (c->kind == GARBLED)
             send_garbage(i);
+        else if (c->kind == FAULTY)
+            crash_channel(i);
         else
             vanish(i);
     }
@@ -820,8 +840,9 @@ static void print_result(void)
     printf("crashes %" PRIu64 ", next message taken %" PRIu64 ", longest until one was %" PRIu64
            " ms\n",
         r->crashes, r->first_try, r->worst_recovery_ms);
-    printf(
-        "hostile connections %" PRIu64 ", slow readers dropped %" PRIu64 "\n", r->came, r->dropped);
+    printf("hostile connections %" PRIu64 ", slow readers dropped %" PRIu64
+           ", faults in channels %" PRIu64 "\n",
+        r->came, r->dropped, r->faults);
     printf("memory %" PRIu64 " kB, then %" PRIu64 " kB, at most %" PRIu64 " kB: %+.2f %%/min\n",
         r->start_kb, r->end_kb, r->peak_kb, r->percent_per_minute);
     printf("memory with all histories full %" PRIu64 " kB, once more %" PRIu64 " kB\n", r->full_kb,

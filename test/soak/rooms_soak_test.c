@@ -67,7 +67,8 @@ TEST(nothing_is_lost_or_doubled_in_living_rooms_while_others_are_crashed_and_mem
         "%" PRIu64 " kB, then %" PRIu64 " kB", r.full_kb, r.full_again_kb);
 }
 
-TEST(slow_readers_garbage_and_vanishing_clients_cost_the_others_nothing, .timeout_ms = LIMIT_MS)
+TEST(slow_readers_garbage_vanishing_clients_and_faults_in_channels_cost_the_others_nothing,
+    .timeout_ms = LIMIT_MS)
 {
     struct load_options options = crowd();
     struct load_result r;
@@ -76,4 +77,5 @@ TEST(slow_readers_garbage_and_vanishing_clients_cost_the_others_nothing, .timeou
     r = run(&options);
     CHECK(r.came > options.hostile, "%" PRIu64 " hostile connections", r.came);
     CHECK(r.dropped > 0);
+    CHECK(r.faults > options.hostile / 4 * options.seconds / 4, "%" PRIu64 " faults", r.faults);
 }
