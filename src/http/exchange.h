@@ -93,6 +93,8 @@ struct exchange {
     enum answer answer;                    /* from the callbacks before the head on */
     struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
     bool body_done;                        /* by the protocol: nothing of the body is left */
+    uint64_t body_most;                    /* bytes of it that may be read in all */
+    uint64_t body_read;                    /* that were */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -108,6 +110,11 @@ bool exchange_init(
 
 /* Drops the fields of the response of that name whose values begin with `prefix`. */
 void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix);
+
+/* Reads of the body within its limit, as the protocol's `read`. Fails, too: E_LIMIT, also before anything was read: the
+ * client is not told to send what is too long. */
+anqa_status exchange_read(struct exchange *exchange, char *buf, size_t size, uint64_t deadline_ms,
+    size_t *ret_n) ANQA_MUST_CHECK;
 
 /* Ends an answer in chunks. */
 void exchange_end_stream(struct exchange *exchange);
