@@ -358,4 +358,7 @@ void exchange_run(struct exchange *exchange, const anqa_plug *plugs)
         answer_for(exchange);
     if (exchange->pub.state == ANQA_CONN_CHUNKED)
         exchange_end_stream(exchange);
+    /* Not by a deferred clean-up: the event of a crash, which comes behind those, is to have it. */
+    if (exchange->logs_id && exchange->pub.state != ANQA_CONN_UPGRADED)
+        anqa_log_metadata("request_id", anqa_str_of(""));
 }

@@ -92,6 +92,7 @@ struct exchange {
     struct params *params;                 /* likewise */
     enum answer answer;                    /* from the callbacks before the head on */
     struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
+    bool logs_id;                          /* the process's events have the id of this request */
     bool body_done;                        /* by the protocol: nothing of the body is left */
     uint64_t body_most;                    /* bytes of it that may be read in all */
     uint64_t body_read;                    /* that were */
