@@ -153,7 +153,7 @@ typedef struct anqa_http_limits {
     uint32_t request_line_bytes; /* 0: 8,192; longer: 414 */
     uint32_t header_bytes;       /* of the whole head; 0: 32,768; more: 431 */
     uint32_t headers;            /* number of fields; 0: 100, which is also the most; more: 431 */
-    uint64_t body_bytes;         /* 0: 8,000,000; more: 413 */
+    uint64_t body_bytes; /* 0: 8,000,000; more: 413 where it is read; see anqa_conn_limit_body */
     uint32_t request_timeout_ms; /* for a head to come; 0: 15,000; later: 408 */
     uint32_t idle_timeout_ms;    /* between requests; 0: 60,000 */
     uint32_t
