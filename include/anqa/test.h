@@ -335,6 +335,9 @@ typedef struct anqa_test_request {
     const anqa_header *headers; /* {0} ends them */
     anqa_str body;
     bool https; /* over TLS */
+    /* a request of the same client that was answered before: the cookies that it has had and been given go along (recycle of
+     * ConnTest). NULL: none */
+    const struct anqa_conn *after;
 } anqa_test_request;
 
 /** A request that nobody has answered: anqa_test_conn("POST", "/users?a=b", .body = anqa_str_of("..."), .headers = ...). If no
@@ -346,7 +349,7 @@ anqa_conn *anqa_test_conn_(struct anqa_test_place place, const anqa_test_request
 
 /** Runs a pipeline; then a request without an answer gets 500, and a chunked one ends. */
 void anqa_test_run(anqa_conn *conn, const anqa_plug *plugs);
-/** The same for the plugs and the router of an endpoint. It need not run. */
+/** The same for the plugs and the router of an endpoint, with its sessions, secret and error pages. It need not run. */
 void anqa_test_dispatch(anqa_conn *conn, const anqa_endpoint *endpoint);
 
 /** What was sent of the response's body so far; of HEAD what GET would have. Lives as long as the event. */
