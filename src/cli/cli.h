@@ -129,6 +129,7 @@ enum cli_status command_metrics(struct cli *cli);
 enum cli_status command_observe(struct cli *cli);
 enum cli_status command_pid(struct cli *cli);
 enum cli_status command_processes(struct cli *cli);
+enum cli_status command_reload(struct cli *cli);
 enum cli_status command_resume(struct cli *cli);
 enum cli_status command_rpc(struct cli *cli);
 enum cli_status command_state(struct cli *cli);

@@ -31,6 +31,8 @@ static const struct command commands[] = {
     {"restart", "[--timeout SECONDS]",
         "has a successor take the program's place, and waits for the end of this one",
         command_restart, "--timeout: how long it may take (default: 60)"},
+    {"reload", "", "has the program read its certificates and keys again", command_reload,
+        "New connections have the new ones. If a file is wrong, its endpoint keeps what it has."},
     {"pid", "", "the program's process id", command_pid, NULL},
     {"version", "", "the program's version", command_version, NULL},
     {"list", "", "the programs that run", command_list, NULL},
