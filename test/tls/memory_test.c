@@ -61,7 +61,6 @@ TEST(without_memory_a_server_does_not_open_and_leaves_nothing)
 {
     char certfile[128], keyfile[128];
     anqa_https https = {.certfile = certfile, .keyfile = keyfile};
-    struct tls_server *server;
 
     begin();
     snprintf(certfile, sizeof certfile, "%s", town_certificate("main", "localhost"));
@@ -75,8 +74,20 @@ TEST(without_memory_a_server_does_not_open_and_leaves_nothing)
     }
     CHECK(atomic_load(&failures) > 20);
     open_one(&https, false);
+}
+
+TEST(without_memory_of_our_own_a_server_does_not_open_either)
+{
+    char certfile[128], keyfile[128];
+    anqa_https https = {.certfile = certfile, .keyfile = keyfile};
+    struct tls_server *server;
+
+    snprintf(certfile, sizeof certfile, "%s", town_certificate("main", "localhost"));
+    snprintf(keyfile, sizeof keyfile, "%s", town_key("main"));
     EACH_ALLOC_FAILURE {
-        if (tls_server_open(&https, &server, NULL) == ANQA_OK)
+        anqa_status status = tls_server_open(&https, &server, NULL);
+        CHECK(status == ANQA_OK || status == ANQA_E_NOMEM, "%s", anqa_status_name(status));
+        if (status == ANQA_OK)
             tls_server_close(server);
     }
 }
