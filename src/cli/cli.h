@@ -122,6 +122,7 @@ void table_print(struct table *table, FILE *out);
 
 /* ---------------------------------------------------------------- subcommands */
 
+enum cli_status command_gen_cert(struct cli *cli);
 enum cli_status command_info(struct cli *cli);
 enum cli_status command_list(struct cli *cli);
 enum cli_status command_log(struct cli *cli);

@@ -36,6 +36,13 @@ static const struct command commands[] = {
     {"pid", "", "the program's process id", command_pid, NULL},
     {"version", "", "the program's version", command_version, NULL},
     {"list", "", "the programs that run", command_list, NULL},
+    {"gen-cert", "[--dir FOLDER] [HOST ...]", "makes a certificate and a key for development",
+        command_gen_cert,
+        "Writes cert.pem and key.pem (mode 0600), which must not be there: a key for ECDSA, and a "
+        "certificate that\n"
+        "signs itself, for a year. Hosts are names or addresses (default: localhost 127.0.0.1 "
+        "::1).\n"
+        "--dir: where to (default: .)"},
 };
 
 static void say(const char *format, va_list args) ANQA_PRINTF(1, 0);

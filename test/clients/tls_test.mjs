@@ -17,6 +17,7 @@ import WebSocket from "ws";
 import { root, run, sleep, test, until, within } from "./harness.mjs";
 import { Client, push, startServer } from "./server.mjs";
 
+const command = process.env.ANQA ?? path.join(root, "build/dev/anqa");
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "anqa-wss-"));
 process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 const certfile = path.join(folder, "cert.pem");
@@ -162,7 +163,6 @@ test("a program that restarts refuses nobody over https, and its clients join ag
 });
 
 test("a new certificate is shown after anqa's reload, a broken one is not", async (t) => {
-  const command = process.env.ANQA ?? path.join(root, "build/dev/anqa");
   const server = await t.keep(startSecure());
   const anqa = (...args) => execFileSync(command, [...args, "--app", String(server.child.pid)], { encoding: "utf8", stdio: "pipe" });
   assert.equal(await shown(server), "first");
@@ -173,6 +173,33 @@ test("a new certificate is shown after anqa's reload, a broken one is not", asyn
   fs.writeFileSync(certfile, "nonsense");
   assert.throws(() => anqa("reload"), /the certificate .*cert\.pem/);
   assert.equal(await shown(server), "second");
+});
+
+test("anqa gen-cert makes a certificate that a client accepts, and writes over nothing", async (t) => {
+  const place = fs.mkdtempSync(path.join(folder, "made-"));
+  const made = path.join(place, "cert.pem");
+  const key = path.join(place, "key.pem");
+  const genCert = (...args) => execFileSync(command, ["gen-cert", "--dir", place, ...args], { encoding: "utf8", stdio: "pipe" });
+  assert.equal(genCert(), `TLS_CERTFILE=${made} TLS_KEYFILE=${key} HTTPS_PORT=4001\n`);
+  assert.equal(fs.statSync(key).mode & 0o777, 0o600);
+  const before = fs.readFileSync(key);
+  assert.throws(() => genCert(), /key\.pem is there already, and is not written over/);
+  fs.renameSync(key, `${key}.old`);
+  assert.throws(() => genCert(), /cert\.pem is there already/);
+  assert.ok(!fs.existsSync(key), "a key without its certificate is left");
+  fs.writeFileSync(key, before);
+  fs.copyFileSync(made, certfile);
+  fs.copyFileSync(key, keyfile);
+  const server = await t.keep(startSecure());
+  assert.equal((await get(server, "/", { ca: fs.readFileSync(made) })).status, 200);
+  fs.rmSync(made);
+  fs.rmSync(key);
+  genCert("shop.example", "*.shop.example", "192.0.2.7");
+  const own = new X509Certificate(fs.readFileSync(made));
+  for (const host of ["shop.example", "a.shop.example"]) assert.ok(own.checkHost(host), host);
+  assert.ok(own.checkIP("192.0.2.7"));
+  assert.equal(own.checkHost("localhost"), undefined);
+  for (const bad of ["a,DNS:b", "", "a b", "email:x"]) assert.throws(() => genCert(bad), /no name of a host/);
 });
 
 await run();
