@@ -41,7 +41,10 @@ static const anqa_user_socket user_socket = {
 };
 
 static const anqa_endpoint endpoint = {
-    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
+    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket},
+        {.path = "/compressed", .user_socket = &user_socket, .compress = true},
+        {.path = "/context", .user_socket = &user_socket, .compress = true, .client_context = true},
+        {0}},
     .max_connections = 2000000,
 };
 
