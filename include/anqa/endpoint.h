@@ -125,6 +125,7 @@ typedef struct anqa_socket_mount {
     const char *const *origins;
     uint32_t
         timeout_ms; /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
+    anqa_rate_limit rate;  /* of all messages of one client, joins and heartbeats too */
     uint32_t max_channels; /* joined at a time by one client; 0: 100 */
 } anqa_socket_mount;
 
