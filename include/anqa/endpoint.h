@@ -53,6 +53,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/raw_socket.h>
 #include <anqa/router.h>
 #include <anqa/session.h>
 #include <anqa/supervisor.h>
@@ -110,6 +111,7 @@ typedef struct anqa_sse_opts {
 typedef struct anqa_socket_mount {
     const char *path; /* "/socket", "/socket/:room" */
     const anqa_user_socket *user_socket;
+    const anqa_raw_socket *raw; /* in its place: no channels (anqa/raw_socket.h) */
     anqa_websocket_opts websocket;
     anqa_longpoll_opts longpoll;
     anqa_sse_opts sse;
