@@ -62,10 +62,11 @@ ANQA_BEGIN_DECLS
 
 /** Pages of which sites may open a socket. Who sends no `Origin` (programs, not browsers) always may. */
 typedef enum anqa_check_origin {
-    ANQA_ORIGIN_HOST,   /* those of the endpoint's host, whatever scheme and port */
-    ANQA_ORIGIN_ANY,    /* all */
-    ANQA_ORIGIN_LIST,   /* those in `origins` */
-    ANQA_ORIGIN_REQUEST /* those with the scheme, host and port of the request itself */
+    ANQA_ORIGIN_HOST,    /* those of the endpoint's host, whatever scheme and port */
+    ANQA_ORIGIN_ANY,     /* all */
+    ANQA_ORIGIN_LIST,    /* those in `origins` */
+    ANQA_ORIGIN_REQUEST, /* those with the scheme, host and port of the request itself */
+    ANQA_ORIGIN_ASK      /* those that `origin_allowed` says */
 } anqa_check_origin;
 
 /** What a socket's `connect` may see of the request (anqa_connect_info); to be added. */
@@ -125,6 +126,9 @@ typedef struct anqa_socket_mount {
     /* "https://example.org", "//example.org:8080" (any scheme), "//example.org" (and any port); a host that begins with
      * "*." is the domain itself and all below it. http and https without a port mean 80 and 443. NULL ends them */
     const char *const *origins;
+    /* ANQA_ORIGIN_ASK. Of "https://example.org" the port is "443"; of what is no URL all are empty. In the connection's
+     * process; may wait */
+    bool (*origin_allowed)(anqa_str scheme, anqa_str host, anqa_str port);
     uint32_t
         timeout_ms; /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
     anqa_rate_limit rate;  /* of all messages of one client, joins and heartbeats too */
