@@ -219,6 +219,14 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "ANQA=$<TARGET_FILE:anqa_command>;CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")
     endforeach()
+    # Rooms that do what they are told, by all transports.
+    anqa_program(clients_rooms test/clients/fixture/rooms.c)
+    set_target_properties(clients_rooms PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+    foreach(thing transports browser)
+      anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
+      set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
+        ENVIRONMENT "ROOMS=$<TARGET_FILE:clients_rooms>")
+    endforeach()
     foreach(thing commands observe)
       anqa_register(cli_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/cli/${thing}_test.mjs")
       set_tests_properties(cli_${thing}_test PROPERTIES RUN_SERIAL ON

@@ -36,6 +36,7 @@
 #include <anqa/plugs.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
+#include <anqa/raw_socket.h>
 #include <anqa/registry.h>
 #include <anqa/requests.h>
 #include <anqa/router.h>
