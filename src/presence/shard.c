@@ -443,17 +443,31 @@ static void first_tick(const struct shard *shard)
         anqa_self(), tick_tag, anqa_nothing(), wire_hash(shard->state.self->id.name) % quarter);
 }
 
+/* A shard of an earlier life, whose first one has ended, is about to end too. */
+static anqa_status take_name(const char *name, uint32_t index)
+{
+    anqa_status status = anqa_register(name);
+    anqa_ref ref;
+
+    if (status != ANQA_E_EXISTS || index == 0)
+        return status;
+    ref = anqa_monitor(anqa_whereis(name));
+    if (anqa_receive_ref(ref, 5000) == NULL)
+        return status;
+    return anqa_register(name);
+}
+
 static anqa_next shard_begin(struct shard *shard, const anqa_presence *spec, uint32_t index)
 {
-    char name[SHARD_NAME_MAX];
+    char room[SHARD_NAME_MAX];
+    const char *name = shard_name(spec, index, room);
     anqa_error err;
 
     shard->spec = spec;
     shard->index = index;
     presenter_init(&shard->presenter, spec, list_text, shard);
-    if (anqa_register(anqa_tmp_copy(
-            shard_name(spec, index, name), strlen(shard_name(spec, index, name)))) != ANQA_OK)
-        return anqa_stop_with(anqa_error_reason("the name '%s' is taken", spec->name));
+    if (take_name(name, index) != ANQA_OK)
+        return anqa_stop_with(anqa_error_reason("the name '%s' is taken", name));
     if (shard_open(shard, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("presence '%s': %s", spec->name, err.text));
     first_tick(shard);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "presence/diff.h"
+
 #define T "room:a"
 
 static const anqa_presence presence = {
@@ -160,6 +162,7 @@ ANQA_TEST(a_presence_that_crashes_takes_those_it_tracks_along)
     ANQA_ASSERT_PUSH_TO(ann, "presence_state", "{'ann': _}");
     anqa_test_crash(anqa_whereis("presence"), anqa_error_reason("on purpose"));
     ANQA_ASSERT_PUSH_TO(ann, "phx_error");
+    anqa_test_settle(); /* it is started again */
     ANQA_ASSERT_PUSH_TO(enter("ann"), "presence_state", "{'ann': {'metas': [_]}}");
 }
 
@@ -601,4 +604,37 @@ ANQA_TEST(a_large_state_and_a_large_diff_come_in_pieces)
     }
     CHECK_EQ(leaves, 1000);
     CHECK(pieces < 20);
+}
+
+static void count_metas(void *arg, anqa_json diff)
+{
+    size_t *counts = arg;
+    anqa_json metas;
+
+    CHECK(diff.len < (64 << 10) + 5000, "%zu", diff.len);
+    CHECK_STATUS(anqa_json_check(anqa_json_text(diff), NULL, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_json_find(diff, "/joins/ann/metas", &metas), ANQA_OK);
+    counts[0] += count_of(metas);
+    counts[1]++;
+}
+
+static void cut(void *arg, const struct presence_topic *topic)
+{
+    diff_each(topic, count_metas, arg);
+}
+
+ANQA_TEST(many_metas_of_one_key_come_in_pieces_too)
+{
+    static const struct replica_id self = {.name = {"me", 2}};
+    anqa_str meta = anqa_str_of(anqa_tmp_printf("{\"p\":\"%1000d\"}", 0));
+    struct presence_state state;
+    size_t counts[2] = {0, 0};
+
+    CHECK_STATUS(state_init(&state, &self, NULL), ANQA_OK);
+    for (uint64_t pid = 1; pid <= 200; pid++)
+        CHECK_STATUS(state_join(&state, pid, anqa_str_of(T), anqa_str_of("ann"), meta), ANQA_OK);
+    state_flush(&state, cut, counts);
+    CHECK_EQ(counts[0], 200);
+    CHECK_EQ(counts[1], 4);
+    state_done(&state);
 }
