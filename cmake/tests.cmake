@@ -99,6 +99,9 @@ foreach(source IN LISTS sources)
   if(area STREQUAL "control")
     list(APPEND helpers test/otp/support.c) # a runtime with names and supervisors
   endif()
+  if(area STREQUAL "presence")
+    list(APPEND helpers test/pubsub/mesh.c) # several nodes
+  endif()
   set(label unit)
   if(area MATCHES "^(fault|soak)$")
     set(label ${area})
