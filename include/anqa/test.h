@@ -267,6 +267,18 @@ anqa_status anqa_test_try_connect(const anqa_user_socket *user_socket, anqa_json
 anqa_status anqa_test_try_connect_with(const anqa_user_socket *user_socket, anqa_json params,
     const anqa_connect_info *info, anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
 
+/** A client of a raw socket (anqa/raw_socket.h). Fails: E_PERMISSION (`connect` refuses it), E_DIED (it crashed). It ends by
+ * anqa_test_close; anqa_test_socket_pid is the process of its handlers. */
+anqa_status anqa_test_try_connect_raw(const anqa_raw_socket *raw, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
+/** What such a client sends. */
+void anqa_test_send_raw(anqa_test_socket *socket, bool binary, anqa_str data);
+/** What it is sent next; the test fails if nothing comes. ret_binary: may be NULL. */
+#define anqa_test_receive_raw(socket, ret_binary) \
+    anqa_test_receive_raw_(ANQA_HERE_, (socket), (ret_binary))
+anqa_str anqa_test_receive_raw_(
+    struct anqa_test_place place, anqa_test_socket *socket, bool *ret_binary);
+
 /**
  * Joins a topic: anqa_test_join(socket, topic, payload, ret_reply). payload: an object, or ANQA_JSON_NULL for {}. ret_reply: the
  * answer's response; may be NULL. If the channel refuses, or there is none for that topic, the test fails.

@@ -91,10 +91,13 @@ struct exchange {
     const anqa_session_opts *session_opts; /* NULL: it has no sessions */
     struct session *session;               /* NULL: nobody has asked for it yet */
     struct params *params;                 /* likewise */
-    enum answer_state answer;                    /* from the callbacks before the head on */
+    enum answer_state answer;              /* from the callbacks before the head on */
     struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
     uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool logs_id;                     /* the process's events have the id of this request */
     bool body_done;                   /* by the protocol: nothing of the body is left */
+    uint64_t body_most;               /* bytes of it that may be read in all */
+    uint64_t body_read;               /* that were */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -110,6 +113,11 @@ bool exchange_init(
 
 /* Drops the fields of the response of that name whose values begin with `prefix`. */
 void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix);
+
+/* Reads of the body within its limit, as the protocol's `read`. Fails, too: E_LIMIT, also before anything was read: the
+ * client is not told to send what is too long. */
+anqa_status exchange_read(struct exchange *exchange, char *buf, size_t size, uint64_t deadline_ms,
+    size_t *ret_n) ANQA_MUST_CHECK;
 
 /* Ends an answer in chunks. */
 void exchange_end_stream(struct exchange *exchange);

@@ -32,7 +32,7 @@
 #define HAND_WAITS 100
 #define HAND_WAIT_MS 5
 #define ID_ROOM 64
-#define LINE_ROOM 8192 /* fields of 1 KB grow at most five times as JSON */
+#define LINE_ROOM 10240 /* fields of 1.5 KB grow at most five times as JSON */
 
 struct record {
     uint64_t time_us, pid;
@@ -41,7 +41,7 @@ struct record {
     char id[ID_ROOM];
     char pid_text[LOG_PID_TEXT];
     char label[LOG_LABEL];
-    char fields[LOG_FIELDS_MAX]; /* last: only what is used is copied */
+    char fields[LOG_FIELDS_MAX + 1 + LOG_METADATA_MAX]; /* last: only what is used is copied */
 };
 
 struct slot {
@@ -122,7 +122,7 @@ void anqa_log_set_burst(uint32_t limit, uint32_t window_ms)
 
 void log_set_context_hook(void (*hook)(struct log_context *context))
 {
-    atomic_store_explicit(&context_hook, hook, memory_order_release); /* pairs with fill_context */
+    atomic_store_explicit(&context_hook, hook, memory_order_release); /* pairs with find_context */
 }
 
 anqa_log_counts anqa_log_get_counts(void)
@@ -428,7 +428,7 @@ static void wait_for_hand(void)
 void log_drain_now(void)
 {
     struct record record;
-    char text[LOG_FIELDS_MAX + 512];
+    char text[LOG_FIELDS_MAX + LOG_METADATA_MAX + 512];
     size_t at;
 
     while (ring_pop(&record, &at)) {
@@ -571,15 +571,26 @@ static void fill_who(struct record *r, const struct log_context *who)
     memcpy(r->label, who->label, r->label_len);
 }
 
-static void fill_context(struct record *r)
+static void add_metadata(struct record *r, const struct log_context *who)
+{
+    if (who->metadata_len == 0)
+        return;
+    if (r->fields_len != 0)
+        r->fields[r->fields_len++] = ' ';
+    memcpy(r->fields + r->fields_len, who->metadata, who->metadata_len);
+    r->fields_len = (uint16_t)(r->fields_len + who->metadata_len);
+}
+
+static void find_context(struct log_context *ret_context)
 {
     /* Pairs with log_set_context_hook. */
     void (*hook)(struct log_context *) = atomic_load_explicit(&context_hook, memory_order_acquire);
-    struct log_context context = {0};
 
+    ret_context->pid = 0;
+    ret_context->pid_text[0] = '\0';
+    ret_context->label_len = ret_context->metadata_len = 0;
     if (hook != NULL)
-        hook(&context);
-    fill_who(r, &context);
+        hook(ret_context);
 }
 
 static void fill_head(struct record *r, anqa_log_level level, const char *id)
@@ -643,15 +654,18 @@ void log_write_fields(
     const struct log_context *who, anqa_log_level level, const char *id, anqa_str fields)
 {
     int saved = errno;
+    struct log_context context;
     struct record record;
 
     if (begin_record(&record, level, id)) {
-        if (who != NULL)
-            fill_who(&record, who);
-        else
-            fill_context(&record);
+        if (who == NULL) {
+            find_context(&context);
+            who = &context;
+        }
+        fill_who(&record, who);
         record.fields_len = (uint16_t)(fields.len < LOG_FIELDS_MAX ? fields.len : LOG_FIELDS_MAX);
         memcpy(record.fields, fields.ptr, record.fields_len);
+        add_metadata(&record, who);
         submit(&record);
     }
     errno = saved;
@@ -660,11 +674,14 @@ void log_write_fields(
 void anqa_log_vwrite(anqa_log_level level, const char *id, const char *format, va_list args)
 {
     int saved = errno;
+    struct log_context context;
     struct record record;
 
     if (begin_record(&record, level, id)) {
-        fill_context(&record);
+        find_context(&context);
+        fill_who(&record, &context);
         record.fields_len = (uint16_t)log_fields_format(record.fields, saved, format, args);
+        add_metadata(&record, &context);
         submit(&record);
     }
     errno = saved;

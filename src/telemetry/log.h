@@ -11,6 +11,7 @@
 
 #define LOG_PID_TEXT 32
 #define LOG_LABEL 64
+#define LOG_METADATA_MAX 512
 
 /** What is added to each event: filled by the hook on the stack of who logs. Starts zeroed. */
 struct log_context {
@@ -18,6 +19,8 @@ struct log_context {
     char pid_text[LOG_PID_TEXT]; /* ends in NUL */
     char label[LOG_LABEL];
     size_t label_len;
+    char metadata[LOG_METADATA_MAX]; /* logfmt, escaped; put behind the fields */
+    size_t metadata_len;
 };
 
 /** The hook runs in every call that is written; it must not wait, allocate or log. NULL: none. */

@@ -213,10 +213,12 @@ static const char *head_text(const anqa_test_request *request)
 
 anqa_conn *anqa_test_conn_(struct anqa_test_place place, const anqa_test_request *request)
 {
+    static const struct request_limits any_body = {.body_bytes = REQUEST_BODY_MAX};
     struct test_conn *conn = anqa_arena_calloc(anqa_tmp(), 1, sizeof *conn);
     const char *head = head_text(request);
     struct request_scan scan = {0};
-    enum request_result result = request_parse(&conn->request, &scan, head, strlen(head), NULL);
+    enum request_result result =
+        request_parse(&conn->request, &scan, head, strlen(head), &any_body);
 
     conn->spec = (const anqa_test_request *)(const void *)anqa_tmp_copy(request, sizeof *request);
     conn->unread = request->body;
