@@ -74,6 +74,7 @@ struct conn {
     bool keep_alive : 1; /* of the request that is answered */
     bool head_only : 1;  /* it was HEAD: no body */
     bool old : 1;        /* it was HTTP/1.0 */
+    bool last : 1;       /* its client has said that nothing comes behind it, and it had no body */
     bool serving : 1;    /* a request is being answered, perhaps at depth */
     bool answered : 1;   /* it has got its response, or a part of it: */
     bool partial : 1;    /* more of it must follow */

@@ -203,7 +203,7 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
             outlet_time(conn, conn_seconds(conn->service->head_timeout, CONN_HEAD_S));
         return 0;
     case REQUEST_REFUSED:
-        conn->head_only = conn->old = false;
+        conn->head_only = conn->old = conn->last = false;
         h1_refuse(conn, parsed.status, parsed.why);
         request_over(conn);
         return len;
@@ -212,6 +212,7 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
     conn->keep_alive = parsed.keep_alive;
     conn->head_only = parsed.method == REQUEST_HEAD;
     conn->old = parsed.minor_version == 0;
+    conn->last = !parsed.keep_alive && !parsed.chunked && parsed.body_bytes == 0;
     *ret_request = request_own(&parsed, bytes);
     return parsed.head_bytes;
 }
