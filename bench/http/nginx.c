@@ -42,6 +42,7 @@ static const char configuration[] =
     "      return 200 '{\"message\":\"hello\",\"path\":\"$uri\"}';\n"
     "    }\n"
     "    location /files/ { root %s; }\n"
+    "    location /anew/ { alias %s/files/; open_file_cache off; }\n"
     "  }\n"
     "}\n";
 
@@ -76,7 +77,7 @@ static bool write_configuration(const struct server *server)
         return false;
     fprintf(file, configuration, server->threads, server->port,
         server->threads > 1 ? " reuseport" : "", server->tls ? " ssl" : "",
-        server->tls ? tls_configuration : "", server->folder);
+        server->tls ? tls_configuration : "", server->folder, server->folder);
     return fclose(file) == 0;
 }
 

@@ -3,7 +3,7 @@
  *
  * The server is examples/bench_app, or with BENCH_SERVER=nginx in the environment nginx with a configuration and folders of
  * its own. It runs on the processors of this side, with as many schedulers or workers; wrk on those that are left. Both
- * serve the same: /text, /json and /files/16k, in plain or over TLS. All ends with this program.
+ * serve the same: /text, /json, /files/16k and /anew/16k, which is that file where nginx keeps none open, in plain or over TLS. All ends with this program.
  *
  * Failing: whatever is missing, does not answer in time or answers with an error ends the side, with the reason on stderr.
  * Threads: the main thread of the side.
