@@ -10,6 +10,8 @@
 
 #include <anqa/process.h>
 
+#include "http/h2_stream.h"
+
 #define PART ((size_t)256 << 10)
 #define PARTS_A_TURN 4        /* to a peer that reads as fast as we write, before others run */
 #define QUEUE_MAX (16u << 10) /* of output that is copied, to go out with what comes next */
@@ -36,9 +38,11 @@ static anqa_status wait_peer(struct conn *conn, unsigned what, uint64_t deadline
 /* Waits until the kernel takes more. */
 static bool wait_room(struct conn *conn)
 {
-    anqa_status status =
-        wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
+    anqa_status status;
 
+    if (conn->streamed)
+        return stream_wait_room(conn, 0);
+    status = wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
     conn->blocked = false;
     if (status != ANQA_OK)
         conn_kill(conn, true);
@@ -88,6 +92,8 @@ bool conn_write(struct conn *conn, anqa_str bytes)
 
     if (over(conn) || bytes.len == 0)
         return !over(conn);
+    if (conn->streamed)
+        return stream_write(conn, bytes);
     if (conn->out_bytes + bytes.len <= most)
         return queue(conn, bytes);
     if (!conn_drain_output(conn))
@@ -130,6 +136,8 @@ bool conn_write_file(struct conn *conn, int fd, struct range range)
     uint64_t left = range.length;
     unsigned turn = 0;
 
+    if (conn->streamed)
+        return stream_write_file(conn, fd, range);
     if (!conn_drain_output(conn))
         return false;
     while (left > 0) {

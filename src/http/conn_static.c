@@ -14,13 +14,14 @@ static void send_file(struct conn *conn, const struct static_mount *mount,
     struct range range =
         static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, file, request);
 
-    h1_connection_field(conn, &response);
+    if (!conn->streamed)
+        h1_connection_field(conn, &response);
     conn->answered = conn->partial = true;
     if (response_finish(&response, &text) != ANQA_OK)
         conn_kill(conn, true);
-    else if (conn_write(conn, text) &&
+    else if (conn_write_head(conn, text, range.length != 0) &&
              (range.length == 0 || conn_write_file(conn, file->fd, range)))
-        conn->partial = false;
+        conn_answer_over(conn);
 }
 
 bool conn_serve_static(

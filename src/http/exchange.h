@@ -20,6 +20,7 @@ struct error_pages; /* http/error_page.h */
 struct session;     /* session.c */
 struct params;      /* parsers.c */
 struct conn;        /* http/conn.h */
+struct response;    /* http/response.h */
 struct ws_ops;      /* likewise */
 
 /* What a protocol does for an exchange. All may wait. Those that send fail with E_CLOSED: the client is gone. */
@@ -98,6 +99,12 @@ bool exchange_init(
 
 /* Drops the fields of the response of that name whose values begin with `prefix`. */
 void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix);
+
+/* Bytes that its fields take, and the fields themselves: for the head. */
+size_t exchange_fields_size(const struct exchange *exchange);
+void exchange_write_fields(const struct exchange *exchange, struct response *response);
+/* The head of an informational response, which has been checked. In anqa_tmp. */
+anqa_str exchange_informal_head(unsigned status, const anqa_header *headers);
 
 /* Runs a pipeline and sees to it that there is an answer, and an end to it. */
 void exchange_run(struct exchange *exchange, const anqa_plug *plugs);

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include "base/container.h"
+#include "http/h2.h"
+#include "http/h2_stream.h"
 #include "runtime/net_int.h"
 
 #define PIECES 64
@@ -48,6 +50,14 @@ static void chunk_free(struct chunk *chunk)
         free(chunk);
 }
 
+/* Streams share what their connection may hold. */
+static void count_out(struct conn *conn, int64_t bytes)
+{
+    conn->out_bytes += (uint32_t)bytes;
+    if (conn->streamed)
+        stream_count(conn, bytes);
+}
+
 static void chunk_add(struct conn *conn, struct chunk *chunk)
 {
     if (conn->out_end == NULL)
@@ -65,7 +75,7 @@ void conn_out_free(struct conn *conn)
         chunk_free(chunk);
     }
     conn->out_end = NULL;
-    conn->out_bytes = 0;
+    count_out(conn, -(int64_t)conn->out_bytes);
     anqa_list_remove(&conn->dirty);
 }
 
@@ -83,8 +93,7 @@ static uint32_t output_limit(const struct conn *conn)
     return limit == 0 ? DEFAULT_OUTPUT : limit;
 }
 
-/* Something is to be sent with the others of this turn. */
-static void make_dirty(struct conn *conn)
+void conn_dirty(struct conn *conn)
 {
     struct outlet *outlet = conn->outlet;
     struct sched *s = sched_self;
@@ -101,7 +110,8 @@ static bool may_queue(struct conn *conn, size_t size)
 {
     if (conn->phase >= CONN_WS_CLOSING) /* nothing goes behind a close frame */
         return false;
-    if (size > output_limit(conn) || conn->out_bytes + size > output_limit(conn)) {
+    if (size > output_limit(conn) || conn->out_bytes + size > output_limit(conn) ||
+        (conn->streamed && !stream_may_hold(conn, size, output_limit(conn)))) {
         uint32_t bytes = conn->out_bytes;
         conn_kill(conn, true);
         conn->slow = true; /* told by its own process: handlers of others have no place here */
@@ -111,13 +121,11 @@ static bool may_queue(struct conn *conn, size_t size)
     return true;
 }
 
-char *conn_queue_room(struct conn *conn, size_t size)
+char *conn_append_room(struct conn *conn, size_t size)
 {
     struct chunk *chunk = conn->out_end;
     char *room;
 
-    if (!may_queue(conn, size))
-        return NULL;
     if (chunk == NULL || chunk->buf.ptr != NULL || chunk->cap - chunk->len < size) {
         size_t cap = chunk == NULL ? CHUNK_SMALL - sizeof *chunk : CHUNK_LARGE - sizeof *chunk;
         chunk = chunk_new(size > cap ? size : cap);
@@ -129,8 +137,16 @@ char *conn_queue_room(struct conn *conn, size_t size)
     }
     room = chunk->bytes + chunk->len;
     chunk->len += (uint32_t)size;
-    conn->out_bytes += (uint32_t)size;
-    make_dirty(conn);
+    count_out(conn, (int64_t)size);
+    return room;
+}
+
+char *conn_queue_room(struct conn *conn, size_t size)
+{
+    char *room = may_queue(conn, size) ? conn_append_room(conn, size) : NULL;
+
+    if (room != NULL)
+        conn_dirty(conn);
     return room;
 }
 
@@ -150,8 +166,8 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
     chunk->at = (uint32_t)sent;
     chunk->len = (uint32_t)buf.len;
     chunk_add(conn, chunk);
-    conn->out_bytes += (uint32_t)(buf.len - sent);
-    make_dirty(conn);
+    count_out(conn, (int64_t)(buf.len - sent));
+    conn_dirty(conn);
 }
 
 /* ---------------------------------------------------------------- sending */
@@ -186,7 +202,8 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
     size_t at = 0;
     ssize_t n = 0;
 
-    if (conn->out == NULL && !conn->blocked && !conn_is_closing(conn) && count <= PIECES) {
+    if (conn->out == NULL && !conn->blocked && !conn->streamed && !conn_is_closing(conn) &&
+        count <= PIECES) {
         for (size_t i = 0; i < count; i++)
             pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
         n = send_pieces(conn, pieces, count);
@@ -198,10 +215,25 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
         queue_buf(conn, bufs[at], (size_t)n);
 }
 
-/* Forgets the first `n` bytes. */
-static void chunks_sent(struct conn *conn, size_t n)
+static const char *chunk_bytes(const struct chunk *chunk)
 {
-    conn->out_bytes -= (uint32_t)n;
+    return (chunk->buf.ptr != NULL ? (const char *)chunk->buf.ptr : chunk->bytes) + chunk->at;
+}
+
+void conn_out_copy(const struct conn *conn, char *to, size_t n)
+{
+    for (const struct chunk *chunk = conn->out; n > 0; chunk = chunk->next) {
+        size_t part = chunk->len - chunk->at;
+        part = part < n ? part : n;
+        memcpy(to, chunk_bytes(chunk), part);
+        to += part;
+        n -= part;
+    }
+}
+
+void conn_out_sent(struct conn *conn, size_t n)
+{
+    count_out(conn, -(int64_t)n);
     for (struct chunk *chunk = conn->out; chunk != NULL; chunk = conn->out) {
         size_t left = chunk->len - chunk->at;
         if (n < left) { /* never true of an empty one, which goes too */
@@ -218,20 +250,26 @@ static void chunks_sent(struct conn *conn, size_t n)
 
 void conn_flush(struct conn *conn)
 {
-    while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER) {
+    if (conn->streamed) {
+        stream_flush(conn);
+        return;
+    }
+    for (;;) {
         struct iovec pieces[PIECES];
         size_t count = 0;
         ssize_t n;
 
+        if (conn->phase == CONN_H2 && !conn->blocked)
+            h2_pull(conn);
+        if (conn->out == NULL || conn->blocked || conn->phase >= CONN_LINGER)
+            break;
         for (struct chunk *chunk = conn->out; chunk != NULL && count < PIECES; chunk = chunk->next)
-            pieces[count++] = (struct iovec){
-                (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) +
-                    chunk->at,
-                chunk->len - chunk->at};
+            pieces[count++] =
+                (struct iovec){(char *)(uintptr_t)chunk_bytes(chunk), chunk->len - chunk->at};
         n = send_pieces(conn, pieces, count);
         if (n < 0)
             return;
-        chunks_sent(conn, (size_t)n);
+        conn_out_sent(conn, (size_t)n);
     }
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);

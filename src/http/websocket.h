@@ -38,7 +38,7 @@ const char *websocket_refusal(const struct request *req);
 void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_LEN]);
 
 /*
- * Writes the head of a 101 answer to a request that is not refused.
+ * Writes the head of a 101 answer to a request that is not refused, or of a 200 answer to one of HTTP/2.
  * protocol: the subprotocol chosen; empty: none.   response: initialised by nobody; finished by response_finish.
  */
 void websocket_write_head(struct response *response, char *buffer, size_t size,
