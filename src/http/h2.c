@@ -325,7 +325,7 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
         frame->hd.type == NGHTTP2_HEADERS ? find(session, frame->hd.stream_id) : NULL;
 
     if (stream != NULL)
-        stream_gone(stream);
+        stream_drop(stream);
     return 0;
 }
 
@@ -519,7 +519,7 @@ void h2_input_over(struct conn *conn)
         struct h2_stream *stream = ANQA_CONTAINER_OF(node, struct h2_stream, node);
         next = anqa_list_next(&h2->streams, node);
         if (!stream->conn.ended)
-            stream_gone(stream);
+            stream_drop(stream);
     }
     leave_now(h2);
     anqa_section_end();

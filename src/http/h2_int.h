@@ -121,12 +121,15 @@ char *h2_head_trailers(const struct h2_head *head, uint16_t *ret_len);
 anqa_status stream_start(struct h2 *h2, int32_t id, const struct request *request,
     const char *bytes, bool ended) ANQA_MUST_CHECK;
 
+/* Ends it before its time: the client is told by RST_STREAM. */
+void stream_drop(struct h2_stream *stream);
+
 /* What happens to it, told by callbacks of nghttp2. */
 void stream_data(struct h2_stream *stream, anqa_str data);
 void stream_trailers(struct h2_stream *stream, const struct h2_head *head);
 void stream_input_over(struct h2_stream *stream);
 void stream_output_over(struct h2_stream *stream); /* END_STREAM has gone out */
-void stream_gone(struct h2_stream *stream);        /* nghttp2 forgets it, or has to */
+void stream_gone(struct h2_stream *stream);        /* nghttp2 forgets it */
 void stream_orphan(struct h2_stream *stream);      /* so does its connection */
 /* What nghttp2 sends next of the output, or that there is nothing. */
 ssize_t stream_offer(struct h2_stream *stream, size_t length, uint32_t *data_flags);

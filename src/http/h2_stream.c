@@ -87,6 +87,12 @@ void stream_gone(struct h2_stream *stream)
     rouse(stream);
 }
 
+void stream_drop(struct h2_stream *stream)
+{
+    conn_lose(&stream->conn, true);
+    rouse(stream);
+}
+
 void stream_orphan(struct h2_stream *stream)
 {
     service_enter(stream->conn.service);     /* it counts for itself from now on, */
@@ -356,8 +362,7 @@ void stream_data(struct h2_stream *stream, anqa_str data)
         return;
     }
     if (!input_add(conn, data.ptr, data.len)) {
-        conn_lose(conn, true);
-        rouse(stream);
+        stream_drop(stream);
         return;
     }
     if (conn->phase == CONN_WS)

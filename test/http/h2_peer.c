@@ -70,9 +70,9 @@ void h2_put_headers(struct h2_peer *peer, uint32_t stream, uint8_t flags, const 
 
     for (; *fields != NULL; fields += 2) {
         CHECK(count < FIELDS_MAX);
-        list[count++] = (nghttp2_nv){(uint8_t *)(uintptr_t)fields[0],
-            (uint8_t *)(uintptr_t)fields[1], strlen(fields[0]), strlen(fields[1]),
-            NGHTTP2_NV_FLAG_NONE};
+        list[count++] =
+            (nghttp2_nv){(uint8_t *)(uintptr_t)fields[0], (uint8_t *)(uintptr_t)fields[1],
+                strlen(fields[0]), strlen(fields[1]), NGHTTP2_NV_FLAG_NONE};
     }
     len = nghttp2_hd_deflate_hd(peer->deflater, block, sizeof block, list, count);
     CHECK(len >= 0);
@@ -88,8 +88,8 @@ void h2_put_headers(struct h2_peer *peer, uint32_t stream, uint8_t flags, const 
 void h2_get(struct h2_peer *peer, uint32_t stream, const char *path)
 {
     h2_put_headers(peer, stream, END_BOTH,
-        (const char *const[]){":method", "GET", ":scheme", "http", ":path", path, ":authority",
-            "example.org", NULL});
+        (const char *const[]){
+            ":method", "GET", ":scheme", "http", ":path", path, ":authority", "example.org", NULL});
 }
 
 void h2_post(struct h2_peer *peer, uint32_t stream, const char *path)
@@ -162,7 +162,8 @@ static void append(char *text, size_t size, const void *bytes, size_t len)
     text[at + len] = '\0';
 }
 
-static void inflate(struct h2_peer *peer, struct h2_got *got, const unsigned char *block, size_t len)
+static void inflate(
+    struct h2_peer *peer, struct h2_got *got, const unsigned char *block, size_t len)
 {
     for (;;) {
         nghttp2_nv field;
@@ -262,9 +263,8 @@ const struct h2_answer *h2_read(struct h2_peer *peer, uint32_t stream)
         answer.reset = got.type == NGHTTP2_RST_STREAM;
         if (answer.reset)
             answer.error = got.error;
-        if (answer.reset ||
-            ((got.type == NGHTTP2_DATA || got.type == NGHTTP2_HEADERS) &&
-                (got.flags & NGHTTP2_FLAG_END_STREAM) != 0))
+        if (answer.reset || ((got.type == NGHTTP2_DATA || got.type == NGHTTP2_HEADERS) &&
+                                (got.flags & NGHTTP2_FLAG_END_STREAM) != 0))
             return &answer;
     }
 }

@@ -16,9 +16,9 @@
 
 /* ---------------------------------------------------------------- the site */
 
-static _Atomic(bool) gate;     /* /wait waits for it */
-static _Atomic(int) waiting;   /* requests that do so */
-static _Atomic(int) lost;      /* whose clients went away meanwhile */
+static _Atomic(bool) gate;   /* /wait waits for it */
+static _Atomic(int) waiting; /* requests that do so */
+static _Atomic(int) lost;    /* whose clients went away meanwhile */
 static _Atomic(int) peer_len;
 
 static void wait_for_gate(anqa_conn *conn)
@@ -40,9 +40,9 @@ static void stream_parts(anqa_conn *conn)
 
 static void show_all(anqa_conn *conn)
 {
-    const char *text = anqa_tmp_printf("%.*s %s %.*s %.*s?%.*s\n", ANQA_FMT(conn->method),
-        conn->scheme, ANQA_FMT(conn->host), ANQA_FMT(conn->request_path),
-        ANQA_FMT(conn->query_string));
+    const char *text =
+        anqa_tmp_printf("%.*s %s %.*s %.*s?%.*s\n", ANQA_FMT(conn->method), conn->scheme,
+            ANQA_FMT(conn->host), ANQA_FMT(conn->request_path), ANQA_FMT(conn->query_string));
     char peer[ANQA_ADDRESS_TEXT];
     anqa_str name, value;
 
@@ -213,7 +213,8 @@ TEST(who_is_served_finds_out_that_the_stream_was_reset_or_the_connection_lost)
     h2_reset(&peer, 1, NGHTTP2_CANCEL);
     CHECK(h2_is_alive(&peer));
     h2_hang_up(&peer);
-    peer = h2_dial(site_port()); /* the end of the other has been seen by the time that this is served */
+    peer = h2_dial(
+        site_port()); /* the end of the other has been seen by the time that this is served */
     h2_get(&peer, 1, "/");
     CHECK_STR(h2_read(&peer, 1)->body, "hello");
     atomic_store(&gate, true);
@@ -265,7 +266,7 @@ TEST(a_body_that_nobody_reads_keeps_the_window_shut_and_what_is_read_opens_it)
     memset(part, 'p', H2_PEER_FRAME);
     begin();
     peer = h2_dial(site_port());
-    CHECK(h2_is_alive(&peer)); /* the settings are agreed on */
+    CHECK(h2_is_alive(&peer));  /* the settings are agreed on */
     h2_post(&peer, 1, "/wait"); /* reads none of it */
     for (unsigned i = 0; i < 16; i++)
         h2_data(&peer, 1, part, false); /* 256 KiB: all that it may */
@@ -413,8 +414,8 @@ static const struct {
             "close"},
         NULL},
     {"transfer-encoding",
-        {":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a",
-            "transfer-encoding", "chunked"},
+        {":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a", "transfer-encoding",
+            "chunked"},
         NULL},
     {"upgrade",
         {":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a", "upgrade", "x"},
@@ -426,8 +427,8 @@ static const struct {
         {":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a", "te", "gzip"}, NULL},
     {"another host",
         {":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a", "host", "b"}, NULL},
-    {"two hosts",
-        {":method", "GET", ":scheme", "http", ":path", "/", "host", "a", "host", "a"}, NULL},
+    {"two hosts", {":method", "GET", ":scheme", "http", ":path", "/", "host", "a", "host", "a"},
+        NULL},
     {"two lengths",
         {":method", "POST", ":scheme", "http", ":path", "/echo", ":authority", "a",
             "content-length", "1", "content-length", "1"},
@@ -478,8 +479,8 @@ static const struct {
     const char *fields[14];
     unsigned status;
 } refused[] = {
-    {"an unknown method", {":method", "SMUGGLE", ":scheme", "http", ":path", "/", ":authority", "a"},
-        501},
+    {"an unknown method",
+        {":method", "SMUGGLE", ":scheme", "http", ":path", "/", ":authority", "a"}, 501},
     {"TRACE", {":method", "TRACE", ":scheme", "http", ":path", "/", ":authority", "a"}, 405},
     {"CONNECT", {":method", "CONNECT", ":authority", "a:1"}, 405},
     {"a fragment", {":method", "GET", ":scheme", "http", ":path", "/#x", ":authority", "a"}, 400},
@@ -498,8 +499,8 @@ static const struct {
         200},
     {"the host twice, in agreement",
         {":method", "GET", ":scheme", "http", ":path", "/", ":authority", "a", "host", "A"}, 200},
-    {"no :authority, but a host",
-        {":method", "GET", ":scheme", "http", ":path", "/", "host", "a"}, 200},
+    {"no :authority, but a host", {":method", "GET", ":scheme", "http", ":path", "/", "host", "a"},
+        200},
 };
 
 TEST(what_http_1_refuses_is_refused_with_the_same_status)

@@ -32,6 +32,11 @@ uint16_t site_port(void)
     return endpoint_port(&server);
 }
 
+anqa_pid site_endpoint(void)
+{
+    return server.pid;
+}
+
 const char *site_address(void)
 {
     return server.address;

@@ -14,6 +14,7 @@ void site_begin(void (*plug)(anqa_conn *conn, const void *opts));
 void site_begin_endpoint(const anqa_endpoint *endpoint);
 void site_end(void);
 uint16_t site_port(void);
+anqa_pid site_endpoint(void);
 const char *site_address(void);
 
 /* A connection. */
