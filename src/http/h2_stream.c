@@ -352,6 +352,13 @@ void stream_taken(struct h2_stream *stream, size_t n)
     h2_wake(stream->h2);
 }
 
+/* Who waits for room goes on waiting. */
+static void input_came(struct h2_stream *stream)
+{
+    if (stream->wait_ref == 0 || stream->wait == STREAM_WAIT_INPUT)
+        rouse(stream);
+}
+
 void stream_data(struct h2_stream *stream, anqa_str data)
 {
     struct conn *conn = &stream->conn;
@@ -367,8 +374,7 @@ void stream_data(struct h2_stream *stream, anqa_str data)
     }
     if (conn->phase == CONN_WS)
         conn->since_s = outlet_now_s();
-    if (stream->wait == STREAM_WAIT_INPUT || !conn->serving)
-        rouse(stream);
+    input_came(stream);
 }
 
 void stream_trailers(struct h2_stream *stream, const struct h2_head *head)
@@ -384,8 +390,7 @@ void stream_input_over(struct h2_stream *stream)
     conn->ended = true;
     if (conn->phase == CONN_LINGER)
         conn->phase = CONN_DEAD;
-    if (stream->wait == STREAM_WAIT_INPUT || !conn->serving)
-        rouse(stream);
+    input_came(stream);
 }
 
 anqa_status stream_wait_input(struct h2_stream *stream, uint64_t deadline_ms)

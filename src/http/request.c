@@ -707,7 +707,8 @@ struct request *request_copy(const struct request *request, const char *bytes, v
     struct move move = {bytes, copy, request->head_bytes};
 
     memcpy(own, request, size);
-    memcpy(copy, bytes, request->head_bytes);
+    if (request->head_bytes != 0) /* else it was refused */
+        memcpy(copy, bytes, request->head_bytes);
     slice_move(&own->method_name, &move);
     slice_move(&own->path, &move);
     slice_move(&own->query, &move);

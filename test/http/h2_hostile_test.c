@@ -495,11 +495,6 @@ TEST(who_asks_for_the_end_of_the_connection_gets_it_when_all_is_answered)
     end(&peer);
 }
 
-static void stop(void *arg)
-{
-    (void)anqa_gen_server_stop(site_endpoint(), ANQA_SHUTDOWN, ANQA_INFINITY);
-}
-
 TEST(a_service_that_is_drained_answers_what_is_under_way_and_what_comes_at_once)
 {
     struct h2_peer peer = begin(&usual);
@@ -507,7 +502,7 @@ TEST(a_service_that_is_drained_answers_what_is_under_way_and_what_comes_at_once)
 
     h2_get(&peer, 1, "/wait");
     wait_until(&waiting, 1);
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = stop}, NULL, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = site_stop}, NULL, NULL), ANQA_OK);
     h2_wait(&peer, NGHTTP2_GOAWAY, 0, &got);
     CHECK_EQ(got.last, INT32_MAX); /* any that is on its way is taken */
     h2_get(&peer, 3, "/");

@@ -1,6 +1,7 @@
 #include "http/h2_peer.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,7 +17,9 @@
 struct h2_peer h2_dial_mute(uint16_t port)
 {
     struct h2_peer peer = {.fd = peer_dial(port)};
+    int on = 1;
 
+    CHECK(setsockopt(peer.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
     CHECK(nghttp2_hd_deflate_new(&peer.deflater, 4096) == 0);
     CHECK(nghttp2_hd_inflate_new(&peer.inflater) == 0);
     return peer;
@@ -206,6 +209,7 @@ void h2_next(struct h2_peer *peer, struct h2_got *got)
     switch (got->type) {
     case NGHTTP2_HEADERS: inflate(peer, got, payload, got->len); break;
     case NGHTTP2_DATA: append(got->text, sizeof got->text, payload, got->len); break;
+    case NGHTTP2_WINDOW_UPDATE: got->increment = get32(payload); break;
     case NGHTTP2_RST_STREAM: got->error = get32(payload); break;
     case NGHTTP2_GOAWAY:
         got->last = get32(payload);

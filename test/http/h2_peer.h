@@ -25,9 +25,10 @@ struct h2_got {
     bool over; /* it is none: the connection has ended, or nothing came in time */
     uint8_t type, flags;
     uint32_t stream, len;
-    uint32_t error;  /* RST_STREAM, GOAWAY */
-    uint32_t last;   /* GOAWAY: the last stream */
-    char text[4096]; /* HEADERS: "name: value\n" for each; DATA: its beginning, ended by a NUL */
+    uint32_t error;     /* RST_STREAM, GOAWAY */
+    uint32_t last;      /* GOAWAY: the last stream */
+    uint32_t increment; /* WINDOW_UPDATE */
+    char text[4096];    /* HEADERS: "name: value\n" for each; DATA: its beginning, ended by a NUL */
 };
 
 /* What a stream was answered with. */

@@ -32,9 +32,9 @@ uint16_t site_port(void)
     return endpoint_port(&server);
 }
 
-anqa_pid site_endpoint(void)
+void site_stop(void *arg)
 {
-    return server.pid;
+    (void)anqa_gen_server_stop(server.pid, ANQA_SHUTDOWN, ANQA_INFINITY);
 }
 
 const char *site_address(void)
