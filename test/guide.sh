@@ -9,18 +9,8 @@ guide=$(realpath "$3")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-number=0
-failed=0
-report() { # $1: status, $2: name, $3: what was printed
-    number=$((number + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $number - $2"
-        return
-    fi
-    failed=1
-    echo "not ok $number - $2"
-    printf '%s\n' "$3" | sed 's/^/# /'
-}
+# shellcheck source=test/tap.sh
+. "$(dirname "$0")/tap.sh"
 
 # Blocks of commands become steps/1.sh, 2.sh ...; the text behind one becomes its .text. Any other block has no place.
 split() {
@@ -78,5 +68,5 @@ export CMAKE_PREFIX_PATH="$work/prefix" CC="$cc" PKG_CONFIG_PATH LD_LIBRARY_PATH
 for step in $(find "$work/steps" -name '*.sh' | sort -V); do
     run_step "$step"
 done
-echo "1..$number"
+done_testing
 exit $failed

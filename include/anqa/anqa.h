@@ -12,6 +12,7 @@
 #include <anqa/base.h>
 #include <anqa/buf.h>
 #include <anqa/channel.h>
+#include <anqa/compress.h>
 #include <anqa/config.h>
 #include <anqa/conn.h>
 #include <anqa/control.h>
@@ -21,6 +22,7 @@
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
 #include <anqa/gen_statem.h>
+#include <anqa/html.h>
 #include <anqa/introspect.h>
 #include <anqa/js.h>
 #include <anqa/json.h>
@@ -44,6 +46,7 @@
 #include <anqa/table.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
+#include <anqa/tls.h>
 #include <anqa/token.h>
 #include <anqa/value.h>
 #include <anqa/websocket.h>

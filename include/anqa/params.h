@@ -18,7 +18,8 @@
  * and not through memory; among the parameters stands what the client says of them, {"filename", "content_type", "size"}.
  *
  * What it can not read it answers for, and halts: 400 malformed, not UTF-8, deeper than 32 names or more than 1,000 pairs;
- * 408 too slow; 413 too long; 414 a query of more than 1,000,000 bytes; 415 a type that nobody has asked to pass; 500 a
+ * 408 too slow; 413 too long; 414 a query of more than 1,000,000 bytes; 415 a type that nobody has asked to pass, or a body that is compressed
+ * (Content-Encoding): what it would become is not bounded by what came; 500 a
  * file could not be written.
  *
  * Threads. Of a conn: its process. Parameters live as long as the request.

@@ -54,6 +54,14 @@ ANQA_API void anqa_plug_telemetry(anqa_conn *conn, const void *opts);
 ANQA_API void anqa_plug_head(anqa_conn *conn, const void *opts);
 
 /**
+ * Lets forms, which know GET and POST only, ask for more: a POST whose parameter "_method" in the body is PUT, PATCH or DELETE, in
+ * any case, has that method from here on. It stands behind anqa_parsers and before the router. opts: NULL.
+ *
+ *     <form method="post" action="/posts/7"><input type="hidden" name="_method" value="delete">
+ */
+ANQA_API void anqa_plug_method_override(anqa_conn *conn, const void *opts);
+
+/**
  * Answers GET /health, or another path: 200 and {"status":"ok"}, or 503 and {"status":"tainted"} after a memory fault that
  * could not be kept to one process. An endpoint that stops takes no new connections, so that this fails, too.
  * opts: the path, as a string; NULL: "/health".
@@ -81,7 +89,9 @@ ANQA_API void anqa_plug_basic_auth(anqa_conn *conn, const void *opts);
 
 /** How requests without TLS are sent to where there is it. */
 typedef struct anqa_ssl_opts {
-    const char *host;           /* to redirect to; NULL: that of the request */
+    /* to redirect to, with a port if it is not 443; NULL: that of the request, and the port for https of the endpoint if the
+     * request came to the one for http */
+    const char *host;
     const char *const *exclude; /* hosts that are let alone, NULL ends them; NULL: "localhost" */
     uint32_t expires_s;         /* of HSTS; 0: a year */
     bool subdomains, preload;   /* of HSTS */
@@ -93,6 +103,31 @@ typedef struct anqa_ssl_opts {
  * strict-transport-security. Behind a proxy that ends TLS, anqa_plug_forwarded comes before it. opts: anqa_ssl_opts.
  */
 ANQA_API void anqa_plug_ssl(anqa_conn *conn, const void *opts);
+
+/* ---------------------------------------------------------------- pages of other sites */
+
+/** Which of them may use answers of this one (CORS, of the Fetch standard). */
+typedef struct anqa_cors_opts {
+    /* "https://app.example.org", "https://" and "*.example.org" for that domain and all below it, "//example.org" for any scheme, as
+     * those of anqa_socket_mount; or "*" alone for all. NULL ends them */
+    const char *const *origins;
+    const char *const *methods; /* NULL: GET, HEAD, POST, PUT, PATCH, DELETE; NULL ends them */
+    /* fields that their requests may have; NULL: accept, authorization, content-type, x-csrf-token, x-requested-with; "*" alone: whatever
+     * they ask for; NULL ends them */
+    const char *const *headers;
+    const char *const
+        *expose; /* fields of answers that they may read besides the harmless ones; NULL: none */
+    bool credentials;   /* with cookies; not for "*", which ends the process */
+    uint32_t max_age_s; /* browsers keep this for so long; 0: 7,200, ANQA_INFINITY: not at all */
+} anqa_cors_opts;
+
+/**
+ * Puts the fields that let pages of other sites use answers, and answers the question that browsers ask before (OPTIONS with
+ * access-control-request-method): with 204, or with 403 where the site is none of them. All other requests go on, whoever
+ * sent them: a browser keeps the answer from the page, but what the request does is done (anqa/csrf.h is against that).
+ * It stands before the router, and before what refuses requests. opts: anqa_cors_opts, not NULL.
+ */
+ANQA_API void anqa_plug_cors(anqa_conn *conn, const void *opts);
 
 /* ---------------------------------------------------------------- behind a proxy */
 

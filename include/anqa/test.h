@@ -263,6 +263,9 @@ anqa_test_socket *anqa_test_connect_(
 /** The same with the outcome. Fails: E_PERMISSION (refused), E_LIMIT (the id is too long). */
 anqa_status anqa_test_try_connect(const anqa_user_socket *user_socket, anqa_json params,
     anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
+/** The same with what `connect` is to see of a request (anqa_socket_connect_info). */
+anqa_status anqa_test_try_connect_with(const anqa_user_socket *user_socket, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
 
 /**
  * Joins a topic: anqa_test_join(socket, topic, payload, ret_reply). payload: an object, or ANQA_JSON_NULL for {}. ret_reply: the

@@ -6,7 +6,8 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
-#include "channel/mount.h"
+#include "channel/connect.h"
+#include "channel/deflated.h"
 #include "runtime/sched.h"
 
 #define STR(literal) anqa_str_make((literal), sizeof(literal) - 1)
@@ -22,7 +23,7 @@ const char chan_out_tag[] = "$out";
 const char chan_reply_tag[] = "$reply";
 
 static const char closed_text[] = "closed", disconnected_text[] = "disconnected",
-                  draining_text[] = "draining";
+                  draining_text[] = "draining", inactive_text[] = "inactive";
 
 /* ---------------------------------------------------------------- memory of sockets */
 
@@ -69,7 +70,7 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
     char *room;
 
     catch_up(socket);
-    if (socket->ended)
+    if (socket->ended || deflated_write(socket->transport, socket->link, frame))
         return;
     room = socket->transport->room(socket->link, frame->len);
     if (room != NULL)
@@ -81,7 +82,7 @@ static void reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_s
 {
     struct v2_frame frame;
 
-    v2_reply(&frame, join_ref, ref, (struct v2_topic){.text = topic_json},
+    socket->serializer->reply(&frame, join_ref, ref, (struct v2_topic){.text = topic_json},
         ok ? STR("ok") : STR("error"), response);
     socket_write(socket, &frame);
 }
@@ -120,6 +121,11 @@ void socket_drain(struct socket *socket, uint16_t code)
     anqa_log(ANQA_DEBUG, "socket.drained", "path=%s code=%d", socket->mount->spec->path, code);
     socket_end(socket, draining_text);
     socket->transport->close(socket->link, code);
+}
+
+void socket_expire(struct socket *socket)
+{
+    socket_end(socket, inactive_text);
 }
 
 static void join_free(struct join *join)
@@ -196,7 +202,7 @@ static anqa_status id_open(struct socket *socket, anqa_str id)
 /* ---------------------------------------------------------------- life of a socket */
 
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct socket_mount *mount, const void *assigns, anqa_str id, struct socket **ret_socket)
+    const struct admission *admission, const struct socket_mount *mount, struct socket **ret_socket)
 {
     size_t assigns_size = mount->spec->user_socket->assigns_size;
     size_t size = round_up(sizeof(struct socket)) + assigns_size;
@@ -210,13 +216,14 @@ anqa_status socket_new(const struct transport *transport, void *link,
         return ANQA_E_NOMEM;
     }
     *socket = (struct socket){.transport = transport,
+        .serializer = admission->serializer,
         .link = link,
         .mount = mount,
         .assigns = (char *)socket + round_up(sizeof *socket),
         .size = (uint32_t)size};
     if (assigns_size > 0)
-        memcpy(socket->assigns, assigns, assigns_size);
-    status = id_open(socket, id);
+        memcpy(socket->assigns, admission->assigns, assigns_size);
+    status = id_open(socket, admission->id);
     if (status != ANQA_OK)
         socket_free(socket);
     else
@@ -265,7 +272,7 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
     if (socket != NULL) {
         reply(socket, join->join_ref, join->ref, join->topic_json, joined, response);
         if (join->old_ref.len > 0) {
-            v2_push(&frame, join->old_ref, join->old_ref,
+            socket->serializer->push(&frame, join->old_ref, join->old_ref,
                 (struct v2_topic){.text = join->topic_json}, STR("phx_close"), STR("{}"));
             socket_write(socket, &frame);
         }
@@ -411,8 +418,8 @@ void chan_exit(struct exit_hook *hook, anqa_pid pid)
         join_end(socket, chan->join, false, STR("{\"reason\":\"join crashed\"}"));
         chan->join = NULL;
     } else if ((chan->flags & CHAN_GONE) == 0 && socket != NULL) {
-        v2_push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan), STR("phx_error"),
-            STR("{\"reason\":\"channel_crash\"}"));
+        socket->serializer->push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan),
+            STR("phx_error"), STR("{\"reason\":\"channel_crash\"}"));
         socket_write(socket, &frame);
     }
     if (socket != NULL) {
@@ -670,7 +677,7 @@ void socket_message(struct socket *socket, bool binary, anqa_str data)
     if (socket->ended)
         return;
     anqa_section_begin(); /* lists are changed; no code of the application runs in here */
-    status = binary ? v2_read_binary(data, &in.m, &err) : v2_read_text(data, &in.m, &err);
+    status = socket->serializer->read(anqa_tmp(), binary, data, &in.m, &err);
     if (status != ANQA_OK) {
         socket_refuse(socket, CLOSE_ERROR, err.text);
     } else {

@@ -33,8 +33,8 @@
 
 #include <anqa/channel.h>
 
+#include "channel/serializer.h"
 #include "channel/transport.h"
-#include "channel/v2.h"
 #include "pubsub/pubsub.h"
 #include "runtime/hooks.h"
 /* IWYU pragma: end_exports */
@@ -119,6 +119,7 @@ struct socket_mount; /* endpoint.h */
 /* owner: scheduler; of the connection, from the upgrade to its end. */
 struct socket {
     const struct transport *transport;
+    const struct serializer *serializer;
     void *link; /* the transport's */
     const struct socket_mount *mount;
     struct chan *channels; /* newest first */
@@ -132,10 +133,12 @@ struct socket {
 
 /* ---------------------------------------------------------------- the connection's side */
 
-/* A socket for a client that was let in; the calling process is its connection. assigns, id: copied.
- * Fails: E_NOMEM, E_INVALID (the id). */
+struct admission; /* connect.h */
+
+/* A socket for a client that was let in; the calling process is its connection. What `admission` points to is copied.
+ * link: may be set later, before anything is written.   Fails: E_NOMEM, E_INVALID (the id). */
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct socket_mount *mount, const void *assigns, anqa_str id,
+    const struct admission *admission, const struct socket_mount *mount,
     struct socket **ret_socket) ANQA_MUST_CHECK;
 
 /* A whole message of the client, borrowed. In the connection's process. */
@@ -145,6 +148,9 @@ void socket_closed(struct socket *socket);
 
 /* The endpoint stops: the client is told by this code to come back, its channels end with the reason "draining". */
 void socket_drain(struct socket *socket, uint16_t code);
+
+/* The client has not been heard of for too long: channels end with the reason "inactive". Its connection is to end. */
+void socket_expire(struct socket *socket);
 
 /* The channel that has joined a topic; nobody: none has. */
 anqa_pid socket_channel(const struct socket *socket, anqa_str topic);

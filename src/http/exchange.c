@@ -319,8 +319,6 @@ void exchange_run(struct exchange *exchange, const anqa_plug *plugs)
     anqa_conn_run(&exchange->pub, plugs);
     if (exchange->pub.state == ANQA_CONN_UNSET)
         answer_for(exchange);
-    if (exchange->pub.state == ANQA_CONN_CHUNKED) {
-        (void)exchange->ops->end(exchange);
-        exchange->pub.state = ANQA_CONN_SENT;
-    }
+    if (exchange->pub.state == ANQA_CONN_CHUNKED)
+        exchange_end_stream(exchange);
 }

@@ -19,9 +19,11 @@ struct exchange;
 struct error_pages; /* http/error_page.h */
 struct session;     /* session.c */
 struct params;      /* parsers.c */
+struct gzip;        /* gzip.h */
 struct conn;        /* http/conn.h */
 struct response;    /* http/response.h */
 struct ws_ops;      /* likewise */
+struct ws_deflate;  /* http/extension.h */
 
 /* What a protocol does for an exchange. All may wait. Those that send fail with E_CLOSED: the client is gone. */
 struct exchange_ops {
@@ -43,7 +45,7 @@ struct exchange_ops {
     /* Answers a request for a WebSocket, as conn_upgrade, and says which connection that is now. Fails: E_STOPPED (it was
      * answered that the service stops), E_CLOSED. */
     anqa_status (*upgrade)(struct exchange *exchange, const struct ws_ops *ops, void *user,
-        uint16_t timeout_s, struct conn **ret_conn);
+        uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn);
     void (*close)(struct exchange *exchange); /* the connection, behind the response */
     void (*peer)(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT]);
 };
@@ -71,6 +73,13 @@ struct before_send {
     void *arg;
 };
 
+/* What is sent behind the head. */
+enum answer_state {
+    ANSWER_WHOLE,  /* pub.resp_body */
+    ANSWER_STREAM, /* chunks */
+    ANSWER_FILE
+};
+
 struct exchange {
     anqa_conn pub; /* first: who has the one has the other */
     const struct exchange_ops *ops;
@@ -83,7 +92,10 @@ struct exchange {
     const anqa_session_opts *session_opts; /* NULL: it has no sessions */
     struct session *session;               /* NULL: nobody has asked for it yet */
     struct params *params;                 /* likewise */
-    bool body_done;                        /* by the protocol: nothing of the body is left */
+    enum answer_state answer;              /* from the callbacks before the head on */
+    struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
+    uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool body_done;                   /* by the protocol: nothing of the body is left */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -105,6 +117,8 @@ size_t exchange_fields_size(const struct exchange *exchange);
 void exchange_write_fields(const struct exchange *exchange, struct response *response);
 /* The head of an informational response, which has been checked. In anqa_tmp. */
 anqa_str exchange_informal_head(unsigned status, const anqa_header *headers);
+/* Ends an answer in chunks. */
+void exchange_end_stream(struct exchange *exchange);
 
 /* Runs a pipeline and sees to it that there is an answer, and an end to it. */
 void exchange_run(struct exchange *exchange, const anqa_plug *plugs);

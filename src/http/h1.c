@@ -55,7 +55,7 @@ void h1_serve(struct conn *conn, struct request *request)
     if (h1->due || h1_body_is_long(h1)) /* unless it is read */
         conn->keep_alive = false;
     if (conn->out_bytes <= UNREAD_MAX || conn_drain_output(conn))
-        serve_request(conn, &h1->exchange, &h1_ops, request);
+        serve_request(conn, &h1->exchange, h1_ops(conn), request);
     if (conn->phase != CONN_WS) /* else they belong to what the connection is now */
         anqa_defer_run_to(mark);
     if (conn->phase == CONN_HTTP && conn->keep_alive && !h1_skip_body(h1))
@@ -107,7 +107,7 @@ static void send_page(struct conn *conn, const struct request *request, anqa_rea
 
     h1->conn = conn;
     h1->broken = ANQA_E_CLOSED;
-    serve_crash_page(conn, &h1->exchange, &h1_ops, request, reason);
+    serve_crash_page(conn, &h1->exchange, h1_ops(conn), request, reason);
 }
 
 void h1_crashed(struct conn *conn, anqa_reason reason)
@@ -122,7 +122,7 @@ void h1_crashed(struct conn *conn, anqa_reason reason)
     if (conn->user != NULL && !conn->answered)
         send_page(conn, conn->user, reason);
     conn_refuse(conn, 500, "");
-    if (!conn_drain_output(conn) || shutdown(conn->entry->fd, SHUT_WR) < 0)
+    if (!conn_drain_output(conn) || !conn_shut(conn))
         return;
     /* What the client still sends is read: else it would see a reset, and perhaps not the answer. */
     while (conn_read_some(conn, conn->outlet->read, READ_SIZE, deadline_ms, &n) == ANQA_OK)
@@ -134,6 +134,19 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
+/* The same over TLS, whose output may hold sealed bytes already. */
+static void last_words_sealed(struct conn *conn, anqa_str answer)
+{
+    struct iovec piece = {(char *)(uintptr_t)answer.ptr, answer.len};
+
+    conn->waiting = true; /* the poller is not to be asked for anything */
+    conn_flush(conn);
+    if (conn->out != NULL || conn->phase == CONN_DEAD)
+        return;
+    if (conn->answered || tls_send(conn, &piece, 1) == (ssize_t)answer.len)
+        (void)conn_shut(conn);
+}
+
 void h1_last_words(struct conn *conn)
 {
     static const char answer[] = "HTTP/1.1 500 Internal Server Error\r\n"
@@ -142,6 +155,10 @@ void h1_last_words(struct conn *conn)
 
     if (conn->partial) {
         net_linger_off(fd); /* what was sent must not look whole */
+        return;
+    }
+    if (conn->secure) {
+        last_words_sealed(conn, anqa_str_make(answer, sizeof answer - 1));
         return;
     }
     for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)

@@ -228,12 +228,12 @@ static anqa_status h1_inform(struct exchange *exchange, unsigned status, const a
 }
 
 static anqa_status h1_upgrade(struct exchange *exchange, const struct ws_ops *ops, void *user,
-    uint16_t timeout_s, struct conn **ret_conn)
+    uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn)
 {
     struct conn *conn = h1_of(exchange)->conn;
 
     *ret_conn = conn;
-    return serve_upgrade(conn, exchange->request, ops, user, timeout_s);
+    return serve_upgrade(conn, exchange, ops, user, timeout_s, deflate);
 }
 
 static void h1_close(struct exchange *exchange)
@@ -248,16 +248,22 @@ static void h1_peer(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT
     conn_peer(h1_of(exchange)->conn, text);
 }
 
-const struct exchange_ops h1_ops = {
-    .scheme = "http",
-    .read = h1_read,
-    .trailer = h1_trailer,
-    .inform = h1_inform,
-    .head = h1_head,
-    .data = h1_data,
-    .file = h1_file,
-    .end = h1_end,
-    .upgrade = h1_upgrade,
-    .close = h1_close,
-    .peer = h1_peer,
-};
+#define H1_OPS(over)           \
+    {.scheme = (over),         \
+        .read = h1_read,       \
+        .trailer = h1_trailer, \
+        .inform = h1_inform,   \
+        .head = h1_head,       \
+        .data = h1_data,       \
+        .file = h1_file,       \
+        .end = h1_end,         \
+        .upgrade = h1_upgrade, \
+        .close = h1_close,     \
+        .peer = h1_peer}
+
+static const struct exchange_ops plain_ops = H1_OPS("http"), secure_ops = H1_OPS("https");
+
+const struct exchange_ops *h1_ops(const struct conn *conn)
+{
+    return conn->secure ? &secure_ops : &plain_ops;
+}

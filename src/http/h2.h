@@ -29,6 +29,8 @@
 
 struct conn;
 
+#define H2_OUTPUT_MAX ((uint32_t)128 << 10) /* of frames that wait for the kernel; ever less */
+
 /* What the first bytes of a connection are: another protocol, a part of the preface, or all of it. */
 enum h2_preface { H2_OTHER, H2_PREFACE_PART, H2_PREFACE };
 

@@ -231,12 +231,12 @@ static anqa_status h2_inform(struct exchange *exchange, unsigned status, const a
 }
 
 static anqa_status h2_upgrade(struct exchange *exchange, const struct ws_ops *ops, void *user,
-    uint16_t timeout_s, struct conn **ret_conn)
+    uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn)
 {
     struct conn *conn = conn_of(exchange);
 
     *ret_conn = conn;
-    return serve_upgrade(conn, exchange->request, ops, user, timeout_s);
+    return serve_upgrade(conn, exchange, ops, user, timeout_s, deflate);
 }
 
 static void h2_close(struct exchange *exchange)
@@ -252,16 +252,22 @@ static void h2_peer(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT
     conn_peer(conn_of(exchange), text);
 }
 
-const struct exchange_ops h2_ops = {
-    .scheme = "http",
-    .read = h2_read,
-    .trailer = h2_trailer,
-    .inform = h2_inform,
-    .head = h2_head,
-    .data = h2_data,
-    .file = h2_file,
-    .end = h2_end,
-    .upgrade = h2_upgrade,
-    .close = h2_close,
-    .peer = h2_peer,
-};
+#define H2_OPS(over)           \
+    {.scheme = (over),         \
+        .read = h2_read,       \
+        .trailer = h2_trailer, \
+        .inform = h2_inform,   \
+        .head = h2_head,       \
+        .data = h2_data,       \
+        .file = h2_file,       \
+        .end = h2_end,         \
+        .upgrade = h2_upgrade, \
+        .close = h2_close,     \
+        .peer = h2_peer}
+
+static const struct exchange_ops plain_ops = H2_OPS("http"), secure_ops = H2_OPS("https");
+
+const struct exchange_ops *h2_ops(const struct h2_stream *stream)
+{
+    return stream->secure ? &secure_ops : &plain_ops;
+}

@@ -73,6 +73,7 @@ struct h2_stream {
     bool sent : 1;     /* END_STREAM has gone out */
     bool due : 1;      /* the client waits for "100 Continue" */
     bool begun : 1;    /* its request was looked at */
+    bool secure : 1;   /* its connection speaks TLS */
 };
 
 static inline struct h2_stream *stream_of(const struct conn *conn)
@@ -150,6 +151,6 @@ struct h2_exchange {
     anqa_status broken; /* why the body can not be read any more; ANQA_OK */
 };
 
-extern const struct exchange_ops h2_ops;
+const struct exchange_ops *h2_ops(const struct h2_stream *stream);
 
 #endif

@@ -161,6 +161,11 @@ static void stream_exit(struct exit_hook *hook, anqa_pid pid)
     anqa_list_remove(&conn->timed);
 }
 
+bool stream_is_secure(const struct conn *conn)
+{
+    return stream_of(conn)->secure;
+}
+
 void stream_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
 {
     const struct h2_stream *stream = stream_of(conn);
@@ -430,7 +435,7 @@ static void answer(struct h2_stream *stream)
     if (request->why != NULL)
         conn_refuse(&stream->conn, request->status, request->why);
     else
-        serve_request(&stream->conn, &h2x->exchange, &h2_ops, request);
+        serve_request(&stream->conn, &h2x->exchange, h2_ops(stream), request);
 }
 
 static void serve(struct h2_stream *stream)
@@ -498,7 +503,7 @@ static void stream_terminate(void *state, anqa_reason reason)
         struct h2_exchange *h2x = anqa_arena_calloc(anqa_tmp(), 1, sizeof *h2x);
         h2x->stream = stream;
         h2x->broken = ANQA_E_CLOSED;
-        serve_crash_page(conn, &h2x->exchange, &h2_ops, conn->user, reason);
+        serve_crash_page(conn, &h2x->exchange, h2_ops(stream), conn->user, reason);
     }
     conn_refuse(conn, 500, "");
     while (conn->phase == CONN_HTTP && !stream->sent)
@@ -541,6 +546,7 @@ anqa_status stream_start(
     stream->id = id;
     stream->open = true;
     stream->due = request->expects_continue;
+    stream->secure = h2->conn->secure;
     exit_hook_add_to(p, &stream->conn.hook);
     anqa_list_push(&h2->streams, &stream->node);
     h2->live++;

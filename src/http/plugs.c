@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include <anqa/memory.h>
+#include <anqa/params.h>
 #include <anqa/process.h>
 #include <anqa/runtime.h>
 #include <anqa/telemetry.h>
@@ -113,12 +114,25 @@ void anqa_plug_telemetry(anqa_conn *conn, const void *opts)
     anqa_conn_register_before_send(conn, span_end, mark);
 }
 
-/* ---------------------------------------------------------------- HEAD, health */
+/* ---------------------------------------------------------------- methods, health */
 
 void anqa_plug_head(anqa_conn *conn, const void *opts)
 {
     if (anqa_str_is(conn->method, "HEAD"))
         conn->method = anqa_str_of("GET");
+}
+
+void anqa_plug_method_override(anqa_conn *conn, const void *opts)
+{
+    static const char *const methods[] = {"PUT", "PATCH", "DELETE"};
+    anqa_str wanted;
+
+    if (!anqa_str_is(conn->method, "POST"))
+        return;
+    wanted = anqa_json_str(anqa_conn_body_params(conn), "_method");
+    for (size_t i = 0; i < ANQA_COUNT(methods); i++)
+        if (request_same_word(wanted, anqa_str_of(methods[i])))
+            conn->method = anqa_str_of(methods[i]);
 }
 
 void anqa_plug_health(anqa_conn *conn, const void *opts)

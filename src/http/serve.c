@@ -87,7 +87,7 @@ void conn_refuse(struct conn *conn, unsigned status, const char *why)
 /* ---------------------------------------------------------------- who answers */
 
 static void serve_plugs(struct conn *conn, struct exchange *exchange,
-    const struct exchange_ops *ops, struct request *request)
+    const struct exchange_ops *ops, struct request *request, const anqa_plug *plugs)
 {
     const struct http_service *service = conn->service;
 
@@ -99,7 +99,9 @@ static void serve_plugs(struct conn *conn, struct exchange *exchange,
     conn->user = request;
     exchange->secret = service->secret;
     exchange->session_opts = service->session;
-    exchange_run(exchange, service->plugs);
+    exchange->plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
+    exchange->secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
+    exchange_run(exchange, plugs);
     if (conn->phase == CONN_HTTP) /* else it is that of another protocol */
         conn->user = NULL;
 }
@@ -109,18 +111,23 @@ void serve_request(struct conn *conn, struct exchange *exchange, const struct ex
 {
     const struct http_service *service = conn->service;
 
-    for (size_t i = 0; i < service->mount_count; i++)
-        if (anqa_str_eq(service->mounts[i].path, request->path)) {
-            service->mounts[i].serve(conn, request, service->mounts[i].arg);
-            return;
-        }
+    for (size_t i = 0; i < service->mount_count; i++) {
+        const struct http_mount *mount = &service->mounts[i];
+        if (!mount_fits(mount->path, request->path))
+            continue;
+        if (mount->plugs != NULL)
+            serve_plugs(conn, exchange, ops, request, mount->plugs);
+        else
+            mount->serve(conn, request, mount->arg);
+        return;
+    }
     for (size_t i = 0; i < service->static_count; i++)
         if (conn_serve_static(conn, &service->statics[i], request))
             return;
     if (*request->path.ptr == '*') /* the server as a whole is asked */
         respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
     else if (service->plugs != NULL)
-        serve_plugs(conn, exchange, ops, request);
+        serve_plugs(conn, exchange, ops, request, service->plugs);
     else
         conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
 }
@@ -134,17 +141,19 @@ void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct
     error_page_crashed(&exchange->pub, reason);
 }
 
-anqa_status serve_upgrade(struct conn *conn, const struct request *request,
-    const struct ws_ops *ops, void *user, uint16_t timeout_s)
+anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const struct ws_ops *ops,
+    void *user, uint16_t timeout_s, const struct ws_deflate *deflate)
 {
+    anqa_str head, protocol = {NULL, 0};
     char buffer[HEAD_ROOM];
     struct response response;
-    anqa_str head;
 
-    websocket_write_head(&response, buffer, sizeof buffer, request, (anqa_str){NULL, 0});
+    (void)anqa_conn_resp_header(&exchange->pub, "sec-websocket-protocol", &protocol);
+    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, protocol, deflate);
     ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
     conn_upgrade(conn, head, ops, user, timeout_s);
+    conn_ws_compress(conn, deflate);
     if (conn->phase == CONN_WS)
         return ANQA_OK;
-    return conn_drains(conn) ? ANQA_E_STOPPED : ANQA_E_CLOSED;
+    return conn->leaving || (conn->streamed && conn_drains(conn)) ? ANQA_E_STOPPED : ANQA_E_CLOSED;
 }

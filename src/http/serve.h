@@ -13,8 +13,8 @@ void serve_request(struct conn *conn, struct exchange *exchange, const struct ex
     struct request *request);
 
 /* struct exchange_ops, upgrade. */
-anqa_status serve_upgrade(struct conn *conn, const struct request *request,
-    const struct ws_ops *ops, void *user, uint16_t timeout_s);
+anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const struct ws_ops *ops,
+    void *user, uint16_t timeout_s, const struct ws_deflate *deflate);
 
 /* Answers for plugs that have crashed. Their memory has ended: the exchange is begun anew, without its body. */
 void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,

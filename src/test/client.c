@@ -62,17 +62,23 @@ static anqa_test_ref send_frame(anqa_test_socket *socket, uint64_t join_ref, con
 
 /* ---------------------------------------------------------------- sockets */
 
-anqa_status anqa_test_try_connect(
-    const anqa_user_socket *user_socket, anqa_json params, anqa_test_socket **ret_socket)
+anqa_status anqa_test_try_connect_with(const anqa_user_socket *user_socket, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket)
 {
     anqa_test_socket made = {0};
-    anqa_status status = link_open(user_socket, object_of(params), &made.pid);
+    anqa_status status = link_open(user_socket, object_of(params), info, &made.pid);
 
     if (status != ANQA_OK)
         return status;
     *ret_socket = anqa_heap_alloc(sizeof made);
     **ret_socket = made;
     return ANQA_OK;
+}
+
+anqa_status anqa_test_try_connect(
+    const anqa_user_socket *user_socket, anqa_json params, anqa_test_socket **ret_socket)
+{
+    return anqa_test_try_connect_with(user_socket, params, NULL, ret_socket);
 }
 
 anqa_test_socket *anqa_test_connect_(

@@ -95,7 +95,7 @@ static anqa_status test_end(struct exchange *exchange)
 }
 
 static anqa_status test_upgrade(struct exchange *exchange, const struct ws_ops *ops, void *user,
-    uint16_t timeout_s, struct conn **ret_conn)
+    uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn)
 {
     return ANQA_E_STOPPED; /* nothing to speak over */
 }

@@ -36,7 +36,8 @@ struct link {
     anqa_socket_mount spec;
     struct socket_mount mount;
     anqa_pid owner;
-    struct proc *proc; /* our own */
+    const anqa_connect_info *info; /* the owner's, while it connects */
+    struct proc *proc;             /* our own */
     struct socket *socket;
     struct out *out, **out_end;
     struct held *held, **held_end;
@@ -178,26 +179,26 @@ static void link_ended(struct exit_hook *hook, anqa_pid pid)
         free(out);
 }
 
-static anqa_status connect_client(struct link *link, anqa_json params)
+static anqa_status connect_it(struct link *link, anqa_json params)
 {
     struct admission admission;
-    anqa_status status = connect_admit(&link->mount, params, &admission);
+    anqa_status status = connect_admit(&link->mount, link->info, params, &admission);
 
+    admission.serializer = &serializer_v2;
     if (status == ANQA_OK)
-        status = socket_new(
-            &link_transport, link, &link->mount, admission.assigns, admission.id, &link->socket);
+        status = socket_new(&link_transport, link, &admission, &link->mount, &link->socket);
     if (status != ANQA_OK)
         return status;
     link->hook.run = link_ended;
     exit_hook_add(&link->hook);
-    connect_log(&link->mount);
+    connect_log(&link->mount, "test");
     return ANQA_OK;
 }
 
 static void on_connect(struct link *link, const anqa_msg *msg)
 {
     anqa_caller caller = anqa_msg_caller(msg);
-    anqa_status status = connect_client(link, msg->body);
+    anqa_status status = connect_it(link, msg->body);
 
     anqa_reply_to(&caller, anqa_bytes(&status, sizeof status));
     if (status != ANQA_OK)
@@ -266,11 +267,14 @@ static bool ask(anqa_pid link, const char *tag, anqa_payload payload, void *ret_
     return true;
 }
 
-anqa_status link_open(const anqa_user_socket *user_socket, anqa_json params, anqa_pid *ret_pid)
+anqa_status link_open(const anqa_user_socket *user_socket, anqa_json params,
+    const anqa_connect_info *info, anqa_pid *ret_pid)
 {
+    static const anqa_connect_info nothing = {0};
     struct link link = {.spec = {.path = "/test", .user_socket = user_socket},
         .mount = {.max_channels = CHANNELS_MAX},
-        .owner = anqa_self()};
+        .owner = anqa_self(),
+        .info = info == NULL ? &nothing : info};
     anqa_spawn_opts opts = {.behaviour = &link_behaviour,
         .arg = &link,
         .arg_size = sizeof link,

@@ -16,10 +16,10 @@ extern const char link_in_tag[], link_close_tag[];
 /* To its owner: a frame for the client, as JSON; one that is binary, as bytes. */
 extern const char link_out_tag[], link_binary_tag[];
 
-/* Starts the process and has the socket's `connect` called. It ends with the caller.
+/* Starts the process and has the socket's `connect` called. It ends with the caller. info: NULL: nothing.
  * Fails: E_PERMISSION, E_LIMIT (the id is too long), E_DIED (`connect` crashed), as anqa_spawn.   Context: process; may wait. */
-anqa_status link_open(
-    const anqa_user_socket *user_socket, anqa_json params, anqa_pid *ret_pid) ANQA_MUST_CHECK;
+anqa_status link_open(const anqa_user_socket *user_socket, anqa_json params,
+    const anqa_connect_info *info, anqa_pid *ret_pid) ANQA_MUST_CHECK;
 
 /* The channel of a topic; nobody: none is joined.   Context: process; may wait. */
 anqa_pid link_channel(anqa_pid link, const char *topic);

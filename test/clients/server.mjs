@@ -69,9 +69,9 @@ export const startServer = () => new Server().start(0);
 
 /** A client with a connection of its own. */
 export class Client {
-  constructor(server) {
+  constructor(server, transport = WebSocket) {
     const url = `ws://127.0.0.1:${server.port}/socket`;
-    this.socket = new Socket(url, { transport: WebSocket, timeout: 5000, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
+    this.socket = new Socket(url, { transport, timeout: 5000, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
     this.socket.connect();
   }
 
