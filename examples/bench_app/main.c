@@ -63,7 +63,10 @@ static const anqa_router router = {
 static anqa_static_files files[] = {{0}, {0}};
 
 static const anqa_endpoint endpoint = {
-    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
+    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket},
+        {.path = "/compressed", .user_socket = &user_socket, .compress = true},
+        {.path = "/context", .user_socket = &user_socket, .compress = true, .client_context = true},
+        {0}},
     .statics = files,
     .router = &router,
     .max_connections = 2000000,

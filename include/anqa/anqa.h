@@ -34,8 +34,10 @@
 #include <anqa/partition_supervisor.h>
 #include <anqa/pg.h>
 #include <anqa/plugs.h>
+#include <anqa/presence.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
+#include <anqa/raw_socket.h>
 #include <anqa/registry.h>
 #include <anqa/requests.h>
 #include <anqa/router.h>

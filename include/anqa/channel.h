@@ -54,7 +54,8 @@
  * before its answer.
  *
  * Limits. Refs of the client may have 255 bytes, topics and events too. When 256 messages or 4 MiB wait for one channel
- * nothing more is read from its client until half of them are done. A channel for whose handle_out 256 broadcasts wait is
+ * nothing more is read from its client until half of them are done. What a client may send in a second can be limited, for a
+ * channel (.rate) and for all that comes over a socket (.rate of its mount). A channel for whose handle_out 256 broadcasts wait is
  * killed, with a warning: others do not wait for it, and its client joins anew. A client that leaves more than 1 MiB of what it is sent
  * unread is reset; so no answer or push can be longer.
  *
@@ -98,6 +99,20 @@ typedef struct anqa_info {
     anqa_next (*run)(anqa_socket *socket, anqa_msg *msg);
 } anqa_info;
 
+/** What becomes of a message over a rate limit. */
+typedef enum anqa_over_rate {
+    ANQA_RATE_REPLY, /* it is answered with status "error", {"reason": "rate limit"}, and not handled */
+    ANQA_RATE_CLOSE /* the client's connection is closed (close code 1008) */
+} anqa_over_rate;
+
+/** How much clients may send: so much a second, and at once as much as `burst`. Zero: any number. A message that has more
+ * bytes than the burst never passes. */
+typedef struct anqa_rate_limit {
+    uint32_t messages_per_s, messages_burst; /* burst 0: as much as in a second */
+    uint32_t bytes_per_s, bytes_burst;
+    anqa_over_rate over;
+} anqa_rate_limit;
+
 /** What a channel is. `static const`; zero is a sensible default everywhere but for `topic`. */
 typedef struct anqa_channel {
     const char *topic; /* "room:*": all that begin with "room:"; without a * at its end: that one */
@@ -118,6 +133,8 @@ typedef struct anqa_channel {
     anqa_next (*handle_any_info)(anqa_socket *socket, anqa_msg *msg);
 
     void (*terminate)(anqa_socket *socket, anqa_reason reason);
+
+    anqa_rate_limit rate; /* of the messages of one client to one channel, leaving apart */
 
     anqa_log_level log_join;      /* 0: ANQA_INFO; ANQA_LOG_NONE: not logged */
     anqa_log_level log_handle_in; /* 0: ANQA_DEBUG; the same */

@@ -61,6 +61,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/raw_socket.h>
 #include <anqa/router.h>
 #include <anqa/session.h>
 #include <anqa/supervisor.h>
@@ -70,10 +71,11 @@ ANQA_BEGIN_DECLS
 
 /** Pages of which sites may open a socket. Who sends no `Origin` (programs, not browsers) always may. */
 typedef enum anqa_check_origin {
-    ANQA_ORIGIN_HOST,   /* those of the endpoint's host, whatever scheme and port */
-    ANQA_ORIGIN_ANY,    /* all */
-    ANQA_ORIGIN_LIST,   /* those in `origins` */
-    ANQA_ORIGIN_REQUEST /* those with the scheme, host and port of the request itself */
+    ANQA_ORIGIN_HOST,    /* those of the endpoint's host, whatever scheme and port */
+    ANQA_ORIGIN_ANY,     /* all */
+    ANQA_ORIGIN_LIST,    /* those in `origins` */
+    ANQA_ORIGIN_REQUEST, /* those with the scheme, host and port of the request itself */
+    ANQA_ORIGIN_ASK      /* those that `origin_allowed` says */
 } anqa_check_origin;
 
 /** What a socket's `connect` may see of the request (anqa_connect_info); to be added. */
@@ -119,6 +121,7 @@ typedef struct anqa_sse_opts {
 typedef struct anqa_socket_mount {
     const char *path; /* "/socket", "/socket/:room" */
     const anqa_user_socket *user_socket;
+    const anqa_raw_socket *raw; /* in its place: no channels (anqa/raw_socket.h) */
     anqa_websocket_opts websocket;
     anqa_longpoll_opts longpoll;
     anqa_sse_opts sse;
@@ -132,8 +135,12 @@ typedef struct anqa_socket_mount {
     /* "https://example.org", "//example.org:8080" (any scheme), "//example.org" (and any port); a host that begins with
      * "*." is the domain itself and all below it. http and https without a port mean 80 and 443. NULL ends them */
     const char *const *origins;
+    /* ANQA_ORIGIN_ASK. Of "https://example.org" the port is "443"; of what is no URL all are empty. In the connection's
+     * process; may wait */
+    bool (*origin_allowed)(anqa_str scheme, anqa_str host, anqa_str port);
     uint32_t
         timeout_ms; /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
+    anqa_rate_limit rate;  /* of all messages of one client, joins and heartbeats too */
     uint32_t max_channels; /* joined at a time by one client; 0: 100 */
     bool compress;         /* messages, where the client offers it; see Compression above */
     bool client_context;   /* with `compress`: a client's messages may refer to its earlier ones */
@@ -153,7 +160,7 @@ typedef struct anqa_http_limits {
     uint32_t request_line_bytes; /* 0: 8,192; longer: 414 */
     uint32_t header_bytes;       /* of the whole head; 0: 32,768; more: 431 */
     uint32_t headers;            /* number of fields; 0: 100, which is also the most; more: 431 */
-    uint64_t body_bytes;         /* 0: 8,000,000; more: 413 */
+    uint64_t body_bytes; /* 0: 8,000,000; more: 413 where it is read; see anqa_conn_limit_body */
     uint32_t request_timeout_ms; /* for a head to come; 0: 15,000; later: 408 */
     uint32_t idle_timeout_ms;    /* between requests; 0: 60,000 */
     uint32_t

@@ -42,12 +42,13 @@ typedef struct anqa_upload {
 
 /** What anqa_parsers takes. Zero is a sensible default everywhere; a plug without options has all zero. */
 typedef struct anqa_parsers_opts {
-    size_t form_length; /* bytes of a form; 0: 1,000,000 */
-    size_t json_length; /* bytes of JSON; 0: 8,000,000 */
+    /* bytes of a body: these count also where the endpoint's limit is lower, so that one pipeline can take more */
+    size_t form_length; /* of a form; 0: 1,000,000, and no more than the endpoint takes */
+    size_t json_length; /* of JSON; 0: 8,000,000, likewise */
     /* types that are left unread for others: "text/plain", "text" followed by "/" and "*" for all its kinds, or the same with
      * "*" in front for all; NULL ends them */
     const char *const *pass;
-    size_t multipart_length; /* bytes of a form in parts, with all in it; 0: 8,000,000 */
+    size_t multipart_length; /* of a form in parts, with all in it; 0: 8,000,000, likewise */
     size_t file_length;      /* of one file; 0: as many */
     size_t field_length;     /* of one value that is no file; 0: 1,000,000 */
     uint32_t max_parts;      /* 0: 1,000, which is also the most; more: 400 */

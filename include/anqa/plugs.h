@@ -29,7 +29,8 @@ ANQA_BEGIN_DECLS
 
 /**
  * Gives each request an id: that of the field x-request-id, if it has 20 to 200 visible characters, else a new one. The
- * answer has it in the same field, and anqa_plug_logger in its line. opts: NULL.
+ * answer has it in the same field. All that its process logs until the request is over has it as request_id, the line of anqa_plug_logger
+ * and that of a crash too (anqa_log_metadata); after an upgrade until the connection ends. opts: NULL.
  */
 ANQA_API void anqa_plug_request_id(anqa_conn *conn, const void *opts);
 /** The id; empty without that plug. */
@@ -41,7 +42,8 @@ typedef struct anqa_logger_opts {
 } anqa_logger_opts;
 
 /**
- * Logs each answer when it begins: `http.request method=GET path=/x status=200 duration_us=180 bytes=12 request_id=null`.
+ * Logs each answer when it begins: `http.request method=GET path=/x status=200 duration_us=180 bytes=12`,
+ * with the id of anqa_plug_request_id behind it, if that stands before.
  * bytes: of an answer that is sent as a whole; of others it is not known yet, and 0. opts: anqa_logger_opts.
  */
 ANQA_API void anqa_plug_logger(anqa_conn *conn, const void *opts);

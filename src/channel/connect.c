@@ -20,8 +20,8 @@ bool connect_origin_allowed(const anqa_conn *conn, const struct socket_mount *mo
     anqa_str origin;
 
     if (!anqa_conn_req_header(conn, "origin", &origin) ||
-        origin_allowed(mount->spec, mount->endpoint->host, origin,
-            strcmp(conn->scheme, "https") == 0, exchange_of(conn)->request->host))
+        origin_allowed(mount->spec, mount->endpoint->host, origin, conn->scheme,
+            exchange_of(conn)->request->host))
         return true;
     log_refused(mount, "origin");
     return false;
@@ -104,22 +104,32 @@ const anqa_connect_info *anqa_socket_connect_info(const anqa_socket *socket)
     return ANQA_CONTAINER_OF((anqa_socket *)(uintptr_t)socket, struct applicant, pub)->info;
 }
 
+/* What `connect` says. */
+static anqa_status ask(const struct socket_mount *mount, const anqa_connect_info *info,
+    anqa_json params, struct applicant *user)
+{
+    const anqa_user_socket *spec = mount->spec->user_socket;
+    const anqa_raw_socket *raw = mount->spec->raw;
+
+    if (raw == NULL)
+        return spec->connect == NULL ? ANQA_OK : spec->connect(&user->pub, params);
+    return raw->connect == NULL ? ANQA_OK
+                                : raw->connect(&(anqa_raw){user->pub.assigns}, params, info);
+}
+
 anqa_status connect_admit(const struct socket_mount *mount, const anqa_connect_info *info,
     anqa_json params, struct admission *ret_admission)
 {
     const anqa_user_socket *spec = mount->spec->user_socket;
     struct applicant user = {
-        .pub = {.assigns = anqa_arena_calloc(anqa_tmp(), 1, spec->assigns_size + 1)}, .info = info};
-    anqa_status status = ANQA_OK;
+        .pub = {.assigns = anqa_arena_calloc(anqa_tmp(), 1, mount_state_size(mount) + 1)},
+        .info = info};
 
     *ret_admission = (struct admission){.assigns = user.pub.assigns};
-    if (spec->connect != NULL)
-        status = spec->connect(&user.pub, params);
-    if (status != ANQA_OK) {
-        ret_admission->refusal = status;
+    ret_admission->refusal = ask(mount, info, params, &user);
+    if (ret_admission->refusal != ANQA_OK)
         return ANQA_E_PERMISSION;
-    }
-    if (spec->id != NULL)
+    if (mount->spec->raw == NULL && spec->id != NULL)
         ret_admission->id = spec->id(&user.pub);
     return ret_admission->id.len > ANQA_TOPIC_MAX ? ANQA_E_LIMIT : ANQA_OK;
 }
@@ -131,7 +141,7 @@ anqa_status connect_client(anqa_conn *conn, const struct socket_mount *mount, an
     anqa_status status;
 
     *ret_admission = (struct admission){0};
-    if (serializer == NULL) {
+    if (serializer == NULL && mount->spec->raw == NULL) {
         log_refused(mount, "vsn");
         return ANQA_E_VERSION;
     }
@@ -155,7 +165,8 @@ bool connect_refused(
 
 void connect_log(const struct socket_mount *mount, const char *transport)
 {
-    anqa_log_level level = mount->spec->user_socket->log;
+    anqa_log_level level =
+        mount->spec->raw != NULL ? mount->spec->raw->log : mount->spec->user_socket->log;
 
     if (level == 0)
         level = ANQA_INFO;

@@ -118,9 +118,12 @@ static anqa_status check_mount(
 {
     const unsigned session = ANQA_CONNECT_SESSION | ANQA_CONNECT_SESSION_UNCHECKED;
 
-    if (mount->path[0] != '/' || mount->user_socket == NULL)
+    if (mount->path[0] != '/' || (mount->user_socket == NULL) == (mount->raw == NULL))
         return anqa_fail(err, ANQA_E_INVALID,
-            "socket '%s': its path begins with '/', and .user_socket says what it is", mount->path);
+            "socket '%s': its path begins with '/', and .user_socket or .raw says what it is",
+            mount->path);
+    if (mount->raw != NULL && mount->sse.on)
+        return anqa_fail(err, ANQA_E_INVALID, "socket '%s': events are for channels", mount->path);
     if ((mount->connect_info & session) != 0 && spec->session == NULL)
         return anqa_fail(err, ANQA_E_INVALID,
             "socket '%s': it wants the session, and the endpoint has none", mount->path);

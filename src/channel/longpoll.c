@@ -1,5 +1,6 @@
 /* Requests of long-poll clients: what npm's client and Phoenix agree on. */
 #include "channel/poll.h"
+#include "channel/poll_lines.h"
 
 #include <inttypes.h>
 #include <stdio.h>

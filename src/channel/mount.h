@@ -22,6 +22,13 @@ struct socket_mount {
     _Atomic(uint32_t) sessions; /* shared */
 };
 
+/* Bytes that `connect` writes. */
+static inline size_t mount_state_size(const struct socket_mount *mount)
+{
+    return mount->spec->raw != NULL ? mount->spec->raw->state_size
+                                    : mount->spec->user_socket->assigns_size;
+}
+
 static inline _Atomic(uint32_t) *mount_sessions(const struct socket_mount *mount)
 {
     return (_Atomic(uint32_t) *)(uintptr_t)&mount->sessions;

@@ -9,11 +9,13 @@
 #include <anqa/memory.h>
 #include <anqa/token.h>
 
-#include "base/base64.h"
 #include "base/container.h"
-#include "base/str.h"
-#include "channel/socket.h"
+#include "channel/carried.h"
+#include "channel/poll_lines.h"
+#include "channel/v2.h"
 #include "http/conn.h"
+#include "pubsub/pubsub.h"
+#include "runtime/hooks.h"
 #include "runtime/inspect.h"
 #include "runtime/sched.h"
 
@@ -58,7 +60,8 @@ struct poll {
     const struct socket_mount *mount;
     const struct serializer *serializer;
     struct proc *self;
-    struct socket *socket; /* NULL: not made yet */
+    const struct carried *carried;
+    void *user; /* what is carried; NULL: not made yet */
     struct out *out, **out_end;
     size_t out_bytes;
     struct post *posts, **posts_end;
@@ -229,61 +232,20 @@ static void on_wait(struct poll *poll, const anqa_msg *msg)
 
 /* ---------------------------------------------------------------- what the client sends */
 
-static bool next_line(anqa_str *rest, anqa_str *ret_line)
-{
-    while (rest->len > 0) {
-        (void)str_cut(rest, "\n", ret_line);
-        if (ret_line->len > 0 && ret_line->ptr[ret_line->len - 1] == '\r')
-            ret_line->len--;
-        if (ret_line->len > 0)
-            return true;
-    }
-    return false;
-}
-
-static bool is_text(anqa_str line)
-{
-    return line.ptr[0] == '[';
-}
-
-bool poll_lines_fit(anqa_str body)
-{
-    anqa_str line;
-
-    for (unsigned i = 0; i < POLL_LINES_MAX && next_line(&body, &line); i++) {
-        char *bytes;
-        size_t len;
-        bool fits;
-        if (is_text(line))
-            continue;
-        bytes = malloc(base64_decoded_len(line.len));
-        fits = bytes != NULL && base64_decode(line, 0, bytes, &len) == ANQA_OK;
-        free(bytes);
-        if (!fits)
-            return false;
-    }
-    return true;
-}
-
 static void take(struct poll *poll, bool binary, anqa_str data)
 {
     anqa_nowait_begin(); /* as for a WebSocket */
-    socket_message(poll->socket, binary, data);
+    poll->carried->message(poll->user, binary, data);
     anqa_nowait_end();
 }
 
 static void take_line(struct poll *poll, anqa_str line)
 {
-    char *bytes;
-    size_t len;
+    bool binary;
+    anqa_str frame;
 
-    if (is_text(line)) {
-        take(poll, false, line);
-        return;
-    }
-    bytes = anqa_arena_alloc(anqa_tmp(), base64_decoded_len(line.len));
-    if (base64_decode(line, 0, bytes, &len) == ANQA_OK)
-        take(poll, true, anqa_str_make(bytes, len));
+    if (poll_line_frame(anqa_tmp(), line, &binary, &frame) == ANQA_OK)
+        take(poll, binary, frame);
 }
 
 static bool post_is_done(const struct post *post)
@@ -292,7 +254,7 @@ static bool post_is_done(const struct post *post)
 
     if (!post->lines)
         return post->taken == 1;
-    return post->taken == POLL_LINES_MAX || !next_line(&rest, &line);
+    return post->taken == POLL_LINES_MAX || !poll_next_line(&rest, &line);
 }
 
 static void post_take(struct poll *poll, struct post *post)
@@ -302,7 +264,7 @@ static void post_take(struct poll *poll, struct post *post)
     post->taken++;
     if (!post->lines)
         take(poll, false, post->rest);
-    else if (next_line(&post->rest, &line))
+    else if (poll_next_line(&post->rest, &line))
         take_line(poll, line);
 }
 
@@ -369,7 +331,7 @@ static void on_idle(struct poll *poll)
     if (!anqa_pid_is_none(poll->waiting.pid))
         quiet_ms = 0;
     if (quiet_ms >= idle_ms(poll)) {
-        socket_expire(poll->socket);
+        poll->carried->expire(poll->user);
         anqa_exit(ANQA_NORMAL);
     }
     (void)anqa_send_after(
@@ -408,18 +370,19 @@ static bool is_draining(const struct socket_mount *mount)
 static void poll_init(void *state)
 {
     struct poll *poll = state;
-    size_t assigns_size = poll->mount->spec->user_socket->assigns_size;
+    size_t assigns_size = mount_state_size(poll->mount);
     struct admission admission = {.serializer = poll->serializer,
         .assigns = poll->texts,
         .id = {poll->texts + assigns_size, poll->id_len}};
     char room[64];
 
+    poll->carried = carried_of(poll->mount);
     poll->drain.ops = &drain_ops;
     poll->drain.who = anqa_self();
     if (!anqa_pid_is_none(poll->owner))
         (void)anqa_monitor(poll->owner);
     if (sub_open(&poll->drain, drain_topic(poll->mount->service, room)) != ANQA_OK ||
-        socket_new(&poll_transport, poll, &admission, poll->mount, &poll->socket) != ANQA_OK)
+        poll->carried->open(&poll_transport, poll, &admission, poll->mount, &poll->user) != ANQA_OK)
         anqa_exit(anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
     poll->drained = is_draining(poll->mount); /* or it came too early for the topic */
     poll->heard_ms = anqa_now_ms();
@@ -432,8 +395,8 @@ static void poll_exit(struct exit_hook *hook, anqa_pid pid)
     struct poll *poll = ANQA_CONTAINER_OF(hook, struct poll, hook);
 
     sub_close(&poll->drain);
-    if (poll->socket != NULL)
-        socket_closed(poll->socket);
+    if (poll->user != NULL)
+        poll->carried->closed(poll->user);
     while (poll->out != NULL)
         out_pop(poll);
     atomic_fetch_sub_explicit(mount_sessions(poll->mount), 1, memory_order_relaxed);
@@ -444,7 +407,7 @@ static void poll_exit(struct exit_hook *hook, anqa_pid pid)
 static void look(struct poll *poll)
 {
     if (poll->drained && !poll->closing)
-        socket_drain(poll->socket, CLOSE_RESTART);
+        poll->carried->drain(poll->user, CLOSE_RESTART);
     take_posts(poll);
     if (poll->lost) {
         anqa_log(ANQA_NOTICE, "socket.refused", "error=\"too much waits for its client\" bytes=%zu",
@@ -456,12 +419,16 @@ static void look(struct poll *poll)
         anqa_exit(ANQA_NORMAL);
 }
 
-static void on_down(struct poll *poll, const anqa_msg *msg)
+/* False: it is not about what we watch. */
+static bool on_down(struct poll *poll, const anqa_msg *msg)
 {
     if (anqa_pid_eq(msg->from, poll->owner))
         anqa_exit(ANQA_NORMAL);
-    if (anqa_ref_eq(msg->ref, poll->watched) && anqa_pid_eq(msg->from, poll->waiting.pid))
+    if (msg->ref.bits == 0 || !anqa_ref_eq(msg->ref, poll->watched))
+        return false;
+    if (anqa_pid_eq(msg->from, poll->waiting.pid))
         (void)not_waiting(poll);
+    return true;
 }
 
 static void on_request(struct poll *poll, const anqa_msg *msg)
@@ -478,7 +445,7 @@ static void on_request(struct poll *poll, const anqa_msg *msg)
         on_wait(poll, msg);
     else if (msg->tag == post_tag)
         on_post(poll, msg, &head);
-    else if (msg->tag == close_tag)
+    else
         anqa_exit(ANQA_NORMAL);
 }
 
@@ -486,14 +453,15 @@ static void poll_handle(void *state, const anqa_msg *msg)
 {
     struct poll *poll = state;
 
-    if (msg->kind == ANQA_MSG_CALL)
+    if (msg->tag == wait_tag || msg->tag == post_tag || msg->tag == close_tag)
         on_request(poll, msg);
-    else if (msg->kind == ANQA_MSG_DOWN)
-        on_down(poll, msg);
-    else if (msg->kind == ANQA_MSG_TIMEOUT && msg->tag == idle_tag)
+    else if (msg->tag == idle_tag)
         on_idle(poll);
-    else if (msg->kind == ANQA_MSG_TIMEOUT && msg->ref.bits == poll->window.bits)
+    else if (msg->tag == window_tag && msg->ref.bits == poll->window.bits)
         answer_nothing(poll);
+    else if (msg->kind != ANQA_MSG_SYSTEM && msg->tag != window_tag &&
+             !(msg->kind == ANQA_MSG_DOWN && on_down(poll, msg)) && poll->carried->info != NULL)
+        poll->carried->info(poll->user, msg);
     look(poll);
 }
 
@@ -542,7 +510,7 @@ static anqa_status reserve(const struct socket_mount *mount)
 anqa_status poll_open(const struct socket_mount *mount, const struct admission *admission,
     anqa_pid owner, struct poll_name *ret_name)
 {
-    size_t assigns_size = mount->spec->user_socket->assigns_size;
+    size_t assigns_size = mount_state_size(mount);
     size_t size = sizeof(struct poll) + assigns_size + admission->id.len;
     struct poll *poll = anqa_arena_calloc(anqa_tmp(), 1, size);
     anqa_status status = reserve(mount);

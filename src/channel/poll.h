@@ -15,8 +15,7 @@
 
 #include "channel/connect.h" /* IWYU pragma: export */
 
-#define POLL_LINES_MAX 100u /* of one post; what comes behind them is dropped */
-#define POLL_POSTS_MAX 4u   /* that wait in one session; more are refused */
+#define POLL_POSTS_MAX 4u /* that wait in one session; more are refused */
 
 /* Names a session. */
 struct poll_name {
@@ -43,9 +42,6 @@ enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages
  * POLL_MESSAGES: it was taken. POLL_NOTHING: not within a window, or too much waits already. */
 enum poll_result poll_post(
     const struct poll_name *name, bool lines, anqa_str body, uint32_t window_ms);
-
-/* Whether all lines are what they have to be. In any memory. */
-bool poll_lines_fit(anqa_str body);
 
 void poll_close(const struct poll_name *name);
 

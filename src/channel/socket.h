@@ -33,6 +33,7 @@
 
 #include <anqa/channel.h>
 
+#include "channel/rate.h"
 #include "channel/serializer.h"
 #include "channel/transport.h"
 #include "pubsub/pubsub.h"
@@ -125,6 +126,7 @@ struct socket {
     struct chan *channels; /* newest first */
     struct socket_id *id;  /* NULL: none */
     void *assigns;         /* behind this struct */
+    struct rate *rate;     /* likewise; NULL: any number of messages */
     uint32_t size;         /* of the block */
     uint16_t count;        /* channels that are not gone */
     uint16_t holds;
@@ -190,6 +192,9 @@ static inline struct v2_topic chan_topic(const struct chan *chan)
                 anqa_str_make((const char *)chan + chan->texts + chan->ref_len, chan->topic_len)};
     return (struct v2_topic){sub_topic(&chan->sub), true};
 }
+
+/* Where the rate of a channel's client is kept, if its spec limits it: behind the user's state. */
+size_t chan_rate_at(const struct socket *socket, const anqa_channel *spec);
 
 /* How phx_close and phx_error name the channel. */
 static inline anqa_str chan_end_ref(const struct chan *chan)

@@ -1,10 +1,9 @@
 /* A WebSocket as transport: its handshake, and what it does for a socket. */
-#include "channel/connect.h"
+#include "channel/carried.h"
 
 #include <anqa/memory.h>
 
 #include "base/base64.h"
-#include "channel/socket.h"
 #include "http/conn.h"
 #include "http/websocket.h"
 
@@ -50,23 +49,48 @@ static const struct transport websocket_transport = {.room = ws_room,
     .pause = ws_pause,
     .resume = ws_resume};
 
+/* Of a socket of channels. */
 static void ws_message(struct conn *conn, void *user, bool binary, anqa_str data)
 {
-    socket_message(user, binary, data);
+    carried_socket.message(user, binary, data);
 }
 
 static void ws_closed(struct conn *conn, void *user)
 {
-    socket_closed(user);
+    carried_socket.closed(user);
 }
 
 static void ws_drained(struct conn *conn, void *user, uint16_t code)
 {
-    socket_drain(user, code);
+    carried_socket.drain(user, code);
 }
 
-static const struct ws_ops ws_ops = {
+static const struct ws_ops socket_ops = {
     .message = ws_message, .closed = ws_closed, .drained = ws_drained};
+
+/* Of a raw one. */
+static void raw_message(struct conn *conn, void *user, bool binary, anqa_str data)
+{
+    carried_raw.message(user, binary, data);
+}
+
+static void raw_info(struct conn *conn, void *user, const anqa_msg *msg)
+{
+    carried_raw.info(user, msg);
+}
+
+static void raw_closed(struct conn *conn, void *user)
+{
+    carried_raw.closed(user);
+}
+
+static void raw_drained(struct conn *conn, void *user, uint16_t code)
+{
+    carried_raw.drain(user, code);
+}
+
+static const struct ws_ops raw_ops = {
+    .message = raw_message, .closed = raw_closed, .info = raw_info, .drained = raw_drained};
 
 /* ---------------------------------------------------------------- subprotocols */
 
@@ -146,9 +170,11 @@ static void upgrade(
 {
     struct exchange *exchange = exchange_of(conn);
     const char *problem = websocket_refusal(exchange->request);
+    const struct carried *carried = carried_of(mount);
+    const struct ws_ops *ops = carried == &carried_raw ? &raw_ops : &socket_ops;
     struct ws_deflate deflate = {0};
-    struct socket *socket;
     struct conn *link;
+    void *user;
     anqa_status status;
 
     if (problem == NULL && mount->spec->compress &&
@@ -158,15 +184,15 @@ static void upgrade(
         (void)anqa_send_text(conn, 400, anqa_str_of(problem));
         return;
     }
-    if (socket_new(&websocket_transport, NULL, admission, mount, &socket) != ANQA_OK) {
+    if (carried->open(&websocket_transport, NULL, admission, mount, &user) != ANQA_OK) {
         empty(conn, 503);
         return;
     }
-    status = exchange->ops->upgrade(exchange, &ws_ops, socket, mount->timeout_s, &deflate, &link);
+    status = exchange->ops->upgrade(exchange, ops, user, mount->timeout_s, &deflate, &link);
     conn->state = status == ANQA_OK ? ANQA_CONN_UPGRADED : ANQA_CONN_SENT;
     if (status != ANQA_OK)
-        return; /* the socket was closed */
-    socket->link = link;
+        return; /* it was closed */
+    carried->attach(user, link);
     connect_log(mount, "websocket");
 }
 

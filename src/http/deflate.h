@@ -3,7 +3,7 @@
  * bytes. Over zlib; a build without it (src/http/none) says so by deflate_available, and nothing here is called then.
  *
  * A *deflater* compresses each message by itself: what it makes can be sent to any client, whatever that one has had before.
- * It is large (a quarter of a megabyte), so a scheduler has one for all.
+ * It is large (160 KiB), so a scheduler has one for all.
  *
  * An *inflater* takes one message after the other, each in slices, so that a message that becomes large holds nobody up.
  * What comes out is bounded twice, since the one who sends it pays a thousandth of it at worst: by a length, and beyond

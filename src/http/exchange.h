@@ -95,7 +95,10 @@ struct exchange {
     enum answer_state answer;              /* from the callbacks before the head on */
     struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
     uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool logs_id;                     /* the process's events have the id of this request */
     bool body_done;                   /* by the protocol: nothing of the body is left */
+    uint64_t body_most;               /* bytes of it that may be read in all */
+    uint64_t body_read;               /* that were */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -117,6 +120,12 @@ size_t exchange_fields_size(const struct exchange *exchange);
 void exchange_write_fields(const struct exchange *exchange, struct response *response);
 /* The head of an informational response, which has been checked. In anqa_tmp. */
 anqa_str exchange_informal_head(unsigned status, const anqa_header *headers);
+
+/* Reads of the body within its limit, as the protocol's `read`. Fails, too: E_LIMIT, also before anything was read: the
+ * client is not told to send what is too long. */
+anqa_status exchange_read(struct exchange *exchange, char *buf, size_t size, uint64_t deadline_ms,
+    size_t *ret_n) ANQA_MUST_CHECK;
+
 /* Ends an answer in chunks. */
 void exchange_end_stream(struct exchange *exchange);
 

@@ -48,7 +48,7 @@ void h1_serve(struct conn *conn, struct request *request)
     h1->conn = conn;
     h1->due = request->expects_continue;
     h1->keeps = conn->keep_alive;
-    body_init(&h1->body, request, conn->service->limits.body_bytes);
+    body_init(&h1->body, request, REQUEST_BODY_MAX);
     h1->in_chunks = request->chunked;
     if (request->chunked)
         h1->body.trailers = anqa_arena_alloc(anqa_tmp(), BODY_TRAILERS_ROOM);
@@ -76,9 +76,11 @@ static struct request *request_own(const struct request *request, const char *by
 size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request)
 {
     static _Thread_local struct request parsed; /* 3 KB that no stack need hold */
+    struct request_limits limits = conn->service->limits;
     bool begins = conn->read.scan.at == 0;
 
-    switch (request_parse(&parsed, &conn->read.scan, bytes, len, &conn->service->limits)) {
+    limits.body_bytes = REQUEST_BODY_MAX; /* what is too long, who reads it knows */
+    switch (request_parse(&parsed, &conn->read.scan, bytes, len, &limits)) {
     case REQUEST_MORE:
         if (begins && len > 0) /* its first part: from now on the clock runs */
             outlet_time(conn, conn_seconds(conn->service->head_timeout, CONN_HEAD_S));

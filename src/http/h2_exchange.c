@@ -128,20 +128,14 @@ static anqa_status send_continue(struct h2_stream *stream)
     return written(!due || stream_head(&stream->conn, anqa_str_make(text, sizeof text - 1), false));
 }
 
-static anqa_status take(struct exchange *exchange, char *buf, size_t size, size_t *ret_n)
+static size_t take(struct exchange *exchange, char *buf, size_t size)
 {
     struct h2_stream *stream = h2x_of(exchange)->stream;
-    uint64_t limit = stream->conn.service->limits.body_bytes;
+    size_t n = input_take(&stream->conn, buf, size);
 
-    *ret_n = input_take(&stream->conn, buf, size);
-    stream_taken(stream, *ret_n);
-    stream->body_bytes += *ret_n;
-    if (stream->body_bytes > (limit != 0 ? limit : request_default_limits.body_bytes)) {
-        *ret_n = 0;
-        return broken(exchange, ANQA_E_LIMIT, 413);
-    }
+    stream_taken(stream, n);
     exchange->body_done = stream->conn.ended && stream->conn.in == NULL;
-    return ANQA_OK;
+    return n;
 }
 
 static anqa_status h2_read(
@@ -161,8 +155,9 @@ static anqa_status h2_read(
                    ? status
                    : broken(exchange, status, status == ANQA_E_TIMEOUT ? 408 : 400);
     if (conn->in != NULL)
-        return take(exchange, buf, size, ret_n);
-    exchange->body_done = true;
+        *ret_n = take(exchange, buf, size);
+    else
+        exchange->body_done = true;
     return ANQA_OK;
 }
 

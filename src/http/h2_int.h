@@ -59,7 +59,6 @@ struct h2_stream {
     struct request *request;    /* behind this struct */
     char *trailers;             /* as struct body has them; NULL: none. owned */
     uint64_t wait_ref;          /* event that the process waits for; 0: it does not wait here */
-    uint64_t body_bytes;        /* of the request, read so far */
     uint64_t moved;             /* of the output, to the connection */
     uint32_t wait_below; /* STREAM_WAIT_ROOM: the event is that no more of the output is left */
     uint32_t unread;     /* bytes that have come and that the windows lack */

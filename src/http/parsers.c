@@ -240,6 +240,15 @@ void parsers_refuse_unread(anqa_conn *conn, anqa_status status)
     }
 }
 
+size_t parsers_length(const anqa_conn *conn, size_t given, size_t standard)
+{
+    uint64_t most = exchange_of(conn)->body_most;
+
+    if (given != 0)
+        return given;
+    return most < standard ? (size_t)most : standard;
+}
+
 static bool read_body(
     anqa_conn *conn, size_t length, const anqa_parsers_opts *opts, anqa_str *ret_body)
 {
@@ -265,7 +274,7 @@ static void read_form(anqa_conn *conn, const anqa_parsers_opts *opts)
     anqa_json object;
     anqa_status status;
 
-    if (!read_body(conn, opts->form_length == 0 ? FORM_LENGTH : opts->form_length, opts, &body))
+    if (!read_body(conn, parsers_length(conn, opts->form_length, FORM_LENGTH), opts, &body))
         return;
     status = form_decode(body, &object);
     if (status == ANQA_OK)
@@ -276,7 +285,7 @@ static void read_form(anqa_conn *conn, const anqa_parsers_opts *opts)
 
 static void read_json(anqa_conn *conn, const anqa_parsers_opts *opts)
 {
-    size_t length = opts->json_length == 0 ? JSON_LENGTH : opts->json_length;
+    size_t length = parsers_length(conn, opts->json_length, JSON_LENGTH);
     anqa_json_limits limits = {.max_bytes = length};
     anqa_str body;
     anqa_json json;

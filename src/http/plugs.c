@@ -12,7 +12,7 @@
 #include "base/base64.h"
 #include "base/random.h"
 #include "http/crypto.h"
-#include "http/request.h"
+#include "http/exchange.h"
 #include "http/response.h"
 
 #define REQUEST_ID "x-request-id"
@@ -52,6 +52,8 @@ void anqa_plug_request_id(anqa_conn *conn, const void *opts)
         *id = new_request_id();
     anqa_conn_put_private(conn, REQUEST_ID, id);
     anqa_conn_put_resp_header(conn, REQUEST_ID, *id);
+    anqa_log_metadata("request_id", *id);
+    exchange_of(conn)->logs_id = true;
 }
 
 anqa_str anqa_conn_request_id(const anqa_conn *conn)
@@ -73,12 +75,10 @@ static void log_answer(anqa_conn *conn, void *arg)
 {
     const struct logged *logged = arg;
     uint64_t duration_us = (anqa_telemetry_mono_ns() - logged->began_ns) / 1000;
-    anqa_str id = anqa_conn_request_id(conn);
 
     anqa_log(logged->level, "http.request",
-        "method=%.*s path=%.*s status=%u duration_us=%" PRIu64 " bytes=%zu request_id=%s",
-        ANQA_FMT(conn->method), ANQA_FMT(conn->request_path), conn->status, duration_us,
-        conn->resp_body.len, id.len == 0 ? NULL : anqa_tmp_copy(id.ptr, id.len));
+        "method=%.*s path=%.*s status=%u duration_us=%" PRIu64 " bytes=%zu", ANQA_FMT(conn->method),
+        ANQA_FMT(conn->request_path), conn->status, duration_us, conn->resp_body.len);
 }
 
 void anqa_plug_logger(anqa_conn *conn, const void *opts)

@@ -96,6 +96,8 @@ static void serve_plugs(struct conn *conn, struct exchange *exchange,
         return;
     }
     exchange->pages = &service->pages;
+    if (service->limits.body_bytes != 0)
+        exchange->body_most = service->limits.body_bytes;
     conn->user = request;
     exchange->secret = service->secret;
     exchange->session_opts = service->session;

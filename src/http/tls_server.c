@@ -111,10 +111,10 @@ bool tls_server_ticket_key(struct tls_server *server, const unsigned char *name,
 
 /* ---------------------------------------------------------------- failures in words */
 
-/* What OpenSSL has to say of its last failure. */
+/* Why OpenSSL failed: its first word of it; what comes then are callers who fail in turn. */
 static const char *openssl_words(void)
 {
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error();
     const char *words = NULL;
 
     if (ERR_SYSTEM_ERROR(code))
@@ -124,25 +124,21 @@ static const char *openssl_words(void)
     return words == NULL ? "it cannot be read" : words;
 }
 
-static anqa_status file_bad(anqa_error *err, const char *what, const char *file)
-{
-    unsigned long first = ERR_peek_error();
-    anqa_status status;
-
-    /* Of a file that is not there the first failure says why, of one that is none the last. */
-    if (ERR_SYSTEM_ERROR(first))
-        status = anqa_fail(err, ANQA_E_INVALID, "https: %s %s: %s", what, file,
-            strerrordesc_np((int)ERR_GET_REASON(first)));
-    else
-        status = anqa_fail(err, ANQA_E_INVALID, "https: %s %s: %s", what, file, openssl_words());
-    ERR_clear_error();
-    return status;
-}
-
 static anqa_status no_memory(anqa_error *err)
 {
     ERR_clear_error();
     return anqa_fail(err, ANQA_E_NOMEM, "no memory for certificates");
+}
+
+static anqa_status file_bad(anqa_error *err, const char *what, const char *file)
+{
+    anqa_status status;
+
+    if (ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE)
+        return no_memory(err);
+    status = anqa_fail(err, ANQA_E_INVALID, "https: %s %s: %s", what, file, openssl_words());
+    ERR_clear_error();
+    return status;
 }
 
 /* ---------------------------------------------------------------- one certificate */

@@ -149,19 +149,40 @@ TEST(an_origin_is_compared_as_its_rule_says)
     for (size_t i = 0; i < ANQA_COUNT(origins); i++) {
         const char *list[] = {origins[i].entry, NULL};
         anqa_socket_mount mount = {.check_origin = origins[i].rule, .origins = list};
-        bool good = origin_allowed(
-            &mount, origins[i].host, anqa_str_of(origins[i].origin), false, anqa_str_of("me:4000"));
-        CHECK_EQ(good, origins[i].good, "%zu: %s", i, origins[i].origin);
+        CHECK_EQ(origin_allowed(&mount, origins[i].host, anqa_str_of(origins[i].origin), "http",
+                     anqa_str_of("me:4000")),
+            origins[i].good, "%zu: %s", i, origins[i].origin);
     }
 }
 
-TEST(over_tls_the_scheme_of_the_request_is_https)
+static bool is_ours(anqa_str scheme, anqa_str host, anqa_str port)
 {
-    anqa_socket_mount mount = {.check_origin = ANQA_ORIGIN_REQUEST};
+    return anqa_str_is(scheme, "https") && anqa_str_is(host, "h.org") && anqa_str_is(port, "443");
+}
 
-    CHECK(origin_allowed(&mount, NULL, anqa_str_of("https://me"), true, anqa_str_of("me")));
-    CHECK(!origin_allowed(&mount, NULL, anqa_str_of("http://me"), true, anqa_str_of("me")));
-    CHECK(!origin_allowed(&mount, NULL, anqa_str_of("https://me"), false, anqa_str_of("me")));
+static bool is_nothing(anqa_str scheme, anqa_str host, anqa_str port)
+{
+    return scheme.len + host.len + port.len == 0;
+}
+
+static bool asked(bool (*is_allowed)(anqa_str, anqa_str, anqa_str), const char *origin)
+{
+    anqa_socket_mount mount = {.check_origin = ANQA_ORIGIN_ASK, .origin_allowed = is_allowed};
+
+    return origin_allowed(&mount, NULL, anqa_str_of(origin), "http", anqa_str_of("me:4000"));
+}
+
+TEST(a_program_may_decide_about_origins_itself)
+{
+    anqa_socket_mount request = {.check_origin = ANQA_ORIGIN_REQUEST};
+
+    CHECK(asked(is_ours, "https://h.org"));
+    CHECK(!asked(is_ours, "https://h.org:444"));
+    CHECK(!asked(is_ours, "null"));
+    CHECK(asked(is_nothing, "null"));
+    CHECK(!asked(NULL, "https://h.org"));
+    CHECK(origin_allowed(&request, NULL, anqa_str_of("https://me"), "https", anqa_str_of("me")));
+    CHECK(!origin_allowed(&request, NULL, anqa_str_of("https://me"), "http", anqa_str_of("me")));
 }
 
 TEST(a_client_that_is_heard_of_is_not_idle)

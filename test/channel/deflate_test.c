@@ -16,6 +16,7 @@
 #define DEFLATED_FIRST 0xc1u
 
 static _Atomic(unsigned) compressions;
+static _Atomic(bool) broken;
 
 /* In place of zlib's, which it calls: the library begins each message with it. */
 int deflateReset(z_streamp z)
@@ -25,6 +26,8 @@ int deflateReset(z_streamp z)
     if (real == NULL)
         *(void **)&real = dlsym(RTLD_NEXT, "deflateReset");
     atomic_fetch_add(&compressions, 1);
+    if (atomic_load(&broken))
+        return Z_STREAM_ERROR;
     return real(z);
 }
 
@@ -229,6 +232,27 @@ TEST(what_hardly_becomes_shorter_arrives_all_the_same)
     shout(a, payload);
     CHECK_STR(next(b, &first, &wire), broadcast_text(payload));
     CHECK(wire <= strlen(broadcast_text(payload)));
+    client_close(b);
+    rooms_end(a);
+}
+
+TEST(what_can_not_be_compressed_goes_plain)
+{
+    struct client a, b;
+    const char *payload = payload_of(LONG);
+
+    server_begin(&rooms_endpoint);
+    a = open_at("/socket", "");
+    b = open_at("/squeezed", OFFER);
+    join_all((struct client[]){a, b}, 2);
+    shout(a, payload);
+    expect(b, DEFLATED_FIRST, broadcast_text(payload));
+    atomic_store(&broken, true);
+    shout(a, payload);
+    expect(b, TEXT_FIRST, broadcast_text(payload));
+    client_send(b, "[\"1\",\"3\",\"room:a\",\"push\",{\"a\":%s}]", payload);
+    CHECK(strstr(client_receive(b), "\"pushed\"") != NULL);
+    atomic_store(&broken, false);
     client_close(b);
     rooms_end(a);
 }

@@ -401,6 +401,14 @@ static const char *read_head(int fd)
     return head;
 }
 
+int ws_open(const char *path, const char *offer)
+{
+    int fd = dial(path, offer);
+
+    CHECK(strstr(read_head(fd), " 101 ") != NULL);
+    return fd;
+}
+
 const char *ws_handshake(const char *path, const char *fields)
 {
     int fd = dial(path, fields);
@@ -461,7 +469,7 @@ static void play(const struct ws_case *row, const char *path, const char *offer,
     static struct log log;
     char expected[2048];
     struct bytes in = {0};
-    int fd = dial(path, offer);
+    int fd = ws_open(path, offer);
     const char *last = strrchr(row->expected, ' ');
     bool ends;
 
@@ -470,7 +478,6 @@ static void play(const struct ws_case *row, const char *path, const char *offer,
     snprintf(expected, sizeof expected, "%s%s%s", row->expected,
         *row->expected == '\0' || ends ? "" : " ", ends ? "" : "C1000");
     log = (struct log){0};
-    CHECK(strstr(read_head(fd), " 101 ") != NULL, "%s", row->name);
     CHECK(talk(fd, script, cut, seed, &in), "%s, %s: it does not end", row->name, cuts[cut]);
     read_frames(&log, &in);
     if (strcmp(last, "END") == 0)
@@ -478,6 +485,16 @@ static void play(const struct ws_case *row, const char *path, const char *offer,
     CHECK_STR(log.text, expected, "%s, %s (%u)", row->name, cuts[cut], seed);
     free(in.at);
     close(fd);
+}
+
+char *ws_exchange(int fd, const char *bytes, size_t len, size_t *ret_len)
+{
+    struct script script = {.out = {(char *)(uintptr_t)bytes, len, len}};
+    struct bytes in = {0};
+
+    CHECK(talk(fd, &script, WHOLE, 0, &in), "it does not end");
+    *ret_len = in.len;
+    return in.at;
 }
 
 #define FEW 400 /* bytes that are sent one by one */

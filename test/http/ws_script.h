@@ -33,6 +33,11 @@ void ws_server_end(void);
  * with its end of line; empty: none. */
 void ws_play(const struct ws_case *cases, size_t count, const char *path, const char *offer);
 
+/* A WebSocket of the server that the test has begun (http/site.h), as for ws_play. */
+int ws_open(const char *path, const char *offer);
+/* Writes bytes, and reads at the same time until the server ends the stream; what came, to be freed. */
+char *ws_exchange(int fd, const char *bytes, size_t len, size_t *ret_len);
+
 /* Asks for an upgrade with these fields besides; the whole head of the answer, in a static buffer. */
 const char *ws_handshake(const char *path, const char *fields);
 

@@ -20,6 +20,7 @@ enum {
     OPENED_A_TURN = 48,
     PER_SOURCE = 4000, /* connections of one source address */
     FLOOD_BYTES = 32768,
+    GARBAGE_BYTES = 40000,
 };
 
 #define MS UINT64_C(1000000)
@@ -38,7 +39,7 @@ struct crowd {
     uint32_t count, next, came;
     uint64_t random;
     struct crowd_result result;
-    char flood[FLOOD_BYTES];
+    char flood[FLOOD_BYTES], garbage[GARBAGE_BYTES];
     char scratch[65536];
     struct guest guests[];
 };
@@ -61,7 +62,7 @@ static void leave(struct crowd *crowd, struct guest *guest)
     close(guest->fd);
     guest->fd = -1;
     crowd->result.there--;
-    wait_ms(crowd, guest, 100, 1500);
+    wait_ms(crowd, guest, 100, 800);
 }
 
 static void thrown_out(struct crowd *crowd, struct guest *guest)
@@ -119,13 +120,19 @@ static bool say_text(struct crowd *crowd, struct guest *guest, const char *text)
 
 /* ---------------------------------------------------------------- what each kind does */
 
+/* Half of each kind. */
+static bool is_odd(const struct crowd *crowd, const struct guest *guest)
+{
+    return (guest - crowd->guests) / 16 % 2 == 1;
+}
+
 static void drip_head(struct crowd *crowd, struct guest *guest)
 {
     static const char head[] = "GET /number/1 HTTP/1.1\r\nHost: a\r\nX-Long: ";
     char byte = guest->at < sizeof head - 1 ? head[guest->at] : 'a';
 
     guest->at++;
-    wait_ms(crowd, guest, 100, 800);
+    wait_ms(crowd, guest, 300, 1500);
     (void)say(crowd, guest, &byte, 1);
 }
 
@@ -134,28 +141,26 @@ static void drip_body(struct crowd *crowd, struct guest *guest)
     static const char head[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n";
     static const char chunked[] =
         "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    bool by_chunk = (guest - crowd->guests) / CROWD_KINDS % 2 == 1;
 
-    wait_ms(crowd, guest, 100, 800);
+    wait_ms(crowd, guest, 300, 1500);
     if (guest->began) {
-        (void)say_text(crowd, guest, by_chunk ? "1\r\nx\r\n" : "x");
+        (void)say_text(crowd, guest, is_odd(crowd, guest) ? "1\r\nx\r\n" : "x");
         return;
     }
     guest->began = true;
-    (void)say_text(crowd, guest, by_chunk ? chunked : head);
+    (void)say_text(crowd, guest, is_odd(crowd, guest) ? chunked : head);
 }
 
 static void read_slowly(struct crowd *crowd, struct guest *guest)
 {
     static const char *const asks[] = {"GET /big HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", "GET /files/big HTTP/1.1\r\nHost: a\r\n\r\n"};
-    bool reads = (guest - crowd->guests) / CROWD_KINDS % 2 == 1;
 
     wait_ms(crowd, guest, 500, 1000);
     if (!guest->began) {
         guest->began = true;
         (void)say_text(crowd, guest, asks[random_below(crowd, ANQA_COUNT(asks))]);
-    } else if (reads && recv(guest->fd, crowd->scratch, 16, MSG_DONTWAIT) == 0) {
+    } else if (is_odd(crowd, guest) && recv(guest->fd, crowd->scratch, 16, MSG_DONTWAIT) == 0) {
         thrown_out(crowd, guest);
     } else if (++guest->at == 60) { /* so few bytes in so long: it has seen enough */
         leave(crowd, guest);
@@ -178,13 +183,11 @@ static void send_garbage(struct crowd *crowd, struct guest *guest)
         "GET /number/1 HTTP/1.1\nHost: a\n\n", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n\r\n"};
-    size_t len = 1 + random_below(crowd, 40000);
+    size_t from = random_below(crowd, sizeof crowd->garbage);
 
-    for (size_t i = 0; i < len; i++)
-        crowd->scratch[i] = (char)random_below(crowd, 256);
-    wait_ms(crowd, guest, 300, 2000);
+    wait_ms(crowd, guest, 500, 3000);
     if (say_text(crowd, guest, begins[random_below(crowd, ANQA_COUNT(begins))]))
-        (void)say(crowd, guest, crowd->scratch, len);
+        (void)say(crowd, guest, crowd->garbage + from, sizeof crowd->garbage - from);
 }
 
 /* A socket in repair is dropped without a word, as by a power cut; who may not do so resets it. */
@@ -227,9 +230,10 @@ static void churn(struct crowd *crowd, struct guest *guest)
     (void)say_text(crowd, guest, "GET /number/1 HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
+/* Each of them has us answer a thousand requests: more of it would measure the processor. */
 static void flood(struct crowd *crowd, struct guest *guest)
 {
-    wait_ms(crowd, guest, 100, 300);
+    wait_ms(crowd, guest, 500, 1500);
     (void)say(crowd, guest, crowd->flood, sizeof crowd->flood); /* cut anywhere: garbage, in time */
 }
 
@@ -306,12 +310,25 @@ void crowd_turn(struct crowd *crowd)
 
 /* ---------------------------------------------------------------- all of them */
 
-static void make_flood(struct crowd *crowd)
+static void make_noise(struct crowd *crowd)
 {
     static const char one[] = "GET /number/1 HTTP/1.1\r\nHost: a\r\n\r\n";
 
     for (size_t at = 0; at < FLOOD_BYTES; at++)
         crowd->flood[at] = one[at % (sizeof one - 1)];
+    for (size_t at = 0; at < GARBAGE_BYTES; at++)
+        crowd->garbage[at] = (char)random_below(crowd, 256);
+}
+
+/* Most are slow: who makes work is as dear to those who send it. */
+static enum crowd_kind kind_of(uint32_t i)
+{
+    static const enum crowd_kind kinds[] = {CROWD_HEAD_DRIP, CROWD_BODY_DRIP, CROWD_SLOW_READER,
+        CROWD_IDLE, CROWD_GARBAGE, CROWD_VANISHING, CROWD_CHURN, CROWD_FLOOD, CROWD_HEAD_DRIP,
+        CROWD_BODY_DRIP, CROWD_SLOW_READER, CROWD_IDLE, CROWD_HEAD_DRIP, CROWD_BODY_DRIP,
+        CROWD_IDLE, CROWD_IDLE};
+
+    return kinds[i % ANQA_COUNT(kinds)];
 }
 
 struct crowd *crowd_begin(uint16_t port, uint32_t connections)
@@ -324,9 +341,9 @@ struct crowd *crowd_begin(uint16_t port, uint32_t connections)
     crowd->random = harness_random();
     crowd->epoll = epoll_create1(EPOLL_CLOEXEC);
     CHECK(crowd->epoll >= 0);
-    make_flood(crowd);
+    make_noise(crowd);
     for (uint32_t i = 0; i < connections; i++)
-        crowd->guests[i] = (struct guest){.fd = -1, .kind = (uint8_t)(i % CROWD_KINDS)};
+        crowd->guests[i] = (struct guest){.fd = -1, .kind = (uint8_t)kind_of(i)};
     return crowd;
 }
 

@@ -2,8 +2,8 @@
  * A site (fixture/http_server.c) under a crowd that means no good, beside clients that behave: those lose nothing and hardly
  * wait, memory is bounded and flat, and when the crowd has gone no file stays open.
  *
- * By default a small crowd for a few seconds. ANQA_SOAK=full in the environment is the real one: 15,000 hostile connections
- * for a minute. ANQA_SOAK_CLIENTS and _SECONDS change single figures. --verbose prints what came of it.
+ * By default a small crowd for a few seconds. ANQA_SOAK=full in the environment is the real one: 19,000 hostile clients
+ * for a minute, of whom some 15,000 are there at any time. ANQA_SOAK_CLIENTS and _SECONDS change single figures. --verbose prints what came of it.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,15 +25,17 @@ enum {
     FILE_BYTES = 900000,
     ALONE_S = 2,
     COMING_S = 60,
+    PATIENCE_S = 8, /* more than the server has */
     GONE_S = 30,
     SPARE_FILES = 400,
     KB_EACH = 24, /* what one hostile connection may have us hold */
     KB_BASE = 16384,
+    KERNEL_KB_EACH = 256, /* and the kernel, for both ends of it */
 };
 
 struct plan {
     uint32_t connections, seconds, p99_us;
-    double percent_per_minute;
+    uint32_t growth_percent; /* of memory, in the last two thirds of the time */
 };
 
 /* How long polite clients may wait on a machine with nothing else to do is seen with the real crowd only. */
@@ -41,10 +43,10 @@ static struct plan plan(void)
 {
     bool full = look_is_full();
 
-    return (struct plan){.connections = look_figure("ANQA_SOAK_CLIENTS", full ? 15000 : 1500),
+    return (struct plan){.connections = look_figure("ANQA_SOAK_CLIENTS", full ? 19000 : 1900),
         .seconds = look_figure("ANQA_SOAK_SECONDS", full ? 60 : 12),
-        .p99_us = full ? 20000 : 200000,
-        .percent_per_minute = full ? 2 : 20};
+        .p99_us = full ? 20000 : 300000,
+        .growth_percent = full ? 5 : 10};
 }
 
 static void put_big_file(const struct launched *server)
@@ -58,27 +60,32 @@ static void put_big_file(const struct launched *server)
     free(text);
 }
 
-static void turn_for(struct crowd *crowd, uint32_t seconds, struct look_samples *samples, pid_t pid)
+/* The most that the kernel held meanwhile. */
+static uint64_t turn_for(
+    struct crowd *crowd, uint32_t seconds, struct look_samples *samples, pid_t pid)
 {
-    uint64_t end = look_now_ns() + seconds * UINT64_C(1000000000);
+    uint64_t end = look_now_ns() + seconds * UINT64_C(1000000000), most = 0;
 
     while (look_now_ns() < end) {
+        uint32_t before = samples->count;
         crowd_turn(crowd);
-        if (samples != NULL)
-            look_sample(samples, pid);
+        look_sample(samples, pid);
+        if (samples->count != before && look_tcp_kb() > most)
+            most = look_tcp_kb();
     }
+    return most;
 }
 
 /* All have come, and the first of them have been thrown out. */
 static void let_crowd_in(struct crowd *crowd)
 {
-    uint64_t end = look_now_ns() + COMING_S * UINT64_C(1000000000);
+    uint64_t now = look_now_ns(), end = now + COMING_S * UINT64_C(1000000000);
 
-    while (!crowd_is_there(crowd)) {
-        crowd_turn(crowd);
+    for (; !crowd_is_there(crowd); crowd_turn(crowd))
         CHECK(look_now_ns() < end, "not all could come");
-    }
-    turn_for(crowd, 8, NULL, 0); /* longer than the server's patience */
+    end = look_now_ns() + PATIENCE_S * UINT64_C(1000000000);
+    while (look_now_ns() < end)
+        crowd_turn(crowd);
 }
 
 static uint32_t files_when_gone(pid_t pid, uint32_t wanted)
@@ -126,7 +133,7 @@ TEST(a_hostile_crowd_costs_polite_clients_nothing_and_the_server_little, .timeou
     struct polite_result alone, beside;
     struct crowd_result hostile;
     struct look_slope memory;
-    uint64_t kb_before;
+    uint64_t kb_before, kernel_kb_before, kernel_kb;
     uint32_t files_before, files_with_all, files_after;
     double cpu_s;
 
@@ -140,11 +147,12 @@ TEST(a_hostile_crowd_costs_polite_clients_nothing_and_the_server_little, .timeou
     sleep(ALONE_S);
     alone = polite_now(polite);
     kb_before = look_memory_kb(server.pid);
+    kernel_kb_before = look_tcp_kb();
     let_crowd_in(crowd);
     files_with_all = look_open_files(server.pid);
     polite_forget(polite);
     cpu_s = -look_cpu_seconds(server.pid);
-    turn_for(crowd, p.seconds, &samples, server.pid);
+    kernel_kb = turn_for(crowd, p.seconds, &samples, server.pid);
     cpu_s += look_cpu_seconds(server.pid);
     beside = polite_now(polite);
     hostile = crowd_now(crowd);
@@ -163,15 +171,18 @@ TEST(a_hostile_crowd_costs_polite_clients_nothing_and_the_server_little, .timeou
     printf("memory %" PRIu64 " kB, with the crowd %" PRIu64 " to %" PRIu64 ", at most %" PRIu64
            " kB: %+.2f %%/min\n",
         kb_before, memory.first_kb, memory.last_kb, memory.peak_kb, memory.percent_per_minute);
+    printf("the kernel held %" PRIu64 " kB for TCP, then at most %" PRIu64 " kB\n",
+        kernel_kb_before, kernel_kb);
     printf("open files %u, %u, %u\n", files_before, files_with_all, files_after);
 
     CHECK_EQ(beside.failed, 0, "%s", beside.first);
     CHECK(beside.requests > (uint64_t)p.seconds * POLITE);
     CHECK(beside.p99_us < p.p99_us, "%u us", beside.p99_us);
     check_crowd(&hostile);
-    CHECK(hostile.there > p.connections / 2, "%u", hostile.there);
+    CHECK(hostile.there > p.connections / 10 * 6, "%u", hostile.there);
     CHECK(memory.peak_kb < kb_before + KB_BASE + (uint64_t)KB_EACH * p.connections);
-    CHECK(memory.percent_per_minute < p.percent_per_minute, "%.2f", memory.percent_per_minute);
+    CHECK(memory.last_kb < memory.first_kb + memory.first_kb * p.growth_percent / 100);
+    CHECK(kernel_kb < kernel_kb_before + (uint64_t)KERNEL_KB_EACH * p.connections);
     CHECK(files_with_all > files_before + p.connections / 2);
     CHECK_EQ(files_after, files_before);
     launched_end(&server);

@@ -10,7 +10,7 @@
 
 #include "harness.h"
 
-#define SAMPLE_NS UINT64_C(500000000)
+#define SAMPLE_NS UINT64_C(1000000000)
 
 bool look_is_full(void)
 {
@@ -86,6 +86,20 @@ double look_cpu_seconds(pid_t pid)
         2);
     fclose(in);
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
+}
+
+uint64_t look_tcp_kb(void)
+{
+    FILE *in = fopen("/proc/net/sockstat", "r");
+    unsigned long pages = 0;
+    char line[256];
+
+    CHECK(in != NULL);
+    while (fgets(line, sizeof line, in) != NULL &&
+           sscanf(line, "TCP: inuse %*u orphan %*u tw %*u alloc %*u mem %lu", &pages) != 1)
+        ;
+    fclose(in);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
 }
 
 uint64_t look_now_ns(void)

@@ -27,6 +27,9 @@ uint32_t look_open_files(pid_t pid);
 /* CPU time, user and system. */
 double look_cpu_seconds(pid_t pid);
 
+/* What the kernel holds for all TCP of the machine, in its buffers. */
+uint64_t look_tcp_kb(void);
+
 /* Monotonic. */
 uint64_t look_now_ns(void);
 
@@ -39,7 +42,7 @@ struct look_samples {
     uint64_t next_ns;
 };
 
-/* Takes a sample, each half second. */
+/* Takes a sample, each second: to look takes the system some time. */
 void look_sample(struct look_samples *samples, pid_t pid);
 
 struct look_slope {

@@ -49,6 +49,8 @@ static void serve(anqa_conn *conn, const void *opts)
         ANQA_REQUIRE(anqa_send_file(conn, 200, file_path, 0, 0) == ANQA_OK);
     else if (anqa_str_is(path, "/stream") || anqa_str_is(path, "/torn"))
         stream(conn, anqa_str_is(path, "/torn"));
+    else if (anqa_str_is(path, "/fault"))
+        *(volatile int *)(uintptr_t)opts = 1; /* NULL */
     else if (anqa_str_is(path, "/crash"))
         anqa_exit(anqa_error_reason("on purpose"));
     else
@@ -303,6 +305,18 @@ TEST(a_whole_answer_is_told_from_a_cut_one)
     CHECK_EQ(ending_of("nonsense\r\n\r\n", "HTTP/1.1 400 "), ENDED_WELL);
     town_end();
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(after_a_fault_what_was_answered_goes_out_and_an_error_and_a_good_bye)
+{
+    town_begin(&site);
+    CHECK_EQ(ending_of("GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /fault HTTP/1.1\r\nHost: a\r\n\r\n",
+                 "HTTP/1.1 500 "),
+        ENDED_WELL);
+    CHECK(has(caller_fetch("/a"), "https://localhost:443"));
+    town_end();
+}
+#endif
 
 TEST(a_client_that_says_good_bye_hears_one)
 {

@@ -148,12 +148,25 @@ static void note_failed(void *ctx, const anqa_telemetry_event *event)
     atomic_fetch_add(&failed_count, 1);
 }
 
-void town_begin_https(const anqa_endpoint *endpoint, const anqa_https *https)
+void town_begin_plain(const anqa_endpoint *endpoint)
 {
     static anqa_endpoint whole;
-    static anqa_https secure;
 
     whole = *endpoint;
+    whole.quiet = true;
+    setenv("HTTPS_PORT", "0", 1);
+    CHECK_STATUS(anqa_telemetry_attach(&(anqa_telemetry_handler){
+                     .id = "town", .pattern = "anqa.http.handshake_failed", .run = note_failed}),
+        ANQA_OK);
+    server = endpoint_begin(&whole);
+    CHECK_STATUS(anqa_endpoint_https_address(server.pid, secure_address), ANQA_OK);
+}
+
+void town_begin_https(const anqa_endpoint *endpoint, const anqa_https *https)
+{
+    static anqa_https secure;
+    anqa_endpoint whole = *endpoint;
+
     secure = *https;
     if (secure.certfile == NULL) {
         snprintf(main_file, sizeof main_file, "%s", town_certificate("main", "localhost"));
@@ -162,13 +175,7 @@ void town_begin_https(const anqa_endpoint *endpoint, const anqa_https *https)
         secure.keyfile = main_key;
     }
     whole.https = &secure;
-    whole.quiet = true;
-    setenv("HTTPS_PORT", "0", 1);
-    CHECK_STATUS(anqa_telemetry_attach(&(anqa_telemetry_handler){
-                     .id = "town", .pattern = "anqa.http.handshake_failed", .run = note_failed}),
-        ANQA_OK);
-    server = endpoint_begin(&whole);
-    CHECK_STATUS(anqa_endpoint_https_address(server.pid, secure_address), ANQA_OK);
+    town_begin_plain(&whole);
 }
 
 void town_begin(const anqa_endpoint *endpoint)

@@ -29,6 +29,8 @@ void town_copy(const char *from, const char *to);
 void town_begin(const anqa_endpoint *endpoint);
 /* The same with an https of the caller's, whose certfile and keyfile are filled in if they are NULL. */
 void town_begin_https(const anqa_endpoint *endpoint, const anqa_https *https);
+/* The same as it is: its https, if any, is what the environment says. */
+void town_begin_plain(const anqa_endpoint *endpoint);
 void town_end(void);
 uint16_t town_port(void);       /* of https */
 uint16_t town_plain_port(void); /* of http */
