@@ -1,6 +1,6 @@
 /*
  * What load generators talk to: a channel that echoes and broadcasts, and a few pages. PORT says where it listens (0: any
- * free port), BENCH_FILES a folder whose files are served below /files.
+ * free port), BENCH_FILES a folder whose files are served below /files and /anew.
  *
  *     bench:*   echo                answers with the payload
  *               broadcast           sends it to all on the topic as "msg", and answers
@@ -60,7 +60,7 @@ static const anqa_router router = {
     .routes = (const anqa_route[]){ANQA_GET("/text", text), ANQA_GET("/json", json), {0}},
 };
 
-static anqa_static_files files[] = {{0}, {0}};
+static anqa_static_files files[] = {{0}, {0}, {0}};
 
 static const anqa_endpoint endpoint = {
     .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket},
@@ -81,8 +81,11 @@ static const anqa_app app = {
 
 int main(int argc, char **argv)
 {
-    files[0].dir = getenv("BENCH_FILES"); /* before there is another thread */
-    if (files[0].dir != NULL)
-        files[0].url = "/files";
+    const char *folder = getenv("BENCH_FILES"); /* before there is another thread */
+
+    if (folder != NULL) {
+        files[0] = (anqa_static_files){.url = "/files", .dir = folder};
+        files[1] = (anqa_static_files){.url = "/anew", .dir = folder};
+    }
     return anqa_main(argc, argv, &app);
 }

@@ -220,13 +220,13 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
 static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count, bool sealed)
 {
     struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (conn->more ? MSG_MORE : 0);
     ssize_t n;
 
     do
         n = !sealed      ? tls_send(conn, pieces, count)
-            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
-                               MSG_NOSIGNAL | MSG_DONTWAIT)
-                         : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len, flags)
+                         : sendmsg(conn->entry->fd, &header, flags);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN) {
         fd_filled(conn->entry);
@@ -343,27 +343,6 @@ void conn_flush(struct conn *conn)
     } while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER && send_first(conn));
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
-}
-
-size_t conn_flush_with(struct conn *conn, char *bytes, size_t len)
-{
-    struct iovec pieces[PIECES];
-    size_t before = conn->out_bytes, count;
-    ssize_t n;
-
-    if (conn->blocked || conn->phase >= CONN_LINGER || (conn->out != NULL && conn->out->sealed))
-        return 0;
-    count = gather(conn, pieces, PIECES);
-    if (count == PIECES)
-        return 0;
-    pieces[count++] = (struct iovec){bytes, len};
-    n = send_pieces(conn, pieces, count, !conn->secure);
-    if (n <= 0)
-        return 0;
-    chunks_sent(conn, (size_t)n < before ? (size_t)n : before, false);
-    if (conn->out == NULL)
-        anqa_list_remove(&conn->dirty);
-    return (size_t)n < before ? 0 : (size_t)n - before;
 }
 
 /* ---------------------------------------------------------------- the outlet */
