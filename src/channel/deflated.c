@@ -53,8 +53,6 @@ static bool make_text(struct frame *frame)
 {
     anqa_broadcast_view view = frame_view(frame);
 
-    if (frame->forms[FORM_TEXT].ptr != NULL)
-        return true;
     if (v2_broadcast(view.topic, view.event, anqa_json_text(view.payload),
             &frame->forms[FORM_TEXT]) == ANQA_OK)
         return true;
@@ -66,16 +64,18 @@ static bool make_text(struct frame *frame)
 }
 
 /* The plain one stands for it where it would be no shorter: nobody tries again. */
-static void make_deflated(struct frame *frame, anqa_str text)
+static void make_deflated(struct frame *frame)
 {
+    anqa_buf text = frame->forms[FORM_TEXT], *form = &frame->forms[FORM_DEFLATED];
+    size_t plain_head = websocket_frame_head_len(text.ptr), head_len;
+    anqa_str piece = anqa_str_make(text.ptr + plain_head, text.len - plain_head);
+    anqa_str message = conn_deflate(&piece, 1);
     char head[WEBSOCKET_HEAD_MAX];
-    anqa_str message = conn_deflate(&text, 1);
-    size_t head_len = write_head(head, WEBSOCKET_TEXT, message.len);
-    anqa_buf *form = &frame->forms[FORM_DEFLATED];
     char *room;
 
+    head_len = write_head(head, WEBSOCKET_TEXT, message.len);
     if (message.len == 0 || anqa_buf_new(head_len + message.len, form, &room) != ANQA_OK) {
-        *form = anqa_buf_ref(frame->forms[FORM_TEXT]);
+        *form = anqa_buf_ref(text);
         return;
     }
     memcpy(room, head, head_len);
@@ -85,18 +85,15 @@ static void make_deflated(struct frame *frame, anqa_str text)
 bool deflated_or_text(
     struct frame *frame, const struct transport *transport, void *link, anqa_buf *ret_buf)
 {
-    anqa_str text;
-    bool binary;
+    const anqa_buf *text = &frame->forms[FORM_TEXT];
 
-    if (!make_text(frame))
+    if (text->ptr == NULL && !make_text(frame))
         return false;
-    text = v2_unframe(anqa_buf_str(frame->forms[FORM_TEXT]), &binary);
-    if (!deflates(transport, link, text.len)) {
-        *ret_buf = frame->forms[FORM_TEXT];
+    *ret_buf = *text;
+    if (!deflates(transport, link, text->len - websocket_frame_head_len(text->ptr)))
         return true;
-    }
     if (frame->forms[FORM_DEFLATED].ptr == NULL)
-        make_deflated(frame, text);
+        make_deflated(frame);
     *ret_buf = frame->forms[FORM_DEFLATED];
     return true;
 }
