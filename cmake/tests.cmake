@@ -31,7 +31,10 @@ target_link_libraries(harness PRIVATE anqa_flags)
 
 # Libraries that some tests use as an oracle: <regular expression of test names> <pkg-config module> ...
 # A test that finds HAVE_<MODULE> undefined skips what needs it.
-set(oracles "^base_json" jansson "^(http_ws_|http_deflate_|channel_deflate_)" zlib)
+set(oracles "^base_json" jansson)
+if(ANQA_ZLIB)
+  list(APPEND oracles "^(http_ws_|http_deflate_|channel_deflate_)" zlib)
+endif()
 if(NOT CMAKE_CROSSCOMPILING)
   find_package(PkgConfig)
 endif()
