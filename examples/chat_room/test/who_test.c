@@ -47,7 +47,7 @@ ANQA_TEST(a_newcomer_sees_all_and_the_others_hear_of_it)
     ANQA_ASSERT_PUSH_TO(ann, "presence_state", "{'Ann': {'metas': [{'id': _, 'phx_ref': _}]}}");
     bob = enters("Bob");
     ANQA_ASSERT_PUSH_TO(bob, "presence_state", "{'Ann': _, 'Bob': _}");
-    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'Bob': _}, 'leaves': {}}");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'Bob': _}, ...}");
 }
 
 ANQA_TEST(a_channel_that_ends_is_not_in_the_room_any_more)
@@ -58,7 +58,7 @@ ANQA_TEST(a_channel_that_ends_is_not_in_the_room_any_more)
     ann = enters("Ann");
     (void)enters("Bob");
     anqa_test_crash(anqa_test_channel_pid(ann), anqa_error_reason("on purpose"));
-    ANQA_ASSERT_BROADCAST("presence_diff", "{'joins': {}, 'leaves': {'Ann': _}}");
+    ANQA_ASSERT_BROADCAST("presence_diff", "{'leaves': {'Ann': _}, ...}");
     ANQA_ASSERT_JSON(who_is_in(anqa_str_of("room:lobby")), "['Bob']");
 }
 
