@@ -11,6 +11,8 @@
 
 #include <anqa/process.h>
 
+#include "http/h2_stream.h"
+
 #define PART ((size_t)256 << 10)
 #define PARTS_A_TURN 4        /* to a peer that reads as fast as we write, before others run */
 #define QUEUE_MAX (16u << 10) /* of output that is copied, to go out with what comes next */
@@ -37,9 +39,11 @@ static anqa_status wait_peer(struct conn *conn, unsigned what, uint64_t deadline
 /* Waits until the kernel takes more. */
 static bool wait_room(struct conn *conn)
 {
-    anqa_status status =
-        wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
+    anqa_status status;
 
+    if (conn->streamed)
+        return stream_wait_room(conn, 0);
+    status = wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
     conn->blocked = false;
     if (status != ANQA_OK)
         conn_kill(conn, true);
@@ -99,6 +103,8 @@ bool conn_write(struct conn *conn, anqa_str bytes)
 
     if (over(conn) || bytes.len == 0)
         return !over(conn);
+    if (conn->streamed)
+        return stream_write(conn, bytes);
     if (conn->out_bytes + bytes.len <= most)
         return queue(conn, bytes);
     if (!conn_drain_output(conn))
@@ -164,7 +170,7 @@ static bool drain_head(struct conn *conn, uint64_t length)
     return drained;
 }
 
-bool conn_write_file(struct conn *conn, int fd, struct range range)
+static bool write_file(struct conn *conn, int fd, struct range range)
 {
     off_t at = (off_t)range.offset;
     uint64_t left = range.length;
@@ -185,6 +191,11 @@ bool conn_write_file(struct conn *conn, int fd, struct range range)
             return false;
     }
     return true;
+}
+
+bool conn_write_file(struct conn *conn, int fd, struct range range)
+{
+    return conn->streamed ? stream_write_file(conn, fd, range) : write_file(conn, fd, range);
 }
 
 /* ---------------------------------------------------------------- reading */
