@@ -190,28 +190,45 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
 
 /* ---------------------------------------------------------------- sending */
 
-/* sealed: they are, or there is no TLS.   -1: the kernel takes nothing now, or it is over (conn_kill was called). */
-static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count, bool sealed)
+/* After a send that has failed: the kernel takes nothing now, or it is over. */
+static void send_failed(struct conn *conn)
+{
+    if (errno == EAGAIN) {
+        fd_filled(conn->entry);
+        conn->blocked = true;
+        anqa_list_remove(&conn->dirty);
+        conn_arm(conn);
+    } else if (conn->serving) {
+        conn_lose(conn, false);
+    } else {
+        conn_kill(conn, false);
+    }
+}
+
+/* As they are. -1: the kernel takes nothing now, or it is over (conn_kill was called). */
+static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count)
 {
     struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
     ssize_t n;
 
     do
-        n = !sealed      ? tls_send(conn, pieces, count)
-            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
-                               MSG_NOSIGNAL | MSG_DONTWAIT)
-                         : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
+                             MSG_NOSIGNAL | MSG_DONTWAIT)
+                       : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN) {
-        fd_filled(conn->entry);
-        conn->blocked = true;
-        anqa_list_remove(&conn->dirty);
-        conn_arm(conn);
-    } else if (n < 0 && conn->serving) {
-        conn_lose(conn, false);
-    } else if (n < 0) {
-        conn_kill(conn, false);
-    }
+    if (n < 0)
+        send_failed(conn);
+    return n;
+}
+
+/* The same as records of TLS. */
+__attribute__((noinline)) static ssize_t seal_pieces(
+    struct conn *conn, struct iovec *pieces, size_t count)
+{
+    ssize_t n = tls_send(conn, pieces, count);
+
+    if (n < 0)
+        send_failed(conn);
     return n;
 }
 
@@ -224,7 +241,8 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
     if (conn->out == NULL && !conn->blocked && !conn_is_closing(conn) && count <= PIECES) {
         for (size_t i = 0; i < count; i++)
             pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
-        n = send_pieces(conn, pieces, count, !conn->secure);
+        n = __builtin_expect(conn->secure, 0) ? seal_pieces(conn, pieces, count)
+                                              : send_pieces(conn, pieces, count);
         n = n < 0 ? 0 : n;
     }
     for (; at < count && (size_t)n >= bufs[at].len; at++)
@@ -233,17 +251,12 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
         queue_buf(conn, bufs[at], (size_t)n);
 }
 
-/* Forgets the first `n` bytes of those that are sealed, or not. */
-static void chunks_sent(struct conn *conn, size_t n, bool sealed)
+/* Forgets `n` bytes that begin with the chunk *at. before: that one; NULL: it is the first. */
+__attribute__((always_inline)) static inline void chunks_sent(
+    struct conn *conn, struct chunk **at, struct chunk *before, size_t n)
 {
-    struct chunk **at = &conn->out, *before = NULL;
-
     conn->out_bytes -= (uint32_t)n;
-    while (*at != NULL && (*at)->sealed != sealed) { /* what has become of them */
-        before = *at;
-        at = &before->next;
-    }
-    for (struct chunk *chunk = *at; chunk != NULL && chunk->sealed == sealed; chunk = *at) {
+    for (struct chunk *chunk = *at; chunk != NULL; chunk = *at) {
         size_t left = chunk->len - chunk->at;
         if (n < left) { /* never true of an empty one, which goes too */
             chunk->at += (uint32_t)n;
@@ -257,25 +270,55 @@ static void chunks_sent(struct conn *conn, size_t n, bool sealed)
     }
 }
 
+static struct iovec piece_of(const struct chunk *chunk)
+{
+    const char *bytes = chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes;
+
+    return (struct iovec){(char *)(uintptr_t)bytes + chunk->at, chunk->len - chunk->at};
+}
+
+/* Sends what is sealed, or else seals and sends what is not. False: that is all for now. */
+__attribute__((noinline)) static bool flush_secure(struct conn *conn)
+{
+    struct iovec pieces[PIECES];
+    bool sealed = conn->out->sealed;
+    struct chunk **at = &conn->out, *before = NULL;
+    size_t count = 0;
+    ssize_t n;
+
+    for (struct chunk *chunk = conn->out;
+        chunk != NULL && chunk->sealed == sealed && count < PIECES; chunk = chunk->next)
+        pieces[count++] = piece_of(chunk);
+    n = sealed ? send_pieces(conn, pieces, count) : seal_pieces(conn, pieces, count);
+    if (n < 0)
+        return false;
+    while (!sealed && *at != NULL && (*at)->sealed) { /* what has become of them */
+        before = *at;
+        at = &before->next;
+    }
+    chunks_sent(conn, at, before, (size_t)n);
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool flush_plain(struct conn *conn)
+{
+    struct iovec pieces[PIECES];
+    size_t count = 0;
+    ssize_t n;
+
+    for (struct chunk *chunk = conn->out; chunk != NULL && count < PIECES; chunk = chunk->next)
+        pieces[count++] = piece_of(chunk);
+    n = send_pieces(conn, pieces, count);
+    if (n >= 0)
+        chunks_sent(conn, &conn->out, NULL, (size_t)n);
+    return n >= 0;
+}
+
 void conn_flush(struct conn *conn)
 {
-    while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER) {
-        struct iovec pieces[PIECES];
-        bool sealed = conn->out->sealed;
-        size_t count = 0;
-        ssize_t n;
-
-        for (struct chunk *chunk = conn->out;
-            chunk != NULL && chunk->sealed == sealed && count < PIECES; chunk = chunk->next)
-            pieces[count++] = (struct iovec){
-                (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) +
-                    chunk->at,
-                chunk->len - chunk->at};
-        n = send_pieces(conn, pieces, count, sealed || !conn->secure);
-        if (n < 0)
+    while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER)
+        if (!(__builtin_expect(conn->secure, 0) ? flush_secure(conn) : flush_plain(conn)))
             return;
-        chunks_sent(conn, (size_t)n, sealed);
-    }
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
 }
