@@ -14,7 +14,8 @@
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
 #define DEFAULT_OUTPUT ((uint32_t)1 << 20)
-#define SEAL_EXTRA (4u * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
+#define SEAL_EXTRA \
+    ((size_t)4 * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
 #define TICK "tick"
 #define DRAIN "drain"
 

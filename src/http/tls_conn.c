@@ -2,6 +2,7 @@
 #include "http/tls_int.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
