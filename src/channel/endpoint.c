@@ -9,10 +9,11 @@
 #include <anqa/memory.h>
 
 #include "base/container.h"
-#include "channel/connect.h"
 #include "channel/https.h"
+#include "channel/poll.h"
 #include "channel/routes.h"
 #include "http/conn.h"
+#include "http/crypto.h"
 #include "http/secret.h"
 #include "http/static.h"
 #include "http/tls.h"
@@ -23,7 +24,11 @@
 #define DEFAULT_TIMEOUT_MS 60000u
 #define DEFAULT_CHANNELS 100u
 #define DEFAULT_DRAIN_MS 30000u
+#define DEFAULT_WINDOW_MS 10000u
+#define DEFAULT_HEARTBEAT_MS 15000u
+#define DEFAULT_SESSIONS 10000u
 #define CLOSE_RESTART 1012
+#define TRANSPORTS 3u /* that a mount has at most */
 
 /* What is served. It outlives its endpoint's process as long as there are connections. */
 struct site {
@@ -71,26 +76,89 @@ static anqa_status no_memory(anqa_error *err)
     return anqa_fail(err, ANQA_E_NOMEM, "no memory for an endpoint");
 }
 
+/* Tokens can be made. */
+static bool has_crypto(void)
+{
+    unsigned char mac[CRYPTO_HMAC_LEN];
+
+    return crypto_hmac((anqa_str){"key", 3}, (anqa_str){"data", 4}, mac);
+}
+
+/* A transport of a mount: where it is taken, and who serves it. */
+static anqa_status site_add_transport(struct site *site, const struct socket_mount *mount,
+    const char *given, const char *otherwise, void (*serve)(anqa_conn *conn, const void *opts),
+    anqa_error *err)
+{
+    size_t i = site->socket_count;
+    struct socket_mount *own = &site->sockets[i];
+    const char *below = given == NULL ? otherwise : given;
+    char *path;
+
+    if (below[0] != '/')
+        return anqa_fail(err, ANQA_E_INVALID, "socket '%s': the path '%s' begins with no '/'",
+            mount->spec->path, below);
+    if (asprintf(
+            &path, "%s%s", strcmp(mount->spec->path, "/") == 0 ? "" : mount->spec->path, below) < 0)
+        return no_memory(err);
+    memcpy(own, mount, sizeof *own); /* it has an atomic */
+    own->path = anqa_str_of(path);
+    own->plugs[0] = (anqa_plug){serve, own};
+    site->mounts[i] = (struct http_mount){.path = own->path, .plugs = own->plugs};
+    site->socket_count++;
+    return ANQA_OK;
+}
+
+static uint32_t or_default(uint32_t given, uint32_t otherwise)
+{
+    return given == 0 ? otherwise : given;
+}
+
+static anqa_status check_mount(
+    const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
+{
+    const unsigned session = ANQA_CONNECT_SESSION | ANQA_CONNECT_SESSION_UNCHECKED;
+
+    if (mount->path[0] != '/' || (mount->user_socket == NULL) == (mount->raw == NULL))
+        return anqa_fail(err, ANQA_E_INVALID,
+            "socket '%s': its path begins with '/', and .user_socket or .raw says what it is",
+            mount->path);
+    if (mount->raw != NULL && mount->sse.on)
+        return anqa_fail(err, ANQA_E_INVALID, "socket '%s': events are for channels", mount->path);
+    if ((mount->connect_info & session) != 0 && spec->session == NULL)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "socket '%s': it wants the session, and the endpoint has none", mount->path);
+    if (mount->longpoll.on && !has_crypto())
+        return anqa_fail(err, ANQA_E_UNSUPPORTED,
+            "socket '%s': long-poll needs tokens, and this library was built without OpenSSL",
+            mount->path);
+    return ANQA_OK;
+}
+
 static anqa_status site_add_socket(
     struct site *site, const anqa_endpoint *spec, const anqa_socket_mount *mount, anqa_error *err)
 {
-    uint32_t timeout_ms = mount->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : mount->timeout_ms;
-    size_t i = site->socket_count;
-    char *path;
-
-    if (mount->path[0] != '/' || mount->user_socket == NULL)
-        return anqa_fail(err, ANQA_E_INVALID,
-            "socket '%s': its path begins with '/', and .user_socket says what it is", mount->path);
-    if (asprintf(&path, "%s/websocket", mount->path) < 0)
-        return no_memory(err);
-    site->sockets[i] = (struct socket_mount){.endpoint = spec,
+    struct socket_mount made = {.endpoint = spec,
         .spec = mount,
-        .max_channels = mount->max_channels == 0 ? DEFAULT_CHANNELS : mount->max_channels,
-        .timeout_s = service_seconds(timeout_ms)};
-    site->mounts[i] = (struct http_mount){
-        .path = anqa_str_of(path), .serve = connect_serve, .arg = &site->sockets[i]};
-    site->socket_count++;
-    return ANQA_OK;
+        .service = &site->service,
+        .max_channels = or_default(mount->max_channels, DEFAULT_CHANNELS),
+        .timeout_s = service_seconds(or_default(mount->timeout_ms, DEFAULT_TIMEOUT_MS))};
+    struct socket_mount polled = made;
+    anqa_status status = check_mount(spec, mount, err);
+
+    polled.window_ms = or_default(mount->longpoll.window_ms, DEFAULT_WINDOW_MS);
+    polled.max_sessions = or_default(mount->longpoll.max_sessions, DEFAULT_SESSIONS);
+
+    if (status == ANQA_OK && !mount->websocket.off)
+        status = site_add_transport(
+            site, &made, mount->websocket.path, "/websocket", websocket_serve, err);
+    if (status == ANQA_OK && mount->longpoll.on)
+        status = site_add_transport(
+            site, &polled, mount->longpoll.path, "/longpoll", longpoll_serve, err);
+    polled.window_ms = or_default(mount->sse.heartbeat_ms, DEFAULT_HEARTBEAT_MS);
+    polled.max_sessions = or_default(mount->sse.max_sessions, DEFAULT_SESSIONS);
+    if (status == ANQA_OK && mount->sse.on)
+        status = site_add_transport(site, &polled, mount->sse.path, "/sse", sse_serve, err);
+    return status;
 }
 
 static anqa_status site_add_static(
@@ -98,7 +166,9 @@ static anqa_status site_add_static(
 {
     struct static_spec spec = {.prefix = strcmp(files->url, "/") == 0 ? NULL : files->url,
         .folder = files->dir,
-        .index = "index.html"};
+        .index = "index.html",
+        .gzip = files->gzip,
+        .brotli = files->brotli};
     anqa_status status = static_open(&site->statics[site->static_count], &spec, err);
 
     if (status == ANQA_OK)
@@ -162,8 +232,8 @@ static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_
     size_t sockets = count_sockets(spec), statics = count_statics(spec);
     anqa_status status = ANQA_OK;
 
-    site->mounts = calloc(sockets + 1, sizeof *site->mounts);
-    site->sockets = calloc(sockets + 1, sizeof *site->sockets);
+    site->mounts = calloc(sockets * TRANSPORTS + 1, sizeof *site->mounts);
+    site->sockets = calloc(sockets * TRANSPORTS + 1, sizeof *site->sockets);
     site->statics = calloc(statics + 1, sizeof *site->statics);
     if (site->mounts == NULL || site->sockets == NULL || site->statics == NULL)
         return no_memory(err);
@@ -172,6 +242,11 @@ static anqa_status site_fill(struct site *site, const anqa_endpoint *spec, anqa_
     for (size_t i = 0; status == ANQA_OK && i < statics; i++)
         status = site_add_static(site, &spec->statics[i], err);
     return status == ANQA_OK ? site_add_router(site, spec, err) : status;
+}
+
+static void site_drained(struct http_service *service)
+{
+    poll_drain(service);
 }
 
 static bool wants_debug_pages(const anqa_endpoint *spec)
@@ -230,6 +305,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.drain_interval_ms = spec->drain.batch_interval_ms;
     site->service.name = spec->name;
     site->service.drop = site_drop;
+    site->service.drained = site_drained;
     site->service.refs = 1;
     *ret_site = site;
     return ANQA_OK;
@@ -349,11 +425,21 @@ static anqa_status listen_all(struct endpoint *endpoint, const anqa_endpoint *sp
     return status == ANQA_OK && !spec->no_http ? listen_plain(endpoint, spec, err) : status;
 }
 
+static bool has_longpoll(const anqa_endpoint *spec)
+{
+    const anqa_socket_mount *mount = spec->sockets;
+
+    while (mount != NULL && mount->path != NULL && !mount->longpoll.on)
+        mount++;
+    return mount != NULL && mount->path != NULL;
+}
+
 static anqa_status open_endpoint(
     struct endpoint *endpoint, const anqa_endpoint *spec, anqa_error *err)
 {
     anqa_str secret;
-    anqa_status status = secret_find(spec->secret_key_base, spec->session != NULL, &secret, err);
+    anqa_status status = secret_find(
+        spec->secret_key_base, spec->session != NULL || has_longpoll(spec), &secret, err);
 
     if (status != ANQA_OK)
         return status;

@@ -26,6 +26,7 @@
 #include <anqa/process.h>
 
 #include "http/error_page.h" /* IWYU pragma: export */
+#include "http/extension.h"  /* IWYU pragma: export */
 #include "http/request.h"    /* IWYU pragma: export */
 
 struct conn;
@@ -47,11 +48,19 @@ struct ws_ops {
 
 /* What answers requests for one path. */
 struct http_mount {
-    anqa_str path; /* exact, e.g. "/socket/websocket"; borrowed as long as the service */
+    /* e.g. "/socket/websocket"; borrowed as long as the service. A segment ":name" stands for any that is not empty */
+    anqa_str path;
     /* Answers (conn_respond) or takes the connection over (conn_upgrade). In the connection's process; may wait. */
     void (*serve)(struct conn *conn, const struct request *request, const void *arg);
     const void *arg;
+    const anqa_plug *plugs; /* answer in place of `serve`; NULL: it does */
 };
+
+bool mount_fits(anqa_str pattern, anqa_str path);
+/* The next segment ":name" of a pattern that fits, and what stands for it in the path, as it came. Both are cut in front; false:
+ * there is none. */
+bool mount_next_variable(
+    anqa_str *pattern, anqa_str *path, anqa_str *ret_name, anqa_str *ret_value);
 
 /* What a listener serves, and within which limits. Constant while anybody serves it, but for the counters; it lives until
  * its maker and all its connections have let go (service_unref). Times in seconds; 0 everywhere: the default. */
@@ -80,6 +89,8 @@ struct http_service {
     uint32_t drain_interval_ms; /* from one batch to the next; 2,000 */
     const char *name;           /* of its sockets in a service manager; NULL: any */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
+    /* It is drained from now on: for what holds up no connection. In service_drain's process. NULL: nobody asks */
+    void (*drained)(struct http_service *service);
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
     uint16_t acceptor_count;
@@ -129,6 +140,10 @@ char *conn_queue_room(struct conn *conn, size_t size);
 /* Adds counted bufs (counts of their own are taken), written straight through if nothing waits before them. */
 void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count);
 
+/* The pieces as the payload of one compressed message, for whichever peer takes one of that length (conn_ws_deflates). It lies in
+ * memory of the scheduler until the next call. Empty: it would not be shorter, or there is no memory. */
+anqa_str conn_deflate(const anqa_str *pieces, size_t count);
+
 /* ---------------------------------------------------------------- life */
 
 /* Answers a request in full. type: NULL for no body. The connection stays open if the request wants it to. */
@@ -137,6 +152,10 @@ void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str
  * without anything from the peer; 0: the service's. */
 void conn_upgrade(
     struct conn *conn, anqa_str head, const struct ws_ops *ops, void *user, uint16_t timeout);
+/* What was agreed on about compression, right behind conn_upgrade; after the end nothing. */
+void conn_ws_compress(struct conn *conn, const struct ws_deflate *agreed);
+/* Whether a message of `len` bytes is to be compressed for this peer (conn_deflate), if that makes it shorter. */
+bool conn_ws_deflates(const struct conn *conn, size_t len);
 /* Sends a close frame and ends when the peer has closed too, or after some seconds. `reason` may be empty. */
 void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason);
 /* Ends when what is queued has been sent. */

@@ -92,8 +92,9 @@ struct outlet {
     anqa_pid pid; /* of the process that flushes and watches the clock; constant */
     struct anqa_list dirty;
     struct anqa_list wheel[WHEEL];
-    uint32_t tick_s;  /* seconds up to which the wheel was turned */
-    anqa_timer ticks; /* of the clock; bits 0: nobody is timed */
+    uint32_t tick_s;           /* seconds up to which the wheel was turned */
+    anqa_timer ticks;          /* of the clock; bits 0: nobody is timed */
+    struct deflater *deflater; /* of all connections; NULL: nobody has needed it */
     char read[READ_SIZE + 64];
     char seal[SEAL_SIZE]; /* where a record is put together; nobody waits meanwhile */
 };
@@ -133,6 +134,8 @@ static inline bool conn_is_idle(const struct conn *conn)
 
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
+/* The same in one system call with bytes of the caller behind it, which are not kept. Returns how many of those were sent. */
+size_t conn_flush_with(struct conn *conn, char *bytes, size_t len);
 void conn_out_free(struct conn *conn);
 /* Puts bytes of TLS behind those that wait, and before all that is not encrypted yet. False: there is no memory, or too much
  * waits; the connection is reset. */

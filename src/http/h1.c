@@ -72,7 +72,7 @@ void h1_refuse(struct conn *conn, unsigned status, const char *why)
 
 /* ---------------------------------------------------------------- who answers */
 
-static void serve_plugs(struct h1 *h1, struct request *request)
+static void serve_plugs(struct h1 *h1, struct request *request, const anqa_plug *plugs)
 {
     const struct http_service *service = h1->conn->service;
 
@@ -81,12 +81,14 @@ static void serve_plugs(struct h1 *h1, struct request *request)
         return;
     }
     h1->exchange.pages = &service->pages;
+    if (service->limits.body_bytes != 0)
+        h1->exchange.body_most = service->limits.body_bytes;
     h1->conn->user = request;
     h1->exchange.secret = service->secret;
     h1->exchange.session_opts = service->session;
     h1->exchange.plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
     h1->exchange.secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
-    exchange_run(&h1->exchange, service->plugs);
+    exchange_run(&h1->exchange, plugs);
     if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
         h1->conn->user = NULL;
 }
@@ -96,18 +98,23 @@ static void serve(struct h1 *h1, struct request *request)
     struct conn *conn = h1->conn;
     const struct http_service *service = conn->service;
 
-    for (size_t i = 0; i < service->mount_count; i++)
-        if (anqa_str_eq(service->mounts[i].path, request->path)) {
-            service->mounts[i].serve(conn, request, service->mounts[i].arg);
-            return;
-        }
+    for (size_t i = 0; i < service->mount_count; i++) {
+        const struct http_mount *mount = &service->mounts[i];
+        if (!mount_fits(mount->path, request->path))
+            continue;
+        if (mount->plugs != NULL)
+            serve_plugs(h1, request, mount->plugs);
+        else
+            mount->serve(conn, request, mount->arg);
+        return;
+    }
     for (size_t i = 0; i < service->static_count; i++)
         if (conn_serve_static(conn, &service->statics[i], request))
             return;
     if (*request->path.ptr == '*') /* the server as a whole is asked */
         respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
     else if (service->plugs != NULL)
-        serve_plugs(h1, request);
+        serve_plugs(h1, request, service->plugs);
     else
         conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
 }
@@ -136,7 +143,7 @@ void h1_serve(struct conn *conn, struct request *request)
     h1->conn = conn;
     h1->due = request->expects_continue;
     h1->keeps = conn->keep_alive;
-    body_init(&h1->body, request, conn->service->limits.body_bytes);
+    body_init(&h1->body, request, REQUEST_BODY_MAX);
     h1->in_chunks = request->chunked;
     if (request->chunked)
         h1->body.trailers = anqa_arena_alloc(anqa_tmp(), BODY_TRAILERS_ROOM);
@@ -187,9 +194,11 @@ static struct request *request_own(const struct request *request, const char *by
 size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request)
 {
     static _Thread_local struct request parsed; /* 3 KB that no stack need hold */
+    struct request_limits limits = conn->service->limits;
     bool begins = conn->read.scan.at == 0;
 
-    switch (request_parse(&parsed, &conn->read.scan, bytes, len, &conn->service->limits)) {
+    limits.body_bytes = REQUEST_BODY_MAX; /* what is too long, who reads it knows */
+    switch (request_parse(&parsed, &conn->read.scan, bytes, len, &limits)) {
     case REQUEST_MORE:
         if (begins && len > 0) /* its first part: from now on the clock runs */
             outlet_time(conn, conn_seconds(conn->service->head_timeout, CONN_HEAD_S));

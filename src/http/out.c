@@ -271,11 +271,30 @@ __attribute__((always_inline)) static inline void chunks_sent(
     }
 }
 
-static struct iovec piece_of(const struct chunk *chunk)
+/* The same, where what they have become may stand before them. */
+static void plain_sent(struct conn *conn, size_t n)
 {
-    const char *bytes = chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes;
+    struct chunk **at = &conn->out, *before = NULL;
 
-    return (struct iovec){(char *)(uintptr_t)bytes + chunk->at, chunk->len - chunk->at};
+    while (*at != NULL && (*at)->sealed) {
+        before = *at;
+        at = &before->next;
+    }
+    chunks_sent(conn, at, before, n);
+}
+
+/* The first chunks as pieces, as long as they are sealed as the first is; how many. */
+static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
+{
+    bool sealed = conn->out != NULL && conn->out->sealed;
+    size_t count = 0;
+
+    for (struct chunk *chunk = conn->out; chunk != NULL && chunk->sealed == sealed && count < max;
+        chunk = chunk->next)
+        pieces[count++] = (struct iovec){
+            (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) + chunk->at,
+            chunk->len - chunk->at};
+    return count;
 }
 
 /* Sends what is sealed, or else seals and sends what is not. False: that is all for now. */
@@ -283,33 +302,23 @@ __attribute__((noinline)) static bool flush_secure(struct conn *conn)
 {
     struct iovec pieces[PIECES];
     bool sealed = conn->out->sealed;
-    struct chunk **at = &conn->out, *before = NULL;
-    size_t count = 0;
-    ssize_t n;
+    size_t count = gather(conn, pieces, PIECES);
+    ssize_t n = sealed ? send_pieces(conn, pieces, count) : seal_pieces(conn, pieces, count);
 
-    for (struct chunk *chunk = conn->out;
-        chunk != NULL && chunk->sealed == sealed && count < PIECES; chunk = chunk->next)
-        pieces[count++] = piece_of(chunk);
-    n = sealed ? send_pieces(conn, pieces, count) : seal_pieces(conn, pieces, count);
     if (n < 0)
         return false;
-    while (!sealed && *at != NULL && (*at)->sealed) { /* what has become of them */
-        before = *at;
-        at = &before->next;
-    }
-    chunks_sent(conn, at, before, (size_t)n);
+    if (sealed)
+        chunks_sent(conn, &conn->out, NULL, (size_t)n);
+    else
+        plain_sent(conn, (size_t)n);
     return true;
 }
 
 __attribute__((always_inline)) static inline bool flush_plain(struct conn *conn)
 {
     struct iovec pieces[PIECES];
-    size_t count = 0;
-    ssize_t n;
+    ssize_t n = send_pieces(conn, pieces, gather(conn, pieces, PIECES));
 
-    for (struct chunk *chunk = conn->out; chunk != NULL && count < PIECES; chunk = chunk->next)
-        pieces[count++] = piece_of(chunk);
-    n = send_pieces(conn, pieces, count);
     if (n >= 0)
         chunks_sent(conn, &conn->out, NULL, (size_t)n);
     return n >= 0;
@@ -322,6 +331,27 @@ void conn_flush(struct conn *conn)
             return;
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
+}
+
+size_t conn_flush_with(struct conn *conn, char *bytes, size_t len)
+{
+    struct iovec pieces[PIECES];
+    size_t before = conn->out_bytes, count;
+    ssize_t n;
+
+    if (conn->blocked || conn->phase >= CONN_LINGER || (conn->out != NULL && conn->out->sealed))
+        return 0;
+    count = gather(conn, pieces, PIECES);
+    if (count == PIECES)
+        return 0;
+    pieces[count++] = (struct iovec){bytes, len};
+    n = conn->secure ? seal_pieces(conn, pieces, count) : send_pieces(conn, pieces, count);
+    if (n <= 0)
+        return 0;
+    plain_sent(conn, (size_t)n < before ? (size_t)n : before);
+    if (conn->out == NULL)
+        anqa_list_remove(&conn->dirty);
+    return (size_t)n < before ? 0 : (size_t)n - before;
 }
 
 /* ---------------------------------------------------------------- the outlet */
@@ -450,6 +480,15 @@ struct outlets {
     struct outlet each[];
 };
 
+static void outlets_drop(void *object)
+{
+    struct outlets *outlets = object;
+
+    for (uint16_t i = 0; i < outlets->count; i++)
+        deflater_free(outlets->each[i].deflater);
+    free(outlets);
+}
+
 static void *outlets_make(anqa_rt *rt)
 {
     struct outlets *outlets = calloc(1, sizeof *outlets + rt->sched_count * sizeof(struct outlet));
@@ -481,7 +520,7 @@ static void *outlets_make(anqa_rt *rt)
 
 void outlets_drain(const struct drain *drain)
 {
-    struct outlets *outlets = rt_local(sched_self->rt, RT_LOCAL_HTTP, outlets_make, free);
+    struct outlets *outlets = rt_local(sched_self->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     for (uint16_t i = 0; outlets != NULL && i < outlets->count; i++)
         (void)anqa_send(outlets->each[i].pid, DRAIN, anqa_bytes(drain, sizeof *drain));
@@ -490,7 +529,21 @@ void outlets_drain(const struct drain *drain)
 struct outlet *outlet_here(void)
 {
     struct sched *s = sched_self;
-    struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, free);
+    struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     return outlets == NULL || s->foreign ? NULL : &outlets->each[s->index];
+}
+
+anqa_str conn_deflate(const anqa_str *pieces, size_t count)
+{
+    struct outlet *outlet = outlet_here();
+    anqa_str deflated = {NULL, 0};
+
+    anqa_section_begin();
+    if (outlet != NULL && outlet->deflater == NULL)
+        outlet->deflater = deflater_new();
+    if (outlet != NULL && outlet->deflater != NULL)
+        deflated = deflater_run(outlet->deflater, pieces, count);
+    anqa_section_end();
+    return deflated;
 }

@@ -13,9 +13,6 @@ const struct request_limits request_default_limits = {
     .body_bytes = 8000000,
 };
 
-/* One more digit behind it fits into 64 bits. */
-#define REQUEST_BODY_MAX (UINT64_C(1) << 60)
-
 static struct request_limits limits_of(const struct request_limits *given)
 {
     struct request_limits limits = request_default_limits;

@@ -20,6 +20,7 @@
 #include <anqa/base.h>
 
 #define REQUEST_HEADERS_MAX 100
+#define REQUEST_BODY_MAX (UINT64_C(1) << 60) /* one more digit behind it fits into 64 bits */
 
 enum request_method {
     REQUEST_OTHER, /* a registered method that has no name here: see method_name */
@@ -37,7 +38,7 @@ struct request_limits {
     uint32_t line_bytes; /* of the request line; 8 KiB */
     uint32_t head_bytes; /* of the whole head; 32 KiB */
     uint32_t headers;    /* number of fields; 100, which is also the most */
-    uint64_t body_bytes; /* announced by Content-Length; 8,000,000 */
+    uint64_t body_bytes; /* announced by Content-Length; 8,000,000; at most REQUEST_BODY_MAX */
 };
 
 extern const struct request_limits request_default_limits;

@@ -251,6 +251,7 @@ struct proc_more {
     struct lineage *own; /* our node, for children */
     struct lineage *callers;
     struct heap *heap;
+    struct log_metadata *metadata; /* runtime/log_metadata.c; on the heap. NULL: none */
     struct probe *probe;   /* NULL: nobody asked for one */
     uint32_t foreign_work; /* operations that hold our memory */
     uint64_t heap_quota;
