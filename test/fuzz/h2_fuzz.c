@@ -7,6 +7,7 @@
  */
 #include "fuzz/process.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -108,8 +109,8 @@ static size_t read_all(int fd, unsigned char *answer)
     size_t got = 0;
     ssize_t n;
 
-    while ((n = recv(fd, answer + got, ANSWER_MAX - got, 0)) > 0)
-        got += (size_t)n;
+    while ((n = recv(fd, answer + got, ANSWER_MAX - got, 0)) > 0 || (n < 0 && errno == EINTR))
+        got += n > 0 ? (size_t)n : 0; /* libFuzzer has a timer */
     fuzz_require(n == 0 || got == 0); /* it has ended, in good order and in time */
     return got;
 }
