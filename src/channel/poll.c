@@ -1,6 +1,7 @@
 #include "channel/poll.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -92,28 +93,34 @@ static void out_add(struct poll *poll, struct out *out)
     proc_kick(sched_self, poll->self);
 }
 
-static bool out_has_room(struct poll *poll, size_t size)
+/* For `size` bytes, of which `own` are written to it. NULL: too much waits, or there is no memory: a frame that is left out
+ * would never be missed, so the session ends. */
+static struct out *out_new(struct poll *poll, size_t size, size_t own)
 {
     size_t most = poll->mount->service->output_bytes;
+    struct out *out = NULL;
 
     if (poll->closing || poll->lost)
-        return false;
-    if (poll->out_bytes + size + sizeof(struct out) <= (most == 0 ? OUTPUT_DEFAULT : most))
-        return true;
-    poll->lost = true;
-    proc_kick(sched_self, poll->self);
-    return false;
+        return NULL;
+    if (poll->out_bytes + size + sizeof *out <= (most == 0 ? OUTPUT_DEFAULT : most))
+        out = malloc(sizeof *out + own);
+    if (out == NULL) {
+        poll->lost = true;
+        proc_kick(sched_self, poll->self);
+        return NULL;
+    }
+    out->buf = (anqa_buf){NULL, NULL, 0};
+    out->len = size;
+    return out;
 }
 
 static char *poll_room(void *link, size_t size)
 {
     struct poll *poll = link;
-    struct out *out = out_has_room(poll, size) ? malloc(sizeof *out + size) : NULL;
+    struct out *out = out_new(poll, size, size);
 
     if (out == NULL)
         return NULL;
-    out->buf = (anqa_buf){NULL, NULL, 0};
-    out->len = size;
     out_add(poll, out);
     return out->bytes;
 }
@@ -123,11 +130,10 @@ static void poll_send_now(void *link, const anqa_buf *frames, size_t count)
     struct poll *poll = link;
 
     for (size_t i = 0; i < count; i++) {
-        struct out *out = out_has_room(poll, frames[i].len) ? malloc(sizeof *out) : NULL;
+        struct out *out = out_new(poll, frames[i].len, 0);
         if (out == NULL)
-            continue;
+            return;
         out->buf = anqa_buf_ref(frames[i]);
-        out->len = frames[i].len;
         out_add(poll, out);
     }
 }

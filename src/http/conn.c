@@ -116,6 +116,13 @@ void conn_kill(struct conn *conn, bool reset)
         proc_kick(sched_self, conn->self);
 }
 
+/* Whether the socket can be closed without waiting for the end of the peer's side: what would come then and be answered with a
+ * reset, by which the peer might lose what we have sent. It has promised that nothing comes. */
+static bool says_no_more(const struct conn *conn)
+{
+    return conn->last && conn->in == NULL && !conn->secure && (fd_ready(conn->entry) & FD_IN) == 0;
+}
+
 void conn_close(struct conn *conn)
 {
     if (conn->phase >= CONN_LINGER)
@@ -134,7 +141,7 @@ void conn_close(struct conn *conn)
         }
         return;
     }
-    if (conn->ended || !conn_shut(conn)) {
+    if (conn->ended || says_no_more(conn) || !conn_shut(conn)) {
         conn_kill(conn, false);
         return;
     }
@@ -462,7 +469,8 @@ anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socke
         .arg = &conn,
         .arg_size = sizeof conn,
         .state_size = secure ? tls_conn_size() : 0,
-        .pinned = true};
+        .pinned = true,
+        .priority = secure ? ANQA_PRIORITY_LOW : ANQA_PRIORITY_NORMAL}; /* see tls_handshake */
     anqa_pid pid;
     anqa_status status;
 

@@ -140,17 +140,6 @@ static ssize_t send_part(int to, int from, off_t *at, size_t size)
     return n;
 }
 
-/* The begin of a file leaves with what is queued: up to some 64 KB a copy costs less than another system call, and a packet
- * that has the head alone. Returns how much of the file has gone. */
-static size_t send_begin(struct conn *conn, int fd, struct range range)
-{
-    char *bytes = conn->outlet->read; /* nobody waits between reading and sending */
-    size_t most = range.length < READ_SIZE ? (size_t)range.length : READ_SIZE;
-    ssize_t n = pread(fd, bytes, most, (off_t)range.offset);
-
-    return n <= 0 ? 0 : conn_flush_with(conn, bytes, (size_t)n);
-}
-
 /* Through memory, to be encrypted: nobody waits between the read and its end. As `sent`. */
 static ssize_t seal_part(struct conn *conn, int from, off_t *at, size_t size)
 {
@@ -170,14 +159,24 @@ static ssize_t seal_part(struct conn *conn, int from, off_t *at, size_t size)
     return n;
 }
 
+/* What is queued; the kernel keeps the last of it for the packet that the file begins in. */
+static bool drain_head(struct conn *conn, uint64_t length)
+{
+    bool drained;
+
+    conn->more = length != 0;
+    drained = conn_drain_output(conn);
+    conn->more = false;
+    return drained;
+}
+
 static bool write_file(struct conn *conn, int fd, struct range range)
 {
-    size_t begin = over(conn) ? 0 : send_begin(conn, fd, range);
-    off_t at = (off_t)(range.offset + begin);
-    uint64_t left = range.length - begin;
+    off_t at = (off_t)range.offset;
+    uint64_t left = range.length;
     unsigned turn = 0;
 
-    if (!conn_drain_output(conn))
+    if (!drain_head(conn, left))
         return false;
     while (left > 0) {
         size_t part = left < PART ? (size_t)left : PART;

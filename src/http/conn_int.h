@@ -76,6 +76,7 @@ struct conn {
     bool keep_alive : 1; /* of the request that is answered */
     bool head_only : 1;  /* it was HEAD: no body */
     bool old : 1;        /* it was HTTP/1.0 */
+    bool last : 1;       /* its client has said that nothing comes behind it, and it had no body */
     bool serving : 1;    /* a request is being answered, perhaps at depth */
     bool answered : 1;   /* it has got its response, or a part of it: */
     bool partial : 1;    /* more of it must follow */
@@ -83,6 +84,7 @@ struct conn {
     bool paused : 1;
     bool resumed : 1; /* what is kept was not looked at for its own sake */
     bool waiting : 1; /* the process waits for the peer, at depth: the poller is its own */
+    bool more : 1;    /* what is sent now is the head of what follows at once */
     bool blocked : 1; /* the kernel takes no more for now */
     bool ended : 1;   /* the peer has ended its side */
     bool slow : 1;    /* it is dead for leaving too much unread: `out_bytes` */
@@ -144,8 +146,6 @@ static inline bool conn_is_idle(const struct conn *conn)
 
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
-/* The same in one system call with bytes of the caller behind it, which are not kept. Returns how many of those were sent. */
-size_t conn_flush_with(struct conn *conn, char *bytes, size_t len);
 void conn_out_free(struct conn *conn);
 /* Puts bytes of TLS behind those that wait, and before all that is not encrypted yet. False: there is no memory, or too much
  * waits; the connection is reset. */

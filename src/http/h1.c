@@ -1,6 +1,7 @@
 /* HTTP/1.1 on a connection: requests one after the other, and who answers them. See conn.h. */
 #include "http/h1.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -87,7 +88,7 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
         return 0;
     case REQUEST_REFUSED:
         conn->begun = true;
-        conn->head_only = conn->old = false;
+        conn->head_only = conn->old = conn->last = false;
         conn_refuse(conn, parsed.status, parsed.why);
         request_over(conn);
         return len;
@@ -97,6 +98,7 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
     conn->keep_alive = parsed.keep_alive;
     conn->head_only = parsed.method == REQUEST_HEAD;
     conn->old = parsed.minor_version == 0;
+    conn->last = !parsed.keep_alive && !parsed.chunked && parsed.body_bytes == 0;
     *ret_request = request_own(&parsed, bytes);
     return parsed.head_bytes;
 }
