@@ -99,9 +99,17 @@ ANQA_API anqa_str anqa_conn_secret(const anqa_conn *conn);
 
 /** How a body is read. Zero is a sensible default everywhere. */
 typedef struct anqa_body_opts {
-    size_t length;            /* bytes that are read at most; 0: 8,000,000 */
+    /* bytes that are read at most; 0: as many as may be (anqa_conn_limit_body). More than that lifts the limit of this request */
+    size_t length;
     uint32_t read_timeout_ms; /* for each 64 KiB of it, or what is left; 0: 15,000 */
 } anqa_body_opts;
+
+/**
+ * Says how long the body of this request may be, in place of `.limits.body_bytes` of the endpoint: for the pipeline of one kind of route that
+ * takes more, or less. Who reads more than that fails with E_LIMIT; of a length that is announced nothing is read then, and the client
+ * that waits for "100 Continue" is not told to send it.   bytes: from 1.   Context: process of the connection.
+ */
+ANQA_API void anqa_conn_limit_body(anqa_conn *conn, uint64_t bytes);
 
 /**
  * Reads the body of the request, or what is left of it. A client that waits for "100 Continue" is told so.

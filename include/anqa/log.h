@@ -11,6 +11,9 @@
  * like a number is quoted, so that numbers and texts stay apart. NULL for %s is written as null. Secrets are not to be
  * logged: nothing here can recognise them.
  *
+ * Metadata. A process may have fields of its own (anqa_log_metadata), which stand behind those of all its events: of which
+ * request they are, of which user.
+ *
  * Cost. Below the level: one relaxed load and a branch; the arguments are not evaluated. Above it the line is formatted
  * on the caller's stack (under 3 KB of it), without malloc and without a lock, and copied into a bounded ring that one
  * thread empties. That thread runs from anqa_start to anqa_stop; before and after, the caller writes the line itself.
@@ -65,6 +68,15 @@ ANQA_API void anqa_log_write(anqa_log_level level, const char *id, const char *f
     ANQA_PRINTF(3, 4);
 ANQA_API void anqa_log_vwrite(
     anqa_log_level level, const char *id, const char *format, va_list args) ANQA_PRINTF(3, 0);
+
+/**
+ * Has a field put behind those of all events of the calling process, that of its crash included, until it ends; a second one of that
+ * name takes the place of the first. Processes that it starts do not have it.
+ * key: letters, digits, '_', '-' and '.', 31 at most.   value: is copied and escaped; empty takes the field away.
+ * Of fields that have together more than 8 rows or 512 bytes the last ones are left out.
+ * Context: process; elsewhere it does nothing.
+ */
+ANQA_API void anqa_log_metadata(const char *key, anqa_str value);
 
 /* ---------------------------------------------------------------- what happens to events */
 

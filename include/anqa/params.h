@@ -18,7 +18,8 @@
  * and not through memory; among the parameters stands what the client says of them, {"filename", "content_type", "size"}.
  *
  * What it can not read it answers for, and halts: 400 malformed, not UTF-8, deeper than 32 names or more than 1,000 pairs;
- * 408 too slow; 413 too long; 414 a query of more than 1,000,000 bytes; 415 a type that nobody has asked to pass; 500 a
+ * 408 too slow; 413 too long; 414 a query of more than 1,000,000 bytes; 415 a type that nobody has asked to pass, or a body that is compressed
+ * (Content-Encoding): what it would become is not bounded by what came; 500 a
  * file could not be written.
  *
  * Threads. Of a conn: its process. Parameters live as long as the request.
@@ -41,12 +42,13 @@ typedef struct anqa_upload {
 
 /** What anqa_parsers takes. Zero is a sensible default everywhere; a plug without options has all zero. */
 typedef struct anqa_parsers_opts {
-    size_t form_length; /* bytes of a form; 0: 1,000,000 */
-    size_t json_length; /* bytes of JSON; 0: 8,000,000 */
+    /* bytes of a body: these count also where the endpoint's limit is lower, so that one pipeline can take more */
+    size_t form_length; /* of a form; 0: 1,000,000, and no more than the endpoint takes */
+    size_t json_length; /* of JSON; 0: 8,000,000, likewise */
     /* types that are left unread for others: "text/plain", "text" followed by "/" and "*" for all its kinds, or the same with
      * "*" in front for all; NULL ends them */
     const char *const *pass;
-    size_t multipart_length; /* bytes of a form in parts, with all in it; 0: 8,000,000 */
+    size_t multipart_length; /* of a form in parts, with all in it; 0: 8,000,000, likewise */
     size_t file_length;      /* of one file; 0: as many */
     size_t field_length;     /* of one value that is no file; 0: 1,000,000 */
     uint32_t max_parts;      /* 0: 1,000, which is also the most; more: 400 */

@@ -29,7 +29,8 @@ ANQA_BEGIN_DECLS
 
 /**
  * Gives each request an id: that of the field x-request-id, if it has 20 to 200 visible characters, else a new one. The
- * answer has it in the same field, and anqa_plug_logger in its line. opts: NULL.
+ * answer has it in the same field. All that its process logs until the request is over has it as request_id, the line of anqa_plug_logger
+ * and that of a crash too (anqa_log_metadata); after an upgrade until the connection ends. opts: NULL.
  */
 ANQA_API void anqa_plug_request_id(anqa_conn *conn, const void *opts);
 /** The id; empty without that plug. */
@@ -41,7 +42,8 @@ typedef struct anqa_logger_opts {
 } anqa_logger_opts;
 
 /**
- * Logs each answer when it begins: `http.request method=GET path=/x status=200 duration_us=180 bytes=12 request_id=null`.
+ * Logs each answer when it begins: `http.request method=GET path=/x status=200 duration_us=180 bytes=12`,
+ * with the id of anqa_plug_request_id behind it, if that stands before.
  * bytes: of an answer that is sent as a whole; of others it is not known yet, and 0. opts: anqa_logger_opts.
  */
 ANQA_API void anqa_plug_logger(anqa_conn *conn, const void *opts);
@@ -52,6 +54,14 @@ ANQA_API void anqa_plug_telemetry(anqa_conn *conn, const void *opts);
 
 /** Makes GET of HEAD, for plugs that look at the method; no body is sent all the same. Routers need it not. opts: NULL. */
 ANQA_API void anqa_plug_head(anqa_conn *conn, const void *opts);
+
+/**
+ * Lets forms, which know GET and POST only, ask for more: a POST whose parameter "_method" in the body is PUT, PATCH or DELETE, in
+ * any case, has that method from here on. It stands behind anqa_parsers and before the router. opts: NULL.
+ *
+ *     <form method="post" action="/posts/7"><input type="hidden" name="_method" value="delete">
+ */
+ANQA_API void anqa_plug_method_override(anqa_conn *conn, const void *opts);
 
 /**
  * Answers GET /health, or another path: 200 and {"status":"ok"}, or 503 and {"status":"tainted"} after a memory fault that
@@ -81,7 +91,9 @@ ANQA_API void anqa_plug_basic_auth(anqa_conn *conn, const void *opts);
 
 /** How requests without TLS are sent to where there is it. */
 typedef struct anqa_ssl_opts {
-    const char *host;           /* to redirect to; NULL: that of the request */
+    /* to redirect to, with a port if it is not 443; NULL: that of the request, and the port for https of the endpoint if the
+     * request came to the one for http */
+    const char *host;
     const char *const *exclude; /* hosts that are let alone, NULL ends them; NULL: "localhost" */
     uint32_t expires_s;         /* of HSTS; 0: a year */
     bool subdomains, preload;   /* of HSTS */
@@ -93,6 +105,31 @@ typedef struct anqa_ssl_opts {
  * strict-transport-security. Behind a proxy that ends TLS, anqa_plug_forwarded comes before it. opts: anqa_ssl_opts.
  */
 ANQA_API void anqa_plug_ssl(anqa_conn *conn, const void *opts);
+
+/* ---------------------------------------------------------------- pages of other sites */
+
+/** Which of them may use answers of this one (CORS, of the Fetch standard). */
+typedef struct anqa_cors_opts {
+    /* "https://app.example.org", "https://" and "*.example.org" for that domain and all below it, "//example.org" for any scheme, as
+     * those of anqa_socket_mount; or "*" alone for all. NULL ends them */
+    const char *const *origins;
+    const char *const *methods; /* NULL: GET, HEAD, POST, PUT, PATCH, DELETE; NULL ends them */
+    /* fields that their requests may have; NULL: accept, authorization, content-type, x-csrf-token, x-requested-with; "*" alone: whatever
+     * they ask for; NULL ends them */
+    const char *const *headers;
+    const char *const
+        *expose; /* fields of answers that they may read besides the harmless ones; NULL: none */
+    bool credentials;   /* with cookies; not for "*", which ends the process */
+    uint32_t max_age_s; /* browsers keep this for so long; 0: 7,200, ANQA_INFINITY: not at all */
+} anqa_cors_opts;
+
+/**
+ * Puts the fields that let pages of other sites use answers, and answers the question that browsers ask before (OPTIONS with
+ * access-control-request-method): with 204, or with 403 where the site is none of them. All other requests go on, whoever
+ * sent them: a browser keeps the answer from the page, but what the request does is done (anqa/csrf.h is against that).
+ * It stands before the router, and before what refuses requests. opts: anqa_cors_opts, not NULL.
+ */
+ANQA_API void anqa_plug_cors(anqa_conn *conn, const void *opts);
 
 /* ---------------------------------------------------------------- behind a proxy */
 

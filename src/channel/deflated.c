@@ -4,8 +4,9 @@
 
 #include "http/conn.h"
 
-/* Which of a frame's forms is which. */
-enum { FORM_TEXT, FORM_DEFLATED };
+/* The forms of a frame: each serializer's, then the same compressed. */
+#define SERIALIZERS 2
+static_assert(FRAME_FORMS == 2 * SERIALIZERS, "each serializer's frame, plain and compressed");
 
 static bool deflates(const struct transport *transport, void *link, size_t len)
 {
@@ -49,14 +50,15 @@ bool deflated_write(const struct transport *transport, void *link, const struct 
 
 /* ---------------------------------------------------------------- broadcasts */
 
-static bool make_text(struct frame *frame)
+static bool make_text(
+    const struct frame *frame, const struct serializer *serializer, anqa_buf *form)
 {
     anqa_broadcast_view view = frame_view(frame);
 
-    if (v2_broadcast(view.topic, view.event, anqa_json_text(view.payload),
-            &frame->forms[FORM_TEXT]) == ANQA_OK)
+    if (frame_broadcast(serializer->push, view.topic, view.event, anqa_json_text(view.payload),
+            form) == ANQA_OK)
         return true;
-    frame->forms[FORM_TEXT] = (anqa_buf){NULL, NULL, 0};
+    *form = (anqa_buf){NULL, NULL, 0};
     anqa_log(ANQA_ERROR, "channel.broadcast.lost",
         "topic=%.*s event=%.*s error=\"out of memory, or no UTF-8\"", ANQA_FMT(view.topic),
         ANQA_FMT(view.event));
@@ -64,36 +66,36 @@ static bool make_text(struct frame *frame)
 }
 
 /* The plain one stands for it where it would be no shorter: nobody tries again. */
-static void make_deflated(struct frame *frame)
+static void make_deflated(anqa_buf plain, anqa_buf *form)
 {
-    anqa_buf text = frame->forms[FORM_TEXT], *form = &frame->forms[FORM_DEFLATED];
-    size_t plain_head = websocket_frame_head_len(text.ptr), head_len;
-    anqa_str piece = anqa_str_make(text.ptr + plain_head, text.len - plain_head);
+    size_t plain_head = websocket_frame_head_len(plain.ptr), head_len;
+    anqa_str piece = anqa_str_make(plain.ptr + plain_head, plain.len - plain_head);
     anqa_str message = conn_deflate(&piece, 1);
     char head[WEBSOCKET_HEAD_MAX];
     char *room;
 
     head_len = write_head(head, WEBSOCKET_TEXT, message.len);
     if (message.len == 0 || anqa_buf_new(head_len + message.len, form, &room) != ANQA_OK) {
-        *form = anqa_buf_ref(text);
+        *form = anqa_buf_ref(plain);
         return;
     }
     memcpy(room, head, head_len);
     memcpy(room + head_len, message.ptr, message.len);
 }
 
-bool deflated_or_text(
-    struct frame *frame, const struct transport *transport, void *link, anqa_buf *ret_buf)
+bool deflated_or_text(struct frame *frame, const struct serializer *serializer,
+    const struct transport *transport, void *link, anqa_buf *ret_buf)
 {
-    const anqa_buf *text = &frame->forms[FORM_TEXT];
+    anqa_buf *plain = &frame->forms[serializer->form];
+    anqa_buf *deflated = &frame->forms[SERIALIZERS + serializer->form];
 
-    if (text->ptr == NULL && !make_text(frame))
+    if (plain->ptr == NULL && !make_text(frame, serializer, plain))
         return false;
-    *ret_buf = *text;
-    if (!deflates(transport, link, text->len - websocket_frame_head_len(text->ptr)))
+    *ret_buf = *plain;
+    if (!deflates(transport, link, plain->len - websocket_frame_head_len(plain->ptr)))
         return true;
-    if (frame->forms[FORM_DEFLATED].ptr == NULL)
-        make_deflated(frame);
-    *ret_buf = frame->forms[FORM_DEFLATED];
+    if (deflated->ptr == NULL)
+        make_deflated(*plain, deflated);
+    *ret_buf = *deflated;
     return true;
 }

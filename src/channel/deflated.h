@@ -8,8 +8,8 @@
 #define CHANNEL_DEFLATED_H
 
 /* IWYU pragma: begin_exports */
+#include "channel/serializer.h"
 #include "channel/transport.h"
-#include "channel/v2.h"
 #include "pubsub/pubsub.h"
 /* IWYU pragma: end_exports */
 
@@ -18,7 +18,7 @@ bool deflated_write(const struct transport *transport, void *link, const struct 
 
 /* A broadcast as this client gets it, made by whoever needs that first; borrowed from the frame. False: it can not be a text
  * frame, or there is no memory for one; that is logged. */
-bool deflated_or_text(
-    struct frame *frame, const struct transport *transport, void *link, anqa_buf *ret_buf);
+bool deflated_or_text(struct frame *frame, const struct serializer *serializer,
+    const struct transport *transport, void *link, anqa_buf *ret_buf);
 
 #endif

@@ -27,6 +27,7 @@ struct transport {
     /* No socket_message until resume. They do not nest. */
     void (*pause)(void *link);
     void (*resume)(void *link);
+    bool text_only; /* it can carry no binary frames */
 };
 
 #endif

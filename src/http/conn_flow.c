@@ -7,8 +7,11 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <anqa/process.h>
+
+#include "http/h2_stream.h"
 
 #define PART ((size_t)256 << 10)
 #define PARTS_A_TURN 4        /* to a peer that reads as fast as we write, before others run */
@@ -36,9 +39,11 @@ static anqa_status wait_peer(struct conn *conn, unsigned what, uint64_t deadline
 /* Waits until the kernel takes more. */
 static bool wait_room(struct conn *conn)
 {
-    anqa_status status =
-        wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
+    anqa_status status;
 
+    if (conn->streamed)
+        return stream_wait_room(conn, 0);
+    status = wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
     conn->blocked = false;
     if (status != ANQA_OK)
         conn_kill(conn, true);
@@ -81,6 +86,16 @@ static bool queue(struct conn *conn, anqa_str bytes)
     return room != NULL;
 }
 
+/* Where nothing is queued, or of TLS what it has not got rid of. As `sent`. */
+static ssize_t write_some(struct conn *conn, const char *bytes, size_t len)
+{
+    struct iovec piece = {(char *)(uintptr_t)bytes, len};
+
+    if (!conn->secure)
+        return sent(conn, send(conn->entry->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT));
+    return conn_drain_output(conn) ? sent(conn, tls_send(conn, &piece, 1)) : -1;
+}
+
 bool conn_write(struct conn *conn, anqa_str bytes)
 {
     uint32_t limit = conn->service->output_bytes;
@@ -88,6 +103,8 @@ bool conn_write(struct conn *conn, anqa_str bytes)
 
     if (over(conn) || bytes.len == 0)
         return !over(conn);
+    if (conn->streamed)
+        return stream_write(conn, bytes);
     if (conn->out_bytes + bytes.len <= most)
         return queue(conn, bytes);
     if (!conn_drain_output(conn))
@@ -95,8 +112,7 @@ bool conn_write(struct conn *conn, anqa_str bytes)
     if (bytes.len <= most)
         return queue(conn, bytes);
     for (size_t done = 0; done < bytes.len;) {
-        ssize_t n = sent(conn,
-            send(conn->entry->fd, bytes.ptr + done, bytes.len - done, MSG_NOSIGNAL | MSG_DONTWAIT));
+        ssize_t n = write_some(conn, bytes.ptr + done, bytes.len - done);
         if (n < 0)
             return false;
         done += (size_t)n;
@@ -124,17 +140,48 @@ static ssize_t send_part(int to, int from, off_t *at, size_t size)
     return n;
 }
 
-bool conn_write_file(struct conn *conn, int fd, struct range range)
+/* Through memory, to be encrypted: nobody waits between the read and its end. As `sent`. */
+static ssize_t seal_part(struct conn *conn, int from, off_t *at, size_t size)
+{
+    struct iovec piece = {.iov_base = conn->outlet->read};
+    ssize_t n;
+
+    if (!conn_drain_output(conn))
+        return -1;
+    n = pread(from, piece.iov_base, size < READ_SIZE ? size : READ_SIZE, *at);
+    if (n > 0) {
+        piece.iov_len = (size_t)n;
+        n = tls_send(conn, &piece, 1);
+    }
+    n = sent(conn, n);
+    if (n > 0)
+        *at += n;
+    return n;
+}
+
+/* What is queued; the kernel keeps the last of it for the packet that the file begins in. */
+static bool drain_head(struct conn *conn, uint64_t length)
+{
+    bool drained;
+
+    conn->more = length != 0;
+    drained = conn_drain_output(conn);
+    conn->more = false;
+    return drained;
+}
+
+static bool write_file(struct conn *conn, int fd, struct range range)
 {
     off_t at = (off_t)range.offset;
     uint64_t left = range.length;
     unsigned turn = 0;
 
-    if (!conn_drain_output(conn))
+    if (!drain_head(conn, left))
         return false;
     while (left > 0) {
-        ssize_t n =
-            sent(conn, send_part(conn->entry->fd, fd, &at, left < PART ? (size_t)left : PART));
+        size_t part = left < PART ? (size_t)left : PART;
+        ssize_t n = conn->secure ? seal_part(conn, fd, &at, part)
+                                 : sent(conn, send_part(conn->entry->fd, fd, &at, part));
         if (n < 0)
             return false;
         left -= (uint64_t)n;
@@ -144,6 +191,11 @@ bool conn_write_file(struct conn *conn, int fd, struct range range)
             return false;
     }
     return true;
+}
+
+bool conn_write_file(struct conn *conn, int fd, struct range range)
+{
+    return conn->streamed ? stream_write_file(conn, fd, range) : write_file(conn, fd, range);
 }
 
 /* ---------------------------------------------------------------- reading */
@@ -175,9 +227,9 @@ anqa_status conn_read_some(
     fd_pace(conn->entry); /* before the read: who reads into the buffer of all takes it at once */
     while (status == ANQA_OK && !conn->ended && !over(conn)) {
         ssize_t n;
-        if (!fd_is_drained(conn->entry)) {
-            n = recv(conn->entry->fd, buf, size, MSG_DONTWAIT);
-            if (n < (ssize_t)size && (n <= 0 || !conn->entry->is_unix))
+        if (conn->secure || !fd_is_drained(conn->entry)) {
+            n = conn_recv(conn, buf, size);
+            if (n < (ssize_t)size && (n <= 0 || !conn->entry->is_unix) && !conn->secure)
                 fd_drained(conn->entry);
             if (n > 0) {
                 *ret_n = (size_t)n;

@@ -5,22 +5,43 @@
 
 #include "http/static.h"
 
+static bool write_several(struct conn *conn, int fd, const struct byteranges *parts)
+{
+    char text[BYTERANGES_TEXT];
+
+    for (unsigned i = 0; i < parts->ranges.count; i++)
+        if (!conn_write(conn, byteranges_head(parts, i, text)) ||
+            !conn_write_file(conn, fd, parts->ranges.at[i]))
+            return false;
+    return conn_write(conn, byteranges_head(parts, parts->ranges.count, text));
+}
+
+static bool write_content(
+    struct conn *conn, int fd, struct range range, const struct byteranges *parts)
+{
+    if (parts->ranges.count != 0)
+        return write_several(conn, fd, parts);
+    return range.length == 0 || conn_write_file(conn, fd, range);
+}
+
 static void send_file(struct conn *conn, const struct static_mount *mount,
     const struct static_file *file, const struct request *request)
 {
     char *head = anqa_arena_alloc(anqa_tmp(), RESPONSE_HEAD_SIZE);
+    struct byteranges parts;
     struct response response;
     anqa_str text;
     struct range range =
-        static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, file, request);
+        static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, file, request, &parts);
 
-    h1_connection_field(conn, &response);
+    if (!conn->streamed)
+        h1_connection_field(conn, &response);
     conn->answered = conn->partial = true;
     if (response_finish(&response, &text) != ANQA_OK)
         conn_kill(conn, true);
-    else if (conn_write(conn, text) &&
-             (range.length == 0 || conn_write_file(conn, file->fd, range)))
-        conn->partial = false;
+    else if (conn_write_head(conn, text, range.length != 0 || parts.ranges.count != 0) &&
+             write_content(conn, file->fd, range, &parts))
+        conn_answer_over(conn);
 }
 
 bool conn_serve_static(

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "http/h2.h"
 #include "runtime/inherit.h"
 
 #define POLL_MS 20u
@@ -52,6 +53,8 @@ void conn_drain(struct conn *conn, const struct drain *drain)
         drain_websocket(conn, drain);
     else if (conn->phase == CONN_HTTP)
         drain_http(conn);
+    else if (conn->phase == CONN_H2)
+        h2_leave(conn);
 }
 
 /* ---------------------------------------------------------------- the service */
@@ -68,6 +71,7 @@ static void stop_accepting(struct http_service *service)
     }
     service->acceptor_count = 0;
     inherit_release(service, true);
+    inherit_release(&service->tls, true);
 }
 
 static bool is_empty(const struct http_service *service)
@@ -122,6 +126,8 @@ void service_drain(struct http_service *service, uint16_t code, uint32_t timeout
 
     atomic_store_explicit(&service->draining, true, memory_order_relaxed);
     stop_accepting(service);
+    if (service->drained != NULL)
+        service->drained(service);
     if (is_empty(service) || drain_in_batches(&drain, timeout_ms))
         return;
     drain.kill = true;

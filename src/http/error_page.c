@@ -1,9 +1,9 @@
 #include "http/error_page.h"
 
+#include <anqa/html.h>
 #include <anqa/memory.h>
 
 #include "http/exchange.h"
-#include "http/html.h"
 #include "http/response.h"
 
 #define REASON_SIZE 1024
@@ -33,7 +33,7 @@ static void send_plain(anqa_conn *conn, unsigned status)
 
 static const char *row(const char *rows, anqa_str name, anqa_str value)
 {
-    anqa_str shown_name = html_escape(name), shown_value = html_escape(value);
+    anqa_str shown_name = anqa_html_escape(name), shown_value = anqa_html_escape(value);
 
     return anqa_tmp_printf("%s<tr><th>%.*s</th><td>%.*s</td></tr>\n", rows, ANQA_FMT(shown_name),
         ANQA_FMT(shown_value));
@@ -51,8 +51,8 @@ static const char *request_rows(const anqa_conn *conn)
 
 static void send_debug(anqa_conn *conn, unsigned status, const char *why)
 {
-    anqa_str method = html_escape(conn->method), path = html_escape(conn->request_path);
-    anqa_str reason = html_escape(anqa_str_of(why));
+    anqa_str method = anqa_html_escape(conn->method), path = anqa_html_escape(conn->request_path);
+    anqa_str reason = anqa_html_escape(anqa_str_of(why));
     const char *html = anqa_tmp_printf(
         "<!doctype html><meta charset=utf-8><title>%u %s</title>\n"
         "<style>body{font:16px sans-serif;margin:2em}pre{background:#eee;padding:1em;"

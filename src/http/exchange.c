@@ -7,7 +7,6 @@
 #include "http/error_page.h"
 #include "http/url.h"
 
-#define LENGTH_DEFAULT 8000000u
 #define TIMEOUT_DEFAULT_MS 15000u
 #define PART (64u << 10) /* for each of them the time begins anew */
 #define FIRST 4096u
@@ -80,7 +79,8 @@ bool exchange_init(
 {
     anqa_conn *conn = &exchange->pub;
 
-    *exchange = (struct exchange){.ops = ops, .request = request};
+    *exchange = (struct exchange){
+        .ops = ops, .request = request, .body_most = request_default_limits.body_bytes};
     exchange->fields_end = &exchange->fields;
     conn->method = request->method_name;
     conn->scheme = ops->scheme;
@@ -147,13 +147,40 @@ static uint64_t deadline_in(uint32_t timeout_ms)
                : anqa_now_ms() + (timeout_ms == 0 ? TIMEOUT_DEFAULT_MS : timeout_ms);
 }
 
+static anqa_status body_too_long(struct exchange *exchange)
+{
+    exchange->failure = 413;
+    return ANQA_E_LIMIT;
+}
+
+anqa_status exchange_read(
+    struct exchange *exchange, char *buf, size_t size, uint64_t deadline_ms, size_t *ret_n)
+{
+    anqa_status status;
+
+    if (exchange->request->body_bytes > exchange->body_most ||
+        exchange->body_read > exchange->body_most)
+        return body_too_long(exchange);
+    status = exchange->ops->read(exchange, buf, size, deadline_ms, ret_n);
+    if (status != ANQA_OK)
+        return status;
+    exchange->body_read += *ret_n;
+    return exchange->body_read > exchange->body_most ? body_too_long(exchange) : ANQA_OK;
+}
+
+void anqa_conn_limit_body(anqa_conn *conn, uint64_t bytes)
+{
+    ANQA_REQUIRE(bytes != 0);
+    exchange_of(conn)->body_most = bytes;
+}
+
 anqa_status anqa_conn_read_part(
     anqa_conn *conn, char *buf, size_t size, uint32_t timeout_ms, size_t *ret_n)
 {
     struct exchange *exchange = exchange_of(conn);
 
     ANQA_REQUIRE(size > 0);
-    return exchange->ops->read(exchange, buf, size, deadline_in(timeout_ms), ret_n);
+    return exchange_read(exchange, buf, size, deadline_in(timeout_ms), ret_n);
 }
 
 /* A body in the making. */
@@ -186,7 +213,7 @@ static anqa_status gather_body(
         size_t n;
         if (gather->len == gather->cap)
             gather_grow(gather, most);
-        status = exchange->ops->read(
+        status = exchange_read(
             exchange, gather->bytes + gather->len, gather->cap - gather->len, deadline_ms, &n);
         if (status != ANQA_OK || n == 0)
             return status;
@@ -197,6 +224,16 @@ static anqa_status gather_body(
         }
     }
     return ANQA_OK;
+}
+
+/* What may still be read. */
+static size_t left_of(const struct exchange *exchange)
+{
+    uint64_t left = exchange->body_most - exchange->body_read;
+
+    if (exchange->body_read >= exchange->body_most)
+        return 0;
+    return left < SIZE_MAX ? (size_t)left : SIZE_MAX;
 }
 
 anqa_status anqa_conn_read_body(
@@ -210,7 +247,9 @@ anqa_status anqa_conn_read_body(
 
     if (opts == NULL)
         opts = &defaults;
-    length = opts->length == 0 ? LENGTH_DEFAULT : opts->length;
+    length = opts->length == 0 ? left_of(exchange) : opts->length;
+    if (length > exchange->body_most)
+        exchange->body_most = length;
     if (ret_more == NULL && length < SIZE_MAX) /* one more byte tells whether there is more */
         most = length + 1;
     else
@@ -218,10 +257,8 @@ anqa_status anqa_conn_read_body(
     status = gather_body(exchange, &gather, most, opts->read_timeout_ms);
     if (status != ANQA_OK)
         return status;
-    if (gather.len > length) {
-        exchange->failure = 413;
-        return ANQA_E_LIMIT;
-    }
+    if (gather.len > length)
+        return body_too_long(exchange);
     if (ret_more != NULL)
         *ret_more = gather.len == length && !exchange->body_done;
     *ret_body = anqa_str_make(gather.bytes, gather.len);
@@ -319,8 +356,9 @@ void exchange_run(struct exchange *exchange, const anqa_plug *plugs)
     anqa_conn_run(&exchange->pub, plugs);
     if (exchange->pub.state == ANQA_CONN_UNSET)
         answer_for(exchange);
-    if (exchange->pub.state == ANQA_CONN_CHUNKED) {
-        (void)exchange->ops->end(exchange);
-        exchange->pub.state = ANQA_CONN_SENT;
-    }
+    if (exchange->pub.state == ANQA_CONN_CHUNKED)
+        exchange_end_stream(exchange);
+    /* Not by a deferred clean-up: the event of a crash, which comes behind those, is to have it. */
+    if (exchange->logs_id && exchange->pub.state != ANQA_CONN_UPGRADED)
+        anqa_log_metadata("request_id", anqa_str_of(""));
 }

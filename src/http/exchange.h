@@ -19,7 +19,9 @@ struct exchange;
 struct error_pages; /* http/error_page.h */
 struct session;     /* session.c */
 struct params;      /* parsers.c */
+struct gzip;        /* gzip.h */
 struct conn;        /* http/conn.h */
+struct response;    /* http/response.h */
 struct ws_ops;      /* likewise */
 struct ws_deflate;  /* http/extension.h */
 
@@ -71,6 +73,13 @@ struct before_send {
     void *arg;
 };
 
+/* What is sent behind the head. */
+enum answer_state {
+    ANSWER_WHOLE,  /* pub.resp_body */
+    ANSWER_STREAM, /* chunks */
+    ANSWER_FILE
+};
+
 struct exchange {
     anqa_conn pub; /* first: who has the one has the other */
     const struct exchange_ops *ops;
@@ -83,7 +92,13 @@ struct exchange {
     const anqa_session_opts *session_opts; /* NULL: it has no sessions */
     struct session *session;               /* NULL: nobody has asked for it yet */
     struct params *params;                 /* likewise */
-    bool body_done;                        /* by the protocol: nothing of the body is left */
+    enum answer_state answer;              /* from the callbacks before the head on */
+    struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
+    uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool logs_id;                     /* the process's events have the id of this request */
+    bool body_done;                   /* by the protocol: nothing of the body is left */
+    uint64_t body_most;               /* bytes of it that may be read in all */
+    uint64_t body_read;               /* that were */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -99,6 +114,20 @@ bool exchange_init(
 
 /* Drops the fields of the response of that name whose values begin with `prefix`. */
 void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix);
+
+/* Bytes that its fields take, and the fields themselves: for the head. */
+size_t exchange_fields_size(const struct exchange *exchange);
+void exchange_write_fields(const struct exchange *exchange, struct response *response);
+/* The head of an informational response, which has been checked. In anqa_tmp. */
+anqa_str exchange_informal_head(unsigned status, const anqa_header *headers);
+
+/* Reads of the body within its limit, as the protocol's `read`. Fails, too: E_LIMIT, also before anything was read: the
+ * client is not told to send what is too long. */
+anqa_status exchange_read(struct exchange *exchange, char *buf, size_t size, uint64_t deadline_ms,
+    size_t *ret_n) ANQA_MUST_CHECK;
+
+/* Ends an answer in chunks. */
+void exchange_end_stream(struct exchange *exchange);
 
 /* Runs a pipeline and sees to it that there is an answer, and an end to it. */
 void exchange_run(struct exchange *exchange, const anqa_plug *plugs);

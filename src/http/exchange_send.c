@@ -1,11 +1,14 @@
 /* The response's side of anqa/conn.h. See exchange.h. */
 #include "http/exchange.h"
 
+#include <anqa/html.h>
 #include <anqa/memory.h>
 
-#include "http/html.h"
+#include "http/gzip.h"
 #include "http/response.h"
 #include "http/static.h"
+
+#define INFORMAL_REST 64u /* of its head: the status line and the empty line */
 
 /* ---------------------------------------------------------------- fields */
 
@@ -109,6 +112,38 @@ void anqa_conn_put_close(anqa_conn *conn)
     exchange->ops->close(exchange);
 }
 
+/* ---------------------------------------------------------------- heads */
+
+size_t exchange_fields_size(const struct exchange *exchange)
+{
+    size_t size = 0;
+
+    for (const struct resp_field *field = exchange->fields; field != NULL; field = field->next)
+        size += strlen(field->name) + field->value.len + strlen(": \r\n");
+    return size;
+}
+
+void exchange_write_fields(const struct exchange *exchange, struct response *response)
+{
+    for (const struct resp_field *field = exchange->fields; field != NULL; field = field->next)
+        response_header(response, field->name, field->value);
+}
+
+anqa_str exchange_informal_head(unsigned status, const anqa_header *headers)
+{
+    size_t size = INFORMAL_REST;
+    struct response response;
+    anqa_str text;
+
+    for (const anqa_header *header = headers; header->name != NULL; header++)
+        size += strlen(header->name) + strlen(header->value) + strlen(": \r\n");
+    response_start(&response, anqa_arena_alloc(anqa_tmp(), size), size, status);
+    for (const anqa_header *header = headers; header->name != NULL; header++)
+        response_header(&response, header->name, anqa_str_of(header->value));
+    ANQA_REQUIRE(response_finish(&response, &text) == ANQA_OK);
+    return text;
+}
+
 /* ---------------------------------------------------------------- before it is sent */
 
 static void check_status(unsigned status)
@@ -148,10 +183,11 @@ static void answer_begin(anqa_conn *conn, unsigned status)
     anqa_conn_put_status(conn, status);
 }
 
-static void run_before_send(struct exchange *exchange)
+static void run_before_send(struct exchange *exchange, enum answer_state answer)
 {
     struct before_send *before = exchange->before_send;
 
+    exchange->answer = answer;
     exchange->pub.state = ANQA_CONN_SET;
     for (; before != NULL; before = before->next)
         before->fn(&exchange->pub, before->arg);
@@ -186,7 +222,7 @@ anqa_status anqa_send_resp(anqa_conn *conn, unsigned code, anqa_str body)
 
     answer_begin(conn, code);
     conn->resp_body = body;
-    run_before_send(exchange);
+    run_before_send(exchange, ANSWER_WHOLE);
     body = conn->resp_body;
     status = exchange->ops->head(exchange, body.len);
     if (status == ANQA_OK && body.len != 0)
@@ -220,7 +256,7 @@ anqa_status anqa_send_json(anqa_conn *conn, unsigned status, anqa_json json)
 
 anqa_status anqa_redirect_external(anqa_conn *conn, anqa_str url)
 {
-    anqa_str shown = html_escape(url);
+    anqa_str shown = anqa_html_escape(url);
     const char *html =
         anqa_tmp_printf("<html><body>You are being <a href=\"%.*s\">redirected</a>.</body></html>",
             ANQA_FMT(shown));
@@ -252,11 +288,12 @@ static anqa_status file_open(const char *path, struct static_file *ret_file)
 }
 
 /* The whole file, or what conditions and ranges of the client make of it. */
-static struct range negotiate(anqa_conn *conn, const struct static_file *file)
+static struct range negotiate(
+    anqa_conn *conn, const struct static_file *file, struct byteranges *ret_several)
 {
     struct static_part part;
 
-    static_select(file, exchange_of(conn)->request, &part);
+    static_select(file, exchange_of(conn)->request, &part, ret_several);
     put_unless_there(conn, "etag", anqa_str_of(file->etag));
     put_unless_there(conn, "last-modified", anqa_str_make(part.modified, sizeof part.modified));
     put_unless_there(conn, "accept-ranges", anqa_str_of("bytes"));
@@ -266,18 +303,49 @@ static struct range negotiate(anqa_conn *conn, const struct static_file *file)
     return part.range;
 }
 
+/* The type that the file has becomes that of each part. */
+static void put_several(anqa_conn *conn, struct byteranges *parts)
+{
+    char text[BYTERANGES_TEXT];
+    anqa_str type;
+
+    if (anqa_conn_resp_header(conn, "content-type", &type) && type.len < BYTERANGES_TYPE_MAX)
+        parts->content_type = anqa_tmp_copy(type.ptr, type.len);
+    anqa_conn_put_resp_header(conn, "content-type", byteranges_type(parts, text));
+}
+
+static anqa_status send_several(struct exchange *exchange, int fd, const struct byteranges *parts)
+{
+    char text[BYTERANGES_TEXT];
+    anqa_status status = exchange->ops->head(exchange, byteranges_length(parts));
+
+    for (unsigned i = 0; status == ANQA_OK && i < parts->ranges.count; i++) {
+        status = exchange->ops->data(exchange, byteranges_head(parts, i, text));
+        if (status == ANQA_OK)
+            status = exchange->ops->file(exchange, fd, parts->ranges.at[i]);
+    }
+    if (status == ANQA_OK)
+        status = exchange->ops->data(exchange, byteranges_head(parts, parts->ranges.count, text));
+    return finish(exchange, status);
+}
+
 static anqa_status send_opened(
     anqa_conn *conn, unsigned code, const struct static_file *file, struct range range)
 {
     struct exchange *exchange = exchange_of(conn);
     bool whole = range.offset == 0 && range.length == file->size;
+    struct byteranges several = {0};
     anqa_status status;
 
     answer_begin(conn, code);
     put_unless_there(conn, "content-type", anqa_str_of(file->content_type));
     if (whole && conn->status == 200)
-        range = negotiate(conn, file);
-    run_before_send(exchange);
+        range = negotiate(conn, file, &several);
+    if (several.ranges.count != 0)
+        put_several(conn, &several);
+    run_before_send(exchange, ANSWER_FILE);
+    if (several.ranges.count != 0)
+        return send_several(exchange, file->fd, &several);
     status = exchange->ops->head(exchange, range.length);
     if (status == ANQA_OK && range.length != 0)
         status = exchange->ops->file(exchange, file->fd, range);
@@ -315,9 +383,16 @@ anqa_status anqa_send_chunked(anqa_conn *conn, unsigned code)
     struct exchange *exchange = exchange_of(conn);
 
     answer_begin(conn, code);
-    run_before_send(exchange);
+    run_before_send(exchange, ANSWER_STREAM);
     conn->state = ANQA_CONN_CHUNKED;
     return exchange->ops->head(exchange, EXCHANGE_STREAM);
+}
+
+static anqa_status send_piece(void *arg, anqa_str piece)
+{
+    struct exchange *exchange = arg;
+
+    return exchange->ops->data(exchange, piece);
 }
 
 anqa_status anqa_chunk(anqa_conn *conn, anqa_str data)
@@ -326,5 +401,21 @@ anqa_status anqa_chunk(anqa_conn *conn, anqa_str data)
 
     if (conn->state != ANQA_CONN_CHUNKED)
         anqa_exit(anqa_error_reason("a chunk where anqa_send_chunked was not called"));
-    return data.len == 0 ? ANQA_OK : exchange->ops->data(exchange, data);
+    if (data.len == 0)
+        return ANQA_OK;
+    if (exchange->gzip != NULL)
+        return gzip_write(exchange->gzip, data, GZIP_FLUSH, send_piece, exchange);
+    return exchange->ops->data(exchange, data);
+}
+
+void exchange_end_stream(struct exchange *exchange)
+{
+    anqa_status status = ANQA_OK;
+
+    if (exchange->gzip != NULL) {
+        status = gzip_write(exchange->gzip, anqa_str_of(""), GZIP_END, send_piece, exchange);
+        gzip_free(exchange->gzip);
+        exchange->gzip = NULL;
+    }
+    (void)finish(exchange, status);
 }

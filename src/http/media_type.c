@@ -1,7 +1,6 @@
 #include "http/media_type.h"
 
 #include "http/request.h"
-#include "http/response.h"
 
 static bool split(anqa_str text, anqa_str *ret_type, anqa_str *ret_subtype)
 {
@@ -14,19 +13,39 @@ static bool split(anqa_str text, anqa_str *ret_type, anqa_str *ret_subtype)
     return true;
 }
 
+/* RFC 9110, 5.6.2. */
+static bool is_token(anqa_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') &&
+            (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
+            return false;
+    }
+    return text.len != 0;
+}
+
 bool media_type_of(anqa_str value, anqa_str *ret_type, anqa_str *ret_subtype)
 {
     const char *end = value.len == 0 ? NULL : memchr(value.ptr, ';', value.len);
 
     if (end != NULL)
         value.len = (size_t)(end - value.ptr);
-    return split(request_trim(value), ret_type, ret_subtype) && response_is_name(*ret_type) &&
-           response_is_name(*ret_subtype);
+    return split(request_trim(value), ret_type, ret_subtype) && is_token(*ret_type) &&
+           is_token(*ret_subtype);
 }
 
 static bool fits(anqa_str pattern, anqa_str text)
 {
-    return anqa_str_is(pattern, "*") || request_same_word(pattern, text);
+    if (pattern.len == 0 || *pattern.ptr != '*')
+        return request_same_word(pattern, text);
+    pattern = anqa_str_make(pattern.ptr + 1, pattern.len - 1);
+    if (pattern.len == 0)
+        return true;
+    return text.len > pattern.len &&
+           request_same_word(
+               anqa_str_make(text.ptr + text.len - pattern.len, pattern.len), pattern);
 }
 
 bool media_type_fits(const char *pattern, anqa_str type, anqa_str subtype)

@@ -28,7 +28,7 @@ struct reader {
     struct multipart multipart;
     char *buf; /* BUFFER bytes, of which from `at` to `end` are not done with */
     size_t at, end;
-    size_t total, parts, files;
+    size_t total, length, parts, files; /* of `length` bytes at most */
     struct form_pair *pairs;
     size_t pair_count;
     struct spool *spool;   /* NULL: there was no file yet */
@@ -215,8 +215,7 @@ static bool read_more(struct reader *reader)
         return refuse(reader, 400, "the form ends before its last part does");
     reader->end += n;
     reader->total += n;
-    return reader->total <= limit(reader->opts->multipart_length, LENGTH) ||
-           refuse(reader, 413, "the form is too long");
+    return reader->total <= reader->length || refuse(reader, 413, "the form is too long");
 }
 
 /* Reads up to the last part's end; false: it was answered. */
@@ -255,6 +254,9 @@ void multipart_read(anqa_conn *conn, const anqa_parsers_opts *opts, anqa_str con
         parsers_refuse(conn, 400, "the form has no boundary that can be");
         return;
     }
+    reader.length = parsers_length(conn, opts->multipart_length, LENGTH);
+    if (opts->multipart_length != 0)
+        anqa_conn_limit_body(conn, reader.length);
     reader.buf = anqa_arena_alloc(anqa_tmp(), BUFFER);
     reader.pairs = anqa_arena_alloc(anqa_tmp(), QUERY_PAIRS_MAX * sizeof *reader.pairs);
     if (!read_parts(&reader))

@@ -99,52 +99,117 @@ void params_put_body(anqa_conn *conn, anqa_json body)
 
 /* ---------------------------------------------------------------- all of them */
 
-/* Writes the members of an object whose names neither of two others has; NULL: there is none. */
-static void write_rest(
-    anqa_json_writer *w, anqa_json object, const anqa_json_index *above, const anqa_json_index *top)
+/* The names of an object that has few, to be compared with those of one that may have very many. */
+struct names {
+    const anqa_json_index *index;
+    const char *text; /* of the object */
+    bool *met;        /* by where its value begins in `text` */
+    uint64_t lengths; /* bit n: there is a name of n bytes, modulo 64 */
+};
+
+static anqa_str name_of(anqa_json key)
 {
-    anqa_json_iter it = anqa_json_each(object);
-    anqa_json other;
     anqa_str name;
 
-    while (anqa_json_next(&it)) {
-        ANQA_REQUIRE(anqa_json_to_str(anqa_tmp(), it.key, &name) == ANQA_OK);
-        if ((above != NULL && anqa_json_index_get(above, name, &other) == ANQA_OK) ||
-            (top != NULL && anqa_json_index_get(top, name, &other) == ANQA_OK))
-            continue;
-        anqa_json_key_str(w, name);
-        anqa_json_put_raw(w, it.value);
-    }
+    ANQA_REQUIRE(anqa_json_to_str(anqa_tmp(), key, &name) == ANQA_OK);
+    return name;
 }
 
-static const anqa_json_index *index_of(anqa_json object)
+static uint64_t length_bit(size_t len)
 {
-    const anqa_json_index *index;
+    return UINT64_C(1) << (len & 63);
+}
 
-    ANQA_REQUIRE(anqa_json_index_new(anqa_tmp(), object, &index) == ANQA_OK);
-    return index;
+static void names_of(struct names *names, anqa_json object)
+{
+    anqa_json_iter it = anqa_json_each(object);
+
+    *names = (struct names){
+        .text = object.ptr, .met = anqa_arena_calloc(anqa_tmp(), object.len, sizeof(bool))};
+    ANQA_REQUIRE(anqa_json_index_new(anqa_tmp(), object, &names->index) == ANQA_OK);
+    while (anqa_json_next(&it))
+        names->lengths |= length_bit(name_of(it.key).len);
+}
+
+/* Whether a member's name is one of them; then it is one that was met. */
+static bool meet(struct names *names, const anqa_json_iter *member)
+{
+    anqa_json value;
+    anqa_str name;
+
+    if (member->key_plain && (names->lengths & length_bit(member->key.len - 2)) == 0)
+        return false;
+    name = name_of(member->key);
+    if (anqa_json_index_get(names->index, name, &value) != ANQA_OK)
+        return false;
+    names->met[value.ptr - names->text] = true;
+    return true;
+}
+
+/* An object in the making. */
+struct merged {
+    char *text;
+    size_t len;
+};
+
+/* Members as they stand, from one to another one. */
+static void add_run(struct merged *all, const char *from, const char *to)
+{
+    if (from == to)
+        return;
+    if (all->len > 1)
+        all->text[all->len++] = ',';
+    memcpy(all->text + all->len, from, (size_t)(to - from));
+    all->len += (size_t)(to - from);
+}
+
+/* Those of the body that the path has not; what the body has of the query is met. Copied in runs: a body may have a million. */
+static void add_body(struct merged *all, anqa_json body, struct names *path, struct names *query)
+{
+    anqa_json_iter it = anqa_json_each(body);
+    const char *from = NULL, *to = NULL;
+
+    while (anqa_json_next(&it)) {
+        (void)meet(query, &it);
+        if (meet(path, &it)) {
+            add_run(all, from, to);
+            from = to = NULL;
+            continue;
+        }
+        from = from == NULL ? it.key.ptr : from;
+        to = it.value.ptr + it.value.len;
+    }
+    add_run(all, from, to);
+}
+
+static void add_query(
+    struct merged *all, anqa_json query, struct names *path, const struct names *names)
+{
+    anqa_json_iter it = anqa_json_each(query);
+
+    while (anqa_json_next(&it))
+        if (!meet(path, &it) && !names->met[it.value.ptr - names->text])
+            add_run(all, it.key.ptr, it.value.ptr + it.value.len);
 }
 
 static anqa_json merge(anqa_json path, anqa_json body, anqa_json query)
 {
-    const anqa_json_index *path_index, *body_index;
-    anqa_json_writer w;
-    anqa_json all;
+    struct names path_names, query_names;
+    struct merged all = {0};
 
     if (is_empty(path) && is_empty(body))
         return query;
     if (is_empty(path) && is_empty(query))
         return body;
-    path_index = index_of(path);
-    body_index = index_of(body);
-    anqa_json_writer_init(&w, anqa_tmp(), 0);
-    anqa_json_begin_object(&w);
-    write_rest(&w, path, NULL, NULL);
-    write_rest(&w, body, NULL, path_index);
-    write_rest(&w, query, body_index, path_index);
-    anqa_json_end_object(&w);
-    ANQA_REQUIRE(anqa_json_writer_finish(&w, &all) == ANQA_OK);
-    return all;
+    names_of(&path_names, path);
+    names_of(&query_names, query);
+    all.text = anqa_arena_alloc(anqa_tmp(), path.len + body.len + query.len);
+    all.text[all.len++] = '{';
+    add_run(&all, path.ptr + 1, path.ptr + path.len - 1); /* as we have written it */
+    add_body(&all, body, &path_names, &query_names);
+    add_query(&all, query, &path_names, &query_names);
+    all.text[all.len++] = '}';
+    return anqa_json_of(anqa_str_make(all.text, all.len));
 }
 
 anqa_json anqa_conn_params(anqa_conn *conn)
@@ -175,6 +240,15 @@ void parsers_refuse_unread(anqa_conn *conn, anqa_status status)
     }
 }
 
+size_t parsers_length(const anqa_conn *conn, size_t given, size_t standard)
+{
+    uint64_t most = exchange_of(conn)->body_most;
+
+    if (given != 0)
+        return given;
+    return most < standard ? (size_t)most : standard;
+}
+
 static bool read_body(
     anqa_conn *conn, size_t length, const anqa_parsers_opts *opts, anqa_str *ret_body)
 {
@@ -200,7 +274,7 @@ static void read_form(anqa_conn *conn, const anqa_parsers_opts *opts)
     anqa_json object;
     anqa_status status;
 
-    if (!read_body(conn, opts->form_length == 0 ? FORM_LENGTH : opts->form_length, opts, &body))
+    if (!read_body(conn, parsers_length(conn, opts->form_length, FORM_LENGTH), opts, &body))
         return;
     status = form_decode(body, &object);
     if (status == ANQA_OK)
@@ -211,7 +285,7 @@ static void read_form(anqa_conn *conn, const anqa_parsers_opts *opts)
 
 static void read_json(anqa_conn *conn, const anqa_parsers_opts *opts)
 {
-    size_t length = opts->json_length == 0 ? JSON_LENGTH : opts->json_length;
+    size_t length = parsers_length(conn, opts->json_length, JSON_LENGTH);
     anqa_json_limits limits = {.max_bytes = length};
     anqa_str body;
     anqa_json json;
@@ -229,18 +303,19 @@ static void read_json(anqa_conn *conn, const anqa_parsers_opts *opts)
 
 /* ---------------------------------------------------------------- the plug */
 
-static bool has_suffix(anqa_str text, const char *suffix)
-{
-    anqa_str wanted = anqa_str_of(suffix);
+/* What can be read. */
+enum body_kind { BODY_FORM, BODY_MULTIPART, BODY_JSON, BODY_OTHER };
 
-    return text.len > wanted.len &&
-           request_same_word(anqa_str_make(text.ptr + text.len - wanted.len, wanted.len), wanted);
-}
-
-static bool is_json(anqa_str type, anqa_str subtype)
+static enum body_kind kind_of(anqa_str type, anqa_str subtype)
 {
-    return request_same_word(type, anqa_str_of("application")) &&
-           (request_same_word(subtype, anqa_str_of("json")) || has_suffix(subtype, "+json"));
+    if (media_type_fits("application/x-www-form-urlencoded", type, subtype))
+        return BODY_FORM;
+    if (media_type_fits("multipart/form-data", type, subtype))
+        return BODY_MULTIPART;
+    if (media_type_fits("application/json", type, subtype) ||
+        media_type_fits("application/*+json", type, subtype))
+        return BODY_JSON;
+    return BODY_OTHER;
 }
 
 static bool is_passed(const anqa_parsers_opts *opts, anqa_str type, anqa_str subtype)
@@ -261,20 +336,37 @@ static bool may_have_body(const anqa_conn *conn)
     return false;
 }
 
+/* RFC 9110, 15.5.16: what would be taken is said. */
+static bool refuse_coded(anqa_conn *conn)
+{
+    anqa_str coding;
+
+    if (!anqa_conn_req_header(conn, "content-encoding", &coding) || coding.len == 0 ||
+        request_same_word(coding, anqa_str_of("identity")))
+        return false;
+    anqa_conn_put_resp_header(conn, "accept-encoding", anqa_str_of("identity"));
+    parsers_refuse(conn, 415, "a body with a content-encoding is not read here");
+    return true;
+}
+
 static void parse_body(anqa_conn *conn, const anqa_parsers_opts *opts)
 {
     anqa_str content_type, type = {"", 0}, subtype = {"", 0};
+    enum body_kind kind;
 
     if (!may_have_body(conn) || !anqa_conn_req_header(conn, "content-type", &content_type))
         return;
     (void)media_type_of(content_type, &type, &subtype);
-    if (media_type_fits("application/x-www-form-urlencoded", type, subtype))
-        read_form(conn, opts);
-    else if (media_type_fits("multipart/form-data", type, subtype))
-        multipart_read(conn, opts, content_type);
-    else if (is_json(type, subtype))
-        read_json(conn, opts);
-    else if (!is_passed(opts, type, subtype))
+    kind = kind_of(type, subtype);
+    if (kind != BODY_OTHER && refuse_coded(conn))
+        return;
+    switch (kind) {
+    case BODY_FORM: read_form(conn, opts); return;
+    case BODY_MULTIPART: multipart_read(conn, opts, content_type); return;
+    case BODY_JSON: read_json(conn, opts); return;
+    case BODY_OTHER: break;
+    }
+    if (!is_passed(opts, type, subtype))
         parsers_refuse(conn, 415, "a body of this type is not read here");
 }
 

@@ -21,6 +21,9 @@ struct params {
 struct params *params_of(anqa_conn *conn);
 void params_put_body(anqa_conn *conn, anqa_json body);
 
+/* How long a body may be: what an option says, else as much as the endpoint takes of what is usual. */
+size_t parsers_length(const anqa_conn *conn, size_t given, size_t standard);
+
 /* Answers and halts. */
 void parsers_refuse(anqa_conn *conn, unsigned status, const char *why);
 /* The same for a body that could not be read. */

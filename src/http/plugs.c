@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include <anqa/memory.h>
+#include <anqa/params.h>
 #include <anqa/process.h>
 #include <anqa/runtime.h>
 #include <anqa/telemetry.h>
@@ -11,7 +12,7 @@
 #include "base/base64.h"
 #include "base/random.h"
 #include "http/crypto.h"
-#include "http/request.h"
+#include "http/exchange.h"
 #include "http/response.h"
 
 #define REQUEST_ID "x-request-id"
@@ -51,6 +52,8 @@ void anqa_plug_request_id(anqa_conn *conn, const void *opts)
         *id = new_request_id();
     anqa_conn_put_private(conn, REQUEST_ID, id);
     anqa_conn_put_resp_header(conn, REQUEST_ID, *id);
+    anqa_log_metadata("request_id", *id);
+    exchange_of(conn)->logs_id = true;
 }
 
 anqa_str anqa_conn_request_id(const anqa_conn *conn)
@@ -72,12 +75,10 @@ static void log_answer(anqa_conn *conn, void *arg)
 {
     const struct logged *logged = arg;
     uint64_t duration_us = (anqa_telemetry_mono_ns() - logged->began_ns) / 1000;
-    anqa_str id = anqa_conn_request_id(conn);
 
     anqa_log(logged->level, "http.request",
-        "method=%.*s path=%.*s status=%u duration_us=%" PRIu64 " bytes=%zu request_id=%s",
-        ANQA_FMT(conn->method), ANQA_FMT(conn->request_path), conn->status, duration_us,
-        conn->resp_body.len, id.len == 0 ? NULL : anqa_tmp_copy(id.ptr, id.len));
+        "method=%.*s path=%.*s status=%u duration_us=%" PRIu64 " bytes=%zu", ANQA_FMT(conn->method),
+        ANQA_FMT(conn->request_path), conn->status, duration_us, conn->resp_body.len);
 }
 
 void anqa_plug_logger(anqa_conn *conn, const void *opts)
@@ -113,12 +114,25 @@ void anqa_plug_telemetry(anqa_conn *conn, const void *opts)
     anqa_conn_register_before_send(conn, span_end, mark);
 }
 
-/* ---------------------------------------------------------------- HEAD, health */
+/* ---------------------------------------------------------------- methods, health */
 
 void anqa_plug_head(anqa_conn *conn, const void *opts)
 {
     if (anqa_str_is(conn->method, "HEAD"))
         conn->method = anqa_str_of("GET");
+}
+
+void anqa_plug_method_override(anqa_conn *conn, const void *opts)
+{
+    static const char *const methods[] = {"PUT", "PATCH", "DELETE"};
+    anqa_str wanted;
+
+    if (!anqa_str_is(conn->method, "POST"))
+        return;
+    wanted = anqa_json_str(anqa_conn_body_params(conn), "_method");
+    for (size_t i = 0; i < ANQA_COUNT(methods); i++)
+        if (request_same_word(wanted, anqa_str_of(methods[i])))
+            conn->method = anqa_str_of(methods[i]);
 }
 
 void anqa_plug_health(anqa_conn *conn, const void *opts)

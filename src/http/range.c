@@ -35,16 +35,12 @@ static enum range_result last_bytes(anqa_str text, uint64_t size, struct range *
     return RANGE_PART;
 }
 
-enum range_result range_parse(anqa_str value, uint64_t size, struct range *ret_range)
+/* "n-m", "n-", "-n". */
+static enum range_result one_range(anqa_str text, uint64_t size, struct range *ret_range)
 {
-    static const size_t unit = sizeof UNIT - 1;
     uint64_t first, last = UINT64_MAX;
-    anqa_str text;
 
-    if (value.len <= unit || !request_same_word(anqa_str_make(value.ptr, unit), anqa_str_of(UNIT)))
-        return RANGE_NONE;
-    text = request_trim(anqa_str_make(value.ptr + unit, value.len - unit));
-    if (text.len != 0 && *text.ptr == '-')
+    if (*text.ptr == '-')
         return last_bytes(anqa_str_make(text.ptr + 1, text.len - 1), size, ret_range);
     if (!take_number(&text, &first) || text.len == 0 || *text.ptr != '-')
         return RANGE_NONE;
@@ -55,6 +51,47 @@ enum range_result range_parse(anqa_str value, uint64_t size, struct range *ret_r
         return RANGE_UNSATISFIABLE;
     ret_range->offset = first;
     ret_range->length = last - first < size - first ? last - first + 1 : size - first;
+    return RANGE_PART;
+}
+
+static bool touches(const struct ranges *ranges, const struct range *range)
+{
+    for (unsigned i = 0; i < ranges->count; i++) {
+        const struct range *other = &ranges->at[i];
+        if (range->offset < other->offset + other->length &&
+            other->offset < range->offset + range->length)
+            return true;
+    }
+    return false;
+}
+
+enum range_result ranges_parse(anqa_str value, uint64_t size, struct ranges *ret_ranges)
+{
+    static const size_t unit = sizeof UNIT - 1;
+    struct ranges ranges = {0};
+    unsigned asked = 0;
+    bool fits = true; /* what is no range anywhere in it makes it none */
+    anqa_str text;
+
+    if (value.len <= unit || !request_same_word(anqa_str_make(value.ptr, unit), anqa_str_of(UNIT)))
+        return RANGE_NONE;
+    value = anqa_str_make(value.ptr + unit, value.len - unit);
+    while (request_next_token(&value, &text)) {
+        struct range range;
+        enum range_result result = one_range(text, size, &range);
+        if (result == RANGE_NONE)
+            return RANGE_NONE;
+        fits = fits && ++asked <= RANGES_MAX;
+        if (!fits || result == RANGE_UNSATISFIABLE)
+            continue;
+        fits = !touches(&ranges, &range);
+        ranges.at[ranges.count++] = range;
+    }
+    if (asked == 0 || !fits)
+        return RANGE_NONE;
+    if (ranges.count == 0)
+        return RANGE_UNSATISFIABLE;
+    *ret_ranges = ranges;
     return RANGE_PART;
 }
 

@@ -13,6 +13,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define ENDING_LEN 3 /* ".br" */
+#define NAME_ROOM (STATIC_PATH_MAX + ENDING_LEN + 1)
+
 /* ---------------------------------------------------------------- mounts */
 
 anqa_status static_open(struct static_mount *mount, const struct static_spec *spec, anqa_error *err)
@@ -211,12 +214,12 @@ const char *static_content_type(anqa_str path)
 }
 
 /* The same for the same file after a restart: the key of the hash is fixed, and hides nothing. */
-static void write_etag(const struct stat *st, char out[static 19])
+static void write_etag(const struct stat *st, enum encoding encoding, char out[static 19])
 {
     static const struct siphash_key key = {0x616e71612d657461, 0x67};
     static const char digits[] = "0123456789abcdef";
     const uint64_t seen[] = {(uint64_t)st->st_size, (uint64_t)st->st_mtim.tv_sec,
-        (uint64_t)st->st_mtim.tv_nsec, (uint64_t)st->st_ino};
+        (uint64_t)st->st_mtim.tv_nsec, (uint64_t)st->st_ino, encoding};
     uint64_t hash = siphash(seen, sizeof seen, &key);
 
     out[0] = '"';
@@ -227,7 +230,8 @@ static void write_etag(const struct stat *st, char out[static 19])
 }
 
 /* What was opened under `name`: a regular file is kept, all else closed. */
-static enum static_result file_take(int fd, anqa_str name, struct static_file *ret_file)
+static enum static_result file_take(
+    int fd, anqa_str name, enum encoding encoding, struct static_file *ret_file)
 {
     struct stat st;
 
@@ -241,28 +245,86 @@ static enum static_result file_take(int fd, anqa_str name, struct static_file *r
         .fd = fd,
         .size = (uint64_t)st.st_size,
         .modified_s = st.st_mtim.tv_sec,
+        .modified_ns = (uint32_t)st.st_mtim.tv_nsec,
         .content_type = static_content_type(name),
+        .encoding = encoding,
     };
-    write_etag(&st, ret_file->etag);
+    write_etag(&st, encoding, ret_file->etag);
     return STATIC_FOUND;
 }
 
 enum static_result static_file_open(const char *path, struct static_file *ret_file)
 {
-    return file_take(open(path, OPEN_FLAGS), anqa_str_of(path), ret_file);
+    return file_take(open(path, OPEN_FLAGS), anqa_str_of(path), ENCODING_IDENTITY, ret_file);
 }
+
+/* ---------------------------------------------------------------- compressed copies */
+
+static bool is_older(const struct static_file *a, const struct static_file *b)
+{
+    return a->modified_s < b->modified_s ||
+           (a->modified_s == b->modified_s && a->modified_ns < b->modified_ns);
+}
+
+/* Takes the copy in that coding in place of the file, if there is one that fits it. */
+static bool take_copy(const struct static_mount *mount, char name[static NAME_ROOM],
+    enum encoding encoding, struct static_file *file)
+{
+    size_t len = strlen(name);
+    struct static_file copy;
+    int fd;
+
+    memcpy(name + len, encoding_ending(encoding), ENDING_LEN + 1);
+    fd = static_open_beneath(mount->folder_fd, name);
+    name[len] = '\0';
+    if (file_take(fd, anqa_str_make(name, len), encoding, &copy) != STATIC_FOUND)
+        return false;
+    if (is_older(&copy, file)) {
+        static_file_close(&copy);
+        return false;
+    }
+    static_file_close(file);
+    *file = copy;
+    return true;
+}
+
+static void choose_copy(const struct static_mount *mount, const struct request *req,
+    char name[static NAME_ROOM], struct static_file *file)
+{
+    unsigned have =
+        (mount->spec.gzip ? 1u << ENCODING_GZIP : 0) | (mount->spec.brotli ? 1u << ENCODING_BR : 0);
+    struct encoding_taste taste;
+    enum encoding best;
+
+    if (have == 0)
+        return;
+    taste = encoding_taste_of(req);
+    for (;; have &= ~(1u << best)) {
+        best = encoding_choose(&taste, have);
+        if (best == ENCODING_IDENTITY || take_copy(mount, name, best, file))
+            break;
+    }
+    file->varies = true;
+}
+
+/* ---------------------------------------------------------------- what a request asks for */
 
 enum static_result static_find(
     const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
 {
-    char name[STATIC_PATH_MAX + 1];
+    char name[NAME_ROOM];
     anqa_str path = req->path;
+    enum static_result result;
 
     if ((req->method != REQUEST_GET && req->method != REQUEST_HEAD) || !below_prefix(mount, &path))
         return STATIC_PASS;
     if (!file_name(mount, path, name))
         return STATIC_MISSING;
-    return file_take(static_open_beneath(mount->folder_fd, name), anqa_str_of(name), ret_file);
+    result = file_take(static_open_beneath(mount->folder_fd, name), anqa_str_of(name),
+        ENCODING_IDENTITY, ret_file);
+    if (result == STATIC_FOUND)
+        choose_copy(mount, req, name, ret_file);
+    return result;
 }
 
 void static_file_close(struct static_file *file)
@@ -307,33 +369,46 @@ static bool is_fresh(const struct request *req, const struct static_file *file)
            response_read_date(value, &since) && file->modified_s <= since;
 }
 
-/* RFC 9110, 13.1.5: the range counts only for the very file that the client has a part of. */
-static bool range_is_wanted(const struct request *req, const char *etag, anqa_str modified)
+/* RFC 9110, 13.1.5: the range counts only for the very file that the client has a part of. A file and its copies may well have been
+ * written in one second: there the date does not tell which of them it was. */
+static bool range_is_wanted(
+    const struct request *req, const struct static_file *file, anqa_str modified)
 {
     anqa_str value;
 
-    return !request_header(req, "if-range", &value) || anqa_str_is(value, etag) ||
-           anqa_str_eq(value, modified);
+    return !request_header(req, "if-range", &value) || anqa_str_is(value, file->etag) ||
+           (!file->varies && anqa_str_eq(value, modified));
 }
 
-void static_select(
-    const struct static_file *file, const struct request *req, struct static_part *ret_part)
+void static_select(const struct static_file *file, const struct request *req,
+    struct static_part *ret_part, struct byteranges *ret_several)
 {
+    struct ranges ranges = {0};
     anqa_str modified = anqa_str_make(ret_part->modified, sizeof ret_part->modified), value;
 
     *ret_part = (struct static_part){.status = 200, .range = {0, file->size}};
+    if (ret_several != NULL)
+        ret_several->ranges.count = 0;
     response_write_date(file->modified_s, ret_part->modified);
     if (is_fresh(req, file)) {
         ret_part->status = 304;
         return;
     }
     if (req->method != REQUEST_GET || !request_header(req, "range", &value) ||
-        !range_is_wanted(req, file->etag, modified))
+        !range_is_wanted(req, file, modified))
         return;
-    switch (range_parse(value, file->size, &ret_part->range)) {
+    switch (ranges_parse(value, file->size, &ranges)) {
     case RANGE_NONE: return;
     case RANGE_PART:
+        /* Of a coded copy the parts would be coded, and not what they are sent in: no field can say that. */
+        if (ranges.count > 1 && (ret_several == NULL || file->encoding != ENCODING_IDENTITY))
+            return;
         ret_part->status = 206;
+        ret_part->range = ranges.at[0];
+        if (ranges.count > 1) { /* each has a Content-Range of its own */
+            byteranges_init(ret_several, &ranges, file->size, file->content_type);
+            return;
+        }
         range_write(&ret_part->range, file->size, ret_part->content_range);
         return;
     case RANGE_UNSATISFIABLE:
@@ -345,24 +420,34 @@ void static_select(
 }
 
 struct range static_write_head(struct response *response, char *buffer, size_t size,
-    const struct static_mount *mount, const struct static_file *file, const struct request *req)
+    const struct static_mount *mount, const struct static_file *file, const struct request *req,
+    struct byteranges *ret_several)
 {
     const char *cache = mount->spec.cache_control == NULL ? "public" : mount->spec.cache_control;
     struct static_part part;
+    char type[BYTERANGES_TEXT];
+    bool several;
 
-    static_select(file, req, &part);
+    static_select(file, req, &part, ret_several);
+    several = ret_several != NULL && ret_several->ranges.count != 0;
     response_start(response, buffer, size, part.status);
     response_header(response, "cache-control", anqa_str_of(cache));
     response_header(response, "etag", anqa_str_of(file->etag));
     response_header(response, "last-modified", anqa_str_make(part.modified, sizeof part.modified));
+    if (file->varies)
+        response_header(response, "vary", anqa_str_of("accept-encoding"));
     if (part.status == 304)
         return (struct range){0};
     if (part.content_range[0] != '\0')
         response_header(response, "content-range", anqa_str_of(part.content_range));
     response_header(response, "accept-ranges", anqa_str_of("bytes"));
-    response_header(response, "content-type", anqa_str_of(file->content_type));
+    response_header(response, "content-type",
+        several ? byteranges_type(ret_several, type) : anqa_str_of(file->content_type));
+    if (file->encoding != ENCODING_IDENTITY && part.status != 416)
+        response_header(response, "content-encoding", anqa_str_of(encoding_name(file->encoding)));
     response_header(response, "x-content-type-options", anqa_str_of("nosniff"));
-    response_header_uint(response, "content-length", part.range.length);
+    response_header_uint(
+        response, "content-length", several ? byteranges_length(ret_several) : part.range.length);
     if (req->method == REQUEST_HEAD)
         part.range.length = 0;
     return part.range;

@@ -7,6 +7,10 @@
  * Before that a path is decoded once, and refused if it holds a NUL, an encoded slash, a backslash, an empty part or a part that begins
  * with a dot, `.well-known` excepted: so neither ".." nor ".git" nor ".env" is ever looked up.
  *
+ * A file may have compressed copies beside it, `app.js.br` and `app.js.gz`, which are chosen where the mount has them looked for and
+ * the client takes them (http/encoding.h). One that is older than the file is forgotten. A copy has a tag of its own, and ranges are
+ * ranges of the copy.
+ *
  * Only regular files are served. The content is the caller's to read, from a descriptor that is his. Opening a file may wait for the disk,
  * never for anything else: a FIFO does not hold anyone up.
  *
@@ -15,9 +19,10 @@
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
 
-#include "http/range.h"    /* IWYU pragma: export */
-#include "http/request.h"  /* IWYU pragma: export */
-#include "http/response.h" /* IWYU pragma: export */
+#include "http/encoding.h"   /* IWYU pragma: export */
+#include "http/byteranges.h" /* IWYU pragma: export */
+#include "http/request.h"    /* IWYU pragma: export */
+#include "http/response.h"   /* IWYU pragma: export */
 
 #define STATIC_PATH_MAX 1024 /* bytes of a decoded path */
 
@@ -27,6 +32,7 @@ struct static_spec {
     const char *folder;
     const char *cache_control; /* NULL: "public" */
     const char *index; /* what a folder stands for, as "index.html"; NULL: folders are not found */
+    bool gzip, brotli; /* copies are looked for */
 };
 
 struct static_mount {
@@ -51,8 +57,11 @@ struct static_file {
     int fd; /* the caller closes it, with static_file_close or by himself */
     uint64_t size;
     int64_t modified_s;
+    uint32_t modified_ns;     /* behind that */
     const char *content_type; /* static */
     char etag[19];            /* quoted, with a NUL */
+    enum encoding encoding;   /* of the copy that this is */
+    bool varies;              /* there may be copies: another client may be sent another one */
 };
 
 /* Looks up the request's path and opens the file. ret_file: written when STATIC_FOUND. */
@@ -70,15 +79,19 @@ struct static_part {
     char content_range[RANGE_TEXT];   /* empty: there is none */
 };
 
-void static_select(
-    const struct static_file *file, const struct request *req, struct static_part *ret_part);
+/* ret_several: ranges.count is not 0 where several ranges are the answer, of which part->range is the first; NULL: who answers can not do
+ * that, and the whole file is. */
+void static_select(const struct static_file *file, const struct request *req,
+    struct static_part *ret_part, struct byteranges *ret_several);
 
 /*
  * Writes all fields of the response's head; response_finish is the caller's, who may add fields.
  * Returns what of the file follows: nothing for HEAD, for an empty file, and where the client's copy is still good (304).
+ * ret_several: as that of static_select; then all of it follows.
  */
 struct range static_write_head(struct response *response, char *buffer, size_t size,
-    const struct static_mount *mount, const struct static_file *file, const struct request *req);
+    const struct static_mount *mount, const struct static_file *file, const struct request *req,
+    struct byteranges *ret_several);
 
 /* The content type for the ending of a path. Static. */
 const char *static_content_type(anqa_str path);

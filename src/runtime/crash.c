@@ -10,6 +10,7 @@
 #include <anqa/telemetry.h>
 
 #include "runtime/fault.h"
+#include "runtime/memory.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 #include "runtime/watchdog.h"
@@ -249,7 +250,7 @@ static void ask_behaviour(struct sched *s, struct proc *p, struct crash *crash)
 
 /* ---------------------------------------------------------------- telling */
 
-static void write_line(struct sched *s, const struct crash *crash)
+static void write_line(struct sched *s, const struct proc *p, const struct crash *crash)
 {
     char text[LOG_FIELDS_MAX];
     struct log_out out = {text, 0, sizeof text};
@@ -260,6 +261,7 @@ static void write_line(struct sched *s, const struct crash *crash)
         out = (struct log_out){line.text, 0, sizeof line.text};
         put_crash(&out, crash);
         line.len = out.len;
+        line.metadata_len = proc_log_metadata(p, line.metadata);
         if (s->rt->watchdog != NULL)
             watchdog_post(s, crash->fault, &line);
         else
@@ -286,6 +288,8 @@ void crash_write_fault(
     anqa_pid_text(record->pid, who.pid_text);
     who.label_len = strnlen(record->label, sizeof who.label);
     memcpy(who.label, record->label, who.label_len);
+    who.metadata_len = line->metadata_len;
+    memcpy(who.metadata, line->metadata, line->metadata_len);
     log_out_bytes(&out, line->text, line->len);
     if (dropped != 0)
         put_number(&out, "dropped", dropped);
@@ -351,7 +355,7 @@ static void tell(struct sched *s, struct proc *p, bool ask)
     p->flags |= PROC_REPORTED;
     p->flags &= ~(uint32_t)PROC_LINE_GRANTED;
     if (writes)
-        write_line(s, &crash);
+        write_line(s, p, &crash);
     else if (logs)
         crash_drop(s->rt, 1);
     if (anqa_telemetry_on(&process_crash))

@@ -21,6 +21,7 @@
 #include <anqa/runtime.h>
 
 #include "runtime/hooks.h"
+#include "telemetry/log.h"
 
 struct proc;
 struct sched;
@@ -41,6 +42,8 @@ struct crash_limit {
 struct crash_line {
     size_t len;
     char text[CRASH_LINE];
+    size_t metadata_len;
+    char metadata[LOG_METADATA_MAX];
 };
 
 /* Tells of the crash that the current process is ending of, if it is one and has not been told. ask: the behaviour may be

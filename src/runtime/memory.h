@@ -4,7 +4,11 @@
 
 /* IWYU pragma: begin_exports */
 #include "runtime/proc.h"
+#include "telemetry/log.h"
 /* IWYU pragma: end_exports */
+
+/* Copies the fields that are put behind those of the process's events (anqa_log_metadata). Returns how many bytes. */
+size_t proc_log_metadata(const struct proc *p, char ret_text[static LOG_METADATA_MAX]);
 
 /* Drops the heap of a process that has ended. */
 void proc_heap_drop(struct sched *s, struct proc *p);

@@ -17,6 +17,7 @@
 #include "base/siphash.h"
 #include "runtime/deep.h"
 #include "runtime/fault.h"
+#include "runtime/memory.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
 #include "runtime/watchdog.h"
@@ -196,6 +197,7 @@ static void log_context_fill(struct log_context *context)
     context->pid = proc_pid(s->rt, p).bits;
     anqa_pid_text((anqa_pid){context->pid}, context->pid_text);
     context->label_len = proc_label(s->rt, proc_pid(s->rt, p), context->label);
+    context->metadata_len = proc_log_metadata(p, context->metadata);
 }
 
 static void tmp_failed(anqa_arena *arena, size_t wanted)

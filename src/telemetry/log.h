@@ -11,6 +11,7 @@
 
 #define LOG_PID_TEXT 32
 #define LOG_LABEL 64
+#define LOG_METADATA_MAX 512
 
 /** What is added to each event: filled by the hook on the stack of who logs. Starts zeroed. */
 struct log_context {
@@ -18,6 +19,8 @@ struct log_context {
     char pid_text[LOG_PID_TEXT]; /* ends in NUL */
     char label[LOG_LABEL];
     size_t label_len;
+    char metadata[LOG_METADATA_MAX]; /* logfmt, escaped; put behind the fields */
+    size_t metadata_len;
 };
 
 /** The hook runs in every call that is written; it must not wait, allocate or log. NULL: none. */
@@ -45,7 +48,8 @@ void log_write_now(const char *bytes, size_t len);
 
 /**
  * Writes the lines that are still in the ring to stderr, as text, for a process that is about to abort: the last lines
- * before a crash are the ones that explain it. Async-signal-safe; the logger's thread may run on meanwhile.
+ * before a crash are the ones that explain it. What the logger's thread has taken already it writes itself, for which it has half
+ * a second. Async-signal-safe.
  */
 void log_drain_now(void);
 

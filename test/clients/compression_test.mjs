@@ -33,8 +33,8 @@ test("a history reaches who offers compression in a third of the bytes, and the 
   const ann = await t.keep(new Client(server));
   const room = await ann.join("room:bytes", { name: "Ann" });
   for (let i = 0; i < 100; i++) await say(room, "Ann", `message ${i}`);
-  const plain = await t.keep(new Client(server, Plain));
-  const eager = await t.keep(new Client(server, Eager));
+  const plain = await t.keep(new Client(server, { transport: Plain }));
+  const eager = await t.keep(new Client(server, { transport: Eager }));
   await until("both being connected", () => plain.socket.isConnected() && eager.socket.isConnected());
   assert.equal(plain.socket.conn.extensions, "");
   assert.equal(eager.socket.conn.extensions, "permessage-deflate");
@@ -51,7 +51,7 @@ test("a history reaches who offers compression in a third of the bytes, and the 
 test("messages of all lengths reach a room where some compress and some do not, in order and unharmed", async (t) => {
   const server = await t.keep(startServer());
   const clients = [];
-  for (const transport of [WebSocket, Plain, Eager, WebSocket, Plain, Eager]) clients.push(await t.keep(new Client(server, transport)));
+  for (const transport of [WebSocket, Plain, Eager, WebSocket, Plain, Eager]) clients.push(await t.keep(new Client(server, { transport })));
   const rooms = await Promise.all(clients.map((client, i) => client.join("room:mixed", { name: `name ${i}` })));
   const wanted = [];
   for (let i = 0; i < 60; i++) {

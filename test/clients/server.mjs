@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 
-import { Socket } from "phoenix";
+import { Presence, Socket } from "phoenix";
 import WebSocket from "ws";
 
 import { root, sleep, within } from "./harness.mjs";
@@ -14,14 +14,18 @@ const START_MS = 10_000;
 const STOP_MS = 8_000;
 const SPOKEN_KEPT = 4000;
 
-/** The program, told to listen at a port. */
-export const launch = (port) =>
-  spawn(program, [], { env: { ...process.env, PORT: String(port) }, stdio: ["ignore", "pipe", "pipe"] });
+/** A program, told to listen at a port. */
+export const launch = (port, what = program) =>
+  spawn(what, [], { env: { ...process.env, PORT: String(port) }, stdio: ["ignore", "pipe", "pipe"] });
 
-class Server {
+export class Server {
+  constructor(what = program) {
+    this.program = what;
+  }
+
   async start(port) {
     this.said = "";
-    this.child = launch(port);
+    this.child = launch(port, this.program);
     this.ended = once(this.child, "exit");
     const listening = new Promise((resolve, reject) => {
       const hear = (bytes) => {
@@ -32,10 +36,10 @@ class Server {
       this.child.stdout.on("data", hear);
       this.child.stderr.on("data", hear);
       this.child.on("error", reject);
-      this.child.on("exit", (code, signal) => reject(new Error(`${program} ended (${code ?? signal}): ${this.said}`)));
+      this.child.on("exit", (code, signal) => reject(new Error(`${this.program} ended (${code ?? signal}): ${this.said}`)));
     });
     listening.catch(() => {});
-    this.port = await within(START_MS, `${program} listening`, listening);
+    this.port = await within(START_MS, `${this.program} listening`, listening);
     this.url = `http://127.0.0.1:${this.port}`;
     return this;
   }
@@ -60,25 +64,24 @@ class Server {
     await Promise.race([this.ended, sleep(STOP_MS)]);
     if (this.isAlive()) {
       await this.kill();
-      throw new Error(`${program} did not end within ${STOP_MS} ms of SIGTERM`);
+      throw new Error(`${this.program} did not end within ${STOP_MS} ms of SIGTERM`);
     }
   }
 }
 
-export const startServer = () => new Server().start(0);
+export const startServer = (run = program) => new Server(run).start(0);
 
 /** A client with a connection of its own. */
 export class Client {
-  constructor(server, transport = WebSocket) {
-    const url = `ws://127.0.0.1:${server.port}/socket`;
+  constructor(server, { url = `ws://127.0.0.1:${server.port}/socket`, transport = WebSocket } = {}) {
     this.socket = new Socket(url, { transport, timeout: 5000, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
     this.socket.connect();
   }
 
-  /** Joins and gives { channel, reply, got, refs }: `got` holds each new_message in order of arrival. */
+  /** Joins and gives { channel, reply, got, presence }: `got` holds each new_message in order of arrival. */
   async join(topic, params) {
     const channel = this.socket.channel(topic, params);
-    const joined = { channel, got: [], joins: 0 };
+    const joined = { channel, got: [], joins: 0, presence: new Presence(channel) };
     channel.on("new_message", (message) => joined.got.push(message));
     joined.reply = await new Promise((resolve, reject) => {
       channel
@@ -145,3 +148,6 @@ export async function openRaw(server) {
     close: () => raw.terminate(),
   };
 }
+
+/** The keys of a Presence, sorted. */
+export const keysOf = (presence) => presence.list((key) => key).sort();

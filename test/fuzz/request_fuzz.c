@@ -3,11 +3,9 @@
  *  - byte by byte, or cut in two, a head is the same as whole;
  *  - every slice lies in the bytes; names are not empty; a refusal has a status and words;
  *  - no head that is taken has a control character but tabs, or is what two servers could read in two ways;
- *  - the range that a field could name lies in the file;
  *  - the pieces of a body do not depend on how it is cut.
  */
 #include "http/body.h"
-#include "http/range.h"
 #include "http/response.h"
 
 #include <stdlib.h>
@@ -63,19 +61,6 @@ static unsigned count(const struct request *req, const char *name)
     return n;
 }
 
-/* A part is never empty and lies in the file. */
-static void check_range(anqa_str value)
-{
-    static const uint64_t sizes[] = {0, 1, 1000, UINT64_MAX};
-
-    for (size_t i = 0; i < ANQA_COUNT(sizes); i++) {
-        struct range range;
-        if (range_parse(value, sizes[i], &range) == RANGE_PART)
-            require(range.length != 0 && range.offset < sizes[i] &&
-                    range.length <= sizes[i] - range.offset);
-    }
-}
-
 /* A date that is read is written as it came. */
 static void check_date(anqa_str value)
 {
@@ -100,7 +85,6 @@ static void check_head(const struct request *req, const char *bytes, size_t len)
         inside(req->headers[i].name, bytes, req->head_bytes);
         inside(req->headers[i].value, bytes, req->head_bytes);
         require(req->headers[i].name.len != 0);
-        check_range(req->headers[i].value);
         check_date(req->headers[i].value);
     }
     for (size_t i = 0; i < req->head_bytes; i++) {

@@ -244,6 +244,20 @@ TEST(types_that_are_passed_are_left_unread_for_others)
     site_end();
 }
 
+TEST(a_compressed_body_is_refused_and_one_that_is_passed_is_left)
+{
+    const char *answer;
+
+    site_begin_endpoint(&small);
+    answer = post("application/json\r\nContent-Encoding: gzip", "{}");
+    CHECK_EQ(status_of(answer), 415);
+    CHECK(has(answer, "\r\naccept-encoding: identity\r\n"), "%s", answer);
+    CHECK(has(body_of(answer), "content-encoding"), "%s", answer);
+    CHECK_EQ(status_of(post("application/json\r\nContent-Encoding: identity", "{}")), 200);
+    CHECK_EQ(status_of(post("text/csv\r\nContent-Encoding: gzip", "x")), 200);
+    site_end();
+}
+
 TEST(a_body_without_a_type_or_of_a_method_that_has_none_is_left_unread)
 {
     site_begin_endpoint(&greeting);
@@ -264,6 +278,11 @@ TEST(a_type_is_told_whatever_its_case_and_parameters)
     CHECK(media_type_fits("*/*", type, subtype));
     CHECK(!media_type_fits("text/plain", type, subtype));
     CHECK(!media_type_fits("*/plain", type, subtype));
+    CHECK(!media_type_fits("text/*+html", type, subtype) &&
+          !media_type_fits("text/*html", type, subtype));
+    CHECK(media_type_of(anqa_str_of("application/vnd.api+JSON"), &type, &subtype));
+    CHECK(media_type_fits("application/*+json", type, subtype));
+    CHECK(!media_type_fits("application/json", type, subtype));
     CHECK(!media_type_of(anqa_str_of("text"), &type, &subtype));
     CHECK(!media_type_of(anqa_str_of("text/"), &type, &subtype));
     CHECK(!media_type_of(anqa_str_of("/html"), &type, &subtype));
@@ -308,7 +327,7 @@ TEST(the_path_counts_before_the_body_and_that_before_the_query)
 {
     site_begin_endpoint(&routed);
     CHECK_STR(post_to("/path?id=query&a=query&b=query", "{\"id\": 1, \"\\u0061\": 2}"),
-        "[{\"id\":\"path\",\"a\":2,\"b\":\"query\"},{\"id\": 1, \"\\u0061\": 2}]");
+        "[{\"id\":\"path\",\"\\u0061\": 2,\"b\":\"query\"},{\"id\": 1, \"\\u0061\": 2}]");
     CHECK_STR(post_to("/path", ""), "[{\"id\":\"path\"},{}]");
     site_end();
 }
@@ -320,4 +339,67 @@ TEST(json_that_is_no_object_is_under_a_name_of_its_own)
     CHECK_STR(post_to("/", "null"), "[{\"_json\":null},{\"_json\":null}]");
     CHECK_STR(post_to("/?a=1", "{}"), "[{\"a\":\"1\"},{}]");
     site_end();
+}
+
+/* Of three sources, by name. */
+static const struct {
+    const char *target, *body, *all;
+} merges[] = {
+    {"/p?a=q", "{}", "{\"id\":\"p\",\"a\":\"q\"}"},
+    {"/p?a=q", "{\"a\":1}", "{\"id\":\"p\",\"a\":1}"},
+    {"/p?id=q", "{\"id\":1,\"id\":2}", "{\"id\":\"p\"}"},
+    {"/p", "{\"x\":1,\"id\":2,\"y\":{\"id\":3}}", "{\"id\":\"p\",\"x\":1,\"y\":{\"id\":3}}"},
+    {"/p?x=q&z=q", "{\"id\":1,\"x\":2}", "{\"id\":\"p\",\"x\":2,\"z\":\"q\"}"},
+    {"/p?x=q", "{\"\\u0078\":1}", "{\"id\":\"p\",\"\\u0078\":1}"},
+    {"/p?xx=q", "{\"x\":1}", "{\"id\":\"p\",\"x\":1,\"xx\":\"q\"}"},
+    {"/p?a[b]=q", "{\"a\":{\"c\":1}}", "{\"id\":\"p\",\"a\":{\"c\":1}}"},
+    {"/p?a=q", "[1]", "{\"id\":\"p\",\"_json\":[1],\"a\":\"q\"}"},
+    {"/p?_json=q", "[1]", "{\"id\":\"p\",\"_json\":[1]}"},
+};
+
+static void show_merged(anqa_conn *conn, const void *opts)
+{
+    anqa_send_json(conn, 200, anqa_conn_params(conn));
+}
+
+static const anqa_router merging = {
+    .routes = (const anqa_route[]){ANQA_PUT("/:id", show_merged), {0}}};
+static const anqa_endpoint merged = {
+    .plugs = (const anqa_plug[]){{.call = anqa_parsers}, {0}}, .router = &merging, .quiet = true};
+
+TEST(each_name_is_there_once_from_where_it_counts)
+{
+    site_begin_endpoint(&merged);
+    for (size_t i = 0; i < ANQA_COUNT(merges); i++)
+        CHECK_STR(post_to(merges[i].target, merges[i].body), merges[i].all, "case %zu", i);
+    site_end();
+}
+
+/* So many members that a look at all of them for each would take minutes. */
+ANQA_TEST(a_body_with_very_many_names_is_merged_with_a_query_in_one_pass)
+{
+    static char body[8000000], query[16000];
+    static const anqa_header json[] = {{"content-type", "application/json"}, {0}};
+    size_t len = 0, query_len = 0;
+    anqa_conn *conn;
+    anqa_json all;
+    size_t count;
+
+    body[len++] = '{';
+    for (unsigned i = 0; i < 500000; i++)
+        len += (size_t)sprintf(body + len, "\"k%u\":%u,", i, i & 7);
+    len += (size_t)sprintf(body + len, "\"last\":1}");
+    for (unsigned i = 0; i < 900; i++)
+        query_len += (size_t)sprintf(query + query_len, "&k%u=q", 499500 + i);
+    query[query_len] = '\0';
+    conn = anqa_test_conn("PUT", "/", .body = anqa_str_make(body, len), .headers = json);
+    conn->query_string = anqa_str_make(query + 1, query_len - 1);
+    anqa_parsers(conn, NULL);
+    ANQA_ASSERT(!conn->halted, "%s", anqa_test_resp_body(conn));
+    all = anqa_conn_params(conn);
+    ANQA_ASSERT_STATUS(anqa_json_len(all, &count), ANQA_OK);
+    ANQA_ASSERT_EQ(count, 500001 + 400);
+    ANQA_ASSERT_STATUS(anqa_json_get(all, "k499999", &all), ANQA_OK);
+    ANQA_ASSERT_STR(anqa_json_text(all), "7");
+    ANQA_ASSERT_STR(anqa_json_str(anqa_conn_params(conn), "k500001"), "q");
 }

@@ -318,6 +318,68 @@ ANQA_TEST(a_list_of_proxies_that_has_no_address_ends_the_process)
         (void)ANQA_ASSERT_EXIT(believe_nonsense, (void *)(uintptr_t)bad[i], ANQA_REASON_ERROR);
 }
 
+/* ---------------------------------------------------------------- methods */
+
+static void say_method(anqa_conn *conn, const void *opts)
+{
+    (void)anqa_send_text(conn, 200, conn->method);
+}
+
+static const struct {
+    const char *method, *body, *seen;
+} overrides[] = {
+    {"POST", "_method=delete", "DELETE"},
+    {"POST", "_method=PUT", "PUT"},
+    {"POST", "a=b&_method=Patch", "PATCH"},
+    {"POST", "_method=GET", "POST"},
+    {"POST", "_method=OPTIONS", "POST"},
+    {"POST", "_method=deletes", "POST"},
+    {"POST", "_method=", "POST"},
+    {"POST", "_method[]=delete", "POST"},
+    {"POST", "a=b", "POST"},
+    {"PUT", "_method=delete", "PUT"},
+    {"PATCH", "_method=delete", "PATCH"},
+};
+
+ANQA_TEST(a_form_may_ask_for_put_patch_and_delete_and_nothing_else)
+{
+    static const anqa_header form[] = {{"content-type", "application/x-www-form-urlencoded"}, {0}};
+    anqa_conn *conn;
+
+    for (size_t i = 0; i < ANQA_COUNT(overrides); i++) {
+        conn = anqa_test_conn(
+            overrides[i].method, "/", .headers = form, .body = anqa_str_of(overrides[i].body));
+        anqa_test_run(conn, (const anqa_plug[]){{.call = anqa_parsers},
+                                {.call = anqa_plug_method_override}, {.call = say_method}, {0}});
+        ANQA_ASSERT_STR(
+            ANQA_ASSERT_RESPONSE(conn, 200), overrides[i].seen, "%s", overrides[i].body);
+    }
+    conn = anqa_test_conn("POST", "/?_method=delete"); /* a link of another site could have that */
+    anqa_test_run(conn, (const anqa_plug[]){{.call = anqa_parsers},
+                            {.call = anqa_plug_method_override}, {.call = say_method}, {0}});
+    ANQA_ASSERT_STR(ANQA_ASSERT_RESPONSE(conn, 200), "POST");
+}
+
+static const anqa_controller posts = {.delete_ = say_method, .update = say_method};
+static const anqa_router forms = {
+    .routes = (const anqa_route[]){ANQA_RESOURCES("/posts", posts), {0}}};
+static const anqa_endpoint form_endpoint = {
+    .plugs = (const anqa_plug[]){{.call = anqa_parsers}, {.call = anqa_plug_method_override}, {0}},
+    .router = &forms};
+
+ANQA_TEST(routers_go_by_the_method_that_a_form_asks_for)
+{
+    static const anqa_header form[] = {{"content-type", "application/x-www-form-urlencoded"}, {0}};
+    anqa_conn *conn = anqa_test_conn("POST", ANQA_PATH(&forms, "/posts/:id", "7").ptr,
+        .headers = form, .body = anqa_str_of("_method=delete"));
+
+    anqa_test_dispatch(conn, &form_endpoint);
+    ANQA_ASSERT_STR(ANQA_ASSERT_RESPONSE(conn, 200), "DELETE");
+    conn = anqa_test_conn("POST", "/posts/7");
+    anqa_test_dispatch(conn, &form_endpoint);
+    (void)ANQA_ASSERT_RESPONSE(conn, 404);
+}
+
 /* ---------------------------------------------------------------- server-sent events */
 
 static const char *sent(const anqa_sse_event *event)

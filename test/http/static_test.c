@@ -307,7 +307,8 @@ static unsigned answer(const struct static_mount *mount, enum request_method met
     req.headers[0].name = anqa_str_of(name);
     req.headers[0].value = anqa_str_of(value);
     CHECK_EQ(static_find(mount, &req, &file), STATIC_FOUND);
-    *ret_follows = static_write_head(&response, buffer, sizeof buffer, mount, &file, &req).length;
+    *ret_follows =
+        static_write_head(&response, buffer, sizeof buffer, mount, &file, &req, NULL).length;
     CHECK_STATUS(response_finish(&response, &head), ANQA_OK);
     static_file_close(&file);
     return (unsigned)strtoul(head.ptr + 9, NULL, 10);
@@ -354,11 +355,11 @@ TEST(a_part_is_sent_of_the_file_that_the_client_has_the_rest_of)
                                                      : strcmp(if_range, "date") == 0   ? date
                                                      : strcmp(if_range, "W/etag") == 0 ? weak
                                                                                        : if_range)};
-        static_select(&file, &req, &part);
+        static_select(&file, &req, &part, NULL);
         CHECK_EQ(part.status, part_cases[i].status, "case %zu", i);
         CHECK_EQ(part.range.length, part_cases[i].length, "case %zu", i);
         req.method = REQUEST_HEAD;
-        static_select(&file, &req, &part);
+        static_select(&file, &req, &part, NULL);
         CHECK_EQ(part.status, 200, "HEAD, case %zu", i);
     }
     static_close(&mount);
@@ -439,7 +440,8 @@ TEST(the_head_says_what_the_file_is)
     make_tree();
     open_mount(&mount, &(struct static_spec){.folder = www, .cache_control = "max-age=60"});
     CHECK_EQ(static_find(&mount, &req, &file), STATIC_FOUND);
-    CHECK_EQ(static_write_head(&response, buffer, sizeof buffer, &mount, &file, &req).length, 5);
+    CHECK_EQ(
+        static_write_head(&response, buffer, sizeof buffer, &mount, &file, &req, NULL).length, 5);
     CHECK_STATUS(response_finish(&response, &head), ANQA_OK);
     buffer[head.len] = '\0';
     CHECK(strstr(buffer, "\r\ncontent-length: 5\r\n") != NULL, "%s", buffer);
