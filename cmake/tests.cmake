@@ -31,7 +31,10 @@ target_link_libraries(harness PRIVATE anqa_flags)
 
 # Libraries that some tests use as an oracle: <regular expression of test names> <pkg-config module> ...
 # A test that finds HAVE_<MODULE> undefined skips what needs it.
-set(oracles "^base_json" jansson "^(http_ws_|http_deflate_|channel_deflate_)" zlib)
+set(oracles "^base_json" jansson)
+if(ANQA_ZLIB)
+  list(APPEND oracles "^(http_ws_|http_deflate_|channel_deflate_)" zlib)
+endif()
 if(NOT CMAKE_CROSSCOMPILING)
   find_package(PkgConfig)
 endif()
@@ -209,6 +212,11 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
   set(chat_room_script "${PROJECT_BINARY_DIR}/examples/chat_room/chat-room.js")
   anqa_register(clients_room_script_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/room_script_test.mjs")
   set_tests_properties(clients_room_script_test PROPERTIES ENVIRONMENT "CHAT_ROOM_SCRIPT=${chat_room_script}")
+  anqa_program(presence_server test/clients/fixture/presence_server.c)
+  set_target_properties(presence_server PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+  anqa_register(clients_presence_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/presence_test.mjs")
+  set_tests_properties(clients_presence_test PROPERTIES RUN_SERIAL ON
+    ENVIRONMENT "PRESENCE_SERVER=$<TARGET_FILE:presence_server>")
   if(TARGET example_chat_room)
     set(clients channels life page restart)
     if(ANQA_ZLIB)

@@ -165,6 +165,7 @@ typedef struct anqa_http_limits {
     uint32_t idle_timeout_ms;    /* between requests; 0: 60,000 */
     uint32_t
         write_timeout_ms; /* for the client to take more of an answer, or it is reset; 0: 30,000 */
+    uint32_t streams;     /* requests of one HTTP/2 connection that are served at a time; 0: 100 */
     /* at a time; more are reset. For IPv6 of a network of 64 bits. 0: any number, as behind a proxy, from which all come */
     uint32_t connections_per_address;
 } anqa_http_limits;

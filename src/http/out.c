@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include "base/container.h"
+#include "http/h2.h"
+#include "http/h2_stream.h"
 #include "runtime/net_int.h"
 
 #define PIECES 64
@@ -49,6 +51,14 @@ static void chunk_free(struct chunk *chunk)
         free(chunk);
 }
 
+/* Streams share what their connection may hold. */
+static void count_out(struct conn *conn, int64_t bytes)
+{
+    conn->out_bytes += (uint32_t)bytes;
+    if (conn->streamed)
+        stream_count(conn, bytes);
+}
+
 static void chunk_add(struct conn *conn, struct chunk *chunk)
 {
     if (conn->out_end == NULL)
@@ -60,6 +70,8 @@ static void chunk_add(struct conn *conn, struct chunk *chunk)
 
 void conn_out_free(struct conn *conn)
 {
+    if (conn->streamed && conn->out != NULL)
+        stream_count(conn, -(int64_t)conn->out_bytes);
     while (conn->out != NULL) {
         struct chunk *chunk = conn->out;
         conn->out = chunk->next;
@@ -84,8 +96,7 @@ static uint32_t output_limit(const struct conn *conn)
     return limit == 0 ? DEFAULT_OUTPUT : limit;
 }
 
-/* Something is to be sent with the others of this turn. */
-static void make_dirty(struct conn *conn)
+void conn_dirty(struct conn *conn)
 {
     struct outlet *outlet = conn->outlet;
     struct sched *s = sched_self;
@@ -102,7 +113,8 @@ static bool fits(struct conn *conn, size_t size, size_t limit)
 {
     uint32_t bytes = conn->out_bytes;
 
-    if (size <= limit && bytes + size <= limit)
+    if (size <= limit && bytes + size <= limit &&
+        (!conn->streamed || stream_may_hold(conn, size, output_limit(conn))))
         return true;
     conn_kill(conn, true);
     conn->slow = true; /* told by its own process: handlers of others have no place here */
@@ -118,13 +130,11 @@ static bool may_queue(struct conn *conn, size_t size)
     return fits(conn, size, output_limit(conn));
 }
 
-char *conn_queue_room(struct conn *conn, size_t size)
+char *conn_append_room(struct conn *conn, size_t size)
 {
     struct chunk *chunk = conn->out_end;
     char *room;
 
-    if (!may_queue(conn, size))
-        return NULL;
     if (chunk == NULL || chunk->buf.ptr != NULL || chunk->sealed ||
         chunk->cap - chunk->len < size) {
         size_t cap = chunk == NULL ? CHUNK_SMALL - sizeof *chunk : CHUNK_LARGE - sizeof *chunk;
@@ -137,9 +147,25 @@ char *conn_queue_room(struct conn *conn, size_t size)
     }
     room = chunk->bytes + chunk->len;
     chunk->len += (uint32_t)size;
-    conn->out_bytes += (uint32_t)size;
-    make_dirty(conn);
+    count_out(conn, (int64_t)size);
     return room;
+}
+
+char *conn_queue_room(struct conn *conn, size_t size)
+{
+    char *room = may_queue(conn, size) ? conn_append_room(conn, size) : NULL;
+
+    if (room != NULL)
+        conn_dirty(conn);
+    return room;
+}
+
+/* Frames of HTTP/2 are bounded in another way (h2_pull). */
+static uint32_t sealed_limit(const struct conn *conn)
+{
+    uint32_t limit = output_limit(conn);
+
+    return conn->framed && limit < H2_OUTPUT_MAX ? H2_OUTPUT_MAX : limit;
 }
 
 /* What was plain output is a little more now, and was let in before; what TLS says of itself is bounded by the same. */
@@ -147,7 +173,7 @@ bool conn_queue_sealed(struct conn *conn, const char *bytes, size_t len)
 {
     struct chunk **at = &conn->out, *chunk;
 
-    if (!fits(conn, len, (size_t)output_limit(conn) + SEAL_EXTRA))
+    if (!fits(conn, len, (size_t)sealed_limit(conn) + SEAL_EXTRA))
         return false;
     chunk = chunk_new(len);
     if (chunk == NULL) {
@@ -164,7 +190,7 @@ bool conn_queue_sealed(struct conn *conn, const char *bytes, size_t len)
     if (chunk->next == NULL)
         conn->out_end = chunk;
     conn->out_bytes += (uint32_t)len;
-    make_dirty(conn);
+    conn_dirty(conn);
     return true;
 }
 
@@ -184,8 +210,8 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
     chunk->at = (uint32_t)sent;
     chunk->len = (uint32_t)buf.len;
     chunk_add(conn, chunk);
-    conn->out_bytes += (uint32_t)(buf.len - sent);
-    make_dirty(conn);
+    count_out(conn, (int64_t)(buf.len - sent));
+    conn_dirty(conn);
 }
 
 /* ---------------------------------------------------------------- sending */
@@ -194,13 +220,13 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
 static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count, bool sealed)
 {
     struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (conn->more ? MSG_MORE : 0);
     ssize_t n;
 
     do
         n = !sealed      ? tls_send(conn, pieces, count)
-            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
-                               MSG_NOSIGNAL | MSG_DONTWAIT)
-                         : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len, flags)
+                         : sendmsg(conn->entry->fd, &header, flags);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN) {
         fd_filled(conn->entry);
@@ -221,7 +247,8 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
     size_t at = 0;
     ssize_t n = 0;
 
-    if (conn->out == NULL && !conn->blocked && !conn_is_closing(conn) && count <= PIECES) {
+    if (conn->out == NULL && !conn->blocked && !conn->streamed && !conn_is_closing(conn) &&
+        count <= PIECES) {
         for (size_t i = 0; i < count; i++)
             pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
         n = send_pieces(conn, pieces, count, !conn->secure);
@@ -233,12 +260,28 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
         queue_buf(conn, bufs[at], (size_t)n);
 }
 
+static const char *chunk_bytes(const struct chunk *chunk)
+{
+    return (chunk->buf.ptr != NULL ? (const char *)chunk->buf.ptr : chunk->bytes) + chunk->at;
+}
+
+void conn_out_copy(const struct conn *conn, char *to, size_t n)
+{
+    for (const struct chunk *chunk = conn->out; n > 0; chunk = chunk->next) {
+        size_t part = chunk->len - chunk->at;
+        part = part < n ? part : n;
+        memcpy(to, chunk_bytes(chunk), part);
+        to += part;
+        n -= part;
+    }
+}
+
 /* Forgets the first `n` bytes of those that are sealed, or not. */
 static void chunks_sent(struct conn *conn, size_t n, bool sealed)
 {
     struct chunk **at = &conn->out, *before = NULL;
 
-    conn->out_bytes -= (uint32_t)n;
+    count_out(conn, -(int64_t)n);
     while (*at != NULL && (*at)->sealed != sealed) { /* what has become of them */
         before = *at;
         at = &before->next;
@@ -257,6 +300,11 @@ static void chunks_sent(struct conn *conn, size_t n, bool sealed)
     }
 }
 
+void conn_out_sent(struct conn *conn, size_t n)
+{
+    chunks_sent(conn, n, false);
+}
+
 /* The first chunks as pieces, as long as they are sealed as the first is; how many. */
 static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
 {
@@ -265,47 +313,36 @@ static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
 
     for (struct chunk *chunk = conn->out; chunk != NULL && chunk->sealed == sealed && count < max;
         chunk = chunk->next)
-        pieces[count++] = (struct iovec){
-            (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) + chunk->at,
-            chunk->len - chunk->at};
+        pieces[count++] =
+            (struct iovec){(char *)(uintptr_t)chunk_bytes(chunk), chunk->len - chunk->at};
     return count;
+}
+
+/* False: the kernel takes no more, or it is over. */
+static bool send_first(struct conn *conn)
+{
+    struct iovec pieces[PIECES];
+    bool sealed = conn->out->sealed;
+    ssize_t n = send_pieces(conn, pieces, gather(conn, pieces, PIECES), sealed || !conn->secure);
+
+    if (n < 0)
+        return false;
+    chunks_sent(conn, (size_t)n, sealed);
+    return true;
 }
 
 void conn_flush(struct conn *conn)
 {
-    while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER) {
-        struct iovec pieces[PIECES];
-        bool sealed = conn->out->sealed;
-        ssize_t n =
-            send_pieces(conn, pieces, gather(conn, pieces, PIECES), sealed || !conn->secure);
-
-        if (n < 0)
-            return;
-        chunks_sent(conn, (size_t)n, sealed);
+    if (conn->streamed) {
+        stream_flush(conn);
+        return;
     }
+    do {
+        if (conn->phase == CONN_H2 && !conn->blocked)
+            h2_pull(conn);
+    } while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER && send_first(conn));
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
-}
-
-size_t conn_flush_with(struct conn *conn, char *bytes, size_t len)
-{
-    struct iovec pieces[PIECES];
-    size_t before = conn->out_bytes, count;
-    ssize_t n;
-
-    if (conn->blocked || conn->phase >= CONN_LINGER || (conn->out != NULL && conn->out->sealed))
-        return 0;
-    count = gather(conn, pieces, PIECES);
-    if (count == PIECES)
-        return 0;
-    pieces[count++] = (struct iovec){bytes, len};
-    n = send_pieces(conn, pieces, count, !conn->secure);
-    if (n <= 0)
-        return 0;
-    chunks_sent(conn, (size_t)n < before ? (size_t)n : before, false);
-    if (conn->out == NULL)
-        anqa_list_remove(&conn->dirty);
-    return (size_t)n < before ? 0 : (size_t)n - before;
 }
 
 /* ---------------------------------------------------------------- the outlet */

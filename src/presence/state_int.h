@@ -4,8 +4,6 @@
 
 #include "presence/state.h"
 
-enum mention { MENTION_NONE, MENTION_JOINED, MENTION_LEFT };
-
 /* The group of a key, made if need be; a new one has no elements and must get one, or group_drop_if_idle. NULL: no memory. */
 struct presence_group *group_of(struct presence_state *state, anqa_str topic, anqa_str key);
 struct presence_group *group_find(const struct presence_state *state, anqa_str topic, anqa_str key);
