@@ -67,6 +67,7 @@ struct poll {
     size_t out_bytes;
     struct post *posts, **posts_end;
     unsigned post_count;
+    size_t post_bytes;
     anqa_caller waiting; /* who asks for frames; pid nobody: none */
     anqa_ref watched;    /* the monitor of that one */
     anqa_timer window;
@@ -282,6 +283,7 @@ static void post_pop(struct poll *poll)
     if (poll->posts == NULL)
         poll->posts_end = &poll->posts;
     poll->post_count--;
+    poll->post_bytes -= post->msg->body.len;
     anqa_msg_free(post->msg);
     anqa_heap_free(post);
 }
@@ -308,7 +310,8 @@ static void on_post(struct poll *poll, const anqa_msg *msg, const struct head *h
     struct post *post;
     anqa_caller caller = anqa_msg_caller(msg);
 
-    if (poll->post_count == POLL_POSTS_MAX) {
+    if (poll->post_count == POLL_POSTS_MAX ||
+        (poll->post_count > 0 && poll->post_bytes + msg->body.len > POLL_POST_BYTES_MAX)) {
         anqa_reply_to(&caller, anqa_nothing());
         return;
     }
@@ -321,6 +324,7 @@ static void on_post(struct poll *poll, const anqa_msg *msg, const struct head *h
     *poll->posts_end = post;
     poll->posts_end = &post->next;
     poll->post_count++;
+    poll->post_bytes += msg->body.len;
 }
 
 /* ---------------------------------------------------------------- life */
