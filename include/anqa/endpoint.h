@@ -205,7 +205,7 @@ typedef struct anqa_endpoint {
     anqa_debug_errors debug_errors;   /* in place of render_errors */
     const anqa_session_opts *session; /* of those requests: &(anqa_session_opts){0}; NULL: none */
     /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else ones
-     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions not without */
+     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions and long-poll not without */
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
