@@ -39,7 +39,7 @@ static const struct traffic traffics[] = {
     {"join_cycle", "server_cpu_us_per_cycle", 1000, {"join", "--conns", "64"}},
     /* as many readers, as often and as long as a diff of presence_diff below */
     {"crowd_told", "server_cpu_us_per_delivery", 1000,
-        {"fanout", "--conns", "750", "--topics", "1", "--rate", "40"}},
+        {"fanout", "--conns", "375", "--topics", "1", "--rate", "40"}},
 };
 
 static const struct traffic *find_traffic(const char *name)
@@ -174,13 +174,13 @@ static double measure_convergence(struct bench *b)
     return measure_presence(b, args, "converged_ms_after_last_join");
 }
 
-/** Half of a thousand clients leave, so slowly that each is a diff: what it costs for each who is told, from 1,000 down to 500. */
+/** Half of five hundred clients leave, so slowly that each is a diff: what it costs for each who is told, from 500 down to 250. */
 static double measure_diff(struct bench *b)
 {
     static const char *const args[] = {
-        "presence", "--conns", "1000", "--rate", "1000", "--leave-rate", "40", NULL};
+        "presence", "--conns", "500", "--rate", "1000", "--leave-rate", "40", NULL};
 
-    return measure_presence(b, args, "leaving_server_cpu_us_per_leave") * 1000 / 750;
+    return measure_presence(b, args, "leaving_server_cpu_us_per_leave") * 1000 / 375;
 }
 
 #define TRAFFIC(title, most)                  \
