@@ -455,22 +455,38 @@ TEST(half_handshakes_hold_nobody_up)
     town_end();
 }
 
-/* The connections of this priority, once there are any. */
+/* The connections of this priority now. */
+static size_t count_connections(anqa_priority priority)
+{
+    anqa_process_info *infos;
+    size_t count, found = 0;
+
+    CHECK_STATUS(
+        anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
+    for (size_t i = 0; i < count; i++)
+        found += strcmp(infos[i].kind, "connection") == 0 && infos[i].priority == priority;
+    return found;
+}
+
 static size_t wait_connections(anqa_priority priority)
 {
-    size_t found = 0;
+    for (int i = 0; i < 1000 && count_connections(priority) == 0; i++)
+        anqa_sleep(5);
+    return count_connections(priority);
+}
 
-    for (int i = 0; i < 1000 && found == 0; i++) {
-        anqa_process_info *infos;
-        size_t count;
-        CHECK_STATUS(
-            anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
-        for (size_t j = 0; j < count; j++)
-            found += strcmp(infos[j].kind, "connection") == 0 && infos[j].priority == priority;
-        if (found == 0)
-            anqa_sleep(5);
-    }
-    return found;
+/* Its end is waited for, so that it sees the alert, but no longer than it takes. */
+TEST(who_was_refused_and_hangs_up_is_gone_before_the_time_for_that_is_over)
+{
+    uint64_t end_ms;
+
+    town_begin(&plain); /* 5 seconds */
+    CHECK(!can_call(&(struct call){.alpn = "\x6spdy/9"}));
+    end_ms = anqa_now_ms() + 3500;
+    while (count_connections(ANQA_PRIORITY_LOW) != 0 && anqa_now_ms() < end_ms)
+        anqa_sleep(5);
+    CHECK_EQ(count_connections(ANQA_PRIORITY_LOW), 0);
+    town_end();
 }
 
 /* Many at once are behind those who are served already. */
