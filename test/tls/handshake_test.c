@@ -482,26 +482,6 @@ TEST(half_handshakes_hold_nobody_up)
     town_end();
 }
 
-/* The connections of this priority now. */
-static size_t count_connections(anqa_priority priority)
-{
-    anqa_process_info *infos;
-    size_t count, found = 0;
-
-    CHECK_STATUS(
-        anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
-    for (size_t i = 0; i < count; i++)
-        found += strcmp(infos[i].kind, "connection") == 0 && infos[i].priority == priority;
-    return found;
-}
-
-static size_t wait_connections(anqa_priority priority)
-{
-    for (int i = 0; i < 1000 && count_connections(priority) == 0; i++)
-        anqa_sleep(5);
-    return count_connections(priority);
-}
-
 /* Its end is waited for, so that it sees the alert, but no longer than it takes. */
 TEST(who_was_refused_and_hangs_up_is_gone_before_the_time_for_that_is_over)
 {
@@ -510,9 +490,9 @@ TEST(who_was_refused_and_hangs_up_is_gone_before_the_time_for_that_is_over)
     town_begin(&plain); /* 5 seconds */
     CHECK(!can_call(&(struct call){.alpn = "\x6spdy/9"}));
     end_ms = anqa_now_ms() + 3500;
-    while (count_connections(ANQA_PRIORITY_LOW) != 0 && anqa_now_ms() < end_ms)
+    while (town_connections(ANQA_PRIORITY_LOW) != 0 && anqa_now_ms() < end_ms)
         anqa_sleep(5);
-    CHECK_EQ(count_connections(ANQA_PRIORITY_LOW), 0);
+    CHECK_EQ(town_connections(ANQA_PRIORITY_LOW), 0);
     town_end();
 }
 
@@ -523,9 +503,10 @@ TEST(who_shakes_hands_has_low_priority_and_who_is_served_has_not)
 
     town_begin(&plain);
     caller_dial(&caller, &(struct call){0});
-    CHECK_EQ(wait_connections(ANQA_PRIORITY_LOW), 1);
+    town_wait_connections(1);
+    CHECK_EQ(town_connections(ANQA_PRIORITY_LOW), 1);
     CHECK(SSL_connect(caller.ssl) == 1 && is_served(&caller));
-    CHECK_EQ(wait_connections(ANQA_PRIORITY_NORMAL), 1);
+    CHECK_EQ(town_connections(ANQA_PRIORITY_NORMAL), 1);
     caller_leave(&caller);
     town_end();
 }
