@@ -25,6 +25,8 @@
  * FileDescriptorName= is its `name`, one without a name all. An endpoint that crashes finds them again when it is
  * restarted: who comes meanwhile waits. An endpoint with none makes its own.
  *
+ * TLS. With `https` the endpoint listens at a second port, for https: see anqa/tls.h.
+ *
  * Sockets. A mount with the path "/socket" takes WebSockets at "/socket/websocket", which is where the JavaScript client
  * (`new Socket("/socket")`) goes. Versions 1 and 2 of the wire format are spoken; a client that asks for another one
  * (`vsn` in the query, absent: 1) is refused with 403. Segments of a path that begin with ':' stand for any, and are
