@@ -118,9 +118,16 @@ const struct bench_area bench_area = {
             TRAFFIC("connection"),
             TRAFFIC("tls_json"),
             TRAFFIC("tls_file_16k"),
-            TRAFFIC("tls_handshake"),
+            TRAFFIC("tls_handshake",
+                .note =
+                    "two session tickets: without any, of either, it is 1.01x to 1.04x; with those "
+                    "that "
+                    "OpenSSL seals with keys that never change, 0.93x to 0.99x. Ours change, so "
+                    "OpenSSL asks for them by a callback. One ticket less is 5 to 9 %."),
             TRAFFIC("h2_json"),
-            TRAFFIC("h2_file_16k"),
+            TRAFFIC("h2_file_16k", .note = "as file_16k: the file is opened anew, 9 % of the time "
+                                           "(perf); and it is copied "
+                                           "on its way through the queue of its stream, 7 %."),
             {0},
         },
 };
