@@ -117,7 +117,7 @@ const struct bench_area bench_area = {
             TRAFFIC("json_pipelined"),
             TRAFFIC("connection"),
             TRAFFIC("tls_json"),
-            TRAFFIC("tls_file_16k"),
+            TRAFFIC("tls_file_16k", .note = "as file_16k: each request opens the file anew."),
             TRAFFIC("tls_handshake",
                 .note =
                     "two session tickets: without any, of either, it is 1.01x to 1.04x; with those "

@@ -25,7 +25,6 @@ enum {
     FILE_BYTES = 900000,
     ALONE_S = 2,
     COMING_S = 60,
-    PATIENCE_S = 8, /* more than the server has */
     GONE_S = 30,
     SPARE_FILES = 400,
     KB_EACH = 24, /* what one hostile connection may have us hold */
@@ -35,6 +34,8 @@ enum {
 
 struct plan {
     uint32_t connections, seconds, p99_us;
+    uint32_t patience_s;     /* more than the server has */
+    const char *variable;    /* that tells the server so */
     uint32_t growth_percent; /* of memory, in the last two thirds of the time */
 };
 
@@ -46,6 +47,8 @@ static struct plan plan(void)
     return (struct plan){.connections = look_figure("ANQA_SOAK_CLIENTS", full ? 19000 : 1900),
         .seconds = look_figure("ANQA_SOAK_SECONDS", full ? 60 : 12),
         .p99_us = full ? 20000 : 300000,
+        .patience_s = full ? 14 : 8,
+        .variable = full ? "PATIENCE_MS=12000" : NULL,
         .growth_percent = full ? 5 : 10};
 }
 
@@ -77,13 +80,13 @@ static uint64_t turn_for(
 }
 
 /* All have come, and the first of them have been thrown out. */
-static void let_crowd_in(struct crowd *crowd)
+static void let_crowd_in(struct crowd *crowd, uint32_t patience_s)
 {
     uint64_t now = look_now_ns(), end = now + COMING_S * UINT64_C(1000000000);
 
     for (; !crowd_is_there(crowd); crowd_turn(crowd))
         CHECK(look_now_ns() < end, "not all could come");
-    end = look_now_ns() + PATIENCE_S * UINT64_C(1000000000);
+    end = look_now_ns() + patience_s * UINT64_C(1000000000);
     while (look_now_ns() < end)
         crowd_turn(crowd);
 }
@@ -139,7 +142,8 @@ TEST(a_hostile_crowd_costs_polite_clients_nothing_and_the_server_little, .timeou
 
     if (!look_may_open(p.connections + SPARE_FILES))
         SKIP("needs %u open files: raise the hard limit (ulimit -Hn)", p.connections + SPARE_FILES);
-    server = launched_begin(&(struct launch){.program = HTTP_SERVER});
+    server = launched_begin(&(struct launch){
+        .program = HTTP_SERVER, .variables = (const char *const[]){p.variable, NULL}});
     put_big_file(&server);
     files_before = look_open_files(server.pid);
     polite = polite_begin(server.port, POLITE);
@@ -148,7 +152,7 @@ TEST(a_hostile_crowd_costs_polite_clients_nothing_and_the_server_little, .timeou
     alone = polite_now(polite);
     kb_before = look_memory_kb(server.pid);
     kernel_kb_before = look_tcp_kb();
-    let_crowd_in(crowd);
+    let_crowd_in(crowd, p.patience_s);
     files_with_all = look_open_files(server.pid);
     polite_forget(polite);
     cpu_s = -look_cpu_seconds(server.pid);
@@ -184,6 +188,6 @@ TEST(a_hostile_crowd_costs_polite_clients_nothing_and_the_server_little, .timeou
     CHECK(memory.last_kb < memory.first_kb + memory.first_kb * p.growth_percent / 100);
     CHECK(kernel_kb < kernel_kb_before + (uint64_t)KERNEL_KB_EACH * p.connections);
     CHECK(files_with_all > files_before + p.connections / 2);
-    CHECK_EQ(files_after, files_before);
+    CHECK(files_after <= files_before, "%u, then %u", files_before, files_after);
     launched_end(&server);
 }
