@@ -231,22 +231,29 @@ static int begin_request(struct h2 *h2, int32_t id, bool ended)
     return 0;
 }
 
+static void take_trailers(struct h2 *h2, int32_t id, bool ended)
+{
+    struct h2_stream *stream = find(h2->session, id);
+
+    if (stream == NULL)
+        return;
+    stream_trailers(stream, h2->head);
+    if (ended)
+        stream_input_over(stream);
+}
+
 static int on_headers(struct h2 *h2, const nghttp2_frame *frame)
 {
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     int32_t id = frame->hd.stream_id;
-    struct h2_stream *stream;
     int result = 0;
 
     if (h2->head == NULL || h2_head_stream(h2->head) != id)
         return 0;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         result = begin_request(h2, id, ended);
-    } else if ((stream = find(h2->session, id)) != NULL) {
-        stream_trailers(stream, h2->head);
-        if (ended)
-            stream_input_over(stream);
-    }
+    else
+        take_trailers(h2, id, ended);
     h2_head_free(h2->head);
     h2->head = NULL;
     return result;
