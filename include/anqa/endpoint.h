@@ -52,6 +52,10 @@
  * times what came, ends the connection with 1009. Whoever can make others' secrets travel beside words of its own choice in
  * one message learns of them from its length: then do not compress.
  *
+ * HTTP/2 is spoken where a client asks for it: over TLS by ALPN, else by its preface ("prior knowledge"). Each of its requests
+ * is served in a process of its own, at most `limits.streams` of a connection at a time. A connection that floods (resets, pings,
+ * empty frames and the like) is ended with ENHANCE_YOUR_CALM.
+ *
  * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
  * `router` (anqa/router.h); without either the answer is 404.
  *
