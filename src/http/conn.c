@@ -469,7 +469,8 @@ anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socke
         .arg = &conn,
         .arg_size = sizeof conn,
         .state_size = secure ? tls_conn_size() : 0,
-        .pinned = true};
+        .pinned = true,
+        .priority = secure ? ANQA_PRIORITY_LOW : ANQA_PRIORITY_NORMAL}; /* see tls_handshake */
     anqa_pid pid;
     anqa_status status;
 

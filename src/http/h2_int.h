@@ -62,6 +62,7 @@ struct h2_stream {
     uint64_t moved;             /* of the output, to the connection */
     uint32_t wait_below; /* STREAM_WAIT_ROOM: the event is that no more of the output is left */
     uint32_t unread;     /* bytes that have come and that the windows lack */
+    uint32_t skipped;    /* of a body that nobody has read, behind the answer */
     int32_t id;
     uint16_t trailers_len;
     uint8_t wait;      /* enum stream_wait */

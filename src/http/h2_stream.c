@@ -12,6 +12,7 @@
 #define QUEUE_MAX ((uint32_t)64 << 10) /* of output, before who writes waits */
 #define REST_MAX ((uint32_t)16 << 10)  /* of an answer, that goes out while nobody waits */
 #define FILE_PART 16384u               /* a frame of data */
+#define SKIP_MAX 8000000u              /* of a body, behind the answer */
 
 static bool over(const struct conn *conn)
 {
@@ -238,17 +239,30 @@ bool stream_move(struct h2_stream *stream, const uint8_t *frame_head, size_t len
     return true;
 }
 
-/* All has gone out: whose response that was ends, who speaks WebSocket waits for the client's end. */
+/* All has gone out. What the client still sends is read over: RST_STREAM with NO_ERROR is allowed behind the answer (RFC
+ * 9113, 8.1), but some clients (curl 7.88) then forget what they have not looked at yet. */
 static void settle(struct h2_stream *stream)
 {
     struct conn *conn = &stream->conn;
 
     if (conn->phase != CONN_FLUSH)
         return;
-    if (conn->ops != NULL && !conn->ended && stream->open)
-        conn->phase = CONN_LINGER;
-    else
+    if (conn->ended || !stream->open) {
         conn->phase = CONN_DEAD;
+        return;
+    }
+    conn->phase = CONN_LINGER;
+    outlet_time(conn, conn_seconds(conn->service->close_timeout, CONN_CLOSE_S));
+}
+
+static void skip(struct h2_stream *stream, size_t n)
+{
+    stream->skipped += (uint32_t)n;
+    stream_taken(stream, n);
+    if (stream->skipped <= SKIP_MAX || stream->conn.phase != CONN_LINGER)
+        return;
+    stream->conn.phase = CONN_DEAD;
+    rouse(stream);
 }
 
 void stream_output_over(struct h2_stream *stream)
@@ -278,6 +292,8 @@ void stream_close(struct conn *conn)
     }
     conn->phase = CONN_FLUSH;
     conn->paused = false;
+    input_keep(conn, NULL, 0); /* nobody wants it: who sends all before he reads may go on */
+    stream_taken(stream, stream->unread);
     outlet_time(conn, conn->ops != NULL ? conn_seconds(service->close_timeout, CONN_CLOSE_S)
                                         : conn_seconds(service->write_timeout, CONN_WRITE_S));
     stream_finish(conn);
@@ -370,7 +386,7 @@ void stream_data(struct h2_stream *stream, anqa_str data)
 
     stream->unread += (uint32_t)data.len;
     if (over(conn) && conn->phase != CONN_WS_CLOSING) { /* nobody wants it */
-        stream_taken(stream, data.len);
+        skip(stream, data.len);
         return;
     }
     if (!input_add(conn, data.ptr, data.len)) {

@@ -16,7 +16,8 @@
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
 #define DEFAULT_OUTPUT ((uint32_t)1 << 20)
-#define SEAL_EXTRA (4u * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
+#define SEAL_EXTRA \
+    ((size_t)4 * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
 #define TICK "tick"
 #define DRAIN "drain"
 
@@ -216,28 +217,45 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
 
 /* ---------------------------------------------------------------- sending */
 
-/* sealed: they are, or there is no TLS.   -1: the kernel takes nothing now, or it is over (conn_kill was called). */
-static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count, bool sealed)
+/* After a send that has failed: the kernel takes nothing now, or it is over. */
+static void send_failed(struct conn *conn)
+{
+    if (errno == EAGAIN) {
+        fd_filled(conn->entry);
+        conn->blocked = true;
+        anqa_list_remove(&conn->dirty);
+        conn_arm(conn);
+    } else if (conn->serving) {
+        conn_lose(conn, false);
+    } else {
+        conn_kill(conn, false);
+    }
+}
+
+/* As they are. -1: the kernel takes nothing now, or it is over (conn_kill was called). */
+static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count)
 {
     struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
     int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (conn->more ? MSG_MORE : 0);
     ssize_t n;
 
     do
-        n = !sealed      ? tls_send(conn, pieces, count)
-            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len, flags)
-                         : sendmsg(conn->entry->fd, &header, flags);
+        n = count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len, flags)
+                       : sendmsg(conn->entry->fd, &header, flags);
     while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN) {
-        fd_filled(conn->entry);
-        conn->blocked = true;
-        anqa_list_remove(&conn->dirty);
-        conn_arm(conn);
-    } else if (n < 0 && conn->serving) {
-        conn_lose(conn, false);
-    } else if (n < 0) {
-        conn_kill(conn, false);
-    }
+    if (n < 0)
+        send_failed(conn);
+    return n;
+}
+
+/* The same as records of TLS. */
+__attribute__((noinline)) static ssize_t seal_pieces(
+    struct conn *conn, struct iovec *pieces, size_t count)
+{
+    ssize_t n = tls_send(conn, pieces, count);
+
+    if (n < 0)
+        send_failed(conn);
     return n;
 }
 
@@ -251,7 +269,8 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
         count <= PIECES) {
         for (size_t i = 0; i < count; i++)
             pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
-        n = send_pieces(conn, pieces, count, !conn->secure);
+        n = __builtin_expect(conn->secure, 0) ? seal_pieces(conn, pieces, count)
+                                              : send_pieces(conn, pieces, count);
         n = n < 0 ? 0 : n;
     }
     for (; at < count && (size_t)n >= bufs[at].len; at++)
@@ -276,17 +295,12 @@ void conn_out_copy(const struct conn *conn, char *to, size_t n)
     }
 }
 
-/* Forgets the first `n` bytes of those that are sealed, or not. */
-static void chunks_sent(struct conn *conn, size_t n, bool sealed)
+/* Forgets `n` bytes that begin with the chunk *at. before: that one; NULL: it is the first. */
+__attribute__((always_inline)) static inline void chunks_sent(
+    struct conn *conn, struct chunk **at, struct chunk *before, size_t n)
 {
-    struct chunk **at = &conn->out, *before = NULL;
-
     count_out(conn, -(int64_t)n);
-    while (*at != NULL && (*at)->sealed != sealed) { /* what has become of them */
-        before = *at;
-        at = &before->next;
-    }
-    for (struct chunk *chunk = *at; chunk != NULL && chunk->sealed == sealed; chunk = *at) {
+    for (struct chunk *chunk = *at; chunk != NULL; chunk = *at) {
         size_t left = chunk->len - chunk->at;
         if (n < left) { /* never true of an empty one, which goes too */
             chunk->at += (uint32_t)n;
@@ -300,9 +314,21 @@ static void chunks_sent(struct conn *conn, size_t n, bool sealed)
     }
 }
 
+/* The same, where what they have become may stand before them. */
+static void plain_sent(struct conn *conn, size_t n)
+{
+    struct chunk **at = &conn->out, *before = NULL;
+
+    while (*at != NULL && (*at)->sealed) {
+        before = *at;
+        at = &before->next;
+    }
+    chunks_sent(conn, at, before, n);
+}
+
 void conn_out_sent(struct conn *conn, size_t n)
 {
-    chunks_sent(conn, n, false);
+    chunks_sent(conn, &conn->out, NULL, n);
 }
 
 /* The first chunks as pieces, as long as they are sealed as the first is; how many. */
@@ -318,17 +344,36 @@ static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
     return count;
 }
 
-/* False: the kernel takes no more, or it is over. */
-static bool send_first(struct conn *conn)
+/* Sends what is sealed, or else seals and sends what is not. False: that is all for now. */
+__attribute__((noinline)) static bool flush_secure(struct conn *conn)
 {
     struct iovec pieces[PIECES];
     bool sealed = conn->out->sealed;
-    ssize_t n = send_pieces(conn, pieces, gather(conn, pieces, PIECES), sealed || !conn->secure);
+    size_t count = gather(conn, pieces, PIECES);
+    ssize_t n = sealed ? send_pieces(conn, pieces, count) : seal_pieces(conn, pieces, count);
 
     if (n < 0)
         return false;
-    chunks_sent(conn, (size_t)n, sealed);
+    if (sealed)
+        chunks_sent(conn, &conn->out, NULL, (size_t)n);
+    else
+        plain_sent(conn, (size_t)n);
     return true;
+}
+
+__attribute__((always_inline)) static inline bool flush_plain(struct conn *conn)
+{
+    struct iovec pieces[PIECES];
+    ssize_t n = send_pieces(conn, pieces, gather(conn, pieces, PIECES));
+
+    if (n >= 0)
+        chunks_sent(conn, &conn->out, NULL, (size_t)n);
+    return n >= 0;
+}
+
+static bool flush_some(struct conn *conn)
+{
+    return __builtin_expect(conn->secure, 0) ? flush_secure(conn) : flush_plain(conn);
 }
 
 void conn_flush(struct conn *conn)
@@ -340,7 +385,7 @@ void conn_flush(struct conn *conn)
     do {
         if (conn->phase == CONN_H2 && !conn->blocked)
             h2_pull(conn);
-    } while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER && send_first(conn));
+    } while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER && flush_some(conn));
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
 }
