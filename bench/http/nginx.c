@@ -76,7 +76,7 @@ static bool write_configuration(const struct server *server)
     if (file == NULL)
         return false;
     fprintf(file, configuration, server->threads, server->port,
-        server->threads > 1 ? " reuseport" : "", server->tls ? " ssl" : "",
+        server->threads > 1 ? " reuseport" : "", server->tls ? " ssl http2" : "",
         server->tls ? tls_configuration : "", server->folder, server->folder);
     return fclose(file) == 0;
 }

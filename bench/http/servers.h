@@ -1,8 +1,8 @@
 /**
- * bench/http/servers.h: a web server as a child, and wrk that loads it.
+ * bench/http/servers.h: a web server as a child, and wrk or h2load that loads it.
  *
  * The server is examples/bench_app, or with BENCH_SERVER=nginx in the environment nginx with a configuration and folders of
- * its own. It runs on the processors of this side, with as many schedulers or workers; wrk on those that are left. Both
+ * its own. It runs on the processors of this side, with as many schedulers or workers; its load on those that are left. Both
  * serve the same: /text, /json, /files/16k and /anew/16k, which is that file where nginx keeps none open, in plain or over TLS. All ends with this program.
  *
  * Failing: whatever is missing, does not answer in time or answers with an error ends the side, with the reason on stderr.
@@ -33,24 +33,25 @@ bool server_open(struct server *server, unsigned threads, bool tls);
 /** Ends it and deletes the folder. */
 void server_close(struct server *server);
 
-/* nginx.c: starts it, and writes the port; false: it does not answer. */
-bool nginx_start(struct server *server);
-extern const char nginx_program[];
-
-/** What one run of wrk has seen, and what it has cost the server. */
-struct wrk_result {
+/* What a load generator has said when it ended: how many requests were answered well; others end the side. */
+struct load_result {
     double requests, server_ns;
 };
 
-struct wrk_options {
+struct load_options {
     const char *path;
     unsigned connections;
-    unsigned pipeline; /* requests that are sent at once; 0: one */
-    bool close;        /* each request on a connection of its own */
     unsigned seconds;
+    unsigned pipeline; /* wrk: requests that are sent at once; 0: one */
+    bool close;        /* wrk: each request on a connection of its own */
+    unsigned streams;  /* not 0: HTTP/2, by h2load; so many requests at a time on each connection */
 };
 
-/** Runs wrk. Answers that are errors, and broken connections, are a failure. */
-struct wrk_result wrk_run(const struct server *server, const struct wrk_options *options);
+/** Loads the server by wrk or h2load, and takes its CPU time meanwhile. */
+struct load_result load_run(const struct server *server, const struct load_options *options);
+
+/* nginx.c: starts it, and writes the port; false: it does not answer. */
+bool nginx_start(struct server *server);
+extern const char nginx_program[];
 
 #endif

@@ -25,6 +25,8 @@
  * FileDescriptorName= is its `name`, one without a name all. An endpoint that crashes finds them again when it is
  * restarted: who comes meanwhile waits. An endpoint with none makes its own.
  *
+ * TLS. With `https` the endpoint listens at a second port, for https: see anqa/tls.h.
+ *
  * Sockets. A mount with the path "/socket" takes WebSockets at "/socket/websocket", which is where the JavaScript client
  * (`new Socket("/socket")`) goes. Versions 1 and 2 of the wire format are spoken; a client that asks for another one
  * (`vsn` in the query, absent: 1) is refused with 403. Segments of a path that begin with ':' stand for any, and are
@@ -209,7 +211,7 @@ typedef struct anqa_endpoint {
     anqa_debug_errors debug_errors;   /* in place of render_errors */
     const anqa_session_opts *session; /* of those requests: &(anqa_session_opts){0}; NULL: none */
     /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else ones
-     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions not without */
+     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions and long-poll not without */
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be

@@ -46,11 +46,6 @@ void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
         address_format(&address, text);
 }
 
-bool conn_is_secure(const struct conn *conn)
-{
-    return conn->streamed ? stream_is_secure(conn) : conn->secure;
-}
-
 void service_unref(struct http_service *service)
 {
     if (atomic_fetch_sub_explicit(&service->refs, 1, memory_order_acq_rel) != 1)

@@ -172,7 +172,5 @@ void conn_resume(struct conn *conn);
 anqa_pid conn_pid(const struct conn *conn);
 /* The address of the peer; empty when it is gone. */
 void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT]);
-/* Whether it speaks TLS: the scheme is https. */
-bool conn_is_secure(const struct conn *conn);
 
 #endif

@@ -162,11 +162,6 @@ static void stream_exit(struct exit_hook *hook, anqa_pid pid)
     anqa_list_remove(&conn->timed);
 }
 
-bool stream_is_secure(const struct conn *conn)
-{
-    return stream_of(conn)->secure;
-}
-
 void stream_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
 {
     const struct h2_stream *stream = stream_of(conn);

@@ -40,7 +40,6 @@ bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit);
 void stream_close(struct conn *conn);
 /* It was lost (conn_lose): the client is told by RST_STREAM. */
 void stream_lost(struct conn *conn);
-bool stream_is_secure(const struct conn *conn);
 void stream_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT]);
 
 #endif

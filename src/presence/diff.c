@@ -5,8 +5,6 @@
 
 #include <anqa/memory.h>
 
-#include "base/container.h"
-
 /* Text that grows in the event's memory. */
 struct text {
     char *at;

@@ -2,11 +2,12 @@
 // certificate while it runs.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import fs from "node:fs";
 import https from "node:https";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import tls from "node:tls";
@@ -200,6 +201,34 @@ test("anqa gen-cert makes a certificate that a client accepts, and writes over n
   assert.ok(own.checkIP("192.0.2.7"));
   assert.equal(own.checkHost("localhost"), undefined);
   for (const bad of ["a,DNS:b", "", "a b", "email:x"]) assert.throws(() => genCert(bad), /no name of a host/);
+});
+
+// A service manager names its sockets: that one is for https, the endpoint takes all others for http.
+test("of a service manager's sockets the one that is named https is for https", async (t) => {
+  const program = process.env.CHAT_ROOM ?? path.join(root, "build/dev/examples/example_chat_room");
+  const sockets = await Promise.all([0, 1].map(async () => {
+    const socket = net.createServer();
+    socket.listen(0, "127.0.0.1");
+    await once(socket, "listening");
+    return socket;
+  }));
+  const [secure, plain] = sockets.map((socket) => socket.address().port);
+  makeCertificate("managed");
+  const child = spawn("/bin/sh", ["-c", 'LISTEN_PID=$$ exec "$0"', program], {
+    env: { ...process.env, PORT: "1", HTTPS_PORT: "2", LISTEN_FDS: "2", LISTEN_FDNAMES: "https:web" },
+    stdio: ["ignore", "pipe", "ignore", sockets[0]._handle.fd, sockets[1]._handle.fd],
+  });
+  for (const socket of sockets) socket.close(); // the child has them now
+  const ended = once(child, "exit");
+  await t.keep({ close: () => (child.kill("SIGTERM"), ended) });
+  let said = "";
+  child.stdout.on("data", (bytes) => (said += bytes));
+  await until("listening on both", () => /listening on http:.*\n/.test(said) && /listening on https:.*\n/.test(said));
+  assert.match(said, new RegExp(`https://127.0.0.1:${secure}\\n`));
+  assert.match(said, new RegExp(`http://127.0.0.1:${plain}\\n`));
+  assert.equal(await shown({ secure }), "managed");
+  const response = await fetch(`http://127.0.0.1:${plain}/`);
+  assert.equal(response.status, 200);
 });
 
 await run();

@@ -1,6 +1,7 @@
 /* Without memory, OpenSSL's own included: a handshake fails and nothing else. */
 #include "tls/town.h"
 
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -23,18 +24,37 @@ static bool fails(void)
     return true;
 }
 
+static _Atomic(long) held; /* bytes, by the server */
+
+static void note_held(void *memory, long sign)
+{
+    if (!is_spared && memory != NULL)
+        atomic_fetch_add(&held, sign * (long)malloc_usable_size(memory));
+}
+
 static void *failing_malloc(size_t size, const char *file, int line)
 {
-    return fails() ? NULL : malloc(size);
+    void *memory = fails() ? NULL : malloc(size);
+
+    note_held(memory, 1);
+    return memory;
 }
 
 static void *failing_realloc(void *from, size_t size, const char *file, int line)
 {
-    return fails() ? NULL : realloc(from, size);
+    void *memory;
+
+    if (fails())
+        return NULL;
+    note_held(from, -1);
+    memory = realloc(from, size);
+    note_held(memory, 1);
+    return memory;
 }
 
 static void plain_free(void *memory, const char *file, int line)
 {
+    note_held(memory, -1);
     free(memory);
 }
 
@@ -132,5 +152,33 @@ TEST(without_memory_a_connection_ends_and_the_next_one_is_served)
     } while (atomic_load(&failures) > before);
     CHECK(atomic_load(&failures) > 20);
     CHECK(is_served());
+    town_end();
+}
+
+/* ---------------------------------------------------------------- how much it is */
+
+#define IDLE 20
+
+TEST(an_idle_connection_takes_no_more_of_openssl_than_16_kib)
+{
+    struct caller callers[IDLE];
+    char buf[1024];
+    long before = 0;
+
+    begin();
+    is_spared = true;
+    town_begin(&plain);
+    for (int i = 0; i < IDLE; i++) {
+        CHECK(caller_begin(&callers[i], NULL));
+        caller_say(&callers[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        (void)caller_get(&callers[i], "served", buf, sizeof buf);
+        if (i == IDLE / 2 - 1) /* what is made once has been made */
+            before = atomic_load(&held);
+    }
+    CHECK(atomic_load(&held) - before <= IDLE / 2 * (16 << 10), "%ld bytes each",
+        (atomic_load(&held) - before) / (IDLE / 2));
+    CHECK(atomic_load(&held) > before);
+    for (int i = 0; i < IDLE; i++)
+        caller_leave(&callers[i]);
     town_end();
 }

@@ -384,13 +384,45 @@ TEST(draining_says_good_bye)
     CHECK_EQ(ended, ENDED_WELL);
 }
 
-TEST(who_shakes_hands_while_it_drains_is_served_once_or_let_go)
+/* Goes on with its handshake when nobody is accepted any more. */
+static void *arrive_late(void *arg)
+{
+    struct caller *caller = arg;
+    static char buf[1024];
+
+    while (peer_can_dial(town_port()))
+        usleep(5000);
+    if (SSL_connect(caller->ssl) == 1) {
+        caller_say(caller, "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        (void)caller_get(caller, "https://a", buf, sizeof buf);
+    }
+    (void)caller_ending(caller);
+    caller_leave(caller);
+    return buf;
+}
+
+TEST(who_was_accepted_and_is_amid_a_handshake_is_served_while_it_drains)
 {
     struct caller caller;
+    pthread_t thread;
+    void *buf;
 
     town_begin(&site);
     caller_dial(&caller, &(struct call){0});
-    peer_put(caller.fd, "\x16", 1); /* the begin of a handshake that goes no further */
+    town_wait_connections(1);
+    CHECK_EQ(pthread_create(&thread, NULL, arrive_late, &caller), 0);
+    town_end();
+    pthread_join(thread, &buf);
+    CHECK(has(buf, "https://a:443") && has(buf, "connection: close"), "%s", (char *)buf);
+}
+
+TEST(a_drain_waits_for_a_handshake_no_longer_than_that_may_take)
+{
+    struct caller caller;
+
+    town_begin_https(&site, &(anqa_https){.handshake_timeout_ms = 1000});
+    caller_dial(&caller, &(struct call){0});
+    town_wait_connections(1);
     town_end();
     CHECK(peer_at_end(caller.fd));
     caller_end(&caller);

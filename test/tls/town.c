@@ -231,6 +231,30 @@ const char *town_failure(void)
     return words;
 }
 
+size_t town_connections(anqa_priority priority)
+{
+    anqa_process_info *infos;
+    size_t count, found = 0;
+
+    CHECK_STATUS(
+        anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
+    for (size_t i = 0; i < count; i++)
+        found += strcmp(infos[i].kind, "connection") == 0 && infos[i].priority == priority;
+    return found;
+}
+
+void town_wait_connections(size_t count)
+{
+    size_t now = 0;
+
+    for (unsigned i = 0; i < 1000 * harness_slowness() && now != count; i++) {
+        now = town_connections(ANQA_PRIORITY_LOW) + town_connections(ANQA_PRIORITY_NORMAL);
+        if (now != count)
+            anqa_sleep(5);
+    }
+    CHECK_EQ(now, count);
+}
+
 /* ---------------------------------------------------------------- a client */
 
 void caller_dial(struct caller *caller, const struct call *call)

@@ -41,6 +41,10 @@ unsigned town_failed(void);
 /* The words of the last one. */
 const char *town_failure(void);
 
+/* The connections of this priority now, and waiting for so many of both. */
+size_t town_connections(anqa_priority priority);
+void town_wait_connections(size_t count);
+
 /* ---------------------------------------------------------------- a client */
 
 struct caller {

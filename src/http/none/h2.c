@@ -100,11 +100,6 @@ void stream_lost(struct conn *conn)
     never();
 }
 
-bool stream_is_secure(const struct conn *conn)
-{
-    never();
-}
-
 void stream_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
 {
     never();
