@@ -201,11 +201,13 @@ TEST(a_slow_join_does_not_keep_the_answers_to_earlier_ones_back)
     anqa_pid joining;
 
     server_begin(&polled_endpoint);
-    stream = open_stream("/listed/sse?vsn=2.0.0&topics[]=exact&topics[]=room:a&payload[wait]=go");
+    stream = open_stream(
+        "/listed/sse?vsn=2.0.0&topics[]=exact&topics[]=room:a&topics[]=any:z&payload[wait]=go");
     await(&stream, REPLIED("1", "exact"));
     memcpy(&joining, server_told("pid"), sizeof joining);
     CHECK_STATUS(anqa_send(joining, "go", anqa_nothing()), ANQA_OK);
     await(&stream, REPLIED("2", "room:a"));
+    await(&stream, REPLIED("3", "any:z"));
     close(stream.fd);
     server_end();
 }
