@@ -42,7 +42,7 @@
  * Events. With `.sse = {.on = true}` a mount also takes clients that only listen, at "/socket/sse":
  *     new EventSource("/socket/sse?vsn=2.0.0&topics[]=room:a&topics[]=room:b&payload[name]=Ada")
  * joins those topics, all with the payload {"name": "Ada"}. The data of each event is a message of the wire format, beginning with the answers to
- * the joins. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
+ * the joins; more topics than max_channels are answered with 400. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
  *
  * Compression. With `compress` messages go compressed to clients that offer permessage-deflate (RFC 7692), which browsers
  * do: those from 256 bytes to 256 KiB, if they become shorter. Each is compressed by itself, so that a broadcast is compressed
