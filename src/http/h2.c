@@ -178,13 +178,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
     h2_head_free(h2->head); /* of one that was malformed */
     h2->head = NULL;
-    if (!trailers &&
-        h2->live >= h2_streams(h2)) { /* some are over for the client, but not for us */
-        if (!h2_odd(h2))
-            return NGHTTP2_ERR_CALLBACK_FAILURE;
+    /* Some are over for the client, but not for us. */
+    if (!trailers && h2->live >= h2_streams(h2))
         return nghttp2_submit_rst_stream(
             session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
-    }
     h2->head = h2_head_new(frame->hd.stream_id, trailers);
     return h2->head == NULL ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
