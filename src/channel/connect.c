@@ -97,7 +97,7 @@ static const char *refusal(
     anqa_str origin;
 
     if (request_header(request, "origin", &origin) &&
-        !origin_allowed(mount->spec, mount->endpoint->host, origin, request->host))
+        !origin_allowed(mount->spec, mount->host, origin, request->host))
         return "origin";
     if (!connect_is_v2(anqa_json_str(params, "vsn")))
         return "vsn";

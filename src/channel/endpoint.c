@@ -10,6 +10,7 @@
 
 #include "base/container.h"
 #include "channel/connect.h"
+#include "channel/host.h"
 #include "channel/routes.h"
 #include "http/conn.h"
 #include "http/secret.h"
@@ -30,6 +31,7 @@ struct site {
     struct static_mount *statics;
     anqa_plug *plugs;                  /* those of the endpoint, and its router */
     size_t socket_count, static_count; /* open ones */
+    char host[HOST_MAX + 1];           /* empty: any */
 };
 
 struct endpoint {
@@ -79,6 +81,7 @@ static anqa_status site_add_socket(
         return no_memory(err);
     site->sockets[i] = (struct socket_mount){.endpoint = spec,
         .spec = mount,
+        .host = site->host[0] == '\0' ? NULL : site->host,
         .max_channels = mount->max_channels == 0 ? DEFAULT_CHANNELS : mount->max_channels,
         .timeout_s = service_seconds(timeout_ms)};
     site->mounts[i] = (struct http_mount){
@@ -188,7 +191,9 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
         return no_memory(err);
     site->service.plugs = spec->plugs;
     site->service.pages = (struct error_pages){spec->render_errors, wants_debug_pages(spec)};
-    status = site_fill(site, spec, err);
+    status = host_find(spec->host, site->host, err);
+    if (status == ANQA_OK)
+        status = site_fill(site, spec, err);
     if (status != ANQA_OK) {
         site_free(site);
         return status;

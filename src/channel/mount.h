@@ -10,6 +10,7 @@
 struct socket_mount {
     const anqa_endpoint *endpoint;
     const anqa_socket_mount *spec;
+    const char *host; /* that clients know; NULL: any */
     uint32_t max_channels;
     uint16_t timeout_s;
 };

@@ -8,6 +8,8 @@
 
 #include "http/site.h"
 
+#define SECRET "Zb3cS0wQ9/7kPqLxR2vNfYhT6uGjMa1dEiO+5nVr8CtXyWzKBlAsHpUeDgFm4oJI"
+
 static void crash(anqa_conn *conn, const void *opts)
 {
     anqa_conn_put_resp_header(conn, "content-type", anqa_str_of("image/png"));
@@ -110,6 +112,7 @@ static const anqa_endpoint by_env = {.router = &router, .quiet = true};
 TEST(the_environment_says_whether_there_are_debug_pages)
 {
     setenv("ANQA_ENV", "dev", 1);
+    setenv("SECRET_KEY_BASE", SECRET, 1); /* else one would be written to this folder */
     site_begin_endpoint(&by_env);
     CHECK(has(site_get("/crash/x"), "is out"));
     site_end();
