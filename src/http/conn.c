@@ -361,6 +361,20 @@ static void conn_handle(void *state, const anqa_msg *msg)
         conn_info(conn, msg);
 }
 
+void conn_trace_exits(struct conn *conn)
+{
+    if (conn->self->more != NULL && conn->self->more->exit_trace != NULL)
+        return;
+    struct backtrace *room = anqa_heap_calloc(1, sizeof *room); /* makes `more` too */
+
+    conn->self->more->exit_trace = room;
+}
+
+const struct backtrace *conn_exit_trace(const struct conn *conn)
+{
+    return conn->self->more == NULL ? NULL : conn->self->more->exit_trace;
+}
+
 /* Its own code has ended it, in the middle of a request. */
 static void conn_terminate(void *state, anqa_reason reason)
 {

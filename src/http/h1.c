@@ -10,6 +10,7 @@
 #include "runtime/net_int.h"
 
 #define HEAD_ROOM 1024u
+#define REASON_SIZE 1024u
 #define UNREAD_MAX \
     (64u << 10) /* answers of earlier requests that wait, before another one is served */
 #define TEXT "text/plain; charset=utf-8"
@@ -83,6 +84,8 @@ static void serve_plugs(struct h1 *h1, struct request *request)
     if (service->limits.body_bytes != 0)
         h1->exchange.body_most = service->limits.body_bytes;
     h1->conn->user = request;
+    if (service->pages.debug)
+        conn_trace_exits(h1->conn);
     h1->exchange.secret = service->secret;
     h1->exchange.session_opts = service->session;
     exchange_run(&h1->exchange, service->plugs);
@@ -221,7 +224,7 @@ static void send_page(struct conn *conn, const struct request *request, anqa_rea
     if (!exchange_init(&h1->exchange, &h1_ops, request))
         return;
     h1->exchange.pages = &conn->service->pages;
-    error_page_crashed(&h1->exchange.pub, reason);
+    error_page_crashed(&h1->exchange.pub, reason, conn_exit_trace(conn));
 }
 
 void h1_crashed(struct conn *conn, anqa_reason reason)
@@ -248,6 +251,33 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
+/* To the plugs that have faulted: they can not say anything any more. */
+static bool send_last_page(struct conn *conn)
+{
+    const struct request *request = conn->user;
+    char reason[REASON_SIZE], head[HEAD_ROOM];
+    int room = 512 << 10, fd = conn->entry->fd;
+    struct response response;
+    anqa_arena arena;
+    const char *type;
+    anqa_str body, text;
+    bool done;
+
+    anqa_arena_init(&arena, 0);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    body = error_page_last_words(&arena, &conn->service->pages, request,
+        anqa_reason_format(conn->self->exit_reason, reason, sizeof reason), conn_exit_trace(conn),
+        &type);
+    response_start(&response, head, sizeof head, 500);
+    response_header(&response, "content-type", anqa_str_of(type));
+    response_header_uint(&response, "content-length", body.len);
+    response_header(&response, "connection", anqa_str_of("close"));
+    done = response_finish(&response, &text) == ANQA_OK && send_all(fd, text.ptr, text.len) &&
+           (conn->head_only || send_all(fd, body.ptr, body.len));
+    anqa_arena_done(&arena);
+    return done;
+}
+
 void h1_last_words(struct conn *conn)
 {
     static const char answer[] = "HTTP/1.1 500 Internal Server Error\r\n"
@@ -261,8 +291,12 @@ void h1_last_words(struct conn *conn)
     for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)
         if (!send_all(fd, chunk->bytes + chunk->at, chunk->len - chunk->at))
             return;
-    if (!conn->answered && !send_all(fd, answer, sizeof answer - 1))
+    if (!conn->answered && conn->user != NULL) {
+        if (!send_last_page(conn))
+            return;
+    } else if (!conn->answered && !send_all(fd, answer, sizeof answer - 1)) {
         return;
+    }
     (void)shutdown(fd, SHUT_WR);
     for (unsigned i = 0; i < 16 && recv(fd, conn->outlet->read, READ_SIZE, MSG_DONTWAIT) > 0; i++)
         ;

@@ -8,9 +8,9 @@ static char *put_text(char *out, anqa_str text)
     return out + text.len;
 }
 
-anqa_str html_escape(anqa_str text)
+anqa_str html_escape_in(anqa_arena *arena, anqa_str text)
 {
-    char *escaped = anqa_arena_alloc(anqa_tmp(), text.len * strlen("&quot;")), *out = escaped;
+    char *escaped = anqa_arena_alloc(arena, text.len * strlen("&quot;")), *out = escaped;
 
     for (size_t i = 0; i < text.len; i++) {
         switch (text.ptr[i]) {
@@ -22,4 +22,9 @@ anqa_str html_escape(anqa_str text)
         }
     }
     return anqa_str_make(escaped, (size_t)(out - escaped));
+}
+
+anqa_str html_escape(anqa_str text)
+{
+    return html_escape_in(anqa_tmp(), text);
 }
