@@ -74,6 +74,7 @@ struct bench_case {
 
 struct bench_area {
     const char *name;
+    const char *about;              /* what the figures are, for the docs; may be NULL */
     const struct bench_case *cases; /* ends with a case without a name */
     unsigned limit_s;               /* what a whole comparison may take; 0: 360 */
 };

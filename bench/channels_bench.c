@@ -18,6 +18,7 @@
 #define CROWD_RATE "5"
 #define LEAST_CROWD_RATE 4.5 /* published in fact: below that the case measures something else */
 
+#define LONG "1000" /* bytes of a message that is worth compressing */
 #define SECONDS "2"
 #define QUICK_SECONDS "0.5"
 
@@ -25,8 +26,8 @@
 struct traffic {
     const char *name; /* of the case */
     const char *key;
-    double scale;        /* from the figure to the case's unit */
-    const char *args[8]; /* NULL at the end */
+    double scale;         /* from the figure to the case's unit */
+    const char *args[12]; /* NULL at the end */
 };
 
 static const struct traffic traffics[] = {
@@ -35,6 +36,11 @@ static const struct traffic traffics[] = {
         {"fanout", "--conns", "1000", "--topics", "1", "--rate", "50"}},
     {"burst", "server_cpu_us_per_delivery", 1000,
         {"fanout", "--conns", "1000", "--topics", "1", "--depth", "16"}},
+    {"fanout_long", "server_cpu_us_per_delivery", 1000,
+        {"fanout", "--conns", "1000", "--topics", "1", "--size", LONG}},
+    {"fanout_deflated", "server_cpu_us_per_delivery", 1000,
+        {"fanout", "--conns", "1000", "--topics", "1", "--size", LONG, "--deflate", "--path",
+            "/compressed/websocket"}},
     {"echo", "server_cpu_us_per_round_trip", 1000, {"echo", "--conns", "64"}},
     {"join_cycle", "server_cpu_us_per_cycle", 1000, {"join", "--conns", "64"}},
 };
@@ -167,6 +173,8 @@ const struct bench_area bench_area = {
             TRAFFIC("fanout", 1.15),
             TRAFFIC("fanout_rate", 1.15),
             TRAFFIC("burst", 0.9),
+            TRAFFIC("fanout_long", 1.15),
+            TRAFFIC("fanout_deflated", 1.15),
             TRAFFIC("echo", 1.3),
             TRAFFIC("join_cycle", 2),
             {.name = "client_memory",

@@ -224,6 +224,8 @@ bool report_markdown(
 
     if (out == NULL)
         return false;
+    if (bench_area.about != NULL)
+        fprintf(out, "%s\n\n", bench_area.about);
     print_method(out, options);
     print_baselines(out, options);
     fputs("\n\n| case | ours | baseline | ratio | budget | |\n|---|---:|---:|---:|---|---|\n", out);

@@ -6,18 +6,8 @@ cd "$(dirname "$0")/.." || exit 1
 cc=$1
 warnings="-Wall -Wextra -Wundef -Wshadow -Werror"
 
-number=0
-failed=0
-report() { # $1: status, $2: name, $3: what was printed
-    number=$((number + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $number - $2"
-        return
-    fi
-    failed=1
-    echo "not ok $number - $2"
-    printf '%s\n' "$3" | sed 's/^/# /'
-}
+# shellcheck source=test/tap.sh
+. test/tap.sh
 
 for header in include/anqa/*.h; do
     name=$(basename "$header")
@@ -37,5 +27,5 @@ for header in include/anqa/*.h; do
         esac
     fi
 done
-echo "1..$number"
+done_testing
 exit $failed

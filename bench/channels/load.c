@@ -1,19 +1,14 @@
 #include "load.h"
 
-#include <errno.h>
-#include <libgen.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
+
+#include "stage.h"
 
 #define SECOND_NS UINT64_C(1000000000)
-#define START_S 10 /* for a server to listen */
-#define RUN_S 60   /* for a run, whose parts have shorter limits of their own */
+#define RUN_S 60 /* for a run, whose parts have shorter limits of their own */
 #define MAX_ARGS 32
-#define SPARE_FILES 512 /* beside the connections: listeners, pollers, the programs' own */
 
 enum program { PROGRAM_APP, PROGRAM_PHXLOAD };
 
@@ -22,85 +17,22 @@ static const char *const programs[] = {
     [PROGRAM_PHXLOAD] = "phxload",
 };
 
-static char *setting(const char *name)
-{
-    return getenv(name); // NOLINT(concurrency-mt-unsafe): a side has one thread
-}
-
 static bool is_floor(void)
 {
-    const char *server = setting("BENCH_SERVER");
-
-    return server != NULL && strcmp(server, "floor") == 0;
+    return stage_is("floor");
 }
 
 /** Where a program is; lives until the next call. */
 static char *program_path(enum program program)
 {
-    static char path[PATH_MAX + 64];
-    char self[PATH_MAX];
-    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    char *named = program == PROGRAM_APP ? setting("BENCH_APP") : NULL;
+    char *named = program == PROGRAM_APP ? stage_setting("BENCH_APP") : NULL;
 
-    if (named != NULL)
-        return named;
-    if (len < 0)
-        bench_fail("cannot read /proc/self/exe: %m");
-    self[len] = '\0';
-    snprintf(path, sizeof(path), "%s/%s", dirname(self), programs[program]);
-    return path;
+    return named != NULL ? named : stage_beside(programs[program]);
 }
 
 static bool has_program(enum program program, const char *remedy)
 {
-    const char *path = program_path(program);
-
-    if (access(path, X_OK) == 0)
-        return true;
-    fprintf(stderr, "bench: there is no %s: %s\n", path, remedy);
-    return false;
-}
-
-/** Raises the limit on open files as far as it takes; children inherit it. */
-static bool have_files(unsigned connections)
-{
-    rlim_t need = connections + SPARE_FILES;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return false;
-    if (limit.rlim_cur >= need)
-        return true;
-    if (setrlimit(RLIMIT_NOFILE,
-            &(struct rlimit){need, limit.rlim_max > need ? limit.rlim_max : need}) == 0)
-        return true;
-    fprintf(stderr,
-        "bench: %u connections take %llu open files, and the hard limit is %llu: raise it with "
-        "'ulimit -Hn %llu'\n",
-        connections, (unsigned long long)need, (unsigned long long)limit.rlim_max,
-        (unsigned long long)need);
-    return false;
-}
-
-/** Ours for the server; for phxload those of the comparison, which is our parent, that are not ours. */
-static bool split_processors(struct load *load)
-{
-    cpu_set_t all;
-
-    if (sched_getaffinity(0, sizeof(cpu_set_t), &load->server_cpus) < 0 ||
-        sched_getaffinity(getppid(), sizeof(all), &all) < 0)
-        return false;
-    CPU_ZERO(&load->load_cpus);
-    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (CPU_ISSET(cpu, &all) && !CPU_ISSET(cpu, &load->server_cpus))
-            CPU_SET(cpu, &load->load_cpus);
-    }
-    if (CPU_COUNT(&load->load_cpus) > 0)
-        return true;
-    fputs("bench: no processor is left for the load: a server on one takes two processors, and "
-          "starting this program by the comparison\n",
-        stderr);
-    return false;
+    return stage_has_program(program_path(program), remedy);
 }
 
 bool load_open(struct load *load, unsigned schedulers, unsigned connections)
@@ -113,7 +45,7 @@ bool load_open(struct load *load, unsigned schedulers, unsigned connections)
     return has_program(PROGRAM_PHXLOAD, "build it with the benchmarks") &&
            (is_floor() ||
                has_program(PROGRAM_APP, "it is examples/bench_app; BENCH_APP can name another")) &&
-           have_files(connections) && split_processors(load);
+           stage_have_files(connections) && stage_split(&load->server_cpus, &load->load_cpus);
 }
 
 void load_close(struct load *load)
@@ -124,24 +56,6 @@ void load_close(struct load *load)
 }
 
 /* ---------------------------------------------------------------- server */
-
-/** Reads up to the line that names the port. */
-static bool wait_listening(struct load *load)
-{
-    static const char words[] = "listening on http://127.0.0.1:";
-    uint64_t deadline_ns = bench_now_ns() + START_S * SECOND_NS;
-
-    while (child_line(&load->server, deadline_ns)) {
-        const char *found = strstr(load->server.line, words);
-
-        if (found == NULL)
-            continue;
-        found += sizeof(words) - 1;
-        snprintf(load->port, sizeof(load->port), "%.*s", (int)strspn(found, "0123456789"), found);
-        return true;
-    }
-    return false;
-}
 
 void load_start_server(struct load *load)
 {
@@ -158,9 +72,10 @@ void load_start_server(struct load *load)
     setenv("PORT", "0", 1);
     setenv("ANQA_RUNTIME_SCHEDULERS", threads, 1);
     /* NOLINTEND(concurrency-mt-unsafe) */
-    if (!child_launch(&load->server, argv, &load->server_cpus) || !wait_listening(load))
-        bench_fail(
-            "%s did not say 'listening on http://127.0.0.1:PORT' within %d s", argv[0], START_S);
+    if (!child_launch(&load->server, argv, &load->server_cpus) ||
+        !stage_wait_listening(&load->server, load->port))
+        bench_fail("%s did not say 'listening on http://127.0.0.1:PORT' within %d s", argv[0],
+            STAGE_START_S);
     snprintf(load->pid, sizeof(load->pid), "%d", (int)load->server.pid);
 }
 

@@ -334,6 +334,7 @@ void worker_main(struct worker *w)
     signal(SIGINT, SIG_IGN);
     loop_init(&w->L, false, opt.size + 1024, (uint32_t)run_tag + w->id);
     w->L.on_http = cl_http;
+    w->L.inflate = opt.deflate ? cl_inflate : NULL;
     w->L.on_message = cl_message;
     w->L.on_control = cl_control;
     if (opt.mode == M_JOIN) {

@@ -120,6 +120,7 @@ void send_close(struct worker *w, uint32_t i);
 
 /* ---------------------------------------------------------------- what comes: incoming.c */
 
+bool cl_inflate(unsigned char **data, size_t *len);
 ssize_t cl_http(struct loop *L, uint32_t i, char *p, size_t n);
 int cl_message(struct loop *L, uint32_t i, int op, char *p, size_t n);
 int cl_control(struct loop *L, uint32_t i, int op, char *p, size_t n);

@@ -521,7 +521,7 @@ unsigned char *frame_wrap(struct loop *L, int op, unsigned char *p, size_t n, si
 
 struct frame {
     int op;
-    bool fin;
+    bool fin, deflated;
     unsigned char *data;
     size_t len, need;
 };
@@ -535,7 +535,8 @@ static ssize_t frame_take(struct loop *L, unsigned char *p, size_t n, struct fra
         return 0;
     uint64_t len = p[1] & 127;
     size_t head = 2;
-    if (p[0] & 0x70) {
+    f->deflated = (p[0] & 0x70) == 0x40 && L->inflate;
+    if (p[0] & 0x70 && !f->deflated) {
         L->bad = "reserved bits are set";
         return -1;
     }
@@ -627,6 +628,10 @@ enum link_result link_read(struct loop *L, int fd, uint32_t id, uint32_t *side, 
         bool within = *side && L->sides[*side - 1]->frag_op;
         if ((f.op == OP_CONT) != within) {
             L->bad = "bad continuation";
+            return LINK_BAD;
+        }
+        if (f.deflated && (!f.fin || within || !L->inflate(&f.data, &f.len))) {
+            L->bad = "a compressed message in parts, or one that can not be inflated";
             return LINK_BAD;
         }
         if (f.fin && !within) {

@@ -134,6 +134,8 @@ struct loop {
     uint32_t rng;
     uint64_t now;    /* time of the latest read */
     const char *bad; /* what was wrong after LINK_BAD */
+    /* A compressed message, replaced by what it was, until the next one. False: it is none. NULL: none is agreed on. */
+    bool (*inflate)(unsigned char **data, size_t *len);
     /* All return nonzero (on_http: < 0) when the link has been closed. */
     ssize_t (*on_http)(struct loop *, uint32_t id, char *p, size_t n);
     int (*on_message)(struct loop *, uint32_t id, int op, char *p, size_t n);

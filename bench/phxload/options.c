@@ -43,6 +43,8 @@ static const struct option_row {
     {"binary", 'b', &opt.binary, 0, 0, "          fanout, echo: pushes as binary frames"},
     {"with-reply", 'b', &opt.with_reply, 0, 0,
         "      fanout: broadcast instead of broadcast_noreply"},
+    {"deflate", 'b', &opt.deflate, 0, 0,
+        "         offers permessage-deflate; what comes compressed is inflated"},
     {"samples", 'u', &opt.samples, 1, 60000,
         "K        presence: clients that are checked (default 10)"},
     {"leave-rate", 'd', &opt.leave_rate, 0, 1e9,

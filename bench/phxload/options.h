@@ -25,7 +25,7 @@ struct options {
     uint32_t conns, topics, depth, samples, inflight, threads, src_per_ip, src_offset, size;
     double rate, conn_rate, leave_rate, hold, heartbeat, seconds, warmup, timeout;
     const char *path, *prefix;
-    bool json, verbose, binary, with_reply;
+    bool json, verbose, binary, with_reply, deflate;
     struct target target[MAX_TARGETS];
     uint32_t n_targets;
     int pid[MAX_PIDS], n_pids;

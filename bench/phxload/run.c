@@ -98,8 +98,11 @@ static void make_hello(void)
         g->hello_len = (size_t)snprintf(text, sizeof text,
             "GET %s%cvsn=2.0.0 HTTP/1.1\r\nHost: %s:%u\r\nConnection: Upgrade\r\nUpgrade: "
             "websocket\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n",
-            opt.path, strchr(opt.path, '?') ? '&' : '?', host, ntohs(g->addr.sin_port), key);
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n%s\r\n",
+            opt.path, strchr(opt.path, '?') ? '&' : '?', host, ntohs(g->addr.sin_port), key,
+            opt.deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
+                          "client_max_window_bits\r\n"
+                        : "");
         g->hello = strdup(text);
     }
     stamp_len = opt.size;

@@ -1,11 +1,16 @@
 /*
- * What load generators talk to: a channel that echoes and broadcasts. PORT says where it listens (0: any free port).
+ * What load generators talk to: a channel that echoes and broadcasts, and a few pages. PORT says where it listens (0: any
+ * free port), BENCH_FILES a folder whose files are served below /files.
  *
  *     bench:*   echo                answers with the payload
  *               broadcast           sends it to all on the topic as "msg", and answers
  *               broadcast_noreply   does so without an answer
+ *
+ *     /text, /json                  a text, and JSON that is made for each request
  */
 #include <anqa/anqa.h>
+
+#include <stdlib.h>
 
 static anqa_next echo(anqa_socket *socket, anqa_json payload)
 {
@@ -40,19 +45,44 @@ static const anqa_user_socket user_socket = {
     .channels = (const anqa_channel *const[]){&bench_channel, NULL},
 };
 
+static void text(anqa_conn *conn, const void *opts)
+{
+    anqa_send_text(conn, 200, anqa_str_of("hello"));
+}
+
+static void json(anqa_conn *conn, const void *opts)
+{
+    anqa_send_json(
+        conn, 200, anqa_jsonf("{'message': 'hello', 'path': %.*s}", ANQA_FMT(conn->request_path)));
+}
+
+static const anqa_router router = {
+    .routes = (const anqa_route[]){ANQA_GET("/text", text), ANQA_GET("/json", json), {0}},
+};
+
+static anqa_static_files files[] = {{0}, {0}};
+
 static const anqa_endpoint endpoint = {
-    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
+    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket},
+        {.path = "/compressed", .user_socket = &user_socket, .compress = true},
+        {.path = "/context", .user_socket = &user_socket, .compress = true, .client_context = true},
+        {0}},
+    .statics = files,
+    .router = &router,
     .max_connections = 2000000,
 };
 
 static const anqa_app app = {
     .name = "bench_app",
     .version = "1.0",
-    .about = "a channel that echoes and broadcasts, for load generators",
+    .about = "a channel that echoes and broadcasts, and a few pages, for load generators",
     .children = (const anqa_child_spec[]){ANQA_ENDPOINT(&endpoint), {0}},
 };
 
 int main(int argc, char **argv)
 {
+    files[0].dir = getenv("BENCH_FILES"); /* before there is another thread */
+    if (files[0].dir != NULL)
+        files[0].url = "/files";
     return anqa_main(argc, argv, &app);
 }

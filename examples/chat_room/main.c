@@ -184,7 +184,9 @@ static const anqa_channel tree_channel = {.topic = "tree", .join = tree_join};
 static const anqa_user_socket user_socket = {
     .channels = (const anqa_channel *const[]){&room_channel, &tree_channel, NULL}};
 static const anqa_endpoint endpoint = {
-    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket}, {0}},
+    .sockets =
+        (const anqa_socket_mount[]){
+            {.path = "/socket", .user_socket = &user_socket, .compress = true}, {0}},
     .statics = (const anqa_static_files[]){{.url = "/", .dir = EXAMPLE_DIR "/assets"}, {0}},
 };
 const anqa_app chat = {

@@ -65,31 +65,38 @@ static bool cast_vote(const anqa_conn *conn)
 
 static const anqa_router router; /* below */
 
-static const char *form(const char *drink, int64_t count)
+/* The token tells this form from one that another site has made. */
+static void put_form(anqa_conn *conn, anqa_html *html, const char *drink, int64_t count)
 {
-    anqa_str action = ANQA_PATH(&router, "/votes/:drink", drink);
+    anqa_str action = ANQA_PATH(&router, "/votes/:drink", drink), token = anqa_csrf_token(conn);
 
-    return anqa_tmp_printf("<form method=post action=\"%.*s\"><button>%s</button> %" PRId64
-                           "</form>",
-        ANQA_FMT(action), drink, count);
+    anqa_html_add(html, "<form method=post action=\"%.*s\">", ANQA_FMT(action));
+    anqa_html_add(html, "<input type=hidden name=_csrf_token value=\"%.*s\">", ANQA_FMT(token));
+    anqa_html_add(html, "<button>%s</button> %" PRId64 "</form>", drink, count);
 }
 
 static void home(anqa_conn *conn, const void *opts)
 {
+    anqa_str said = anqa_flash_get(conn, "info");
     anqa_json now = votes();
-    const char *html = anqa_tmp_printf("<!doctype html><title>Tea or coffee?</title>"
-                                       "<h1>Tea or coffee?</h1>%s%s",
-        form("tea", anqa_json_int(now, "tea", 0)), form("coffee", anqa_json_int(now, "coffee", 0)));
+    anqa_html html = {0};
 
-    anqa_send_html(conn, 200, anqa_str_of(html));
+    anqa_html_add(&html, "<!doctype html><html lang=en><meta charset=utf-8>"
+                         "<title>Tea or coffee?</title><h1>Tea or coffee?</h1>");
+    put_form(conn, &html, "tea", anqa_json_int(now, "tea", 0));
+    put_form(conn, &html, "coffee", anqa_json_int(now, "coffee", 0));
+    anqa_html_add(&html, "<p>%.*s</p>", ANQA_FMT(said));
+    anqa_send_html(conn, 200, html.text);
 }
 
 static void vote_on_page(anqa_conn *conn, const void *opts)
 {
-    if (cast_vote(conn))
-        anqa_redirect(conn, ANQA_PATH(&router, "/"));
-    else
+    if (!cast_vote(conn)) {
         anqa_send_text(conn, 404, anqa_str_of("There is only tea and coffee.\n"));
+        return;
+    }
+    anqa_flash_put(conn, "info", anqa_str_of("Thank you."));
+    anqa_redirect(conn, ANQA_PATH(&router, "/"));
 }
 
 /* ---------------------------------------------------------------- the API */
@@ -109,7 +116,8 @@ static void create_vote(anqa_conn *conn, const void *opts)
 
 /* ---------------------------------------------------------------- the program */
 
-static const anqa_plug browser[] = {{.call = anqa_put_secure_browser_headers}, {0}};
+static const anqa_plug browser[] = {{.call = anqa_put_secure_browser_headers},
+    {.call = anqa_fetch_flash}, {.call = anqa_protect_from_forgery}, {0}};
 
 /* clang-format off */
 static const anqa_router router = {
@@ -127,8 +135,9 @@ static const anqa_router router = {
 
 static const anqa_endpoint endpoint = {
     .plugs = (const anqa_plug[]){{.call = anqa_plug_request_id}, {.call = anqa_plug_logger},
-        {.call = anqa_plug_health}, {0}},
+        {.call = anqa_plug_health}, {.call = anqa_parsers}, {0}},
     .router = &router,
+    .session = &(anqa_session_opts){0},
 };
 
 static const anqa_app hello_http = {

@@ -22,6 +22,7 @@
 #include <anqa/fault.h>
 #include <anqa/gen_server.h>
 #include <anqa/gen_statem.h>
+#include <anqa/html.h>
 #include <anqa/introspect.h>
 #include <anqa/js.h>
 #include <anqa/json.h>
@@ -33,8 +34,10 @@
 #include <anqa/partition_supervisor.h>
 #include <anqa/pg.h>
 #include <anqa/plugs.h>
+#include <anqa/presence.h>
 #include <anqa/process.h>
 #include <anqa/pubsub.h>
+#include <anqa/raw_socket.h>
 #include <anqa/registry.h>
 #include <anqa/requests.h>
 #include <anqa/router.h>
@@ -45,6 +48,7 @@
 #include <anqa/table.h>
 #include <anqa/task.h>
 #include <anqa/telemetry.h>
+#include <anqa/tls.h>
 #include <anqa/token.h>
 #include <anqa/value.h>
 #include <anqa/websocket.h>

@@ -35,8 +35,8 @@ ANQA_API void anqa_arena_init(anqa_arena *arena, size_t limit);
 /** Ends all pieces and gives all memory back. The arena may be used again. */
 ANQA_API void anqa_arena_done(anqa_arena *arena);
 
-/** Ends all pieces, keeps at most one block of ordinary size. */
-ANQA_API void anqa_arena_reset(anqa_arena *arena);
+/** The path of anqa_arena_reset that has something to do. */
+ANQA_API void anqa_arena_reset_slow(anqa_arena *arena);
 
 /** The path of anqa_arena_alloc that needs a new block. */
 ANQA_API void *anqa_arena_alloc_slow(anqa_arena *arena, size_t size);
@@ -48,6 +48,18 @@ ANQA_API void *anqa_arena_alloc_slow(anqa_arena *arena, size_t size);
 #define ANQA_ARENA_ASAN_ 1
 #endif
 #endif
+
+/** Ends all pieces, keeps at most one block of ordinary size. Nearly free when there are none since the last time, as at the
+ * end of most events: then the block is not even looked at. */
+static inline void anqa_arena_reset(anqa_arena *arena)
+{
+#ifndef ANQA_ARENA_ASAN_
+    /* all that is held is free, but for the header of the block */
+    if (arena->held == (size_t)(arena->end - arena->at) + (arena->block == NULL ? 0 : 16))
+        return;
+#endif
+    anqa_arena_reset_slow(arena);
+}
 
 /** `size` bytes, not cleared. NULL when the limit is reached and there is no `on_fail`. */
 static inline void *anqa_arena_alloc(anqa_arena *arena, size_t size)

@@ -54,7 +54,8 @@
  * before its answer.
  *
  * Limits. Refs of the client may have 255 bytes, topics and events too. When 256 messages or 4 MiB wait for one channel
- * nothing more is read from its client until half of them are done. A channel for whose handle_out 256 broadcasts wait is
+ * nothing more is read from its client until half of them are done. What a client may send in a second can be limited, for a
+ * channel (.rate) and for all that comes over a socket (.rate of its mount). A channel for whose handle_out 256 broadcasts wait is
  * killed, with a warning: others do not wait for it, and its client joins anew. A client that leaves more than 1 MiB of what it is sent
  * unread is reset; so no answer or push can be longer.
  *
@@ -98,6 +99,20 @@ typedef struct anqa_info {
     anqa_next (*run)(anqa_socket *socket, anqa_msg *msg);
 } anqa_info;
 
+/** What becomes of a message over a rate limit. */
+typedef enum anqa_over_rate {
+    ANQA_RATE_REPLY, /* it is answered with status "error", {"reason": "rate limit"}, and not handled */
+    ANQA_RATE_CLOSE /* the client's connection is closed (close code 1008) */
+} anqa_over_rate;
+
+/** How much clients may send: so much a second, and at once as much as `burst`. Zero: any number. A message that has more
+ * bytes than the burst never passes. */
+typedef struct anqa_rate_limit {
+    uint32_t messages_per_s, messages_burst; /* burst 0: as much as in a second */
+    uint32_t bytes_per_s, bytes_burst;
+    anqa_over_rate over;
+} anqa_rate_limit;
+
 /** What a channel is. `static const`; zero is a sensible default everywhere but for `topic`. */
 typedef struct anqa_channel {
     const char *topic; /* "room:*": all that begin with "room:"; without a * at its end: that one */
@@ -119,17 +134,38 @@ typedef struct anqa_channel {
 
     void (*terminate)(anqa_socket *socket, anqa_reason reason);
 
+    anqa_rate_limit rate; /* of the messages of one client to one channel, leaving apart */
+
     anqa_log_level log_join;      /* 0: ANQA_INFO; ANQA_LOG_NONE: not logged */
     anqa_log_level log_handle_in; /* 0: ANQA_DEBUG; the same */
 } anqa_channel;
+
+/** What `connect` may see of a request, if the mount wants it (.connect_info in anqa/endpoint.h). Borrowed for the call. */
+typedef struct anqa_connect_info {
+    anqa_str peer; /* ANQA_CONNECT_PEER: the address of the client, "192.0.2.1:51234" */
+    /* ANQA_CONNECT_URI */
+    anqa_str scheme, host, path, query;
+    uint16_t port;
+    anqa_str user_agent; /* ANQA_CONNECT_USER_AGENT; empty: it sent none */
+    /* objects of strings; names in lower case, of several fields of one name the values with ", " in between */
+    anqa_json x_headers;             /* ANQA_CONNECT_X_HEADERS: fields "x-..." */
+    anqa_json trace_context_headers; /* ANQA_CONNECT_TRACE: "traceparent" and "tracestate" */
+    anqa_json sec_websocket_headers; /* ANQA_CONNECT_SEC_WEBSOCKET: fields "sec-websocket-..." */
+    /* ANQA_CONNECT_SESSION: an object; null where the client has no session, or has not shown the session's token
+     * (anqa_csrf_token) in the parameter `_csrf_token`. ANQA_CONNECT_SESSION_UNCHECKED: without the latter */
+    anqa_json session;
+    bool has_auth_token; /* it has sent one, and the mount wants it (.auth_token) */
+    anqa_str auth_token;
+} anqa_connect_info;
 
 /** What a socket is. */
 typedef struct anqa_user_socket {
     const anqa_channel *const *channels; /* NULL ends them; the first whose topic fits has it */
     size_t assigns_size;
     /**
-     * Lets a client in: ANQA_OK. Anything else refuses it, with 403; a crash, here or in `id`, with 500. NULL: everybody.
-     * params: the query of the URL as a JSON object of strings.
+     * Lets a client in: ANQA_OK. E_PERMISSION refuses it with 403, any other status as the mount
+     * says (.refused), or with 403 too; a crash, here or in `id`, with 500. NULL: everybody.
+     * params: the query of the URL and the variables of the mount's path, as anqa_conn_params has them.
      */
     anqa_status (*connect)(anqa_socket *socket, anqa_json params);
     /**
@@ -139,6 +175,10 @@ typedef struct anqa_user_socket {
     anqa_str (*id)(anqa_socket *socket);
     anqa_log_level log; /* of connects; 0: ANQA_INFO; ANQA_LOG_NONE: not logged */
 } anqa_user_socket;
+
+/** What is to be seen of the request, in `connect` and `id`; elsewhere it is a broken contract. What the mount does not want
+ * is empty or null.   Context: the callback's process; does not wait. */
+ANQA_API const anqa_connect_info *anqa_socket_connect_info(const anqa_socket *socket);
 
 /* ---------------------------------------------------------------- in a channel */
 

@@ -18,7 +18,8 @@
  * Place. `$XDG_RUNTIME_DIR/anqa/<name>.sock`, else `/tmp/anqa-<uid>/<name>.sock`; the folder is made with mode 0700 and
  * refused unless it is the user's own and nobody else may enter. The socket has mode 0600, and who connects must be the
  * same user or root, whatever the file's mode says. The socket of a program that is dead is replaced; beside one that is
- * alive a second one is called `<name>-<process id>.sock`.
+ * alive a second one is called `<name>-<process id>.sock`. A path of one's own that is in use is an error, but for a
+ * successor (see anqa_main_restart): it takes its predecessor's path when it has started.
  *
  * Protocol. A line is a JSON object, at most 64 KiB with its newline.
  *     {"id": 1, "op": "info", "args": {"pid": "<0.12.1>"}}     id: an integer from 0, chosen by the client
@@ -78,6 +79,14 @@ extern ANQA_API const anqa_gen_server anqa_control_server;
  * Fails: E_NOPROC (there is none), E_DIED, E_TIMEOUT.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_control_path(char *path, size_t size) ANQA_MUST_CHECK;
+
+/**
+ * Of a program that is to take another's place, before that one ends: its socket goes to the path that it was told to have,
+ * where the predecessor's has been until now. Until then it is at that path with ".new" behind. anqa_main does this
+ * when the application has started. Fine where there is nothing to be done.
+ * Fails: E_IN_USE, E_NOMEM, E_DIED, E_TIMEOUT, else as rename(2).   Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_control_take_place(anqa_error *err) ANQA_MUST_CHECK;
 
 ANQA_END_DECLS
 

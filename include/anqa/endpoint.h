@@ -26,8 +26,29 @@
  * restarted: who comes meanwhile waits. An endpoint with none makes its own.
  *
  * Sockets. A mount with the path "/socket" takes WebSockets at "/socket/websocket", which is where the JavaScript client
- * (`new Socket("/socket")`) goes. Version 2 of the wire format is spoken; a client that asks for another one
- * (`vsn` in the query, absent: 1) is refused with 403.
+ * (`new Socket("/socket")`) goes. Versions 1 and 2 of the wire format are spoken; a client that asks for another one
+ * (`vsn` in the query, absent: 1) is refused with 403. Segments of a path that begin with ':' stand for any, and are
+ * parameters of `connect`: "/socket/:room".
+ *
+ * Long-poll. With `.longpoll = {.on = true}` a mount also takes clients that cannot hold a WebSocket, at "/socket/longpoll";
+ * npm's client falls back to it (option longPollFallbackMs). A session is a process: what is to be sent waits in it until
+ * the client asks. It ends when the client has not asked for one and a half windows, when more than max_output_bytes wait,
+ * when "disconnect" is broadcast to the socket's id, and when the endpoint stops; the client then opens another one and joins again. Its channels
+ * end with the reason shutdown "inactive", "closed", "disconnected" or "draining". Binary messages can be sent by such a client, but not to it (anqa/channel.h). Its token is
+ * signed with the endpoint's secret.
+ *
+ * Events. With `.sse = {.on = true}` a mount also takes clients that only listen, at "/socket/sse":
+ *     new EventSource("/socket/sse?vsn=2.0.0&topics[]=room:a&topics[]=room:b&payload[name]=Ada")
+ * joins those topics, all with the payload {"name": "Ada"}. The data of each event is a message of the wire format, beginning with the answers to
+ * the joins. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
+ *
+ * Compression. With `compress` messages go compressed to clients that offer permessage-deflate (RFC 7692), which browsers
+ * do: those from 256 bytes to 256 KiB, if they become shorter. Each is compressed by itself, so that a broadcast is compressed
+ * once for all who get it. Clients are told to do the same; so one that is idle costs nothing more. With `client_context`
+ * they may refer to what they sent before: that is shorter, but the server keeps about 45 KiB for each client that has
+ * sent something compressed. A message of a client that inflates to more than 8,000,000 bytes, or to more than 1 MiB and 25
+ * times what came, ends the connection with 1009. Whoever can make others' secrets travel beside words of its own choice in
+ * one message learns of them from its length: then do not compress.
  *
  * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
  * `router` (anqa/router.h); without either the answer is 404.
@@ -40,31 +61,89 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/raw_socket.h>
 #include <anqa/router.h>
 #include <anqa/session.h>
 #include <anqa/supervisor.h>
+#include <anqa/tls.h>
 
 ANQA_BEGIN_DECLS
 
 /** Pages of which sites may open a socket. Who sends no `Origin` (programs, not browsers) always may. */
 typedef enum anqa_check_origin {
-    ANQA_ORIGIN_HOST,   /* those of the endpoint's host, whatever scheme and port */
-    ANQA_ORIGIN_ANY,    /* all */
-    ANQA_ORIGIN_LIST,   /* those in `origins` */
-    ANQA_ORIGIN_REQUEST /* those with the scheme, host and port of the request itself */
+    ANQA_ORIGIN_HOST,    /* those of the endpoint's host, whatever scheme and port */
+    ANQA_ORIGIN_ANY,     /* all */
+    ANQA_ORIGIN_LIST,    /* those in `origins` */
+    ANQA_ORIGIN_REQUEST, /* those with the scheme, host and port of the request itself */
+    ANQA_ORIGIN_ASK      /* those that `origin_allowed` says */
 } anqa_check_origin;
+
+/** What a socket's `connect` may see of the request (anqa_connect_info); to be added. */
+enum {
+    ANQA_CONNECT_PEER = 1,
+    ANQA_CONNECT_URI = 2,
+    ANQA_CONNECT_USER_AGENT = 4,
+    ANQA_CONNECT_X_HEADERS = 8,
+    ANQA_CONNECT_TRACE = 16,
+    ANQA_CONNECT_SEC_WEBSOCKET = 32,
+    ANQA_CONNECT_SESSION = 64,
+    ANQA_CONNECT_SESSION_UNCHECKED =
+        128 /* pages of other sites can use it then: see check_origin */
+};
+
+/** How a mount takes WebSockets. */
+typedef struct anqa_websocket_opts {
+    bool off;         /* it takes none */
+    const char *path; /* below that of the mount; NULL: "/websocket" */
+    /* that are spoken, of those a client offers (Sec-WebSocket-Protocol); who offers others only is refused with 403.
+     * NULL ends them; NULL: what is offered is ignored */
+    const char *const *subprotocols;
+} anqa_websocket_opts;
+
+/** How a mount takes clients that poll. Zero is a sensible default everywhere but for `on`. */
+typedef struct anqa_longpoll_opts {
+    bool on;
+    const char *path;   /* below that of the mount; NULL: "/longpoll" */
+    uint32_t window_ms; /* how long a request waits for something to come; 0: 10,000 */
+    /* clients at a time; more are answered with 503. 0: 10,000 */
+    uint32_t max_sessions;
+} anqa_longpoll_opts;
+
+/** How a mount takes clients that only listen, by server-sent events. Zero is a sensible default everywhere but for `on`. */
+typedef struct anqa_sse_opts {
+    bool on;
+    const char *path;      /* below that of the mount; NULL: "/sse" */
+    uint32_t heartbeat_ms; /* a comment is sent when nothing else was for so long; 0: 15,000 */
+    uint32_t max_sessions; /* clients at a time; more are answered with 503. 0: 10,000 */
+} anqa_sse_opts;
 
 /** One path that takes sockets; {0} ends a list of them. */
 typedef struct anqa_socket_mount {
-    const char *path; /* "/socket" */
+    const char *path; /* "/socket", "/socket/:room" */
     const anqa_user_socket *user_socket;
+    const anqa_raw_socket *raw; /* in its place: no channels (anqa/raw_socket.h) */
+    anqa_websocket_opts websocket;
+    anqa_longpoll_opts longpoll;
+    anqa_sse_opts sse;
+    unsigned connect_info; /* ANQA_CONNECT_..., added */
+    /* clients send a token beside the URL, where no log shows it: option `authToken` of npm's client. A WebSocket's is in
+     * the list of subprotocols, of which "phoenix" is one then */
+    bool auth_token;
+    /* Answers a client whom `connect` has refused with another status than E_PERMISSION; NULL: 403 */
+    void (*refused)(anqa_conn *conn, anqa_status status);
     anqa_check_origin check_origin;
     /* "https://example.org", "//example.org:8080" (any scheme), "//example.org" (and any port); a host that begins with
      * "*." is the domain itself and all below it. http and https without a port mean 80 and 443. NULL ends them */
     const char *const *origins;
+    /* ANQA_ORIGIN_ASK. Of "https://example.org" the port is "443"; of what is no URL all are empty. In the connection's
+     * process; may wait */
+    bool (*origin_allowed)(anqa_str scheme, anqa_str host, anqa_str port);
     uint32_t
         timeout_ms; /* without anything from the client, it is closed; 0: 60,000. Whole seconds count */
+    anqa_rate_limit rate;  /* of all messages of one client, joins and heartbeats too */
     uint32_t max_channels; /* joined at a time by one client; 0: 100 */
+    bool compress;         /* messages, where the client offers it; see Compression above */
+    bool client_context;   /* with `compress`: a client's messages may refer to its earlier ones */
 } anqa_socket_mount;
 
 /** Files below `dir` are served below `url`; {0} ends a list. */
@@ -116,6 +195,9 @@ typedef struct anqa_endpoint {
      * ANQA_ENV=prod what HOST says there (elsewhere that is not looked at: some shells put the machine's name into it); else
      * whatever name a request gives */
     const char *host;
+    /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
+    const anqa_https *https;
+    bool no_http; /* it listens for https only */
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */
@@ -152,7 +234,14 @@ extern ANQA_API const anqa_gen_server anqa_endpoint_server;
         .shutdown_ms = ANQA_INFINITY}
 
 /**
- * Where a running endpoint listens, as "127.0.0.1:4000"; empty in a deterministic runtime.
+ * Where a running endpoint listens for https, as "127.0.0.1:4001"; empty where it does not.
+ * Fails: E_NOPROC, E_DIED, E_TIMEOUT, as anqa_try_call.   Context: process; may wait.
+ */
+ANQA_API anqa_status anqa_endpoint_https_address(
+    anqa_pid endpoint, char text[ANQA_ADDRESS_TEXT]) ANQA_MUST_CHECK;
+
+/**
+ * Where a running endpoint listens, as "127.0.0.1:4000"; empty with `no_http`, and in a deterministic runtime.
  * Fails: E_NOPROC, E_DIED, E_TIMEOUT, as anqa_try_call.   Context: process; may wait.
  */
 ANQA_API anqa_status anqa_endpoint_address(

@@ -40,8 +40,9 @@ ANQA_BEGIN_DECLS
     X(RECEIVE, "receive") /* waits for a message */                         \
     X(CALL, "call")       /* waits for an answer, or a DOWN: `waits_for` */ \
     X(SLEEP, "sleep")                                                       \
-    X(BLOCKING, "blocking") /* a worker does something for it */            \
-    X(IO, "io")             /* waits for a socket */
+    X(BLOCKING, "blocking")   /* a worker does something for it */          \
+    X(IO, "io")               /* waits for a socket */                      \
+    X(SUSPENDED, "suspended") /* until it is resumed, see anqa_sys_suspend */
 
 #define ANQA_PROCESS_STATUS_X(name, text) ANQA_PROCESS_##name,
 typedef enum anqa_process_status {

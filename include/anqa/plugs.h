@@ -91,7 +91,9 @@ ANQA_API void anqa_plug_basic_auth(anqa_conn *conn, const void *opts);
 
 /** How requests without TLS are sent to where there is it. */
 typedef struct anqa_ssl_opts {
-    const char *host;           /* to redirect to; NULL: that of the request */
+    /* to redirect to, with a port if it is not 443; NULL: that of the request, and the port for https of the endpoint if the
+     * request came to the one for http */
+    const char *host;
     const char *const *exclude; /* hosts that are let alone, NULL ends them; NULL: "localhost" */
     uint32_t expires_s;         /* of HSTS; 0: a year */
     bool subdomains, preload;   /* of HSTS */

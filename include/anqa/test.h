@@ -263,6 +263,21 @@ anqa_test_socket *anqa_test_connect_(
 /** The same with the outcome. Fails: E_PERMISSION (refused), E_LIMIT (the id is too long). */
 anqa_status anqa_test_try_connect(const anqa_user_socket *user_socket, anqa_json params,
     anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
+/** The same with what `connect` is to see of a request (anqa_socket_connect_info). */
+anqa_status anqa_test_try_connect_with(const anqa_user_socket *user_socket, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
+
+/** A client of a raw socket (anqa/raw_socket.h). Fails: E_PERMISSION (`connect` refuses it), E_DIED (it crashed). It ends by
+ * anqa_test_close; anqa_test_socket_pid is the process of its handlers. */
+anqa_status anqa_test_try_connect_raw(const anqa_raw_socket *raw, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket) ANQA_MUST_CHECK;
+/** What such a client sends. */
+void anqa_test_send_raw(anqa_test_socket *socket, bool binary, anqa_str data);
+/** What it is sent next; the test fails if nothing comes. ret_binary: may be NULL. */
+#define anqa_test_receive_raw(socket, ret_binary) \
+    anqa_test_receive_raw_(ANQA_HERE_, (socket), (ret_binary))
+anqa_str anqa_test_receive_raw_(
+    struct anqa_test_place place, anqa_test_socket *socket, bool *ret_binary);
 
 /**
  * Joins a topic: anqa_test_join(socket, topic, payload, ret_reply). payload: an object, or ANQA_JSON_NULL for {}. ret_reply: the
@@ -332,6 +347,9 @@ typedef struct anqa_test_request {
     const anqa_header *headers; /* {0} ends them */
     anqa_str body;
     bool https; /* over TLS */
+    /* a request of the same client that was answered before: the cookies that it has had and been given go along (recycle of
+     * ConnTest). NULL: none */
+    const struct anqa_conn *after;
 } anqa_test_request;
 
 /** A request that nobody has answered: anqa_test_conn("POST", "/users?a=b", .body = anqa_str_of("..."), .headers = ...). If no
@@ -343,7 +361,7 @@ anqa_conn *anqa_test_conn_(struct anqa_test_place place, const anqa_test_request
 
 /** Runs a pipeline; then a request without an answer gets 500, and a chunked one ends. */
 void anqa_test_run(anqa_conn *conn, const anqa_plug *plugs);
-/** The same for the plugs and the router of an endpoint. It need not run. */
+/** The same for the plugs and the router of an endpoint, with its sessions, secret and error pages. It need not run. */
 void anqa_test_dispatch(anqa_conn *conn, const anqa_endpoint *endpoint);
 
 /** What was sent of the response's body so far; of HEAD what GET would have. Lives as long as the event. */

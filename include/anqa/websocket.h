@@ -44,6 +44,9 @@ typedef struct anqa_websocket_handler {
     void (*handle_in)(anqa_websocket *ws, bool binary, anqa_str data); /* a whole message */
     void (*handle_info)(anqa_websocket *ws, const anqa_msg *msg);      /* of another process */
     uint32_t timeout_ms; /* without anything from the client, it is closed; 0: that of requests */
+    bool compress; /* messages, where the client offers permessage-deflate; see anqa/endpoint.h */
+    bool
+        client_context; /* with `compress`: what the client sends may refer to what it sent before */
 } anqa_websocket_handler;
 
 /**

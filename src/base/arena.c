@@ -20,7 +20,8 @@ struct anqa_arena_block {
 };
 
 #define HEADER sizeof(struct anqa_arena_block)
-static_assert(HEADER == 16, "pieces start right behind the header and are aligned to 16");
+static_assert(HEADER == 16,
+    "pieces start right behind the header and are aligned to 16: anqa_arena_reset knows that");
 
 static void *out_of_memory(anqa_arena *arena, size_t wanted)
 {
@@ -66,7 +67,7 @@ void *anqa_arena_alloc_slow(anqa_arena *arena, size_t size)
     return block->bytes;
 }
 
-void anqa_arena_reset(anqa_arena *arena)
+void anqa_arena_reset_slow(anqa_arena *arena)
 {
     anqa_arena_done(arena);
 }
@@ -161,7 +162,7 @@ void *anqa_arena_alloc_slow(anqa_arena *arena, size_t size)
 }
 
 /* The first ordinary block of the chain is the largest, or at least as large as the older ones. */
-void anqa_arena_reset(anqa_arena *arena)
+void anqa_arena_reset_slow(anqa_arena *arena)
 {
     struct anqa_arena_block *block = arena->block, *keep = NULL;
 

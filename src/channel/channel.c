@@ -4,6 +4,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "channel/deflated.h"
 #include "channel/socket.h"
 #include "otp/child.h"
 #include "runtime/sched.h"
@@ -60,8 +61,19 @@ static void write_reply(struct chan *chan, anqa_str ref, anqa_str status, anqa_j
     struct v2_frame frame;
 
     probe(anqa_json_text(response));
-    v2_reply(&frame, chan_ref(chan), ref, chan_topic(chan), status, anqa_json_text(response));
+    if (chan->socket == NULL)
+        return;
+    chan->socket->serializer->reply(
+        &frame, chan_ref(chan), ref, chan_topic(chan), status, anqa_json_text(response));
     chan_write(chan, &frame);
+}
+
+/* Whether the client can be sent a binary frame. */
+static bool takes_binary(const struct chan *chan)
+{
+    const struct socket *socket = chan->socket;
+
+    return socket == NULL || (socket->serializer->has_binary && !socket->transport->text_only);
 }
 
 static void write_binary_reply(
@@ -71,6 +83,10 @@ static void write_binary_reply(
     struct v2_frame frame;
 
     probe(data);
+    if (!takes_binary(chan)) {
+        write_reply(chan, ref, STR("error"), anqa_jsonf("{'reason': 'no binary frames'}"));
+        return;
+    }
     ANQA_REQUIRE(v2_binary_reply(&frame, as_bytes(chan_ref(chan)), as_bytes(ref), chan->pub.topic,
                      status, data) &&
                  "strings of at most 255 bytes in a binary answer");
@@ -82,9 +98,11 @@ static void write_close(struct chan *chan)
 {
     struct v2_frame frame;
 
-    v2_push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan), STR("phx_close"),
-        STR("{}"));
-    chan_write(chan, &frame);
+    if (chan->socket != NULL) {
+        chan->socket->serializer->push(&frame, chan_end_ref(chan), chan_end_ref(chan),
+            chan_topic(chan), STR("phx_close"), STR("{}"));
+        chan_write(chan, &frame);
+    }
     anqa_section_begin();
     chan_gone(chan);
     anqa_section_end();
@@ -98,28 +116,6 @@ static const anqa_event *find_text(const anqa_event *table, anqa_str event)
         if (anqa_str_is(event, table->event))
             return table;
     return NULL;
-}
-
-/* The frame as text, made by whoever needs it first. */
-#define FORM_TEXT 0
-
-static bool frame_text(struct frame *frame, anqa_buf *ret_buf)
-{
-    anqa_broadcast_view view;
-
-    if (frame->forms[FORM_TEXT].ptr == NULL) {
-        view = frame_view(frame);
-        if (v2_broadcast(view.topic, view.event, anqa_json_text(view.payload),
-                &frame->forms[FORM_TEXT]) != ANQA_OK) {
-            frame->forms[FORM_TEXT] = (anqa_buf){NULL, NULL, 0};
-            anqa_log(ANQA_ERROR, "channel.broadcast.lost",
-                "topic=%.*s event=%.*s error=\"out of memory, or no UTF-8\"", ANQA_FMT(view.topic),
-                ANQA_FMT(view.event));
-            return false;
-        }
-    }
-    *ret_buf = frame->forms[FORM_TEXT];
-    return true;
 }
 
 /* Too much was broadcast, or there is no memory. Whoever is not the channel itself kills it; the channel finds out when its
@@ -203,7 +199,8 @@ static void chan_deliver(struct sub *sub, struct frame *const *frames, size_t co
             intercept(chan, frames[i]);
             continue;
         }
-        if (!frame_text(frames[i], &run[length]))
+        if (!deflated_or_text(frames[i], chan->socket->serializer, chan->socket->transport,
+                chan->socket->link, &run[length]))
             continue;
         if ((chan->flags & CHAN_JOINED) == 0)
             hold(chan, run[length]);
@@ -598,7 +595,9 @@ void anqa_socket_push(anqa_socket *socket, const char *event, anqa_json payload)
 
     ANQA_REQUIRE(is_object(payload) && "the payload of a push is an object");
     probe(anqa_json_text(payload));
-    v2_push(&frame, chan_ref(chan), STR("null"), chan_topic(chan),
+    if (chan->socket == NULL)
+        return;
+    chan->socket->serializer->push(&frame, chan_ref(chan), STR("null"), chan_topic(chan),
         between_quotes(anqa_str_of(event)), anqa_json_text(payload));
     chan_write(chan, &frame);
 }
@@ -609,6 +608,11 @@ void anqa_socket_push_binary(anqa_socket *socket, const char *event, anqa_str da
     struct v2_frame frame;
 
     probe(data);
+    if (!takes_binary(chan)) {
+        anqa_log(ANQA_WARN, "channel.push.dropped",
+            "topic=%.*s event=%s error=\"no binary frames\"", ANQA_FMT(socket->topic), event);
+        return;
+    }
     ANQA_REQUIRE(v2_binary_push(
                      &frame, as_bytes(chan_ref(chan)), chan->pub.topic, anqa_str_of(event), data) &&
                  "strings of at most 255 bytes in a binary push");

@@ -6,8 +6,8 @@
 
 #include <anqa/endpoint.h>
 
-/* host: the endpoint's, may be NULL.   request_host: "name" or "name:port". */
-bool origin_allowed(
-    const anqa_socket_mount *mount, const char *host, anqa_str origin, anqa_str request_host);
+/* host: the endpoint's, may be NULL.   scheme, request_host: of the request; "name" or "name:port". */
+bool origin_allowed(const anqa_socket_mount *mount, const char *host, anqa_str origin,
+    const char *scheme, anqa_str request_host);
 
 #endif

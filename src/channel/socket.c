@@ -6,12 +6,14 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
-#include "channel/mount.h"
+#include "channel/connect.h"
+#include "channel/deflated.h"
 #include "runtime/sched.h"
 
 #define STR(literal) anqa_str_make((literal), sizeof(literal) - 1)
 
 #define CLOSE_GOING_AWAY 1001
+#define CLOSE_POLICY 1008
 #define CLOSE_TOO_BIG 1009
 #define CLOSE_ERROR 1011
 
@@ -22,7 +24,7 @@ const char chan_out_tag[] = "$out";
 const char chan_reply_tag[] = "$reply";
 
 static const char closed_text[] = "closed", disconnected_text[] = "disconnected",
-                  draining_text[] = "draining";
+                  draining_text[] = "draining", inactive_text[] = "inactive";
 
 /* ---------------------------------------------------------------- memory of sockets */
 
@@ -69,7 +71,7 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
     char *room;
 
     catch_up(socket);
-    if (socket->ended)
+    if (socket->ended || deflated_write(socket->transport, socket->link, frame))
         return;
     room = socket->transport->room(socket->link, frame->len);
     if (room != NULL)
@@ -81,7 +83,7 @@ static void reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_s
 {
     struct v2_frame frame;
 
-    v2_reply(&frame, join_ref, ref, (struct v2_topic){.text = topic_json},
+    socket->serializer->reply(&frame, join_ref, ref, (struct v2_topic){.text = topic_json},
         ok ? STR("ok") : STR("error"), response);
     socket_write(socket, &frame);
 }
@@ -120,6 +122,11 @@ void socket_drain(struct socket *socket, uint16_t code)
     anqa_log(ANQA_DEBUG, "socket.drained", "path=%s code=%d", socket->mount->spec->path, code);
     socket_end(socket, draining_text);
     socket->transport->close(socket->link, code);
+}
+
+void socket_expire(struct socket *socket)
+{
+    socket_end(socket, inactive_text);
 }
 
 static void join_free(struct join *join)
@@ -196,10 +203,12 @@ static anqa_status id_open(struct socket *socket, anqa_str id)
 /* ---------------------------------------------------------------- life of a socket */
 
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct socket_mount *mount, const void *assigns, anqa_str id, struct socket **ret_socket)
+    const struct admission *admission, const struct socket_mount *mount, struct socket **ret_socket)
 {
     size_t assigns_size = mount->spec->user_socket->assigns_size;
-    size_t size = round_up(sizeof(struct socket)) + assigns_size;
+    const anqa_rate_limit *limit = &mount->spec->rate;
+    size_t rate_at = round_up(sizeof(struct socket)) + round_up(assigns_size);
+    size_t size = rate_at + (rate_is_limited(limit) ? sizeof(struct rate) : 0);
     struct socket *socket;
     anqa_status status;
 
@@ -210,13 +219,18 @@ anqa_status socket_new(const struct transport *transport, void *link,
         return ANQA_E_NOMEM;
     }
     *socket = (struct socket){.transport = transport,
+        .serializer = admission->serializer,
         .link = link,
         .mount = mount,
         .assigns = (char *)socket + round_up(sizeof *socket),
         .size = (uint32_t)size};
+    if (rate_is_limited(limit)) {
+        socket->rate = (struct rate *)(void *)((char *)socket + rate_at);
+        rate_init(socket->rate, limit, sched_self->now_ms);
+    }
     if (assigns_size > 0)
-        memcpy(socket->assigns, assigns, assigns_size);
-    status = id_open(socket, id);
+        memcpy(socket->assigns, admission->assigns, assigns_size);
+    status = id_open(socket, admission->id);
     if (status != ANQA_OK)
         socket_free(socket);
     else
@@ -265,7 +279,7 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
     if (socket != NULL) {
         reply(socket, join->join_ref, join->ref, join->topic_json, joined, response);
         if (join->old_ref.len > 0) {
-            v2_push(&frame, join->old_ref, join->old_ref,
+            socket->serializer->push(&frame, join->old_ref, join->old_ref,
                 (struct v2_topic){.text = join->topic_json}, STR("phx_close"), STR("{}"));
             socket_write(socket, &frame);
         }
@@ -287,6 +301,17 @@ static bool has_escapes(anqa_str json)
 }
 
 /* Puts a channel into the zeroed state of its process, which has not run yet. */
+size_t chan_rate_at(const struct socket *socket, const anqa_channel *spec)
+{
+    return sizeof(struct chan) + round_up(socket->mount->spec->user_socket->assigns_size) +
+           round_up(spec->state_size);
+}
+
+static struct rate *chan_rate(struct chan *chan)
+{
+    return (struct rate *)(void *)((char *)chan + chan_rate_at(chan->socket, chan->spec));
+}
+
 static struct chan *chan_make(
     struct socket *socket, struct join *join, struct proc *p, anqa_pid pid, size_t texts)
 {
@@ -306,6 +331,8 @@ static struct chan *chan_make(
     chan->socket = socket;
     chan->spec = join->spec;
     chan->join = join;
+    if (rate_is_limited(&join->spec->rate))
+        rate_init(chan_rate(chan), &join->spec->rate, sched_self->now_ms);
     chan->texts = (uint32_t)texts;
     chan->ref_len = (uint8_t)keep(&at, ref).len;
     if (join_ref_is_null(join))
@@ -329,8 +356,8 @@ static size_t texts_size(const struct join *join)
 static void socket_join(struct socket *socket, struct join *join)
 {
     struct sched *s = sched_self;
-    size_t texts = sizeof(struct chan) + round_up(socket->mount->spec->user_socket->assigns_size) +
-                   round_up(join->spec->state_size);
+    size_t texts = chan_rate_at(socket, join->spec) +
+                   (rate_is_limited(&join->spec->rate) ? sizeof(struct rate) : 0);
     anqa_spawn_opts opts = {
         .behaviour = &chan_behaviour, .state_size = texts + texts_size(join), .pinned = true};
     struct chan *chan;
@@ -411,8 +438,8 @@ void chan_exit(struct exit_hook *hook, anqa_pid pid)
         join_end(socket, chan->join, false, STR("{\"reason\":\"join crashed\"}"));
         chan->join = NULL;
     } else if ((chan->flags & CHAN_GONE) == 0 && socket != NULL) {
-        v2_push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan), STR("phx_error"),
-            STR("{\"reason\":\"channel_crash\"}"));
+        socket->serializer->push(&frame, chan_end_ref(chan), chan_end_ref(chan), chan_topic(chan),
+            STR("phx_error"), STR("{\"reason\":\"channel_crash\"}"));
         socket_write(socket, &frame);
     }
     if (socket != NULL) {
@@ -608,6 +635,28 @@ static void chan_count(struct chan *chan, size_t bytes)
     socket_hold(chan->socket);
 }
 
+/* Of a message that is one too many. */
+static void over_rate(
+    struct socket *socket, struct incoming *in, const anqa_rate_limit *limit, const char *whose)
+{
+    if (limit->over == ANQA_RATE_CLOSE || !incoming_address(in)) {
+        socket_refuse(socket, CLOSE_POLICY, whose);
+        return;
+    }
+    anqa_log(ANQA_DEBUG, "socket.over_rate",
+        "topic=%.*s what=\"%s\" next=\"answered with an error\"", ANQA_FMT(in->topic), whose);
+    reply(socket, in->join_ref, in->ref, in->topic_json, false, STR("{\"reason\":\"rate limit\"}"));
+}
+
+/* Whether the client sends no more to this channel than it may. Who leaves always may. */
+static bool within_rate(struct chan *chan, const struct v2_message *m)
+{
+    const anqa_rate_limit *limit = &chan->spec->rate;
+
+    return !rate_is_limited(limit) || event_is(m, STR("phx_leave")) ||
+           rate_take(chan_rate(chan), limit, m->payload.len, sched_self->now_ms);
+}
+
 static void pass_on(struct socket *socket, const struct v2_message *m, struct chan *chan)
 {
     bool leaves = event_is(m, STR("phx_leave"));
@@ -657,8 +706,12 @@ static void dispatch(struct socket *socket, struct incoming *in)
 
     if (chan == NULL || event_is(&in->m, STR("phx_join")))
         answer_here(socket, in, chan);
-    else if ((chan->flags & CHAN_LEAVING) == 0 && !is_stale(&in->m, chan))
+    else if ((chan->flags & CHAN_LEAVING) || is_stale(&in->m, chan))
+        return;
+    else if (within_rate(chan, &in->m))
         pass_on(socket, &in->m, chan);
+    else
+        over_rate(socket, in, &chan->spec->rate, "the rate limit of a channel");
 }
 
 void socket_message(struct socket *socket, bool binary, anqa_str data)
@@ -670,12 +723,16 @@ void socket_message(struct socket *socket, bool binary, anqa_str data)
     if (socket->ended)
         return;
     anqa_section_begin(); /* lists are changed; no code of the application runs in here */
-    status = binary ? v2_read_binary(data, &in.m, &err) : v2_read_text(data, &in.m, &err);
+    status = socket->serializer->read(anqa_tmp(), binary, data, &in.m, &err);
     if (status != ANQA_OK) {
         socket_refuse(socket, CLOSE_ERROR, err.text);
     } else {
         incoming_name(&in);
-        dispatch(socket, &in);
+        if (socket->rate == NULL ||
+            rate_take(socket->rate, &socket->mount->spec->rate, data.len, sched_self->now_ms))
+            dispatch(socket, &in);
+        else
+            over_rate(socket, &in, &socket->mount->spec->rate, "the rate limit of a socket");
     }
     anqa_section_end();
 }

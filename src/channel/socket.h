@@ -33,8 +33,9 @@
 
 #include <anqa/channel.h>
 
+#include "channel/rate.h"
+#include "channel/serializer.h"
 #include "channel/transport.h"
-#include "channel/v2.h"
 #include "pubsub/pubsub.h"
 #include "runtime/hooks.h"
 /* IWYU pragma: end_exports */
@@ -119,11 +120,13 @@ struct socket_mount; /* endpoint.h */
 /* owner: scheduler; of the connection, from the upgrade to its end. */
 struct socket {
     const struct transport *transport;
+    const struct serializer *serializer;
     void *link; /* the transport's */
     const struct socket_mount *mount;
     struct chan *channels; /* newest first */
     struct socket_id *id;  /* NULL: none */
     void *assigns;         /* behind this struct */
+    struct rate *rate;     /* likewise; NULL: any number of messages */
     uint32_t size;         /* of the block */
     uint16_t count;        /* channels that are not gone */
     uint16_t holds;
@@ -132,10 +135,12 @@ struct socket {
 
 /* ---------------------------------------------------------------- the connection's side */
 
-/* A socket for a client that was let in; the calling process is its connection. assigns, id: copied.
- * Fails: E_NOMEM, E_INVALID (the id). */
+struct admission; /* connect.h */
+
+/* A socket for a client that was let in; the calling process is its connection. What `admission` points to is copied.
+ * link: may be set later, before anything is written.   Fails: E_NOMEM, E_INVALID (the id). */
 anqa_status socket_new(const struct transport *transport, void *link,
-    const struct socket_mount *mount, const void *assigns, anqa_str id,
+    const struct admission *admission, const struct socket_mount *mount,
     struct socket **ret_socket) ANQA_MUST_CHECK;
 
 /* A whole message of the client, borrowed. In the connection's process. */
@@ -145,6 +150,9 @@ void socket_closed(struct socket *socket);
 
 /* The endpoint stops: the client is told by this code to come back, its channels end with the reason "draining". */
 void socket_drain(struct socket *socket, uint16_t code);
+
+/* The client has not been heard of for too long: channels end with the reason "inactive". Its connection is to end. */
+void socket_expire(struct socket *socket);
 
 /* The channel that has joined a topic; nobody: none has. */
 anqa_pid socket_channel(const struct socket *socket, anqa_str topic);
@@ -184,6 +192,9 @@ static inline struct v2_topic chan_topic(const struct chan *chan)
                 anqa_str_make((const char *)chan + chan->texts + chan->ref_len, chan->topic_len)};
     return (struct v2_topic){sub_topic(&chan->sub), true};
 }
+
+/* Where the rate of a channel's client is kept, if its spec limits it: behind the user's state. */
+size_t chan_rate_at(const struct socket *socket, const anqa_channel *spec);
 
 /* How phx_close and phx_error name the channel. */
 static inline anqa_str chan_end_ref(const struct chan *chan)

@@ -19,11 +19,15 @@ struct transport {
     char *(*room)(void *link, size_t size);
     /* Sends several frames now, if nothing waits before them. A count of each is taken if need be. */
     void (*send_now)(void *link, const anqa_buf *frames, size_t count);
+    /* Whether a message of `len` bytes is to be compressed: then `room` and `send_now` may get a frame with
+     * WEBSOCKET_DEFLATED in place of the plain one. The answer stays the same. NULL: none is. */
+    bool (*deflates)(void *link, size_t len);
     /* Ends in good order: what was written is still sent. `code` is that of a WebSocket's close frame. */
     void (*close)(void *link, uint16_t code);
     /* No socket_message until resume. They do not nest. */
     void (*pause)(void *link);
     void (*resume)(void *link);
+    bool text_only; /* it can carry no binary frames */
 };
 
 #endif

@@ -115,16 +115,10 @@ bool v2_is_plain(anqa_str text)
 
 /* ---------------------------------------------------------------- writing */
 
-static void begin(struct v2_frame *frame)
+void frame_begin(struct v2_frame *frame)
 {
     frame->count = 1; /* the header comes last */
     frame->len = 0;
-}
-
-static inline void add(struct v2_frame *frame, anqa_str piece)
-{
-    frame->pieces[frame->count++] = piece;
-    frame->len += piece.len;
 }
 
 /* sizes: of a binary frame, behind the header. */
@@ -140,33 +134,41 @@ static void finish(struct v2_frame *frame, enum websocket_opcode opcode, anqa_st
 
 static const anqa_str quote = {"\"", 1};
 
+void frame_finish_text(struct v2_frame *frame)
+{
+    finish(frame, WEBSOCKET_TEXT, (anqa_str){NULL, 0});
+}
+
+void frame_add_topic(struct v2_frame *frame, struct v2_topic topic)
+{
+    if (topic.bare)
+        frame_add(frame, quote);
+    frame_add(frame, topic.text);
+    if (topic.bare)
+        frame_add(frame, quote);
+}
+
 /* [join_ref,ref,"topic","event", */
 static void add_address(
     struct v2_frame *frame, anqa_str join_ref, anqa_str ref, struct v2_topic topic)
 {
-    add(frame, STR("["));
-    add(frame, join_ref);
-    add(frame, STR(","));
-    add(frame, ref);
-    if (topic.bare) {
-        add(frame, STR(",\""));
-        add(frame, topic.text);
-        add(frame, quote);
-    } else {
-        add(frame, STR(","));
-        add(frame, topic.text);
-    }
+    frame_add(frame, STR("["));
+    frame_add(frame, join_ref);
+    frame_add(frame, STR(","));
+    frame_add(frame, ref);
+    frame_add(frame, STR(","));
+    frame_add_topic(frame, topic);
 }
 
 /* A text frame: an address and what is behind it. */
 static void write_text(struct v2_frame *frame, anqa_str join_ref, anqa_str ref,
     struct v2_topic topic, const anqa_str *pieces, size_t count)
 {
-    begin(frame);
+    frame_begin(frame);
     add_address(frame, join_ref, ref, topic);
     for (size_t i = 0; i < count; i++)
-        add(frame, pieces[i]);
-    finish(frame, WEBSOCKET_TEXT, (anqa_str){NULL, 0});
+        frame_add(frame, pieces[i]);
+    frame_finish_text(frame);
 }
 
 void v2_reply(struct v2_frame *frame, anqa_str join_ref, anqa_str ref, struct v2_topic topic,
@@ -191,14 +193,14 @@ static bool binary(
 {
     char sizes[5] = {kind};
 
-    begin(frame);
+    frame_begin(frame);
     for (size_t i = 0; i < count; i++) {
         if (strings[i].len > BINARY_STRING_MAX)
             return false;
         sizes[i + 1] = (char)strings[i].len;
-        add(frame, strings[i]);
+        frame_add(frame, strings[i]);
     }
-    add(frame, data);
+    frame_add(frame, data);
     finish(frame, WEBSOCKET_BINARY, anqa_str_make(sizes, count + 1));
     return true;
 }
@@ -240,7 +242,7 @@ static anqa_status frame_buf(const struct v2_frame *frame, anqa_buf *ret_buf)
 
 /* With escapes: both strings are written by who knows how, and their quotes cut off again. */
 static anqa_status broadcast_escaped(
-    anqa_str topic, anqa_str event, anqa_str payload, anqa_buf *ret_buf)
+    frame_push_fn *push, anqa_str topic, anqa_str event, anqa_str payload, anqa_buf *ret_buf)
 {
     struct v2_frame frame;
     anqa_json_writer w;
@@ -258,7 +260,7 @@ static anqa_status broadcast_escaped(
     if (status == ANQA_OK) {
         const char *event_at = both.ptr + 1 + topic_len + 2; /* [topic," */
         anqa_str event_text = anqa_str_make(event_at, (size_t)(both.ptr + both.len - event_at) - 2);
-        v2_push(&frame, STR("null"), STR("null"),
+        push(&frame, STR("null"), STR("null"),
             (struct v2_topic){.text = anqa_str_make(both.ptr + 1, topic_len)}, event_text, payload);
         status = frame_buf(&frame, ret_buf);
     }
@@ -268,18 +270,19 @@ static anqa_status broadcast_escaped(
 
 anqa_str v2_unframe(anqa_str frame, bool *ret_binary)
 {
-    size_t head = frame.ptr[1] == 127 ? 10 : frame.ptr[1] == 126 ? 4 : 2;
+    size_t head = websocket_frame_head_len(frame.ptr);
 
     *ret_binary = (frame.ptr[0] & 0x0f) == WEBSOCKET_BINARY;
     return anqa_str_make(frame.ptr + head, frame.len - head);
 }
 
-anqa_status v2_broadcast(anqa_str topic, anqa_str event, anqa_str payload, anqa_buf *ret_buf)
+anqa_status frame_broadcast(
+    frame_push_fn *push, anqa_str topic, anqa_str event, anqa_str payload, anqa_buf *ret_buf)
 {
     struct v2_frame frame;
 
     if (!v2_is_plain(topic) || !v2_is_plain(event))
-        return broadcast_escaped(topic, event, payload, ret_buf);
-    v2_push(&frame, STR("null"), STR("null"), (struct v2_topic){topic, true}, event, payload);
+        return broadcast_escaped(push, topic, event, payload, ret_buf);
+    push(&frame, STR("null"), STR("null"), (struct v2_topic){topic, true}, event, payload);
     return frame_buf(&frame, ret_buf);
 }

@@ -88,6 +88,20 @@ bool v2_binary_reply(struct v2_frame *frame, anqa_str join_ref, anqa_str ref, an
 bool v2_binary_push(struct v2_frame *frame, anqa_str join_ref, anqa_str topic, anqa_str event,
     anqa_str data) ANQA_MUST_CHECK;
 
+/* For other formats (v1.c): a text frame is what is added in between. */
+void frame_begin(struct v2_frame *frame);
+static inline void frame_add(struct v2_frame *frame, anqa_str piece)
+{
+    frame->pieces[frame->count++] = piece;
+    frame->len += piece.len;
+}
+void frame_add_topic(struct v2_frame *frame, struct v2_topic topic);
+void frame_finish_text(struct v2_frame *frame);
+
+/* How an event is written: as v2_push. */
+typedef void frame_push_fn(struct v2_frame *frame, anqa_str join_ref, anqa_str ref,
+    struct v2_topic topic, anqa_str event, anqa_str payload);
+
 /* Writes frame->len bytes. */
 void v2_write(const struct v2_frame *frame, char *room);
 
@@ -95,8 +109,8 @@ void v2_write(const struct v2_frame *frame, char *room);
 anqa_str v2_unframe(anqa_str frame, bool *ret_binary);
 
 /* A broadcast as a buf. topic, event: any text. Fails: E_NOMEM; E_INVALID: no UTF-8. */
-anqa_status v2_broadcast(
-    anqa_str topic, anqa_str event, anqa_str payload, anqa_buf *ret_buf) ANQA_MUST_CHECK;
+anqa_status frame_broadcast(frame_push_fn *push, anqa_str topic, anqa_str event, anqa_str payload,
+    anqa_buf *ret_buf) ANQA_MUST_CHECK;
 
 /* Whether a text can stand between quotes as it is. */
 bool v2_is_plain(anqa_str text);

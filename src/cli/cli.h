@@ -122,6 +122,7 @@ void table_print(struct table *table, FILE *out);
 
 /* ---------------------------------------------------------------- subcommands */
 
+enum cli_status command_gen_cert(struct cli *cli);
 enum cli_status command_info(struct cli *cli);
 enum cli_status command_list(struct cli *cli);
 enum cli_status command_log(struct cli *cli);
@@ -129,6 +130,7 @@ enum cli_status command_metrics(struct cli *cli);
 enum cli_status command_observe(struct cli *cli);
 enum cli_status command_pid(struct cli *cli);
 enum cli_status command_processes(struct cli *cli);
+enum cli_status command_reload(struct cli *cli);
 enum cli_status command_resume(struct cli *cli);
 enum cli_status command_rpc(struct cli *cli);
 enum cli_status command_state(struct cli *cli);

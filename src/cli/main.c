@@ -31,9 +31,18 @@ static const struct command commands[] = {
     {"restart", "[--timeout SECONDS]",
         "has a successor take the program's place, and waits for the end of this one",
         command_restart, "--timeout: how long it may take (default: 60)"},
+    {"reload", "", "has the program read its certificates and keys again", command_reload,
+        "New connections have the new ones. If a file is wrong, its endpoint keeps what it has."},
     {"pid", "", "the program's process id", command_pid, NULL},
     {"version", "", "the program's version", command_version, NULL},
     {"list", "", "the programs that run", command_list, NULL},
+    {"gen-cert", "[--dir FOLDER] [HOST ...]", "makes a certificate and a key for development",
+        command_gen_cert,
+        "Writes cert.pem and key.pem (mode 0600), which must not be there: a key for ECDSA, and a "
+        "certificate that\n"
+        "signs itself, for a year. Hosts are names or addresses (default: localhost 127.0.0.1 "
+        "::1).\n"
+        "--dir: where to (default: .)"},
 };
 
 static void say(const char *format, va_list args) ANQA_PRINTF(1, 0);

@@ -55,7 +55,8 @@ unsigned process_look(anqa_json process)
 
     if (anqa_json_is_str(status, anqa_str_of("running")))
         return LOOK_GREEN;
-    if (anqa_json_is_str(status, anqa_str_of("runnable")))
+    if (anqa_json_is_str(status, anqa_str_of("runnable")) ||
+        anqa_json_is_str(status, anqa_str_of("suspended")))
         return LOOK_YELLOW;
     return anqa_json_is_str(status, anqa_str_of("idle")) ? LOOK_DIM : LOOK_PLAIN;
 }
@@ -91,7 +92,6 @@ static const struct field_row process_rows[] = {
     {"spec", "started from", FIELD_TEXT, false},
     {"parent", "parent", FIELD_TEXT, false},
     {"status", "status", FIELD_TEXT, false},
-    {"suspended", "suspended", FIELD_TEXT, false},
     {"handling", "handles now", FIELD_TEXT, false},
     {"waits_for", "waits for", FIELD_TEXT, false},
     {"mailbox", "mailbox", FIELD_COUNT, true},
@@ -225,16 +225,19 @@ static struct tree_row *row_add(struct tree *tree)
     return &tree->rows[tree->count++];
 }
 
-/* What is worth a look: a state that is not running, restarts, a mailbox that is not empty. */
+/* What is worth a look: a state that is not running, a process that is suspended, restarts, a mailbox that is not empty. */
 static anqa_str note_of(struct cli *cli, anqa_json node)
 {
     anqa_str note = field_text(cli, node, "state");
     uint64_t restarts = anqa_json_uint(node, "restarts", 0);
+    anqa_str status = field_text(cli, field_json(node, "process"), "status");
     uint64_t mailbox = anqa_json_uint(field_json(node, "process"), "mailbox", 0);
 
     if (anqa_str_is(note, "running"))
         note = anqa_str_make("", 0);
     note = join(cli, note, ", ", field_text(cli, node, "error"));
+    if (anqa_str_is(status, "suspended"))
+        note = join(cli, note, ", ", status);
     if (mailbox > 0)
         note = join(cli, note, ", ", text_format(cli, "mailbox %" PRIu64, mailbox));
     if (restarts > 0)

@@ -159,6 +159,17 @@ enum cli_status command_restart(struct cli *cli)
     return command_end(cli, "restart", ANQA_JSON_LITERAL_("{\"restarted\":true}"));
 }
 
+static void reloaded_show(struct cli *cli, anqa_json answer)
+{
+    puts("read again");
+}
+
+enum cli_status command_reload(struct cli *cli)
+{
+    return args_are(cli, 0, 0) ? ask_and_show(cli, "reload", ANQA_JSON_EMPTY_OBJECT, reloaded_show)
+                               : CLI_USAGE;
+}
+
 /* ---------------------------------------------------------------- log, rpc */
 
 static void level_show(struct cli *cli, anqa_json answer)

@@ -5,6 +5,7 @@
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
+#include <anqa/tls.h>
 
 /* ---------------------------------------------------------------- the program */
 
@@ -34,6 +35,12 @@ static anqa_status op_restart(
         return anqa_fail(err, ANQA_E_UNSUPPORTED, "this program cannot be restarted from here");
     request->control->restart();
     return ANQA_OK;
+}
+
+static anqa_status op_reload(
+    const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
+{
+    return anqa_tls_reload(err);
 }
 
 /* ---------------------------------------------------------------- the log */
@@ -91,6 +98,7 @@ static const struct control_op ops[] = {
     {"log_level", "tells the log's level, or sets it (level)", false, op_log_level},
     {"stop", "stops the program in order", false, op_stop},
     {"restart", "has a successor take the program's place", false, op_restart},
+    {"reload", "reads the certificates and keys of https again", false, op_reload},
 };
 
 static void put_op(anqa_json_writer *w, const char *name, const char *doc, bool is_built_in)

@@ -10,8 +10,14 @@
 #include <anqa/registry.h>
 
 #include "control/path.h"
+#include "runtime/inherit.h"
+#include "runtime/net_int.h"
+
+#define CONNECT_MS 1000u
+#define TAKE_POLL_MS 20u /* between two looks whether it is time to take a predecessor's place */
 
 static const char accept_tag[] = "accept";
+static const char take_place_tag[] = "take_place";
 
 /* The path of the runtime's control socket is the value of its server's entry. */
 static const anqa_registry sockets = {.name = "control sockets"};
@@ -26,6 +32,7 @@ const anqa_dynamic_supervisor anqa_control_clients = {.name = "anqa_control_clie
 struct server {
     const anqa_control *control;
     anqa_listener listener;
+    bool is_beside; /* its path is a predecessor's still */
 };
 
 /* ---------------------------------------------------------------- listening */
@@ -58,6 +65,37 @@ static anqa_status listen_in_folder(
     return status == ANQA_OK ? listen_at(path, ret_listener, err) : status;
 }
 
+/* Whether the program that listens there is the one that has started us, to take its place. */
+static bool is_predecessors(const char *path)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    anqa_tcp conn;
+    bool is;
+
+    if (inherit_is_open() ||
+        anqa_connect(anqa_tmp_printf("unix:%s", path), CONNECT_MS, &conn, NULL) != ANQA_OK)
+        return false;
+    is = getsockopt(anqa_tcp_fd(conn), SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+         peer.pid == getppid();
+    (void)anqa_close(conn);
+    return is;
+}
+
+/* At a path of the program's own: beside a predecessor's socket until that is to be replaced. */
+static anqa_status listen_at_own(
+    struct server *server, char path[CONTROL_PATH_MAX], anqa_error *err)
+{
+    const char *own = server->control->path;
+    anqa_status status = listen_at(own, &server->listener, err);
+
+    server->is_beside = status == ANQA_E_IN_USE && is_predecessors(own);
+    if (snprintf(path, CONTROL_PATH_MAX, "%s%s", own, server->is_beside ? ".new" : "") >=
+        CONTROL_PATH_MAX)
+        return anqa_fail(err, ANQA_E_LIMIT, "no socket can be at %s.new", own);
+    return server->is_beside ? listen_at(path, &server->listener, err) : status;
+}
+
 static anqa_status server_listen(struct server *server, anqa_error *err)
 {
     const anqa_control *control = server->control;
@@ -67,8 +105,7 @@ static anqa_status server_listen(struct server *server, anqa_error *err)
     if (status != ANQA_OK)
         return status;
     if (control->path != NULL && control->path[0] != '\0') {
-        snprintf(path, sizeof path, "%s", control->path);
-        status = listen_at(control->path, &server->listener, err);
+        status = listen_at_own(server, path, err);
     } else {
         status = listen_in_folder(control->name, path, &server->listener, err);
     }
@@ -93,6 +130,47 @@ anqa_status anqa_control_path(char *path, size_t size)
         return ANQA_E_NOT_FOUND;
     snprintf(path, size, "%.*s", ANQA_FMT(text));
     return ANQA_OK;
+}
+
+static anqa_status path_take(struct server *server, anqa_error *err)
+{
+    const char *path = server->control->path;
+    anqa_status status = listener_rename(server->listener, path, err);
+
+    if (status != ANQA_OK)
+        return status;
+    server->is_beside = false;
+    anqa_log(ANQA_INFO, "control.listening", "path=%s", path);
+    status = anqa_registry_update_value(&sockets, anqa_str_of(sockets_key), anqa_jsonf("%s", path));
+    return status == ANQA_OK ? ANQA_OK : anqa_fail(err, status, "%s: its entry", path);
+}
+
+static anqa_next take_place(void *state, anqa_msg *msg)
+{
+    struct server *server = state;
+    anqa_error err = {.text = ""};
+    anqa_status status = server->is_beside ? path_take(server, &err) : ANQA_OK;
+
+    return anqa_reply(anqa_jsonf("{'status': %d, 'text': %s}", (int)status, err.text));
+}
+
+anqa_status anqa_control_take_place(anqa_error *err)
+{
+    anqa_pid server = anqa_registry_whereis(&sockets, anqa_str_of(sockets_key));
+    anqa_status status;
+    anqa_json answer;
+
+    if (anqa_pid_is_none(server))
+        return ANQA_OK;
+    status =
+        anqa_try_call(server, take_place_tag, ANQA_JSON_NULL, ANQA_CALL_TIMEOUT_MS, &answer, err);
+    if (status != ANQA_OK)
+        return status;
+    status = (anqa_status)anqa_json_int(answer, "status", ANQA_OK);
+    if (status == ANQA_OK)
+        return ANQA_OK;
+    anqa_str text = anqa_json_str(answer, "text");
+    return anqa_fail(err, status, "%.*s", ANQA_FMT(text));
 }
 
 /* ---------------------------------------------------------------- accepting */
@@ -154,11 +232,13 @@ static anqa_next accept_next(void *state, anqa_msg *msg)
     struct server *server = state;
     anqa_error err;
     anqa_tcp conn;
-    anqa_status status = anqa_accept(server->listener, ANQA_INFINITY, &conn, &err);
+    anqa_status status = anqa_accept(
+        server->listener, server->is_beside ? TAKE_POLL_MS : ANQA_INFINITY, &conn, &err);
 
     if (status == ANQA_OK)
         serve(server->control, conn);
-    else if (status != ANQA_E_LIMIT && status != ANQA_E_NOMEM) /* those have waited, and pass */
+    else if (status != ANQA_E_TIMEOUT && status != ANQA_E_LIMIT &&
+             status != ANQA_E_NOMEM) /* those have waited, and pass */
         return anqa_stop_with(anqa_error_reason("%s", err.text));
     return accept_later();
 }
@@ -180,5 +260,6 @@ const anqa_gen_server anqa_control_server = {
     .name = "anqa_control",
     .state_size = sizeof(struct server),
     .init = server_init,
+    .handle_call = (const anqa_handler[]){{take_place_tag, take_place}, {0}},
     .handle_info = (const anqa_handler[]){{accept_tag, accept_next}, {0}},
 };

@@ -42,6 +42,11 @@ void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
         address_format(&address, text);
 }
 
+bool conn_is_secure(const struct conn *conn)
+{
+    return conn->secure;
+}
+
 void service_unref(struct http_service *service)
 {
     if (atomic_fetch_sub_explicit(&service->refs, 1, memory_order_acq_rel) != 1)
@@ -69,6 +74,8 @@ static void conn_exit(struct exit_hook *hook, anqa_pid pid)
         h1_last_words(conn);
     }
     conn->phase = CONN_DEAD;
+    if (conn->secure)
+        tls_done(conn);
     conn_out_free(conn);
     free(conn->in);
     anqa_list_remove(&conn->timed);
@@ -99,6 +106,8 @@ void conn_close(struct conn *conn)
 {
     if (conn->phase >= CONN_LINGER)
         return;
+    if (conn->secure && conn->out == NULL)
+        tls_shut(conn);
     if (conn->out != NULL) {
         if (conn->phase != CONN_FLUSH) {
             conn->phase = CONN_FLUSH;
@@ -107,7 +116,7 @@ void conn_close(struct conn *conn)
         }
         return;
     }
-    if (conn->ended || shutdown(conn->entry->fd, SHUT_WR) < 0) {
+    if (conn->ended || !conn_shut(conn)) {
         conn_kill(conn, false);
         return;
     }
@@ -127,6 +136,9 @@ void conn_timeout(struct conn *conn)
         if (conn->in != NULL) /* in the middle of a head */
             h1_refuse(conn, 408, "the request did not come in time\n");
         conn_close(conn);
+    } else if (conn->phase == CONN_HANDSHAKE) {
+        tls_fail(conn, "the time is over");
+        conn_kill(conn, false);
     } else { /* it does not close its side: nobody to be told */
         conn_kill(conn, conn->phase != CONN_LINGER);
     }
@@ -231,6 +243,8 @@ static bool read_once(struct conn *conn)
     size_t room = READ_SIZE;
     ssize_t n;
 
+    if (conn->phase == CONN_HANDSHAKE)
+        return tls_handshake(conn);
     if (conn->in != NULL)
         to = input_room(conn, &room);
     if (to == NULL) {
@@ -241,20 +255,20 @@ static bool read_once(struct conn *conn)
         READ_SIZE) /* what is read is moved to the front each time that a pause leaves a part of it */
         room = READ_SIZE;
     do
-        n = recv(conn->entry->fd, to, room, MSG_DONTWAIT);
+        n = conn_recv(conn, to, room);
     while (n < 0 && errno == EINTR);
     if (n <= 0) {
         fd_drained(conn->entry);
         if (n < 0 && errno == EAGAIN)
             return false;
         conn->ended = true;
-        if (n < 0 || conn->out == NULL)
+        if (n < 0 || conn->phase == CONN_LINGER || (conn->out == NULL && !conn->secure))
             conn_kill(conn, false);
-        else /* it may still read what is queued */
+        else /* it may still read what is queued, and our good-bye */
             conn_close(conn);
         return false;
     }
-    if ((size_t)n < room && !conn->entry->is_unix)
+    if ((size_t)n < room && !conn->entry->is_unix && !conn->secure)
         fd_drained(conn->entry);
     if (conn->phase == CONN_WS)
         conn->since_s = (uint32_t)(sched_self->now_ms / 1000);
@@ -264,7 +278,7 @@ static bool read_once(struct conn *conn)
     } else {
         take(conn, to, (size_t)n);
     }
-    return !fd_is_drained(conn->entry);
+    return conn->secure || !fd_is_drained(conn->entry); /* TLS knows itself what it still has */
 }
 
 static void conn_read(struct conn *conn)
@@ -290,6 +304,8 @@ static void conn_over(struct conn *conn)
     if (conn->slow)
         ANQA_EMIT(slow_reader, (anqa_field_uint("bytes", conn->out_bytes)),
             (anqa_field_pid("pid", conn_pid(conn).bits)));
+    if (conn->secure)
+        tls_over(conn);
     proc_end(conn->self, ANQA_NORMAL);
 }
 
@@ -325,8 +341,15 @@ static void conn_begin(struct conn *conn, const anqa_msg *msg)
     /* Behind the hook that closes the socket, so that this one runs first. */
     exit_hook_remove(&conn->hook);
     exit_hook_add(&conn->hook);
-    conn->phase = CONN_HTTP;
-    outlet_time(conn, conn_request_s(conn, conn->service->head_timeout, CONN_HEAD_S));
+    if (!conn->secure) {
+        conn->phase = CONN_HTTP;
+        outlet_time(conn, conn_request_s(conn, conn->service->head_timeout, CONN_HEAD_S));
+    } else {
+        conn->phase = CONN_HANDSHAKE;
+        outlet_time(conn, conn_seconds(conn->service->handshake_timeout, CONN_HANDSHAKE_S));
+        if (!tls_begin(conn))
+            conn_kill(conn, true);
+    }
     conn_run(conn);
 }
 
@@ -401,12 +424,15 @@ static void conn_watch(anqa_pid pid)
     exit_hook_add_to(p, &conn->hook);
 }
 
-anqa_status conn_start(struct http_service *service, anqa_tcp socket)
+anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socket)
 {
-    struct conn conn = {.service = service};
+    struct conn conn = {.service = service, .secure = secure};
     uint32_t most = service->max_connections == 0 ? DEFAULT_CONNECTIONS : service->max_connections;
-    anqa_spawn_opts opts = {
-        .behaviour = &conn_behaviour, .arg = &conn, .arg_size = sizeof conn, .pinned = true};
+    anqa_spawn_opts opts = {.behaviour = &conn_behaviour,
+        .arg = &conn,
+        .arg_size = sizeof conn,
+        .state_size = secure ? tls_conn_size() : 0,
+        .pinned = true};
     anqa_pid pid;
     anqa_status status;
 

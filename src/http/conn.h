@@ -1,5 +1,5 @@
 /*
- * A connection: one process, one TCP connection, HTTP/1.1 and then perhaps a WebSocket.
+ * A connection: one process, one TCP connection, perhaps TLS on it (http/tls.h), HTTP/1.1 and then perhaps a WebSocket.
  *
  * The process is a behaviour without a stack of its own: the poller kicks it (runtime/poller.h, fd_arm) when there is
  * something to read or room to write, and it reads into a buffer that all connections of its scheduler share. Only what
@@ -26,11 +26,13 @@
 #include <anqa/process.h>
 
 #include "http/error_page.h" /* IWYU pragma: export */
+#include "http/extension.h"  /* IWYU pragma: export */
 #include "http/request.h"    /* IWYU pragma: export */
 
 struct conn;
 struct static_mount; /* http/static.h */
 struct peers;        /* http/peers.h */
+struct tls_server;   /* http/tls.h */
 
 /* What speaks over a connection once HTTP has handed it over: messages of a WebSocket. */
 struct ws_ops {
@@ -46,11 +48,19 @@ struct ws_ops {
 
 /* What answers requests for one path. */
 struct http_mount {
-    anqa_str path; /* exact, e.g. "/socket/websocket"; borrowed as long as the service */
+    /* e.g. "/socket/websocket"; borrowed as long as the service. A segment ":name" stands for any that is not empty */
+    anqa_str path;
     /* Answers (conn_respond) or takes the connection over (conn_upgrade). In the connection's process; may wait. */
     void (*serve)(struct conn *conn, const struct request *request, const void *arg);
     const void *arg;
+    const anqa_plug *plugs; /* answer in place of `serve`; NULL: it does */
 };
+
+bool mount_fits(anqa_str pattern, anqa_str path);
+/* The next segment ":name" of a pattern that fits, and what stands for it in the path, as it came. Both are cut in front; false:
+ * there is none. */
+bool mount_next_variable(
+    anqa_str *pattern, anqa_str *path, anqa_str *ret_name, anqa_str *ret_value);
 
 /* What a listener serves, and within which limits. Constant while anybody serves it, but for the counters; it lives until
  * its maker and all its connections have let go (service_unref). Times in seconds; 0 everywhere: the default. */
@@ -66,10 +76,12 @@ struct http_service {
     uint32_t max_connections;         /* 65,536; more are reset at once */
     uint32_t max_per_address;         /* as many; more are reset */
     struct peers *peers;              /* by service_listen, where there is max_per_address; owned */
+    struct tls_server *tls;           /* for service_listen_tls; its maker closes it in `drop` */
     uint32_t output_bytes;            /* that a slow reader may leave unread; 1 MiB */
     struct request_limits limits;
     uint16_t
         head_timeout; /* from the first to the last byte of a head, and for the first one; 15 */
+    uint16_t handshake_timeout; /* from the accept to the end of a TLS handshake; 5 */
     uint16_t idle_timeout;      /* without a request, or without anything over a WebSocket; 60 */
     uint16_t write_timeout;     /* for the peer of a request to take more of the answer; 30 */
     uint16_t close_timeout;     /* for the peer to close, too; 5 */
@@ -77,9 +89,13 @@ struct http_service {
     uint32_t drain_interval_ms; /* from one batch to the next; 2,000 */
     const char *name;           /* of its sockets in a service manager; NULL: any */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
+    /* It is drained from now on: for what holds up no connection. In service_drain's process. NULL: nobody asks */
+    void (*drained)(struct http_service *service);
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
     uint16_t acceptor_count;
+    _Atomic(uint16_t) plain_port,
+        secure_port;               /* shared: where it listens; 0: it does not, or not at a port */
     _Atomic(uint32_t) connections; /* shared */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
     _Atomic(int32_t) drain_left;   /* shared: how many more of this batch */
@@ -107,9 +123,14 @@ void service_drain(struct http_service *service, uint16_t code, uint32_t timeout
 anqa_status service_listen(struct http_service *service, const char *address,
     char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err) ANQA_MUST_CHECK;
 
+/* The same for connections over TLS, with service->tls. name: of its sockets in a service manager; NULL: any.  */
+anqa_status service_listen_tls(struct http_service *service, const char *name, const char *address,
+    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err) ANQA_MUST_CHECK;
+
 /* Starts the process of a connection on the calling scheduler, and gives it `socket`, which belongs to the calling process.
+ * secure: it speaks TLS.
  * Fails: E_LIMIT (too many connections or processes), E_NOMEM; the socket is still the caller's.   Context: process. */
-anqa_status conn_start(struct http_service *service, anqa_tcp socket) ANQA_MUST_CHECK;
+anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socket) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- output */
 
@@ -119,6 +140,10 @@ char *conn_queue_room(struct conn *conn, size_t size);
 /* Adds counted bufs (counts of their own are taken), written straight through if nothing waits before them. */
 void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count);
 
+/* The pieces as the payload of one compressed message, for whichever peer takes one of that length (conn_ws_deflates). It lies in
+ * memory of the scheduler until the next call. Empty: it would not be shorter, or there is no memory. */
+anqa_str conn_deflate(const anqa_str *pieces, size_t count);
+
 /* ---------------------------------------------------------------- life */
 
 /* Answers a request in full. type: NULL for no body. The connection stays open if the request wants it to. */
@@ -127,6 +152,10 @@ void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str
  * without anything from the peer; 0: the service's. */
 void conn_upgrade(
     struct conn *conn, anqa_str head, const struct ws_ops *ops, void *user, uint16_t timeout);
+/* What was agreed on about compression, right behind conn_upgrade; after the end nothing. */
+void conn_ws_compress(struct conn *conn, const struct ws_deflate *agreed);
+/* Whether a message of `len` bytes is to be compressed for this peer (conn_deflate), if that makes it shorter. */
+bool conn_ws_deflates(const struct conn *conn, size_t len);
 /* Sends a close frame and ends when the peer has closed too, or after some seconds. `reason` may be empty. */
 void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason);
 /* Ends when what is queued has been sent. */
@@ -141,5 +170,7 @@ void conn_resume(struct conn *conn);
 anqa_pid conn_pid(const struct conn *conn);
 /* The address of the peer; empty when it is gone. */
 void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT]);
+/* Whether it speaks TLS: the scheme is https. */
+bool conn_is_secure(const struct conn *conn);
 
 #endif

@@ -5,11 +5,13 @@
 /* IWYU pragma: begin_exports */
 #include <assert.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "base/list.h"
 #include "http/conn.h"
 #include "http/range.h"
 #include "http/response.h"
+#include "http/tls.h"
 #include "http/websocket.h"
 #include "runtime/backtrace.h"
 #include "runtime/poller.h"
@@ -17,11 +19,13 @@
 /* IWYU pragma: end_exports */
 
 #define READ_SIZE 65536u /* one read of one connection */
+#define SEAL_SIZE 16384u /* what one record of TLS holds */
 #define WHEEL 64u        /* seconds, a power of two */
 
 enum conn_phase {
-    CONN_NEW,  /* its socket has not come yet */
-    CONN_HTTP, /* before and in a head */
+    CONN_NEW,       /* its socket has not come yet */
+    CONN_HANDSHAKE, /* of TLS */
+    CONN_HTTP,      /* before and in a head */
     CONN_WS,
     CONN_WS_CLOSING, /* we have sent a close frame and wait for theirs */
     CONN_FLUSH,      /* ends when the output is empty */
@@ -35,6 +39,7 @@ struct chunk {
     anqa_buf buf; /* block NULL and ptr NULL: own bytes */
     uint32_t at;  /* sent so far */
     uint32_t len, cap;
+    bool sealed; /* bytes of TLS, to be sent as they are; those come before all others */
     char bytes[];
 };
 
@@ -80,6 +85,7 @@ struct conn {
     bool blocked : 1; /* the kernel takes no more for now */
     bool ended : 1;   /* the peer has ended its side */
     bool slow : 1;    /* it is dead for leaving too much unread: `out_bytes` */
+    bool secure : 1;  /* it speaks TLS: http/tls.h; constant */
 };
 
 /* One scheduler's: the buffer that connections read into, those that are to be flushed, and those that are timed. */
@@ -87,9 +93,11 @@ struct outlet {
     anqa_pid pid; /* of the process that flushes and watches the clock; constant */
     struct anqa_list dirty;
     struct anqa_list wheel[WHEEL];
-    uint32_t tick_s;  /* seconds up to which the wheel was turned */
-    anqa_timer ticks; /* of the clock; bits 0: nobody is timed */
+    uint32_t tick_s;           /* seconds up to which the wheel was turned */
+    anqa_timer ticks;          /* of the clock; bits 0: nobody is timed */
+    struct deflater *deflater; /* of all connections; NULL: nobody has needed it */
     char read[READ_SIZE + 64];
+    char seal[SEAL_SIZE]; /* where a record is put together; nobody waits meanwhile */
 };
 
 /* Which connections service_drain ends, and how. */
@@ -127,7 +135,33 @@ static inline bool conn_is_idle(const struct conn *conn)
 
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
+/* The same in one system call with bytes of the caller behind it, which are not kept. Returns how many of those were sent. */
+size_t conn_flush_with(struct conn *conn, char *bytes, size_t len);
 void conn_out_free(struct conn *conn);
+/* Puts bytes of TLS behind those that wait, and before all that is not encrypted yet. False: there is no memory, or too much
+ * waits; the connection is reset. */
+bool conn_queue_sealed(struct conn *conn, const char *bytes, size_t len);
+
+static inline bool conn_has_sealed(const struct conn *conn)
+{
+    return conn->out != NULL && conn->out->sealed;
+}
+
+/* As recv, with TLS where it is spoken; once our side is shut, what comes is of no interest. */
+static inline ssize_t conn_recv(struct conn *conn, char *buf, size_t size)
+{
+    if (__builtin_expect(conn->secure && conn->phase < CONN_LINGER, 0))
+        return tls_recv(conn, buf, size);
+    return recv(conn->entry->fd, buf, size, MSG_DONTWAIT);
+}
+
+/* Says the peer, behind all output, that no more will come. False: it is gone. */
+static inline bool conn_shut(struct conn *conn)
+{
+    if (conn->secure)
+        tls_shut(conn);
+    return shutdown(conn->entry->fd, SHUT_WR) == 0;
+}
 /* Nobody can be reached any more: nothing more is read or sent. Who serves a request is not disturbed and finds out. reset:
  * the peer is to see it. */
 void conn_lose(struct conn *conn, bool reset);
@@ -210,6 +244,7 @@ static inline uint16_t conn_request_s(const struct conn *conn, uint16_t given, u
 }
 
 #define CONN_HEAD_S 15u
+#define CONN_HANDSHAKE_S 5u
 #define CONN_IDLE_S 60u
 #define CONN_CLOSE_S 5u
 #define CONN_WRITE_S 30u

@@ -23,6 +23,17 @@ void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason)
     proc_kick(sched_self, conn->self);
 }
 
+void conn_ws_compress(struct conn *conn, const struct ws_deflate *agreed)
+{
+    if (conn->phase == CONN_WS)
+        conn->read.ws.deflate = *agreed;
+}
+
+bool conn_ws_deflates(const struct conn *conn, size_t len)
+{
+    return conn->phase == CONN_WS && websocket_deflates(&conn->read.ws, len);
+}
+
 static void pong(struct conn *conn, anqa_str payload)
 {
     char head[WEBSOCKET_HEAD_MAX];
@@ -60,7 +71,8 @@ static void event_handle(
         break;
     case WEBSOCKET_CLOSED: close_back(conn, event->code, NULL); break;
     case WEBSOCKET_BROKEN: close_back(conn, event->code, event->why); break;
-    case WEBSOCKET_MORE: break;
+    case WEBSOCKET_MORE:
+    case WEBSOCKET_BUSY: break;
     }
 }
 
@@ -74,7 +86,11 @@ size_t conn_ws_take(struct conn *conn, char *bytes, size_t len)
         enum websocket_result result =
             websocket_read(&conn->read.ws, bytes + done, len - done, NULL, &taken, &event);
         done += taken;
-        if (result == WEBSOCKET_MORE)
+        if (result == WEBSOCKET_BUSY) { /* what is not taken is kept, and looked at again */
+            conn->resumed = true;
+            proc_kick(sched_self, conn->self);
+        }
+        if (result == WEBSOCKET_MORE || result == WEBSOCKET_BUSY)
             break;
         event_handle(conn, result, &event);
     }

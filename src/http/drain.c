@@ -68,6 +68,7 @@ static void stop_accepting(struct http_service *service)
     }
     service->acceptor_count = 0;
     inherit_release(service, true);
+    inherit_release(&service->tls, true);
 }
 
 static bool is_empty(const struct http_service *service)
@@ -122,6 +123,8 @@ void service_drain(struct http_service *service, uint16_t code, uint32_t timeout
 
     atomic_store_explicit(&service->draining, true, memory_order_relaxed);
     stop_accepting(service);
+    if (service->drained != NULL)
+        service->drained(service);
     if (is_empty(service) || drain_in_batches(&drain, timeout_ms))
         return;
     drain.kill = true;

@@ -22,6 +22,7 @@ struct params;      /* parsers.c */
 struct gzip;        /* gzip.h */
 struct conn;        /* http/conn.h */
 struct ws_ops;      /* likewise */
+struct ws_deflate;  /* http/extension.h */
 
 /* What a protocol does for an exchange. All may wait. Those that send fail with E_CLOSED: the client is gone. */
 struct exchange_ops {
@@ -43,7 +44,7 @@ struct exchange_ops {
     /* Answers a request for a WebSocket, as conn_upgrade, and says which connection that is now. Fails: E_STOPPED (it was
      * answered that the service stops), E_CLOSED. */
     anqa_status (*upgrade)(struct exchange *exchange, const struct ws_ops *ops, void *user,
-        uint16_t timeout_s, struct conn **ret_conn);
+        uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn);
     void (*close)(struct exchange *exchange); /* the connection, behind the response */
     void (*peer)(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT]);
 };
@@ -72,7 +73,7 @@ struct before_send {
 };
 
 /* What is sent behind the head. */
-enum answer {
+enum answer_state {
     ANSWER_WHOLE,  /* pub.resp_body */
     ANSWER_STREAM, /* chunks */
     ANSWER_FILE
@@ -90,12 +91,13 @@ struct exchange {
     const anqa_session_opts *session_opts; /* NULL: it has no sessions */
     struct session *session;               /* NULL: nobody has asked for it yet */
     struct params *params;                 /* likewise */
-    enum answer answer;                    /* from the callbacks before the head on */
+    enum answer_state answer;              /* from the callbacks before the head on */
     struct gzip *gzip;                     /* through which chunks go; NULL: as they are */
-    bool logs_id;                          /* the process's events have the id of this request */
-    bool body_done;                        /* by the protocol: nothing of the body is left */
-    uint64_t body_most;                    /* bytes of it that may be read in all */
-    uint64_t body_read;                    /* that were */
+    uint16_t plain_port, secure_port; /* where the server listens; 0: it does not, or not known */
+    bool logs_id;                     /* the process's events have the id of this request */
+    bool body_done;                   /* by the protocol: nothing of the body is left */
+    uint64_t body_most;               /* bytes of it that may be read in all */
+    uint64_t body_read;               /* that were */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };

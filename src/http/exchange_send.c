@@ -1,10 +1,10 @@
 /* The response's side of anqa/conn.h. See exchange.h. */
 #include "http/exchange.h"
 
+#include <anqa/html.h>
 #include <anqa/memory.h>
 
 #include "http/gzip.h"
-#include "http/html.h"
 #include "http/response.h"
 #include "http/static.h"
 
@@ -149,7 +149,7 @@ static void answer_begin(anqa_conn *conn, unsigned status)
     anqa_conn_put_status(conn, status);
 }
 
-static void run_before_send(struct exchange *exchange, enum answer answer)
+static void run_before_send(struct exchange *exchange, enum answer_state answer)
 {
     struct before_send *before = exchange->before_send;
 
@@ -222,7 +222,7 @@ anqa_status anqa_send_json(anqa_conn *conn, unsigned status, anqa_json json)
 
 anqa_status anqa_redirect_external(anqa_conn *conn, anqa_str url)
 {
-    anqa_str shown = html_escape(url);
+    anqa_str shown = anqa_html_escape(url);
     const char *html =
         anqa_tmp_printf("<html><body>You are being <a href=\"%.*s\">redirected</a>.</body></html>",
             ANQA_FMT(shown));

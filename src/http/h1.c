@@ -72,11 +72,11 @@ void h1_refuse(struct conn *conn, unsigned status, const char *why)
 
 /* ---------------------------------------------------------------- who answers */
 
-static void serve_plugs(struct h1 *h1, struct request *request)
+static void serve_plugs(struct h1 *h1, struct request *request, const anqa_plug *plugs)
 {
     const struct http_service *service = h1->conn->service;
 
-    if (!exchange_init(&h1->exchange, &h1_ops, request)) {
+    if (!exchange_init(&h1->exchange, h1_ops(h1->conn), request)) {
         h1_refuse(h1->conn, 400, "host or path can not be read\n");
         return;
     }
@@ -88,7 +88,9 @@ static void serve_plugs(struct h1 *h1, struct request *request)
         conn_trace_exits(h1->conn);
     h1->exchange.secret = service->secret;
     h1->exchange.session_opts = service->session;
-    exchange_run(&h1->exchange, service->plugs);
+    h1->exchange.plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
+    h1->exchange.secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
+    exchange_run(&h1->exchange, plugs);
     if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
         h1->conn->user = NULL;
 }
@@ -98,18 +100,23 @@ static void serve(struct h1 *h1, struct request *request)
     struct conn *conn = h1->conn;
     const struct http_service *service = conn->service;
 
-    for (size_t i = 0; i < service->mount_count; i++)
-        if (anqa_str_eq(service->mounts[i].path, request->path)) {
-            service->mounts[i].serve(conn, request, service->mounts[i].arg);
-            return;
-        }
+    for (size_t i = 0; i < service->mount_count; i++) {
+        const struct http_mount *mount = &service->mounts[i];
+        if (!mount_fits(mount->path, request->path))
+            continue;
+        if (mount->plugs != NULL)
+            serve_plugs(h1, request, mount->plugs);
+        else
+            mount->serve(conn, request, mount->arg);
+        return;
+    }
     for (size_t i = 0; i < service->static_count; i++)
         if (conn_serve_static(conn, &service->statics[i], request))
             return;
     if (*request->path.ptr == '*') /* the server as a whole is asked */
         respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
     else if (service->plugs != NULL)
-        serve_plugs(h1, request);
+        serve_plugs(h1, request, service->plugs);
     else
         conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
 }
@@ -221,7 +228,7 @@ static void send_page(struct conn *conn, const struct request *request, anqa_rea
 
     h1->conn = conn;
     h1->broken = ANQA_E_CLOSED;
-    if (!exchange_init(&h1->exchange, &h1_ops, request))
+    if (!exchange_init(&h1->exchange, h1_ops(conn), request))
         return;
     h1->exchange.pages = &conn->service->pages;
     error_page_crashed(&h1->exchange.pub, reason, conn_exit_trace(conn));
@@ -239,7 +246,7 @@ void h1_crashed(struct conn *conn, anqa_reason reason)
     if (conn->user != NULL && !conn->answered)
         send_page(conn, conn->user, reason);
     h1_refuse(conn, 500, "");
-    if (!conn_drain_output(conn) || shutdown(conn->entry->fd, SHUT_WR) < 0)
+    if (!conn_drain_output(conn) || !conn_shut(conn))
         return;
     /* What the client still sends is read: else it would see a reset, and perhaps not the answer. */
     while (conn_read_some(conn, conn->outlet->read, READ_SIZE, deadline_ms, &n) == ANQA_OK)
@@ -251,53 +258,79 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
-/* To the plugs that have faulted: they can not say anything any more. */
-static bool send_last_page(struct conn *conn)
+/* What is said to who still waits for an answer. Lies in `arena`, or is static. */
+static anqa_str last_answer(struct conn *conn, anqa_arena *arena)
 {
-    const struct request *request = conn->user;
-    char reason[REASON_SIZE], head[HEAD_ROOM];
-    int room = 512 << 10, fd = conn->entry->fd;
+    static const char bare[] = "HTTP/1.1 500 Internal Server Error\r\n"
+                               "content-length: 0\r\nconnection: close\r\n\r\n";
+    char reason[REASON_SIZE], *whole;
     struct response response;
-    anqa_arena arena;
     const char *type;
-    anqa_str body, text;
-    bool done;
+    anqa_str body, head;
 
-    anqa_arena_init(&arena, 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-    body = error_page_last_words(&arena, &conn->service->pages, request,
+    if (conn->user == NULL) /* no plugs have seen it */
+        return anqa_str_make(bare, sizeof bare - 1);
+    body = error_page_last_words(arena, &conn->service->pages, conn->user,
         anqa_reason_format(conn->self->exit_reason, reason, sizeof reason), conn_exit_trace(conn),
         &type);
-    response_start(&response, head, sizeof head, 500);
+    whole = anqa_arena_alloc(arena, HEAD_ROOM + body.len);
+    response_start(&response, whole, HEAD_ROOM, 500);
     response_header(&response, "content-type", anqa_str_of(type));
     response_header_uint(&response, "content-length", body.len);
     response_header(&response, "connection", anqa_str_of("close"));
-    done = response_finish(&response, &text) == ANQA_OK && send_all(fd, text.ptr, text.len) &&
-           (conn->head_only || send_all(fd, body.ptr, body.len));
-    anqa_arena_done(&arena);
-    return done;
+    if (response_finish(&response, &head) != ANQA_OK)
+        return anqa_str_make(bare, sizeof bare - 1);
+    if (conn->head_only)
+        return head;
+    memcpy(whole + head.len, body.ptr, body.len);
+    return anqa_str_make(whole, head.len + body.len);
+}
+
+/* The same over TLS, whose output may hold sealed bytes already. */
+static void last_words_sealed(struct conn *conn, anqa_str answer)
+{
+    struct iovec piece = {(char *)(uintptr_t)answer.ptr, answer.len};
+
+    conn->waiting = true; /* the poller is not to be asked for anything */
+    conn_flush(conn);
+    if (conn->out != NULL || conn->phase == CONN_DEAD)
+        return;
+    if (conn->answered || tls_send(conn, &piece, 1) == (ssize_t)answer.len)
+        (void)conn_shut(conn);
+}
+
+static void last_words(struct conn *conn, anqa_str answer)
+{
+    int fd = conn->entry->fd;
+
+    for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)
+        if (!send_all(fd, chunk->bytes + chunk->at, chunk->len - chunk->at))
+            return;
+    if (!conn->answered && !send_all(fd, answer.ptr, answer.len))
+        return;
+    (void)shutdown(fd, SHUT_WR);
+    for (unsigned i = 0; i < 16 && recv(fd, conn->outlet->read, READ_SIZE, MSG_DONTWAIT) > 0; i++)
+        ;
 }
 
 void h1_last_words(struct conn *conn)
 {
-    static const char answer[] = "HTTP/1.1 500 Internal Server Error\r\n"
-                                 "content-length: 0\r\nconnection: close\r\n\r\n";
-    int fd = conn->entry->fd;
+    int room = 512 << 10, fd = conn->entry->fd; /* a page goes out at once, or not at all */
+    anqa_str answer = {"", 0};
+    anqa_arena arena;
 
     if (conn->partial) {
         net_linger_off(fd); /* what was sent must not look whole */
         return;
     }
-    for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)
-        if (!send_all(fd, chunk->bytes + chunk->at, chunk->len - chunk->at))
-            return;
-    if (!conn->answered && conn->user != NULL) {
-        if (!send_last_page(conn))
-            return;
-    } else if (!conn->answered && !send_all(fd, answer, sizeof answer - 1)) {
-        return;
+    anqa_arena_init(&arena, 0);
+    if (!conn->answered) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+        answer = last_answer(conn, &arena);
     }
-    (void)shutdown(fd, SHUT_WR);
-    for (unsigned i = 0; i < 16 && recv(fd, conn->outlet->read, READ_SIZE, MSG_DONTWAIT) > 0; i++)
-        ;
+    if (conn->secure)
+        last_words_sealed(conn, answer);
+    else
+        last_words(conn, answer);
+    anqa_arena_done(&arena);
 }

@@ -20,7 +20,8 @@ struct h1 {
     bool keeps;                 /* the connection stays open once the body has been read */
 };
 
-extern const struct exchange_ops h1_ops;
+/* What carries an exchange over this connection. */
+const struct exchange_ops *h1_ops(const struct conn *conn);
 
 static inline struct h1 *h1_of(const struct exchange *exchange)
 {

@@ -247,17 +247,19 @@ static anqa_status h1_inform(struct exchange *exchange, unsigned status, const a
 }
 
 static anqa_status h1_upgrade(struct exchange *exchange, const struct ws_ops *ops, void *user,
-    uint16_t timeout_s, struct conn **ret_conn)
+    uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn)
 {
     struct conn *conn = h1_of(exchange)->conn;
     char buffer[HEAD_REST];
+    anqa_str head, protocol = {NULL, 0};
     struct response response;
-    anqa_str head;
 
-    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, (anqa_str){NULL, 0});
+    (void)anqa_conn_resp_header(&exchange->pub, "sec-websocket-protocol", &protocol);
+    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, protocol, deflate);
     ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
     *ret_conn = conn;
     conn_upgrade(conn, head, ops, user, timeout_s);
+    conn_ws_compress(conn, deflate);
     if (conn->phase == CONN_WS)
         return ANQA_OK;
     return conn->leaving ? ANQA_E_STOPPED : ANQA_E_CLOSED;
@@ -275,16 +277,22 @@ static void h1_peer(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT
     conn_peer(h1_of(exchange)->conn, text);
 }
 
-const struct exchange_ops h1_ops = {
-    .scheme = "http",
-    .read = h1_read,
-    .trailer = h1_trailer,
-    .inform = h1_inform,
-    .head = h1_head,
-    .data = h1_data,
-    .file = h1_file,
-    .end = h1_end,
-    .upgrade = h1_upgrade,
-    .close = h1_close,
-    .peer = h1_peer,
-};
+#define H1_OPS(over)           \
+    {.scheme = (over),         \
+        .read = h1_read,       \
+        .trailer = h1_trailer, \
+        .inform = h1_inform,   \
+        .head = h1_head,       \
+        .data = h1_data,       \
+        .file = h1_file,       \
+        .end = h1_end,         \
+        .upgrade = h1_upgrade, \
+        .close = h1_close,     \
+        .peer = h1_peer}
+
+static const struct exchange_ops plain_ops = H1_OPS("http"), secure_ops = H1_OPS("https");
+
+const struct exchange_ops *h1_ops(const struct conn *conn)
+{
+    return conn->secure ? &secure_ops : &plain_ops;
+}

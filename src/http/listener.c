@@ -20,6 +20,8 @@
 /* owner: the acceptor's process; a copy for each */
 struct acceptor {
     struct http_service *service;
+    const void *owner; /* of its sockets */
+    bool secure;
     anqa_pid boss;
     anqa_ref ref;  /* of what the boss is told */
     size_t socket; /* which one of the service's */
@@ -61,7 +63,7 @@ static void accept_one(struct acceptor *acceptor, anqa_listener listener)
     }
     status = admit(acceptor->service, socket);
     if (status == ANQA_OK)
-        status = conn_start(acceptor->service, socket);
+        status = conn_start(acceptor->service, acceptor->secure, socket);
     if (status == ANQA_OK)
         return;
     anqa_log(ANQA_WARN, "http.connection.refused", "address=%s error=%s", acceptor->address,
@@ -79,7 +81,7 @@ static void service_hook(void *service)
 static anqa_status acceptor_open(
     struct acceptor *acceptor, anqa_listener *ret_listener, anqa_error *err)
 {
-    int fd = inherit_dup(acceptor->service, acceptor->socket);
+    int fd = inherit_dup(acceptor->owner, acceptor->socket);
     anqa_status status;
 
     if (fd < 0)
@@ -164,14 +166,23 @@ static anqa_status acceptor_start(
 
 /* ---------------------------------------------------------------- sockets */
 
-static void release_hook(void *service)
+/* Where a service listens: plainly, or over TLS. What is kept for it has an owner that tells the two apart. */
+struct door {
+    struct http_service *service;
+    const void *owner;
+    bool secure;
+    const char *name; /* of its sockets in a service manager; NULL: any */
+    const char *address;
+};
+
+static void release_hook(void *owner)
 {
-    inherit_release(service, false);
+    inherit_release(owner, false);
 }
 
 /* at: where it listens, with the real port. */
-static anqa_status socket_make(struct http_service *service, const char *address,
-    const anqa_listen_spec *spec, char at[ANQA_ADDRESS_TEXT], anqa_error *err)
+static anqa_status socket_make(const struct door *door, const anqa_listen_spec *spec,
+    char at[ANQA_ADDRESS_TEXT], anqa_error *err)
 {
     anqa_listener listener;
     anqa_status status = anqa_listen(spec, &listener, err);
@@ -183,46 +194,58 @@ static anqa_status socket_make(struct http_service *service, const char *address
     fd = listener_take_fd(listener);
     if (fd < 0)
         return fd_fail(err, errno, "a socket that listens");
-    status = inherit_keep(service, address, fd);
-    return status == ANQA_OK ? ANQA_OK
-                             : anqa_fail(err, status, "cannot keep the socket of %s", address);
+    status = inherit_keep(door->owner, door->address, fd);
+    return status == ANQA_OK
+               ? ANQA_OK
+               : anqa_fail(err, status, "cannot keep the socket of %s", door->address);
 }
 
 /* A socket for each scheduler, among which the kernel spreads connections; a Unix socket can be no more than one. */
-static anqa_status sockets_make(
-    struct http_service *service, const char *address, size_t *ret_count, anqa_error *err)
+static anqa_status sockets_make(const struct door *door, size_t *ret_count, anqa_error *err)
 {
-    bool is_unix = strncmp(address, "unix:", 5) == 0;
+    bool is_unix = strncmp(door->address, "unix:", 5) == 0;
     size_t count = is_unix ? 1 : sched_self->rt->sched_count;
     char at[ANQA_ADDRESS_TEXT];
     anqa_status status = socket_make(
-        service, address, &(anqa_listen_spec){.address = address, .shared = !is_unix}, at, err);
+        door, &(anqa_listen_spec){.address = door->address, .shared = !is_unix}, at, err);
 
     for (size_t i = 1; i < count && status == ANQA_OK; i++)
-        status = socket_make(
-            service, address, &(anqa_listen_spec){.address = at, .join = true}, at, err);
+        status = socket_make(door, &(anqa_listen_spec){.address = at, .join = true}, at, err);
     if (status == ANQA_OK)
         *ret_count = count;
     return status;
 }
 
-/* One for each scheduler, and for each socket. */
-static anqa_status acceptors_start(struct http_service *service, size_t sockets,
-    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
+/* Makes room for so many more. False: no memory. */
+static bool acceptors_grow(struct http_service *service, size_t count)
 {
-    struct acceptor acceptor = {.service = service, .boss = anqa_self()};
+    anqa_pid *larger;
+
+    anqa_section_begin();
+    larger = realloc(service->acceptors, (service->acceptor_count + count) * sizeof *larger);
+    if (larger != NULL)
+        service->acceptors = larger;
+    if (service->max_per_address != 0 && service->peers == NULL)
+        service->peers = peers_new(service->max_per_address);
+    anqa_section_end();
+    return larger != NULL && (service->max_per_address == 0 || service->peers != NULL);
+}
+
+/* One for each scheduler, and for each socket. */
+static anqa_status acceptors_start(
+    const struct door *door, size_t sockets, char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
+{
+    struct acceptor acceptor = {.service = door->service,
+        .owner = door->owner,
+        .secure = door->secure,
+        .boss = anqa_self()};
     uint16_t schedulers = sched_self->rt->sched_count;
     size_t count = sockets > schedulers ? sockets : schedulers;
     struct listening told;
     anqa_status status = ANQA_OK;
 
     ANQA_INVARIANT(sockets > 0 && schedulers > 0);
-    anqa_section_begin();
-    service->acceptors = calloc(count, sizeof *service->acceptors);
-    if (service->max_per_address != 0)
-        service->peers = peers_new(service->max_per_address);
-    anqa_section_end();
-    if (service->acceptors == NULL || (service->max_per_address != 0 && service->peers == NULL))
+    if (!acceptors_grow(door->service, count))
         return anqa_fail(err, ANQA_E_NOMEM, "no memory for acceptors");
     for (size_t i = 0; i < count && status == ANQA_OK; i++) {
         acceptor.socket = i % sockets;
@@ -233,19 +256,52 @@ static anqa_status acceptors_start(struct http_service *service, size_t sockets,
     return status;
 }
 
-anqa_status service_listen(struct http_service *service, const char *address,
-    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
+/* For redirects from the one to the other. */
+static void note_port(const struct door *door, const char *address)
+{
+    const char *colon = strncmp(address, "unix:", 5) == 0 ? NULL : strrchr(address, ':');
+    uint16_t port = colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
+
+    atomic_store_explicit(door->secure ? &door->service->secure_port : &door->service->plain_port,
+        port, memory_order_relaxed);
+}
+
+static anqa_status door_open(
+    const struct door *door, char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
 {
     anqa_status status = ANQA_OK;
     size_t sockets;
 
-    (void)anqa_defer(release_hook, service);
-    sockets = inherit_claim(service, service->name, address);
+    (void)anqa_defer(release_hook, (void *)(uintptr_t)door->owner);
+    sockets = inherit_claim(door->owner, door->name, door->address);
     if (sockets == 0)
-        status = sockets_make(service, address, &sockets, err);
+        status = sockets_make(door, &sockets, err);
     if (status == ANQA_OK)
-        status = acceptors_start(service, sockets, ret_address, err);
-    if (status != ANQA_OK)
-        inherit_release(service, false);
+        status = acceptors_start(door, sockets, ret_address, err);
+    if (status == ANQA_OK)
+        note_port(door, ret_address);
+    else
+        inherit_release(door->owner, false);
     return status;
+}
+
+anqa_status service_listen(struct http_service *service, const char *address,
+    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
+{
+    struct door door = {
+        .service = service, .owner = service, .name = service->name, .address = address};
+
+    return door_open(&door, ret_address, err);
+}
+
+anqa_status service_listen_tls(struct http_service *service, const char *name, const char *address,
+    char ret_address[ANQA_ADDRESS_TEXT], anqa_error *err)
+{
+    struct door door = {.service = service,
+        .owner = &service->tls,
+        .secure = true,
+        .name = name,
+        .address = address};
+
+    return door_open(&door, ret_address, err);
 }

@@ -14,6 +14,7 @@
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
 #define DEFAULT_OUTPUT ((uint32_t)1 << 20)
+#define SEAL_EXTRA (4u * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
 #define TICK "tick"
 #define DRAIN "drain"
 
@@ -73,7 +74,7 @@ void conn_out_free(struct conn *conn)
 
 bool conn_is_closing(const struct conn *conn)
 {
-    return conn->phase >= CONN_WS_CLOSING || conn->phase == CONN_NEW;
+    return conn->phase >= CONN_WS_CLOSING || conn->phase < CONN_HTTP;
 }
 
 static uint32_t output_limit(const struct conn *conn)
@@ -96,19 +97,25 @@ static void make_dirty(struct conn *conn)
     anqa_list_push(&outlet->dirty, &conn->dirty);
 }
 
+/* False: that is too much, and it is reset. */
+static bool fits(struct conn *conn, size_t size, size_t limit)
+{
+    uint32_t bytes = conn->out_bytes;
+
+    if (size <= limit && bytes + size <= limit)
+        return true;
+    conn_kill(conn, true);
+    conn->slow = true; /* told by its own process: handlers of others have no place here */
+    conn->out_bytes = bytes;
+    return false;
+}
+
 /* False: it is over, or too much. */
 static bool may_queue(struct conn *conn, size_t size)
 {
     if (conn->phase >= CONN_WS_CLOSING) /* nothing goes behind a close frame */
         return false;
-    if (size > output_limit(conn) || conn->out_bytes + size > output_limit(conn)) {
-        uint32_t bytes = conn->out_bytes;
-        conn_kill(conn, true);
-        conn->slow = true; /* told by its own process: handlers of others have no place here */
-        conn->out_bytes = bytes;
-        return false;
-    }
-    return true;
+    return fits(conn, size, output_limit(conn));
 }
 
 char *conn_queue_room(struct conn *conn, size_t size)
@@ -118,7 +125,8 @@ char *conn_queue_room(struct conn *conn, size_t size)
 
     if (!may_queue(conn, size))
         return NULL;
-    if (chunk == NULL || chunk->buf.ptr != NULL || chunk->cap - chunk->len < size) {
+    if (chunk == NULL || chunk->buf.ptr != NULL || chunk->sealed ||
+        chunk->cap - chunk->len < size) {
         size_t cap = chunk == NULL ? CHUNK_SMALL - sizeof *chunk : CHUNK_LARGE - sizeof *chunk;
         chunk = chunk_new(size > cap ? size : cap);
         if (chunk == NULL) {
@@ -132,6 +140,32 @@ char *conn_queue_room(struct conn *conn, size_t size)
     conn->out_bytes += (uint32_t)size;
     make_dirty(conn);
     return room;
+}
+
+/* What was plain output is a little more now, and was let in before; what TLS says of itself is bounded by the same. */
+bool conn_queue_sealed(struct conn *conn, const char *bytes, size_t len)
+{
+    struct chunk **at = &conn->out, *chunk;
+
+    if (!fits(conn, len, (size_t)output_limit(conn) + SEAL_EXTRA))
+        return false;
+    chunk = chunk_new(len);
+    if (chunk == NULL) {
+        conn_kill(conn, true);
+        return false;
+    }
+    memcpy(chunk->bytes, bytes, len);
+    chunk->len = (uint32_t)len;
+    chunk->sealed = true;
+    while (*at != NULL && (*at)->sealed)
+        at = &(*at)->next;
+    chunk->next = *at;
+    *at = chunk;
+    if (chunk->next == NULL)
+        conn->out_end = chunk;
+    conn->out_bytes += (uint32_t)len;
+    make_dirty(conn);
+    return true;
 }
 
 /* sent: bytes of it that are gone already. */
@@ -156,16 +190,17 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
 
 /* ---------------------------------------------------------------- sending */
 
-/* -1: the kernel takes nothing now, or it is over (conn_kill was called). */
-static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count)
+/* sealed: they are, or there is no TLS.   -1: the kernel takes nothing now, or it is over (conn_kill was called). */
+static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count, bool sealed)
 {
     struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
     ssize_t n;
 
     do
-        n = count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
-                             MSG_NOSIGNAL | MSG_DONTWAIT)
-                       : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+        n = !sealed      ? tls_send(conn, pieces, count)
+            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
+                               MSG_NOSIGNAL | MSG_DONTWAIT)
+                         : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);
     if (n < 0 && errno == EAGAIN) {
         fd_filled(conn->entry);
@@ -189,7 +224,7 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
     if (conn->out == NULL && !conn->blocked && !conn_is_closing(conn) && count <= PIECES) {
         for (size_t i = 0; i < count; i++)
             pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
-        n = send_pieces(conn, pieces, count);
+        n = send_pieces(conn, pieces, count, !conn->secure);
         n = n < 0 ? 0 : n;
     }
     for (; at < count && (size_t)n >= bufs[at].len; at++)
@@ -198,43 +233,79 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
         queue_buf(conn, bufs[at], (size_t)n);
 }
 
-/* Forgets the first `n` bytes. */
-static void chunks_sent(struct conn *conn, size_t n)
+/* Forgets the first `n` bytes of those that are sealed, or not. */
+static void chunks_sent(struct conn *conn, size_t n, bool sealed)
 {
+    struct chunk **at = &conn->out, *before = NULL;
+
     conn->out_bytes -= (uint32_t)n;
-    for (struct chunk *chunk = conn->out; chunk != NULL; chunk = conn->out) {
+    while (*at != NULL && (*at)->sealed != sealed) { /* what has become of them */
+        before = *at;
+        at = &before->next;
+    }
+    for (struct chunk *chunk = *at; chunk != NULL && chunk->sealed == sealed; chunk = *at) {
         size_t left = chunk->len - chunk->at;
         if (n < left) { /* never true of an empty one, which goes too */
             chunk->at += (uint32_t)n;
             return;
         }
         n -= left;
-        conn->out = chunk->next;
-        if (conn->out == NULL)
-            conn->out_end = NULL;
+        *at = chunk->next;
+        if (*at == NULL)
+            conn->out_end = before;
         chunk_free(chunk);
     }
+}
+
+/* The first chunks as pieces, as long as they are sealed as the first is; how many. */
+static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
+{
+    bool sealed = conn->out != NULL && conn->out->sealed;
+    size_t count = 0;
+
+    for (struct chunk *chunk = conn->out; chunk != NULL && chunk->sealed == sealed && count < max;
+        chunk = chunk->next)
+        pieces[count++] = (struct iovec){
+            (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) + chunk->at,
+            chunk->len - chunk->at};
+    return count;
 }
 
 void conn_flush(struct conn *conn)
 {
     while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER) {
         struct iovec pieces[PIECES];
-        size_t count = 0;
-        ssize_t n;
+        bool sealed = conn->out->sealed;
+        ssize_t n =
+            send_pieces(conn, pieces, gather(conn, pieces, PIECES), sealed || !conn->secure);
 
-        for (struct chunk *chunk = conn->out; chunk != NULL && count < PIECES; chunk = chunk->next)
-            pieces[count++] = (struct iovec){
-                (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) +
-                    chunk->at,
-                chunk->len - chunk->at};
-        n = send_pieces(conn, pieces, count);
         if (n < 0)
             return;
-        chunks_sent(conn, (size_t)n);
+        chunks_sent(conn, (size_t)n, sealed);
     }
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
+}
+
+size_t conn_flush_with(struct conn *conn, char *bytes, size_t len)
+{
+    struct iovec pieces[PIECES];
+    size_t before = conn->out_bytes, count;
+    ssize_t n;
+
+    if (conn->blocked || conn->phase >= CONN_LINGER || (conn->out != NULL && conn->out->sealed))
+        return 0;
+    count = gather(conn, pieces, PIECES);
+    if (count == PIECES)
+        return 0;
+    pieces[count++] = (struct iovec){bytes, len};
+    n = send_pieces(conn, pieces, count, !conn->secure);
+    if (n <= 0)
+        return 0;
+    chunks_sent(conn, (size_t)n < before ? (size_t)n : before, false);
+    if (conn->out == NULL)
+        anqa_list_remove(&conn->dirty);
+    return (size_t)n < before ? 0 : (size_t)n - before;
 }
 
 /* ---------------------------------------------------------------- the outlet */
@@ -363,6 +434,15 @@ struct outlets {
     struct outlet each[];
 };
 
+static void outlets_drop(void *object)
+{
+    struct outlets *outlets = object;
+
+    for (uint16_t i = 0; i < outlets->count; i++)
+        deflater_free(outlets->each[i].deflater);
+    free(outlets);
+}
+
 static void *outlets_make(anqa_rt *rt)
 {
     struct outlets *outlets = calloc(1, sizeof *outlets + rt->sched_count * sizeof(struct outlet));
@@ -394,7 +474,7 @@ static void *outlets_make(anqa_rt *rt)
 
 void outlets_drain(const struct drain *drain)
 {
-    struct outlets *outlets = rt_local(sched_self->rt, RT_LOCAL_HTTP, outlets_make, free);
+    struct outlets *outlets = rt_local(sched_self->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     for (uint16_t i = 0; outlets != NULL && i < outlets->count; i++)
         (void)anqa_send(outlets->each[i].pid, DRAIN, anqa_bytes(drain, sizeof *drain));
@@ -403,7 +483,21 @@ void outlets_drain(const struct drain *drain)
 struct outlet *outlet_here(void)
 {
     struct sched *s = sched_self;
-    struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, free);
+    struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     return outlets == NULL || s->foreign ? NULL : &outlets->each[s->index];
+}
+
+anqa_str conn_deflate(const anqa_str *pieces, size_t count)
+{
+    struct outlet *outlet = outlet_here();
+    anqa_str deflated = {NULL, 0};
+
+    anqa_section_begin();
+    if (outlet != NULL && outlet->deflater == NULL)
+        outlet->deflater = deflater_new();
+    if (outlet != NULL && outlet->deflater != NULL)
+        deflated = deflater_run(outlet->deflater, pieces, count);
+    anqa_section_end();
+    return deflated;
 }

@@ -2,9 +2,10 @@
 #include <anqa/memory.h>
 #include <anqa/plugs.h>
 
-#include "http/request.h"
+#include "http/exchange.h"
 
 #define YEAR_S 31536000u
+#define HTTPS_PORT 443u
 
 static const char *const local_only[] = {"localhost", NULL};
 
@@ -40,6 +41,18 @@ static bool is_host(anqa_str host)
     return host.len != 0;
 }
 
+/* Where a client that reached us at our own port for http finds https: another one would be that of a proxy, of which we
+ * know nothing. Empty: at the usual port. */
+static const char *port_suffix(const anqa_conn *conn)
+{
+    const struct exchange *exchange = exchange_of(conn);
+
+    if (exchange->secure_port == 0 || exchange->secure_port == HTTPS_PORT ||
+        conn->port != exchange->plain_port)
+        return "";
+    return anqa_tmp_printf(":%u", exchange->secure_port);
+}
+
 static void redirect(anqa_conn *conn, const anqa_ssl_opts *ssl)
 {
     anqa_str host = ssl->host == NULL ? conn->host : anqa_str_of(ssl->host);
@@ -47,9 +60,9 @@ static void redirect(anqa_conn *conn, const anqa_ssl_opts *ssl)
     const char *url;
 
     if (is_host(host)) {
-        url =
-            anqa_tmp_printf("https://%.*s%.*s%s%.*s", ANQA_FMT(host), ANQA_FMT(conn->request_path),
-                conn->query_string.len == 0 ? "" : "?", ANQA_FMT(conn->query_string));
+        url = anqa_tmp_printf("https://%.*s%s%.*s%s%.*s", ANQA_FMT(host),
+            ssl->host == NULL ? port_suffix(conn) : "", ANQA_FMT(conn->request_path),
+            conn->query_string.len == 0 ? "" : "?", ANQA_FMT(conn->query_string));
         anqa_conn_put_status(conn, safe ? 301 : 307);
         (void)anqa_redirect_external(conn, anqa_str_of(url));
     } else {

@@ -67,9 +67,13 @@ anqa_status anqa_conn_upgrade_websocket(
 {
     struct exchange *exchange = exchange_of(conn);
     const char *problem = websocket_refusal(exchange->request);
+    struct ws_deflate deflate = {0};
     struct upgraded *ws;
     anqa_status status;
 
+    if (problem == NULL && handler->compress &&
+        !extension_choose(exchange->request, handler->client_context, &deflate))
+        problem = EXTENSION_REFUSAL;
     if (problem != NULL) {
         anqa_send_text(conn, 400, anqa_str_of(problem));
         return ANQA_E_INVALID;
@@ -80,7 +84,7 @@ anqa_status anqa_conn_upgrade_websocket(
     ws->arg = arg;
     ws->pub.state = anqa_heap_calloc(1, handler->state_size);
     status = exchange->ops->upgrade(
-        exchange, &upgraded_ops, ws, service_seconds(handler->timeout_ms), &ws->conn);
+        exchange, &upgraded_ops, ws, service_seconds(handler->timeout_ms), &deflate, &ws->conn);
     conn->state = status == ANQA_OK ? ANQA_CONN_UPGRADED : ANQA_CONN_SENT;
     if (status == ANQA_OK)
         send_self(ws->conn, init_tag, (anqa_str){NULL, 0});
@@ -90,10 +94,17 @@ anqa_status anqa_conn_upgrade_websocket(
 anqa_status anqa_websocket_push(anqa_websocket *ws, bool binary, anqa_str data)
 {
     struct conn *conn = ((struct upgraded *)ws)->conn;
+    anqa_str deflated = {NULL, 0};
     char head[WEBSOCKET_HEAD_MAX];
-    size_t len =
-        websocket_write_frame_head(head, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, data.len);
+    size_t len;
 
+    if (conn_ws_deflates(conn, data.len))
+        deflated = conn_deflate(&data, 1);
+    if (deflated.len > 0) /* what is the scheduler's does not outlive a wait */
+        data = anqa_str_make(anqa_arena_copy(anqa_tmp(), deflated.ptr, deflated.len), deflated.len);
+    len = websocket_write_frame_head(head, binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, data.len);
+    if (deflated.len > 0)
+        head[0] = (char)(head[0] | WEBSOCKET_DEFLATED);
     return conn_write(conn, anqa_str_make(head, len)) && conn_write(conn, data) ? ANQA_OK
                                                                                 : ANQA_E_CLOSED;
 }

@@ -62,8 +62,9 @@ void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_
 }
 
 void websocket_write_head(struct response *response, char *buffer, size_t size,
-    const struct request *req, anqa_str protocol)
+    const struct request *req, anqa_str protocol, const struct ws_deflate *deflate)
 {
+    char extension[EXTENSION_ANSWER_MAX];
     char accept[WEBSOCKET_ACCEPT_LEN];
     anqa_str key = {0};
 
@@ -75,6 +76,8 @@ void websocket_write_head(struct response *response, char *buffer, size_t size,
     response_header(response, "sec-websocket-accept", anqa_str_make(accept, sizeof accept));
     if (protocol.len != 0)
         response_header(response, "sec-websocket-protocol", protocol);
+    if (deflate != NULL && deflate->on)
+        response_header(response, "sec-websocket-extensions", extension_answer(deflate, extension));
 }
 
 /* ---------------------------------------------------------------- masks */
@@ -96,28 +99,71 @@ void websocket_mask(char *bytes, size_t len, const unsigned char mask[static 4])
         bytes[i] = (char)((unsigned char)bytes[i] ^ mask[i & 3]);
 }
 
-/* ---------------------------------------------------------------- messages in several frames */
+/* ---------------------------------------------------------------- messages in several frames, or compressed */
 
 struct websocket_message {
+    struct inflater *inflater; /* NULL: nothing was compressed so far */
     enum websocket_opcode opcode;
     struct utf8 utf8;
+    bool deflated;
+    uint32_t frame; /* while it is inflated: length of the frame in front of the caller's bytes */
+    uint32_t head;  /* and of the header of that, if it is the only one; else 0 */
     uint32_t len, capacity;
-    char bytes[];
+    char bytes[]; /* what came in several frames */
 };
 
 #define MESSAGE_FIRST_CAPACITY 1024
 
 void websocket_done(struct websocket *ws)
 {
+    if (ws->message != NULL)
+        inflater_free(ws->message->inflater);
     free(ws->message);
     ws->message = NULL;
-    ws->ended = false;
+    ws->under_way = ws->inflating = ws->ended = false;
+}
+
+/* Keeps only what later messages may refer to. */
+static void message_drop(struct websocket *ws)
+{
+    struct websocket_message *message = ws->message, *smaller;
+
+    if (!ws->deflate.client_context || message == NULL || message->inflater == NULL) {
+        websocket_done(ws);
+        return;
+    }
+    ws->under_way = ws->inflating = ws->ended = false;
+    inflater_drop(message->inflater);
+    *message =
+        (struct websocket_message){.inflater = message->inflater, .capacity = message->capacity};
+    if (message->capacity == 0)
+        return;
+    smaller = realloc(message, sizeof *message);
+    if (smaller == NULL)
+        return;
+    ws->message = smaller;
+    smaller->capacity = 0;
+}
+
+/* Room for `capacity` bytes. */
+static bool message_resize(struct websocket *ws, uint32_t capacity)
+{
+    struct websocket_message *bigger =
+        realloc(ws->message, sizeof(struct websocket_message) + capacity);
+
+    if (bigger == NULL)
+        return false;
+    if (ws->message == NULL)
+        *bigger = (struct websocket_message){0};
+    bigger->capacity = capacity;
+    ws->message = bigger;
+    return true;
 }
 
 /* Room for `more` bytes. What was asked for before at least doubles, so that many small frames are not copied often. */
 static bool message_grow(struct websocket *ws, uint32_t more)
 {
-    struct websocket_message *message = ws->message, *bigger;
+    const struct websocket_message *message = ws->message;
     uint32_t held = message == NULL ? 0 : message->capacity;
     uint32_t wanted = (message == NULL ? 0 : message->len) + more, capacity = held * 2;
 
@@ -125,23 +171,14 @@ static bool message_grow(struct websocket *ws, uint32_t more)
         return true;
     if (capacity < MESSAGE_FIRST_CAPACITY)
         capacity = MESSAGE_FIRST_CAPACITY;
-    if (capacity < wanted)
-        capacity = wanted;
-    bigger = realloc(message, sizeof *message + capacity);
-    if (bigger == NULL)
-        return false;
-    if (message == NULL)
-        *bigger = (struct websocket_message){0};
-    bigger->capacity = capacity;
-    ws->message = bigger;
-    return true;
+    return message_resize(ws, capacity < wanted ? wanted : capacity);
 }
 
 /* ---------------------------------------------------------------- frames in */
 
 struct frame {
     enum websocket_opcode opcode;
-    bool fin;
+    bool fin, deflated;
     uint32_t head; /* length of the header, with the mask */
     uint64_t len;  /* of the payload */
     char *payload;
@@ -158,11 +195,12 @@ static enum websocket_result broken(
 }
 
 /* What the first two bytes must not say; NULL if they do not. */
-static const char *head_fault(unsigned char first, unsigned char second)
+static const char *head_fault(const struct websocket *ws, unsigned char first, unsigned char second)
 {
-    unsigned opcode = first & 0x0f;
+    unsigned opcode = first & 0x0f, reserved = first & 0x70;
+    bool begins = opcode == WEBSOCKET_TEXT || opcode == WEBSOCKET_BINARY;
 
-    if ((first & 0x70) != 0)
+    if (reserved != 0 && (reserved != WEBSOCKET_DEFLATED || !ws->deflate.on || !begins))
         return "reserved bits are set";
     if ((opcode > WEBSOCKET_BINARY && opcode < WEBSOCKET_CLOSE) || opcode > WEBSOCKET_PONG)
         return "unknown opcode";
@@ -191,11 +229,11 @@ static enum websocket_result check_data(struct websocket *ws, const struct frame
     uint32_t max_message, struct websocket_event *event)
 {
     bool continues = frame->opcode == WEBSOCKET_CONTINUATION;
-    uint64_t before = ws->message == NULL ? 0 : ws->message->len;
+    uint64_t before = ws->under_way ? ws->message->len : 0;
 
-    if (continues && ws->message == NULL)
+    if (continues && !ws->under_way)
         return broken(ws, event, CODE_PROTOCOL, "a continuation of nothing");
-    if (!continues && ws->message != NULL)
+    if (!continues && ws->under_way)
         return broken(ws, event, CODE_PROTOCOL, "a message begins inside of another");
     if (continues && !frame->fin && frame->len == 0)
         return broken(ws, event, CODE_POLICY, "an empty continuation that ends nothing");
@@ -220,10 +258,11 @@ static enum websocket_result read_head(struct websocket *ws, char *bytes, size_t
     event->need = 2;
     if (len < 2)
         return WEBSOCKET_MORE;
-    fault = head_fault(at[0], at[1]);
+    fault = head_fault(ws, at[0], at[1]);
     if (fault != NULL)
         return broken(ws, event, CODE_PROTOCOL, fault);
     frame->fin = (at[0] & 0x80) != 0;
+    frame->deflated = (at[0] & WEBSOCKET_DEFLATED) != 0;
     frame->opcode = at[0] & 0x0f;
     frame->len = at[1] & 0x7f;
     extended = frame->len < 126 ? 0 : frame->len == 126 ? 2 : 8;
@@ -249,39 +288,105 @@ static bool append(struct websocket *ws, const struct frame *frame)
     if (!message_grow(ws, (uint32_t)frame->len))
         return false;
     message = ws->message;
-    if (frame->opcode != WEBSOCKET_CONTINUATION)
+    if (frame->opcode != WEBSOCKET_CONTINUATION) {
         message->opcode = frame->opcode;
+        message->deflated = frame->deflated;
+        ws->under_way = true;
+    }
     if (frame->len != 0)
         memcpy(message->bytes + message->len, frame->payload, (size_t)frame->len);
     message->len += (uint32_t)frame->len;
     return true;
 }
 
-static enum websocket_result take_fragment(
-    struct websocket *ws, const struct frame *frame, struct websocket_event *event)
+/* More of a message's text, or all of it. */
+static bool text_may_go_on(struct websocket_message *message, anqa_str part, bool last)
+{
+    return message->opcode != WEBSOCKET_TEXT || (utf8_feed(&message->utf8, part.ptr, part.len) &&
+                                                    (!last || utf8_may_end(&message->utf8)));
+}
+
+static enum websocket_result give_out(
+    struct websocket *ws, anqa_str payload, struct websocket_event *event)
+{
+    event->opcode = ws->message->opcode;
+    event->payload = payload;
+    ws->under_way = ws->inflating = false;
+    ws->ended = true;
+    return WEBSOCKET_MESSAGE;
+}
+
+/* A slice of the inflating of a message, whose last frame is in front of `bytes`. */
+static enum websocket_result inflate_on(
+    struct websocket *ws, const char *bytes, struct websocket_event *event)
+{
+    struct websocket_message *message = ws->message;
+    const char *from = message->head != 0 ? bytes + message->head : message->bytes;
+    anqa_str part;
+    enum inflate_result result = inflater_run(message->inflater, from, &part);
+
+    switch (result) {
+    case INFLATE_TOO_LONG:
+        return broken(ws, event, CODE_TOO_LONG, "a compressed message is too long");
+    case INFLATE_BAD: return broken(ws, event, CODE_DATA, "a message cannot be inflated");
+    case INFLATE_NO_MEMORY: return broken(ws, event, CODE_ERROR, "out of memory");
+    default: break;
+    }
+    if (!text_may_go_on(message, part, result == INFLATE_DONE))
+        return broken(ws, event, CODE_DATA, "text is not UTF-8");
+    if (result == INFLATE_MORE)
+        return WEBSOCKET_BUSY;
+    return give_out(ws, inflater_message(message->inflater), event);
+}
+
+/* A compressed message is whole. frame: its last, or only one. */
+static enum websocket_result inflate_begin(struct websocket *ws, const struct frame *frame,
+    uint32_t max_message, struct websocket_event *event)
+{
+    bool only = frame->opcode != WEBSOCKET_CONTINUATION;
+    struct websocket_message *message;
+
+    if (ws->message == NULL && !message_resize(ws, 0))
+        return broken(ws, event, CODE_ERROR, "out of memory");
+    message = ws->message;
+    if (message->inflater == NULL)
+        message->inflater =
+            inflater_new(ws->deflate.client_context ? ws->deflate.client_bits : DEFLATE_WINDOW_MAX);
+    if (message->inflater == NULL)
+        return broken(ws, event, CODE_ERROR, "out of memory");
+    if (only)
+        message->opcode = frame->opcode;
+    message->head = only ? frame->head : 0;
+    message->frame = frame->head + (uint32_t)frame->len;
+    inflater_begin(message->inflater, only ? (size_t)frame->len : message->len, max_message);
+    ws->under_way = ws->inflating = true;
+    return inflate_on(ws, frame->payload - frame->head, event);
+}
+
+static enum websocket_result take_fragment(struct websocket *ws, const struct frame *frame,
+    uint32_t max_message, struct websocket_event *event)
 {
     struct websocket_message *message;
 
     if (!append(ws, frame))
         return broken(ws, event, CODE_ERROR, "out of memory");
     message = ws->message;
-    if (message->opcode == WEBSOCKET_TEXT &&
-        (!utf8_feed(&message->utf8, frame->payload, (size_t)frame->len) ||
-            (frame->fin && !utf8_may_end(&message->utf8))))
+    if (message->deflated)
+        return frame->fin ? inflate_begin(ws, frame, max_message, event) : WEBSOCKET_MORE;
+    if (!text_may_go_on(message, anqa_str_make(frame->payload, (size_t)frame->len), frame->fin))
         return broken(ws, event, CODE_DATA, "text is not UTF-8");
     if (!frame->fin)
         return WEBSOCKET_MORE;
-    event->opcode = message->opcode;
-    event->payload = anqa_str_make(message->bytes, message->len);
-    ws->ended = true;
-    return WEBSOCKET_MESSAGE;
+    return give_out(ws, anqa_str_make(message->bytes, message->len), event);
 }
 
-static enum websocket_result take_data(
-    struct websocket *ws, const struct frame *frame, struct websocket_event *event)
+static enum websocket_result take_data(struct websocket *ws, const struct frame *frame,
+    uint32_t max_message, struct websocket_event *event)
 {
-    if (ws->message != NULL || !frame->fin)
-        return take_fragment(ws, frame, event);
+    if (ws->under_way || !frame->fin)
+        return take_fragment(ws, frame, max_message, event);
+    if (frame->deflated)
+        return inflate_begin(ws, frame, max_message, event);
     if (frame->opcode == WEBSOCKET_TEXT && !utf8_valid(frame->payload, (size_t)frame->len))
         return broken(ws, event, CODE_DATA, "text is not UTF-8");
     event->opcode = frame->opcode;
@@ -317,8 +422,8 @@ static enum websocket_result take_close(
     return WEBSOCKET_CLOSED;
 }
 
-static enum websocket_result take_frame(
-    struct websocket *ws, const struct frame *frame, struct websocket_event *event)
+static enum websocket_result take_frame(struct websocket *ws, const struct frame *frame,
+    uint32_t max_message, struct websocket_event *event)
 {
     switch (frame->opcode) {
     case WEBSOCKET_CLOSE: return take_close(ws, frame, event);
@@ -327,7 +432,7 @@ static enum websocket_result take_frame(
         event->opcode = frame->opcode;
         event->payload = anqa_str_make(frame->payload, (size_t)frame->len);
         return WEBSOCKET_CONTROL;
-    default: return take_data(ws, frame, event);
+    default: return take_data(ws, frame, max_message, event);
     }
 }
 
@@ -342,6 +447,17 @@ static struct websocket_limits limits_of(const struct websocket_limits *given)
     return limits;
 }
 
+/* One more slice; the frame is taken with the last. */
+static enum websocket_result go_on(
+    struct websocket *ws, const char *bytes, size_t *ret_taken, struct websocket_event *event)
+{
+    uint32_t frame = ws->message->frame;
+    enum websocket_result result = inflate_on(ws, bytes, event);
+
+    *ret_taken = result == WEBSOCKET_BUSY ? 0 : frame;
+    return result;
+}
+
 enum websocket_result websocket_read(struct websocket *ws, char *bytes, size_t len,
     const struct websocket_limits *given, size_t *ret_taken, struct websocket_event *ret_event)
 {
@@ -350,9 +466,11 @@ enum websocket_result websocket_read(struct websocket *ws, char *bytes, size_t l
     size_t at = 0;
 
     if (ws->ended)
-        websocket_done(ws);
+        message_drop(ws);
     *ret_taken = len;
     *ret_event = (struct websocket_event){.need = 2};
+    if (ws->inflating)
+        return go_on(ws, bytes, ret_taken, ret_event);
     while (ws->code == 0 && result == WEBSOCKET_MORE) {
         struct frame frame = {0};
         *ret_event = (struct websocket_event){0};
@@ -362,9 +480,11 @@ enum websocket_result websocket_read(struct websocket *ws, char *bytes, size_t l
             break;
         frame.payload = bytes + at + frame.head;
         websocket_mask(frame.payload, (size_t)frame.len, (unsigned char *)frame.payload - 4);
+        result = take_frame(ws, &frame, limits.message_bytes, ret_event);
+        if (result == WEBSOCKET_BUSY)
+            break;
         at += frame.head + (size_t)frame.len;
         *ret_taken = at;
-        result = take_frame(ws, &frame, ret_event);
     }
     return result;
 }

@@ -13,6 +13,10 @@
  * server does: 1002 for the protocol, 1007 for text that is not UTF-8, 1008 for an empty continuation that does not end its message,
  * 1009 for what is too long. Text in several frames is checked as each arrives.
  *
+ * Compressed messages (http/extension.h). They are inflated when they are whole: until then only what came is held. One that
+ * becomes large is inflated in slices, between which websocket_read says WEBSOCKET_BUSY. An idle WebSocket holds nothing
+ * for it, unless its messages may refer to earlier ones. What can not be inflated ends with 1007, as Phoenix's server has it.
+ *
  * Owner: the connection; no locks. Never waits.
  */
 #ifndef HTTP_WEBSOCKET_H
@@ -20,8 +24,10 @@
 
 #include <assert.h>
 
-#include "http/request.h"  /* IWYU pragma: export */
-#include "http/response.h" /* IWYU pragma: export */
+#include "http/deflate.h"   /* IWYU pragma: export */
+#include "http/extension.h" /* IWYU pragma: export */
+#include "http/request.h"   /* IWYU pragma: export */
+#include "http/response.h"  /* IWYU pragma: export */
 
 /* ---------------------------------------------------------------- handshake */
 
@@ -39,10 +45,11 @@ void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_
 
 /*
  * Writes the head of a 101 answer to a request that is not refused.
- * protocol: the subprotocol chosen; empty: none.   response: initialised by nobody; finished by response_finish.
+ * protocol: the subprotocol chosen; empty: none.   deflate: what was agreed on; NULL: nothing.   response: initialised by
+ * nobody; finished by response_finish.
  */
 void websocket_write_head(struct response *response, char *buffer, size_t size,
-    const struct request *req, anqa_str protocol);
+    const struct request *req, anqa_str protocol, const struct ws_deflate *deflate);
 
 /* ---------------------------------------------------------------- frames in */
 
@@ -57,6 +64,7 @@ enum websocket_opcode {
 
 enum websocket_result {
     WEBSOCKET_MORE, /* no whole frame is left: event.need says how many bytes the next one takes */
+    WEBSOCKET_BUSY, /* a message is being inflated: when others have had a turn, call again with the bytes that were not taken */
     WEBSOCKET_MESSAGE, /* event.opcode is TEXT or BINARY */
     WEBSOCKET_CONTROL, /* event.opcode is PING (answer with a PONG of the same payload) or PONG */
     WEBSOCKET_CLOSED,  /* the peer closes: answer with a close frame of event.code, then close */
@@ -65,23 +73,27 @@ enum websocket_result {
 
 /* In bytes; 0 is the default. */
 struct websocket_limits {
-    uint32_t frame_bytes;   /* header included; 10,000,000 */
-    uint32_t message_bytes; /* of a message in several frames; 8,000,000 */
+    uint32_t frame_bytes; /* header included; 10,000,000 */
+    uint32_t
+        message_bytes; /* of a message in several frames, and of one that was inflated; 8,000,000 */
 };
 
 extern const struct websocket_limits websocket_default_limits;
 
 struct websocket_message;
 
-/* Starts zeroed. */
+/* Starts zeroed, but for `deflate`. */
 struct websocket {
-    struct websocket_message
-        *message;  /* of several frames: under way, or given out last; else NULL */
-    uint16_t code; /* of the end; 0: open */
-    bool ended;    /* the message was given out */
+    struct websocket_message *
+        message; /* of several frames or compressed: under way, or given out last; what later ones may refer to; else NULL */
+    uint16_t code;      /* of the end; 0: open */
+    bool under_way : 1; /* a message has begun, and has not ended */
+    bool inflating : 1; /* it is whole: the frame that ended it was unmasked and is not taken yet */
+    bool ended : 1;     /* it was given out */
+    struct ws_deflate deflate;
 };
 
-static_assert(sizeof(struct websocket) <= 24, "an idle WebSocket holds next to nothing");
+static_assert(sizeof(struct websocket) <= 16, "an idle WebSocket holds next to nothing");
 
 struct websocket_event {
     enum websocket_opcode opcode;
@@ -109,15 +121,29 @@ void websocket_done(struct websocket *ws);
 /* XORs `len` bytes with the mask, which begins anew. */
 void websocket_mask(char *bytes, size_t len, const unsigned char mask[static 4]);
 
+/* Whether a message of `len` bytes is to be compressed. */
+static inline bool websocket_deflates(const struct websocket *ws, size_t len)
+{
+    return ws->deflate.on && len >= DEFLATE_LEAST && len <= DEFLATE_MOST &&
+           (ws->deflate.server_bits == DEFLATE_WINDOW_MAX || len >> ws->deflate.server_bits == 0);
+}
+
 /* ---------------------------------------------------------------- frames out */
 
 #define WEBSOCKET_HEAD_MAX 10
 #define WEBSOCKET_CONTROL_MAX 125 /* payload of a control frame */
+#define WEBSOCKET_DEFLATED 0x40   /* of the first byte: the payload is compressed */
 #define WEBSOCKET_CLOSE_MAX (2 + WEBSOCKET_CONTROL_MAX)
 
 /* Writes the header of an unmasked whole message, and returns its length. */
 size_t websocket_write_frame_head(
     char out[static WEBSOCKET_HEAD_MAX], enum websocket_opcode opcode, uint64_t payload_len);
+
+/* The length of a header that was written so. */
+static inline size_t websocket_frame_head_len(const char *frame)
+{
+    return frame[1] == 127 ? 10 : frame[1] == 126 ? 4 : 2;
+}
 
 /* Writes a whole close frame, and returns its length. A reason, UTF-8, of more than 123 bytes is cut between characters. */
 size_t websocket_write_close(char out[static WEBSOCKET_CLOSE_MAX], uint16_t code, anqa_str reason);

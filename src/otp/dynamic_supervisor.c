@@ -20,6 +20,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "base/container.h"
 #include "base/map.h"
 #include "otp/intensity.h"
 #include "otp/requests.h"
@@ -44,11 +45,17 @@ struct waiter {
 
 struct record {
     struct table_node node; /* children with keys; else unused */
-    anqa_pid pid;           /* what it is known by in `children`: of its last process */
-    struct waiter *waiters; /* on our heap: who is to be told what became of it */
-    uint64_t started_ms;    /* 0: not known */
-    uint32_t failures;      /* in a row, where there is a back-off */
-    char *last_exit;        /* malloc'ed; NULL: it has not ended, or nothing is known */
+    union {
+        struct {
+            anqa_pid pid;           /* what it is known by in `children`: of its last process */
+            struct waiter *waiters; /* on our heap: who is to be told what became of it */
+            uint64_t started_ms;    /* 0: not known */
+        };
+        struct retired
+            retired; /* in the end; those who look a key up read `node` and `bytes` only */
+    };
+    uint32_t failures; /* in a row, where there is a back-off */
+    char *last_exit;   /* malloc'ed; NULL: it has not ended, or nothing is known */
     uint32_t arg_size;
     uint16_t key_len;
     uint8_t state;
@@ -98,6 +105,12 @@ static struct record *record_new(const void *arg, size_t arg_size, anqa_str key)
     return record;
 }
 
+static bool record_free_block(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct record, retired));
+    return false;
+}
+
 /* Takes it out of the keys' table and frees it. */
 static void record_free(struct dynamic *dyn, struct record *record)
 {
@@ -111,7 +124,7 @@ static void record_free(struct dynamic *dyn, struct record *record)
     table_lock(dyn->keys);
     table_remove(dyn->keys, &record->node);
     table_unlock(dyn->keys);
-    table_retire(dyn->keys, record);
+    table_retire_noted(dyn->keys, &record->retired, record_free_block);
 }
 
 static void record_show(struct record *record, anqa_pid pid)

@@ -12,6 +12,7 @@
 #include "otp/child.h"
 #include "otp/introspect.h"
 #include "otp/registry.h"
+#include "otp/sys.h"
 #include "otp/table.h"
 #include "runtime/inspect.h"
 
@@ -42,11 +43,21 @@ static void name_kind(struct look *look)
     }
 }
 
+/* Who waits for a message while it handles a question of sys.c has been suspended by that. */
+static void name_suspended(anqa_process_info *info)
+{
+    if (info->status != ANQA_PROCESS_RECEIVE || info->handling != sys_tag)
+        return;
+    info->status = ANQA_PROCESS_SUSPENDED;
+    info->handling = NULL;
+}
+
 static bool look_whole(const anqa_rt *rt, anqa_pid pid, struct look *ret_look)
 {
     if (!proc_look(rt, pid, ret_look))
         return false;
     name_kind(ret_look);
+    name_suspended(&ret_look->info);
     return true;
 }
 

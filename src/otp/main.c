@@ -475,11 +475,32 @@ static int stop_in_order(struct running *run)
     return kill_all(run);
 }
 
+/* While a predecessor still has its own: so there is one at its path at any time. */
+static void control_take_place(struct running *run)
+{
+    anqa_error err = {.text = ""};
+    anqa_status status = ANQA_OK;
+
+    if (!run->control.runs || inherit_is_open())
+        return;
+    status = anqa_attach(run->rt, &err);
+    if (status == ANQA_OK) {
+        status = anqa_control_take_place(&err);
+        anqa_detach();
+    }
+    if (status != ANQA_OK)
+        anqa_log(ANQA_WARN, "control.failed", "error=%s next=none", err.text);
+}
+
 /* Serves until something happens. */
 static enum woken has_started(struct running *run)
 {
-    run->start_status = restart_started(&run->restart, &run->err);
-    return run->start_status == ANQA_OK ? wait_until(run, has_ended, UINT64_MAX) : WOKEN_ASKED;
+    run->start_status = restart_write_pid(&run->restart, &run->err);
+    if (run->start_status != ANQA_OK)
+        return WOKEN_ASKED;
+    control_take_place(run);
+    restart_started();
+    return wait_until(run, has_ended, UINT64_MAX);
 }
 
 static int run_to_end(struct running *run)

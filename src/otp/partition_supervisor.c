@@ -13,6 +13,7 @@
 
 #include <anqa/memory.h>
 
+#include "base/container.h"
 #include "base/siphash.h"
 #include "otp/requests.h"
 #include "otp/supervisor_int.h"
@@ -20,6 +21,7 @@
 #include "runtime/sched.h"
 
 struct partitions {
+    struct retired retired;
     anqa_pid supervisor;
     uint32_t size;            /* as many as there were at the start */
     _Atomic(uint32_t) count;  /* shared: keys lead to these */
@@ -62,6 +64,12 @@ anqa_status sup_partitions_check(const anqa_partition_supervisor *spec, anqa_err
     return child_spec_check(&model, owner, 0, ANQA_NEVER, err);
 }
 
+static bool partitions_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct partitions, retired));
+    return false;
+}
+
 /* NULL: no memory. */
 static struct partitions *partitions_new(const anqa_partition_supervisor *spec)
 {
@@ -79,7 +87,7 @@ static struct partitions *partitions_new(const anqa_partition_supervisor *spec)
     before = table_set_extra(table, made, free);
     table_unlock(table);
     if (before != NULL)
-        table_retire(table, before);
+        table_retire_noted(table, &before->retired, partitions_free);
     return made;
 }
 

@@ -29,7 +29,10 @@ static const char leave_tag[] = "leave";
 /* One joining; its block holds the group's name and is readable until all readers have left. */
 struct membership {
     struct table_twin twin;
-    struct anqa_list_node node; /* of its process */
+    union {
+        struct anqa_list_node node; /* of its process */
+        struct retired retired;     /* in the end; readers look at neither */
+    };
     char group[];
 };
 
@@ -162,13 +165,19 @@ static anqa_status membership_add(struct scope *scope, struct member *member, an
     return ANQA_OK;
 }
 
+static bool membership_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct membership, retired));
+    return false;
+}
+
 static void membership_remove(struct scope *scope, struct membership *membership)
 {
     anqa_list_remove(&membership->node);
     table_lock(scope->table);
     table_remove(scope->table, &membership->twin.node);
     table_unlock(scope->table);
-    table_retire(scope->table, membership);
+    table_retire_noted(scope->table, &membership->retired, membership_free);
 }
 
 static anqa_status join(struct scope *scope, anqa_str group, anqa_pid pid)

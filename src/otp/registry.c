@@ -46,6 +46,18 @@ static struct value *value_new(anqa_json json)
     return value;
 }
 
+static bool value_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct value, retired));
+    return false;
+}
+
+static void value_retire(struct table *table, struct value *value)
+{
+    if (value != NULL)
+        table_retire_noted(table, &value->retired, value_free);
+}
+
 static void extra_free(void *object)
 {
     struct extra *extra = object;
@@ -106,8 +118,19 @@ static void entry_remove(struct table *table, struct table_node *node)
         atomic_load_explicit(fields_of(node, table->twins).value, memory_order_relaxed);
 
     table_remove(table, node);
-    if (value != NULL)
-        table_retire(table, value);
+    value_retire(table, value);
+}
+
+static bool lone_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct lone_entry, tie.retired));
+    return false;
+}
+
+static bool twin_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct entry, tie.retired));
+    return false;
 }
 
 static const anqa_registry *listened(const struct table *table)
@@ -117,6 +140,7 @@ static const anqa_registry *listened(const struct table *table)
     return extra == NULL ? NULL : extra->registry;
 }
 
+/* Its hook has run or was taken back. */
 static void entry_gone(struct table *table, struct table_node *node)
 {
     const anqa_registry *registry;
@@ -127,19 +151,20 @@ static void entry_gone(struct table *table, struct table_node *node)
     table_unlock(table);
     if (registry != NULL)
         tell_listeners(registry, "unregister", table_key(node), NULL);
-    table_retire(table, node);
+    table_retire_noted(
+        table, &fields_of(node, table->twins).tie->retired, table->twins ? twin_free : lone_free);
 }
 
 static void lone_exit(struct exit_hook *hook, anqa_pid pid)
 {
-    struct lone_entry *entry = ANQA_CONTAINER_OF(hook, struct lone_entry, hook);
+    struct lone_entry *entry = ANQA_CONTAINER_OF(hook, struct lone_entry, tie.hook);
 
     entry_gone(entry->table, &entry->node);
 }
 
 static void twin_exit(struct exit_hook *hook, anqa_pid pid)
 {
-    struct entry *entry = ANQA_CONTAINER_OF(hook, struct entry, hook);
+    struct entry *entry = ANQA_CONTAINER_OF(hook, struct entry, tie.hook);
 
     entry_gone(entry->table, &entry->twin.node);
 }
@@ -161,7 +186,7 @@ static struct table_node *entry_new(struct table *table, anqa_str key, anqa_json
     }
     table_node_init(node, anqa_self(), key, at);
     fields = fields_of(node, table->twins);
-    fields.hook->run = table->twins ? twin_exit : lone_exit;
+    fields.tie->hook.run = table->twins ? twin_exit : lone_exit;
     *fields.table = table;
     atomic_init(fields.value, value);
     return node;
@@ -210,7 +235,7 @@ static anqa_status enter(struct table *table, const anqa_registry *listened_to, 
         entry_free(table, node);
         return status;
     }
-    exit_hook_add(fields_of(node, table->twins).hook);
+    exit_hook_add(&fields_of(node, table->twins).tie->hook);
     if (listened_to != NULL)
         tell_listeners(listened_to, "register", key, &value);
     return ANQA_OK;
@@ -234,7 +259,7 @@ static size_t leave(struct table *table, anqa_str key,
         older = older_of(table, node);
         if (!is_own(node) || (match != NULL && !match(&entry, arg)))
             continue;
-        exit_hook_remove(fields_of(node, table->twins).hook);
+        exit_hook_remove(&fields_of(node, table->twins).tie->hook);
         entry_gone(table, node);
         count++;
     }
@@ -288,7 +313,8 @@ anqa_str registry_own_name(const struct exit_hook *hooks)
 {
     for (const struct exit_hook *hook = hooks; hook != NULL; hook = hook->next) {
         const struct lone_entry *entry =
-            hook->run == lone_exit ? ANQA_CONTAINER_OF(hook, const struct lone_entry, hook) : NULL;
+            hook->run == lone_exit ? ANQA_CONTAINER_OF(hook, const struct lone_entry, tie.hook)
+                                   : NULL;
         if (entry != NULL && entry->table->owner == &names)
             return table_key(&entry->node);
     }
@@ -378,8 +404,7 @@ anqa_status anqa_registry_update_value(const anqa_registry *registry, anqa_str k
         free(value);
         return is_anothers(table, key) ? ANQA_E_PERMISSION : ANQA_E_NOT_FOUND;
     }
-    if (old != NULL)
-        table_retire(table, old);
+    value_retire(table, old);
     return ANQA_OK;
 }
 
@@ -435,8 +460,7 @@ static anqa_status meta_put(
         meta->next = extra->metas;
         extra->metas = meta;
     }
-    if (meta->value != NULL)
-        table_retire(table, meta->value);
+    value_retire(table, meta->value);
     meta->value = value;
     return ANQA_OK;
 }

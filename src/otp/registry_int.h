@@ -15,15 +15,24 @@
 /* IWYU pragma: end_exports */
 
 struct value {
+    struct retired retired;
     size_t len;
     char json[];
+};
+
+/* What ties an entry to its process, and when it is loose, to its end. Readers do not look here. */
+struct tie {
+    union {
+        struct exit_hook hook;
+        struct retired retired;
+    };
 };
 
 /* owner: the process that registered it, which alone writes; readers find it through the table. The key follows. */
 struct entry {
     /* unique tables use twin.node only; first, so that both kinds can be told by the table */
     struct table_twin twin;
-    struct exit_hook hook;
+    struct tie tie;
     struct table *table;
     _Atomic(struct value *) value; /* NULL: null */
 };
@@ -31,14 +40,14 @@ struct entry {
 /* The same without the fields of a twin: most entries are unique, and there are many. */
 struct lone_entry {
     struct table_node node;
-    struct exit_hook hook;
+    struct tie tie;
     struct table *table;
     _Atomic(struct value *) value;
 };
 
 /* The fields behind the node, wherever they lie. */
 struct fields {
-    struct exit_hook *hook;
+    struct tie *tie;
     struct table **table;
     _Atomic(struct value *) *value;
 };
@@ -49,8 +58,8 @@ static inline struct fields fields_of(struct table_node *node, bool twins)
     struct entry *entry = (struct entry *)(void *)node;
 
     if (twins)
-        return (struct fields){&entry->hook, &entry->table, &entry->value};
-    return (struct fields){&lone->hook, &lone->table, &lone->value};
+        return (struct fields){&entry->tie, &entry->table, &entry->value};
+    return (struct fields){&lone->tie, &lone->table, &lone->value};
 }
 
 /* NULL when nothing was ever registered there. */

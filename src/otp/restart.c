@@ -111,16 +111,17 @@ void restart_stopped(const struct restart *restart)
     (void)fclose(file);
 }
 
-anqa_status restart_started(struct restart *restart, anqa_error *err)
+anqa_status restart_write_pid(const struct restart *restart, anqa_error *err)
 {
     const char *path = restart->config.pid_file;
-    anqa_status status = path[0] == '\0' ? ANQA_OK : file_write(path, err);
 
-    if (status != ANQA_OK)
-        return status;
+    return path[0] == '\0' ? ANQA_OK : file_write(path, err);
+}
+
+void restart_started(void)
+{
     inherit_open();
     notify_send("READY=1\nMAINPID=%d", (int)getpid());
-    return ANQA_OK;
 }
 
 /* ---------------------------------------------------------------- starting a successor */

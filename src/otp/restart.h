@@ -45,9 +45,10 @@ anqa_status restart_init(
     struct restart *restart, int argc, char **argv, anqa_error *err) ANQA_MUST_CHECK;
 void restart_done(struct restart *restart);
 
-/* The application has started: writes the file, tells a predecessor and the service manager.
- * Fails: as open(2) of the file. */
-anqa_status restart_started(struct restart *restart, anqa_error *err) ANQA_MUST_CHECK;
+/* The application has started: writes the file with our process id.   Fails: as open(2). */
+anqa_status restart_write_pid(const struct restart *restart, anqa_error *err) ANQA_MUST_CHECK;
+/* Nothing can go wrong any more: tells a predecessor and the service manager. */
+void restart_started(void);
 /* The program stops: a successor that is not ready yet is killed. */
 void restart_stopping(struct restart *restart);
 /* It has stopped: removes the file, unless it is a successor's. */

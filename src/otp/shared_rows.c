@@ -243,9 +243,13 @@ static unsigned random_height(struct rows *rows)
 
 /* ---------------------------------------------------------------- finding */
 
-/* The last link in front of a place, and how the one behind it compares (above 0 at the end). ret_towers as above. */
-static struct link *before(struct rows *rows, const struct rows_at *at, int *ret_compared,
-    struct row *ret_towers[ROWS_LEVELS])
+/*
+ * The last link in front of a place. ret_next: the one behind it, NULL at the end, and how that compares (above 0 at the
+ * end). Others may put something in between the two at once, so only this one is known not to lie before the place: who asks
+ * the link in front for its next one again may get another. ret_towers as above.
+ */
+static struct link *before(struct rows *rows, const struct rows_at *at, struct link **ret_next,
+    int *ret_compared, struct row *ret_towers[ROWS_LEVELS])
 {
     struct link *link = rows->ordered ? tower_before(rows, at, ret_towers)
                                       : bucket_for(rows, key_hash_of_order(at->order));
@@ -258,14 +262,16 @@ static struct link *before(struct rows *rows, const struct rows_at *at, int *ret
             break;
         link = next;
     }
+    *ret_next = next;
     return link;
 }
 
 struct row *rows_find(struct rows *rows, const struct rows_at *at)
 {
     int compared;
-    struct link *link = link_next(before(rows, at, &compared, NULL));
+    struct link *link;
 
+    (void)before(rows, at, &link, &compared, NULL);
     if (link == NULL || (rows->unique && compared != 0) || link->order != at->order)
         return NULL;
     return rows->unique || row_has_key(rows, ROW_OF(link), at) ? ROW_OF(link) : NULL;
@@ -274,16 +280,18 @@ struct row *rows_find(struct rows *rows, const struct rows_at *at)
 struct row *rows_from(struct rows *rows, const struct rows_at *at)
 {
     int compared;
+    struct link *link;
 
     if (at == NULL)
         return link_row(rows, link_next(rows->first));
-    return link_row(rows, link_next(before(rows, at, &compared, NULL)));
+    (void)before(rows, at, &link, &compared, NULL);
+    return link_row(rows, link);
 }
 
 struct row *rows_before(struct rows *rows, const struct rows_at *at)
 {
     int compared;
-    struct link *link = before(rows, at, &compared, NULL);
+    struct link *next, *link = before(rows, at, &next, &compared, NULL);
 
     return link_is_row(rows, link) ? ROW_OF(link) : NULL;
 }
@@ -315,10 +323,11 @@ struct spot {
 static void spot_find(struct rows *rows, const struct rows_at *at, struct spot *ret_spot)
 {
     int compared;
+    struct link *next;
 
     *ret_spot = (struct spot){NULL};
-    ret_spot->before = before(rows, at, &compared, ret_spot->towers);
-    ret_spot->row = compared == 0 ? ROW_OF(link_next(ret_spot->before)) : NULL;
+    ret_spot->before = before(rows, at, &next, &compared, ret_spot->towers);
+    ret_spot->row = compared == 0 ? ROW_OF(next) : NULL;
 }
 
 /* Puts `row`, or nothing, there. Level 0 first: that is where a row is, or is not. */

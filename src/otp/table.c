@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "base/siphash.h"
 
 #define ARRAY_FIRST 8u
@@ -22,6 +23,12 @@ static struct table_array *array_new(size_t slots)
     if (array != NULL)
         array->mask = slots - 1;
     return array;
+}
+
+static bool array_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct table_array, retired));
+    return false;
 }
 
 static struct table_node *slot_load(const struct table_array *array, size_t i)
@@ -70,7 +77,7 @@ static bool array_grow(struct table *table, struct table_array *old)
             array_place(array, slot_load(old, i));
     atomic_store_explicit(&table->array, array, memory_order_release); /* pairs with array_of */
     if (old != NULL)
-        table_retire(table, old);
+        table_retire_noted(table, &old->retired, array_free);
     return true;
 }
 
@@ -396,6 +403,7 @@ void table_page(struct table *table, struct table_page *page)
 
 /* Owners by address, an array of its own kind: never removed from, copied when it grows. */
 struct directory_array {
+    struct retired retired;
     size_t mask;
     _Atomic(struct table *) slots[];
 };
@@ -419,6 +427,12 @@ static struct directory_array *directory_array_new(size_t slots)
     if (array != NULL)
         array->mask = slots - 1;
     return array;
+}
+
+static bool directory_array_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct directory_array, retired));
+    return false;
 }
 
 static void table_free(struct table *table)
@@ -506,7 +520,8 @@ static bool directory_grow(struct directory *directory)
     }
     /* pairs with table_find */
     atomic_store_explicit(&directory->array, array, memory_order_release);
-    qsbr_retire(directory->rt, free, old);
+    old->retired.free_some = directory_array_free;
+    qsbr_retire_in_parts(directory->rt, &old->retired);
     return true;
 }
 

@@ -48,6 +48,7 @@ struct table_twin {
 struct siphash_key;
 
 struct table_array {
+    struct retired retired;
     size_t mask;
     size_t used; /* nodes and tombstones; under the lock */
     _Atomic(struct table_node *) slots[];
@@ -128,7 +129,16 @@ void table_unlock(struct table *table);
 anqa_status table_put(struct table *table, struct table_node *node);
 /* Takes a node out. Its block is the caller's, who retires it. */
 void table_remove(struct table *table, struct table_node *node);
-/* Frees a block with free() when no reader can see it any more. */
+/* Ends a block when no reader can see it any more: `free_block` is given the note, which lies in the block where no reader
+ * looks, and returns false. Needs no memory and waits for nobody. Also without the lock. */
+static inline void table_retire_noted(
+    struct table *table, struct retired *note, bool (*free_block)(struct retired *note))
+{
+    note->free_some = free_block;
+    qsbr_retire_in_parts(table->rt, note);
+}
+
+/* The same with free() for a block without room for a note. Not under a lock that others take: see qsbr_retire. */
 void table_retire(struct table *table, void *block);
 
 /* A walk over all nodes, twins included. Between read_begin and read_end. Starts zeroed. */

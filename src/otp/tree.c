@@ -60,13 +60,20 @@ static void put_state(struct drawing *drawing, const anqa_child_info *child)
     }
 }
 
-/* Only where it says something: most mailboxes are empty. */
-static void put_mailbox(struct drawing *drawing, anqa_pid pid)
+/* Only what says something: most processes are not suspended, and most mailboxes are empty. */
+static void put_process(struct drawing *drawing, anqa_pid pid)
 {
     anqa_process_info info;
     char line[64];
 
-    if (!introspect_glance(pid, &info) || info.mailbox == 0)
+    if (!introspect_glance(pid, &info))
+        return;
+    if (info.status == ANQA_PROCESS_SUSPENDED) {
+        const char *text = anqa_process_status_text(info.status);
+        put(drawing, "  ");
+        put_coloured(drawing, yellow, text, strlen(text));
+    }
+    if (info.mailbox == 0)
         return;
     snprintf(line, sizeof line, "%u message%s waiting", info.mailbox, info.mailbox == 1 ? "" : "s");
     put(drawing, "  ");
@@ -86,7 +93,7 @@ static void put_child(struct drawing *drawing, const anqa_child_info *child, siz
     if (!anqa_pid_is_none(child->pid))
         put_coloured(drawing, dim, pid, strlen(pid));
     put_state(drawing, child);
-    put_mailbox(drawing, child->pid);
+    put_process(drawing, child->pid);
     put(drawing, "\n");
 }
 
@@ -143,7 +150,7 @@ static void put_tree(struct drawing *drawing, anqa_pid supervisor)
         name.len > 0 ? name.len : strlen("supervisor"));
     put(drawing, "  ");
     put_coloured(drawing, dim, pid, strlen(pid));
-    put_mailbox(drawing, supervisor);
+    put_process(drawing, supervisor);
     put(drawing, "\n");
     put_children(drawing, supervisor, "", 0);
 }

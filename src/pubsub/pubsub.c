@@ -22,6 +22,7 @@ struct head {
 /* Which shards know a topic. shared: `mask`; in the table while that is not 0. */
 struct known {
     struct table_node node;
+    struct retired retired;
     _Atomic(uint64_t) mask; /* a bit for each scheduler; written under the table's lock */
     char name[];
 };
@@ -54,6 +55,7 @@ struct hub {
     anqa_rt *rt;
     _Atomic(struct table *)
         known; /* name -> struct known; the runtime's; NULL until somebody asks */
+    _Atomic(struct node_link *) link; /* to other nodes; NULL: none. Readers: QSBR */
     uint16_t count;
     struct shard shards[];
 };
@@ -366,6 +368,12 @@ static anqa_status known_add(struct hub *hub, uint16_t index, anqa_str name)
     return status;
 }
 
+static bool known_free(struct retired *note)
+{
+    free(ANQA_CONTAINER_OF(note, struct known, retired));
+    return false;
+}
+
 static void known_remove(struct hub *hub, uint16_t index, anqa_str name)
 {
     struct table *table = known_of(hub);
@@ -377,7 +385,7 @@ static void known_remove(struct hub *hub, uint16_t index, anqa_str name)
     if (atomic_fetch_and_explicit(&known->mask, ~bit, memory_order_relaxed) == bit) {
         table_remove(table, &known->node);
         table_unlock(table);
-        table_retire(table, known);
+        table_retire_noted(table, &known->retired, known_free);
         return;
     }
     table_unlock(table);
@@ -622,23 +630,15 @@ static anqa_status shard_give(struct sched *s, struct shard *shard, anqa_buf mes
     return status == ANQA_E_NOPROC ? ANQA_OK : status; /* the runtime stops */
 }
 
-static anqa_status broadcast(
-    anqa_pid except, anqa_str topic, const char *event_text, anqa_json payload)
+/* To the subscribers of this node. */
+static anqa_status hand_out(struct hub *hub, struct sched *s, const struct head *from,
+    anqa_str topic, anqa_str event, anqa_json payload)
 {
-    struct sched *s;
-    struct proc *p = proc_self(&s);
-    anqa_str event = anqa_str_of(event_text);
-    struct head head = {.from = proc_pid(s->rt, p).bits, .except = except.bits};
-    struct hub *hub = hub_of(s->rt);
-    anqa_buf message;
+    struct head head = *from;
+    uint64_t mask = shards_of(hub, topic);
     anqa_status status, one;
-    uint64_t mask;
+    anqa_buf message;
 
-    if (!name_ok(topic.len) || !name_ok(event.len) || payload.len > UINT32_MAX)
-        return ANQA_E_INVALID;
-    if (hub == NULL)
-        return ANQA_E_NOMEM;
-    mask = shards_of(hub, topic);
     if (mask == 0)
         return ANQA_OK;
     status = message_make(&head, topic, event, payload, &message);
@@ -654,25 +654,30 @@ static anqa_status broadcast(
     return status;
 }
 
-static anqa_status broadcast_whole(
-    anqa_pid except, anqa_str topic, const char *event, anqa_json payload)
+anqa_status pubsub_local(
+    anqa_pid from, anqa_pid except, anqa_str topic, anqa_str event, anqa_json payload)
 {
-    anqa_status status;
+    struct head head = {.from = from.bits, .except = except.bits};
+    struct sched *s;
+    struct hub *hub;
+    anqa_status status = ANQA_E_NOMEM;
 
+    (void)proc_self(&s);
+    if (!name_ok(topic.len) || !name_ok(event.len) || payload.len > UINT32_MAX)
+        return ANQA_E_INVALID;
     anqa_section_begin();
-    status = broadcast(except, topic, event, payload);
+    hub = hub_of(s->rt);
+    if (hub != NULL)
+        status = hand_out(hub, s, &head, topic, event, payload);
     anqa_section_end();
     return status;
 }
 
-anqa_status anqa_broadcast(anqa_str topic, const char *event, anqa_json payload)
+_Atomic(struct node_link *) *pubsub_link(anqa_rt *rt)
 {
-    return broadcast_whole((anqa_pid){0}, topic, event, payload);
-}
+    struct hub *hub = hub_of(rt);
 
-anqa_status anqa_broadcast_from(anqa_pid from, anqa_str topic, const char *event, anqa_json payload)
-{
-    return broadcast_whole(from, topic, event, payload);
+    return hub == NULL ? NULL : &hub->link;
 }
 
 bool anqa_broadcast_of(const anqa_msg *msg, anqa_broadcast_view *ret_view)

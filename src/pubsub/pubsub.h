@@ -20,6 +20,7 @@
 
 #include <anqa/buf.h>
 #include <anqa/pubsub.h>
+#include <anqa/runtime.h>
 
 #include "base/list.h"
 
@@ -72,5 +73,13 @@ static inline void sub_catch_up(struct sub *sub)
 }
 
 anqa_broadcast_view frame_view(const struct frame *frame);
+
+/* Hands a broadcast out on this node. from: nobody, if it came from another one. Fails: as anqa_broadcast. */
+anqa_status pubsub_local(
+    anqa_pid from, anqa_pid except, anqa_str topic, anqa_str event, anqa_json payload);
+
+/* Where the link to other nodes hangs (nodes.c). NULL: no memory. */
+struct node_link;
+_Atomic(struct node_link *) *pubsub_link(anqa_rt *rt);
 
 #endif

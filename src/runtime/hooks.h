@@ -59,7 +59,8 @@ struct retired {
 };
 
 /* Frees `object` with `free_fn` once nobody can see it any more. Any thread of the runtime; never waits. When there is
- * no memory for the note it waits for the readers (spins) and frees at once. */
+ * no memory for the note it waits for the readers (spins) and frees at once: so not under a lock that others take, and
+ * not by who reads a table itself. */
 void qsbr_retire(anqa_rt *rt, void (*free_fn)(void *object), void *object);
 /* The same for what is large, part by part, and needs no memory: the note lies in the object, with `free_some` set. */
 void qsbr_retire_in_parts(anqa_rt *rt, struct retired *retired);

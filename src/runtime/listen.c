@@ -13,6 +13,7 @@
 #include "runtime/net_int.h"
 
 #define DEFAULT_BACKLOG 4096
+#define UNSENT_MAX (128 << 10)
 #define PAUSE_MS 100u    /* after a failure that would come again at once */
 #define ERRORS_MAX 64    /* of peers, in one call */
 #define FOLDER_TRIES 100 /* of 10 ms, for another server that starts in the same folder */
@@ -23,6 +24,7 @@ struct listener {
     bool is_file; /* a Unix socket in the file system: the two below name it */
     dev_t device;
     ino_t inode;
+    char *renamed; /* the file's name, where that is not the socket's */
 };
 
 /* ---------------------------------------------------------------- the file of a Unix socket */
@@ -39,11 +41,14 @@ static void listener_drop(struct fd_extra *extra, int fd)
 {
     struct listener *listener = ANQA_CONTAINER_OF(extra, struct listener, extra);
     struct address address = {.len = sizeof address.u};
+    const char *path = listener->renamed;
 
+    if (path == NULL && listener->is_file && getsockname(fd, &address.u.any, &address.len) == 0)
+        path = address.u.un.sun_path;
     /* A successor may have put its own socket there. */
-    if (listener->is_file && getsockname(fd, &address.u.any, &address.len) == 0 &&
-        is_ours(listener, address.u.un.sun_path))
-        unlink(address.u.un.sun_path);
+    if (listener->is_file && path != NULL && is_ours(listener, path))
+        unlink(path);
+    free(listener->renamed);
     if (listener->spare >= 0)
         close(listener->spare);
     free(listener);
@@ -130,11 +135,18 @@ static bool flag_set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-/* What accepted connections inherit is set here, once: Nagle's delay off. */
+/* What accepted connections inherit, so that it costs none of them a system call: Nagle's delay is off, and the kernel keeps so
+ * much that is not sent yet. Else it would take some megabytes for a peer that reads nothing, and a few hundred of those
+ * use up what all TCP of the machine may have. */
+static bool inherited_options(int fd)
+{
+    return flag_set(fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+           flag_set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
+}
+
 static bool ip_options(const struct setup *setup)
 {
-    return flag_set(setup->fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-           flag_set(setup->fd, IPPROTO_TCP, TCP_NODELAY, 1) &&
+    return flag_set(setup->fd, SOL_SOCKET, SO_REUSEADDR, 1) && inherited_options(setup->fd) &&
            (!setup->spec->join || flag_set(setup->fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
            (setup->address->u.any.sa_family != AF_INET6 ||
                flag_set(setup->fd, IPPROTO_IPV6, IPV6_V6ONLY, !setup->any));
@@ -239,24 +251,21 @@ static anqa_status setup_run(struct setup *setup, struct fd_entry **ret_entry, a
     return ANQA_OK;
 }
 
-/* The lock of the folder is tried, never waited for, because a process that waits may be killed. */
-static anqa_status folder_lock_wait(struct setup *setup, anqa_error *err)
+/* The lock of the folder is tried, never waited for, because a process that waits may be killed. `address` is for people. */
+static anqa_status folder_lock_wait(
+    const char *path, const char *address, int *ret_folder, anqa_error *err)
 {
-    const char *path = setup->address->u.un.sun_path;
-
-    if (setup->address->u.any.sa_family != AF_UNIX || path[0] == '\0')
-        return ANQA_OK;
     for (int i = 0; i < FOLDER_TRIES; i++) {
-        setup->folder = folder_lock(path);
-        if (setup->folder >= 0)
+        int folder = folder_lock(path);
+        if (folder >= 0) {
+            *ret_folder = folder;
             return ANQA_OK;
+        }
         if (errno != EAGAIN)
-            return anqa_fail_errno(
-                err, errno, "cannot open the folder of %s", setup->spec->address);
+            return anqa_fail_errno(err, errno, "cannot open the folder of %s", address);
         anqa_sleep(10);
     }
-    return anqa_fail(
-        err, ANQA_E_IN_USE, "the folder of %s is locked by another program", setup->spec->address);
+    return anqa_fail(err, ANQA_E_IN_USE, "the folder of %s is locked by another program", address);
 }
 
 static anqa_status listen_on(const anqa_listen_spec *spec, const struct address *address, bool any,
@@ -264,8 +273,10 @@ static anqa_status listen_on(const anqa_listen_spec *spec, const struct address 
 {
     struct setup setup = {.spec = spec, .address = address, .any = any, .fd = -1, .folder = -1};
     struct fd_entry *entry = NULL;
-    anqa_status status = folder_lock_wait(&setup, err);
+    anqa_status status = ANQA_OK;
 
+    if (address->u.any.sa_family == AF_UNIX && address->u.un.sun_path[0] != '\0')
+        status = folder_lock_wait(address->u.un.sun_path, spec->address, &setup.folder, err);
     if (status == ANQA_OK)
         status = setup_run(&setup, &entry, err);
     setup_undo(&setup);
@@ -331,6 +342,55 @@ anqa_status anqa_listener_close(anqa_listener listener)
     return ANQA_OK;
 }
 
+/* The folder is locked: who looks whether a socket is dead, to replace it, must not see the old one and remove the new. */
+static anqa_status file_rename(struct listener *listener, int fd, const char *path, anqa_error *err)
+{
+    struct address address = {.len = sizeof address.u};
+    char *copy;
+
+    if (getsockname(fd, &address.u.any, &address.len) < 0)
+        return anqa_fail_errno(err, errno, "the name of the socket that is to be %s", path);
+    anqa_section_begin();
+    copy = strdup(path);
+    anqa_section_end();
+    if (copy == NULL)
+        return anqa_fail(err, ANQA_E_NOMEM, "no memory for the name %s", path);
+    if (rename(listener->renamed == NULL ? address.u.un.sun_path : listener->renamed, path) < 0) {
+        int errnum = errno;
+        anqa_section_begin();
+        free(copy);
+        anqa_section_end();
+        return anqa_fail_errno(err, errnum, "cannot put a socket at %s", path);
+    }
+    anqa_section_begin();
+    free(listener->renamed);
+    anqa_section_end();
+    listener->renamed = copy;
+    return ANQA_OK;
+}
+
+anqa_status listener_rename(anqa_listener handle, const char *path, anqa_error *err)
+{
+    struct listener *listener;
+    struct fd_entry *entry;
+    anqa_status status;
+    int folder = -1;
+
+    status = folder_lock_wait(path, path, &folder, err);
+    if (status != ANQA_OK)
+        return status;
+    entry = fd_get(handle.bits, FD_LISTENER, &status);
+    listener = entry == NULL ? NULL : ANQA_CONTAINER_OF(entry->extra, struct listener, extra);
+    if (listener == NULL)
+        (void)anqa_fail(err, status, "the listener that is to be %s is closed", path);
+    else if (!listener->is_file)
+        status = anqa_fail(err, ANQA_E_INVALID, "%s: the listener has no file", path);
+    else
+        status = file_rename(listener, entry->fd, path, err);
+    close(folder);
+    return status;
+}
+
 /* ---------------------------------------------------------------- sockets from elsewhere */
 
 static bool is_listening(int fd)
@@ -354,7 +414,7 @@ anqa_status listener_check(int fd, int *ret_family, anqa_error *err)
     if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, ret_family, &size) < 0 || flags < 0 ||
         fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return anqa_fail_errno(err, errno, "descriptor %d", fd);
-    if (*ret_family != AF_UNIX && !flag_set(fd, IPPROTO_TCP, TCP_NODELAY, 1))
+    if (*ret_family != AF_UNIX && !inherited_options(fd))
         return anqa_fail_errno(err, errno, "descriptor %d", fd);
     return ANQA_OK;
 }

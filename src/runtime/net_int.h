@@ -35,6 +35,11 @@ anqa_status listener_check(int fd, int *ret_family, anqa_error *err) ANQA_MUST_C
 /* Ends a listener but for its socket, which goes on listening; the file of a Unix socket stays. The caller closes the
  * descriptor. -1 and errno: none is left, and nothing has happened. */
 int listener_take_fd(anqa_listener listener);
+/* Gives the file of a Unix socket another name in the same folder, in place of what is there, at once: who connects reaches
+ * the one or the other. Process; may wait.   Fails: E_CLOSED, E_INVALID (no Unix socket with a file), E_IN_USE (the folder
+ * stays locked), E_NOMEM, else as rename(2). */
+anqa_status listener_rename(
+    anqa_listener listener, const char *path, anqa_error *err) ANQA_MUST_CHECK;
 /* Closing fd will reset the connection. */
 void net_linger_off(int fd);
 

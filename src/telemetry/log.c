@@ -29,6 +29,8 @@
  */
 
 #define RING_SLOTS ((size_t)512)
+#define HAND_WAITS 100
+#define HAND_WAIT_MS 5
 #define ID_ROOM 64
 #define LINE_ROOM 10240 /* fields of 1.5 KB grow at most five times as JSON */
 
@@ -68,6 +70,7 @@ static atomic_bool stopping;            /* the thread ends once the ring is empt
 static atomic_uint_fast64_t give_up_at; /* monotonic ms; 0: never */
 static atomic_size_t
     submitting;           /* callers between their look at `running` and the end of their push */
+static atomic_uint hand;  /* odd: the thread may have a record that nobody has written yet */
 static atomic_int asleep; /* 1: the thread waits on this word */
 
 /* Who waits for a flush. flush_lock guards nothing but the condition. */
@@ -206,7 +209,8 @@ static bool ring_push(const struct record *record)
 
 static bool ring_pop(struct record *ret_record, size_t *ret_at)
 {
-    size_t at = atomic_load_explicit(&ring_head, memory_order_relaxed);
+    /* acquire: what its last taker has said before it took, see take */
+    size_t at = atomic_load_explicit(&ring_head, memory_order_acquire);
 
     for (;;) {
         struct slot *slot = &ring[at % RING_SLOTS];
@@ -216,11 +220,11 @@ static bool ring_pop(struct record *ret_record, size_t *ret_at)
         if (turn < 2 * lap + 1)
             return false; /* empty, or its writer has not finished */
         if (turn > 2 * lap + 1) {
-            at = atomic_load_explicit(&ring_head, memory_order_relaxed);
+            at = atomic_load_explicit(&ring_head, memory_order_acquire);
             continue;
         }
         if (!atomic_compare_exchange_weak_explicit(
-                &ring_head, &at, at + 1, memory_order_relaxed, memory_order_relaxed))
+                &ring_head, &at, at + 1, memory_order_acq_rel, memory_order_acquire))
             continue;
         record_copy(ret_record, &slot->record);
         atomic_store_explicit(
@@ -409,6 +413,18 @@ void log_write_now(const char *bytes, size_t len)
     errno = saved;
 }
 
+/* What the thread has taken is not in the ring any more: it gets a moment to write it, unless it is the one that dies. */
+static void wait_for_hand(void)
+{
+    unsigned seen = atomic_load_explicit(&hand, memory_order_acquire); /* pairs with take */
+
+    for (int i = 0; i < HAND_WAITS && seen % 2 == 1 && !in_sink; i++) {
+        if (atomic_load_explicit(&hand, memory_order_acquire) != seen)
+            return;
+        (void)poll(NULL, 0, HAND_WAIT_MS);
+    }
+}
+
 void log_drain_now(void)
 {
     struct record record;
@@ -419,6 +435,7 @@ void log_drain_now(void)
         anqa_log_event event = event_of(&record);
         log_write_now(text, anqa_log_format_line(ANQA_LOG_TEXT, &event, text, sizeof text));
     }
+    wait_for_hand();
 }
 
 /* ---------------------------------------------------------------- sinks */
@@ -714,12 +731,27 @@ static void tell_flushers(size_t position)
     pthread_mutex_unlock(&flush_lock);
 }
 
+static void hand_over(void)
+{
+    atomic_fetch_add_explicit(&hand, 1, memory_order_release); /* pairs with wait_for_hand */
+}
+
 static void sleep_until_woken(void)
 {
     atomic_store_explicit(&asleep, 1, memory_order_seq_cst); /* pairs with wake */
     if (!ring_has_next() && !atomic_load_explicit(&stopping, memory_order_seq_cst))
         syscall(SYS_futex, &asleep, FUTEX_WAIT_PRIVATE, 1, NULL, NULL, 0);
     atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+}
+
+/* It is said before anything is taken: who finds the ring empty behind that knows of it. Pairs with wait_for_hand. */
+static bool take(struct record *record, size_t *ret_at)
+{
+    atomic_fetch_add_explicit(&hand, 1, memory_order_release);
+    if (ring_pop(record, ret_at))
+        return true;
+    hand_over();
+    return false;
 }
 
 static void *logger_main(void *reported)
@@ -731,9 +763,10 @@ static void *logger_main(void *reported)
     for (;;) {
         /* Pairs with log_thread_stop, which sets it when nobody pushes any more: one more round gets everything. */
         bool last_round = atomic_load_explicit(&stopping, memory_order_acquire);
-        while (ring_pop(&record, &at)) {
+        while (take(&record, &at)) {
             if (!deliver(&record))
                 atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+            hand_over();
             tell_flushers(at + 1);
             report_losses(last, false);
         }

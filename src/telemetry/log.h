@@ -48,7 +48,8 @@ void log_write_now(const char *bytes, size_t len);
 
 /**
  * Writes the lines that are still in the ring to stderr, as text, for a process that is about to abort: the last lines
- * before a crash are the ones that explain it. Async-signal-safe; the logger's thread may run on meanwhile.
+ * before a crash are the ones that explain it. What the logger's thread has taken already it writes itself, for which it has half
+ * a second. Async-signal-safe.
  */
 void log_drain_now(void);
 

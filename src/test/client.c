@@ -62,17 +62,29 @@ static anqa_test_ref send_frame(anqa_test_socket *socket, uint64_t join_ref, con
 
 /* ---------------------------------------------------------------- sockets */
 
-anqa_status anqa_test_try_connect(
-    const anqa_user_socket *user_socket, anqa_json params, anqa_test_socket **ret_socket)
+static anqa_status connect_to(const struct link_what *what, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket)
 {
     anqa_test_socket made = {0};
-    anqa_status status = link_open(user_socket, object_of(params), &made.pid);
+    anqa_status status = link_open(what, object_of(params), info, &made.pid);
 
     if (status != ANQA_OK)
         return status;
     *ret_socket = anqa_heap_alloc(sizeof made);
     **ret_socket = made;
     return ANQA_OK;
+}
+
+anqa_status anqa_test_try_connect_with(const anqa_user_socket *user_socket, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket)
+{
+    return connect_to(&(struct link_what){.user_socket = user_socket}, params, info, ret_socket);
+}
+
+anqa_status anqa_test_try_connect(
+    const anqa_user_socket *user_socket, anqa_json params, anqa_test_socket **ret_socket)
+{
+    return anqa_test_try_connect_with(user_socket, params, NULL, ret_socket);
 }
 
 anqa_test_socket *anqa_test_connect_(
@@ -103,6 +115,38 @@ void anqa_test_close(anqa_test_socket *socket)
 anqa_pid anqa_test_socket_pid(const anqa_test_socket *socket)
 {
     return socket->pid;
+}
+
+/* ---------------------------------------------------------------- raw sockets */
+
+anqa_status anqa_test_try_connect_raw(const anqa_raw_socket *raw, anqa_json params,
+    const anqa_connect_info *info, anqa_test_socket **ret_socket)
+{
+    return connect_to(&(struct link_what){.raw = raw}, params, info, ret_socket);
+}
+
+void anqa_test_send_raw(anqa_test_socket *socket, bool binary, anqa_str data)
+{
+    (void)anqa_send(
+        socket->pid, binary ? link_in_binary_tag : link_in_tag, anqa_bytes(data.ptr, data.len));
+}
+
+static bool is_raw(const struct wanted *wanted, const anqa_msg *msg, anqa_json *ret_value)
+{
+    *ret_value = ANQA_JSON_NULL;
+    return (msg->tag == link_out_tag || msg->tag == link_binary_tag) &&
+           anqa_pid_eq(msg->from, wanted->from);
+}
+
+anqa_str anqa_test_receive_raw_(
+    struct anqa_test_place place, anqa_test_socket *socket, bool *ret_binary)
+{
+    struct wanted wanted = {.is = is_raw, .what = "message", .name = "raw", .from = socket->pid};
+    const anqa_msg *msg = kit_assert(place, &wanted, kit_wait_ms());
+
+    if (ret_binary != NULL)
+        *ret_binary = msg->tag == link_binary_tag;
+    return anqa_json_text(msg->body);
 }
 
 /* ---------------------------------------------------------------- replies */

@@ -5,7 +5,10 @@
 #include <unistd.h>
 
 #include "base/container.h"
+#include "http/cookie_read.h"
+#include "http/error_page.h"
 #include "http/exchange.h"
+#include "http/secret.h"
 
 #define PART 4096u
 
@@ -95,7 +98,7 @@ static anqa_status test_end(struct exchange *exchange)
 }
 
 static anqa_status test_upgrade(struct exchange *exchange, const struct ws_ops *ops, void *user,
-    uint16_t timeout_s, struct conn **ret_conn)
+    uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn)
 {
     return ANQA_E_STOPPED; /* nothing to speak over */
 }
@@ -133,6 +136,64 @@ static const char *or_default(const char *text, const char *standard)
     return text == NULL ? standard : text;
 }
 
+/* One cookie that a client has; a newer one of the name stands before it. */
+struct kept {
+    struct kept *next;
+    anqa_str name, value;
+};
+
+static struct kept *keep(struct kept *list, anqa_str name, anqa_str value)
+{
+    struct kept *kept = anqa_arena_alloc(anqa_tmp(), sizeof *kept);
+
+    *kept = (struct kept){list, name, value};
+    return kept;
+}
+
+/* Those that it has sent, then those that it was given. */
+static struct kept *cookies_of(const anqa_conn *conn)
+{
+    const struct exchange *exchange = exchange_of(conn);
+    struct kept *list = NULL;
+    anqa_str name, value;
+
+    for (size_t at = 0; anqa_conn_each_req_header(conn, &at, &name, &value);) {
+        anqa_str pair_name, pair_value;
+        while (request_same_word(name, anqa_str_of("cookie")) &&
+               cookie_next(&value, &pair_name, &pair_value))
+            list = keep(list, pair_name, pair_value);
+    }
+    for (const struct resp_field *field = exchange->fields; field != NULL; field = field->next) {
+        anqa_str rest = field->value;
+        if (!request_same_word(anqa_str_of(field->name), anqa_str_of("set-cookie")) ||
+            !cookie_next(&rest, &name, &value))
+            continue;
+        if (memmem(rest.ptr, rest.len, "max-age=0;", 10) != NULL) /* it is to be dropped */
+            value = anqa_str_of("");
+        list = keep(list, name, value);
+    }
+    return list;
+}
+
+static bool is_older(const struct kept *list, const struct kept *kept)
+{
+    while (list != kept && !anqa_str_eq(list->name, kept->name))
+        list = list->next;
+    return list != kept;
+}
+
+static const char *cookie_line(const anqa_conn *after)
+{
+    const struct kept *list = cookies_of(after);
+    const char *line = "";
+
+    for (const struct kept *kept = list; kept != NULL; kept = kept->next)
+        if (kept->value.len != 0 && !is_older(list, kept))
+            line = anqa_tmp_printf("%s%s%.*s=%.*s", line, *line == '\0' ? "Cookie: " : "; ",
+                ANQA_FMT(kept->name), ANQA_FMT(kept->value));
+    return *line == '\0' ? "" : anqa_tmp_printf("%s\r\n", line);
+}
+
 /* As it would come. In the body's memory. */
 static const char *head_text(const anqa_test_request *request)
 {
@@ -140,6 +201,8 @@ static const char *head_text(const anqa_test_request *request)
         anqa_tmp_printf("%s %s HTTP/1.1\r\nHost: %s\r\n", or_default(request->method, "GET"),
             or_default(request->target, "/"), or_default(request->host, "www.example.com"));
 
+    if (request->after != NULL)
+        text = anqa_tmp_printf("%s%s", text, cookie_line(request->after));
     for (const anqa_header *header = request->headers; header != NULL && header->name != NULL;
         header++)
         text = anqa_tmp_printf("%s%s: %s\r\n", text, header->name, header->value);
@@ -187,6 +250,16 @@ static void endpoint_run(anqa_conn *conn, const void *opts)
 
 void anqa_test_dispatch(anqa_conn *conn, const anqa_endpoint *endpoint)
 {
+    struct exchange *exchange = exchange_of(conn);
+    struct error_pages pages = {
+        endpoint->render_errors, endpoint->debug_errors == ANQA_DEBUG_ERRORS_ON};
+    anqa_error err;
+
+    exchange->pages = (const struct error_pages *)(const void *)anqa_tmp_copy(&pages, sizeof pages);
+    exchange->session_opts = endpoint->session;
+    if (secret_find(endpoint->secret_key_base, endpoint->session != NULL, &exchange->secret,
+            &err) != ANQA_OK)
+        anqa_exit(anqa_error_reason("%s", err.text));
     anqa_test_run(conn, (const anqa_plug[]){{endpoint_run, endpoint}, {0}});
 }
 

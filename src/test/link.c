@@ -6,13 +6,14 @@
 #include <anqa/memory.h>
 
 #include "base/container.h"
-#include "channel/connect.h"
+#include "channel/carried.h"
 #include "channel/socket.h"
 #include "runtime/sched.h"
 
 #define CHANNELS_MAX 100u /* an endpoint's default */
 
-const char link_in_tag[] = "client", link_close_tag[] = "anqa_test.close";
+const char link_in_tag[] = "client", link_in_binary_tag[] = "client.binary",
+           link_close_tag[] = "anqa_test.close";
 const char link_out_tag[] = "server", link_binary_tag[] = "server.binary";
 
 static const char connect_tag[] = "anqa_test.connect", channel_tag[] = "anqa_test.channel";
@@ -36,8 +37,10 @@ struct link {
     anqa_socket_mount spec;
     struct socket_mount mount;
     anqa_pid owner;
-    struct proc *proc; /* our own */
-    struct socket *socket;
+    const anqa_connect_info *info; /* the owner's, while it connects */
+    struct proc *proc;             /* our own */
+    const struct carried *carried;
+    void *user; /* what is carried; NULL: it was not let in */
     struct out *out, **out_end;
     struct held *held, **held_end;
     bool paused, closing;
@@ -139,7 +142,7 @@ static void deliver_all(struct link *link)
 static void take(struct link *link, const anqa_msg *msg)
 {
     anqa_nowait_begin(); /* as for a WebSocket, whose messages lie in a buffer of all */
-    socket_message(link->socket, false, anqa_json_text(msg->body));
+    link->carried->message(link->user, msg->tag == link_in_binary_tag, anqa_json_text(msg->body));
     anqa_nowait_end();
 }
 
@@ -173,31 +176,31 @@ static void link_ended(struct exit_hook *hook, anqa_pid pid)
     struct link *link = ANQA_CONTAINER_OF(hook, struct link, hook);
     struct out *out;
 
-    socket_closed(link->socket);
+    link->carried->closed(link->user);
     while ((out = out_pop(link)) != NULL)
         free(out);
 }
 
-static anqa_status connect_client(struct link *link, anqa_json params)
+static anqa_status connect_it(struct link *link, anqa_json params)
 {
     struct admission admission;
-    anqa_status status = connect_admit(&link->mount, params, &admission);
+    anqa_status status = connect_admit(&link->mount, link->info, params, &admission);
 
+    admission.serializer = &serializer_v2;
     if (status == ANQA_OK)
-        status = socket_new(
-            &link_transport, link, &link->mount, admission.assigns, admission.id, &link->socket);
+        status = link->carried->open(&link_transport, link, &admission, &link->mount, &link->user);
     if (status != ANQA_OK)
         return status;
     link->hook.run = link_ended;
     exit_hook_add(&link->hook);
-    connect_log(&link->mount);
+    connect_log(&link->mount, "test");
     return ANQA_OK;
 }
 
 static void on_connect(struct link *link, const anqa_msg *msg)
 {
     anqa_caller caller = anqa_msg_caller(msg);
-    anqa_status status = connect_client(link, msg->body);
+    anqa_status status = connect_it(link, msg->body);
 
     anqa_reply_to(&caller, anqa_bytes(&status, sizeof status));
     if (status != ANQA_OK)
@@ -207,7 +210,7 @@ static void on_connect(struct link *link, const anqa_msg *msg)
 static void on_channel(const struct link *link, const anqa_msg *msg)
 {
     anqa_caller caller = anqa_msg_caller(msg);
-    anqa_pid pid = socket_channel(link->socket, anqa_json_text(msg->body));
+    anqa_pid pid = socket_channel(link->user, anqa_json_text(msg->body));
 
     anqa_reply_to(&caller, anqa_bytes(&pid, sizeof pid));
 }
@@ -227,9 +230,20 @@ static void link_init(void *state)
 
     link->proc = proc_self(&s);
     link->mount.spec = &link->spec;
+    link->carried = carried_of(&link->mount);
     link->out_end = &link->out;
     link->held_end = &link->held;
     (void)anqa_monitor(link->owner);
+}
+
+static bool is_in(const anqa_msg *msg)
+{
+    return msg->tag == link_in_tag || msg->tag == link_in_binary_tag;
+}
+
+static bool is_owners_end(const struct link *link, const anqa_msg *msg)
+{
+    return msg->kind == ANQA_MSG_DOWN && anqa_pid_eq(msg->from, link->owner);
 }
 
 static void link_handle(void *state, const anqa_msg *msg)
@@ -242,12 +256,14 @@ static void link_handle(void *state, const anqa_msg *msg)
         on_connect(link, msg);
     else if (msg->tag == channel_tag)
         on_channel(link, msg);
-    else if (msg->tag == link_in_tag && link->paused)
+    else if (is_in(msg) && link->paused)
         hold(link, msg);
-    else if (msg->tag == link_in_tag)
+    else if (is_in(msg))
         take(link, msg);
-    else if (msg->tag == link_close_tag || msg->kind == ANQA_MSG_DOWN)
+    else if (msg->tag == link_close_tag || is_owners_end(link, msg))
         anqa_exit(ANQA_NORMAL);
+    else if (link->user != NULL && link->carried->info != NULL)
+        link->carried->info(link->user, msg);
 }
 
 static const anqa_behaviour link_behaviour = {
@@ -266,11 +282,15 @@ static bool ask(anqa_pid link, const char *tag, anqa_payload payload, void *ret_
     return true;
 }
 
-anqa_status link_open(const anqa_user_socket *user_socket, anqa_json params, anqa_pid *ret_pid)
+anqa_status link_open(const struct link_what *what, anqa_json params, const anqa_connect_info *info,
+    anqa_pid *ret_pid)
 {
-    struct link link = {.spec = {.path = "/test", .user_socket = user_socket},
+    static const anqa_connect_info nothing = {0};
+    struct link link = {
+        .spec = {.path = "/test", .user_socket = what->user_socket, .raw = what->raw},
         .mount = {.max_channels = CHANNELS_MAX},
-        .owner = anqa_self()};
+        .owner = anqa_self(),
+        .info = info == NULL ? &nothing : info};
     anqa_spawn_opts opts = {.behaviour = &link_behaviour,
         .arg = &link,
         .arg_size = sizeof link,

@@ -112,6 +112,32 @@ TEST(a_reset_keeps_no_block_of_a_big_piece)
     anqa_arena_done(&arena);
 }
 
+/* A reset that has nothing to do does nothing: so each that has must be told from it. */
+TEST(a_reset_ends_whatever_was_taken_since_the_one_before)
+{
+    static const size_t sizes[] = {0, 1, 16, 4080, 4096, 20000, 65536, 1 << 20};
+    anqa_arena arena = {0};
+    size_t held;
+
+    CHECK(anqa_arena_alloc(&arena, 16000) != NULL);
+    for (size_t i = 0; i < 20; i++)
+        CHECK(
+            anqa_arena_alloc(&arena, 10000) != NULL); /* until blocks are as large as they become */
+    anqa_arena_reset(&arena);
+    held = arena.held;
+    for (size_t i = 0; i < ANQA_COUNT(sizes); i++) {
+        for (size_t n = 0; n < 3; n++) {
+            const char *end = arena.end, *at = arena.at;
+            for (size_t k = 0; k < n; k++)
+                CHECK(anqa_arena_alloc(&arena, sizes[i]) != NULL);
+            anqa_arena_reset(&arena);
+            CHECK_EQ(arena.held, held, "%zu pieces of %zu", n, sizes[i]);
+            CHECK(arena.at == at && arena.end == end, "%zu pieces of %zu", n, sizes[i]);
+        }
+    }
+    anqa_arena_done(&arena);
+}
+
 TEST(calloc_clears_what_was_used_before)
 {
     anqa_arena arena = {0};

@@ -186,12 +186,12 @@ void client_close(struct client client)
 /* ---------------------------------------------------------------- frames */
 
 /* Masked with zeroes. Returns the length. */
-static size_t frame_write(char *out, unsigned opcode, const void *bytes, size_t len)
+static size_t frame_write(char *out, unsigned first, const void *bytes, size_t len)
 {
     size_t at = 2;
 
     CHECK(len <= UINT32_MAX);
-    out[0] = (char)(0x80 | opcode);
+    out[0] = (char)first;
     if (len < 126) {
         out[1] = (char)(0x80 | len);
     } else if (len <= UINT16_MAX) {
@@ -211,12 +211,12 @@ static size_t frame_write(char *out, unsigned opcode, const void *bytes, size_t 
     return at + len;
 }
 
-static void send_frame(struct client client, unsigned opcode, const void *bytes, size_t len)
+void client_send_raw(struct client client, unsigned first, const void *bytes, size_t len)
 {
     char *frame = malloc(len + 14);
 
     CHECK(frame != NULL);
-    put(client.fd, frame, frame_write(frame, opcode, bytes, len));
+    put(client.fd, frame, frame_write(frame, first, bytes, len));
     free(frame);
 }
 
@@ -230,13 +230,13 @@ void client_send(struct client client, const char *format, ...)
     len = vasprintf(&text, format, args);
     va_end(args);
     CHECK(len >= 0);
-    send_frame(client, 1, text, (size_t)len);
+    client_send_raw(client, 0x81, text, (size_t)len);
     free(text);
 }
 
 void client_send_bytes(struct client client, const void *bytes, size_t len)
 {
-    send_frame(client, 2, bytes, len);
+    client_send_raw(client, 0x82, bytes, len);
 }
 
 void client_send_all(struct client client, const char *const *frames, size_t count)
@@ -246,13 +246,13 @@ void client_send_all(struct client client, const char *const *frames, size_t cou
 
     for (size_t i = 0; i < count; i++) {
         CHECK(len + strlen(frames[i]) + 14 <= sizeof all);
-        len += frame_write(all + len, 1, frames[i], strlen(frames[i]));
+        len += frame_write(all + len, 0x81, frames[i], strlen(frames[i]));
     }
     put(client.fd, all, len);
 }
 
 struct received {
-    unsigned opcode; /* 0: the end of the stream */
+    unsigned first, opcode; /* 0: the end of the stream */
     size_t len;
     char *bytes; /* static, ends in NUL */
 };
@@ -266,6 +266,7 @@ static struct received receive(struct client client)
     bytes[0] = '\0';
     if (!get(client.fd, head, 2))
         return got;
+    got.first = head[0];
     got.opcode = head[0] & 15;
     got.len = head[1];
     if (got.len == 126) {
@@ -281,6 +282,15 @@ static struct received receive(struct client client)
     CHECK(get(client.fd, bytes, got.len));
     bytes[got.len] = '\0';
     return got;
+}
+
+const char *client_receive_raw(struct client client, unsigned *ret_first, size_t *ret_len)
+{
+    struct received got = receive(client);
+
+    *ret_first = got.first;
+    *ret_len = got.len;
+    return got.bytes;
 }
 
 const char *client_receive(struct client client)

@@ -52,6 +52,10 @@ void client_send_all(struct client client, const char *const *frames, size_t cou
 
 /* The next message: text, in a static buffer. NULL: the connection was closed; client_close_code says how. */
 const char *client_receive(struct client client);
+/* The next frame as it came: its payload, in a static buffer; its first byte, 0 at the end of the stream. */
+const char *client_receive_raw(struct client client, unsigned *ret_first, size_t *ret_len);
+/* Sends bytes as a frame of a first byte. */
+void client_send_raw(struct client client, unsigned first, const void *bytes, size_t len);
 /* The next message must be this. */
 void client_expect(struct client client, const char *format, ...) ANQA_PRINTF(2, 3);
 void client_expect_bytes(struct client client, const void *bytes, size_t len);

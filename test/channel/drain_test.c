@@ -79,7 +79,7 @@ static void check_ended(int fd)
 /* ---------------------------------------------------------------- requests */
 
 /* It is answered, with 403, and its connection kept. */
-static const char refused[] = "GET /socket/websocket HTTP/1.1\r\nHost: a\r\n\r\n";
+static const char refused[] = "GET /socket/websocket?vsn=9 HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /* A connection that has had an answer when the endpoint begins to stop. */
 static int kept_connection(void)

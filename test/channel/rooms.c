@@ -14,6 +14,18 @@ struct user {
     char name[16];
 };
 
+static void tell_pid(void)
+{
+    anqa_pid self = anqa_self();
+
+    (void)anqa_send(server_test(), "pid", anqa_bytes(&self, sizeof self));
+}
+
+static bool is_go(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "go");
+}
+
 /* ---------------------------------------------------------------- joining */
 
 static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params)
@@ -29,6 +41,10 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
         server_tell("joining", "");
     if (anqa_json_int(params, "wait_ms", 0) > 0)
         anqa_sleep((uint32_t)anqa_json_int(params, "wait_ms", 0));
+    if (anqa_json_bool(params, "wait_go", false)) {
+        tell_pid();
+        (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
+    }
     ANQA_REQUIRE(!anqa_json_bool(params, "crash", false));
     if (anqa_json_bool(params, "garbage", false))
         return nothing;
@@ -43,11 +59,6 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
     if (anqa_json_get(params, "reply", &reply) == ANQA_OK)
         return anqa_reply_ok(reply);
     return anqa_noreply();
-}
-
-static bool is_go(const anqa_msg *msg, void *arg)
-{
-    return anqa_tag_is(msg->tag, "go");
 }
 
 static void room_terminate(anqa_socket *socket, anqa_reason reason)
@@ -89,6 +100,11 @@ static anqa_next push_bytes(anqa_socket *socket, anqa_json payload)
 {
     anqa_socket_push_binary(socket, "bytes", anqa_str_of("\1data"));
     return anqa_noreply();
+}
+
+static anqa_next reply_bytes(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_reply_payload(anqa_bytes("\1data", 5));
 }
 
 static anqa_next shout(anqa_socket *socket, anqa_json payload)
@@ -215,13 +231,6 @@ static anqa_next count_up(anqa_socket *socket, anqa_json payload)
         (int)++user->seen, user->name));
 }
 
-static void tell_pid(void)
-{
-    anqa_pid self = anqa_self();
-
-    (void)anqa_send(server_test(), "pid", anqa_bytes(&self, sizeof self));
-}
-
 static anqa_next who_am_i(anqa_socket *socket, anqa_json payload)
 {
     tell_pid();
@@ -242,9 +251,9 @@ static anqa_next unsubscribe(anqa_socket *socket, anqa_json payload)
 }
 
 static const anqa_event room_in[] = {{"echo", echo}, {"push", push}, {"push_odd", push_odd},
-    {"push_bytes", push_bytes}, {"shout", shout}, {"shout_others", shout_others},
-    {"secret", secret}, {"secrets", secrets}, {"fail", fail}, {"odd_status", odd_status},
-    {"silent", silent}, {"later", later}, {"stop_normal", stop_normal},
+    {"push_bytes", push_bytes}, {"reply_bytes", reply_bytes}, {"shout", shout},
+    {"shout_others", shout_others}, {"secret", secret}, {"secrets", secrets}, {"fail", fail},
+    {"odd_status", odd_status}, {"silent", silent}, {"later", later}, {"stop_normal", stop_normal},
     {"stop_with_reply", stop_with_reply}, {"stop_error", stop_error}, {"exit_normal", exit_normal},
     {"crash", crash}, {"kill_me", kill_me}, {"bad_broadcast", bad_broadcast},
     {"with_action", with_action}, {"wait_here", wait_here}, {"count_up", count_up},
@@ -329,7 +338,7 @@ static anqa_str user_id(anqa_socket *socket)
     return anqa_str_of(user->name[0] == '\0' ? "" : anqa_tmp_printf("users:%s", user->name));
 }
 
-static const anqa_user_socket user_socket = {
+const anqa_user_socket rooms_socket = {
     .channels = (const anqa_channel *const[]){&room_channel, &exact_channel, &any_channel, NULL},
     .assigns_size = sizeof(struct user),
     .connect = user_connect,
@@ -339,10 +348,15 @@ static const anqa_user_socket user_socket = {
 const anqa_endpoint rooms_endpoint = {
     .sockets =
         (const anqa_socket_mount[]){
-            {.path = "/socket", .user_socket = &user_socket, .max_channels = 3},
-            {.path = "/short", .user_socket = &user_socket, .timeout_ms = 1000},
+            {.path = "/socket", .user_socket = &rooms_socket, .max_channels = 3},
+            {.path = "/squeezed", .user_socket = &rooms_socket, .compress = true},
+            {.path = "/remembered",
+                .user_socket = &rooms_socket,
+                .compress = true,
+                .client_context = true},
+            {.path = "/short", .user_socket = &rooms_socket, .timeout_ms = 1000},
             {.path = "/listed",
-                .user_socket = &user_socket,
+                .user_socket = &rooms_socket,
                 .check_origin = ANQA_ORIGIN_LIST,
                 .origins = (const char *const[]){"//*.example.org", NULL}},
             {0}},

@@ -12,6 +12,8 @@
 
 /* Topics "room:*", "exact" and "any:*". */
 extern const anqa_endpoint rooms_endpoint;
+/* Of its mounts. A client's name is its parameter `name`, its id is "users:" and that. */
+extern const anqa_user_socket rooms_socket;
 
 /* A server with the rooms and a client of it; _joined: which is in "room:a" with the join_ref "1". */
 struct client rooms_begin(void);

@@ -173,7 +173,7 @@ TEST(a_broadcast_escapes_what_needs_it)
     for (size_t i = 0; i < ANQA_COUNT(broadcasts); i++)
         EACH_ALLOC_FAILURE {
             anqa_buf buf;
-            anqa_status status = v2_broadcast(anqa_str_of(broadcasts[i].topic),
+            anqa_status status = frame_broadcast(v2_push, anqa_str_of(broadcasts[i].topic),
                 anqa_str_of(broadcasts[i].event), STR("{}"), &buf);
             CHECK(status == ANQA_OK || status == ANQA_E_NOMEM);
             if (status == ANQA_OK) {
@@ -182,7 +182,8 @@ TEST(a_broadcast_escapes_what_needs_it)
                 anqa_buf_unref(buf);
             }
         }
-    CHECK_STATUS(v2_broadcast(STR("a"), STR("\xff"), STR("{}"), &(anqa_buf){0}), ANQA_E_INVALID);
+    CHECK_STATUS(
+        frame_broadcast(v2_push, STR("a"), STR("\xff"), STR("{}"), &(anqa_buf){0}), ANQA_E_INVALID);
 }
 
 TEST(a_message_comes_out_of_its_frame_whatever_its_length)

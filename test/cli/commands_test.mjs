@@ -210,6 +210,9 @@ test("a suspended server waits until it is resumed", async (t) => {
   await t.keep(startServer());
   assert.match((await anqa("suspend", "tree")).out, /^<[\d.]+> is suspended/);
   const { handled } = await anqaJson("info", "tree");
+  await until("a suspended server", async () => (await anqaJson("info", "tree")).status === "suspended");
+  assert.match((await anqa("info", "tree")).out, /^status +suspended$/m);
+  assert.match((await anqa("tree")).out, /tree +<[\d.]+> +suspended/);
   await until("messages that wait", async () => (await anqaJson("info", "tree")).mailbox >= 2);
   assert.ok((await anqaJson("info", "tree")).handled <= handled + 2);
   assert.match((await anqa("resume", "tree")).out, /^<[\d.]+> goes on/);

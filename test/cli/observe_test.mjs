@@ -147,7 +147,7 @@ test("a server is suspended when that is confirmed, and resumed", async (t) => {
   await terminal.keys("Down", "Down", "Down", "S");
   await terminal.shows(/suspend <[\d.]+>\? y: yes/);
   await terminal.keys("y");
-  await terminal.shows(/tree +<[\d.]+> +mailbox \d/);
+  await terminal.shows(/tree +<[\d.]+> +suspended, mailbox \d/);
   await terminal.keys("R");
   await terminal.shows(/tree +<[\d.]+>$/m);
 });

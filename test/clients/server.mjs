@@ -14,14 +14,18 @@ const START_MS = 10_000;
 const STOP_MS = 8_000;
 const SPOKEN_KEPT = 4000;
 
-/** The program, told to listen at a port. */
-export const launch = (port) =>
-  spawn(program, [], { env: { ...process.env, PORT: String(port) }, stdio: ["ignore", "pipe", "pipe"] });
+/** A program, told to listen at a port. */
+export const launch = (port, what = program) =>
+  spawn(what, [], { env: { ...process.env, PORT: String(port) }, stdio: ["ignore", "pipe", "pipe"] });
 
-class Server {
+export class Server {
+  constructor(what = program) {
+    this.program = what;
+  }
+
   async start(port) {
     this.said = "";
-    this.child = launch(port);
+    this.child = launch(port, this.program);
     this.ended = once(this.child, "exit");
     const listening = new Promise((resolve, reject) => {
       const hear = (bytes) => {
@@ -32,10 +36,10 @@ class Server {
       this.child.stdout.on("data", hear);
       this.child.stderr.on("data", hear);
       this.child.on("error", reject);
-      this.child.on("exit", (code, signal) => reject(new Error(`${program} ended (${code ?? signal}): ${this.said}`)));
+      this.child.on("exit", (code, signal) => reject(new Error(`${this.program} ended (${code ?? signal}): ${this.said}`)));
     });
     listening.catch(() => {});
-    this.port = await within(START_MS, `${program} listening`, listening);
+    this.port = await within(START_MS, `${this.program} listening`, listening);
     this.url = `http://127.0.0.1:${this.port}`;
     return this;
   }
@@ -60,7 +64,7 @@ class Server {
     await Promise.race([this.ended, sleep(STOP_MS)]);
     if (this.isAlive()) {
       await this.kill();
-      throw new Error(`${program} did not end within ${STOP_MS} ms of SIGTERM`);
+      throw new Error(`${this.program} did not end within ${STOP_MS} ms of SIGTERM`);
     }
   }
 }
@@ -69,9 +73,8 @@ export const startServer = () => new Server().start(0);
 
 /** A client with a connection of its own. */
 export class Client {
-  constructor(server) {
-    const url = `ws://127.0.0.1:${server.port}/socket`;
-    this.socket = new Socket(url, { transport: WebSocket, timeout: 5000, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
+  constructor(server, { url = `ws://127.0.0.1:${server.port}/socket`, transport = WebSocket } = {}) {
+    this.socket = new Socket(url, { transport, timeout: 5000, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
     this.socket.connect();
   }
 

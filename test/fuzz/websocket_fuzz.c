@@ -1,5 +1,5 @@
 /*
- * Any bytes as frames of a client. What must hold:
+ * Any bytes as frames of a client, with and without compression. What must hold:
  *  - however they are cut, the same events come of them;
  *  - text is UTF-8, messages and control frames keep their limits, codes are those that may be sent;
  *  - a frame that is not whole is left as it is; the bytes that are needed are more than there are;
@@ -45,7 +45,8 @@ static void check_event(enum websocket_result result, const struct websocket_eve
         require(payload.len <= WEBSOCKET_CONTROL_MAX - 2);
         break;
     case WEBSOCKET_BROKEN: require(may_be_sent(event->code) && event->why != NULL); break;
-    case WEBSOCKET_MORE: break;
+    case WEBSOCKET_MORE:
+    case WEBSOCKET_BUSY: break;
     }
 }
 
@@ -55,9 +56,9 @@ static uint64_t mix(uint64_t hash, uint64_t x)
 }
 
 /* A hash of all events, with `step` bytes more each time. */
-static uint64_t run(const uint8_t *data, size_t size, size_t step)
+static uint64_t run(const uint8_t *data, size_t size, size_t step, struct ws_deflate deflate)
 {
-    struct websocket ws = {0};
+    struct websocket ws = {.deflate = deflate};
     char *bytes = malloc(size + 1);
     size_t have = 0, at = 0;
     uint64_t hash = 1;
@@ -77,6 +78,8 @@ static uint64_t run(const uint8_t *data, size_t size, size_t step)
             at += taken;
             check_event(result, &event);
             require(!ended || result == WEBSOCKET_MORE);
+            if (result == WEBSOCKET_BUSY)
+                continue;
             if (result == WEBSOCKET_MORE) {
                 require(event.need > have - at);
                 require(memcmp(bytes + at, data + at, have - at) == 0);
@@ -88,7 +91,8 @@ static uint64_t run(const uint8_t *data, size_t size, size_t step)
                 hash = mix(hash, (unsigned char)event.payload.ptr[i]);
         } while (true);
     }
-    hash = mix(hash, ws.message != NULL);
+    hash = mix(hash, ws.under_way);
+    require(ws.message == NULL || ws.under_way || deflate.client_context);
     websocket_done(&ws);
     free(bytes);
     return hash;
@@ -96,12 +100,17 @@ static uint64_t run(const uint8_t *data, size_t size, size_t step)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint64_t whole = run(data, size, size);
+    static const struct ws_deflate modes[] = {{0},
+        {.on = true, .client_bits = 15, .server_bits = 15},
+        {.on = true, .client_context = true, .client_bits = 9, .server_bits = 15}};
 
-    if (size == 0)
-        return 0;
-    require(run(data, size, 1) == whole);
-    require(run(data, size, 7) == whole);
-    require(run(data, size, size / 2 + 1) == whole);
+    for (size_t i = 0; i < ANQA_COUNT(modes); i++) {
+        uint64_t whole = run(data, size, size, modes[i]);
+        if (size == 0)
+            continue;
+        require(run(data, size, 1, modes[i]) == whole);
+        require(run(data, size, 7, modes[i]) == whole);
+        require(run(data, size, size / 2 + 1, modes[i]) == whole);
+    }
     return 0;
 }

@@ -83,7 +83,7 @@ static void serve_ws(struct conn *conn, const struct request *request, const voi
         conn_respond(conn, 400, "text/plain", anqa_str_of(refusal));
         return;
     }
-    websocket_write_head(&response, buffer, sizeof buffer, request, anqa_str_of(""));
+    websocket_write_head(&response, buffer, sizeof buffer, request, anqa_str_of(""), NULL);
     ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
     conn_upgrade(conn, head, &echo_ops, NULL, 0);
 }
@@ -135,10 +135,10 @@ static struct server begin(void)
     anqa_options options = {.schedulers = 2};
     char address[ANQA_ADDRESS_TEXT];
 
-    mounts[0] = (struct http_mount){anqa_str_of("/ws"), serve_ws, NULL};
-    mounts[1] = (struct http_mount){anqa_str_of("/hello"), serve_hello, NULL};
-    mounts[2] = (struct http_mount){anqa_str_of("/never"), serve_never, NULL};
-    mounts[3] = (struct http_mount){anqa_str_of("/late"), serve_ws_late, NULL};
+    mounts[0] = (struct http_mount){anqa_str_of("/ws"), serve_ws, NULL, NULL};
+    mounts[1] = (struct http_mount){anqa_str_of("/hello"), serve_hello, NULL, NULL};
+    mounts[2] = (struct http_mount){anqa_str_of("/never"), serve_never, NULL, NULL};
+    mounts[3] = (struct http_mount){anqa_str_of("/late"), serve_ws_late, NULL, NULL};
     service = (struct http_service){.mounts = mounts,
         .mount_count = ANQA_COUNT(mounts),
         .statics = &assets,
@@ -378,7 +378,7 @@ static void start_with_nothing(void *state)
     anqa_pid test;
 
     memcpy(&test, state, sizeof test);
-    CHECK_STATUS(conn_start(&service, (anqa_tcp){0}), ANQA_E_INVALID);
+    CHECK_STATUS(conn_start(&service, false, (anqa_tcp){0}), ANQA_E_INVALID);
     CHECK_STATUS(anqa_send(test, "started", anqa_nothing()), ANQA_OK);
 }
 

@@ -73,8 +73,9 @@ size_t peer_get(int fd, const char *end, char *buf, size_t size)
 bool peer_at_end(int fd)
 {
     char c;
+    ssize_t n = recv(fd, &c, 1, 0);
 
-    return recv(fd, &c, 1, 0) <= 0 && errno != EAGAIN;
+    return n == 0 || (n < 0 && errno != EAGAIN);
 }
 
 const char *peer_ask(uint16_t port, const char *request)

@@ -3,6 +3,7 @@
 
 #include <anqa/anqa.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -265,6 +266,91 @@ TEST(a_file_is_sent_whole_or_in_part)
     end_file();
 }
 
+/* ---------------------------------------------------------------- files that do not go out at once */
+
+static const size_t file_sizes[] = {1, 4000, 65535, 65536, 65537, 300000};
+#define FILES 6
+#define ROUNDS 4
+
+static char file_byte(size_t at)
+{
+    return (char)('!' + (at / 7 + at) % 90);
+}
+
+/* "/": a text; "/3": so many bytes of the file. */
+static void send_text_or_file(anqa_conn *conn, const void *opts)
+{
+    size_t which = (size_t)(conn->request_path.ptr[1] - '0');
+
+    if (conn->request_path.len == 1)
+        anqa_send_text(conn, 200, anqa_str_of("text"));
+    else
+        CHECK_STATUS(anqa_send_file(conn, 200, file_path, 0, file_sizes[which]), ANQA_OK);
+}
+
+static size_t say_requests(int fd)
+{
+    char text[64];
+
+    for (size_t i = 0; i < (size_t)FILES * ROUNDS; i++) {
+        snprintf(text, sizeof text,
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /%zu HTTP/1.1\r\nHost: a\r\n\r\n", i % FILES);
+        peer_say(fd, text);
+    }
+    return (size_t)FILES * ROUNDS * 2;
+}
+
+/* Reads the next answer; its body in a static buffer. */
+static const char *next_answer(int fd, size_t *ret_len)
+{
+    static char buf[400000];
+    const char *field;
+    size_t len = 0;
+
+    while (len < 4 || memcmp(buf + len - 4, "\r\n\r\n", 4) != 0)
+        CHECK_EQ(recv(fd, buf + len++, 1, 0), 1);
+    buf[len] = '\0';
+    field = strstr(buf, "\r\ncontent-length: ");
+    CHECK(field != NULL && sscanf(field, " content-length: %zu", ret_len) == 1, "%s", buf);
+    CHECK(*ret_len <= sizeof buf);
+    for (len = 0; len < *ret_len;) {
+        size_t left = *ret_len - len;
+        ssize_t n = recv(fd, buf + len, left < 1500 ? left : 1500, 0);
+        CHECK(n > 0);
+        len += (size_t)n;
+    }
+    return buf;
+}
+
+TEST(a_file_of_any_size_goes_out_whole_behind_answers_that_wait)
+{
+    static char bytes[300000];
+    int fd, out, small = 30000;
+    size_t answers, len;
+
+    begin_file(1);
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = file_byte(i);
+    out = open(file_path, O_WRONLY | O_CLOEXEC);
+    CHECK_EQ(write(out, bytes, sizeof bytes), (ssize_t)sizeof bytes);
+    close(out);
+    site_end();
+    site_begin(send_text_or_file);
+    fd = site_dial();
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    answers = say_requests(fd);
+    for (size_t i = 0; i < answers; i++) {
+        const char *body = next_answer(fd, &len);
+        if (i % 2 == 0)
+            CHECK(len == 4 && memcmp(body, "text", 4) == 0, "answer %zu", i);
+        else
+            CHECK(
+                len == file_sizes[i / 2 % FILES] && memcmp(body, bytes, len) == 0, "answer %zu", i);
+    }
+    close(fd);
+    end_file();
+}
+
 /* ---------------------------------------------------------------- chunks */
 
 static void count_down(anqa_conn *conn, const void *opts)
@@ -335,6 +421,21 @@ TEST(a_writer_waits_for_a_slow_reader_and_hears_that_it_has_gone)
     for (int i = 0; atomic_load(&chunks_sent) < before + 100; i++)
         (void)peer_get(fd, NULL, buf, sizeof buf);
     CHECK_EQ(atomic_load(&chunk_failed), 0);
+    close(fd);
+    while (atomic_load(&chunk_failed) == 0)
+        usleep(1000);
+    site_end();
+}
+
+TEST(the_kernel_keeps_little_for_a_client_that_does_not_read)
+{
+    int fd, small = 16384;
+
+    site_begin(chunks_for_ever);
+    fd = site_dial();
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    peer_say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(stands_still() < 60, "%d blocks of 10,000 bytes", stands_still());
     close(fd);
     while (atomic_load(&chunk_failed) == 0)
         usleep(1000);

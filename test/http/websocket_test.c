@@ -99,7 +99,8 @@ static void note_event(
         snprintf(codes, sizeof codes, "broken %u ", event->code);
         note(log, codes, (anqa_str){0});
         break;
-    case WEBSOCKET_MORE: break;
+    case WEBSOCKET_MORE:
+    case WEBSOCKET_BUSY: break;
     }
 }
 
@@ -735,12 +736,12 @@ TEST(the_answer_to_a_handshake_has_the_accept_key_and_the_subprotocol_if_there_i
     anqa_str head;
 
     parse("GET / HTTP/1.1\r\n" GOOD "Sec-WebSocket-Version: 13\r\n\r\n");
-    websocket_write_head(&response, buffer, sizeof buffer, &req, (anqa_str){0});
+    websocket_write_head(&response, buffer, sizeof buffer, &req, (anqa_str){0}, NULL);
     CHECK_STATUS(response_finish(&response, &head), ANQA_OK);
     CHECK_STR(head,
         "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
         "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
-    websocket_write_head(&response, buffer, sizeof buffer, &req, anqa_str_of("phoenix"));
+    websocket_write_head(&response, buffer, sizeof buffer, &req, anqa_str_of("phoenix"), NULL);
     CHECK_STATUS(response_finish(&response, &head), ANQA_OK);
     CHECK(memmem(head.ptr, head.len, "\r\nsec-websocket-protocol: phoenix\r\n\r\n", 37) != NULL);
 }

@@ -79,6 +79,64 @@ ANQA_TEST(an_endpoint_is_its_plugs_and_its_router)
     ANQA_ASSERT_JSON_RESPONSE(conn, 200, "{'status': 'ok'}");
 }
 
+/* ---------------------------------------------------------------- one client, several requests */
+
+static void count_visits(anqa_conn *conn, const void *opts)
+{
+    int64_t visits = anqa_json_int(anqa_session_all(conn), "visits", 0);
+    anqa_str theme = {0};
+
+    if (visits == 2)
+        anqa_session_drop(conn);
+    else
+        anqa_session_put(conn, "visits", anqa_jsonf("%d", (int)visits + 1));
+    if (!anqa_conn_req_cookie(conn, "theme", &theme))
+        anqa_conn_put_resp_cookie(conn, "theme", anqa_str_of("dark"), NULL);
+    anqa_send_json(
+        conn, 200, anqa_jsonf("{'visits': %d, 'theme': %.*s}", (int)visits, ANQA_FMT(theme)));
+}
+
+static void teapot(anqa_conn *conn, unsigned status)
+{
+    anqa_send_text(conn, 418, anqa_htmlf("%u", status));
+}
+
+static const anqa_endpoint counted = {
+    .plugs = (const anqa_plug[]){{.call = anqa_plug_health}, {0}},
+    .router =
+        &(const anqa_router){.routes = (const anqa_route[]){ANQA_GET("/", count_visits), {0}}},
+    .session = &(anqa_session_opts){0},
+    .render_errors = teapot,
+};
+
+static anqa_conn *visit_after(const anqa_conn *before)
+{
+    anqa_conn *conn = anqa_test_conn("GET", "/", .after = before);
+
+    anqa_test_dispatch(conn, &counted);
+    return conn;
+}
+
+ANQA_TEST(a_client_sends_the_cookies_that_it_was_given_before)
+{
+    anqa_conn *first = visit_after(NULL), *second = visit_after(first),
+              *third = visit_after(second);
+
+    ANQA_ASSERT_JSON_RESPONSE(first, 200, "{'visits': 0, 'theme': ''}");
+    ANQA_ASSERT_JSON_RESPONSE(second, 200, "{'visits': 1, 'theme': 'dark'}");
+    ANQA_ASSERT_JSON_RESPONSE(third, 200, "{'visits': 2, 'theme': 'dark'}");
+    ANQA_ASSERT_JSON_RESPONSE(visit_after(third), 200, "{'visits': 0, 'theme': 'dark'}");
+    ANQA_ASSERT_JSON_RESPONSE(visit_after(first), 200, "{'visits': 1, 'theme': 'dark'}");
+}
+
+ANQA_TEST(an_endpoint_answers_with_its_own_error_pages)
+{
+    anqa_conn *conn = anqa_test_conn("GET", "/nowhere");
+
+    anqa_test_dispatch(conn, &counted);
+    ANQA_ASSERT_STR(ANQA_ASSERT_RESPONSE(conn, 418), "404");
+}
+
 static void send_this(anqa_conn *conn, const void *path)
 {
     ANQA_ASSERT_STATUS(anqa_send_file(conn, 200, path, 1, 3), ANQA_OK);

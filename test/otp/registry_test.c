@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "otp/table.h"
 
@@ -648,6 +649,53 @@ TEST(running_out_of_memory_registers_nothing)
         if (status == ANQA_OK)
             CHECK_STATUS(anqa_registry_unregister(&unique, key("k")), ANQA_OK);
     }
+    end(rt);
+}
+
+/* Two schedulers at one table: neither may wait for the other while it holds the table. */
+enum { LEAVERS = 2, LEFT_BY_EACH = 2000 };
+
+static atomic_uint leavers_ready, leavers_done;
+
+static void leave_without_memory(void *state)
+{
+    unsigned number = *(const unsigned *)state;
+    char name[16];
+
+    for (unsigned i = 0; i < LEFT_BY_EACH; i++) {
+        (void)snprintf(name, sizeof name, "%u of %u", i, number);
+        CHECK_STATUS(anqa_registry_register(&unique, key(name), ANQA_JSON_TRUE, NULL), ANQA_OK);
+    }
+    atomic_fetch_add(&leavers_ready, 1);
+    while (atomic_load(&leavers_ready) <= LEAVERS)
+        anqa_yield();
+    for (unsigned i = 0; i < LEFT_BY_EACH; i++) {
+        (void)snprintf(name, sizeof name, "%u of %u", i, number);
+        CHECK_STATUS(anqa_registry_unregister(&unique, key(name)), ANQA_OK);
+    }
+    atomic_fetch_add(&leavers_done, 1);
+}
+
+TEST(entries_leave_on_all_schedulers_at_once_without_memory)
+{
+    anqa_rt *rt = begin();
+
+    for (unsigned i = 0; i < LEAVERS; i++)
+        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = leave_without_memory,
+                                    .arg = &i,
+                                    .arg_size = sizeof i,
+                                    .scheduler = (uint16_t)(i + 1),
+                                    .pinned = true},
+                         NULL, NULL),
+            ANQA_OK);
+    while (atomic_load(&leavers_ready) < LEAVERS)
+        anqa_sleep(1);
+    harness_out_of_memory(true);
+    atomic_fetch_add(&leavers_ready, 1);
+    while (atomic_load(&leavers_done) < LEAVERS)
+        usleep(1000);
+    harness_out_of_memory(false);
+    CHECK_EQ(anqa_registry_count(&unique), 0);
     end(rt);
 }
 

@@ -103,6 +103,56 @@ TEST(a_unix_socket_is_handed_on_with_its_file_which_the_last_one_removes, LIMIT)
     close(fd);
 }
 
+static void check_control(const struct launched *server, const char *name)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    snprintf(at.sun_path, sizeof at.sun_path, "%s/%s", server->path, name);
+    CHECK(fd >= 0);
+    CHECK_EQ(connect(fd, (struct sockaddr *)&at, sizeof at), 0, "%s", name);
+    CHECK_EQ(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len), 0);
+    CHECK_EQ(peer.pid, server->pid);
+    close(fd);
+}
+
+TEST(a_successor_takes_the_path_of_the_control_socket_and_the_last_one_removes_it, LIMIT)
+{
+    struct launched server = launched_begin(&(struct launch){.program = RESTART_SERVER,
+        .arguments = (const char *const[]){"--runtime.control=own.sock", NULL}});
+    int fd;
+
+    check_control(&server, "own.sock");
+    for (int i = 0; i < 2; i++) {
+        launched_restart(&server);
+        check_control(&server, "own.sock");
+        CHECK_EQ(faccessat(server.folder, "own.sock.new", F_OK, 0), -1);
+    }
+    fd = dup(server.folder);
+    launched_end(&server);
+    CHECK_EQ(faccessat(fd, "own.sock", F_OK, 0), -1);
+    close(fd);
+}
+
+TEST(while_a_successor_starts_the_control_socket_stays_the_one_befores, LIMIT)
+{
+    struct launched server = launched_begin(&(struct launch){.program = RESTART_SERVER,
+        .arguments = (const char *const[]){"--runtime.control=own.sock", NULL}});
+    pid_t before = server.pid;
+
+    begin_restart_that_waits(&server);
+    check_control(&server, "own.sock");
+    CHECK_EQ(faccessat(server.folder, "own.sock.new", F_OK, 0),
+        0); /* a start that hangs is looked at there */
+    launched_put(&server, "go", "");
+    launched_await_successor(&server, before);
+    launched_wait(before);
+    check_control(&server, "own.sock");
+    launched_end(&server);
+}
+
 TEST(who_comes_between_the_end_of_the_one_and_the_start_of_the_other_waits, LIMIT)
 {
     struct launched server = begin();

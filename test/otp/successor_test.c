@@ -87,11 +87,11 @@ TEST(a_pid_file_is_removed_only_by_the_process_that_it_names)
     CHECK_EQ(write(fd, "1\n", 2), 2);
     restart_stopped(&restart);
     CHECK_EQ(access(path, F_OK), 0);
-    CHECK_STATUS(restart_started(&restart, &err), ANQA_OK);
+    CHECK_STATUS(restart_write_pid(&restart, &err), ANQA_OK);
     restart_stopped(&restart);
     CHECK_EQ(access(path, F_OK), -1);
     restart.config.pid_file = "/no/such/folder/pid";
-    CHECK_STATUS(restart_started(&restart, &err), ANQA_E_NOT_FOUND);
+    CHECK_STATUS(restart_write_pid(&restart, &err), ANQA_E_NOT_FOUND);
     CHECK(strstr(err.text, "/no/such/folder/pid") != NULL, "%s", err.text);
     restart_done(&restart);
     close(fd);

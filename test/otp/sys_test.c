@@ -139,6 +139,37 @@ TEST(replace_state_is_the_servers_to_offer_and_to_refuse)
     end(rt);
 }
 
+static bool is_seen(anqa_pid pid, anqa_process_status status)
+{
+    anqa_process_info info;
+
+    CHECK_STATUS(anqa_process_info_get(pid, &info), ANQA_OK);
+    return info.status == status;
+}
+
+static void wait_until_seen(anqa_pid pid, anqa_process_status status)
+{
+    while (!is_seen(pid, status))
+        anqa_sleep(1);
+}
+
+TEST(who_is_suspended_is_seen_to_be_until_it_is_resumed)
+{
+    anqa_rt *rt = begin();
+    anqa_pid pid = start(&till_server);
+    anqa_process_info info;
+
+    CHECK_STATUS(anqa_sys_suspend(pid, 0, NULL), ANQA_OK);
+    wait_until_seen(pid, ANQA_PROCESS_SUSPENDED);
+    CHECK_STATUS(anqa_process_info_get(pid, &info), ANQA_OK);
+    CHECK(info.handling == NULL);
+    (void)state_of(pid);
+    wait_until_seen(pid, ANQA_PROCESS_SUSPENDED);
+    CHECK_STATUS(anqa_sys_resume(pid, 0, NULL), ANQA_OK);
+    wait_until_seen(pid, ANQA_PROCESS_IDLE);
+    end(rt);
+}
+
 TEST(a_suspended_server_answers_sys_and_queues_everything_else_until_it_is_resumed)
 {
     anqa_rt *rt = begin();
@@ -191,10 +222,28 @@ TEST(state_machines_agents_and_supervisors_are_suspended_and_resumed_too)
         CHECK_STR(anqa_json_str(status_of(pid), "status"), "suspended", "%s", names[i]);
         CHECK(anqa_receive_ref(call, 0) == NULL, "%s", names[i]);
         anqa_request_cancel(call);
+        wait_until_seen(pid, ANQA_PROCESS_SUSPENDED);
         CHECK_STATUS(anqa_sys_resume(pid, 0, NULL), ANQA_OK, "%s", names[i]);
         if (i >= 2)
             CHECK(anqa_is_alive(pid));
     }
+    end(rt);
+}
+
+TEST(the_tree_shows_who_is_suspended)
+{
+    anqa_rt *rt = begin();
+    anqa_pid top, pid;
+    anqa_str text;
+
+    CHECK_STATUS(anqa_supervisor_start_link(&family, &top, NULL), ANQA_OK);
+    pid = anqa_whereis("lamp");
+    CHECK_STATUS(anqa_sys_suspend(pid, 0, NULL), ANQA_OK);
+    wait_until_seen(pid, ANQA_PROCESS_SUSPENDED);
+    text = anqa_tree_text(top);
+    text = anqa_str_make(anqa_tmp_copy(text.ptr, text.len), text.len);
+    CHECK(strstr(text.ptr, ">  suspended") != NULL, "%s", text.ptr);
+    CHECK_STATUS(anqa_sys_resume(pid, 0, NULL), ANQA_OK);
     end(rt);
 }
 

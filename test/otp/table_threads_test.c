@@ -317,6 +317,45 @@ TEST(who_sees_one_row_of_a_list_sees_all_of_them)
     end(rt);
 }
 
+/* ---------------------------------------------------------------- neighbours */
+
+/* Odd keys come and go, even ones stay. */
+static void change_neighbours(unsigned number_)
+{
+    uint64_t random = number_ * 2 + 1;
+
+    for (int64_t i = 0; i < TIMES * 5; i++) {
+        anqa_key key = number((int64_t)(step(&random) % FEW) | 1);
+        if (step(&random) % 2 == 0)
+            put_pair(shared, key, i, 0);
+        else
+            CHECK_STATUS(anqa_table_delete(shared, key), ANQA_OK);
+        if (i % 64 == 0)
+            anqa_yield();
+    }
+}
+
+static void find_what_stays(unsigned number_)
+{
+    while (writers_are_there())
+        for (int64_t i = 0; i < FEW; i += 2)
+            for (int again = 0; again < 100; again++)
+                CHECK_EQ(pair_at(shared, number(i)).a, i);
+}
+
+TEST(a_row_that_stays_is_found_while_its_neighbours_come_and_go)
+{
+    anqa_rt *rt = begin_wide();
+
+    EACH_TYPE (type, unique_types) {
+        shared = table_made(PAIRS(.type = *type, .access = ANQA_TABLE_PUBLIC));
+        for (int64_t i = 0; i < FEW; i += 2)
+            put_pair(shared, number(i), i, 0);
+        run_against(change_neighbours, find_what_stays);
+    }
+    end(rt);
+}
+
 /* ---------------------------------------------------------------- each row once */
 
 enum { STAYING = 400 };

@@ -12,20 +12,14 @@ trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
 module=anqa # what pkg-config is asked for
 
-number=0
-failed=0
+# shellcheck source=test/tap.sh
+. "$source/../tap.sh"
+
 step() { # $1: name, then a command
-    number=$((number + 1))
     name=$1
     shift
-    if text=$("$@" 2>&1); then
-        echo "ok $number - $name"
-        return 0
-    fi
-    failed=1
-    echo "not ok $number - $name"
-    printf '%s\n' "$text" | sed 's/^/# /'
-    return 1
+    text=$("$@" 2>&1)
+    report $? "$name" "$text"
 }
 
 # shellcheck disable=SC2317 # the functions are called by step
@@ -63,7 +57,6 @@ cmake_build() {
         cmake --build "$work/cmake"
 }
 
-echo "1..9"
 step "the library installs" cmake --install "$build" --prefix "$prefix"
 step "every public header is installed" diff -r "$source/../../include/anqa" "$prefix/include/anqa"
 step "an application builds and runs by pkg-config" by_pkg_config "$source/app.c"
@@ -74,4 +67,5 @@ step "the one with the static library runs" "$work/cmake/app_static"
 step "a test runs that find_package has built" "$work/cmake/app_test"
 module=anqa_test
 step "a test builds and runs by pkg-config" by_pkg_config "$source/kit.c"
+done_testing
 exit $failed

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -14,13 +13,13 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
 #include "phxload/link.h"
+#include "soak/look.h"
 
 enum {
     NUMBERS = 64, /* of one sender's messages; 0 is not used */
@@ -35,8 +34,6 @@ enum {
     HEARTBEAT_S = 20, /* the server wants to hear something within 60 */
     RECOVERY_LIMIT_S = 15,
     PROBE_MS = 50,
-    SAMPLE_MS = 500,
-    SAMPLES_MAX = 4096,
     PER_SOURCE = 4000, /* connections of one source address */
     COMPLAINTS_MAX = 20,
     FLOOD_FRAMES = 1024,
@@ -45,7 +42,7 @@ enum {
 };
 
 enum state { ABSENT, OPENING, JOINING, LIVE, LEAVING };
-enum kind { HONEST, SLOW, GARBLED, VANISHING, HOSTILE_KINDS = 3 };
+enum kind { HONEST, SLOW, GARBLED, VANISHING, FAULTY, HOSTILE_KINDS = 4 };
 
 struct client {
     int fd;
@@ -84,10 +81,10 @@ static struct load {
     uint64_t *ids;              /* a set, open addressing */
     uint64_t ids_mask;
     uint32_t wanted, joined, opening, opened, beat; /* honest ones */
-    uint64_t beat_ns, talk_ns, kill_ns, sample_ns, reply_ns_sum, replies_calm;
+    uint64_t beat_ns, talk_ns, kill_ns, reply_ns_sum, replies_calm;
     uint64_t random;
-    double sample_at[SAMPLES_MAX], sample_kb[SAMPLES_MAX];
-    uint32_t samples, complaints;
+    struct look_samples memory;
+    uint32_t complaints;
     enum { COMING, FILLING, TALKING, ENDING } phase;
     uint32_t rounds, next; /* of filling, and whose turn it is */
     unsigned char flood[FLOOD_FRAMES * FLOOD_FRAME];
@@ -149,69 +146,6 @@ static bool is_stormy(uint32_t room)
 static struct message_note *note_of(uint32_t sender, uint32_t number)
 {
     return &the->notes[(size_t)sender * NUMBERS + number];
-}
-
-/* ---------------------------------------------------------------- what the system says */
-
-bool load_may_open(uint32_t need)
-{
-    struct rlimit limit;
-
-    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    if (limit.rlim_cur >= need)
-        return true;
-    limit.rlim_cur = need;
-    if (limit.rlim_max < need)
-        limit.rlim_max = need;
-    return setrlimit(RLIMIT_NOFILE, &limit) == 0;
-}
-
-/* Proportional: a page that many rooms share counts once. */
-static uint64_t memory_kb(void)
-{
-    char path[64], line[256];
-    unsigned long kb = 0;
-    FILE *in;
-
-    snprintf(path, sizeof path, "/proc/%d/smaps_rollup", (int)the->pid);
-    in = fopen(path, "r");
-    CHECK(in != NULL, "the server has ended");
-    while (fgets(line, sizeof line, in) != NULL && sscanf(line, "Pss: %lu kB", &kb) != 1)
-        ;
-    fclose(in);
-    CHECK(kb > 0, "the server has ended");
-    return kb;
-}
-
-static uint32_t open_files(void)
-{
-    char path[64];
-    uint32_t count = 0;
-    DIR *dir;
-
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)the->pid);
-    dir = opendir(path);
-    CHECK(dir != NULL, "the server has ended");
-    while (readdir(dir) != NULL)
-        count++;
-    closedir(dir);
-    return count - 2; /* . and .. */
-}
-
-static double cpu_seconds(void)
-{
-    unsigned long user = 0, system = 0;
-    char path[64];
-    FILE *in;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)the->pid);
-    in = fopen(path, "r");
-    CHECK(in != NULL, "the server has ended");
-    CHECK_EQ(
-        fscanf(in, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
-        2);
-    fclose(in);
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* ---------------------------------------------------------------- the server */
@@ -325,6 +259,15 @@ static void client_push(uint32_t i, const char *ref, const char *event, const ch
         "[\"1\",\"%s\",\"room:r%u\",\"%s\",%s]", ref, room_of(i), event, payload);
 
     client_send(i, OP_TEXT, (size_t)n);
+}
+
+static void client_join(uint32_t i)
+{
+    char payload[64];
+
+    the->clients[i].state = JOINING;
+    snprintf(payload, sizeof payload, "{\"name\":\"c%u\"}", i);
+    client_push(i, "1", "phx_join", payload);
 }
 
 static void client_beat(uint32_t i)
@@ -559,6 +502,9 @@ static int on_message(struct loop *loop, uint32_t i, int op, char *p, size_t n)
     }
     if (is(m.event, "phx_reply") && is(m.ref, "1")) {
         let_in(i, m.payload);
+    } else if (is(m.event, "phx_error") && c->kind == FAULTY && c->state == LIVE) {
+        the->result.faults++;
+        client_join(i);
     } else if (is(m.event, "phx_error") || is(m.event, "phx_close")) {
         errno = 0;
         client_fail(i, "the channel ended");
@@ -589,7 +535,7 @@ static int on_control(struct loop *loop, uint32_t i, int op, char *p, size_t n)
 static ssize_t on_http(struct loop *loop, uint32_t i, char *p, size_t n)
 {
     struct client *c = &the->clients[i];
-    char *end = memmem(p, n, "\r\n\r\n", 4), payload[64];
+    char *end = memmem(p, n, "\r\n\r\n", 4);
 
     errno = 0;
     if (end == NULL && n < SCRATCH)
@@ -598,9 +544,7 @@ static ssize_t on_http(struct loop *loop, uint32_t i, char *p, size_t n)
         client_fail(i, "no upgrade");
         return -1;
     }
-    c->state = JOINING;
-    snprintf(payload, sizeof payload, "{\"name\":\"c%u\"}", i);
-    client_push(i, "1", "phx_join", payload);
+    client_join(i);
     return c->fd < 0 ? -1 : end + 4 - p;
 }
 
@@ -684,6 +628,14 @@ static void vanish(uint32_t i)
     client_close(i);
 }
 
+/* Its channel dereferences a null pointer; the others on the same scheduler go on. */
+static void crash_channel(uint32_t i)
+{
+    the->clients[i].due_ns = UINT64_MAX; /* until it has joined again */
+    if (the->clients[i].state == LIVE)
+        client_push(i, "c", "crash", "{\"how\":\"null\"}");
+}
+
 static void misbehave(uint64_t now)
 {
     for (uint32_t i = honest(); i < the->options.clients; i++) {
@@ -698,6 +650,8 @@ static void misbehave(uint64_t now)
             c->due_ns = UINT64_MAX;
         else if (c->kind == GARBLED)
             send_garbage(i);
+        else if (c->kind == FAULTY)
+            crash_channel(i);
         else
             vanish(i);
     }
@@ -768,15 +722,6 @@ static void probe_again(uint64_t now)
     }
 }
 
-static void sample(uint64_t now)
-{
-    if (now < the->sample_ns || the->samples == SAMPLES_MAX)
-        return;
-    the->sample_ns = now + SAMPLE_MS * 1000000ull;
-    the->sample_at[the->samples] = (double)now / 1e9;
-    the->sample_kb[the->samples++] = (double)memory_kb();
-}
-
 /* What a room keeps grows until its history is full: everybody talks, round after round, until that is so everywhere, and
  * those in crashed rooms do so once more. */
 static void fill(void)
@@ -809,7 +754,7 @@ static void turn(void)
         talk(now);
         crash_some(now);
         misbehave(now);
-        sample(now);
+        look_sample(&the->memory, the->pid);
     }
 }
 
@@ -868,27 +813,14 @@ static void settle(void)
         the->result.mean_reply_us = the->reply_ns_sum / the->replies_calm / 1000;
 }
 
-/* A straight line through the samples after the first third. */
 static void settle_memory(void)
 {
-    uint32_t from = the->samples / 3, count = the->samples - from;
-    double t = 0, kb = 0, above = 0, below = 0;
+    struct look_slope slope = look_slope(&the->memory);
 
-    CHECK(count >= 3, "%u samples of memory", the->samples);
-    for (uint32_t k = from; k < the->samples; k++) {
-        t += the->sample_at[k] / count;
-        kb += the->sample_kb[k] / count;
-    }
-    for (uint32_t k = from; k < the->samples; k++) {
-        above += (the->sample_at[k] - t) * (the->sample_kb[k] - kb);
-        below += (the->sample_at[k] - t) * (the->sample_at[k] - t);
-    }
-    the->result.percent_per_minute = 100 * 60 * above / below / kb;
-    the->result.start_kb = (uint64_t)the->sample_kb[from];
-    the->result.end_kb = (uint64_t)the->sample_kb[the->samples - 1];
-    for (uint32_t k = 0; k < the->samples; k++)
-        if (the->sample_kb[k] > (double)the->result.peak_kb)
-            the->result.peak_kb = (uint64_t)the->sample_kb[k];
+    the->result.percent_per_minute = slope.percent_per_minute;
+    the->result.start_kb = slope.first_kb;
+    the->result.end_kb = slope.last_kb;
+    the->result.peak_kb = slope.peak_kb;
 }
 
 static void print_result(void)
@@ -908,8 +840,9 @@ static void print_result(void)
     printf("crashes %" PRIu64 ", next message taken %" PRIu64 ", longest until one was %" PRIu64
            " ms\n",
         r->crashes, r->first_try, r->worst_recovery_ms);
-    printf(
-        "hostile connections %" PRIu64 ", slow readers dropped %" PRIu64 "\n", r->came, r->dropped);
+    printf("hostile connections %" PRIu64 ", slow readers dropped %" PRIu64
+           ", faults in channels %" PRIu64 "\n",
+        r->came, r->dropped, r->faults);
     printf("memory %" PRIu64 " kB, then %" PRIu64 " kB, at most %" PRIu64 " kB: %+.2f %%/min\n",
         r->start_kb, r->end_kb, r->peak_kb, r->percent_per_minute);
     printf("memory with all histories full %" PRIu64 " kB, once more %" PRIu64 " kB\n", r->full_kb,
@@ -976,7 +909,7 @@ static void one_visit(void)
 
 static bool files_are_back(void)
 {
-    return open_files() <= the->result.fds_before;
+    return look_open_files(the->pid) <= the->result.fds_before;
 }
 
 static void load_init(const struct load_options *options)
@@ -1037,7 +970,7 @@ static uint64_t fill_up(void)
     turn_until(all_is_said_and_heard, FILL_LIMIT_S);
     the->phase = ENDING;
     turn_until(NULL, 1);
-    return memory_kb();
+    return look_memory_kb(the->pid);
 }
 
 struct load_result load_run(const struct load_options *options)
@@ -1048,24 +981,24 @@ struct load_result load_run(const struct load_options *options)
     load_init(options);
     server_start();
     one_visit();
-    the->result.fds_before = open_files();
+    the->result.fds_before = look_open_files(the->pid);
     the->wanted = honest();
     begin = the->beat_ns = now_ns();
     turn_until(everybody_is_in, JOIN_LIMIT_S);
     the->result.join_seconds = (double)(now_ns() - begin) / 1e9;
-    the->result.fds_with_all = open_files();
+    the->result.fds_with_all = look_open_files(the->pid);
     if (the->joined < honest())
         wrong(&the->result.wrong.failed, "only %u of %u clients came in", the->joined, honest());
     begin = now_ns();
     the->result.full_kb = fill_up();
     the->result.fill_seconds = (double)(now_ns() - begin) / 1e9;
     the->result.filled = the->result.answered;
-    the->result.server_cpu_s = -cpu_seconds();
+    the->result.server_cpu_s = -look_cpu_seconds(the->pid);
     the->phase = TALKING;
-    the->talk_ns = the->kill_ns = the->sample_ns = now_ns();
+    the->talk_ns = the->kill_ns = now_ns();
     turn_until(NULL, options->seconds);
     the->phase = ENDING;
-    the->result.server_cpu_s += cpu_seconds();
+    the->result.server_cpu_s += look_cpu_seconds(the->pid);
     for (uint32_t i = honest(); i < options->clients; i++)
         if (the->clients[i].fd >= 0)
             client_close(i);
@@ -1075,7 +1008,7 @@ struct load_result load_run(const struct load_options *options)
     settle_memory();
     everybody_leaves();
     turn_until(files_are_back, DRAIN_LIMIT_S);
-    the->result.fds_after = open_files();
+    the->result.fds_after = look_open_files(the->pid);
     print_result();
     server_stop();
     result = the->result;

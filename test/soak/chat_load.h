@@ -7,8 +7,8 @@
  * what each client got, what was answered and what was refused are bit sets.
  *
  * A hostile share of the clients comes on top of all that: some stop reading while they make the server write, some send
- * garbage at every stage of a connection, some vanish with a reset; then they come again. They sit in the rooms of the
- * others, who must not notice.
+ * garbage at every stage of a connection, some vanish with a reset; then they come again. Some make their channel in the
+ * server dereference a null pointer, and join again. They sit in the rooms of the others, who must not notice.
  */
 #ifndef TEST_SOAK_CHAT_LOAD_H
 #define TEST_SOAK_CHAT_LOAD_H
@@ -53,6 +53,7 @@ struct load_result {
     uint64_t worst_recovery_ms;
     uint64_t came,
         dropped;     /* hostile connections that were opened; slow readers that the server reset */
+    uint64_t faults; /* channels that ended by a fault in C, and were told to their client */
     uint64_t filled; /* messages before the rooms were crashed and the memory watched */
     double join_seconds, fill_seconds, server_cpu_s;
     uint64_t start_kb, end_kb,
@@ -64,9 +65,6 @@ struct load_result {
     double stop_seconds; /* from SIGTERM to the end */
     int exit_status;     /* as waitpid has it */
 };
-
-/* Raises the limit on open files. False: `need` is more than this user may have. */
-bool load_may_open(uint32_t need);
 
 /* Starts the server, does it all, stops the server. Prints figures; fails the test by a check if the server does not
  * come up or ends by itself. */

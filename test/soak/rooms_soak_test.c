@@ -7,39 +7,30 @@
  * figures. --verbose prints what came of it.
  */
 #include <inttypes.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 
 #include "harness.h"
 #include "soak/chat_load.h"
+#include "soak/look.h"
 
 #ifndef CHAT_ROOM
 #define CHAT_ROOM NULL /* a build without examples */
 #endif
 
-enum { LIMIT_MS = 420000, SPARE_FILES = 100 };
-
-/* The figure of that name in the environment, else `otherwise`. */
-static uint32_t figure(const char *name, uint32_t otherwise)
-{
-    const char *text = getenv(name);
-    long value = text == NULL ? (long)otherwise : strtol(text, NULL, 10);
-
-    CHECK(value > 0 && value < 1000000, "%s=%s", name, text);
-    return (uint32_t)value;
-}
+/* CACHES_KB: what caches of the schedulers and free windows take once, however many rooms there are; after 45 s with 180
+ * crashes it was 0.9 MB, after 180 s with 2,161 nothing was left of it. */
+enum { LIMIT_MS = 420000, SPARE_FILES = 100, CACHES_KB = 1024 };
 
 static struct load_options crowd(void)
 {
-    const char *soak = getenv("ANQA_SOAK");
-    bool full = soak != NULL && anqa_str_is(anqa_str_of(soak), "full");
+    bool full = look_is_full();
 
     return (struct load_options){.program = CHAT_ROOM,
-        .rooms = figure("ANQA_SOAK_ROOMS", full ? 2000 : 200),
-        .clients = figure("ANQA_SOAK_CLIENTS", full ? 15000 : 1500),
-        .seconds = figure("ANQA_SOAK_SECONDS", full ? 60 : 15),
-        .messages_per_s = figure("ANQA_SOAK_MESSAGES", full ? 300 : 150),
-        .kills_per_s = figure("ANQA_SOAK_KILLS", full ? 10 : 4)};
+        .rooms = look_figure("ANQA_SOAK_ROOMS", full ? 2000 : 200),
+        .clients = look_figure("ANQA_SOAK_CLIENTS", full ? 15000 : 1500),
+        .seconds = look_figure("ANQA_SOAK_SECONDS", full ? 60 : 15),
+        .messages_per_s = look_figure("ANQA_SOAK_MESSAGES", full ? 300 : 150),
+        .kills_per_s = look_figure("ANQA_SOAK_KILLS", full ? 10 : 4)};
 }
 
 static struct load_result run(const struct load_options *options)
@@ -48,7 +39,7 @@ static struct load_result run(const struct load_options *options)
 
     if (options->program == NULL)
         SKIP("this build has no examples");
-    if (!load_may_open(options->clients + SPARE_FILES))
+    if (!look_may_open(options->clients + SPARE_FILES))
         SKIP("needs %u open files: raise the hard limit (ulimit -Hn)",
             options->clients + SPARE_FILES);
     r = load_run(options);
@@ -72,11 +63,12 @@ TEST(nothing_is_lost_or_doubled_in_living_rooms_while_others_are_crashed_and_mem
     struct load_result r = run(&options);
 
     CHECK(r.percent_per_minute < 1, "%.2f %%/min", r.percent_per_minute);
-    CHECK(r.full_again_kb < r.full_kb + r.full_kb / 100, "%" PRIu64 " kB, then %" PRIu64 " kB",
-        r.full_kb, r.full_again_kb);
+    CHECK(r.full_again_kb < r.full_kb + r.full_kb / 100 + CACHES_KB,
+        "%" PRIu64 " kB, then %" PRIu64 " kB", r.full_kb, r.full_again_kb);
 }
 
-TEST(slow_readers_garbage_and_vanishing_clients_cost_the_others_nothing, .timeout_ms = LIMIT_MS)
+TEST(slow_readers_garbage_vanishing_clients_and_faults_in_channels_cost_the_others_nothing,
+    .timeout_ms = LIMIT_MS)
 {
     struct load_options options = crowd();
     struct load_result r;
@@ -85,4 +77,5 @@ TEST(slow_readers_garbage_and_vanishing_clients_cost_the_others_nothing, .timeou
     r = run(&options);
     CHECK(r.came > options.hostile, "%" PRIu64 " hostile connections", r.came);
     CHECK(r.dropped > 0);
+    CHECK(r.faults > options.hostile / 4 * options.seconds / 4, "%" PRIu64 " faults", r.faults);
 }

@@ -526,11 +526,13 @@ TEST(a_sink_may_replace_itself)
 
 /* A sink that waits until it is let go. */
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int at_gate;
 
 static void wait_at_gate(void *ctx, const anqa_log_event *event)
 {
     unsigned long long lost, over;
 
+    atomic_fetch_add(&at_gate, 1);
     pthread_mutex_lock(&gate);
     pthread_mutex_unlock(&gate);
     got.count++;
@@ -726,8 +728,9 @@ TEST(a_dying_program_writes_out_what_is_in_the_ring)
     anqa_log_set_sink(wait_at_gate, NULL);
     CHECK_STATUS(log_thread_start(NULL), ANQA_OK);
     pthread_mutex_lock(&gate);
-    anqa_log(ANQA_ERROR,
-        "held.up"); /* the thread takes this one and waits with it, or it is drained too */
+    anqa_log(ANQA_ERROR, "held.up");
+    while (atomic_load(&at_gate) == 0) /* else the thread might take the other one */
+        sched_yield();
     anqa_log(ANQA_ERROR, "last.words", "n=%d", 7);
     fd = pipe_stderr(&saved);
     log_drain_now();
@@ -735,6 +738,27 @@ TEST(a_dying_program_writes_out_what_is_in_the_ring)
     read_all(fd, text, sizeof text);
     CHECK(strstr(text, " error last.words n=7\n") != NULL, "%s", text);
     pthread_mutex_unlock(&gate);
+    log_thread_stop(ANQA_INFINITY);
+}
+
+static atomic_int slow_begun, slow_done;
+
+static void take_a_moment(void *ctx, const anqa_log_event *event)
+{
+    atomic_fetch_add(&slow_begun, 1);
+    usleep(2000);
+    atomic_fetch_add(&slow_done, 1);
+}
+
+TEST(a_dying_program_lets_the_thread_write_what_it_has_taken)
+{
+    anqa_log_set_sink(take_a_moment, NULL);
+    CHECK_STATUS(log_thread_start(NULL), ANQA_OK);
+    anqa_log(ANQA_ERROR, "last.words");
+    while (atomic_load(&slow_begun) == 0)
+        sched_yield();
+    log_drain_now();
+    CHECK_EQ(atomic_load(&slow_done), 1);
     log_thread_stop(ANQA_INFINITY);
 }
 

@@ -1,0 +1,120 @@
+/* nginx as a child, with a prefix and a configuration of its own: nothing of the system's is read or written. */
+#include "servers.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TRIES 3 /* somebody else may take the port that was free a moment ago */
+
+const char nginx_program[] = "/usr/sbin/nginx";
+
+/** The variable is in the text so that nginx, too, makes its JSON for each request. */
+static const char configuration[] =
+    "daemon off;\n"
+    "worker_processes %u;\n"
+    "worker_rlimit_nofile 4096;\n"
+    "pid nginx.pid;\n"
+    "error_log error.log;\n"
+    "events { worker_connections 2048; multi_accept on; }\n"
+    "http {\n"
+    "  access_log off;\n"
+    "  sendfile on;\n"
+    "  tcp_nopush on;\n"
+    "  keepalive_requests 1000000000;\n"
+    "  open_file_cache max=100 inactive=60s;\n"
+    "  open_file_cache_valid 60s;\n"
+    "  client_body_temp_path body;\n"
+    "  proxy_temp_path proxy;\n"
+    "  fastcgi_temp_path fastcgi;\n"
+    "  uwsgi_temp_path uwsgi;\n"
+    "  scgi_temp_path scgi;\n"
+    "  server {\n"
+    "    listen 127.0.0.1:%s%s;\n"
+    "    location = /text { default_type \"text/plain; charset=utf-8\"; return 200 'hello'; }\n"
+    "    location = /json {\n"
+    "      default_type \"application/json; charset=utf-8\";\n"
+    "      return 200 '{\"message\":\"hello\",\"path\":\"$uri\"}';\n"
+    "    }\n"
+    "    location /files/ { root %s; }\n"
+    "  }\n"
+    "}\n";
+
+/** A port that is free at this moment: nginx can not choose one itself. */
+static bool free_port(char port[static 8])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool found = fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
+                 getsockname(fd, (struct sockaddr *)&address, &len) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (found)
+        snprintf(port, 8, "%u", (unsigned)ntohs(address.sin_port));
+    return found;
+}
+
+static bool write_configuration(const struct server *server)
+{
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof(path), "%s/nginx.conf", server->folder);
+    file = fopen(path, "we");
+    if (file == NULL)
+        return false;
+    fprintf(file, configuration, server->threads, server->port,
+        server->threads > 1 ? " reuseport" : "", server->folder);
+    return fclose(file) == 0;
+}
+
+static bool answers(const char *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+        .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool connected = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return connected;
+}
+
+/** False: it has ended, or takes too long. */
+static bool wait_answer(const struct server *server)
+{
+    uint64_t deadline_ns = bench_now_ns() + STAGE_START_S * UINT64_C(1000000000);
+    struct pollfd ended = {.fd = server->child.pidfd, .events = POLLIN};
+
+    while (bench_now_ns() < deadline_ns) {
+        if (poll(&ended, 1, 10) != 0)
+            return false;
+        if (answers(server->port))
+            return true;
+    }
+    return false;
+}
+
+bool nginx_start(struct server *server)
+{
+    char prefix[sizeof(server->folder) + 1];
+    char *argv[] = {(char *)nginx_program, (char *)"-p", prefix, (char *)"-c", (char *)"nginx.conf",
+        (char *)"-e", (char *)"error.log", NULL};
+
+    snprintf(prefix, sizeof(prefix), "%s/", server->folder);
+    for (unsigned i = 0; i < TRIES; i++) {
+        if (!free_port(server->port) || !write_configuration(server))
+            return false;
+        if (child_launch(&server->child, argv, &server->cpus) && wait_answer(server))
+            return true;
+        child_end(&server->child);
+    }
+    return false;
+}

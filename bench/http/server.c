@@ -1,0 +1,105 @@
+#include "servers.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CONNECTIONS 1024
+
+static bool is_nginx(void)
+{
+    return stage_is("nginx");
+}
+
+static const char *app(void)
+{
+    const char *named = stage_setting("BENCH_APP");
+
+    return named != NULL ? named : stage_beside("../examples/example_bench_app");
+}
+
+/* ---------------------------------------------------------------- the folder */
+
+static bool make_file(const char *path)
+{
+    char bytes[SERVERS_FILE_BYTES];
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    bool written;
+
+    if (fd < 0)
+        return false;
+    memset(bytes, 'x', sizeof(bytes));
+    written = write(fd, bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes);
+    return close(fd) == 0 && written;
+}
+
+/** Others may read it: started by root, nginx's worker is "nobody". */
+static bool make_folder(struct server *server)
+{
+    char path[128];
+
+    snprintf(server->folder, sizeof(server->folder), "/tmp/anqa-bench-XXXXXX");
+    if (mkdtemp(server->folder) == NULL) {
+        server->folder[0] = '\0';
+        return false;
+    }
+    snprintf(path, sizeof(path), "%s/files", server->folder);
+    if (chmod(server->folder, 0755) < 0 || mkdir(path, 0755) < 0)
+        return false;
+    snprintf(path, sizeof(path), "%s/files/16k", server->folder);
+    return make_file(path);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)remove(path);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- the server */
+
+static bool start_app(struct server *server)
+{
+    char threads[16], files[128];
+    char *argv[] = {(char *)app(), NULL};
+
+    snprintf(threads, sizeof(threads), "%u", server->threads);
+    snprintf(files, sizeof(files), "%s/files", server->folder);
+    /* NOLINTBEGIN(concurrency-mt-unsafe): a side has one thread */
+    setenv("PORT", "0", 1);
+    setenv("ANQA_RUNTIME_SCHEDULERS", threads, 1);
+    setenv("BENCH_FILES", files, 1);
+    /* NOLINTEND(concurrency-mt-unsafe) */
+    return child_launch(&server->child, argv, &server->cpus) &&
+           stage_wait_listening(&server->child, server->port);
+}
+
+bool server_open(struct server *server, unsigned threads)
+{
+    const char *program = is_nginx() ? nginx_program : app();
+
+    *server = (struct server){.threads = threads, .child = {.pidfd = -1, .to = -1, .from = -1}};
+    if (!stage_has_program(program, "it is nginx of Debian, or examples/bench_app") ||
+        !stage_have_files(CONNECTIONS) || !stage_split(&server->cpus, &server->load_cpus))
+        return false;
+    if (!make_folder(server)) {
+        fprintf(stderr, "bench: cannot write to /tmp: %m\n");
+        return false;
+    }
+    if (is_nginx() ? !nginx_start(server) : !start_app(server)) {
+        fprintf(stderr, "bench: %s did not listen within %d s\n", program, STAGE_START_S);
+        return false;
+    }
+    server->pid_count = stage_family(server->child.pid, server->pids, SERVERS_FAMILY);
+    return true;
+}
+
+void server_close(struct server *server)
+{
+    child_end(&server->child);
+    if (server->folder[0] != '\0')
+        (void)nftw(server->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}

@@ -1,0 +1,54 @@
+/**
+ * bench/http/servers.h: a web server as a child, and wrk that loads it.
+ *
+ * The server is examples/bench_app, or with BENCH_SERVER=nginx in the environment nginx with a configuration and folders of
+ * its own. It runs on the processors of this side, with as many schedulers or workers; wrk on those that are left. Both
+ * serve the same: /text, /json and /files/16k. All ends with this program.
+ *
+ * Failing: whatever is missing, does not answer in time or answers with an error ends the side, with the reason on stderr.
+ * Threads: the main thread of the side.
+ */
+#ifndef ANQA_BENCH_HTTP_SERVERS_H
+#define ANQA_BENCH_HTTP_SERVERS_H
+
+#include "stage.h" // IWYU pragma: export
+
+#define SERVERS_FILE_BYTES 16384 /* of /files/16k */
+#define SERVERS_FAMILY 8         /* most processes of a server */
+
+struct server {
+    struct child child;
+    char folder[64]; /* temporary; holds files/16k, and what nginx writes. Empty: none */
+    char port[8];
+    unsigned threads;
+    cpu_set_t cpus, load_cpus;
+    pid_t pids[SERVERS_FAMILY];
+    size_t pid_count;
+};
+
+/** Finds programs and processors, makes the folder, starts the server and waits until it answers. False: stderr tells. */
+bool server_open(struct server *server, unsigned threads);
+
+/** Ends it and deletes the folder. */
+void server_close(struct server *server);
+
+/* nginx.c: starts it, and writes the port; false: it does not answer. */
+bool nginx_start(struct server *server);
+extern const char nginx_program[];
+
+/** What one run of wrk has seen, and what it has cost the server. */
+struct wrk_result {
+    double requests, server_ns;
+};
+
+struct wrk_options {
+    const char *path;
+    unsigned connections;
+    unsigned pipeline; /* requests that are sent at once; 0: one */
+    unsigned seconds;
+};
+
+/** Runs wrk. Answers that are errors, and broken connections, are a failure. */
+struct wrk_result wrk_run(const struct server *server, const struct wrk_options *options);
+
+#endif

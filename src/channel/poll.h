@@ -1,0 +1,51 @@
+/*
+ * Sessions of clients that hold no connection: long-poll, and streams of events.
+ *
+ * A session is a process which carries a socket as a WebSocket's connection does. What is to be sent waits in it until the
+ * client asks (poll_wait); what the client has sent comes by poll_post. Both are calls from processes of requests, on any
+ * scheduler. Who knows pid and secret of a session may use it: that is what a token holds.
+ *
+ * It ends when nobody has asked for one and a half windows, when the socket ends it (what was written before is still given
+ * to who asks next), when too much waits, and when its owner ends, if it has one.
+ *
+ * Context: process; the calls wait.
+ */
+#ifndef CHANNEL_POLL_H
+#define CHANNEL_POLL_H
+
+#include "channel/connect.h" /* IWYU pragma: export */
+
+#define POLL_POSTS_MAX 4u /* that wait in one session; more are refused */
+
+/* Names a session. */
+struct poll_name {
+    anqa_pid pid;
+    uint64_t secret[2];
+};
+
+/* owner: whose end ends it; nobody: it has none.
+ * Fails: E_LIMIT (as many as the mount allows, or processes), E_NOMEM, E_STOPPED (the endpoint stops). */
+anqa_status poll_open(const struct socket_mount *mount, const struct admission *admission,
+    anqa_pid owner, struct poll_name *ret_name) ANQA_MUST_CHECK;
+
+enum poll_result {
+    POLL_MESSAGES,
+    POLL_NOTHING, /* within a window, or somebody else has asked meanwhile */
+    POLL_ENDED,   /* while this one waited */
+    POLL_GONE     /* there is no such session */
+};
+
+/* Waits for something to send. ret_messages: an array of strings, in the event's memory. */
+enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages);
+
+/* What a client has posted: `lines`, each a text frame that begins with [, or a binary one in Base64; else one text frame.
+ * POLL_MESSAGES: it was taken. POLL_NOTHING: not within a window, or too much waits already. */
+enum poll_result poll_post(
+    const struct poll_name *name, bool lines, anqa_str body, uint32_t window_ms);
+
+void poll_close(const struct poll_name *name);
+
+/* Tells all sessions of a service that it stops. */
+void poll_drain(const struct http_service *service);
+
+#endif

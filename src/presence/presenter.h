@@ -1,0 +1,37 @@
+/*
+ * How diffs reach the clients: at once, or, where the application has a say in them, in order through a process of its own
+ * beside the shard, one diff after the other. That process may take its time, and may crash: diffs wait meanwhile, and are
+ * told as they are when it does not come back.
+ */
+#ifndef PRESENCE_PRESENTER_H
+#define PRESENCE_PRESENTER_H
+
+#include <anqa/presence.h>
+
+#include "base/list.h"
+
+#define DIFFS_MAX 256u /* that wait for the application */
+
+struct presenter {
+    const anqa_presence *spec;
+    /* The text of a topic's list, for handle_metas; in the event's memory. */
+    anqa_json (*list)(void *arg, anqa_str topic);
+    void *arg;
+    anqa_pid pid;  /* nobody: it is not running */
+    anqa_ref busy; /* with the first of those that wait */
+    struct anqa_list waiting;
+    unsigned count;
+};
+
+void presenter_init(struct presenter *presenter, const anqa_presence *spec,
+    anqa_json (*list)(void *arg, anqa_str topic), void *arg);
+/* Frees what waits; its process is linked and ends by itself. */
+void presenter_done(struct presenter *presenter);
+
+/* Tells a diff, now or in its turn. */
+void presenter_tell(struct presenter *presenter, anqa_str topic, anqa_json diff);
+
+/* Whether a message is the answer of its process, or its end; then it has been seen to. */
+bool presenter_takes(struct presenter *presenter, const anqa_msg *msg);
+
+#endif

@@ -1,0 +1,179 @@
+/* How much a client may send. */
+#include "channel/rooms.h"
+
+#include <stdio.h>
+
+#include "channel/rate.h"
+
+/* ---------------------------------------------------------------- buckets */
+
+static unsigned taken(
+    struct rate *rate, const anqa_rate_limit *limit, size_t bytes, uint64_t now_ms)
+{
+    unsigned count = 0;
+
+    while (count < 1000 && rate_take(rate, limit, bytes, now_ms))
+        count++;
+    return count;
+}
+
+TEST(a_bucket_gives_its_burst_and_then_its_rate)
+{
+    const anqa_rate_limit limit = {.messages_per_s = 4, .messages_burst = 10};
+    struct rate rate;
+
+    rate_init(&rate, &limit, 1000);
+    CHECK_EQ(taken(&rate, &limit, 1, 1000), 10);
+    CHECK_EQ(taken(&rate, &limit, 1, 1249), 0);
+    CHECK_EQ(taken(&rate, &limit, 1, 1250), 1);
+    CHECK_EQ(taken(&rate, &limit, 1, 2250), 4);
+    CHECK_EQ(taken(&rate, &limit, 1, 1000), 0); /* a clock that goes back gives nothing */
+    CHECK_EQ(taken(&rate, &limit, 1, UINT64_MAX), 10);
+}
+
+TEST(a_rate_below_one_a_millisecond_loses_nothing_when_it_is_asked_often)
+{
+    const anqa_rate_limit limit = {.messages_per_s = 3};
+    unsigned count = 0;
+    struct rate rate;
+
+    rate_init(&rate, &limit, 0);
+    (void)taken(&rate, &limit, 1, 0);
+    for (uint64_t now_ms = 1; now_ms <= 10000; now_ms++)
+        count += taken(&rate, &limit, 1, now_ms);
+    CHECK_EQ(count, 30);
+}
+
+TEST(bytes_are_counted_beside_messages_and_neither_is_spent_on_what_does_not_pass)
+{
+    const anqa_rate_limit limit = {.messages_per_s = 5, .bytes_per_s = 100, .bytes_burst = 250};
+    struct rate rate;
+
+    rate_init(&rate, &limit, 0);
+    CHECK(!rate_take(&rate, &limit, 251, 0));
+    CHECK_EQ(taken(&rate, &limit, 100, 0), 2);
+    CHECK_EQ(taken(&rate, &limit, 50, 0), 1);
+    CHECK_EQ(taken(&rate, &limit, 1, 0), 0);
+    CHECK_EQ(taken(&rate, &limit, 0, 0), 2); /* of five messages three were spent */
+    CHECK(!rate_take(&rate, &limit, SIZE_MAX / 2000, 100000));
+}
+
+TEST(no_limit_is_none)
+{
+    const anqa_rate_limit none = {.messages_burst = 1}, bytes = {.bytes_per_s = 1};
+
+    CHECK(!rate_is_limited(&none));
+    CHECK(rate_is_limited(&bytes));
+}
+
+/* ---------------------------------------------------------------- clients */
+
+static anqa_next echo(anqa_socket *socket, anqa_json payload)
+{
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+#define HANDLE_IN                     \
+    .handle_in = (const anqa_event[]) \
+    {                                 \
+        {"echo", echo}, {0}           \
+    }
+
+static const anqa_channel slow = {
+    .topic = "slow:*", .rate = {.messages_per_s = 1, .messages_burst = 3}, HANDLE_IN};
+static const anqa_channel strict = {.topic = "strict",
+    .state_size = 100,
+    .rate = {.bytes_per_s = 1, .bytes_burst = 50, .over = ANQA_RATE_CLOSE},
+    HANDLE_IN};
+static const anqa_channel any = {.topic = "any", HANDLE_IN};
+
+static const anqa_user_socket user_socket = {
+    .channels = (const anqa_channel *const[]){&slow, &strict, &any, NULL}, .assigns_size = 5};
+
+static const anqa_endpoint endpoint = {
+    .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket},
+        {.path = "/few",
+            .user_socket = &user_socket,
+            .rate = {.messages_per_s = 1, .messages_burst = 4}},
+        {.path = "/strict",
+            .user_socket = &user_socket,
+            .rate = {.messages_per_s = 1, .messages_burst = 4, .over = ANQA_RATE_CLOSE}},
+        {0}},
+    .quiet = true,
+};
+
+#define LIMITED ERROR("{\"reason\":\"rate limit\"}")
+
+/* Five times in one write, so that no time passes in between. */
+static void send_five(struct client client, const char *topic)
+{
+    char text[5][100];
+    const char *frames[5];
+
+    for (int i = 0; i < 5; i++) {
+        snprintf(text[i], sizeof text[i], "[\"1\",\"e%d\",\"%s\",\"echo\",{}]", i, topic);
+        frames[i] = text[i];
+    }
+    client_send_all(client, frames, 5);
+}
+
+TEST(what_a_channel_is_sent_too_fast_is_answered_with_an_error_and_other_channels_go_on)
+{
+    struct client client;
+    bool limited[5] = {false};
+
+    server_begin(&endpoint);
+    client = client_open();
+    client_join(client, "1", "slow:a");
+    client_join(client, "1", "any");
+    send_five(client, "slow:a");
+    for (int i = 0; i < 5; i++) {
+        const char *frame = client_receive(client);
+        CHECK(frame != NULL);
+        limited[frame[7] - '0'] = strstr(frame, LIMITED) != NULL;
+    }
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(limited[i], i >= 3, "%d", i);
+    client_send(client, "[\"1\",\"2\",\"any\",\"echo\",{}]");
+    client_expect(client, "[\"1\",\"2\",\"any\"," OK("{}"));
+    client_send(client, "[\"1\",\"3\",\"slow:a\",\"phx_leave\",{}]");
+    client_expect(client, "[\"1\",\"3\",\"slow:a\"," OK("{}"));
+    client_expect(client, "[\"1\",\"1\",\"slow:a\",\"phx_close\",{}]");
+    client_close(client);
+    server_end();
+}
+
+TEST(a_channel_may_have_its_client_closed_for_what_is_too_much)
+{
+    struct client client;
+
+    server_begin(&endpoint);
+    client = client_open();
+    client_join(client, "1", "strict");
+    client_send(client, "[\"1\",\"2\",\"strict\",\"echo\",\"%048d\"]", 0);
+    client_expect(client, "[\"1\",\"2\",\"strict\"," OK("{}"));
+    client_send(client, "[\"1\",\"3\",\"strict\",\"echo\",\"%048d\"]", 0);
+    client_expect_close(client, 1008);
+    client_close(client);
+    server_end();
+}
+
+TEST(a_socket_counts_all_that_comes)
+{
+    struct client client;
+
+    server_begin(&endpoint);
+    client = client_open_at("/few/websocket?vsn=2.0.0");
+    send_five(client, "none");
+    for (int i = 0; i < 4; i++)
+        client_expect(client, "[null,\"e%d\",\"none\"," UNMATCHED, i);
+    client_expect(client, "[\"1\",\"e4\",\"none\"," LIMITED);
+    client_close(client);
+    client = client_open_at("/strict/websocket?vsn=2.0.0");
+    send_five(client, "none");
+    for (int i = 0; i < 4; i++)
+        client_expect(client, "[null,\"e%d\",\"none\"," UNMATCHED, i);
+    client_expect_close(client, 1008);
+    client_close(client);
+    server_end();
+}

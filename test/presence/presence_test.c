@@ -1,0 +1,640 @@
+/* Presence as a program uses it, on one node: each rule by name. */
+#include "harness.h"
+
+#include <anqa/anqa.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "presence/diff.h"
+
+#define T "room:a"
+
+static const anqa_presence presence = {
+    .name = "presence", .max_per_topic = 5, .max_per_process = 3};
+
+/* ---------------------------------------------------------------- a channel */
+
+struct user {
+    char name[16];
+};
+
+static anqa_status room_connect(anqa_socket *socket, anqa_json params)
+{
+    struct user *user = socket->assigns;
+
+    snprintf(user->name, sizeof user->name, "%.*s", (int)anqa_json_str(params, "name").len,
+        anqa_json_str(params, "name").ptr);
+    return ANQA_OK;
+}
+
+static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params)
+{
+    anqa_send(anqa_self(), "after_join", anqa_nothing());
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static anqa_str name_of(const anqa_socket *socket)
+{
+    return anqa_str_of(((struct user *)socket->assigns)->name);
+}
+
+static anqa_next room_after_join(anqa_socket *socket, anqa_msg *msg)
+{
+    ANQA_REQUIRE(
+        anqa_presence_track(&presence, socket, name_of(socket), anqa_jsonf("{'n': 1}")) == ANQA_OK);
+    ANQA_REQUIRE(anqa_presence_push_state(&presence, socket) == ANQA_OK);
+    return anqa_noreply();
+}
+
+static anqa_next room_update(anqa_socket *socket, anqa_json payload)
+{
+    anqa_status status = anqa_presence_update(&presence, socket, name_of(socket), payload);
+
+    return status == ANQA_OK ? anqa_reply_ok(ANQA_JSON_NULL)
+                             : anqa_reply_error(anqa_status_name(status));
+}
+
+static anqa_next room_untrack(anqa_socket *socket, anqa_json payload)
+{
+    ANQA_REQUIRE(anqa_presence_untrack(&presence, socket, name_of(socket)) == ANQA_OK);
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static const anqa_channel room = {
+    .topic = "room:*",
+    .join = room_join,
+    .handle_in = (const anqa_event[]){{"update", room_update}, {"untrack", room_untrack}, {0}},
+    .handle_info = (const anqa_info[]){{"after_join", room_after_join}, {0}},
+};
+static const anqa_user_socket user_socket = {
+    .channels = (const anqa_channel *const[]){&room, NULL},
+    .assigns_size = sizeof(struct user),
+    .connect = room_connect,
+};
+
+static anqa_test_channel *enter(const char *name)
+{
+    return anqa_test_join(
+        anqa_test_connect(&user_socket, anqa_jsonf("{'name': %s}", name)), T, ANQA_JSON_NULL, NULL);
+}
+
+static void start(void)
+{
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&presence));
+}
+
+ANQA_TEST(who_joins_is_told_who_is_there_and_is_told_to_the_others)
+{
+    anqa_test_channel *ann, *ben;
+    anqa_json state;
+
+    start();
+    ann = enter("ann");
+    state =
+        ANQA_ASSERT_PUSH_TO(ann, "presence_state", "{'ann': {'metas': [{'n': 1, 'phx_ref': _}]}}");
+    ben = enter("ben");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff",
+        "{'joins': {'ben': {'metas': [{'n': 1, 'phx_ref': _}]}}, 'leaves': {}}");
+    ANQA_ASSERT_PUSH_TO(ben, "presence_state", "{'ann': _, 'ben': _}");
+    (void)anqa_test_leave(ben);
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff",
+        "{'joins': {}, 'leaves': {'ben': {'metas': [{'n': 1, 'phx_ref': _}]}}}");
+    CHECK(state.len > 0);
+}
+
+ANQA_TEST(an_update_is_one_diff_with_both_sides_and_a_new_reference)
+{
+    anqa_test_channel *ann;
+    anqa_json diff, ref, before;
+    anqa_test_ref reply;
+
+    start();
+    ann = enter("ann");
+    diff = ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'ann': _}, ...}");
+    CHECK_STATUS(anqa_json_find(diff, "/joins/ann/metas/0/phx_ref", &before), ANQA_OK);
+    CHECK_EQ(before.len, 18);
+    reply =
+        anqa_test_push(ann, "update", anqa_jsonf("{'n': 2, 'phx_ref': 'mine', 'phx_ref_prev': 3}"));
+    ANQA_ASSERT_REPLY(reply, "ok");
+    diff = ANQA_ASSERT_PUSH_TO(ann, "presence_diff",
+        "{'joins': {'ann': {'metas': [{'n': 2, 'phx_ref': _, 'phx_ref_prev': %p}]}},"
+        " 'leaves': {'ann': {'metas': [{'n': 1, 'phx_ref': %p}]}}}",
+        &before, &before);
+    CHECK_STATUS(anqa_json_find(diff, "/joins/ann/metas/0/phx_ref", &ref), ANQA_OK);
+    CHECK(!anqa_str_eq(anqa_json_text(ref), anqa_json_text(before)));
+    ANQA_REFUTE_PUSH_TO(ann, "presence_diff");
+}
+
+ANQA_TEST(who_is_untracked_leaves_and_can_not_be_updated)
+{
+    anqa_test_channel *ann;
+
+    start();
+    ann = enter("ann");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'ann': _}, ...}");
+    ANQA_ASSERT_REPLY(anqa_test_push(ann, "untrack", ANQA_JSON_NULL), "ok");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {}, 'leaves': {'ann': _}}");
+    ANQA_ASSERT_REPLY(anqa_test_push(ann, "untrack", ANQA_JSON_NULL), "ok");
+    ANQA_ASSERT_REPLY(
+        anqa_test_push(ann, "update", ANQA_JSON_NULL), "error", "{'reason': 'E_NOT_FOUND'}");
+    ANQA_REFUTE_PUSH_TO(ann, "presence_diff");
+}
+
+ANQA_TEST(a_channel_that_crashes_leaves)
+{
+    anqa_test_channel *ann, *ben;
+
+    start();
+    ann = enter("ann");
+    ben = enter("ben");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'ben': _}, ...}");
+    anqa_test_crash(anqa_test_channel_pid(ben), anqa_error_reason("on purpose"));
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {}, 'leaves': {'ben': _}}");
+}
+
+ANQA_TEST(a_presence_that_crashes_takes_those_it_tracks_along)
+{
+    anqa_test_channel *ann;
+
+    start();
+    ann = enter("ann");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_state", "{'ann': _}");
+    anqa_test_crash(anqa_whereis("presence"), anqa_error_reason("on purpose"));
+    ANQA_ASSERT_PUSH_TO(ann, "phx_error");
+    anqa_test_settle(); /* it is started again */
+    ANQA_ASSERT_PUSH_TO(enter("ann"), "presence_state", "{'ann': {'metas': [_]}}");
+}
+
+/* ---------------------------------------------------------------- processes */
+
+static void idle(void *state)
+{
+    while (!anqa_tag_is(anqa_receive(ANQA_INFINITY)->tag, "quit"))
+        ;
+}
+
+static anqa_pid someone(void)
+{
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = idle, .link = true}, &pid, NULL), ANQA_OK);
+    return pid;
+}
+
+static void quit(anqa_pid pid)
+{
+    (void)anqa_send(pid, "quit", anqa_nothing());
+    anqa_test_settle();
+}
+
+static anqa_status track(anqa_pid pid, const char *topic, const char *key)
+{
+    return anqa_presence_track_pid(
+        &presence, pid, anqa_str_of(topic), anqa_str_of(key), anqa_jsonf("{'x': %s}", key), NULL);
+}
+
+static anqa_json listed(const char *topic)
+{
+    anqa_json all;
+
+    CHECK_STATUS(anqa_presence_list(&presence, anqa_str_of(topic), &all), ANQA_OK);
+    return all;
+}
+
+ANQA_TEST(a_process_may_have_many_keys_and_a_key_many_processes)
+{
+    anqa_pid one, two;
+    anqa_json found;
+
+    start();
+    one = someone();
+    two = someone();
+    ANQA_ASSERT_JSON(listed(T), "{}");
+    CHECK_STATUS(track(one, T, "ann"), ANQA_OK);
+    CHECK_STATUS(track(one, T, "ann"), ANQA_E_EXISTS);
+    CHECK_STATUS(track(one, T, "ben"), ANQA_OK);
+    CHECK_STATUS(track(two, T, "ann"), ANQA_OK);
+    CHECK_STATUS(track(two, "room:b", "ann"), ANQA_OK);
+    ANQA_ASSERT_JSON(listed(T),
+        "{'ann': {'metas': [{'x': 'ann', ...}, {'x': 'ann', ...}]}, 'ben': {'metas': [_]}}");
+    CHECK_STATUS(
+        anqa_presence_get_by_key(&presence, anqa_str_of(T), anqa_str_of("ben"), &found), ANQA_OK);
+    ANQA_ASSERT_JSON(found, "{'metas': [{'x': 'ben', 'phx_ref': _}]}");
+    CHECK_STATUS(anqa_presence_get_by_key(&presence, anqa_str_of(T), anqa_str_of("cid"), &found),
+        ANQA_E_NOT_FOUND);
+    quit(one);
+    ANQA_ASSERT_JSON(listed(T), "{'ann': {'metas': [_]}}");
+    CHECK_STATUS(anqa_presence_untrack_all(&presence, two), ANQA_OK);
+    ANQA_ASSERT_JSON(listed(T), "{}");
+    ANQA_ASSERT_JSON(listed("room:b"), "{}");
+}
+
+ANQA_TEST(who_was_let_go_does_not_end_with_the_presence)
+{
+    anqa_pid one, two;
+
+    start();
+    one = someone();
+    two = someone();
+    CHECK_STATUS(track(one, T, "ann"), ANQA_OK);
+    CHECK_STATUS(track(two, T, "ann"), ANQA_OK);
+    CHECK_STATUS(
+        anqa_presence_untrack_pid(&presence, one, anqa_str_of(T), anqa_str_of("ann")), ANQA_OK);
+    anqa_trap_exit(true);
+    anqa_test_crash(anqa_whereis("presence"), anqa_error_reason("on purpose"));
+    anqa_test_settle();
+    CHECK(anqa_is_alive(one));
+    CHECK(!anqa_is_alive(two));
+}
+
+static anqa_json add_one(anqa_json meta, void *arg)
+{
+    unsigned *calls = arg;
+
+    if ((*calls)++ == 0) /* somebody else is quicker */
+        CHECK_STATUS(anqa_presence_update_pid(&presence, anqa_self(), anqa_str_of(T),
+                         anqa_str_of("ann"), anqa_jsonf("{'n': 10}"), NULL),
+            ANQA_OK);
+    return anqa_jsonf("{'n': %d}", (int)anqa_json_int(meta, "n", 0) + 1);
+}
+
+ANQA_TEST(an_update_by_a_function_loses_no_other_update)
+{
+    char first[ANQA_PRESENCE_REF], second[ANQA_PRESENCE_REF];
+    anqa_str topic = anqa_str_of(T), key = anqa_str_of("ann");
+    unsigned calls = 0;
+
+    start();
+    anqa_trap_exit(true);
+    CHECK_STATUS(
+        anqa_presence_track_pid(&presence, anqa_self(), topic, key, anqa_jsonf("{'n': 1}"), first),
+        ANQA_OK);
+    CHECK_STATUS(
+        anqa_presence_update_with(&presence, anqa_self(), topic, key, add_one, &calls, second),
+        ANQA_OK);
+    CHECK_EQ(calls, 2);
+    ANQA_ASSERT_JSON(
+        listed(T), "{'ann': {'metas': [{'n': 11, 'phx_ref': %s, 'phx_ref_prev': _}]}}", second);
+    CHECK(strcmp(first, second) != 0 && strlen(second) == ANQA_PRESENCE_REF - 1);
+    CHECK_STATUS(anqa_presence_update_with(
+                     &presence, anqa_self(), topic, anqa_str_of("ben"), add_one, &calls, second),
+        ANQA_E_NOT_FOUND);
+    CHECK_STATUS(anqa_presence_untrack_all(&presence, anqa_self()), ANQA_OK);
+}
+
+ANQA_TEST(what_is_too_long_too_much_or_no_meta_is_refused)
+{
+    char text[ANQA_PRESENCE_META_MAX + 3];
+    anqa_str topic = anqa_str_of(T), key = anqa_str_of("k");
+    anqa_pid pid, others[3];
+
+    start();
+    pid = someone();
+    memset(text, ' ', sizeof text);
+    text[0] = '{';
+    text[ANQA_PRESENCE_META_MAX - 1] = '}';
+    CHECK_STATUS(anqa_presence_track_pid(
+                     &presence, pid, topic, key, (anqa_json){text, ANQA_PRESENCE_META_MAX}, NULL),
+        ANQA_OK);
+    text[ANQA_PRESENCE_META_MAX - 1] = ' ';
+    text[ANQA_PRESENCE_META_MAX] = '}';
+    CHECK_STATUS(anqa_presence_track_pid(&presence, pid, topic, anqa_str_of("l"),
+                     (anqa_json){text, ANQA_PRESENCE_META_MAX + 1}, NULL),
+        ANQA_E_LIMIT);
+    memset(text, '[', 100);
+    CHECK_STATUS(anqa_presence_track_pid(
+                     &presence, pid, topic, anqa_str_of("l"), (anqa_json){text, 100}, NULL),
+        ANQA_E_LIMIT);
+    CHECK_STATUS(
+        anqa_presence_track_pid(&presence, pid, topic, anqa_str_of("l"), ANQA_JSON_TRUE, NULL),
+        ANQA_E_INVALID);
+    memset(text, 'k', sizeof text);
+    CHECK_STATUS(anqa_presence_track_pid(&presence, pid, topic,
+                     anqa_str_make(text, ANQA_PRESENCE_KEY_MAX + 1), ANQA_JSON_NULL, NULL),
+        ANQA_E_INVALID);
+    CHECK_STATUS(
+        anqa_presence_track_pid(&presence, pid, topic, anqa_str_of("\xff"), ANQA_JSON_NULL, NULL),
+        ANQA_E_INVALID);
+    CHECK_STATUS(
+        anqa_presence_track_pid(&presence, pid, anqa_str_of(""), key, ANQA_JSON_NULL, NULL),
+        ANQA_E_INVALID);
+    CHECK_STATUS(
+        anqa_presence_track_pid(&presence, (anqa_pid){0}, topic, key, ANQA_JSON_NULL, NULL),
+        ANQA_E_INVALID);
+    CHECK_STATUS(track(pid, T, "two"), ANQA_OK);
+    CHECK_STATUS(track(pid, T, "three"), ANQA_OK);
+    CHECK_STATUS(track(pid, "b", "four"), ANQA_E_LIMIT); /* of a process */
+    for (int i = 0; i < 3; i++) {
+        others[i] = someone();
+        CHECK_STATUS(track(others[i], T, "k"), i < 2 ? ANQA_OK : ANQA_E_LIMIT); /* of a topic */
+    }
+    quit(pid);
+    CHECK_STATUS(track(pid, T, "k"), ANQA_E_NOPROC);
+    CHECK_STATUS(track(others[2], T, "k"), ANQA_OK);
+}
+
+ANQA_TEST(without_its_server_a_presence_answers_nothing)
+{
+    anqa_json all;
+
+    CHECK_STATUS(track(anqa_self(), T, "ann"), ANQA_E_NOPROC);
+    CHECK_STATUS(anqa_presence_list(&presence, anqa_str_of(T), &all), ANQA_E_NOPROC);
+}
+
+/* ---------------------------------------------------------------- specs */
+
+ANQA_TEST(a_presence_whose_times_do_not_fit_does_not_start)
+{
+    static const anqa_presence bad = {
+        .name = "bad", .broadcast_period_ms = 1000, .down_period_ms = 1500};
+    static const anqa_presence nameless = {.shards = 1};
+    anqa_error err;
+
+    CHECK_STATUS(anqa_try_start_supervised(
+                     &(const anqa_child_spec)ANQA_PRESENCE(&bad), &(anqa_pid){0}, &err),
+        ANQA_E_STOPPED);
+    CHECK(strstr(err.text, "down period") != NULL, "%s", err.text);
+    CHECK_STATUS(anqa_try_start_supervised(
+                     &(const anqa_child_spec)ANQA_PRESENCE(&nameless), &(anqa_pid){0}, &err),
+        ANQA_E_STOPPED);
+}
+
+static const anqa_presence sharded = {.name = "sharded", .shards = 4};
+
+ANQA_TEST(shards_share_the_topics_and_end_together)
+{
+    anqa_json all;
+    anqa_pid pid, third;
+
+    anqa_trap_exit(true);
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&sharded));
+    pid = someone();
+    for (int i = 0; i < 40; i++)
+        CHECK_STATUS(
+            anqa_presence_track_pid(&sharded, pid, anqa_str_of(anqa_tmp_printf("room:%d", i)),
+                anqa_str_of("ann"), ANQA_JSON_NULL, NULL),
+            ANQA_OK);
+    for (int i = 0; i < 40; i++) {
+        CHECK_STATUS(anqa_presence_list(&sharded, anqa_str_of(anqa_tmp_printf("room:%d", i)), &all),
+            ANQA_OK);
+        ANQA_ASSERT_JSON(all, "{'ann': _}");
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        const char *name = i == 0 ? "sharded" : anqa_tmp_printf("sharded:%u", i);
+        anqa_json status;
+        CHECK_STATUS(anqa_sys_get_state(anqa_whereis(name), 1000, &status, NULL), ANQA_OK);
+        CHECK(anqa_json_int(status, "topics", 0) > 2, "shard %u", i);
+    }
+    third = anqa_whereis("sharded:3");
+    anqa_test_crash(third, anqa_error_reason("on purpose"));
+    anqa_test_settle();
+    CHECK(!anqa_is_alive(pid));
+    CHECK(!anqa_pid_is_none(anqa_whereis("sharded:3")));
+    CHECK(!anqa_pid_eq(anqa_whereis("sharded:3"), third));
+}
+
+/* ---------------------------------------------------------------- hooks */
+
+static anqa_pid boss;
+static bool fetch_crashes, fetch_hangs;
+
+/* Adds "name" to each key. */
+static anqa_json with_names(anqa_str topic, anqa_json presences)
+{
+    anqa_json_writer *w = anqa_arena_alloc(anqa_tmp(), sizeof *w);
+    anqa_json_iter it;
+    anqa_json metas, all;
+
+    if (fetch_crashes)
+        anqa_exit(anqa_error_reason("no database"));
+    if (fetch_hangs)
+        anqa_sleep(ANQA_INFINITY);
+    anqa_json_writer_init(w, anqa_tmp(), 0);
+    anqa_json_begin_object(w);
+    for (it = anqa_json_each(presences); anqa_json_next(&it);) {
+        anqa_str key;
+        ANQA_REQUIRE(anqa_json_to_str(anqa_tmp(), it.key, &key) == ANQA_OK);
+        ANQA_REQUIRE(anqa_json_get(it.value, "metas", &metas) == ANQA_OK);
+        anqa_json_key_str(w, key);
+        anqa_json_format(w, "{'metas': %p, 'name': 'Mx %.*s'}", &metas, ANQA_FMT(key));
+    }
+    anqa_json_end_object(w);
+    ANQA_REQUIRE(anqa_json_writer_finish(w, &all) == ANQA_OK);
+    return all;
+}
+
+static void count_from_ten(void *state)
+{
+    *(int *)state = 10;
+}
+
+static void tell_boss(
+    void *state, anqa_str topic, anqa_json joins, anqa_json leaves, anqa_json presences)
+{
+    int *count = state;
+
+    (void)anqa_send(boss, "metas",
+        anqa_text(anqa_jsonf("{'n': %d, 'topic': %.*s, 'joins': %p, 'leaves': %p, 'all': %p}",
+            (*count)++, ANQA_FMT(topic), &joins, &leaves, &presences)));
+}
+
+static const anqa_presence hooked = {.name = "hooked",
+    .fetch = with_names,
+    .state_size = sizeof(int),
+    .init = count_from_ten,
+    .handle_metas = tell_boss};
+
+static void listen_to_diffs(void *state)
+{
+    anqa_broadcast_view view;
+
+    ANQA_REQUIRE(anqa_subscribe(anqa_str_of(T)) == ANQA_OK);
+    for (;;) {
+        const anqa_msg *msg = anqa_receive(ANQA_INFINITY);
+        if (anqa_broadcast_of(msg, &view))
+            (void)anqa_send(boss, "diff", anqa_text(view.payload));
+    }
+}
+
+static void start_hooked(void)
+{
+    boss = anqa_self();
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&hooked));
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = listen_to_diffs, .link = true}, NULL, NULL), ANQA_OK);
+    anqa_test_settle();
+}
+
+static void track_hooked(anqa_pid pid, const char *key)
+{
+    CHECK_STATUS(anqa_presence_track_pid(
+                     &hooked, pid, anqa_str_of(T), anqa_str_of(key), ANQA_JSON_NULL, NULL),
+        ANQA_OK);
+}
+
+ANQA_TEST(fetch_adds_to_lists_and_diffs_and_handle_metas_sees_each_change)
+{
+    anqa_json all;
+    anqa_pid pid;
+
+    start_hooked();
+    pid = someone();
+    track_hooked(pid, "ann");
+    ANQA_ASSERT_RECEIVE(
+        "diff", 100, "{'joins': {'ann': {'metas': [_], 'name': 'Mx ann'}}, 'leaves': {}}");
+    ANQA_ASSERT_RECEIVE("metas", 100,
+        "{'n': 10, 'topic': %s, 'joins': {'ann': {'metas': [_]}}, 'leaves': {}, 'all': {'ann': _}}",
+        T);
+    CHECK_STATUS(anqa_presence_list(&hooked, anqa_str_of(T), &all), ANQA_OK);
+    ANQA_ASSERT_JSON(all, "{'ann': {'metas': [_], 'name': 'Mx ann'}}");
+    CHECK_STATUS(
+        anqa_presence_get_by_key(&hooked, anqa_str_of(T), anqa_str_of("ann"), &all), ANQA_OK);
+    ANQA_ASSERT_JSON(all, "{'metas': [_], 'name': 'Mx ann'}");
+    quit(pid);
+    ANQA_ASSERT_RECEIVE("metas", 100, "{'n': 11, 'leaves': {'ann': _}, 'all': {}, ...}");
+}
+
+ANQA_TEST(a_fetch_that_crashes_costs_its_fields_and_no_diff)
+{
+    anqa_pid pid, server;
+
+    start_hooked();
+    anqa_test_capture_log(ANQA_ERROR);
+    server = anqa_whereis("hooked");
+    pid = someone();
+    fetch_crashes = true;
+    track_hooked(pid, "ann");
+    ANQA_ASSERT_RECEIVE("diff", 100, "{'joins': {'ann': {'metas': [_]}}, 'leaves': {}}");
+    fetch_crashes = false;
+    track_hooked(pid, "ben");
+    ANQA_ASSERT_RECEIVE("diff", 100, "{'joins': {'ben': {'metas': [_], 'name': 'Mx ben'}}, ...}");
+    ANQA_ASSERT_RECEIVE("metas", 100, "{'n': 10, ...}"); /* it has begun afresh */
+    CHECK(anqa_pid_eq(anqa_whereis("hooked"), server));
+    CHECK(anqa_is_alive(pid));
+}
+
+ANQA_TEST(a_fetch_that_hangs_holds_up_so_many_diffs_and_no_call)
+{
+    anqa_str topic = anqa_str_of(T), key = anqa_str_of("ann");
+    anqa_pid pid;
+
+    start_hooked();
+    anqa_test_capture_log(ANQA_WARN);
+    pid = someone();
+    fetch_hangs = true;
+    track_hooked(pid, "ann");
+    for (int i = 1; i < 256; i++)
+        CHECK_STATUS(
+            anqa_presence_update_pid(&hooked, pid, topic, key, anqa_jsonf("{'i': %d}", i), NULL),
+            ANQA_OK);
+    ANQA_REFUTE_RECEIVE("diff", 100);
+    CHECK_STATUS(anqa_presence_update_pid(&hooked, pid, topic, key, anqa_jsonf("{'i': 256}"), NULL),
+        ANQA_OK);
+    fetch_hangs = false;
+    ANQA_ASSERT_RECEIVE("diff", 100, "{'joins': {'ann': {'metas': [{'phx_ref': _}]}}, ...}");
+    for (int i = 1; i <= 256; i++)
+        ANQA_ASSERT_RECEIVE("diff", 100, "{'joins': {'ann': {'metas': [{'i': %d, ...}]}}, ...}", i);
+    ANQA_ASSERT_LOGGED("too slow");
+    CHECK_STATUS(anqa_presence_update_pid(&hooked, pid, topic, key, anqa_jsonf("{'i': 257}"), NULL),
+        ANQA_OK);
+    ANQA_ASSERT_RECEIVE(
+        "diff", 100, "{'joins': {'ann': {'metas': [{'i': 257, ...}], 'name': _}}, ...}");
+}
+
+/* ---------------------------------------------------------------- large topics */
+
+static const anqa_presence crowd = {.name = "crowd", .max_per_process = 2000};
+
+static anqa_next crowd_after_join(anqa_socket *socket, anqa_msg *msg)
+{
+    ANQA_REQUIRE(anqa_presence_push_state(&crowd, socket) == ANQA_OK);
+    return anqa_noreply();
+}
+
+static const anqa_channel crowd_room = {
+    .topic = "room:*",
+    .join = room_join,
+    .handle_info = (const anqa_info[]){{"after_join", crowd_after_join}, {0}},
+};
+static const anqa_user_socket crowd_socket = {
+    .channels = (const anqa_channel *const[]){&crowd_room, NULL}};
+
+static size_t count_of(anqa_json object)
+{
+    size_t count;
+
+    CHECK_STATUS(anqa_json_len(object, &count), ANQA_OK);
+    return count;
+}
+
+/* A thousand presences of a thousand bytes: the state is pushed in pieces, and so are the leaves of all at once. */
+ANQA_TEST(a_large_state_and_a_large_diff_come_in_pieces)
+{
+    char *padding = anqa_tmp_printf("%1000d", 0);
+    size_t joins = 0, leaves = 0, pieces = 0;
+    anqa_test_channel *watcher;
+    anqa_json state, part;
+    anqa_pid pid;
+
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&crowd));
+    pid = someone();
+    for (int i = 0; i < 1000; i++)
+        CHECK_STATUS(
+            anqa_presence_track_pid(&crowd, pid, anqa_str_of(T),
+                anqa_str_of(anqa_tmp_printf("k%d", i)), anqa_jsonf("{'p': %s}", padding), NULL),
+            ANQA_OK);
+    watcher =
+        anqa_test_join(anqa_test_connect(&crowd_socket, ANQA_JSON_NULL), T, ANQA_JSON_NULL, NULL);
+    state = ANQA_ASSERT_PUSH_TO(watcher, "presence_state");
+    CHECK(state.len <= (256 << 10) && count_of(state) > 100);
+    for (joins = count_of(state); joins < 1000; joins += count_of(part)) {
+        anqa_json diff =
+            ANQA_ASSERT_PUSH_TO(watcher, "presence_diff", "{'joins': _, 'leaves': {}}");
+        CHECK(diff.len <= (256 << 10) + 100);
+        CHECK_STATUS(anqa_json_get(diff, "joins", &part), ANQA_OK);
+    }
+    CHECK_EQ(joins, 1000);
+    CHECK_STATUS(anqa_presence_untrack_all(&crowd, pid), ANQA_OK);
+    for (; leaves < 1000; leaves += count_of(part), pieces++) {
+        anqa_json diff =
+            ANQA_ASSERT_PUSH_TO(watcher, "presence_diff", "{'joins': {}, 'leaves': _}");
+        CHECK(diff.len <= (64 << 10) + 100, "%zu", diff.len);
+        CHECK_STATUS(anqa_json_get(diff, "leaves", &part), ANQA_OK);
+    }
+    CHECK_EQ(leaves, 1000);
+    CHECK(pieces < 20);
+}
+
+static void count_metas(void *arg, anqa_json diff)
+{
+    size_t *counts = arg;
+    anqa_json metas;
+
+    CHECK(diff.len < (64 << 10) + 5000, "%zu", diff.len);
+    CHECK_STATUS(anqa_json_check(anqa_json_text(diff), NULL, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_json_find(diff, "/joins/ann/metas", &metas), ANQA_OK);
+    counts[0] += count_of(metas);
+    counts[1]++;
+}
+
+static void cut(void *arg, const struct presence_topic *topic)
+{
+    diff_each(topic, count_metas, arg);
+}
+
+ANQA_TEST(many_metas_of_one_key_come_in_pieces_too)
+{
+    static const struct replica_id self = {.name = {"me", 2}};
+    anqa_str meta = anqa_str_of(anqa_tmp_printf("{\"p\":\"%1000d\"}", 0));
+    struct presence_state state;
+    size_t counts[2] = {0, 0};
+
+    CHECK_STATUS(state_init(&state, &self, NULL), ANQA_OK);
+    for (uint64_t pid = 1; pid <= 200; pid++)
+        CHECK_STATUS(state_join(&state, pid, anqa_str_of(T), anqa_str_of("ann"), meta), ANQA_OK);
+    state_flush(&state, cut, counts);
+    CHECK_EQ(counts[0], 200);
+    CHECK_EQ(counts[1], 4);
+    state_done(&state);
+}
