@@ -386,11 +386,10 @@ static void conn_handle(void *state, const anqa_msg *msg)
 
 void conn_trace_exits(struct conn *conn)
 {
-    if (conn->self->more != NULL && conn->self->more->exit_trace != NULL)
-        return;
-    struct backtrace *room = anqa_heap_calloc(1, sizeof *room); /* makes `more` too */
+    struct proc_more *more = proc_more(sched_self, conn->self);
 
-    conn->self->more->exit_trace = room;
+    if (more != NULL && more->exit_trace == NULL)
+        more->exit_trace = anqa_heap_calloc(1, sizeof *more->exit_trace);
 }
 
 const struct backtrace *conn_exit_trace(const struct conn *conn)

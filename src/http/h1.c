@@ -1,6 +1,7 @@
 /* HTTP/1.1 on a connection: requests one after the other, and who answers them. See conn.h. */
 #include "http/h1.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 

@@ -6,6 +6,7 @@
 
 #include <anqa/log.h>
 
+#include "runtime/backtrace.h"
 #include "runtime/crash.h"
 #include "runtime/fault.h"
 #include "runtime/memory.h"
