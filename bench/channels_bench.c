@@ -43,6 +43,9 @@ static const struct traffic traffics[] = {
             "/compressed/websocket"}},
     {"echo", "server_cpu_us_per_round_trip", 1000, {"echo", "--conns", "64"}},
     {"join_cycle", "server_cpu_us_per_cycle", 1000, {"join", "--conns", "64"}},
+    /* as many readers, as often and as long as a diff of presence_diff below */
+    {"crowd_told", "server_cpu_us_per_delivery", 1000,
+        {"fanout", "--conns", "375", "--topics", "1", "--rate", "40"}},
 };
 
 static const struct traffic *find_traffic(const char *name)
@@ -155,6 +158,37 @@ static double measure_beside_crowd(struct bench *b)
     return p99_us / 1000;
 }
 
+/* ---------------------------------------------------------------- presence */
+
+/** Of a server of its own: phxload knows clients by their ids, and must not see those of the run before leave. */
+static double measure_presence(struct bench *b, const char *const args[], const char *key)
+{
+    double figure;
+
+    load_start_server(b->state);
+    figure = load_figure(load_run(b->state, args), key);
+    load_stop_server(b->state);
+    return figure;
+}
+
+/** From the last of so many joins to the moment when all clients that are looked at see all others. */
+static double measure_convergence(struct bench *b)
+{
+    static const char *const args[] = {
+        "presence", "--conns", FEW_CLIENTS, "--rate", "1000", "--leave-rate", "0", NULL};
+
+    return measure_presence(b, args, "converged_ms_after_last_join");
+}
+
+/** Half of five hundred clients leave, so slowly that each is a diff: what it costs for each who is told, from 500 down to 250. */
+static double measure_diff(struct bench *b)
+{
+    static const char *const args[] = {
+        "presence", "--conns", "500", "--rate", "1000", "--leave-rate", "40", NULL};
+
+    return measure_presence(b, args, "leaving_server_cpu_us_per_leave") * 1000 / 375;
+}
+
 #define TRAFFIC(title, most)                  \
     {.name = (title),                         \
         .unit = "ns",                         \
@@ -177,6 +211,27 @@ const struct bench_area bench_area = {
             TRAFFIC("fanout_deflated", 1.15),
             TRAFFIC("echo", 1.3),
             TRAFFIC("join_cycle", 2),
+            {.name = "presence_convergence",
+                .unit = "ms",
+                .budget = {BENCH_AT_MOST, 100},
+                .schedulers = BENCH_ON_1,
+                .setup = open_load,
+                .measure = measure_convergence,
+                .teardown = close_load},
+            {.name = "crowd_told",
+                .unit = "ns",
+                .schedulers = BENCH_ON_1,
+                .setup = start_server,
+                .measure = measure_traffic,
+                .teardown = close_load},
+            {.name = "presence_diff",
+                .unit = "ns",
+                .against = "crowd_told",
+                .budget = {BENCH_TIMES_COST, 1.3},
+                .schedulers = BENCH_ON_1,
+                .setup = open_load,
+                .measure = measure_diff,
+                .teardown = close_load},
             {.name = "client_memory",
                 .unit = "bytes",
                 .peer = "client_memory",

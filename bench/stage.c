@@ -85,17 +85,18 @@ bool stage_split(cpu_set_t *ret_server, cpu_set_t *ret_load)
     return false;
 }
 
-bool stage_wait_listening(struct child *server, char port[static 8])
+bool stage_wait_listening(struct child *server, const char *scheme, char port[static 8])
 {
-    static const char words[] = "listening on http://127.0.0.1:";
+    char words[64];
     uint64_t deadline_ns = bench_now_ns() + STAGE_START_S * UINT64_C(1000000000);
 
+    snprintf(words, sizeof(words), "listening on %s://127.0.0.1:", scheme);
     while (child_line(server, deadline_ns)) {
         const char *found = strstr(server->line, words);
 
         if (found == NULL)
             continue;
-        found += sizeof(words) - 1;
+        found += strlen(words);
         snprintf(port, 8, "%.*s", (int)strspn(found, "0123456789"), found);
         return true;
     }

@@ -28,8 +28,8 @@ bool stage_have_files(unsigned connections);
 /** Ours for the server; for its load those of the comparison, which is our parent, that are not ours. False: stderr tells. */
 bool stage_split(cpu_set_t *ret_server, cpu_set_t *ret_load);
 
-/** Reads up to the line that names the port. */
-bool stage_wait_listening(struct child *server, char port[static 8]);
+/** Reads up to the line that names the port for that scheme. */
+bool stage_wait_listening(struct child *server, const char *scheme, char port[static 8]);
 
 /** A program and its children; at least one, at most `max` are written. */
 size_t stage_family(pid_t pid, pid_t *ret_pids, size_t max);

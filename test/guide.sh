@@ -106,6 +106,9 @@ not printed: $line"
 }
 
 mkdir "$work/steps" "$work/files"
+# what a guide has its reader install by npm
+tree=$(realpath "$(dirname "$0")/..")
+[ ! -d "$tree/node_modules" ] || ln -s "$tree/node_modules" "$work/files/node_modules"
 text=$(cmake --install "$build" --prefix "$work/prefix" 2>&1)
 report $? "the library installs" "$text"
 text=$(split)

@@ -73,7 +73,7 @@ void load_start_server(struct load *load)
     setenv("ANQA_RUNTIME_SCHEDULERS", threads, 1);
     /* NOLINTEND(concurrency-mt-unsafe) */
     if (!child_launch(&load->server, argv, &load->server_cpus) ||
-        !stage_wait_listening(&load->server, load->port))
+        !stage_wait_listening(&load->server, "http", load->port))
         bench_fail("%s did not say 'listening on http://127.0.0.1:PORT' within %d s", argv[0],
             STAGE_START_S);
     snprintf(load->pid, sizeof(load->pid), "%d", (int)load->server.pid);

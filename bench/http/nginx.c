@@ -34,15 +34,21 @@ static const char configuration[] =
     "  uwsgi_temp_path uwsgi;\n"
     "  scgi_temp_path scgi;\n"
     "  server {\n"
-    "    listen 127.0.0.1:%s%s;\n"
+    "    listen 127.0.0.1:%s%s%s;\n"
+    "%s"
     "    location = /text { default_type \"text/plain; charset=utf-8\"; return 200 'hello'; }\n"
     "    location = /json {\n"
     "      default_type \"application/json; charset=utf-8\";\n"
     "      return 200 '{\"message\":\"hello\",\"path\":\"$uri\"}';\n"
     "    }\n"
     "    location /files/ { root %s; }\n"
+    "    location /anew/ { alias %s/files/; open_file_cache off; }\n"
     "  }\n"
     "}\n";
+
+static const char tls_configuration[] = "    ssl_certificate cert.pem;\n"
+                                        "    ssl_certificate_key key.pem;\n"
+                                        "    ssl_protocols TLSv1.2 TLSv1.3;\n";
 
 /** A port that is free at this moment: nginx can not choose one itself. */
 static bool free_port(char port[static 8])
@@ -70,7 +76,8 @@ static bool write_configuration(const struct server *server)
     if (file == NULL)
         return false;
     fprintf(file, configuration, server->threads, server->port,
-        server->threads > 1 ? " reuseport" : "", server->folder);
+        server->threads > 1 ? " reuseport" : "", server->tls ? " ssl" : "",
+        server->tls ? tls_configuration : "", server->folder, server->folder);
     return fclose(file) == 0;
 }
 

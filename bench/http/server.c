@@ -53,6 +53,32 @@ static bool make_folder(struct server *server)
     return make_file(path);
 }
 
+static bool run(const struct server *server, char *const argv[])
+{
+    struct child child;
+    bool started = child_launch(&child, argv, &server->cpus);
+
+    while (started && child_line(&child, bench_now_ns() + STAGE_START_S * UINT64_C(1000000000)))
+        ;
+    child_close(&child);
+    return started;
+}
+
+/** A certificate and its key, with which the port is one for TLS. */
+static bool make_certificate(const struct server *server)
+{
+    char program[] = "/usr/bin/openssl", key[128], cert[128];
+    char *make_key[] = {program, (char *)"genpkey", (char *)"-algorithm", (char *)"EC",
+        (char *)"-pkeyopt", (char *)"ec_paramgen_curve:P-256", (char *)"-out", key, NULL};
+    char *make_cert[] = {program, (char *)"req", (char *)"-x509", (char *)"-key", key,
+        (char *)"-subj", (char *)"/CN=localhost", (char *)"-out", cert, NULL};
+
+    snprintf(key, sizeof(key), "%s/key.pem", server->folder);
+    snprintf(cert, sizeof(cert), "%s/cert.pem", server->folder);
+    return stage_has_program(program, "apt-get install openssl") && run(server, make_key) &&
+           run(server, make_cert) && access(cert, R_OK) == 0;
+}
+
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)remove(path);
@@ -63,7 +89,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 static bool start_app(struct server *server)
 {
-    char threads[16], files[128];
+    char threads[16], files[128], key[128], cert[128];
     char *argv[] = {(char *)app(), NULL};
 
     snprintf(threads, sizeof(threads), "%u", server->threads);
@@ -72,21 +98,33 @@ static bool start_app(struct server *server)
     setenv("PORT", "0", 1);
     setenv("ANQA_RUNTIME_SCHEDULERS", threads, 1);
     setenv("BENCH_FILES", files, 1);
+    if (server->tls) {
+        snprintf(key, sizeof(key), "%s/key.pem", server->folder);
+        snprintf(cert, sizeof(cert), "%s/cert.pem", server->folder);
+        setenv("HTTPS_PORT", "0", 1);
+        setenv("TLS_KEYFILE", key, 1);
+        setenv("TLS_CERTFILE", cert, 1);
+    }
     /* NOLINTEND(concurrency-mt-unsafe) */
     return child_launch(&server->child, argv, &server->cpus) &&
-           stage_wait_listening(&server->child, server->port);
+           stage_wait_listening(&server->child, server->tls ? "https" : "http", server->port);
 }
 
-bool server_open(struct server *server, unsigned threads)
+bool server_open(struct server *server, unsigned threads, bool tls)
 {
     const char *program = is_nginx() ? nginx_program : app();
 
-    *server = (struct server){.threads = threads, .child = {.pidfd = -1, .to = -1, .from = -1}};
+    *server = (struct server){
+        .threads = threads, .tls = tls, .child = {.pidfd = -1, .to = -1, .from = -1}};
     if (!stage_has_program(program, "it is nginx of Debian, or examples/bench_app") ||
         !stage_have_files(CONNECTIONS) || !stage_split(&server->cpus, &server->load_cpus))
         return false;
     if (!make_folder(server)) {
         fprintf(stderr, "bench: cannot write to /tmp: %m\n");
+        return false;
+    }
+    if (tls && !make_certificate(server)) {
+        fprintf(stderr, "bench: there is no certificate\n");
         return false;
     }
     if (is_nginx() ? !nginx_start(server) : !start_app(server)) {

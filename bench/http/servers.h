@@ -3,7 +3,7 @@
  *
  * The server is examples/bench_app, or with BENCH_SERVER=nginx in the environment nginx with a configuration and folders of
  * its own. It runs on the processors of this side, with as many schedulers or workers; wrk on those that are left. Both
- * serve the same: /text, /json and /files/16k. All ends with this program.
+ * serve the same: /text, /json, /files/16k and /anew/16k, which is that file where nginx keeps none open, in plain or over TLS. All ends with this program.
  *
  * Failing: whatever is missing, does not answer in time or answers with an error ends the side, with the reason on stderr.
  * Threads: the main thread of the side.
@@ -21,13 +21,14 @@ struct server {
     char folder[64]; /* temporary; holds files/16k, and what nginx writes. Empty: none */
     char port[8];
     unsigned threads;
+    bool tls; /* TLS 1.3 with a key for ECDSA (P-256) that was made for this run */
     cpu_set_t cpus, load_cpus;
     pid_t pids[SERVERS_FAMILY];
     size_t pid_count;
 };
 
 /** Finds programs and processors, makes the folder, starts the server and waits until it answers. False: stderr tells. */
-bool server_open(struct server *server, unsigned threads);
+bool server_open(struct server *server, unsigned threads, bool tls);
 
 /** Ends it and deletes the folder. */
 void server_close(struct server *server);
@@ -45,6 +46,7 @@ struct wrk_options {
     const char *path;
     unsigned connections;
     unsigned pipeline; /* requests that are sent at once; 0: one */
+    bool close;        /* each request on a connection of its own */
     unsigned seconds;
 };
 

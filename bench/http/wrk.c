@@ -48,14 +48,18 @@ struct wrk_result wrk_run(const struct server *server, const struct wrk_options 
     char url[128], connections[16], seconds[16], path[128], pipeline[16];
     char *argv[] = {(char *)program, (char *)"-t1", (char *)"-c", connections, (char *)"-d",
         seconds, url, NULL, NULL, NULL, NULL, NULL};
+    const char *scheme = server->tls ? "https" : "http";
     uint64_t deadline_ns = bench_now_ns() + (options->seconds + PATIENCE_S) * SECOND_NS;
     struct wrk_result result;
     struct child wrk;
 
-    snprintf(url, sizeof(url), "http://127.0.0.1:%s%s", server->port, options->path);
+    snprintf(url, sizeof(url), "%s://127.0.0.1:%s%s", scheme, server->port, options->path);
     snprintf(connections, sizeof(connections), "%u", options->connections);
     snprintf(seconds, sizeof(seconds), "%us", options->seconds);
-    if (options->pipeline > 0) {
+    if (options->close) {
+        argv[7] = (char *)"-H";
+        argv[8] = (char *)"Connection: close";
+    } else if (options->pipeline > 0) {
         write_script(server, path);
         snprintf(pipeline, sizeof(pipeline), "%u", options->pipeline);
         argv[7] = (char *)"-s";

@@ -4,10 +4,10 @@
 
 #include <anqa/anqa.h>
 
-/* Who is in which room: names by channel, until the channel ends. */
-extern const anqa_gen_server who_server;
-/* The calling channel is in the room `topic` as `name` from now on; others are told, with a push "who". */
-void who_enter(anqa_str topic, anqa_str name);
+/* Who is in which room, by name, until the channel ends. */
+extern const anqa_presence who;
+/* The calling channel is in its room as `name` from now on; its client is told who else is. */
+void who_enter(anqa_socket *socket, anqa_str name);
 /* The names in a room as a JSON array, without repetition; lives as long as the event. */
 anqa_json who_is_in(anqa_str topic);
 

@@ -4,7 +4,7 @@
  *
  *     chat_room         one for one
  *     |- rooms          one JavaScript process per room: history, rules
- *     |- who            names by channel
+ *     |- who            Presence: names by channel
  *     |- tree           tells the page of this tree
  *     `- endpoint       page, WebSockets; their channels are the callers of the rooms
  */
@@ -84,9 +84,16 @@ static bool is_room_name(anqa_str topic)
     return id.len > 0 && id.len <= 64;
 }
 
+/* A channel of a room: its client's name. */
+struct visitor {
+    char name[160];
+    size_t name_len;
+};
+
 static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params)
 {
-    anqa_json answer, history, who;
+    struct visitor *visitor = socket->state;
+    anqa_json answer, history;
     anqa_next failure;
     char pid[ANQA_PID_TEXT];
     anqa_str name;
@@ -95,12 +102,23 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
         return refuse("name", "A room is named by 1 to 64 letters, digits, - and _.");
     if (ask(topic, "join", params, &failure, &answer) != ANQA_OK)
         return failure;
-    name = anqa_json_str(answer, "name");
-    who_enter(topic, name);
-    who = who_is_in(topic);
+    name = anqa_json_str(answer, "name"); /* of 40 characters at most, says the room */
+    ANQA_REQUIRE(name.len <= sizeof visitor->name);
+    memcpy(visitor->name, name.ptr, name.len);
+    visitor->name_len = name.len;
     ANQA_REQUIRE(anqa_json_get(answer, "history", &history) == ANQA_OK);
-    return anqa_reply_ok(anqa_jsonf("{'history': %p, 'who': %p, 'me': {'id': %s, 'name': %.*s}}",
-        &history, &who, anqa_pid_text(anqa_self(), pid), ANQA_FMT(name)));
+    anqa_send(anqa_self(), "after_join", anqa_nothing());
+    return anqa_reply_ok(anqa_jsonf("{'history': %p, 'me': {'id': %s, 'name': %.*s}}", &history,
+        anqa_pid_text(anqa_self(), pid), ANQA_FMT(name)));
+}
+
+/* The client has its answer: now it may be told who is here. */
+static anqa_next room_after_join(anqa_socket *socket, anqa_msg *msg)
+{
+    const struct visitor *visitor = socket->state;
+
+    who_enter(socket, anqa_str_make(visitor->name, visitor->name_len));
+    return anqa_noreply();
 }
 
 static anqa_next room_send_message(anqa_socket *socket, anqa_json payload)
@@ -176,9 +194,11 @@ static anqa_status rooms_and_names(anqa_json args, anqa_json *ret_answer, anqa_e
 
 static const anqa_channel room_channel = {
     .topic = "room:*",
+    .state_size = sizeof(struct visitor),
     .join = room_join,
     .handle_in = (const anqa_event[]){{"send_message", room_send_message}, {"typing", room_typing},
         {"crash", room_crash}, {0}},
+    .handle_info = (const anqa_info[]){{"after_join", room_after_join}, {0}},
 };
 static const anqa_channel tree_channel = {.topic = "tree", .join = tree_join};
 static const anqa_user_socket user_socket = {
@@ -193,7 +213,7 @@ const anqa_app chat = {
     .name = "chat_room",
     .version = "0.1.0",
     .about = "chat rooms that are JavaScript processes",
-    .children = (const anqa_child_spec[]){{.dynamic_supervisor = &rooms}, {.server = &who_server},
+    .children = (const anqa_child_spec[]){{.dynamic_supervisor = &rooms}, ANQA_PRESENCE(&who),
         {.server = &tree_server, .arg = &chat}, ANQA_ENDPOINT(&endpoint), {0}},
     .control =
         (const anqa_control_op[]){{"rooms", "the rooms, and who is in them", rooms_and_names}, {0}},

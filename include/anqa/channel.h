@@ -18,7 +18,7 @@
  *         .channels = (const anqa_channel *const[]){&room_channel, NULL},
  *     };
  *
- * A client opens one socket (a WebSocket, see anqa/endpoint.h) and joins topics over it. Each joined topic is a process,
+ * A client opens one socket (a WebSocket, or long-poll, see anqa/endpoint.h) and joins topics over it. Each joined topic is a process,
  * a *channel*, which lives until the client leaves, the socket ends, or the channel ends itself. Its callbacks run in
  * that process, one at a time, and may wait; meanwhile the other channels of the socket go on. The clients are
  * those of Phoenix (npm `phoenix`), the semantics and defaults those of Phoenix.Channel, unless a comment says otherwise.
@@ -45,10 +45,15 @@
  *     {shutdown, "left"}          the client left
  *     {shutdown, "closed"}        its connection ended
  *     {shutdown, "disconnected"}  "disconnect" was broadcast to the socket's id
+ *     {shutdown, "inactive"}      it has not polled for too long (long-poll)
+ *     {shutdown, "draining"}      its endpoint stops
  *     shutdown                    after a join that was refused
  *     the reason of a stop, anqa_exit or a failed ANQA_REQUIRE
  * and not at all after a fault, when the channel is killed, when `join` crashes, or when the client joins the same topic
  * again without having left.
+ *
+ * Binary frames. Clients that poll or only listen can be sent none, nor those of version 1 of the wire format: a binary push to one of
+ * them is dropped with a warning, in place of a binary answer there is the error {"reason": "no binary frames"}.
  *
  * Order. What one process broadcasts and pushes reaches a client in that order. A broadcast that a handler makes comes
  * before its answer.

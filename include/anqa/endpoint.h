@@ -165,6 +165,7 @@ typedef struct anqa_http_limits {
     uint32_t idle_timeout_ms;    /* between requests; 0: 60,000 */
     uint32_t
         write_timeout_ms; /* for the client to take more of an answer, or it is reset; 0: 30,000 */
+    uint32_t streams;     /* requests of one HTTP/2 connection that are served at a time; 0: 100 */
     /* at a time; more are reset. For IPv6 of a network of 64 bits. 0: any number, as behind a proxy, from which all come */
     uint32_t connections_per_address;
 } anqa_http_limits;
@@ -210,7 +211,7 @@ typedef struct anqa_endpoint {
     const anqa_session_opts *session; /* of those requests: &(anqa_session_opts){0}; NULL: none */
     /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else with ANQA_ENV=dev those in
      * `.anqa/secret_key_base`, which are made at the first start in that folder, else ones that are made when the program starts.
-     * With ANQA_ENV=prod none are made, sessions not without, and ones that repeat themselves are refused */
+     * With ANQA_ENV=prod none are made, sessions and long-poll not without, and ones that repeat themselves are refused */
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be

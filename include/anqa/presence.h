@@ -25,9 +25,10 @@
  *
  * What it looks like:   {"ann": {"metas": [{"name": "Ann", "phx_ref": "..."}]}, ...}
  *
- * Each change is told to the subscribers of the topic by a local broadcast of the event "presence_diff", an object with "joins"
- * and "leaves" of that form, which hold only the metas that changed. An update is one diff with both. A diff of more than
- * 64 KiB is told in pieces.
+ * Changes are told to the subscribers of the topic by a local broadcast of the event "presence_diff", an object with "joins"
+ * and "leaves" of that form, which hold only the metas that changed. An update is one diff with both. After a quiet time a
+ * change is told at once; those that follow within diff_period_ms, in one diff: who came and went meanwhile is on both
+ * sides. A diff of more than 64 KiB is told in pieces.
  *
  * Nodes. With an adapter (anqa/pubsub.h), which must have been attached before, all nodes that run a presence of the same name and as many
  * shards agree with each other: what changed is told every broadcast_period_ms, and what was lost is asked for. There is no
@@ -73,6 +74,7 @@ typedef struct anqa_presence {
     uint32_t down_period_ms; /* at least two broadcast periods; 0: period * silent periods * 2 */
     uint32_t permdown_period_ms; /* longer than that; 0: 1,200,000 */
     bool permdown_on_shutdown;   /* an orderly stop says that this node does not come back */
+    uint32_t diff_period_ms;     /* 0: 20 */
     uint32_t max_per_topic;      /* 0: 10,000 */
     uint32_t max_per_process;    /* 0: 1,000 */
     /**

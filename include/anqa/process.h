@@ -488,6 +488,10 @@ typedef struct anqa_timer {
  */
 ANQA_API anqa_timer anqa_send_after(
     anqa_pid to, const char *tag, anqa_payload payload, uint32_t delay_ms);
+/** As anqa_send_after, at a time on the clock of anqa_now_ms, at once when that is past: what is armed anew from the time
+ * that was due, and not from now, does not drift.   at_ms: at most 2^32-1 ms ahead. */
+ANQA_API anqa_timer anqa_send_at(
+    anqa_pid to, const char *tag, anqa_payload payload, uint64_t at_ms);
 /** Sends the same again and again, first after `every_ms` (from 1), until cancelled or the target is dead. */
 ANQA_API anqa_timer anqa_send_every(anqa_pid to, const char *tag, uint32_t every_ms);
 /** Milliseconds that were left, or -1: it had fired, was cancelled, or never was. Context: process. */

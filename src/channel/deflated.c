@@ -55,8 +55,8 @@ static bool make_text(
 {
     anqa_broadcast_view view = frame_view(frame);
 
-    if (form->ptr != NULL || frame_broadcast(serializer->push, view.topic, view.event,
-                                 anqa_json_text(view.payload), form) == ANQA_OK)
+    if (frame_broadcast(serializer->push, view.topic, view.event, anqa_json_text(view.payload),
+            form) == ANQA_OK)
         return true;
     *form = (anqa_buf){NULL, NULL, 0};
     anqa_log(ANQA_ERROR, "channel.broadcast.lost",
@@ -66,13 +66,15 @@ static bool make_text(
 }
 
 /* The plain one stands for it where it would be no shorter: nobody tries again. */
-static void make_deflated(anqa_buf plain, anqa_str text, anqa_buf *form)
+static void make_deflated(anqa_buf plain, anqa_buf *form)
 {
+    size_t plain_head = websocket_frame_head_len(plain.ptr), head_len;
+    anqa_str piece = anqa_str_make(plain.ptr + plain_head, plain.len - plain_head);
+    anqa_str message = conn_deflate(&piece, 1);
     char head[WEBSOCKET_HEAD_MAX];
-    anqa_str message = conn_deflate(&text, 1);
-    size_t head_len = write_head(head, WEBSOCKET_TEXT, message.len);
     char *room;
 
+    head_len = write_head(head, WEBSOCKET_TEXT, message.len);
     if (message.len == 0 || anqa_buf_new(head_len + message.len, form, &room) != ANQA_OK) {
         *form = anqa_buf_ref(plain);
         return;
@@ -86,17 +88,14 @@ bool deflated_or_text(struct frame *frame, const struct serializer *serializer,
 {
     anqa_buf *plain = &frame->forms[serializer->form];
     anqa_buf *deflated = &frame->forms[SERIALIZERS + serializer->form];
-    anqa_str text;
-    bool binary;
 
-    if (!make_text(frame, serializer, plain))
+    if (plain->ptr == NULL && !make_text(frame, serializer, plain))
         return false;
     *ret_buf = *plain;
-    text = v2_unframe(anqa_buf_str(*plain), &binary);
-    if (!deflates(transport, link, text.len))
+    if (!deflates(transport, link, plain->len - websocket_frame_head_len(plain->ptr)))
         return true;
     if (deflated->ptr == NULL)
-        make_deflated(*plain, text, deflated);
+        make_deflated(*plain, deflated);
     *ret_buf = *deflated;
     return true;
 }

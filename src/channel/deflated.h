@@ -7,9 +7,11 @@
 #ifndef CHANNEL_DEFLATED_H
 #define CHANNEL_DEFLATED_H
 
+/* IWYU pragma: begin_exports */
 #include "channel/serializer.h"
 #include "channel/transport.h"
 #include "pubsub/pubsub.h"
+/* IWYU pragma: end_exports */
 
 /* Writes a frame compressed. False: it is to go as it is. */
 bool deflated_write(const struct transport *transport, void *link, const struct v2_frame *frame);

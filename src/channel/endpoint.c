@@ -304,6 +304,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.idle_timeout = service_seconds(spec->limits.idle_timeout_ms);
     site->service.write_timeout = service_seconds(spec->limits.write_timeout_ms);
     site->service.max_connections = spec->max_connections;
+    site->service.max_streams = spec->limits.streams;
     site->service.max_per_address = spec->limits.connections_per_address;
     site->service.output_bytes = spec->max_output_bytes;
     site->service.drain_batch = spec->drain.batch_size;

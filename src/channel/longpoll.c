@@ -8,8 +8,6 @@
 #include <anqa/memory.h>
 #include <anqa/token.h>
 
-#include "http/conn.h"
-
 #define SALT "anqa long-poll"
 #define TOKEN_DATA 51u /* three numbers of 16 digits, dots, NUL */
 
@@ -135,9 +133,11 @@ void longpoll_serve(anqa_conn *conn, const void *opts)
 
     anqa_conn_put_resp_header(conn, "cache-control", anqa_str_of("no-store"));
     anqa_conn_put_resp_header(conn, "access-control-allow-origin", anqa_str_of("*"));
-    if (connect_params(conn, mount, &params) != ANQA_OK)
+    if (connect_params(conn, mount, &params) != ANQA_OK) {
         empty(conn, 400);
-    else if (!connect_origin_allowed(conn, mount))
+        return;
+    }
+    if (!connect_origin_allowed(conn, mount))
         answer(conn, 403);
     else if (anqa_str_is(conn->method, "GET"))
         serve_get(conn, mount, params);

@@ -1,6 +1,7 @@
-#include "channel/poll.h"
+#include "channel/poll_int.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -16,23 +17,15 @@
 #include "http/conn.h"
 #include "pubsub/pubsub.h"
 #include "runtime/hooks.h"
-#include "runtime/inspect.h"
 #include "runtime/sched.h"
 
 #define OUTPUT_DEFAULT (1u << 20) /* bytes that wait for a client */
 #define QUOTA \
     ((size_t)128 << 20) /* of an event's memory: posts have 8 MB, escapes make answers longer */
-#define GRACE_MS 2000u  /* for a session to answer after its window */
 #define CLOSE_RESTART 1012
 
-static const char wait_tag[] = "$poll", post_tag[] = "$post", close_tag[] = "$poll_close";
+const char poll_wait_tag[] = "$poll", poll_post_tag[] = "$post", poll_close_tag[] = "$poll_close";
 static const char window_tag[] = "$window", idle_tag[] = "$idle";
-
-/* Ahead of what a request sends. */
-struct head {
-    uint64_t secret[2];
-    bool lines;
-};
 
 /* A frame for the client, header included. */
 struct out {
@@ -66,6 +59,7 @@ struct poll {
     size_t out_bytes;
     struct post *posts, **posts_end;
     unsigned post_count;
+    size_t post_bytes;
     anqa_caller waiting; /* who asks for frames; pid nobody: none */
     anqa_ref watched;    /* the monitor of that one */
     anqa_timer window;
@@ -92,28 +86,34 @@ static void out_add(struct poll *poll, struct out *out)
     proc_kick(sched_self, poll->self);
 }
 
-static bool out_has_room(struct poll *poll, size_t size)
+/* For `size` bytes, of which `own` are written to it. NULL: too much waits, or there is no memory: a frame that is left out
+ * would never be missed, so the session ends. */
+static struct out *out_new(struct poll *poll, size_t size, size_t own)
 {
     size_t most = poll->mount->service->output_bytes;
+    struct out *out = NULL;
 
     if (poll->closing || poll->lost)
-        return false;
-    if (poll->out_bytes + size + sizeof(struct out) <= (most == 0 ? OUTPUT_DEFAULT : most))
-        return true;
-    poll->lost = true;
-    proc_kick(sched_self, poll->self);
-    return false;
+        return NULL;
+    if (poll->out_bytes + size + sizeof *out <= (most == 0 ? OUTPUT_DEFAULT : most))
+        out = malloc(sizeof *out + own);
+    if (out == NULL) {
+        poll->lost = true;
+        proc_kick(sched_self, poll->self);
+        return NULL;
+    }
+    out->buf = (anqa_buf){NULL, NULL, 0};
+    out->len = size;
+    return out;
 }
 
 static char *poll_room(void *link, size_t size)
 {
     struct poll *poll = link;
-    struct out *out = out_has_room(poll, size) ? malloc(sizeof *out + size) : NULL;
+    struct out *out = out_new(poll, size, size);
 
     if (out == NULL)
         return NULL;
-    out->buf = (anqa_buf){NULL, NULL, 0};
-    out->len = size;
     out_add(poll, out);
     return out->bytes;
 }
@@ -123,11 +123,10 @@ static void poll_send_now(void *link, const anqa_buf *frames, size_t count)
     struct poll *poll = link;
 
     for (size_t i = 0; i < count; i++) {
-        struct out *out = out_has_room(poll, frames[i].len) ? malloc(sizeof *out) : NULL;
+        struct out *out = out_new(poll, frames[i].len, 0);
         if (out == NULL)
-            continue;
+            return;
         out->buf = anqa_buf_ref(frames[i]);
-        out->len = frames[i].len;
         out_add(poll, out);
     }
 }
@@ -276,6 +275,7 @@ static void post_pop(struct poll *poll)
     if (poll->posts == NULL)
         poll->posts_end = &poll->posts;
     poll->post_count--;
+    poll->post_bytes -= post->msg->body.len;
     anqa_msg_free(post->msg);
     anqa_heap_free(post);
 }
@@ -297,12 +297,13 @@ static void take_posts(struct poll *poll)
     }
 }
 
-static void on_post(struct poll *poll, const anqa_msg *msg, const struct head *head)
+static void on_post(struct poll *poll, const anqa_msg *msg, const struct poll_head *head)
 {
     struct post *post;
     anqa_caller caller = anqa_msg_caller(msg);
 
-    if (poll->post_count == POLL_POSTS_MAX) {
+    if (poll->post_count == POLL_POSTS_MAX ||
+        (poll->post_count > 0 && poll->post_bytes + msg->body.len > POLL_POST_BYTES_MAX)) {
         anqa_reply_to(&caller, anqa_nothing());
         return;
     }
@@ -315,6 +316,7 @@ static void on_post(struct poll *poll, const anqa_msg *msg, const struct head *h
     *poll->posts_end = post;
     poll->posts_end = &post->next;
     poll->post_count++;
+    poll->post_bytes += msg->body.len;
 }
 
 /* ---------------------------------------------------------------- life */
@@ -434,16 +436,16 @@ static bool on_down(struct poll *poll, const anqa_msg *msg)
 static void on_request(struct poll *poll, const anqa_msg *msg)
 {
     anqa_caller caller = anqa_msg_caller(msg);
-    struct head head;
+    struct poll_head head;
 
     ANQA_REQUIRE(msg->body.len >= sizeof head);
     memcpy(&head, msg->body.ptr, sizeof head);
     if (!anqa_secure_compare(anqa_str_make((const char *)head.secret, sizeof head.secret),
             anqa_str_make((const char *)poll->secret, sizeof poll->secret)))
         anqa_reply_to(&caller, anqa_bytes("x", 1));
-    else if (msg->tag == wait_tag)
+    else if (msg->tag == poll_wait_tag)
         on_wait(poll, msg);
-    else if (msg->tag == post_tag)
+    else if (msg->tag == poll_post_tag)
         on_post(poll, msg, &head);
     else
         anqa_exit(ANQA_NORMAL);
@@ -453,7 +455,7 @@ static void poll_handle(void *state, const anqa_msg *msg)
 {
     struct poll *poll = state;
 
-    if (msg->tag == wait_tag || msg->tag == post_tag || msg->tag == close_tag)
+    if (msg->tag == poll_wait_tag || msg->tag == poll_post_tag || msg->tag == poll_close_tag)
         on_request(poll, msg);
     else if (msg->tag == idle_tag)
         on_idle(poll);
@@ -465,7 +467,7 @@ static void poll_handle(void *state, const anqa_msg *msg)
     look(poll);
 }
 
-static const anqa_behaviour poll_behaviour = {
+const anqa_behaviour poll_behaviour = {
     .name = "long-poll", .init = poll_init, .handle = poll_handle};
 
 /* ---------------------------------------------------------------- beginning one */
@@ -533,71 +535,4 @@ anqa_status poll_open(const struct socket_mount *mount, const struct admission *
         service_unref(mount->service);
     }
     return status;
-}
-
-/* ---------------------------------------------------------------- for requests */
-
-/* A token may name whoever has that pid now, in this life of the program. */
-static bool is_session(anqa_pid pid)
-{
-    struct look look;
-
-    return proc_look(sched_self->rt, pid, &look) && look.behaviour == &poll_behaviour;
-}
-
-/* NULL: not in time. */
-static const anqa_msg *ask(
-    const struct poll_name *name, const char *tag, bool lines, anqa_str body, uint32_t timeout_ms)
-{
-    struct head head = {.lines = lines};
-    char *bytes = anqa_arena_alloc(anqa_tmp(), sizeof head + body.len);
-    const anqa_msg *msg;
-    anqa_ref ref;
-
-    memcpy(head.secret, name->secret, sizeof head.secret);
-    memcpy(bytes, &head, sizeof head);
-    if (body.len > 0)
-        memcpy(bytes + sizeof head, body.ptr, body.len);
-    ref = anqa_request(name->pid, tag, anqa_bytes(bytes, sizeof head + body.len));
-    msg = anqa_receive_ref(ref, timeout_ms);
-    if (msg == NULL)
-        anqa_request_cancel(ref);
-    return msg;
-}
-
-static enum poll_result result_of(const anqa_msg *msg)
-{
-    if (msg == NULL || (msg->kind == ANQA_MSG_REPLY && msg->body.len == 0))
-        return POLL_NOTHING;
-    if (msg->kind != ANQA_MSG_REPLY)
-        return anqa_msg_never_started(msg) ? POLL_GONE : POLL_ENDED;
-    return msg->body.ptr[0] == '[' ? POLL_MESSAGES : POLL_GONE;
-}
-
-enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages)
-{
-    const anqa_msg *msg;
-    enum poll_result result;
-
-    if (!is_session(name->pid))
-        return POLL_GONE;
-    msg = ask(name, wait_tag, false, (anqa_str){NULL, 0}, ANQA_INFINITY); /* it knows the window */
-    result = result_of(msg);
-    if (result == POLL_MESSAGES)
-        *ret_messages = msg->body;
-    return result;
-}
-
-enum poll_result poll_post(
-    const struct poll_name *name, bool lines, anqa_str body, uint32_t window_ms)
-{
-    if (!is_session(name->pid))
-        return POLL_GONE;
-    return result_of(ask(name, post_tag, lines, body, window_ms));
-}
-
-void poll_close(const struct poll_name *name)
-{
-    if (is_session(name->pid))
-        (void)ask(name, close_tag, false, (anqa_str){NULL, 0}, GRACE_MS);
 }

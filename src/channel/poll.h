@@ -15,7 +15,8 @@
 
 #include "channel/connect.h" /* IWYU pragma: export */
 
-#define POLL_POSTS_MAX 4u /* that wait in one session; more are refused */
+#define POLL_POSTS_MAX 4u             /* that wait in one session; more are refused, */
+#define POLL_POST_BYTES_MAX 10000000u /* as is one that would make them longer, unless none waits */
 
 /* Names a session. */
 struct poll_name {

@@ -1,5 +1,5 @@
-/* The connection's side: which channel a message is for, joins, leaves, the end. */
-#include "channel/socket.h"
+/* The connection's side: joins, channels, the end. */
+#include "channel/socket_int.h"
 
 #include <stdlib.h>
 
@@ -9,13 +9,6 @@
 #include "channel/connect.h"
 #include "channel/deflated.h"
 #include "runtime/sched.h"
-
-#define STR(literal) anqa_str_make((literal), sizeof(literal) - 1)
-
-#define CLOSE_GOING_AWAY 1001
-#define CLOSE_POLICY 1008
-#define CLOSE_TOO_BIG 1009
-#define CLOSE_ERROR 1011
 
 const char chan_in_tag[] = "$in";
 const char chan_leave_tag[] = "$leave";
@@ -78,7 +71,7 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
         v2_write(frame, room);
 }
 
-static void reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_str topic_json,
+void socket_reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_str topic_json,
     bool ok, anqa_str response)
 {
     struct v2_frame frame;
@@ -108,7 +101,7 @@ static void socket_end(struct socket *socket, const char *why)
         tell_closed(chan, why);
 }
 
-static void socket_refuse(struct socket *socket, uint16_t code, const char *why)
+void socket_refuse(struct socket *socket, uint16_t code, const char *why)
 {
     anqa_log(ANQA_NOTICE, "socket.refused", "code=%d error=%s next=closed", code, why);
     socket_end(socket, closed_text);
@@ -251,7 +244,7 @@ static anqa_str keep(char **at, anqa_str text)
     return kept;
 }
 
-static struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic_json,
+struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic_json,
     const anqa_channel *spec, anqa_str old_ref)
 {
     size_t size =
@@ -277,7 +270,7 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
     struct v2_frame frame;
 
     if (socket != NULL) {
-        reply(socket, join->join_ref, join->ref, join->topic_json, joined, response);
+        socket_reply(socket, join->join_ref, join->ref, join->topic_json, joined, response);
         if (join->old_ref.len > 0) {
             socket->serializer->push(&frame, join->old_ref, join->old_ref,
                 (struct v2_topic){.text = join->topic_json}, STR("phx_close"), STR("{}"));
@@ -307,7 +300,7 @@ size_t chan_rate_at(const struct socket *socket, const anqa_channel *spec)
            round_up(spec->state_size);
 }
 
-static struct rate *chan_rate(struct chan *chan)
+struct rate *chan_rate(struct chan *chan)
 {
     return (struct rate *)(void *)((char *)chan + chan_rate_at(chan->socket, chan->spec));
 }
@@ -353,7 +346,7 @@ static size_t texts_size(const struct join *join)
 
 /* Spawns the channel of a join, for which the socket is held. It is nobody's child: a node for the family of each
  * connection would cost it a hundred bytes. */
-static void socket_join(struct socket *socket, struct join *join)
+void socket_join(struct socket *socket, struct join *join)
 {
     struct sched *s = sched_self;
     size_t texts = chan_rate_at(socket, join->spec) +
@@ -384,7 +377,7 @@ static void socket_join(struct socket *socket, struct join *join)
 
 /* ---------------------------------------------------------------- channels of a socket */
 
-static struct chan *socket_find(const struct socket *socket, anqa_str topic)
+struct chan *socket_find(const struct socket *socket, anqa_str topic)
 {
     for (struct chan *chan = socket->channels; chan != NULL; chan = chan->next)
         if ((chan->flags & CHAN_GONE) == 0 && anqa_str_eq(chan->pub.topic, topic))
@@ -399,7 +392,7 @@ anqa_pid socket_channel(const struct socket *socket, anqa_str topic)
     return chan == NULL ? (anqa_pid){0} : chan->sub.who;
 }
 
-static void chan_unlink(struct chan *chan)
+void chan_unlink(struct chan *chan)
 {
     struct socket *socket = chan->socket;
     struct chan **link = &socket->channels;
@@ -447,292 +440,4 @@ void chan_exit(struct exit_hook *hook, anqa_pid pid)
         chan_unlink(chan);
     }
     sub_close(&chan->sub);
-}
-
-/* ---------------------------------------------------------------- messages */
-
-struct incoming {
-    struct v2_message m;
-    anqa_str topic;                     /* the name, if `named`: if it is a string */
-    anqa_str join_ref, ref, topic_json; /* JSON text, after incoming_address */
-    bool named;
-};
-
-/* Bytes of a binary frame as JSON text; what is no UTF-8 can not be. */
-static bool as_json(anqa_str bytes, anqa_str *ret_json)
-{
-    anqa_json_writer w;
-    anqa_json json;
-
-    anqa_json_writer_init(&w, anqa_tmp(), 0);
-    anqa_json_put_str(&w, bytes);
-    if (anqa_json_writer_finish(&w, &json) != ANQA_OK)
-        return false;
-    *ret_json = anqa_json_text(json);
-    return true;
-}
-
-/* The name; what is needed for an answer comes by incoming_address. */
-static void incoming_name(struct incoming *in)
-{
-    in->topic = in->m.topic;
-    in->named = in->m.binary || v2_string(anqa_tmp(), in->m.topic, &in->topic);
-}
-
-static bool incoming_address(struct incoming *in)
-{
-    const struct v2_message *m = &in->m;
-
-    if (m->binary)
-        return as_json(m->join_ref, &in->join_ref) && as_json(m->ref, &in->ref) &&
-               as_json(m->topic, &in->topic_json);
-    in->join_ref = m->join_ref;
-    in->ref = m->ref;
-    in->topic_json = m->topic;
-    return true;
-}
-
-static bool event_is(const struct v2_message *m, anqa_str event)
-{
-    if (m->binary)
-        return anqa_str_eq(m->event, event);
-    if (m->event.len == event.len + 2 && m->event.ptr[0] == '"')
-        return memcmp(m->event.ptr + 1, event.ptr, event.len) == 0;
-    return m->event.len > event.len + 2 &&
-           anqa_json_is_str((anqa_json){m->event.ptr, m->event.len}, event);
-}
-
-static void reply_unmatched(struct socket *socket, const struct incoming *in)
-{
-    reply(socket, STR("null"), in->ref, in->topic_json, false,
-        STR("{\"reason\":\"unmatched topic\"}"));
-}
-
-static bool topic_fits(const char *pattern, anqa_str topic)
-{
-    size_t len = strlen(pattern);
-
-    if (len > 0 && pattern[len - 1] == '*')
-        return topic.len >= len - 1 && memcmp(topic.ptr, pattern, len - 1) == 0;
-    return topic.len == len && memcmp(topic.ptr, pattern, len) == 0;
-}
-
-static const anqa_channel *route(const struct socket *socket, const struct incoming *in)
-{
-    const anqa_channel *const *at = socket->mount->spec->user_socket->channels;
-
-    if (!in->named || in->topic.len == 0 || in->topic.len > ANQA_TOPIC_MAX)
-        return NULL;
-    for (; at != NULL && *at != NULL; at++)
-        if (topic_fits((*at)->topic, in->topic))
-            return *at;
-    return NULL;
-}
-
-static struct join *join_of(
-    struct socket *socket, const struct incoming *in, const anqa_channel *spec, anqa_str old_ref)
-{
-    struct v2_message m = in->m;
-    struct join *join;
-
-    m.join_ref = in->join_ref;
-    m.ref = in->ref;
-    if (m.join_ref.len <= ANQA_REF_MAX && m.ref.len <= ANQA_REF_MAX) {
-        join = join_new(&m, in->topic, in->topic_json, spec, old_ref);
-        if (join != NULL)
-            return join;
-        socket_refuse(socket, CLOSE_ERROR, "out of memory");
-    } else {
-        socket_refuse(socket, CLOSE_TOO_BIG, "a ref is too long");
-    }
-    return NULL;
-}
-
-static void join_begin(struct socket *socket, struct join *join)
-{
-    socket_hold(socket);
-    socket_join(socket, join);
-}
-
-static void on_join(struct socket *socket, const struct incoming *in)
-{
-    const anqa_channel *spec = route(socket, in);
-    struct join *join;
-
-    if (spec == NULL) {
-        reply_unmatched(socket, in);
-        return;
-    }
-    if (socket->count >= socket->mount->max_channels) {
-        reply(socket, in->join_ref, in->ref, in->topic_json, false,
-            STR("{\"reason\":\"too many channels joined\"}"));
-        return;
-    }
-    join = join_of(socket, in, spec, (anqa_str){NULL, 0});
-    if (join != NULL)
-        join_begin(socket, join);
-}
-
-static void kill_later(void *state)
-{
-    const anqa_pid *channel = state;
-
-    if (anqa_receive_ref(anqa_monitor(*channel), REPLACE_AFTER_MS) == NULL)
-        anqa_exit_signal(*channel, ANQA_KILL);
-}
-
-/* The client has left and comes back before the channel has ended: the join waits for that. */
-static void join_after(struct socket *socket, const struct incoming *in, struct chan *chan)
-{
-    anqa_spawn_opts guard = {
-        .run = kill_later, .arg = &chan->sub.who, .arg_size = sizeof chan->sub.who};
-
-    chan->join = join_of(socket, in, chan->spec, (anqa_str){NULL, 0});
-    if (chan->join == NULL)
-        return;
-    socket_hold(socket);
-    if (anqa_spawn(&guard, NULL, NULL) != ANQA_OK)
-        anqa_exit_signal(chan->sub.who, ANQA_KILL);
-}
-
-/* The same topic once more: the old channel makes room, unheard. It is queued to die before the new one is spawned. */
-static void on_duplicate_join(struct socket *socket, const struct incoming *in, struct chan *chan)
-{
-    struct join *join;
-
-    if (chan->flags & CHAN_LEAVING) {
-        join_after(socket, in, chan);
-        return;
-    }
-    join = join_of(socket, in, chan->spec, chan_end_ref(chan));
-    if (join == NULL)
-        return;
-    anqa_log(ANQA_DEBUG, "channel.duplicate_join", "topic=%.*s", ANQA_FMT(in->topic));
-    chan_gone(chan);
-    chan_unlink(chan);
-    anqa_exit_signal(chan->sub.who, ANQA_KILL);
-    join_begin(socket, join);
-}
-
-static void on_not_joined(struct socket *socket, const struct incoming *in)
-{
-    if (event_is(&in->m, STR("phx_join")))
-        on_join(socket, in);
-    else if (event_is(&in->m, STR("phx_leave")))
-        reply(socket, in->join_ref, in->ref, in->topic_json, true, STR("{}"));
-    else
-        reply_unmatched(socket, in);
-}
-
-static void chan_count(struct chan *chan, size_t bytes)
-{
-    chan->pending++;
-    chan->pending_bytes += (uint32_t)bytes;
-    if ((chan->pending < CHAN_PENDING_MAX && chan->pending_bytes < CHAN_PENDING_BYTES_MAX) ||
-        (chan->flags & CHAN_HOLDS))
-        return;
-    chan->flags |= CHAN_HOLDS;
-    socket_hold(chan->socket);
-}
-
-/* Of a message that is one too many. */
-static void over_rate(
-    struct socket *socket, struct incoming *in, const anqa_rate_limit *limit, const char *whose)
-{
-    if (limit->over == ANQA_RATE_CLOSE || !incoming_address(in)) {
-        socket_refuse(socket, CLOSE_POLICY, whose);
-        return;
-    }
-    anqa_log(ANQA_DEBUG, "socket.over_rate",
-        "topic=%.*s what=\"%s\" next=\"answered with an error\"", ANQA_FMT(in->topic), whose);
-    reply(socket, in->join_ref, in->ref, in->topic_json, false, STR("{\"reason\":\"rate limit\"}"));
-}
-
-/* Whether the client sends no more to this channel than it may. Who leaves always may. */
-static bool within_rate(struct chan *chan, const struct v2_message *m)
-{
-    const anqa_rate_limit *limit = &chan->spec->rate;
-
-    return !rate_is_limited(limit) || event_is(m, STR("phx_leave")) ||
-           rate_take(chan_rate(chan), limit, m->payload.len, sched_self->now_ms);
-}
-
-static void pass_on(struct socket *socket, const struct v2_message *m, struct chan *chan)
-{
-    bool leaves = event_is(m, STR("phx_leave"));
-    struct v2_places places;
-    anqa_str tail;
-
-    if (v2_tail(m, &tail, &places) != ANQA_OK) {
-        socket_refuse(socket, CLOSE_TOO_BIG, "ref or event too long");
-        return;
-    }
-    if (anqa_send_ref(chan->sub.who, leaves ? chan_leave_tag : chan_in_tag, (anqa_ref){places.bits},
-            anqa_bytes(tail.ptr, tail.len)) == ANQA_E_NOMEM) {
-        socket_refuse(socket, CLOSE_ERROR, "out of memory");
-        return;
-    }
-    if (leaves)
-        chan->flags |= CHAN_LEAVING;
-    else
-        chan_count(chan, tail.len);
-}
-
-/* A join_ref that is not the channel's: a message to an earlier one, which nobody answers. */
-static bool is_stale(const struct v2_message *m, const struct chan *chan)
-{
-    if (v2_no_join_ref(m))
-        return false;
-    return (chan->flags & CHAN_NULL_JOIN_REF) != 0 ||
-           !v2_join_ref_is(anqa_tmp(), m, chan_ref(chan));
-}
-
-/* What is answered here, not by a channel. chan: NULL, the topic is not joined. */
-static void answer_here(struct socket *socket, struct incoming *in, struct chan *chan)
-{
-    if (!incoming_address(in))
-        socket_refuse(socket, CLOSE_ERROR, "a binary push whose strings are not UTF-8");
-    else if (chan != NULL)
-        on_duplicate_join(socket, in, chan);
-    else if (anqa_str_is(in->topic, "phoenix") && event_is(&in->m, STR("heartbeat")))
-        reply(socket, STR("null"), in->ref, in->topic_json, true, STR("{}"));
-    else
-        on_not_joined(socket, in);
-}
-
-static void dispatch(struct socket *socket, struct incoming *in)
-{
-    struct chan *chan = in->named ? socket_find(socket, in->topic) : NULL;
-
-    if (chan == NULL || event_is(&in->m, STR("phx_join")))
-        answer_here(socket, in, chan);
-    else if ((chan->flags & CHAN_LEAVING) || is_stale(&in->m, chan))
-        return;
-    else if (within_rate(chan, &in->m))
-        pass_on(socket, &in->m, chan);
-    else
-        over_rate(socket, in, &chan->spec->rate, "the rate limit of a channel");
-}
-
-void socket_message(struct socket *socket, bool binary, anqa_str data)
-{
-    struct incoming in;
-    anqa_error err;
-    anqa_status status;
-
-    if (socket->ended)
-        return;
-    anqa_section_begin(); /* lists are changed; no code of the application runs in here */
-    status = socket->serializer->read(anqa_tmp(), binary, data, &in.m, &err);
-    if (status != ANQA_OK) {
-        socket_refuse(socket, CLOSE_ERROR, err.text);
-    } else {
-        incoming_name(&in);
-        if (socket->rate == NULL ||
-            rate_take(socket->rate, &socket->mount->spec->rate, data.len, sched_self->now_ms))
-            dispatch(socket, &in);
-        else
-            over_rate(socket, &in, &socket->mount->spec->rate, "the rate limit of a socket");
-    }
-    anqa_section_end();
 }

@@ -8,7 +8,9 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #define DAYS 365
@@ -96,14 +98,18 @@ static bool fill(X509 *cert, EVP_PKEY *key, const char *first, const char *names
 static FILE *file_new(const char *path, mode_t mode)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    FILE *file;
 
-    if (file == NULL && fd >= 0)
-        close(fd);
-    if (file == NULL && errno == EEXIST)
-        (void)cli_fail(CLI_FAILED, "%s is there already, and is not written over", path);
-    else if (file == NULL)
-        (void)cli_fail(CLI_FAILED, "cannot make %s: %s", path, strerrordesc_np(errno));
+    if (fd < 0) {
+        if (errno == EEXIST)
+            (void)cli_fail(CLI_FAILED, "%s is there already, and is not written over", path);
+        else
+            (void)cli_fail(CLI_FAILED, "cannot make %s: %s", path, strerrordesc_np(errno));
+        return NULL;
+    }
+    file = fdopen(fd, "w");
+    if (file == NULL)
+        cli_quit(CLI_FAILED, "out of memory");
     return file;
 }
 

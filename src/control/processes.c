@@ -6,6 +6,8 @@
 #include <anqa/memory.h>
 #include <anqa/metrics.h>
 
+#define TREE_DEPTH_MAX 64u
+
 anqa_json_writer *control_writer(void)
 {
     anqa_json_writer *w = anqa_arena_alloc(anqa_tmp(), sizeof *w);
@@ -24,6 +26,19 @@ anqa_status control_find(const struct control_request *request, anqa_pid *ret_pi
     if (anqa_process_find(text, ret_pid) != ANQA_OK)
         return anqa_fail(err, ANQA_E_NOT_FOUND, "there is no process '%.*s'",
             (int)(text.len < 100 ? text.len : 100), text.ptr);
+    return ANQA_OK;
+}
+
+anqa_status control_number(const struct control_request *request, const char *key, uint32_t max,
+    uint32_t otherwise, uint32_t *ret_number, anqa_error *err)
+{
+    uint64_t number = otherwise;
+    anqa_json value;
+
+    if (anqa_json_get(request->args, key, &value) == ANQA_OK &&
+        (anqa_json_to_uint(value, &number) != ANQA_OK || number > max))
+        return anqa_fail(err, ANQA_E_RANGE, "\"%s\" is a number from 0 to %u", key, max);
+    *ret_number = (uint32_t)number;
     return ANQA_OK;
 }
 
@@ -74,18 +89,16 @@ static anqa_status sort_of(anqa_str name, anqa_process_sort *ret_sort, anqa_erro
 anqa_status control_process_list(
     const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
 {
-    uint64_t limit = anqa_json_uint(request->args, "limit", 0);
-    anqa_process_list_opts opts = {.limit = (uint32_t)limit};
+    anqa_process_list_opts opts = {0};
     anqa_json_writer *w = control_writer();
     anqa_process_info *infos;
     size_t count;
     anqa_status status = sort_of(anqa_json_str(request->args, "sort"), &opts.sort, err);
 
+    if (status == ANQA_OK)
+        status = control_number(request, "limit", ANQA_PROCESS_LIST_MAX, 0, &opts.limit, err);
     if (status != ANQA_OK)
         return status;
-    if (limit > ANQA_PROCESS_LIST_MAX)
-        return anqa_fail(
-            err, ANQA_E_RANGE, "\"limit\" is at most %u", (unsigned)ANQA_PROCESS_LIST_MAX);
     status = anqa_process_list(&opts, &infos, &count);
     if (status != ANQA_OK)
         return status;
@@ -123,11 +136,14 @@ anqa_status control_metrics(
 anqa_status control_tree(
     const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
 {
-    anqa_tree_opts opts = {.depth = (uint32_t)anqa_json_uint(request->args, "depth", 0),
-        .limit = (uint32_t)anqa_json_uint(request->args, "limit", 0)};
+    anqa_tree_opts opts = {0};
     anqa_json_writer *w = control_writer();
-    anqa_status status = anqa_tree_put(w, (anqa_pid){0}, &opts);
+    anqa_status status = control_number(request, "depth", TREE_DEPTH_MAX, 0, &opts.depth, err);
 
+    if (status == ANQA_OK)
+        status = control_number(request, "limit", UINT32_MAX, 0, &opts.limit, err);
+    if (status == ANQA_OK)
+        status = anqa_tree_put(w, (anqa_pid){0}, &opts);
     return status == ANQA_OK ? anqa_json_writer_finish(w, ret_answer) : status;
 }
 

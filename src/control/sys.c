@@ -23,9 +23,25 @@ anqa_status control_state(
     return status;
 }
 
+/* Without these nobody could have it go on again. */
+static bool is_needed_to_resume(const struct control_request *request, anqa_pid pid)
+{
+    anqa_process_info info;
+
+    if (anqa_pid_eq(pid, request->client))
+        return true;
+    return anqa_process_info_get(pid, &info) == ANQA_OK && info.spec != NULL &&
+           (info.spec == anqa_control_server.name || info.spec == anqa_control_clients.name);
+}
+
 anqa_status control_suspend(
     const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
 {
+    anqa_pid pid = {0};
+
+    if (control_find(request, &pid, err) == ANQA_OK && is_needed_to_resume(request, pid))
+        return anqa_fail(err, ANQA_E_INVALID,
+            "that is a part of the control socket: nobody could have it go on again");
     return control_act(request, ret_answer, err, anqa_sys_suspend);
 }
 
@@ -53,11 +69,14 @@ static bool pass_on(const struct control_request *request, const anqa_trace_even
 anqa_status control_trace(
     const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
 {
-    anqa_trace_opts opts = {.body = (uint32_t)anqa_json_uint(request->args, "body", TRACE_BODY)};
+    anqa_trace_opts opts = {0};
     anqa_ref trace;
     anqa_pid pid = {0};
     anqa_status status = control_find(request, &pid, err);
     bool ended = false;
+
+    if (status == ANQA_OK)
+        status = control_number(request, "body", ANQA_TRACE_BODY_MAX, TRACE_BODY, &opts.body, err);
 
     if (status == ANQA_OK)
         status = anqa_trace(pid, &opts, &trace);

@@ -12,6 +12,8 @@
 #include <anqa/telemetry.h>
 
 #include "base/container.h"
+#include "http/h2.h"
+#include "http/h2_stream.h"
 #include "http/peers.h"
 #include "runtime/net_int.h"
 
@@ -38,13 +40,15 @@ void conn_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT])
     struct address address = {.len = sizeof address.u};
 
     text[0] = '\0';
-    if (conn->entry != NULL && getpeername(conn->entry->fd, &address.u.any, &address.len) == 0)
+    if (conn->streamed)
+        stream_peer(conn, text);
+    else if (conn->entry != NULL && getpeername(conn->entry->fd, &address.u.any, &address.len) == 0)
         address_format(&address, text);
 }
 
 bool conn_is_secure(const struct conn *conn)
 {
-    return conn->secure;
+    return conn->streamed ? stream_is_secure(conn) : conn->secure;
 }
 
 void service_unref(struct http_service *service)
@@ -56,7 +60,13 @@ void service_unref(struct http_service *service)
     service->drop(service);
 }
 
-static void connection_gone(struct http_service *service)
+void service_enter(struct http_service *service)
+{
+    atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&service->refs, 1, memory_order_relaxed);
+}
+
+void service_leave(struct http_service *service)
 {
     atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
     service_unref(service);
@@ -73,13 +83,15 @@ static void conn_exit(struct exit_hook *hook, anqa_pid pid)
     } else if (conn->serving && conn->phase == CONN_HTTP) {
         h1_last_words(conn);
     }
+    if (conn->framed)
+        h2_gone(conn);
     conn->phase = CONN_DEAD;
     if (conn->secure)
         tls_done(conn);
     conn_out_free(conn);
     free(conn->in);
     anqa_list_remove(&conn->timed);
-    connection_gone(conn->service);
+    service_leave(conn->service);
 }
 
 void conn_lose(struct conn *conn, bool reset)
@@ -88,7 +100,9 @@ void conn_lose(struct conn *conn, bool reset)
         return;
     conn->phase = CONN_DEAD;
     conn_out_free(conn);
-    if (reset && conn->entry != NULL)
+    if (conn->streamed)
+        stream_lost(conn);
+    else if (reset && conn->entry != NULL)
         net_linger_off(conn->entry->fd);
 }
 
@@ -102,10 +116,21 @@ void conn_kill(struct conn *conn, bool reset)
         proc_kick(sched_self, conn->self);
 }
 
+/* Whether the socket can be closed without waiting for the end of the peer's side: what would come then and be answered with a
+ * reset, by which the peer might lose what we have sent. It has promised that nothing comes. */
+static bool says_no_more(const struct conn *conn)
+{
+    return conn->last && conn->in == NULL && !conn->secure && (fd_ready(conn->entry) & FD_IN) == 0;
+}
+
 void conn_close(struct conn *conn)
 {
     if (conn->phase >= CONN_LINGER)
         return;
+    if (conn->streamed) {
+        stream_close(conn);
+        return;
+    }
     if (conn->secure && conn->out == NULL)
         tls_shut(conn);
     if (conn->out != NULL) {
@@ -116,7 +141,7 @@ void conn_close(struct conn *conn)
         }
         return;
     }
-    if (conn->ended || !conn_shut(conn)) {
+    if (conn->ended || says_no_more(conn) || !conn_shut(conn)) {
         conn_kill(conn, false);
         return;
     }
@@ -132,9 +157,11 @@ void conn_timeout(struct conn *conn)
         outlet_time(conn, conn->timeout_s);
     } else if (conn->phase == CONN_WS) {
         conn_ws_close(conn, 1002, anqa_str_of(""));
+    } else if (conn->phase == CONN_H2) {
+        h2_timeout(conn);
     } else if (conn->phase == CONN_HTTP) {
         if (conn->in != NULL) /* in the middle of a head */
-            h1_refuse(conn, 408, "the request did not come in time\n");
+            conn_refuse(conn, 408, "the request did not come in time\n");
         conn_close(conn);
     } else if (conn->phase == CONN_HANDSHAKE) {
         tls_fail(conn, "the time is over");
@@ -148,7 +175,7 @@ void conn_arm(struct conn *conn)
 {
     unsigned what = (conn->paused || conn->ended ? 0u : FD_IN) | (conn->blocked ? FD_OUT : 0u);
 
-    if (conn->phase == CONN_DEAD || conn->waiting || what == 0)
+    if (conn->phase == CONN_DEAD || conn->waiting || conn->streamed || what == 0)
         return;
     if (fd_arm(conn->entry, what) != ANQA_OK)
         conn_kill(conn, true); /* the system has no room to watch it */
@@ -169,18 +196,28 @@ void conn_resume(struct conn *conn)
         proc_kick(sched_self, conn->self);
 }
 
+static bool queue_head(struct conn *conn, anqa_str head)
+{
+    char *room;
+
+    if (conn->streamed)
+        return stream_head(conn, head, true);
+    room = conn_queue_room(conn, head.len);
+    if (room != NULL)
+        memcpy(room, head.ptr, head.len);
+    return room != NULL;
+}
+
 void conn_upgrade(
     struct conn *conn, anqa_str head, const struct ws_ops *ops, void *user, uint16_t timeout)
 {
-    char *room = NULL;
+    bool done = false;
 
-    if (conn->leaving)
+    if (conn->leaving || (conn->streamed && conn_drains(conn)))
         conn_respond(conn, 503, NULL, (anqa_str){NULL, 0});
     else
-        room = conn_queue_room(conn, head.len);
-    if (room != NULL)
-        memcpy(room, head.ptr, head.len);
-    if (room == NULL || conn->phase != CONN_HTTP) { /* closed meanwhile, or there was no memory */
+        done = queue_head(conn, head);
+    if (!done || conn->phase != CONN_HTTP) { /* closed meanwhile, or there was no memory */
         ops->closed(conn, user);
         return;
     }
@@ -204,8 +241,18 @@ static bool turn_is_over(struct conn *conn, unsigned requests)
     return true;
 }
 
-/* Takes what can be taken from bytes that have come; the rest is kept. */
-static void take(struct conn *conn, char *bytes, size_t len)
+/* Whether bytes at the front of a connection need more behind them to be told from the preface of HTTP/2; if they are that,
+ * it is spoken from now on. */
+static bool may_be_preface(struct conn *conn, const char *bytes, size_t len)
+{
+    enum h2_preface preface = h2_preface(bytes, len);
+
+    if (preface == H2_PREFACE)
+        h2_begin(conn);
+    return preface == H2_PREFACE_PART;
+}
+
+void conn_take(struct conn *conn, char *bytes, size_t len)
 {
     unsigned requests = 0;
 
@@ -213,8 +260,11 @@ static void take(struct conn *conn, char *bytes, size_t len)
         struct request *request = NULL;
         size_t taken;
 
+        if (!conn->begun && conn->phase == CONN_HTTP && may_be_preface(conn, bytes, len))
+            break;
         switch (conn->phase) {
         case CONN_HTTP: taken = h1_take(conn, bytes, len, &request); break;
+        case CONN_H2: taken = h2_take(conn, bytes, len); break;
         case CONN_WS:
         case CONN_WS_CLOSING: taken = conn_ws_take(conn, bytes, len); break;
         default: taken = len; break; /* nobody wants it any more */
@@ -262,7 +312,9 @@ static bool read_once(struct conn *conn)
         if (n < 0 && errno == EAGAIN)
             return false;
         conn->ended = true;
-        if (n < 0 || conn->phase == CONN_LINGER || (conn->out == NULL && !conn->secure))
+        if (n == 0 && conn->phase == CONN_H2)
+            h2_input_over(conn);
+        else if (n < 0 || conn->phase == CONN_LINGER || (conn->out == NULL && !conn->secure))
             conn_kill(conn, false);
         else /* it may still read what is queued, and our good-bye */
             conn_close(conn);
@@ -274,9 +326,9 @@ static bool read_once(struct conn *conn)
         conn->since_s = (uint32_t)(sched_self->now_ms / 1000);
     if (conn->in != NULL) {
         conn->in->end += (uint32_t)n;
-        take(conn, conn->in->bytes, conn->in->end);
+        conn_take(conn, conn->in->bytes, conn->in->end);
     } else {
-        take(conn, to, (size_t)n);
+        conn_take(conn, to, (size_t)n);
     }
     return conn->secure || !fd_is_drained(conn->entry); /* TLS knows itself what it still has */
 }
@@ -287,7 +339,7 @@ static void conn_read(struct conn *conn)
 
     conn->resumed = false;
     if (resumed && conn->in != NULL)
-        take(conn, conn->in->bytes + conn->in->at, conn->in->end - conn->in->at);
+        conn_take(conn, conn->in->bytes + conn->in->at, conn->in->end - conn->in->at);
     for (unsigned i = 0;
         conn->phase != CONN_DEAD && !conn->paused && !conn->ended && !conn->resumed; i++) {
         if (i == ROUNDS) { /* the others, too */
@@ -299,7 +351,7 @@ static void conn_read(struct conn *conn)
     }
 }
 
-static void conn_over(struct conn *conn)
+void conn_over(struct conn *conn)
 {
     if (conn->slow)
         ANQA_EMIT(slow_reader, (anqa_field_uint("bytes", conn->out_bytes)),
@@ -362,8 +414,7 @@ static void conn_init(void *state)
     outlet_time(conn, CONN_CLOSE_S); /* for its socket to come */
 }
 
-/* A message for who speaks WebSocket here. */
-static void conn_info(struct conn *conn, const anqa_msg *msg)
+void conn_info(struct conn *conn, const anqa_msg *msg)
 {
     if (conn->phase != CONN_WS || conn->ops->info == NULL)
         return;
@@ -431,7 +482,8 @@ anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socke
         .arg = &conn,
         .arg_size = sizeof conn,
         .state_size = secure ? tls_conn_size() : 0,
-        .pinned = true};
+        .pinned = true,
+        .priority = secure ? ANQA_PRIORITY_LOW : ANQA_PRIORITY_NORMAL}; /* see tls_handshake */
     anqa_pid pid;
     anqa_status status;
 
@@ -444,7 +496,7 @@ anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socke
     atomic_fetch_add_explicit(&service->refs, 1, memory_order_relaxed);
     status = anqa_spawn(&opts, &pid, NULL);
     if (status != ANQA_OK) {
-        connection_gone(service);
+        service_leave(service);
         return status;
     }
     conn_watch(pid);

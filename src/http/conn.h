@@ -75,6 +75,7 @@ struct http_service {
     anqa_str secret;                  /* may be empty */
     uint32_t max_connections;         /* 65,536; more are reset at once */
     uint32_t max_per_address;         /* as many; more are reset */
+    uint32_t max_streams;             /* of one HTTP/2 connection; 100 */
     struct peers *peers;              /* by service_listen, where there is max_per_address; owned */
     struct tls_server *tls;           /* for service_listen_tls; its maker closes it in `drop` */
     uint32_t output_bytes;            /* that a slow reader may leave unread; 1 MiB */

@@ -11,6 +11,8 @@
 
 #include <anqa/process.h>
 
+#include "http/h2_stream.h"
+
 #define PART ((size_t)256 << 10)
 #define PARTS_A_TURN 4        /* to a peer that reads as fast as we write, before others run */
 #define QUEUE_MAX (16u << 10) /* of output that is copied, to go out with what comes next */
@@ -37,9 +39,11 @@ static anqa_status wait_peer(struct conn *conn, unsigned what, uint64_t deadline
 /* Waits until the kernel takes more. */
 static bool wait_room(struct conn *conn)
 {
-    anqa_status status =
-        wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
+    anqa_status status;
 
+    if (conn->streamed)
+        return stream_wait_room(conn, 0);
+    status = wait_peer(conn, FD_OUT, conn_deadline(conn->service->write_timeout, CONN_WRITE_S));
     conn->blocked = false;
     if (status != ANQA_OK)
         conn_kill(conn, true);
@@ -99,6 +103,8 @@ bool conn_write(struct conn *conn, anqa_str bytes)
 
     if (over(conn) || bytes.len == 0)
         return !over(conn);
+    if (conn->streamed)
+        return stream_write(conn, bytes);
     if (conn->out_bytes + bytes.len <= most)
         return queue(conn, bytes);
     if (!conn_drain_output(conn))
@@ -134,17 +140,6 @@ static ssize_t send_part(int to, int from, off_t *at, size_t size)
     return n;
 }
 
-/* The begin of a file leaves with what is queued: up to some 64 KB a copy costs less than another system call, and a packet
- * that has the head alone. Returns how much of the file has gone. */
-static size_t send_begin(struct conn *conn, int fd, struct range range)
-{
-    char *bytes = conn->outlet->read; /* nobody waits between reading and sending */
-    size_t most = range.length < READ_SIZE ? (size_t)range.length : READ_SIZE;
-    ssize_t n = pread(fd, bytes, most, (off_t)range.offset);
-
-    return n <= 0 ? 0 : conn_flush_with(conn, bytes, (size_t)n);
-}
-
 /* Through memory, to be encrypted: nobody waits between the read and its end. As `sent`. */
 static ssize_t seal_part(struct conn *conn, int from, off_t *at, size_t size)
 {
@@ -164,14 +159,24 @@ static ssize_t seal_part(struct conn *conn, int from, off_t *at, size_t size)
     return n;
 }
 
-bool conn_write_file(struct conn *conn, int fd, struct range range)
+/* What is queued; the kernel keeps the last of it for the packet that the file begins in. */
+static bool drain_head(struct conn *conn, uint64_t length)
 {
-    size_t begin = over(conn) ? 0 : send_begin(conn, fd, range);
-    off_t at = (off_t)(range.offset + begin);
-    uint64_t left = range.length - begin;
+    bool drained;
+
+    conn->more = length != 0;
+    drained = conn_drain_output(conn);
+    conn->more = false;
+    return drained;
+}
+
+static bool write_file(struct conn *conn, int fd, struct range range)
+{
+    off_t at = (off_t)range.offset;
+    uint64_t left = range.length;
     unsigned turn = 0;
 
-    if (!conn_drain_output(conn))
+    if (!drain_head(conn, left))
         return false;
     while (left > 0) {
         size_t part = left < PART ? (size_t)left : PART;
@@ -186,6 +191,11 @@ bool conn_write_file(struct conn *conn, int fd, struct range range)
             return false;
     }
     return true;
+}
+
+bool conn_write_file(struct conn *conn, int fd, struct range range)
+{
+    return conn->streamed ? stream_write_file(conn, fd, range) : write_file(conn, fd, range);
 }
 
 /* ---------------------------------------------------------------- reading */

@@ -26,6 +26,7 @@ enum conn_phase {
     CONN_NEW,       /* its socket has not come yet */
     CONN_HANDSHAKE, /* of TLS */
     CONN_HTTP,      /* before and in a head */
+    CONN_H2,        /* frames of HTTP/2 (h2.h); its requests are served by processes of their own */
     CONN_WS,
     CONN_WS_CLOSING, /* we have sent a close frame and wait for theirs */
     CONN_FLUSH,      /* ends when the output is empty */
@@ -53,7 +54,7 @@ struct outlet;
 
 /* owner: its process, as its state. What is in the outlet's lists is touched by others on the same scheduler. */
 struct conn {
-    struct fd_entry *entry; /* NULL: none yet */
+    struct fd_entry *entry; /* NULL: none yet, or it is a stream */
     struct proc *self;
     struct outlet *outlet;
     struct http_service *service;
@@ -63,7 +64,8 @@ struct conn {
     struct anqa_list_node timed; /* in the outlet's wheel */
     struct anqa_list_node dirty; /* in the outlet's list of those that have output */
     const struct ws_ops *ops;    /* from CONN_WS on */
-    void *user; /* likewise; in CONN_HTTP the struct request whose plugs run, or NULL */
+    void *
+        user; /* likewise; in CONN_HTTP the struct request whose plugs run, or NULL; `framed`: struct h2 */
     union {
         struct request_scan scan; /* CONN_HTTP */
         struct websocket ws;      /* CONN_WS, CONN_WS_CLOSING */
@@ -75,6 +77,7 @@ struct conn {
     bool keep_alive : 1; /* of the request that is answered */
     bool head_only : 1;  /* it was HEAD: no body */
     bool old : 1;        /* it was HTTP/1.0 */
+    bool last : 1;       /* its client has said that nothing comes behind it, and it had no body */
     bool serving : 1;    /* a request is being answered, perhaps at depth */
     bool answered : 1;   /* it has got its response, or a part of it: */
     bool partial : 1;    /* more of it must follow */
@@ -82,10 +85,15 @@ struct conn {
     bool paused : 1;
     bool resumed : 1; /* what is kept was not looked at for its own sake */
     bool waiting : 1; /* the process waits for the peer, at depth: the poller is its own */
+    bool more : 1;    /* what is sent now is the head of what follows at once */
     bool blocked : 1; /* the kernel takes no more for now */
     bool ended : 1;   /* the peer has ended its side */
     bool slow : 1;    /* it is dead for leaving too much unread: `out_bytes` */
-    bool secure : 1;  /* it speaks TLS: http/tls.h; constant */
+    bool begun : 1;   /* its first bytes were those of a request, not the preface of HTTP/2 */
+    bool framed : 1;  /* it speaks, or spoke, HTTP/2: `user` is a struct h2 */
+    bool
+        streamed : 1; /* it is a stream of such a connection, a struct h2_stream: it has no `entry` */
+    bool secure : 1; /* it speaks TLS: http/tls.h; constant */
 };
 
 /* One scheduler's: the buffer that connections read into, those that are to be flushed, and those that are timed. */
@@ -115,6 +123,10 @@ void conn_drain(struct conn *conn, const struct drain *drain);
 /* Tells the outlets of all schedulers. */
 void outlets_drain(const struct drain *drain);
 
+/* One more that is served, and one less. */
+void service_enter(struct http_service *service);
+void service_leave(struct http_service *service);
+
 /* That of the calling scheduler. NULL: no memory. */
 struct outlet *outlet_here(void);
 /* Puts a connection into the wheel, anew. */
@@ -135,8 +147,6 @@ static inline bool conn_is_idle(const struct conn *conn)
 
 /* Sends what there is, as far as the kernel takes it. */
 void conn_flush(struct conn *conn);
-/* The same in one system call with bytes of the caller behind it, which are not kept. Returns how many of those were sent. */
-size_t conn_flush_with(struct conn *conn, char *bytes, size_t len);
 void conn_out_free(struct conn *conn);
 /* Puts bytes of TLS behind those that wait, and before all that is not encrypted yet. False: there is no memory, or too much
  * waits; the connection is reset. */
@@ -187,6 +197,8 @@ void input_keep(struct conn *conn, const char *bytes, size_t len);
 char *input_room(struct conn *conn, size_t *ret_size);
 /* Takes up to `size` bytes off the front. */
 size_t input_take(struct conn *conn, char *buf, size_t size);
+/* Adds behind what is kept. False: no memory. */
+bool input_add(struct conn *conn, const char *bytes, size_t len);
 /* Puts back in front what was taken last. */
 void input_put_back(struct conn *conn, const char *bytes, size_t len);
 
@@ -204,6 +216,31 @@ bool conn_write_file(struct conn *conn, int fd, struct range range);
 anqa_status conn_read_some(
     struct conn *conn, char *buf, size_t size, uint64_t deadline_ms, size_t *ret_n);
 
+/* Puts the connection among those that are sent with the others of this turn. */
+void conn_dirty(struct conn *conn);
+/* Room at the end of the output, whatever its limit and without sending it soon. NULL: no memory, the connection is reset. */
+char *conn_append_room(struct conn *conn, size_t size);
+/* Copies the first `n` bytes of the output, which has as many. */
+void conn_out_copy(const struct conn *conn, char *to, size_t n);
+/* Forgets the first `n` bytes of the output: they are gone. */
+void conn_out_sent(struct conn *conn, size_t n);
+/* Takes what can be taken from bytes that have come, from the shared buffer or the front of what is kept; the rest is kept. */
+void conn_take(struct conn *conn, char *bytes, size_t len);
+/* Gives a message to who speaks WebSocket here. */
+void conn_info(struct conn *conn, const anqa_msg *msg);
+/* The process is over: ends it. */
+void conn_over(struct conn *conn);
+
+/* ---------------------------------------------------------------- responses, whatever carries them */
+
+/* The head of a response, as response.h has written it. follows: it has content. Of a request that is served; may wait.
+ * False: it is over. */
+bool conn_write_head(struct conn *conn, anqa_str head, bool follows);
+/* The response is whole. */
+void conn_answer_over(struct conn *conn);
+/* Answers with words, and has the connection closed behind it. */
+void conn_refuse(struct conn *conn, unsigned status, const char *why);
+
 /* ---------------------------------------------------------------- HTTP/1.1 */
 
 /* Takes one request off the front of `bytes`, if it is whole: *ret_request, to be served when the bytes behind it are
@@ -211,8 +248,6 @@ anqa_status conn_read_some(
 size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request);
 /* Answers a request, frees it, and makes ready for the next. May wait. */
 void h1_serve(struct conn *conn, struct request *request);
-/* Answers, and has the connection closed behind it. */
-void h1_refuse(struct conn *conn, unsigned status, const char *why);
 /* The fields that say what becomes of the connection, which is decided here. */
 void h1_connection_field(struct conn *conn, struct response *response);
 /* What a request that is served says to its client when its process ends. In `terminate`; may wait. */

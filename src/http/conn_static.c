@@ -34,12 +34,14 @@ static void send_file(struct conn *conn, const struct static_mount *mount,
     struct range range =
         static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, file, request, &parts);
 
-    h1_connection_field(conn, &response);
+    if (!conn->streamed)
+        h1_connection_field(conn, &response);
     conn->answered = conn->partial = true;
     if (response_finish(&response, &text) != ANQA_OK)
         conn_kill(conn, true);
-    else if (conn_write(conn, text) && write_content(conn, file->fd, range, &parts))
-        conn->partial = false;
+    else if (conn_write_head(conn, text, range.length != 0 || parts.ranges.count != 0) &&
+             write_content(conn, file->fd, range, &parts))
+        conn_answer_over(conn);
 }
 
 bool conn_serve_static(

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zconf.h>
 #include <zlib.h>
 
 const bool deflate_available = true;
@@ -24,7 +25,8 @@ static void put(voidpf opaque, voidpf memory)
 
 /* 4 KB of JSON: 11 us. Level 6 takes twice, of 64 KB five times as long, for a tenth, a fifth less. */
 #define LEVEL 1
-#define MEMORY_LEVEL 6 /* as good as the default of 8, and its table is cleared in half a microsecond less */
+#define MEMORY_LEVEL \
+    6 /* as good as the default of 8, and its table is cleared in half a microsecond less */
 
 struct deflater {
     z_stream z;

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 
+#include "http/h2.h"
 #include "runtime/inherit.h"
 
 #define POLL_MS 20u
@@ -52,6 +53,8 @@ void conn_drain(struct conn *conn, const struct drain *drain)
         drain_websocket(conn, drain);
     else if (conn->phase == CONN_HTTP)
         drain_http(conn);
+    else if (conn->phase == CONN_H2)
+        h2_leave(conn);
 }
 
 /* ---------------------------------------------------------------- the service */

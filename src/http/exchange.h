@@ -21,6 +21,7 @@ struct session;     /* session.c */
 struct params;      /* parsers.c */
 struct gzip;        /* gzip.h */
 struct conn;        /* http/conn.h */
+struct response;    /* http/response.h */
 struct ws_ops;      /* likewise */
 struct ws_deflate;  /* http/extension.h */
 
@@ -113,6 +114,12 @@ bool exchange_init(
 
 /* Drops the fields of the response of that name whose values begin with `prefix`. */
 void exchange_drop_fields(struct exchange *exchange, const char *name, anqa_str prefix);
+
+/* Bytes that its fields take, and the fields themselves: for the head. */
+size_t exchange_fields_size(const struct exchange *exchange);
+void exchange_write_fields(const struct exchange *exchange, struct response *response);
+/* The head of an informational response, which has been checked. In anqa_tmp. */
+anqa_str exchange_informal_head(unsigned status, const anqa_header *headers);
 
 /* Reads of the body within its limit, as the protocol's `read`. Fails, too: E_LIMIT, also before anything was read: the
  * client is not told to send what is too long. */

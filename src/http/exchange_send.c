@@ -8,6 +8,8 @@
 #include "http/response.h"
 #include "http/static.h"
 
+#define INFORMAL_REST 64u /* of its head: the status line and the empty line */
+
 /* ---------------------------------------------------------------- fields */
 
 /* Those that the server writes. */
@@ -108,6 +110,38 @@ void anqa_conn_put_close(anqa_conn *conn)
     struct exchange *exchange = exchange_of(conn);
 
     exchange->ops->close(exchange);
+}
+
+/* ---------------------------------------------------------------- heads */
+
+size_t exchange_fields_size(const struct exchange *exchange)
+{
+    size_t size = 0;
+
+    for (const struct resp_field *field = exchange->fields; field != NULL; field = field->next)
+        size += strlen(field->name) + field->value.len + strlen(": \r\n");
+    return size;
+}
+
+void exchange_write_fields(const struct exchange *exchange, struct response *response)
+{
+    for (const struct resp_field *field = exchange->fields; field != NULL; field = field->next)
+        response_header(response, field->name, field->value);
+}
+
+anqa_str exchange_informal_head(unsigned status, const anqa_header *headers)
+{
+    size_t size = INFORMAL_REST;
+    struct response response;
+    anqa_str text;
+
+    for (const anqa_header *header = headers; header->name != NULL; header++)
+        size += strlen(header->name) + strlen(header->value) + strlen(": \r\n");
+    response_start(&response, anqa_arena_alloc(anqa_tmp(), size), size, status);
+    for (const anqa_header *header = headers; header->name != NULL; header++)
+        response_header(&response, header->name, anqa_str_of(header->value));
+    ANQA_REQUIRE(response_finish(&response, &text) == ANQA_OK);
+    return text;
 }
 
 /* ---------------------------------------------------------------- before it is sent */

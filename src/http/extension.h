@@ -9,7 +9,7 @@
 #ifndef HTTP_EXTENSION_H
 #define HTTP_EXTENSION_H
 
-#include "http/request.h"
+#include "http/request.h" /* IWYU pragma: export */
 
 #define EXTENSION_ANSWER_MAX 160
 

@@ -1,23 +1,18 @@
 /* HTTP/1.1 on a connection: requests one after the other, and who answers them. See conn.h. */
 #include "http/h1.h"
 
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include <anqa/memory.h>
 
-#include "http/static.h"
+#include "http/serve.h"
 #include "runtime/net_int.h"
 
 #define HEAD_ROOM 1024u
 #define REASON_SIZE 1024u
 #define UNREAD_MAX \
     (64u << 10) /* answers of earlier requests that wait, before another one is served */
-#define TEXT "text/plain; charset=utf-8"
-#define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
-
-/* ---------------------------------------------------------------- short answers */
 
 void h1_connection_field(struct conn *conn, struct response *response)
 {
@@ -29,104 +24,13 @@ void h1_connection_field(struct conn *conn, struct response *response)
         response_header(response, "connection", anqa_str_of("keep-alive"));
 }
 
-/* name: NULL for no further field. */
-static void respond(
-    struct conn *conn, unsigned status, const char *name, const char *value, anqa_str body)
-{
-    char head[HEAD_ROOM];
-    struct response response;
-    anqa_str text;
-    size_t sent = conn->head_only ? 0 : body.len;
-    char *room;
-
-    if (conn->phase != CONN_HTTP || conn->answered)
-        return;
-    conn->answered = true;
-    response_start(&response, head, sizeof head, status);
-    if (name != NULL)
-        response_header(&response, name, anqa_str_of(value));
-    if (status != 204)
-        response_header_uint(&response, "content-length", body.len);
-    h1_connection_field(conn, &response);
-    if (response_finish(&response, &text) != ANQA_OK) {
-        conn_kill(conn, true);
-        return;
-    }
-    room = conn_queue_room(conn, text.len + sent);
-    if (room == NULL)
-        return;
-    memcpy(room, text.ptr, text.len);
-    if (sent > 0)
-        memcpy(room + text.len, body.ptr, sent);
-}
-
-void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str body)
-{
-    respond(conn, status, type == NULL ? NULL : "content-type", type, body);
-}
-
-void h1_refuse(struct conn *conn, unsigned status, const char *why)
-{
-    conn->keep_alive = false;
-    conn_respond(conn, status, TEXT, anqa_str_of(why));
-}
-
-/* ---------------------------------------------------------------- who answers */
-
-static void serve_plugs(struct h1 *h1, struct request *request, const anqa_plug *plugs)
-{
-    const struct http_service *service = h1->conn->service;
-
-    if (!exchange_init(&h1->exchange, h1_ops(h1->conn), request)) {
-        h1_refuse(h1->conn, 400, "host or path can not be read\n");
-        return;
-    }
-    h1->exchange.pages = &service->pages;
-    if (service->limits.body_bytes != 0)
-        h1->exchange.body_most = service->limits.body_bytes;
-    h1->conn->user = request;
-    if (service->pages.debug)
-        conn_trace_exits(h1->conn);
-    h1->exchange.secret = service->secret;
-    h1->exchange.session_opts = service->session;
-    h1->exchange.plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
-    h1->exchange.secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
-    exchange_run(&h1->exchange, plugs);
-    if (h1->conn->phase == CONN_HTTP) /* else it is that of another protocol */
-        h1->conn->user = NULL;
-}
-
-static void serve(struct h1 *h1, struct request *request)
-{
-    struct conn *conn = h1->conn;
-    const struct http_service *service = conn->service;
-
-    for (size_t i = 0; i < service->mount_count; i++) {
-        const struct http_mount *mount = &service->mounts[i];
-        if (!mount_fits(mount->path, request->path))
-            continue;
-        if (mount->plugs != NULL)
-            serve_plugs(h1, request, mount->plugs);
-        else
-            mount->serve(conn, request, mount->arg);
-        return;
-    }
-    for (size_t i = 0; i < service->static_count; i++)
-        if (conn_serve_static(conn, &service->statics[i], request))
-            return;
-    if (*request->path.ptr == '*') /* the server as a whole is asked */
-        respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
-    else if (service->plugs != NULL)
-        serve_plugs(h1, request, service->plugs);
-    else
-        conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
-}
+/* ---------------------------------------------------------------- one request */
 
 /* After the answer: the next request, or the end. */
 static void request_over(struct conn *conn)
 {
     if (conn->phase == CONN_HTTP && !conn->answered)
-        h1_refuse(conn, 500, "no answer was given\n");
+        conn_refuse(conn, 500, "no answer was given\n");
     conn->serving = conn->answered = conn->partial = false;
     if (conn->phase != CONN_HTTP)
         return;
@@ -153,7 +57,7 @@ void h1_serve(struct conn *conn, struct request *request)
     if (h1->due || h1_body_is_long(h1)) /* unless it is read */
         conn->keep_alive = false;
     if (conn->out_bytes <= UNREAD_MAX || conn_drain_output(conn))
-        serve(h1, request);
+        serve_request(conn, &h1->exchange, h1_ops(conn), request);
     if (conn->phase != CONN_WS) /* else they belong to what the connection is now */
         anqa_defer_run_to(mark);
     if (conn->phase == CONN_HTTP && conn->keep_alive && !h1_skip_body(h1))
@@ -164,34 +68,11 @@ void h1_serve(struct conn *conn, struct request *request)
 
 /* ---------------------------------------------------------------- heads */
 
-/* Its parts move with the bytes they lie in. */
-static void slice_move(anqa_str *slice, const char *from, const char *to)
-{
-    if (slice->ptr != NULL)
-        slice->ptr = to + (slice->ptr - from);
-}
-
-/* The same request in memory of its own: whoever answers may wait, and others read into the buffer meanwhile. On the heap, so
- * that it is still there in `terminate`. */
+/* In memory of its own: whoever answers may wait, and others read into the buffer meanwhile. On the heap, so that it is
+ * still there in `terminate`. */
 static struct request *request_own(const struct request *request, const char *bytes)
 {
-    size_t size =
-        offsetof(struct request, headers) + request->header_count * sizeof(struct request_header);
-    struct request *own = anqa_heap_alloc(size + request->head_bytes);
-    char *copy = (char *)own + size;
-
-    memcpy(own, request, size);
-    memcpy(copy, bytes, request->head_bytes);
-    slice_move(&own->method_name, bytes, copy);
-    if (own->path.ptr >= bytes && own->path.ptr < bytes + own->head_bytes)
-        slice_move(&own->path, bytes, copy); /* that of "http://host" does not lie there */
-    slice_move(&own->query, bytes, copy);
-    slice_move(&own->host, bytes, copy);
-    for (uint32_t i = 0; i < own->header_count; i++) {
-        slice_move(&own->headers[i].name, bytes, copy);
-        slice_move(&own->headers[i].value, bytes, copy);
-    }
-    return own;
+    return request_copy(request, bytes, anqa_heap_alloc(request_copy_size(request)));
 }
 
 size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request **ret_request)
@@ -207,32 +88,31 @@ size_t h1_take(struct conn *conn, const char *bytes, size_t len, struct request 
             outlet_time(conn, conn_seconds(conn->service->head_timeout, CONN_HEAD_S));
         return 0;
     case REQUEST_REFUSED:
-        conn->head_only = conn->old = false;
-        h1_refuse(conn, parsed.status, parsed.why);
+        conn->begun = true;
+        conn->head_only = conn->old = conn->last = false;
+        conn_refuse(conn, parsed.status, parsed.why);
         request_over(conn);
         return len;
     case REQUEST_DONE: break;
     }
+    conn->begun = true;
     conn->keep_alive = parsed.keep_alive;
     conn->head_only = parsed.method == REQUEST_HEAD;
     conn->old = parsed.minor_version == 0;
+    conn->last = !parsed.keep_alive && !parsed.chunked && parsed.body_bytes == 0;
     *ret_request = request_own(&parsed, bytes);
     return parsed.head_bytes;
 }
 
 /* ---------------------------------------------------------------- when the process ends */
 
-/* The page of a request whose plugs have crashed. Their memory has ended: it is begun anew, without its body. */
 static void send_page(struct conn *conn, const struct request *request, anqa_reason reason)
 {
     struct h1 *h1 = anqa_arena_calloc(anqa_tmp(), 1, sizeof *h1);
 
     h1->conn = conn;
     h1->broken = ANQA_E_CLOSED;
-    if (!exchange_init(&h1->exchange, h1_ops(conn), request))
-        return;
-    h1->exchange.pages = &conn->service->pages;
-    error_page_crashed(&h1->exchange.pub, reason, conn_exit_trace(conn));
+    serve_crash_page(conn, &h1->exchange, h1_ops(conn), request, reason);
 }
 
 void h1_crashed(struct conn *conn, anqa_reason reason)
@@ -246,7 +126,7 @@ void h1_crashed(struct conn *conn, anqa_reason reason)
     conn->keep_alive = false;
     if (conn->user != NULL && !conn->answered)
         send_page(conn, conn->user, reason);
-    h1_refuse(conn, 500, "");
+    conn_refuse(conn, 500, "");
     if (!conn_drain_output(conn) || !conn_shut(conn))
         return;
     /* What the client still sends is read: else it would see a reset, and perhaps not the answer. */

@@ -5,7 +5,7 @@
 
 #include <anqa/memory.h>
 
-#include "http/response.h"
+#include "http/serve.h"
 
 #define SKIP_MAX \
     1000000u           /* of a body that nobody reads; more of it, and the connection is closed */
@@ -136,15 +136,6 @@ static bool status_has_content(unsigned status)
     return status != 204 && status != 304;
 }
 
-static size_t fields_size(const struct exchange *exchange)
-{
-    size_t size = 0;
-
-    for (const struct resp_field *field = exchange->fields; field != NULL; field = field->next)
-        size += strlen(field->name) + field->value.len + strlen(": \r\n");
-    return size;
-}
-
 static void write_framing(struct h1 *h1, struct response *response, uint64_t length)
 {
     struct conn *conn = h1->conn;
@@ -163,14 +154,13 @@ static void write_framing(struct h1 *h1, struct response *response, uint64_t len
 static anqa_status h1_head(struct exchange *exchange, uint64_t length)
 {
     struct h1 *h1 = h1_of(exchange);
-    size_t size = fields_size(exchange) + HEAD_REST;
+    size_t size = exchange_fields_size(exchange) + HEAD_REST;
     char *head = anqa_arena_alloc(anqa_tmp(), size);
     struct response response;
     anqa_str text;
 
     response_start(&response, head, size, exchange->pub.status);
-    for (const struct resp_field *field = exchange->fields; field != NULL; field = field->next)
-        response_header(&response, field->name, field->value);
+    exchange_write_fields(exchange, &response);
     write_framing(h1, &response, length);
     h1_connection_field(h1->conn, &response);
     ANQA_REQUIRE(response_finish(&response, &text) == ANQA_OK);
@@ -231,38 +221,19 @@ static anqa_status h1_end(struct exchange *exchange)
 static anqa_status h1_inform(struct exchange *exchange, unsigned status, const anqa_header *headers)
 {
     struct conn *conn = h1_of(exchange)->conn;
-    size_t size = HEAD_REST;
-    struct response response;
-    anqa_str text;
 
     if (conn->old)
         return written(conn->phase == CONN_HTTP);
-    for (const anqa_header *header = headers; header->name != NULL; header++)
-        size += strlen(header->name) + strlen(header->value) + strlen(": \r\n");
-    response_start(&response, anqa_arena_alloc(anqa_tmp(), size), size, status);
-    for (const anqa_header *header = headers; header->name != NULL; header++)
-        response_header(&response, header->name, anqa_str_of(header->value));
-    ANQA_REQUIRE(response_finish(&response, &text) == ANQA_OK);
-    return written(conn_write(conn, text));
+    return written(conn_write(conn, exchange_informal_head(status, headers)));
 }
 
 static anqa_status h1_upgrade(struct exchange *exchange, const struct ws_ops *ops, void *user,
     uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn)
 {
     struct conn *conn = h1_of(exchange)->conn;
-    char buffer[HEAD_REST];
-    anqa_str head, protocol = {NULL, 0};
-    struct response response;
 
-    (void)anqa_conn_resp_header(&exchange->pub, "sec-websocket-protocol", &protocol);
-    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, protocol, deflate);
-    ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
     *ret_conn = conn;
-    conn_upgrade(conn, head, ops, user, timeout_s);
-    conn_ws_compress(conn, deflate);
-    if (conn->phase == CONN_WS)
-        return ANQA_OK;
-    return conn->leaving ? ANQA_E_STOPPED : ANQA_E_CLOSED;
+    return serve_upgrade(conn, exchange, ops, user, timeout_s, deflate);
 }
 
 static void h1_close(struct exchange *exchange)

@@ -144,6 +144,7 @@ static int print_number(struct format *f, char *out, const char *directive, cons
         if (length[1] == 'l')
             return snprintf(out, NUMBER, directive, va_arg(f->args, long long));
         return snprintf(out, NUMBER, directive, va_arg(f->args, long));
+    /* NOLINTNEXTLINE(bugprone-branch-clone): the types differ, though here not in size */
     case 'j': return snprintf(out, NUMBER, directive, va_arg(f->args, intmax_t));
     case 'z': return snprintf(out, NUMBER, directive, va_arg(f->args, size_t));
     case 't': return snprintf(out, NUMBER, directive, va_arg(f->args, ptrdiff_t));

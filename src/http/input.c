@@ -91,6 +91,24 @@ size_t input_take(struct conn *conn, char *buf, size_t size)
     return n;
 }
 
+bool input_add(struct conn *conn, const char *bytes, size_t len)
+{
+    while (len > 0 && conn->in != NULL) {
+        size_t room;
+        char *to = input_room(conn, &room);
+        if (to == NULL)
+            return false;
+        room = room < len ? room : len;
+        memcpy(to, bytes, room);
+        conn->in->end += (uint32_t)room;
+        bytes += room;
+        len -= room;
+    }
+    if (len > 0)
+        conn->in = input_new(bytes, len);
+    return conn->in != NULL;
+}
+
 void input_put_back(struct conn *conn, const char *bytes, size_t len)
 {
     if (conn->in == NULL)

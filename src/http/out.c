@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 
 #include "base/container.h"
+#include "http/h2.h"
+#include "http/h2_stream.h"
 #include "runtime/net_int.h"
 
 #define PIECES 64
@@ -14,7 +16,8 @@
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
 #define DEFAULT_OUTPUT ((uint32_t)1 << 20)
-#define SEAL_EXTRA (4u * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
+#define SEAL_EXTRA \
+    ((size_t)4 * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
 #define TICK "tick"
 #define DRAIN "drain"
 
@@ -49,6 +52,14 @@ static void chunk_free(struct chunk *chunk)
         free(chunk);
 }
 
+/* Streams share what their connection may hold. */
+static void count_out(struct conn *conn, int64_t bytes)
+{
+    conn->out_bytes += (uint32_t)bytes;
+    if (conn->streamed)
+        stream_count(conn, bytes);
+}
+
 static void chunk_add(struct conn *conn, struct chunk *chunk)
 {
     if (conn->out_end == NULL)
@@ -60,6 +71,8 @@ static void chunk_add(struct conn *conn, struct chunk *chunk)
 
 void conn_out_free(struct conn *conn)
 {
+    if (conn->streamed && conn->out != NULL)
+        stream_count(conn, -(int64_t)conn->out_bytes);
     while (conn->out != NULL) {
         struct chunk *chunk = conn->out;
         conn->out = chunk->next;
@@ -84,8 +97,7 @@ static uint32_t output_limit(const struct conn *conn)
     return limit == 0 ? DEFAULT_OUTPUT : limit;
 }
 
-/* Something is to be sent with the others of this turn. */
-static void make_dirty(struct conn *conn)
+void conn_dirty(struct conn *conn)
 {
     struct outlet *outlet = conn->outlet;
     struct sched *s = sched_self;
@@ -102,7 +114,8 @@ static bool fits(struct conn *conn, size_t size, size_t limit)
 {
     uint32_t bytes = conn->out_bytes;
 
-    if (size <= limit && bytes + size <= limit)
+    if (size <= limit && bytes + size <= limit &&
+        (!conn->streamed || stream_may_hold(conn, size, output_limit(conn))))
         return true;
     conn_kill(conn, true);
     conn->slow = true; /* told by its own process: handlers of others have no place here */
@@ -118,13 +131,11 @@ static bool may_queue(struct conn *conn, size_t size)
     return fits(conn, size, output_limit(conn));
 }
 
-char *conn_queue_room(struct conn *conn, size_t size)
+char *conn_append_room(struct conn *conn, size_t size)
 {
     struct chunk *chunk = conn->out_end;
     char *room;
 
-    if (!may_queue(conn, size))
-        return NULL;
     if (chunk == NULL || chunk->buf.ptr != NULL || chunk->sealed ||
         chunk->cap - chunk->len < size) {
         size_t cap = chunk == NULL ? CHUNK_SMALL - sizeof *chunk : CHUNK_LARGE - sizeof *chunk;
@@ -137,9 +148,25 @@ char *conn_queue_room(struct conn *conn, size_t size)
     }
     room = chunk->bytes + chunk->len;
     chunk->len += (uint32_t)size;
-    conn->out_bytes += (uint32_t)size;
-    make_dirty(conn);
+    count_out(conn, (int64_t)size);
     return room;
+}
+
+char *conn_queue_room(struct conn *conn, size_t size)
+{
+    char *room = may_queue(conn, size) ? conn_append_room(conn, size) : NULL;
+
+    if (room != NULL)
+        conn_dirty(conn);
+    return room;
+}
+
+/* Frames of HTTP/2 are bounded in another way (h2_pull). */
+static uint32_t sealed_limit(const struct conn *conn)
+{
+    uint32_t limit = output_limit(conn);
+
+    return conn->framed && limit < H2_OUTPUT_MAX ? H2_OUTPUT_MAX : limit;
 }
 
 /* What was plain output is a little more now, and was let in before; what TLS says of itself is bounded by the same. */
@@ -147,7 +174,7 @@ bool conn_queue_sealed(struct conn *conn, const char *bytes, size_t len)
 {
     struct chunk **at = &conn->out, *chunk;
 
-    if (!fits(conn, len, (size_t)output_limit(conn) + SEAL_EXTRA))
+    if (!fits(conn, len, (size_t)sealed_limit(conn) + SEAL_EXTRA))
         return false;
     chunk = chunk_new(len);
     if (chunk == NULL) {
@@ -164,7 +191,7 @@ bool conn_queue_sealed(struct conn *conn, const char *bytes, size_t len)
     if (chunk->next == NULL)
         conn->out_end = chunk;
     conn->out_bytes += (uint32_t)len;
-    make_dirty(conn);
+    conn_dirty(conn);
     return true;
 }
 
@@ -184,34 +211,51 @@ static void queue_buf(struct conn *conn, anqa_buf buf, size_t sent)
     chunk->at = (uint32_t)sent;
     chunk->len = (uint32_t)buf.len;
     chunk_add(conn, chunk);
-    conn->out_bytes += (uint32_t)(buf.len - sent);
-    make_dirty(conn);
+    count_out(conn, (int64_t)(buf.len - sent));
+    conn_dirty(conn);
 }
 
 /* ---------------------------------------------------------------- sending */
 
-/* sealed: they are, or there is no TLS.   -1: the kernel takes nothing now, or it is over (conn_kill was called). */
-static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count, bool sealed)
+/* After a send that has failed: the kernel takes nothing now, or it is over. */
+static void send_failed(struct conn *conn)
 {
-    struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
-    ssize_t n;
-
-    do
-        n = !sealed      ? tls_send(conn, pieces, count)
-            : count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len,
-                               MSG_NOSIGNAL | MSG_DONTWAIT)
-                         : sendmsg(conn->entry->fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN) {
+    if (errno == EAGAIN) {
         fd_filled(conn->entry);
         conn->blocked = true;
         anqa_list_remove(&conn->dirty);
         conn_arm(conn);
-    } else if (n < 0 && conn->serving) {
+    } else if (conn->serving) {
         conn_lose(conn, false);
-    } else if (n < 0) {
+    } else {
         conn_kill(conn, false);
     }
+}
+
+/* As they are. -1: the kernel takes nothing now, or it is over (conn_kill was called). */
+static ssize_t send_pieces(struct conn *conn, struct iovec *pieces, size_t count)
+{
+    struct msghdr header = {.msg_iov = pieces, .msg_iovlen = count};
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (conn->more ? MSG_MORE : 0);
+    ssize_t n;
+
+    do
+        n = count == 1 ? send(conn->entry->fd, pieces->iov_base, pieces->iov_len, flags)
+                       : sendmsg(conn->entry->fd, &header, flags);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        send_failed(conn);
+    return n;
+}
+
+/* The same as records of TLS. */
+__attribute__((noinline)) static ssize_t seal_pieces(
+    struct conn *conn, struct iovec *pieces, size_t count)
+{
+    ssize_t n = tls_send(conn, pieces, count);
+
+    if (n < 0)
+        send_failed(conn);
     return n;
 }
 
@@ -221,10 +265,12 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
     size_t at = 0;
     ssize_t n = 0;
 
-    if (conn->out == NULL && !conn->blocked && !conn_is_closing(conn) && count <= PIECES) {
+    if (conn->out == NULL && !conn->blocked && !conn->streamed && !conn_is_closing(conn) &&
+        count <= PIECES) {
         for (size_t i = 0; i < count; i++)
             pieces[i] = (struct iovec){(char *)(uintptr_t)bufs[i].ptr, bufs[i].len};
-        n = send_pieces(conn, pieces, count, !conn->secure);
+        n = __builtin_expect(conn->secure, 0) ? seal_pieces(conn, pieces, count)
+                                              : send_pieces(conn, pieces, count);
         n = n < 0 ? 0 : n;
     }
     for (; at < count && (size_t)n >= bufs[at].len; at++)
@@ -233,17 +279,28 @@ void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count)
         queue_buf(conn, bufs[at], (size_t)n);
 }
 
-/* Forgets the first `n` bytes of those that are sealed, or not. */
-static void chunks_sent(struct conn *conn, size_t n, bool sealed)
+static const char *chunk_bytes(const struct chunk *chunk)
 {
-    struct chunk **at = &conn->out, *before = NULL;
+    return (chunk->buf.ptr != NULL ? (const char *)chunk->buf.ptr : chunk->bytes) + chunk->at;
+}
 
-    conn->out_bytes -= (uint32_t)n;
-    while (*at != NULL && (*at)->sealed != sealed) { /* what has become of them */
-        before = *at;
-        at = &before->next;
+void conn_out_copy(const struct conn *conn, char *to, size_t n)
+{
+    for (const struct chunk *chunk = conn->out; n > 0; chunk = chunk->next) {
+        size_t part = chunk->len - chunk->at;
+        part = part < n ? part : n;
+        memcpy(to, chunk_bytes(chunk), part);
+        to += part;
+        n -= part;
     }
-    for (struct chunk *chunk = *at; chunk != NULL && chunk->sealed == sealed; chunk = *at) {
+}
+
+/* Forgets `n` bytes that begin with the chunk *at. before: that one; NULL: it is the first. */
+__attribute__((always_inline)) static inline void chunks_sent(
+    struct conn *conn, struct chunk **at, struct chunk *before, size_t n)
+{
+    count_out(conn, -(int64_t)n);
+    for (struct chunk *chunk = *at; chunk != NULL; chunk = *at) {
         size_t left = chunk->len - chunk->at;
         if (n < left) { /* never true of an empty one, which goes too */
             chunk->at += (uint32_t)n;
@@ -257,6 +314,23 @@ static void chunks_sent(struct conn *conn, size_t n, bool sealed)
     }
 }
 
+/* The same, where what they have become may stand before them. */
+static void plain_sent(struct conn *conn, size_t n)
+{
+    struct chunk **at = &conn->out, *before = NULL;
+
+    while (*at != NULL && (*at)->sealed) {
+        before = *at;
+        at = &before->next;
+    }
+    chunks_sent(conn, at, before, n);
+}
+
+void conn_out_sent(struct conn *conn, size_t n)
+{
+    chunks_sent(conn, &conn->out, NULL, n);
+}
+
 /* The first chunks as pieces, as long as they are sealed as the first is; how many. */
 static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
 {
@@ -265,47 +339,55 @@ static size_t gather(const struct conn *conn, struct iovec *pieces, size_t max)
 
     for (struct chunk *chunk = conn->out; chunk != NULL && chunk->sealed == sealed && count < max;
         chunk = chunk->next)
-        pieces[count++] = (struct iovec){
-            (char *)(uintptr_t)(chunk->buf.ptr != NULL ? chunk->buf.ptr : chunk->bytes) + chunk->at,
-            chunk->len - chunk->at};
+        pieces[count++] =
+            (struct iovec){(char *)(uintptr_t)chunk_bytes(chunk), chunk->len - chunk->at};
     return count;
+}
+
+/* Sends what is sealed, or else seals and sends what is not. False: that is all for now. */
+__attribute__((noinline)) static bool flush_secure(struct conn *conn)
+{
+    struct iovec pieces[PIECES];
+    bool sealed = conn->out->sealed;
+    size_t count = gather(conn, pieces, PIECES);
+    ssize_t n = sealed ? send_pieces(conn, pieces, count) : seal_pieces(conn, pieces, count);
+
+    if (n < 0)
+        return false;
+    if (sealed)
+        chunks_sent(conn, &conn->out, NULL, (size_t)n);
+    else
+        plain_sent(conn, (size_t)n);
+    return true;
+}
+
+__attribute__((always_inline)) static inline bool flush_plain(struct conn *conn)
+{
+    struct iovec pieces[PIECES];
+    ssize_t n = send_pieces(conn, pieces, gather(conn, pieces, PIECES));
+
+    if (n >= 0)
+        chunks_sent(conn, &conn->out, NULL, (size_t)n);
+    return n >= 0;
+}
+
+static bool flush_some(struct conn *conn)
+{
+    return __builtin_expect(conn->secure, 0) ? flush_secure(conn) : flush_plain(conn);
 }
 
 void conn_flush(struct conn *conn)
 {
-    while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER) {
-        struct iovec pieces[PIECES];
-        bool sealed = conn->out->sealed;
-        ssize_t n =
-            send_pieces(conn, pieces, gather(conn, pieces, PIECES), sealed || !conn->secure);
-
-        if (n < 0)
-            return;
-        chunks_sent(conn, (size_t)n, sealed);
+    if (conn->streamed) {
+        stream_flush(conn);
+        return;
     }
+    do {
+        if (conn->phase == CONN_H2 && !conn->blocked)
+            h2_pull(conn);
+    } while (conn->out != NULL && !conn->blocked && conn->phase < CONN_LINGER && flush_some(conn));
     if (conn->out == NULL && conn->phase == CONN_FLUSH)
         conn_close(conn);
-}
-
-size_t conn_flush_with(struct conn *conn, char *bytes, size_t len)
-{
-    struct iovec pieces[PIECES];
-    size_t before = conn->out_bytes, count;
-    ssize_t n;
-
-    if (conn->blocked || conn->phase >= CONN_LINGER || (conn->out != NULL && conn->out->sealed))
-        return 0;
-    count = gather(conn, pieces, PIECES);
-    if (count == PIECES)
-        return 0;
-    pieces[count++] = (struct iovec){bytes, len};
-    n = send_pieces(conn, pieces, count, !conn->secure);
-    if (n <= 0)
-        return 0;
-    chunks_sent(conn, (size_t)n < before ? (size_t)n : before, false);
-    if (conn->out == NULL)
-        anqa_list_remove(&conn->dirty);
-    return (size_t)n < before ? 0 : (size_t)n - before;
 }
 
 /* ---------------------------------------------------------------- the outlet */

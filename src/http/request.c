@@ -619,3 +619,100 @@ enum request_result request_parse(struct request *req, struct request_scan *scan
         *scan = (struct request_scan){0};
     return result;
 }
+
+/* ---------------------------------------------------------------- parts of another protocol */
+
+static bool method_find(struct request *req)
+{
+    static const struct {
+        const char *name;
+        uint8_t number;
+    } methods[] = {
+#define METHOD_ROW(number, name, text) {#text, number},
+        HTTP_METHOD_MAP(METHOD_ROW)
+#undef METHOD_ROW
+    };
+
+    for (size_t i = 0; i < ANQA_COUNT(methods); i++)
+        if (anqa_str_is(req->method_name, methods[i].name)) {
+            req->method = method_of(methods[i].number);
+            return true;
+        }
+    return false;
+}
+
+static enum request_result check_parts(
+    struct request *req, anqa_str target, const struct request_limits *limits)
+{
+    if (anqa_str_is(req->method_name, "CONNECT") || anqa_str_is(req->method_name, "TRACE"))
+        return refuse(req, 405, "CONNECT and TRACE are for proxies");
+    if (!method_find(req))
+        return refuse(req, 501, "unknown method");
+    if (target.len > limits->line_bytes)
+        return refuse(req, 414, "the path is too long");
+    if (target.len == 0 || (*target.ptr != '/' && !anqa_str_is(target, "*")) ||
+        memchr(target.ptr, '#', target.len) != NULL)
+        return refuse(req, 400, "the path is none");
+    return split_target(req, target);
+}
+
+enum request_result request_of_parts(
+    struct request *req, anqa_str target, bool has_body, const struct request_limits *given)
+{
+    struct request_limits limits = limits_of(given);
+    enum request_result result;
+
+    req->minor_version = 1;
+    req->chunked = has_body;
+    result = check_parts(req, target, &limits);
+    if (result == REQUEST_DONE)
+        result = understand(req, &limits);
+    if (result != REQUEST_DONE)
+        return result;
+    req->chunked = has_body && req->body_bytes == 0;
+    return REQUEST_DONE;
+}
+
+/* ---------------------------------------------------------------- copies */
+
+size_t request_copy_size(const struct request *request)
+{
+    return offsetof(struct request, headers) +
+           request->header_count * sizeof(struct request_header) + request->head_bytes;
+}
+
+/* What the parts lie in, and where that has gone. */
+struct move {
+    const char *from, *to;
+    size_t len;
+};
+
+/* What does not lie in there is constant. */
+static void slice_move(anqa_str *slice, const struct move *move)
+{
+    uintptr_t at = (uintptr_t)slice->ptr, from = (uintptr_t)move->from;
+
+    if (at >= from && at <= from + move->len)
+        slice->ptr = move->to + (slice->ptr - move->from);
+}
+
+struct request *request_copy(const struct request *request, const char *bytes, void *room)
+{
+    size_t size = request_copy_size(request) - request->head_bytes;
+    struct request *own = room;
+    char *copy = (char *)room + size;
+    struct move move = {bytes, copy, request->head_bytes};
+
+    memcpy(own, request, size);
+    if (request->head_bytes != 0) /* else it was refused */
+        memcpy(copy, bytes, request->head_bytes);
+    slice_move(&own->method_name, &move);
+    slice_move(&own->path, &move);
+    slice_move(&own->query, &move);
+    slice_move(&own->host, &move);
+    for (uint32_t i = 0; i < own->header_count; i++) {
+        slice_move(&own->headers[i].name, &move);
+        slice_move(&own->headers[i].value, &move);
+    }
+    return own;
+}

@@ -69,6 +69,8 @@ struct request {
     uint8_t minor_version; /* HTTP/1.x */
     bool keep_alive;
     bool upgrade; /* Connection: upgrade, and there is an Upgrade */
+    bool
+        tunnel; /* it asked for a WebSocket as RFC 8441 says, and is shown as the GET of RFC 6455 */
     bool chunked;
     bool expects_continue; /* the client waits for "100 Continue" before it sends the body */
     uint16_t status;       /* REQUEST_REFUSED: what to answer */
@@ -85,6 +87,19 @@ struct request {
  */
 enum request_result request_parse(struct request *req, struct request_scan *scan, const char *bytes,
     size_t len, const struct request_limits *limits);
+
+/*
+ * The same for a head that another protocol has taken apart: *req has method_name and header fields, among them Host, and
+ * the rest is filled in. target: a path with its query, or "*".   has_body: something comes behind the head, whose length
+ * may be unknown (then it counts as chunked).   Never REQUEST_MORE.
+ */
+enum request_result request_of_parts(
+    struct request *req, anqa_str target, bool has_body, const struct request_limits *limits);
+
+/* A copy whose slices point into memory of its own. bytes: what was parsed, head_bytes of it.   room: request_copy_size bytes, as aligned
+ * as malloc's. */
+size_t request_copy_size(const struct request *request);
+struct request *request_copy(const struct request *request, const char *bytes, void *room);
 
 /* The value of the first field of that name, whatever its case. */
 bool request_header(const struct request *req, const char *name, anqa_str *ret_value);

@@ -192,21 +192,29 @@ void response_start(struct response *response, char *buffer, size_t size, unsign
         put(response, date_field());
 }
 
+/* Of a name: letters, digits, '-' and '_'. */
+static const bool name_chars[256] = {
+    ['-'] = true,
+    ['_'] = true,
+    ['0' ... '9'] = true,
+    ['A' ... 'Z'] = true,
+    ['a' ... 'z'] = true,
+};
+
 bool response_is_name(anqa_str name)
 {
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.ptr[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && c != '-' && c != '_')
-            return false;
-    }
-    return name.len != 0;
+    bool all = name.len != 0;
+
+    for (size_t i = 0; i < name.len; i++)
+        all &= name_chars[(unsigned char)name.ptr[i]];
+    return all;
 }
 
 bool response_is_value(anqa_str value)
 {
     for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] == '\r' || value.ptr[i] == '\n' || value.ptr[i] == '\0')
+        unsigned char c = (unsigned char)value.ptr[i];
+        if (c <= '\r' && (c == '\r' || c == '\n' || c == '\0'))
             return false;
     }
     return true;
@@ -214,14 +222,25 @@ bool response_is_value(anqa_str value)
 
 void response_header(struct response *response, const char *name, anqa_str value)
 {
-    anqa_str text = anqa_str_of(name);
+    size_t name_len = strlen(name), len = name_len + value.len + strlen(": \r\n");
+    char *at = response->buffer + response->len;
 
-    if (response->failed == ANQA_OK && (!response_is_name(text) || !response_is_value(value)))
+    if (response->failed != ANQA_OK)
+        return;
+    if (!response_is_name(anqa_str_make(name, name_len)) || !response_is_value(value)) {
         response->failed = ANQA_E_INVALID;
-    put(response, text);
-    put(response, anqa_str_of(": "));
-    put(response, value);
-    put(response, anqa_str_of("\r\n"));
+        return;
+    }
+    if (len > response->size - response->len) {
+        response->failed = ANQA_E_LIMIT;
+        return;
+    }
+    at = put_text(at, name, name_len);
+    at = put_text(at, ": ", 2);
+    if (value.len != 0)
+        at = put_text(at, value.ptr, value.len);
+    put_text(at, "\r\n", 2);
+    response->len += len;
 }
 
 void response_header_uint(struct response *response, const char *name, uint64_t value)

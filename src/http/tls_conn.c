@@ -2,6 +2,7 @@
 #include "http/tls_int.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
@@ -243,6 +244,9 @@ static const struct tls_protocol *protocol_of(SSL *ssl)
     return standard;
 }
 
+/* A step takes up to a millisecond, of which the private key is the smaller part (RSA of 2,048 bits: a quarter), so that
+ * handing it to a worker would gain little. But many may come at once, when a server has restarted: they run with low
+ * priority, so that those who are in wait for one step at most. */
 bool tls_handshake(struct conn *conn)
 {
     struct tls_conn *tls = tls_of(conn);
@@ -259,8 +263,10 @@ bool tls_handshake(struct conn *conn)
         handshake_failed_for(tls);
     ERR_clear_error();
     anqa_section_end();
-    if (protocol != NULL && conn->phase == CONN_HANDSHAKE)
+    if (protocol != NULL && conn->phase == CONN_HANDSHAKE) {
+        proc_set_priority(conn->self, ANQA_PRIORITY_NORMAL);
         protocol->start(conn);
+    }
     return protocol != NULL;
 }
 

@@ -1,13 +1,12 @@
 /* Certificates of a listener: read from files, chosen by name, replaced while it listens. See tls.h. */
 #include "http/tls_int.h"
 
-#include <errno.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <anqa/log.h>
 #include <anqa/process.h>
@@ -339,7 +338,7 @@ static bool is_wanted(const anqa_https *https, const char *protocol)
 /* Each is told with its length before it. */
 static anqa_status alpn_make(struct tls_server *server, anqa_error *err)
 {
-    size_t size = 0;
+    size_t size = 1; /* never empty */
 
     for (const struct tls_protocol *p = tls_protocols; p->name != NULL; p++)
         size += 1 + strlen(p->name);
@@ -412,7 +411,7 @@ void tls_server_close(struct tls_server *server)
 
 anqa_status tls_server_reload(struct tls_server *server, anqa_error *err)
 {
-    struct tls_set *set;
+    struct tls_set *set = NULL;
     anqa_status status = set_read(server, &set, err);
 
     if (status == ANQA_OK)

@@ -25,6 +25,15 @@ enum {
 
 /* ---------------------------------------------------------------- handshake */
 
+static const char *version_refusal(const struct request *req)
+{
+    anqa_str value = {0};
+
+    if (!request_header(req, "sec-websocket-version", &value) || !anqa_str_is(value, "13"))
+        return "'sec-websocket-version' header must equal '13'";
+    return NULL;
+}
+
 const char *websocket_refusal(const struct request *req)
 {
     anqa_str value = {0};
@@ -37,15 +46,15 @@ const char *websocket_refusal(const struct request *req)
         return "a request to upgrade must not have a body";
     if (req->host.len == 0)
         return "'host' header must not be empty";
+    if (req->tunnel) /* RFC 8441, 5: it asks for no upgrade and has no key */
+        return version_refusal(req);
     if (!request_has_token(req, "connection", "upgrade"))
         return "'connection' header must contain 'upgrade'";
     if (!request_has_token(req, "upgrade", "websocket"))
         return "'upgrade' header must contain 'websocket'";
     if (!request_header(req, "sec-websocket-key", &value) || value.len == 0)
         return "'sec-websocket-key' header must not be empty";
-    if (!request_header(req, "sec-websocket-version", &value) || !anqa_str_is(value, "13"))
-        return "'sec-websocket-version' header must equal '13'";
-    return NULL;
+    return version_refusal(req);
 }
 
 void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_LEN])
@@ -68,12 +77,14 @@ void websocket_write_head(struct response *response, char *buffer, size_t size,
     char accept[WEBSOCKET_ACCEPT_LEN];
     anqa_str key = {0};
 
-    request_header(req, "sec-websocket-key", &key);
-    websocket_accept_key(key, accept);
-    response_start(response, buffer, size, 101);
-    response_header(response, "upgrade", anqa_str_of("websocket"));
-    response_header(response, "connection", anqa_str_of("Upgrade"));
-    response_header(response, "sec-websocket-accept", anqa_str_make(accept, sizeof accept));
+    response_start(response, buffer, size, req->tunnel ? 200 : 101);
+    if (!req->tunnel) {
+        request_header(req, "sec-websocket-key", &key);
+        websocket_accept_key(key, accept);
+        response_header(response, "upgrade", anqa_str_of("websocket"));
+        response_header(response, "connection", anqa_str_of("Upgrade"));
+        response_header(response, "sec-websocket-accept", anqa_str_make(accept, sizeof accept));
+    }
     if (protocol.len != 0)
         response_header(response, "sec-websocket-protocol", protocol);
     if (deflate != NULL && deflate->on)

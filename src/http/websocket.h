@@ -44,7 +44,7 @@ const char *websocket_refusal(const struct request *req);
 void websocket_accept_key(anqa_str key, char ret_accept[static WEBSOCKET_ACCEPT_LEN]);
 
 /*
- * Writes the head of a 101 answer to a request that is not refused.
+ * Writes the head of a 101 answer to a request that is not refused, or of a 200 answer to one of HTTP/2.
  * protocol: the subprotocol chosen; empty: none.   deflate: what was agreed on; NULL: nothing.   response: initialised by
  * nobody; finished by response_finish.
  */

@@ -131,11 +131,10 @@ static void close_up(struct breaker *breaker)
 
 /* ---------------------------------------------------------------- a call */
 
-/* Not under the lock: handlers are the user's. */
-static void emit_change(const struct ticket *ticket, anqa_breaker_state before)
+/* Not under the lock, for handlers are the user's: by now others may have changed it again. */
+static void emit_change(
+    const struct ticket *ticket, anqa_breaker_state before, anqa_breaker_state now)
 {
-    anqa_breaker_state now = state_of(ticket->breaker);
-
     if (now != before)
         ANQA_EMIT(state_changed, (anqa_field_uint("failures", ticket->breaker->size)),
             (anqa_field_text("name", ticket->spec->name),
@@ -157,7 +156,7 @@ static bool probe_begin(struct breaker *breaker)
 static bool ticket_begin(struct ticket *ticket)
 {
     struct breaker *breaker = ticket->breaker;
-    anqa_breaker_state before;
+    anqa_breaker_state before, after;
 
     ticket->round = round_of(breaker);
     if (state_of(breaker) == ANQA_BREAKER_CLOSED)
@@ -166,8 +165,9 @@ static bool ticket_begin(struct ticket *ticket)
     before = state_of(breaker);
     ticket->is_probe = before != ANQA_BREAKER_CLOSED && probe_begin(breaker);
     ticket->round = round_of(breaker);
+    after = state_of(breaker);
     table_unlock(ticket->table);
-    emit_change(ticket, before);
+    emit_change(ticket, before, after);
     return before == ANQA_BREAKER_CLOSED || ticket->is_probe;
 }
 
@@ -186,7 +186,7 @@ static void probe_end(const struct ticket *ticket, bool has_failed)
 static void ticket_end(const struct ticket *ticket, bool has_failed)
 {
     struct breaker *breaker = ticket->breaker;
-    anqa_breaker_state before;
+    anqa_breaker_state before, after;
 
     if (!ticket->is_probe && !has_failed)
         return;
@@ -197,8 +197,9 @@ static void ticket_end(const struct ticket *ticket, bool has_failed)
     else if (before == ANQA_BREAKER_CLOSED && ticket->round == round_of(breaker) &&
              failure_add(ticket->spec, breaker))
         open_up(ticket->spec, breaker);
+    after = state_of(breaker);
     table_unlock(ticket->table);
-    emit_change(ticket, before);
+    emit_change(ticket, before, after);
 }
 
 /* The process ends in the midst of a call. */

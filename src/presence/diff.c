@@ -5,8 +5,6 @@
 
 #include <anqa/memory.h>
 
-#include "base/container.h"
-
 /* Text that grows in the event's memory. */
 struct text {
     char *at;
@@ -110,7 +108,13 @@ static int by_group(const void *a, const void *b)
     return one->order < other->order ? -1 : 1;
 }
 
-static struct sorted sort(const struct anqa_list *list)
+/* node_at: where in an element the node of that list is. */
+static const struct presence_elem *elem_at(const struct anqa_list_node *node, size_t node_at)
+{
+    return (const struct presence_elem *)(const void *)((const char *)node - node_at);
+}
+
+static struct sorted sort(const struct anqa_list *list, size_t node_at)
 {
     struct sorted sorted = {.count = 0};
     struct place *places;
@@ -123,8 +127,7 @@ static struct sorted sort(const struct anqa_list *list)
     sorted.at = anqa_arena_alloc(anqa_tmp(), (sorted.count + 1) * sizeof *sorted.at);
     for (struct anqa_list_node *node = anqa_list_first(list); node != NULL;
         node = anqa_list_next(list, node), count++)
-        places[count] =
-            (struct place){ANQA_CONTAINER_OF(node, struct presence_elem, change), count};
+        places[count] = (struct place){elem_at(node, node_at), count};
     if (count > 1)
         qsort(places, count, sizeof *places, by_group);
     for (size_t i = 0; i < count; i++)
@@ -181,7 +184,8 @@ static void put_group(struct pieces *pieces, struct side *side, struct sorted *s
 
 void diff_each(const struct presence_topic *topic, void (*fn)(void *arg, anqa_json diff), void *arg)
 {
-    struct sorted joined = sort(&topic->joined), left = sort(&topic->left);
+    struct sorted joined = sort(&topic->joined, offsetof(struct presence_elem, joining));
+    struct sorted left = sort(&topic->left, offsetof(struct presence_elem, leaving));
     struct pieces pieces = {.fn = fn, .arg = arg};
 
     for (;;) {

@@ -5,7 +5,9 @@
 #ifndef PRESENCE_DIFF_H
 #define PRESENCE_DIFF_H
 
+/* IWYU pragma: begin_exports */
 #include "presence/state.h"
+/* IWYU pragma: end_exports */
 
 #define DIFF_BYTES_MAX ((size_t)64 << 10)
 

@@ -121,39 +121,35 @@ void group_drop_if_idle(struct presence_state *state, struct presence_group *gro
 
 /* ---------------------------------------------------------------- mentions */
 
-static void unmention(struct presence_elem *elem)
+static void mention(struct presence_state *state, struct presence_topic *topic,
+    struct anqa_list *list, struct anqa_list_node *node)
 {
-    anqa_list_remove(&elem->change);
-    elem->mention = MENTION_NONE;
+    if (!anqa_list_linked(node))
+        anqa_list_push(list, node);
+    if (!anqa_list_linked(&topic->dirty))
+        anqa_list_push(&state->dirty, &topic->dirty);
+    topic_changed(topic);
 }
 
-static void mention(struct presence_state *state, struct presence_elem *elem, enum mention what)
+static bool is_mentioned(const struct presence_elem *elem)
+{
+    return anqa_list_linked(&elem->joining) || anqa_list_linked(&elem->leaving);
+}
+
+/* It is seen now. That it went a moment ago is not mentioned any more: leaves are told behind joins. */
+static void appear(struct presence_state *state, struct presence_elem *elem)
 {
     struct presence_topic *topic = elem->group->topic;
 
-    anqa_list_push(what == MENTION_JOINED ? &topic->joined : &topic->left, &elem->change);
-    elem->mention = (uint8_t)what;
-    if (!anqa_list_linked(&topic->dirty))
-        anqa_list_push(&state->dirty, &topic->dirty);
-}
-
-/* It is seen now. What has left a moment ago and was not mentioned yet has never been away. */
-static void appear(struct presence_state *state, struct presence_elem *elem)
-{
-    if (elem->mention == MENTION_LEFT)
-        unmention(elem);
-    else
-        mention(state, elem, MENTION_JOINED);
-    topic_changed(elem->group->topic);
+    anqa_list_remove(&elem->leaving);
+    mention(state, topic, &topic->joined, &elem->joining);
 }
 
 static void disappear(struct presence_state *state, struct presence_elem *elem)
 {
-    if (elem->mention == MENTION_JOINED)
-        unmention(elem);
-    else
-        mention(state, elem, MENTION_LEFT);
-    topic_changed(elem->group->topic);
+    struct presence_topic *topic = elem->group->topic;
+
+    mention(state, topic, &topic->left, &elem->leaving);
 }
 
 /* ---------------------------------------------------------------- elements */
@@ -174,7 +170,8 @@ struct presence_elem *elem_add(struct presence_state *state, struct replica *rep
         .group = group, .replica = replica, .pid = pid, .tag = tag, .meta_len = (uint32_t)meta.len};
     memcpy(elem->meta, meta.ptr, meta.len);
     anqa_list_node_init(&elem->of_owner);
-    anqa_list_node_init(&elem->change);
+    anqa_list_node_init(&elem->joining);
+    anqa_list_node_init(&elem->leaving);
     if (replica != state->self && map_u64_put(&replica->by_tag, tag, elem, NULL) != ANQA_OK) {
         free(elem);
         return NULL;
@@ -211,7 +208,7 @@ void elem_remove(struct presence_state *state, struct presence_elem *elem)
     if (elem_is_seen(elem))
         disappear(state, elem);
     elem->detached = true;
-    if (elem->mention == MENTION_NONE)
+    if (!is_mentioned(elem))
         elem_free(state, elem);
 }
 
@@ -232,17 +229,21 @@ void state_replica_set_up(struct presence_state *state, struct replica *replica,
 
 /* ---------------------------------------------------------------- giving out what has changed */
 
-/* What has left for good is freed with its mention; the topic itself stays while it is dirty. */
-static void forget(struct presence_state *state, struct anqa_list *mentions)
+/* What has left for good is freed with its last mention; the topic itself stays while it is dirty. */
+static void forget(struct presence_state *state, struct presence_elem *elem)
+{
+    if (elem->detached && !is_mentioned(elem))
+        elem_free(state, elem);
+}
+
+static void forget_all(struct presence_state *state, struct presence_topic *topic)
 {
     struct anqa_list_node *node;
 
-    while ((node = anqa_list_first(mentions)) != NULL) {
-        struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, change);
-        unmention(elem);
-        if (elem->detached)
-            elem_free(state, elem);
-    }
+    while ((node = anqa_list_pop(&topic->joined)) != NULL)
+        forget(state, ANQA_CONTAINER_OF(node, struct presence_elem, joining));
+    while ((node = anqa_list_pop(&topic->left)) != NULL)
+        forget(state, ANQA_CONTAINER_OF(node, struct presence_elem, leaving));
 }
 
 void state_flush(struct presence_state *state,
@@ -252,10 +253,8 @@ void state_flush(struct presence_state *state,
 
     while ((node = anqa_list_first(&state->dirty)) != NULL) {
         struct presence_topic *topic = ANQA_CONTAINER_OF(node, struct presence_topic, dirty);
-        if (!anqa_list_empty(&topic->joined) || !anqa_list_empty(&topic->left))
-            fn(arg, topic);
-        forget(state, &topic->joined);
-        forget(state, &topic->left);
+        fn(arg, topic);
+        forget_all(state, topic);
         anqa_list_remove(&topic->dirty);
         topic_drop_if_idle(state, topic);
     }

@@ -100,33 +100,37 @@ static bool get_id(const struct reader *r, const anqa_json *at, struct replica_i
            get_number(at[2], UINT64_MAX, &ret_id->nonce);
 }
 
-/* Room for the elements of an array, which are counted first. */
-static anqa_status get_room(const struct reader *r, anqa_json array, size_t max, size_t size,
-    const char *what, void *ret_room)
+/* Room for the elements of an array, which are counted first. NULL: *ret_status says why. */
+static void *get_room(const struct reader *r, anqa_json array, size_t max, size_t size,
+    const char *what, anqa_status *ret_status)
 {
     size_t count = 0;
     void *room;
 
-    if (anqa_json_type_of(array) != ANQA_JSON_IS_ARRAY || anqa_json_len(array, &count) != ANQA_OK)
-        return malformed(r, what);
-    if (count > max)
-        return anqa_fail(r->err, ANQA_E_LIMIT, "%zu times %s in a tracker's message", count, what);
+    if (anqa_json_type_of(array) != ANQA_JSON_IS_ARRAY || anqa_json_len(array, &count) != ANQA_OK) {
+        *ret_status = malformed(r, what);
+        return NULL;
+    }
+    if (count > max) {
+        *ret_status =
+            anqa_fail(r->err, ANQA_E_LIMIT, "%zu times %s in a tracker's message", count, what);
+        return NULL;
+    }
     room = anqa_arena_alloc(r->arena, (count + 1) * size);
     if (room == NULL)
-        return anqa_fail(r->err, ANQA_E_NOMEM, "no memory for a tracker's message");
-    memcpy(ret_room, &room, sizeof room);
-    return ANQA_OK;
+        *ret_status = anqa_fail(r->err, ANQA_E_NOMEM, "no memory for a tracker's message");
+    return room;
 }
 
 static anqa_status get_clocks(const struct reader *r, anqa_json array, struct message *message)
 {
-    struct replica_clock *clocks = NULL;
+    anqa_status status = ANQA_OK;
+    struct replica_clock *clocks =
+        get_room(r, array, PRESENCE_REPLICAS_MAX, sizeof *clocks, "a list of clocks", &status);
     anqa_json_iter it;
     anqa_json at[4];
-    anqa_status status =
-        get_room(r, array, PRESENCE_REPLICAS_MAX, sizeof *clocks, "a list of clocks", &clocks);
 
-    if (status != ANQA_OK)
+    if (clocks == NULL)
         return status;
     for (it = anqa_json_each(array); anqa_json_next(&it);) {
         struct replica_clock *clock = &clocks[message->clocks_count++];
@@ -140,12 +144,12 @@ static anqa_status get_clocks(const struct reader *r, anqa_json array, struct me
 
 static anqa_status get_gone(const struct reader *r, anqa_json array, struct section *section)
 {
-    uint64_t *gone = NULL;
+    anqa_status status = ANQA_OK;
+    uint64_t *gone =
+        get_room(r, array, PRESENCE_REMOVALS_MAX, sizeof *gone, "a list of removals", &status);
     anqa_json_iter it;
-    anqa_status status =
-        get_room(r, array, PRESENCE_REMOVALS_MAX, sizeof *gone, "a list of removals", &gone);
 
-    if (status != ANQA_OK)
+    if (gone == NULL)
         return status;
     for (it = anqa_json_each(array); anqa_json_next(&it); section->gone_count++)
         if (!get_number(it.value, section->since, &gone[section->gone_count]))
@@ -166,14 +170,14 @@ static bool get_meta(const struct reader *r, anqa_json json, anqa_str *ret_meta)
 
 static anqa_status get_here(const struct reader *r, anqa_json array, struct section *section)
 {
-    struct section_entry *here = NULL;
+    anqa_status status = ANQA_OK;
+    struct section_entry *here =
+        get_room(r, array, SECTION_ENTRIES_MAX, sizeof *here, "a list of entries", &status);
     uint64_t before = section->after;
     anqa_json_iter it;
     anqa_json at[5];
-    anqa_status status =
-        get_room(r, array, SECTION_ENTRIES_MAX, sizeof *here, "a list of entries", &here);
 
-    if (status != ANQA_OK)
+    if (here == NULL)
         return status;
     for (it = anqa_json_each(array); anqa_json_next(&it);) {
         struct section_entry *entry = &here[section->here_count++];
@@ -208,11 +212,13 @@ static anqa_status get_section(const struct reader *r, anqa_json json, struct se
 
 static anqa_status get_sections(const struct reader *r, anqa_json array, struct message *message)
 {
-    struct section *sections = NULL;
+    anqa_status status = ANQA_OK;
+    struct section *sections =
+        get_room(r, array, MESSAGE_SECTIONS_MAX, sizeof *sections, "a list of sections", &status);
     anqa_json_iter it;
-    anqa_status status =
-        get_room(r, array, MESSAGE_SECTIONS_MAX, sizeof *sections, "a list of sections", &sections);
 
+    if (sections == NULL)
+        return status;
     for (it = anqa_json_each(array); status == ANQA_OK && anqa_json_next(&it);)
         status = get_section(r, it.value, &sections[message->sections_count++]);
     message->sections = sections;

@@ -17,7 +17,9 @@
 #ifndef PRESENCE_MESSAGE_H
 #define PRESENCE_MESSAGE_H
 
+/* IWYU pragma: begin_exports */
 #include "presence/state.h"
+/* IWYU pragma: end_exports */
 
 #define MESSAGE_SECTIONS_MAX PRESENCE_REPLICAS_MAX
 

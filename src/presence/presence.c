@@ -202,7 +202,7 @@ static anqa_status listed(const anqa_msg *msg, anqa_json *ret_presences)
     if (msg->payload != ANQA_PAYLOAD_BYTES || msg->body.len < sizeof answer)
         return ANQA_E_TYPE;
     memcpy(&answer, msg->body.ptr, sizeof answer);
-    return answer.status;
+    return answer.status == ANQA_OK ? ANQA_E_TYPE : answer.status;
 }
 
 anqa_status anqa_presence_list(
@@ -279,7 +279,7 @@ static void push_in_pieces(anqa_socket *socket, anqa_json presences)
 
 anqa_status anqa_presence_push_state(const anqa_presence *presence, anqa_socket *socket)
 {
-    anqa_json presences;
+    anqa_json presences = ANQA_JSON_EMPTY_OBJECT;
     anqa_status status = anqa_presence_list(presence, socket->topic, &presences);
 
     if (status != ANQA_OK)

@@ -6,9 +6,11 @@
 #ifndef PRESENCE_PRESENTER_H
 #define PRESENCE_PRESENTER_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/presence.h>
 
 #include "base/list.h"
+/* IWYU pragma: end_exports */
 
 #define DIFFS_MAX 256u /* that wait for the application */
 

@@ -13,7 +13,9 @@
 #ifndef PRESENCE_REPLICATION_H
 #define PRESENCE_REPLICATION_H
 
+/* IWYU pragma: begin_exports */
 #include "presence/message.h"
+/* IWYU pragma: end_exports */
 
 enum message_kind { MESSAGE_BEAT, MESSAGE_ASK, MESSAGE_GIVE, MESSAGE_BYE, MESSAGE_KINDS };
 

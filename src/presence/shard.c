@@ -18,12 +18,17 @@
 #include "presence/presenter.h"
 #include "presence/replication.h"
 
+#define DIFF_PERIOD_MS 20u
+
 static const char tick_tag[] = "presence.tick";
+static const char tell_tag[] = "presence.tell";
 
 struct shard {
     const anqa_presence *spec;
     uint32_t index;
-    bool misnamed; /* said so already */
+    bool misnamed;         /* said so already */
+    bool tells_soon;       /* a timer is armed */
+    uint64_t tell_from_ms; /* a period after the last time that changes were told */
     struct presence_state state;
     struct replication replication;
     struct presenter presenter;
@@ -105,9 +110,39 @@ static void tell_topic(void *arg, const struct presence_topic *topic)
     diff_each(topic, tell_piece, &telling);
 }
 
+static void tell_now(struct shard *shard)
+{
+    uint32_t period =
+        shard->spec->diff_period_ms == 0 ? DIFF_PERIOD_MS : shard->spec->diff_period_ms;
+
+    shard->tell_from_ms = anqa_now_ms() + period;
+    state_flush(&shard->state, tell_topic, shard);
+}
+
+/* For what this node does. After a quiet time at once; then all that changes within a period goes into one diff of its topic, for in a rush of n
+ * clients each diff has n readers. */
 static void tell_changes(struct shard *shard)
 {
-    state_flush(&shard->state, tell_topic, shard);
+    uint64_t now_ms = anqa_now_ms();
+
+    if (shard->tells_soon || anqa_list_empty(&shard->state.dirty))
+        return;
+    if (now_ms >= shard->tell_from_ms) {
+        tell_now(shard);
+        return;
+    }
+    shard->tells_soon = true;
+    (void)anqa_send_after(
+        anqa_self(), tell_tag, anqa_nothing(), (uint32_t)(shard->tell_from_ms - now_ms));
+}
+
+static anqa_next on_tell(void *state, anqa_msg *msg)
+{
+    struct shard *shard = state;
+
+    shard->tells_soon = false;
+    tell_now(shard);
+    return anqa_noreply();
 }
 
 static anqa_json list_text(void *arg, anqa_str topic)
@@ -341,7 +376,7 @@ static anqa_next on_broadcast(void *state, anqa_msg *msg)
         ANQA_OK)
         anqa_log(ANQA_WARN, "presence.message_refused", "presence=%s kind=%s error=\"%s\"",
             shard->spec->name, message_kind_names[kind], err.text);
-    tell_changes(shard);
+    tell_now(shard);
     return anqa_noreply();
 }
 
@@ -373,7 +408,7 @@ static anqa_next on_tick(void *state, anqa_msg *msg)
     if (status != ANQA_OK)
         anqa_log(ANQA_WARN, "presence.tick", "presence=%s error=%s next=retried", shard->spec->name,
             anqa_status_text(status));
-    tell_changes(shard);
+    tell_now(shard);
     return anqa_noreply();
 }
 
@@ -490,6 +525,7 @@ static void end(void *state, anqa_reason reason)
 {
     struct shard *shard = state;
 
+    tell_now(shard);
     if (shard->spec->permdown_on_shutdown && may_speak(shard))
         replication_bye(&shard->replication);
 }
@@ -507,7 +543,8 @@ static const anqa_handler calls[] = {{"track", on_track}, {"update", on_update},
     {"untrack", on_untrack}, {"untrack_all", on_untrack_all}, {"list", on_list}, {"get", on_get},
     {0}};
 static const anqa_handler infos[] = {{ANQA_BROADCAST, on_broadcast}, {tick_tag, on_tick},
-    {"EXIT", on_end_of_another}, {"DOWN", on_end_of_another}, {"reply", on_end_of_another}, {0}};
+    {tell_tag, on_tell}, {"EXIT", on_end_of_another}, {"DOWN", on_end_of_another},
+    {"reply", on_end_of_another}, {0}};
 
 static const anqa_gen_server other_shard = {.label = "presence shard",
     .state_size = sizeof(struct shard),

@@ -17,7 +17,9 @@
  * about another replica, gets the whole state.
  *
  * Elements of a replica that is *down* are kept, but hidden. What changes for those who look, joins and leaves, is noted
- * with its topic and given out by state_flush: an element that came and went in between is not mentioned.
+ * with its topic and given out by state_flush, joins before leaves. One that came and went in between is in both: somebody may have seen it in
+ * a list. One that went and came back is mentioned as a join only, which is no news to those who had it. What other replicas say must be given out before they say more: of
+ * one that was forgotten and is learnt anew it would be told that all have left.
  *
  * owner: whoever made it; no locks. Memory is malloc's.
  */
@@ -63,7 +65,7 @@ struct presence_group {
 
 struct presence_topic {
     struct anqa_list groups;
-    struct anqa_list joined, left; /* struct presence_elem by `change` */
+    struct anqa_list joined, left; /* struct presence_elem by `joining`, by `leaving` */
     struct anqa_list_node dirty;   /* of the state, while one of the two has something */
     struct map_str keys;           /* struct presence_group */
     uint32_t groups_count;
@@ -75,14 +77,13 @@ struct presence_topic {
 
 struct presence_elem {
     struct anqa_list_node of_group, of_replica, of_owner;
-    struct anqa_list_node change;
+    struct anqa_list_node joining, leaving; /* what is to be mentioned of it */
     struct presence_group *group;
     struct replica *replica;
     uint64_t pid, tag;
     uint32_t meta_len;
-    uint8_t mention; /* enum mention: which list of the topic it is in */
-    bool detached;   /* removed: only `left` has it */
-    char meta[];     /* an object */
+    bool detached; /* removed: only mentions have it */
+    char meta[];   /* an object */
 };
 
 struct removal {

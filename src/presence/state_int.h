@@ -2,9 +2,9 @@
 #ifndef PRESENCE_STATE_INT_H
 #define PRESENCE_STATE_INT_H
 
+/* IWYU pragma: begin_exports */
 #include "presence/state.h"
-
-enum mention { MENTION_NONE, MENTION_JOINED, MENTION_LEFT };
+/* IWYU pragma: end_exports */
 
 /* The group of a key, made if need be; a new one has no elements and must get one, or group_drop_if_idle. NULL: no memory. */
 struct presence_group *group_of(struct presence_state *state, anqa_str topic, anqa_str key);

@@ -2,7 +2,9 @@
 #ifndef PRESENCE_WIRE_H
 #define PRESENCE_WIRE_H
 
+/* IWYU pragma: begin_exports */
 #include <anqa/presence.h>
+/* IWYU pragma: end_exports */
 
 /* A request of tags "track", "update", "untrack", "untrack_all", "meta" and "get": topic, key and meta follow each other. */
 struct wire_ask {

@@ -251,8 +251,8 @@ anqa_status anqa_direct_broadcast(
 
 anqa_status anqa_pubsub_receive(anqa_str message, anqa_error *err)
 {
-    anqa_json payload;
-    anqa_str topic, event;
+    anqa_json payload = ANQA_JSON_NULL;
+    anqa_str topic = {NULL, 0}, event = {NULL, 0};
     anqa_status status = message_read(message, &topic, &event, &payload, err);
 
     if (status != ANQA_OK)

@@ -48,6 +48,12 @@ static anqa_status mailbox_count(
     return ANQA_E_FULL;
 }
 
+static bool is_bounded(const struct msg *msg)
+{
+    return msg->pub.kind < MSG_SIGNALS && msg->pub.kind <= ANQA_MSG_CAST &&
+           (msg->pub.kind != ANQA_MSG_PLAIN || (msg->pub.flags_ & MSG_PROMISED) == 0);
+}
+
 anqa_status mailbox_push(struct sched *s, anqa_pid to, struct msg *msg)
 {
     struct proc *p = proc_slot(s->rt, to);
@@ -57,7 +63,7 @@ anqa_status mailbox_push(struct sched *s, anqa_pid to, struct msg *msg)
         atomic_load_explicit(&p->generation, memory_order_relaxed) != pid_generation(to))
         return ANQA_E_NOPROC;
     bound = atomic_load_explicit(&p->bound, memory_order_relaxed);
-    if (bound != 0 && msg->pub.kind < MSG_SIGNALS && msg->pub.kind <= ANQA_MSG_CAST) {
+    if (bound != 0 && is_bounded(msg)) {
         anqa_status status = mailbox_count(s, p, to, msg, bound);
         if (status != ANQA_OK)
             return status;

@@ -89,8 +89,8 @@ static struct trace *trace_new(const anqa_trace_opts *opts)
     return trace;
 }
 
-/* Hands an event to the tracer. False: there is none any more. */
-static bool event_send(struct sched *s, struct event *event, struct trace *trace)
+/* Hands an event to the tracer. flags: of the message. False: there is none any more. */
+static bool event_send(struct sched *s, struct event *event, struct trace *trace, uint8_t flags)
 {
     struct msg *msg =
         msg_signal(s, ANQA_MSG_PLAIN, "trace", event->pub.pid, trace->tracer, trace->ref);
@@ -101,6 +101,7 @@ static bool event_send(struct sched *s, struct event *event, struct trace *trace
     event->pub.dropped = trace->dropped;
     atomic_fetch_add_explicit(&trace->count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&trace->under_way, 1, memory_order_relaxed);
+    msg->pub.flags_ |= flags;
     msg->pub.payload = ANQA_PAYLOAD_OBJECT;
     msg->pub.u.type = &event_type;
     msg->pub.body = (anqa_json){(const char *)event, sizeof *event};
@@ -121,7 +122,7 @@ static void event_last(struct sched *s, struct trace *trace, anqa_pid pid, anqa_
     event->pub.pid = pid;
     event->pub.tag = reason_name(reason);
     event->pub.time_ns = clock_mono_ns();
-    (void)event_send(s, event, trace);
+    (void)event_send(s, event, trace, MSG_PROMISED);
 }
 
 /* False: the tracer is gone. */
@@ -145,7 +146,7 @@ static bool trace_event(struct sched *s, struct trace *trace, const anqa_trace_e
     if (len > 0)
         memcpy(event->body, what->body.ptr, len);
     event->pub.body = anqa_str_make(event->body, len);
-    return event_send(s, event, trace);
+    return event_send(s, event, trace, 0);
 }
 
 const anqa_trace_event *anqa_trace_event_of(const anqa_msg *msg)

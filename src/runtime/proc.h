@@ -56,13 +56,14 @@ enum {
 
 /* Flags of a message. */
 enum {
-    MSG_BY_LINK = 1,  /* EXIT: came over a link, and counts only while the link is there */
-    MSG_BY_ALIAS = 2, /* ref is an alias of the receiver: dropped when it is not active */
-    MSG_ANSWERED = 4, /* CALL: its answer has gone out */
-    MSG_KEPT = 8,     /* taken out of the event by anqa_msg_keep */
-    MSG_COUNTED = 16, /* counts against the bound of the mailbox */
-    MSG_NEVER = 32,   /* DOWN: the request was not begun */
-    MSG_WEIGHED = 64, /* held, and counted in the activation's held_bytes */
+    MSG_BY_LINK = 1,    /* EXIT: came over a link, and counts only while the link is there */
+    MSG_BY_ALIAS = 2,   /* ref is an alias of the receiver: dropped when it is not active */
+    MSG_ANSWERED = 4,   /* CALL: its answer has gone out */
+    MSG_KEPT = 8,       /* taken out of the event by anqa_msg_keep */
+    MSG_COUNTED = 16,   /* counts against the bound of the mailbox */
+    MSG_NEVER = 32,     /* DOWN: the request was not begun */
+    MSG_WEIGHED = 64,   /* held, and counted in the activation's held_bytes */
+    MSG_PROMISED = 128, /* PLAIN: no bound of a mailbox holds it up */
     MSG_TO_DESCENDANTS =
         128 /* EXIT: kills who descends from its sender, and means nothing to others */
 };

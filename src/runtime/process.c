@@ -1012,6 +1012,16 @@ anqa_timer anqa_send_after(anqa_pid to, const char *tag, anqa_payload payload, u
     return what.timer;
 }
 
+anqa_timer anqa_send_at(anqa_pid to, const char *tag, anqa_payload payload, uint64_t at_ms)
+{
+    uint64_t now_ms = anqa_now_ms(), delay_ms = at_ms > now_ms ? at_ms - now_ms : 0;
+
+    if (delay_ms > UINT32_MAX)
+        payload_drop(&payload);
+    ANQA_REQUIRE(delay_ms <= UINT32_MAX);
+    return anqa_send_after(to, tag, payload, (uint32_t)delay_ms);
+}
+
 anqa_timer anqa_send_every(anqa_pid to, const char *tag, uint32_t every_ms)
 {
     struct sched *s;

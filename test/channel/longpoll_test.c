@@ -2,6 +2,7 @@
 #include "channel/asker.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +325,32 @@ TEST(posts_wait_while_a_join_runs_and_four_of_them_at_most)
     }
     CHECK_EQ(busy, 1);
     CHECK_EQ(taken, 4);
+    server_end();
+}
+
+TEST(posts_that_wait_may_have_ten_megabytes_unless_there_is_one_only)
+{
+    static char body[6000001];
+    struct asker asker;
+    char target[1000];
+    struct pollfd fds[2];
+    anqa_pid joining;
+    int refused;
+
+    server_begin(&polled_endpoint);
+    asker = asker_open("/slow", "vsn=2.0.0");
+    CHECK_EQ(asker_post(&asker, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_go\":true}]"), 200);
+    memcpy(&joining, server_told("pid"), sizeof joining);
+    snprintf(target, sizeof target, "/slow/longpoll?vsn=2.0.0&token=%s", asker.token);
+    snprintf(body, sizeof body, "[null,\"2\",\"phoenix\",\"heartbeat\",\"%05999000d\"]", 0);
+    for (int i = 0; i < 2; i++)
+        fds[i] = (struct pollfd){
+            .fd = request_begin("POST", target, "", anqa_str_of(body)), .events = POLLIN};
+    CHECK_EQ(poll(fds, 2, -1), 1); /* the one that came second */
+    refused = fds[0].revents != 0 ? 0 : 1;
+    CHECK_STR(request_end(fds[refused].fd)->body, "{\"status\":408}");
+    CHECK_STATUS(anqa_send(joining, "go", anqa_nothing()), ANQA_OK);
+    CHECK_STR(request_end(fds[1 - refused].fd)->body, "{\"status\":200}");
     server_end();
 }
 

@@ -43,7 +43,10 @@ static void talk_in(anqa_raw *raw, bool binary, anqa_str data)
     ANQA_REQUIRE(!anqa_str_is(data, "crash"));
     if (anqa_str_is(data, "wait"))
         anqa_sleep(30);
-    if (anqa_str_is(data, "bytes"))
+    if (anqa_str_is(data, "mail"))
+        (void)anqa_raw_push(
+            raw, false, anqa_str_of(anqa_tmp_printf("%zu wait", anqa_mailbox_length())));
+    else if (anqa_str_is(data, "bytes"))
         (void)anqa_raw_push(raw, false,
             anqa_str_of(anqa_status_name(anqa_raw_push(raw, true, anqa_str_of("\1\2")))));
     else if (anqa_str_is(data, "bad"))
@@ -109,6 +112,19 @@ TEST(messages_are_handled_one_at_a_time_and_in_order)
     client_expect(client, "early 5 bytes: \1");
     client_close(client);
     CHECK_STR(server_told("ended"), "closed");
+    server_end();
+}
+
+TEST(a_message_is_not_read_before_the_one_before_it_was_handled)
+{
+    struct client client;
+
+    server_begin(&endpoint);
+    client = client_open_at("/talk/websocket?name=ann");
+    client_send_all(client, (const char *const[]){"mail", "mail", "mail", "mail"}, 4);
+    for (int i = 0; i < 4; i++)
+        client_expect(client, "0 wait");
+    client_close(client);
     server_end();
 }
 

@@ -107,6 +107,23 @@ TEST(a_client_that_goes_away_ends_its_channels)
     server_end();
 }
 
+TEST(a_stream_whose_request_is_killed_ends_its_channels)
+{
+    struct stream stream = {0};
+    anqa_pid serving;
+
+    server_begin(&polled_endpoint);
+    stream.fd =
+        request_begin("GET", "/quick/sse?vsn=2.0.0&topic=room:a&wait=go", "", anqa_str_of(""));
+    memcpy(&serving, server_told("pid"), sizeof serving);
+    CHECK_STATUS(anqa_send(serving, "go", anqa_nothing()), ANQA_OK);
+    await(&stream, "phx_reply");
+    anqa_exit_signal(serving, ANQA_KILL);
+    CHECK_STR(server_told("terminated"), "shutdown: closed");
+    close(stream.fd);
+    server_end();
+}
+
 TEST(disconnect_on_the_id_ends_the_stream_behind_what_was_sent)
 {
     struct stream stream;

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import fs from "node:fs";
 
 import { run, test, until } from "../clients/harness.mjs";
 import { Client, startServer } from "../clients/server.mjs";
@@ -310,6 +311,18 @@ test("a crash restores the terminal too", async (t) => {
   process.kill((await terminal.pids())[0], "SIGSEGV");
   await terminal.shows(/ended with 139/);
   await checkRestored(terminal);
+});
+
+test("it ends with its terminal, and does not wait for what nobody reads", async (t) => {
+  await t.keep(startServer());
+  for (const end of ["kill-server", "hang-up"]) {
+    const terminal = await t.keep(observe());
+    await terminal.shows(/ endpoint /);
+    const [pid] = await terminal.pids();
+    if (end === "kill-server") await terminal.tmux(end);
+    else process.kill(Number(await terminal.tmux("display-message", "-p", "#{pid}")), "SIGKILL");
+    await until(`the end of observe after ${end}`, async () => !fs.existsSync(`/proc/${pid}`));
+  }
 });
 
 test("without a terminal it says that it needs one", async (t) => {

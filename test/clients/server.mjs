@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 
-import { Socket } from "phoenix";
+import { Presence, Socket } from "phoenix";
 import WebSocket from "ws";
 
 import { root, sleep, within } from "./harness.mjs";
@@ -69,7 +69,7 @@ export class Server {
   }
 }
 
-export const startServer = () => new Server().start(0);
+export const startServer = (run = program) => new Server(run).start(0);
 
 /** A client with a connection of its own. */
 export class Client {
@@ -78,10 +78,10 @@ export class Client {
     this.socket.connect();
   }
 
-  /** Joins and gives { channel, reply, got, refs }: `got` holds each new_message in order of arrival. */
+  /** Joins and gives { channel, reply, got, presence }: `got` holds each new_message in order of arrival. */
   async join(topic, params) {
     const channel = this.socket.channel(topic, params);
-    const joined = { channel, got: [], joins: 0 };
+    const joined = { channel, got: [], joins: 0, presence: new Presence(channel) };
     channel.on("new_message", (message) => joined.got.push(message));
     joined.reply = await new Promise((resolve, reject) => {
       channel
@@ -148,3 +148,6 @@ export async function openRaw(server) {
     close: () => raw.terminate(),
   };
 }
+
+/** The keys of a Presence, sorted. */
+export const keysOf = (presence) => presence.list((key) => key).sort();

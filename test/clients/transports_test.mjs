@@ -120,8 +120,8 @@ each("who leaves is closed and hears nothing more", async ({ client }) => {
   assert.equal(a.closes, 1);
   await push(b.channel, "shout", { a: 1 });
   await until("the other hearing it", () => b.got.length === 1);
-  const again = await one.joined("room:a");
-  assert.deepEqual([a.got, again.got, a.joins], [[], [], 1]);
+  await one.joined("room:a"); // what came before this answer has been heard by now
+  assert.deepEqual([a.got, a.joins], [[], 1]);
 });
 
 each("a second join of a topic takes the place of the first", async ({ client }) => {

@@ -124,9 +124,19 @@ static const struct {
     {"{\"id\":1,\"op\":\"trace\",\"args\":{\"process\":\"<0.9.77777>\"}}", "\"code\":\"noproc\""},
     {"{\"id\":1,\"op\":\"trace\",\"args\":{\"process\":\"counter\",\"body\":1025}}", "\"range\""},
     {"{\"id\":1,\"op\":\"processes\",\"args\":{\"sort\":\"age\"}}", "there is no order 'age'"},
-    {"{\"id\":1,\"op\":\"processes\",\"args\":{\"limit\":10001}}", "is at most 10000"},
-    {"{\"id\":1,\"op\":\"processes\",\"args\":{\"limit\":4294967297}}", "is at most 10000"},
-    {"{\"id\":1,\"op\":\"tree\",\"args\":{\"depth\":65}}", "\"code\":\"range\""},
+    {"{\"id\":1,\"op\":\"processes\",\"args\":{\"limit\":10001}}", "from 0 to 10000"},
+    {"{\"id\":1,\"op\":\"processes\",\"args\":{\"limit\":4294967297}}", "from 0 to 10000"},
+    {"{\"id\":1,\"op\":\"processes\",\"args\":{\"limit\":-1}}", "from 0 to 10000"},
+    {"{\"id\":1,\"op\":\"processes\",\"args\":{\"limit\":\"all\"}}", "from 0 to 10000"},
+    {"{\"id\":1,\"op\":\"tree\",\"args\":{\"depth\":65}}", "from 0 to 64"},
+    {"{\"id\":1,\"op\":\"tree\",\"args\":{\"depth\":4294967297}}", "from 0 to 64"},
+    {"{\"id\":1,\"op\":\"tree\",\"args\":{\"limit\":4294967296}}", "\"range\""},
+    {"{\"id\":1,\"op\":\"trace\",\"args\":{\"process\":\"counter\",\"body\":4294967296}}",
+        "from 0 to 1024"},
+    {"{\"id\":1,\"op\":\"suspend\",\"args\":{\"process\":\"anqa_control\"}}",
+        "a part of the control socket"},
+    {"{\"id\":1,\"op\":\"suspend\",\"args\":{\"process\":\"anqa_control_clients\"}}",
+        "a part of the control socket"},
 };
 
 TEST(what_cannot_be_seen_or_done_is_an_error_that_says_why)

@@ -1,7 +1,7 @@
 /*
  * Any bytes as what another tracker says: the first one chooses the kind, and whether the sender is known by then. What must
  * hold: what is read is written and read as the same; whatever was applied, the list of each topic is JSON, what was
- * mentioned as joined is there, and a section that is given out can be read again.
+ * mentioned as joined is there or has left, and a section that is given out can be read again.
  */
 #include "presence/replication.h"
 
@@ -32,8 +32,9 @@ static void mentioned(void *arg, const struct presence_topic *topic)
 {
     for (struct anqa_list_node *node = anqa_list_first(&topic->joined); node != NULL;
         node = anqa_list_next(&topic->joined, node)) {
-        const struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, change);
-        require(!elem->detached && elem->replica->up && elem->group->topic == topic);
+        const struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, joining);
+        require(elem->group->topic == topic);
+        require(anqa_list_linked(&elem->leaving) || (!elem->detached && elem->replica->up));
     }
 }
 

@@ -373,6 +373,36 @@ TEST(who_has_closed_its_side_still_gets_the_answer)
     end(server);
 }
 
+/* Whether what is sent behind the end of the answers is taken, and not answered with a reset. */
+static bool is_still_heard(struct server server, const char *requests)
+{
+    char buf[4096];
+    int fd = dial(server);
+    bool heard = true;
+
+    peer_put(fd, requests, strlen(requests));
+    (void)peer_get(fd, NULL, buf, sizeof buf);
+    CHECK(strncmp(buf, "HTTP/1.1 200 ", 13) == 0, "%s", buf);
+    for (int i = 0; i < 50 && heard; i++)
+        heard = send(fd, "x", 1, MSG_NOSIGNAL) == 1;
+    close(fd);
+    return heard;
+}
+
+TEST(only_who_has_said_that_nothing_comes_is_closed_without_waiting_for_its_end)
+{
+    struct server server = begin();
+
+    CHECK(!is_still_heard(server, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    CHECK(!is_still_heard(server, "GET /hello HTTP/1.0\r\n\r\n"));
+    CHECK(is_still_heard(server, "POST /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                                 "Content-Length: 1\r\n\r\nx"));
+    CHECK(
+        is_still_heard(server, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n\r\n"));
+    CHECK(is_still_heard(server, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n"));
+    end(server);
+}
+
 static void start_with_nothing(void *state)
 {
     anqa_pid test;

@@ -347,7 +347,7 @@ static const struct {
     {"a request without a version", "GET /\r\nHost: a\r\n\r\n" SMUGGLED, 400},
     {"an empty field name", "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n" SMUGGLED, 400},
     {"a field without a colon", "GET / HTTP/1.1\r\nHost: a\r\nfoo\r\n\r\n" SMUGGLED, 400},
-    {"HTTP/2 in clear text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" SMUGGLED, 505},
+    {"HTTP/2 in a request line", "GET / HTTP/2.0\r\nHost: a\r\n\r\n" SMUGGLED, 505},
     {"HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n" SMUGGLED, 505},
     {"HTTP/0.9", "GET / HTTP/0.9\r\nHost: a\r\n\r\n" SMUGGLED, 505},
     {"an unknown method", "SMUGGLE / HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED, 501},

@@ -32,6 +32,11 @@ uint16_t site_port(void)
     return endpoint_port(&server);
 }
 
+void site_stop(void *arg)
+{
+    (void)anqa_gen_server_stop(server.pid, ANQA_SHUTDOWN, ANQA_INFINITY);
+}
+
 const char *site_address(void)
 {
     return server.address;

@@ -14,6 +14,8 @@ void site_begin(void (*plug)(anqa_conn *conn, const void *opts));
 void site_begin_endpoint(const anqa_endpoint *endpoint);
 void site_end(void);
 uint16_t site_port(void);
+/* Has the endpoint stop; `run` of a process. */
+void site_stop(void *arg);
 const char *site_address(void);
 
 /* A connection. */

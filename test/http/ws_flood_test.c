@@ -250,6 +250,28 @@ TEST(a_client_that_is_gone_while_its_message_is_inflated_leaves_nothing_behind)
     site_end(); /* the harness looks for what is left */
 }
 
+TEST(an_endpoint_that_stops_does_not_wait_for_what_is_inflated)
+{
+    size_t len;
+    char *frame = large_frame(&len), got[64];
+
+    for (int i = 0; i < 3; i++) {
+        size_t got_len = 0;
+        int fd, opcode;
+        begin();
+        fd = ws_open("/", OFFER);
+        peer_put(fd, frame, len);
+        site_end();
+        opcode = peer_get_frame(fd, got, sizeof got, &got_len);
+        if (opcode == 1) /* it was faster */
+            opcode = peer_get_frame(fd, got, sizeof got, &got_len);
+        CHECK_EQ(opcode, 8);
+        CHECK_STR(anqa_str_make(got, got_len), "\x03\xf4");
+        close(fd);
+    }
+    free(frame);
+}
+
 #define OTHERS 6 /* some of which are on the scheduler of the one that inflates */
 
 /* Pings that are answered on each of the others until the large one has its answer. */

@@ -291,11 +291,28 @@ static void call_often(void *arg)
     atomic_fetch_add(&ended, 1);
 }
 
-TEST(many_callers_at_once_leave_it_in_a_state_that_goes_on)
+static _Atomic(unsigned) opened, half_opened, closed;
+
+static void count_change(void *ctx, const anqa_telemetry_event *event)
 {
+    const anqa_field *state = anqa_field_find(event->metadata, event->metadata_count, "state");
+
+    if (anqa_str_is(state->as.s, "open"))
+        atomic_fetch_add(&opened, 1);
+    else if (anqa_str_is(state->as.s, "half_open"))
+        atomic_fetch_add(&half_opened, 1);
+    else
+        atomic_fetch_add(&closed, 1);
+}
+
+TEST(many_callers_at_once_leave_it_in_a_state_that_goes_on_and_each_change_is_one_event)
+{
+    static const anqa_telemetry_handler handler = {
+        .id = "changes", .pattern = "anqa.breaker.state", .run = count_change};
     anqa_rt *rt = begin();
     anqa_pid pids[8];
 
+    CHECK_STATUS(anqa_telemetry_attach(&handler), ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(pids); i++)
         CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = call_often}, &pids[i], NULL), ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(pids); i++)
@@ -305,6 +322,10 @@ TEST(many_callers_at_once_leave_it_in_a_state_that_goes_on)
     while (call(&busy, ANQA_OK) != ANQA_OK)
         anqa_sleep(1);
     CHECK_EQ(anqa_breaker_get_state(&busy), ANQA_BREAKER_CLOSED);
+    /* it was half-open once behind each time that it opened, and then opened again, or closed */
+    CHECK_EQ(atomic_load(&half_opened), atomic_load(&opened));
+    CHECK(atomic_load(&closed) > 0 && atomic_load(&closed) <= atomic_load(&opened));
+    CHECK_STATUS(anqa_telemetry_detach("changes"), ANQA_OK);
     end(rt);
 }
 

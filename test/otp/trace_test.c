@@ -157,6 +157,22 @@ TEST(the_end_of_a_process_ends_its_traces_and_is_never_lost)
     end(rt);
 }
 
+TEST(the_end_of_a_traced_process_comes_into_a_full_mailbox_too)
+{
+    anqa_rt *rt = begin();
+    anqa_pid pid = start();
+    anqa_ref ref;
+
+    anqa_set_mailbox_limit(1, ANQA_OVERFLOW_REFUSE);
+    CHECK_STATUS(anqa_send(anqa_self(), "full", anqa_nothing()), ANQA_OK);
+    ref = trace(pid, &(anqa_trace_opts){.kinds = ANQA_TRACE_HANDLED | ANQA_TRACE_ENDED});
+    ask(pid);
+    kill_and_wait(pid);
+    CHECK(next(ref, ANQA_TRACE_ENDED, "killed")->dropped > 0);
+    CHECK_STATUS(anqa_trace_stop(ref), ANQA_OK);
+    end(rt);
+}
+
 TEST(the_dead_oneself_and_nonsense_are_not_traced)
 {
     anqa_rt *rt = begin();

@@ -342,6 +342,55 @@ ANQA_TEST(without_its_server_a_presence_answers_nothing)
     CHECK_STATUS(anqa_presence_list(&presence, anqa_str_of(T), &all), ANQA_E_NOPROC);
 }
 
+/* ---------------------------------------------------------------- diffs of a rush */
+
+static anqa_pid boss;
+
+static void listen_to_diffs(void *state)
+{
+    anqa_broadcast_view view;
+
+    ANQA_REQUIRE(anqa_subscribe(anqa_str_of(T)) == ANQA_OK);
+    for (;;) {
+        const anqa_msg *msg = anqa_receive(ANQA_INFINITY);
+        if (anqa_broadcast_of(msg, &view))
+            (void)anqa_send(boss, "diff", anqa_text(view.payload));
+    }
+}
+
+static void hear_diffs(void)
+{
+    boss = anqa_self();
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = listen_to_diffs, .link = true}, NULL, NULL), ANQA_OK);
+    anqa_test_settle();
+}
+
+ANQA_TEST(a_change_is_told_at_once_and_those_that_follow_within_a_period_together)
+{
+    anqa_pid pid;
+
+    start();
+    hear_diffs();
+    anqa_test_advance(20);
+    pid = someone();
+    CHECK_STATUS(track(pid, T, "ann"), ANQA_OK);
+    anqa_test_settle();
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'ann': _}, 'leaves': {}}");
+    CHECK_STATUS(track(pid, T, "ben"), ANQA_OK);
+    CHECK_STATUS(track(pid, T, "cid"), ANQA_OK);
+    CHECK_STATUS(
+        anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("cid")), ANQA_OK);
+    CHECK_STATUS(
+        anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("ann")), ANQA_OK);
+    anqa_test_advance(19);
+    ANQA_REFUTE_RECEIVED("diff");
+    anqa_test_advance(1);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'ben': _, 'cid': _}, 'leaves': {'ann': _, 'cid': _}}");
+    anqa_test_advance(100);
+    ANQA_REFUTE_RECEIVED("diff");
+}
+
 /* ---------------------------------------------------------------- specs */
 
 ANQA_TEST(a_presence_whose_times_do_not_fit_does_not_start)
@@ -396,7 +445,6 @@ ANQA_TEST(shards_share_the_topics_and_end_together)
 
 /* ---------------------------------------------------------------- hooks */
 
-static anqa_pid boss;
 static bool fetch_crashes, fetch_hangs;
 
 /* Adds "name" to each key. */
@@ -445,25 +493,10 @@ static const anqa_presence hooked = {.name = "hooked",
     .init = count_from_ten,
     .handle_metas = tell_boss};
 
-static void listen_to_diffs(void *state)
-{
-    anqa_broadcast_view view;
-
-    ANQA_REQUIRE(anqa_subscribe(anqa_str_of(T)) == ANQA_OK);
-    for (;;) {
-        const anqa_msg *msg = anqa_receive(ANQA_INFINITY);
-        if (anqa_broadcast_of(msg, &view))
-            (void)anqa_send(boss, "diff", anqa_text(view.payload));
-    }
-}
-
 static void start_hooked(void)
 {
-    boss = anqa_self();
     (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&hooked));
-    CHECK_STATUS(
-        anqa_spawn(&(anqa_spawn_opts){.run = listen_to_diffs, .link = true}, NULL, NULL), ANQA_OK);
-    anqa_test_settle();
+    hear_diffs();
 }
 
 static void track_hooked(anqa_pid pid, const char *key)
@@ -514,9 +547,17 @@ ANQA_TEST(a_fetch_that_crashes_costs_its_fields_and_no_diff)
     CHECK(anqa_is_alive(pid));
 }
 
+/* Each in a diff of its own. */
+static void update_hooked(anqa_pid pid, int i)
+{
+    anqa_test_advance(20);
+    CHECK_STATUS(anqa_presence_update_pid(&hooked, pid, anqa_str_of(T), anqa_str_of("ann"),
+                     anqa_jsonf("{'i': %d}", i), NULL),
+        ANQA_OK);
+}
+
 ANQA_TEST(a_fetch_that_hangs_holds_up_so_many_diffs_and_no_call)
 {
-    anqa_str topic = anqa_str_of(T), key = anqa_str_of("ann");
     anqa_pid pid;
 
     start_hooked();
@@ -525,19 +566,15 @@ ANQA_TEST(a_fetch_that_hangs_holds_up_so_many_diffs_and_no_call)
     fetch_hangs = true;
     track_hooked(pid, "ann");
     for (int i = 1; i < 256; i++)
-        CHECK_STATUS(
-            anqa_presence_update_pid(&hooked, pid, topic, key, anqa_jsonf("{'i': %d}", i), NULL),
-            ANQA_OK);
+        update_hooked(pid, i);
     ANQA_REFUTE_RECEIVE("diff", 100);
-    CHECK_STATUS(anqa_presence_update_pid(&hooked, pid, topic, key, anqa_jsonf("{'i': 256}"), NULL),
-        ANQA_OK);
+    update_hooked(pid, 256);
     fetch_hangs = false;
     ANQA_ASSERT_RECEIVE("diff", 100, "{'joins': {'ann': {'metas': [{'phx_ref': _}]}}, ...}");
     for (int i = 1; i <= 256; i++)
         ANQA_ASSERT_RECEIVE("diff", 100, "{'joins': {'ann': {'metas': [{'i': %d, ...}]}}, ...}", i);
     ANQA_ASSERT_LOGGED("too slow");
-    CHECK_STATUS(anqa_presence_update_pid(&hooked, pid, topic, key, anqa_jsonf("{'i': 257}"), NULL),
-        ANQA_OK);
+    update_hooked(pid, 257);
     ANQA_ASSERT_RECEIVE(
         "diff", 100, "{'joins': {'ann': {'metas': [{'i': 257, ...}], 'name': _}}, ...}");
 }
@@ -584,6 +621,7 @@ ANQA_TEST(a_large_state_and_a_large_diff_come_in_pieces)
             anqa_presence_track_pid(&crowd, pid, anqa_str_of(T),
                 anqa_str_of(anqa_tmp_printf("k%d", i)), anqa_jsonf("{'p': %s}", padding), NULL),
             ANQA_OK);
+    anqa_test_advance(25); /* all were told */
     watcher =
         anqa_test_join(anqa_test_connect(&crowd_socket, ANQA_JSON_NULL), T, ANQA_JSON_NULL, NULL);
     state = ANQA_ASSERT_PUSH_TO(watcher, "presence_state");

@@ -350,6 +350,7 @@ static void random_life(unsigned nodes)
 
     sim->loss = (unsigned)(harness_random() % 60);
     sim->twice = (unsigned)(harness_random() % 30);
+    sim->lazy = harness_random() % 2 == 0;
     sim->limits.part = 3;
     for (unsigned i = 0; i < nodes; i++)
         sim->nodes[i].state.limits.part = 3;

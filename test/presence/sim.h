@@ -30,6 +30,8 @@ struct sim_message;
 
 struct sim {
     unsigned count;
+    bool
+        lazy; /* changes are looked at now and then, by a client that may have begun with a list meanwhile */
     uint64_t now_ms;
     unsigned ref;         /* the last one */
     unsigned loss, twice; /* percent */

@@ -26,21 +26,21 @@ static void begin_with(const struct presence_limits *limits)
 /* What was mentioned, as "+key -key ". */
 static char mentioned[400];
 
-static void note(const struct anqa_list *list, char sign)
+static void note(char sign, const struct presence_elem *elem)
 {
-    for (struct anqa_list_node *node = anqa_list_first(list); node != NULL;
-        node = anqa_list_next(list, node)) {
-        const struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, change);
-        size_t len = strlen(mentioned);
-        snprintf(
-            mentioned + len, sizeof mentioned - len, "%c%.*s ", sign, ANQA_FMT(elem->group->key));
-    }
+    size_t len = strlen(mentioned);
+
+    snprintf(mentioned + len, sizeof mentioned - len, "%c%.*s ", sign, ANQA_FMT(elem->group->key));
 }
 
 static void note_topic(void *arg, const struct presence_topic *topic)
 {
-    note(&topic->joined, '+');
-    note(&topic->left, '-');
+    for (struct anqa_list_node *node = anqa_list_first(&topic->joined); node != NULL;
+        node = anqa_list_next(&topic->joined, node))
+        note('+', ANQA_CONTAINER_OF(node, struct presence_elem, joining));
+    for (struct anqa_list_node *node = anqa_list_first(&topic->left); node != NULL;
+        node = anqa_list_next(&topic->left, node))
+        note('-', ANQA_CONTAINER_OF(node, struct presence_elem, leaving));
 }
 
 static const char *changes(void)
@@ -104,7 +104,7 @@ TEST(one_process_is_tracked_once_under_a_key_of_a_topic)
     state_done(&state);
 }
 
-TEST(an_update_is_a_join_and_a_leave_at_once_and_what_came_and_went_is_not_mentioned)
+TEST(an_update_is_a_join_and_a_leave_at_once_and_what_came_and_went_is_in_both)
 {
     begin_with(NULL);
     CHECK_STATUS(state_join(&state, 1, str(T), str("a"), str(META)), ANQA_OK);
@@ -115,7 +115,7 @@ TEST(an_update_is_a_join_and_a_leave_at_once_and_what_came_and_went_is_not_menti
     CHECK_STR(changes(), "+a -a ");
     CHECK_STATUS(state_join(&state, 1, str(T), str("b"), str(META)), ANQA_OK);
     state_leave(&state, state_find(&state, 1, str(T), str("b")));
-    CHECK_STR(changes(), "");
+    CHECK_STR(changes(), "+b -b ");
     state_done(&state);
 }
 
@@ -191,6 +191,28 @@ TEST(sections_with_a_gap_of_strangers_and_of_ourselves_change_nothing)
     state_replica_drop(&state, replica);
     CHECK_STR(changes(), "-a ");
     CHECK_EQ(state.topics.count, 0);
+    state_done(&state);
+}
+
+TEST(who_went_and_came_back_has_joined)
+{
+    struct section_entry a = entry(3, "a");
+    struct replica *replica;
+
+    begin_with(NULL);
+    CHECK_STATUS(state_replica_add(&state, &far, &replica), ANQA_OK);
+    CHECK_EQ(apply(0, 5, 0, 5, &a, 1), APPLIED_NEWS);
+    CHECK_STR(changes(), "+a ");
+    state_replica_set_up(&state, replica, false);
+    state_replica_set_up(&state, replica, true);
+    CHECK_STR(changes(), "+a ");
+    state_replica_set_up(&state, replica, false);
+    CHECK_STR(changes(), "-a ");
+    state_replica_set_up(&state, replica, true);
+    state_replica_set_up(&state, replica, false);
+    CHECK_STR(changes(), "+a -a ");
+    state_replica_drop(&state, replica);
+    CHECK_STR(changes(), "");
     state_done(&state);
 }
 

@@ -112,6 +112,33 @@ TEST(cancelling_what_has_fired_or_never_was_returns_minus_one)
     rt_close(rt);
 }
 
+static void send_too_late(void *state)
+{
+    anqa_send_at(anqa_self(), "never", anqa_nothing(), anqa_now_ms() + UINT32_MAX + 1ull);
+}
+
+TEST(a_timer_fires_at_the_time_it_is_given_and_at_once_when_that_is_past)
+{
+    anqa_rt *rt = rt_open_deterministic(1);
+    uint64_t start = anqa_now_ms();
+    anqa_timer timer;
+    anqa_ref ref;
+
+    anqa_sleep(40);
+    timer = anqa_send_at(anqa_self(), "due", anqa_nothing(), start + 100);
+    CHECK_EQ(wait_for("due"), 60);
+    CHECK_EQ(anqa_timer_cancel(timer), -1);
+    anqa_send_at(anqa_self(), "due", anqa_nothing(), start);
+    anqa_sleep(1);
+    CHECK(anqa_receive(0) != NULL);
+    timer = anqa_send_at(anqa_self(), "due", anqa_nothing(), anqa_now_ms() + UINT32_MAX);
+    CHECK_EQ(anqa_timer_cancel(timer), UINT32_MAX);
+    CHECK_STATUS(
+        anqa_spawn(&(anqa_spawn_opts){.run = send_too_late, .monitor = true}, NULL, &ref), ANQA_OK);
+    CHECK_EQ(rt_ended(ref), ANQA_REASON_CONTRACT);
+    rt_close(rt);
+}
+
 TEST(ticks_come_at_every_interval_until_they_are_cancelled)
 {
     anqa_rt *rt = rt_open_deterministic(1);

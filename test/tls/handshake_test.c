@@ -454,3 +454,35 @@ TEST(half_handshakes_hold_nobody_up)
         close(fds[i]);
     town_end();
 }
+
+/* The connections of this priority, once there are any. */
+static size_t wait_connections(anqa_priority priority)
+{
+    size_t found = 0;
+
+    for (int i = 0; i < 1000 && found == 0; i++) {
+        anqa_process_info *infos;
+        size_t count;
+        CHECK_STATUS(
+            anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
+        for (size_t j = 0; j < count; j++)
+            found += strcmp(infos[j].kind, "connection") == 0 && infos[j].priority == priority;
+        if (found == 0)
+            anqa_sleep(5);
+    }
+    return found;
+}
+
+/* Many at once are behind those who are served already. */
+TEST(who_shakes_hands_has_low_priority_and_who_is_served_has_not)
+{
+    struct caller caller;
+
+    town_begin(&plain);
+    caller_dial(&caller, &(struct call){0});
+    CHECK_EQ(wait_connections(ANQA_PRIORITY_LOW), 1);
+    CHECK(SSL_connect(caller.ssl) == 1 && is_served(&caller));
+    CHECK_EQ(wait_connections(ANQA_PRIORITY_NORMAL), 1);
+    caller_leave(&caller);
+    town_end();
+}

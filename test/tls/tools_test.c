@@ -122,12 +122,15 @@ TEST(openssl_resumes_its_sessions)
 TEST(curl_sends_and_gets_over_one_connection)
 {
     begin();
+    CHECK_STR(shell("curl --http1.1 -w ' %{http_version}' -d hello $URL/"), "hello 1.1");
+    CHECK_STR(shell("curl --http1.1 -T $FILE $URL/x | cmp - $FILE && echo same"), "same\n");
+    CHECK_STR(shell("curl -w ' %{http_version}' -d hello $URL/"), "hello 2");
     CHECK_STR(shell("curl -d hello $URL/ $URL/ $URL/"), "hellohellohello");
     CHECK_STR(shell("curl --tls-max 1.2 $URL/"), "https");
     CHECK_STR(shell("curl $URL/file | cmp - $FILE && echo same"), "same\n");
     CHECK_STR(shell("curl -r 8-15 $URL/file"), "0000001\n");
-    CHECK_STR(shell("curl -T $FILE $URL/ | cmp - $FILE && echo same"), "same\n");
-    CHECK_STR(shell("curl -H 'Transfer-Encoding: chunked' --limit-rate 20M -T $FILE $URL/ | "
+    CHECK_STR(shell("curl -T $FILE $URL/x | cmp - $FILE && echo same"), "same\n");
+    CHECK_STR(shell("curl -H 'Transfer-Encoding: chunked' --limit-rate 20M -T $FILE $URL/x | "
                     "cmp - $FILE && echo same"),
         "same\n");
     CHECK(has(shell("curl http://$AT/"), "http was spoken to a port of https"));

@@ -2,6 +2,7 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -138,13 +139,17 @@ const char *town_key(const char *name)
 static struct test_endpoint server;
 static char secure_address[ANQA_ADDRESS_TEXT], main_file[128], main_key[128];
 static _Atomic(unsigned) failed_count;
+static pthread_mutex_t failure_lock = PTHREAD_MUTEX_INITIALIZER; /* guards last_failure */
 static char last_failure[128];
 
 static void note_failed(void *ctx, const anqa_telemetry_event *event)
 {
-    for (const anqa_field *field = event->metadata; field->name != NULL; field++)
-        if (strcmp(field->name, "error") == 0)
-            snprintf(last_failure, sizeof last_failure, "%.*s", ANQA_FMT(field->as.s));
+    const anqa_field *error = anqa_field_find(event->metadata, event->metadata_count, "error");
+
+    pthread_mutex_lock(&failure_lock);
+    if (error != NULL)
+        snprintf(last_failure, sizeof last_failure, "%.*s", ANQA_FMT(error->as.s));
+    pthread_mutex_unlock(&failure_lock);
     atomic_fetch_add(&failed_count, 1);
 }
 
@@ -218,7 +223,12 @@ void town_wait_failed(unsigned count)
 
 const char *town_failure(void)
 {
-    return last_failure;
+    static char words[sizeof last_failure];
+
+    pthread_mutex_lock(&failure_lock);
+    memcpy(words, last_failure, sizeof words);
+    pthread_mutex_unlock(&failure_lock);
+    return words;
 }
 
 /* ---------------------------------------------------------------- a client */

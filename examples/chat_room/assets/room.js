@@ -3,6 +3,8 @@
 // A room is `joining`, `joined`, `lost` (the client tries again by itself), `refused` (the server said no and why; the
 // client tries again too) or `closed` (the server ended it: somebody must ask again).
 
+import { Presence } from "phoenix";
+
 export const ROOM_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 export const TEXT_MAX = 2000;
 const KEPT = 500;
@@ -22,8 +24,6 @@ function messageOf(value) {
   const at = Number.isFinite(value.at) ? value.at : Date.now();
   return { id: String(value.id), sender: text(value.sender), text: text(value.text), at };
 }
-
-const names = (value) => (Array.isArray(value) ? value.filter((name) => typeof name === "string") : []);
 
 export class Room {
   /** told(room, what): `what` is "state", "messages", "who" or "typing"; a new message of another comes as "news". */
@@ -50,7 +50,8 @@ export class Room {
     this.channel = channel;
     channel.on("new_message", (message) => this.arrived(message));
     channel.on("typing", ({ sender }) => this.sawTyping(text(sender)));
-    channel.on("who", (push) => this.setWho(push.names));
+    const presence = new Presence(channel);
+    presence.onSync(() => this.setWho(presence.list((name) => name)));
     channel.onError(() => this.setState("lost"));
     channel.onClose(() => {
       if (this.channel === channel) this.setState("closed");
@@ -66,7 +67,6 @@ export class Room {
   joined(reply) {
     for (const message of Array.isArray(reply.history) ? reply.history : []) this.add(messageOf(message));
     this.messages.sort((a, b) => a.at - b.at);
-    this.setWho(reply.who);
     this.setState("joined");
     this.told(this, "messages");
   }
@@ -79,7 +79,7 @@ export class Room {
   }
 
   setWho(list) {
-    this.who = names(list);
+    this.who = list;
     this.told(this, "who");
   }
 

@@ -1,81 +1,77 @@
-/* Who is in which room, as the rooms' channels see it: here the test and its processes stand for them. */
+/* Who is in which room, as the rooms' channels see it. */
 #include <anqa/test.h>
 
 #include "../chat.h"
 
-/* A guest who stays in the room until told to go. */
-static void guest(void *state)
+static anqa_next join(anqa_socket *socket, anqa_str topic, anqa_json params)
 {
-    const char *const *name = state;
+    anqa_str name = anqa_json_str(params, "name");
 
-    who_enter(anqa_str_of("room:lobby"), anqa_str_of(*name));
-    (void)anqa_receive(ANQA_INFINITY);
+    (void)anqa_send(anqa_self(), "enter", anqa_text(anqa_jsonf("{'name': %.*s}", ANQA_FMT(name))));
+    return anqa_reply_ok(ANQA_JSON_NULL);
 }
 
-static anqa_pid enters(const char *name)
+static anqa_next enter(anqa_socket *socket, anqa_msg *msg)
 {
-    anqa_spawn_opts opts = {.run = guest, .arg = &name, .arg_size = sizeof name, .link = true};
-    anqa_pid pid;
+    who_enter(socket, anqa_json_str(msg->body, "name"));
+    return anqa_noreply();
+}
 
-    ANQA_ASSERT_STATUS(anqa_spawn(&opts, &pid, NULL), ANQA_OK);
+static const anqa_channel room = {
+    .topic = "room:*", .join = join, .handle_info = (const anqa_info[]){{"enter", enter}, {0}}};
+static const anqa_user_socket user_socket = {
+    .channels = (const anqa_channel *const[]){&room, NULL}};
+
+static anqa_test_channel *enters(const char *name)
+{
+    anqa_test_socket *socket = anqa_test_connect(&user_socket, ANQA_JSON_NULL);
+    anqa_test_channel *channel =
+        anqa_test_join(socket, "room:lobby", anqa_jsonf("{'name': %s}", name), NULL);
+
     anqa_test_settle();
-    return pid;
+    return channel;
 }
 
 static void start(void)
 {
-    anqa_start_supervised(&(anqa_child_spec){.server = &who_server});
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&who));
     ANQA_ASSERT_STATUS(anqa_subscribe(anqa_str_of("room:lobby")), ANQA_OK);
 }
 
-ANQA_TEST(everybody_in_the_room_hears_who_enters)
+ANQA_TEST(a_newcomer_sees_all_and_the_others_hear_of_it)
 {
+    anqa_test_channel *ann, *bob;
+
     start();
-    (void)enters("Ann");
-    ANQA_ASSERT_BROADCAST("who", "{'names': ['Ann']}");
-    (void)enters("Bob");
-    ANQA_ASSERT_BROADCAST("who", "{'names': ['Bob', 'Ann']}");
+    ann = enters("Ann");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_state", "{'Ann': {'metas': [{'id': _, 'phx_ref': _}]}}");
+    bob = enters("Bob");
+    ANQA_ASSERT_PUSH_TO(bob, "presence_state", "{'Ann': _, 'Bob': _}");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'Bob': _}, ...}");
 }
 
 ANQA_TEST(a_channel_that_ends_is_not_in_the_room_any_more)
 {
-    anqa_pid ann;
+    anqa_test_channel *ann;
 
     start();
     ann = enters("Ann");
     (void)enters("Bob");
-    (void)anqa_send(ann, "go", anqa_nothing());
-    ANQA_ASSERT_BROADCAST("who", "{'names': ['Bob']}");
+    anqa_test_crash(anqa_test_channel_pid(ann), anqa_error_reason("on purpose"));
+    ANQA_ASSERT_BROADCAST("presence_diff", "{'leaves': {'Ann': _}, ...}");
     ANQA_ASSERT_JSON(who_is_in(anqa_str_of("room:lobby")), "['Bob']");
 }
 
-ANQA_TEST(a_name_is_listed_once_until_the_last_of_that_name_has_gone)
+ANQA_TEST(two_windows_of_one_name_are_one_person)
 {
-    anqa_pid first;
+    anqa_test_channel *first;
 
     start();
     first = enters("Ann");
     (void)enters("Ann");
     ANQA_ASSERT_JSON(who_is_in(anqa_str_of("room:lobby")), "['Ann']");
-    (void)anqa_send(first, "go", anqa_nothing());
+    (void)anqa_test_leave(first);
     anqa_test_settle();
     ANQA_ASSERT_JSON(who_is_in(anqa_str_of("room:lobby")), "['Ann']");
-}
-
-ANQA_TEST(rooms_do_not_hear_of_each_other)
-{
-    start();
-    who_enter(anqa_str_of("room:kitchen"), anqa_str_of("Cleo"));
-    ANQA_REFUTE_BROADCAST("who");
-    ANQA_ASSERT_JSON(who_is_in(anqa_str_of("room:lobby")), "[]");
-}
-
-ANQA_TEST(a_crash_forgets_who_was_there)
-{
-    start();
-    (void)enters("Ann");
-    anqa_test_capture_log(ANQA_ERROR);
-    anqa_test_crash(anqa_whereis("who"), anqa_error_reason("on purpose"));
-    anqa_test_settle();
-    ANQA_ASSERT_JSON(who_is_in(anqa_str_of("room:lobby")), "[]");
+    ANQA_ASSERT_JSON(who_is_in(anqa_str_of("room:other")), "[]");
 }

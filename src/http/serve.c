@@ -1,0 +1,163 @@
+/* Who answers a request, and short answers. See serve.h and conn.h. */
+#include "http/serve.h"
+
+#include <string.h>
+
+#include "http/error_page.h"
+#include "http/h2_stream.h"
+#include "http/static.h"
+
+#define HEAD_ROOM 1024u
+#define TEXT "text/plain; charset=utf-8"
+#define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+/* ---------------------------------------------------------------- heads and ends */
+
+bool conn_write_head(struct conn *conn, anqa_str head, bool follows)
+{
+    return conn->streamed ? stream_head(conn, head, follows) : conn_write(conn, head);
+}
+
+void conn_answer_over(struct conn *conn)
+{
+    conn->partial = false;
+    if (conn->streamed)
+        stream_finish(conn);
+}
+
+/* ---------------------------------------------------------------- short answers */
+
+/* Head and body. */
+static void put(struct conn *conn, anqa_str head, anqa_str body)
+{
+    size_t head_len = conn->streamed ? 0 : head.len;
+    char *room;
+
+    if (conn->streamed && !stream_head(conn, head, body.len > 0))
+        return;
+    if (head_len + body.len == 0)
+        return;
+    room = conn_queue_room(conn, head_len + body.len);
+    if (room == NULL)
+        return;
+    memcpy(room, head.ptr, head_len);
+    if (body.len > 0)
+        memcpy(room + head_len, body.ptr, body.len);
+}
+
+/* name: NULL for no further field. */
+static void respond(
+    struct conn *conn, unsigned status, const char *name, const char *value, anqa_str body)
+{
+    char head[HEAD_ROOM];
+    struct response response;
+    anqa_str text;
+
+    if (conn->phase != CONN_HTTP || conn->answered)
+        return;
+    conn->answered = true;
+    response_start(&response, head, sizeof head, status);
+    if (name != NULL)
+        response_header(&response, name, anqa_str_of(value));
+    if (status != 204)
+        response_header_uint(&response, "content-length", body.len);
+    if (!conn->streamed)
+        h1_connection_field(conn, &response);
+    if (response_finish(&response, &text) != ANQA_OK) {
+        conn_kill(conn, true);
+        return;
+    }
+    if (conn->head_only)
+        body.len = 0;
+    put(conn, text, body);
+    conn_answer_over(conn);
+}
+
+void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str body)
+{
+    respond(conn, status, type == NULL ? NULL : "content-type", type, body);
+}
+
+void conn_refuse(struct conn *conn, unsigned status, const char *why)
+{
+    conn->keep_alive = false;
+    conn_respond(conn, status, TEXT, anqa_str_of(why));
+}
+
+/* ---------------------------------------------------------------- who answers */
+
+static void serve_plugs(struct conn *conn, struct exchange *exchange,
+    const struct exchange_ops *ops, struct request *request, const anqa_plug *plugs)
+{
+    const struct http_service *service = conn->service;
+
+    if (!exchange_init(exchange, ops, request)) {
+        conn_refuse(conn, 400, "host or path can not be read\n");
+        return;
+    }
+    exchange->pages = &service->pages;
+    if (service->limits.body_bytes != 0)
+        exchange->body_most = service->limits.body_bytes;
+    conn->user = request;
+    if (service->pages.debug)
+        conn_trace_exits(conn);
+    exchange->secret = service->secret;
+    exchange->session_opts = service->session;
+    exchange->plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
+    exchange->secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
+    exchange_run(exchange, plugs);
+    if (conn->phase == CONN_HTTP) /* else it is that of another protocol */
+        conn->user = NULL;
+}
+
+void serve_request(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
+    struct request *request)
+{
+    const struct http_service *service = conn->service;
+
+    for (size_t i = 0; i < service->mount_count; i++) {
+        const struct http_mount *mount = &service->mounts[i];
+        if (!mount_fits(mount->path, request->path))
+            continue;
+        if (mount->plugs != NULL)
+            serve_plugs(conn, exchange, ops, request, mount->plugs);
+        else
+            mount->serve(conn, request, mount->arg);
+        return;
+    }
+    for (size_t i = 0; i < service->static_count; i++)
+        if (conn_serve_static(conn, &service->statics[i], request))
+            return;
+    if (*request->path.ptr == '*') /* the server as a whole is asked */
+        respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
+    else if (service->plugs != NULL)
+        serve_plugs(conn, exchange, ops, request, service->plugs);
+    else
+        conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
+}
+
+void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
+    const struct request *request, anqa_reason reason)
+{
+    if (!exchange_init(exchange, ops, request))
+        return;
+    exchange->pages = &conn->service->pages;
+    error_page_crashed(&exchange->pub, reason, conn_exit_trace(conn));
+}
+
+anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const struct ws_ops *ops,
+    void *user, uint16_t timeout_s, const struct ws_deflate *deflate)
+{
+    anqa_str head, protocol = {NULL, 0};
+    char buffer[HEAD_ROOM];
+    struct response response;
+
+    (void)anqa_conn_resp_header(&exchange->pub, "sec-websocket-protocol", &protocol);
+    websocket_write_head(&response, buffer, sizeof buffer, exchange->request, protocol, deflate);
+    ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
+    conn_upgrade(conn, head, ops, user, timeout_s);
+    conn_ws_compress(conn, deflate);
+    if (conn->phase == CONN_WS)
+        return ANQA_OK;
+    return conn->leaving || (conn->streamed && conn_drains(conn)) ? ANQA_E_STOPPED : ANQA_E_CLOSED;
+}

@@ -1,0 +1,161 @@
+// npm's Presence against a program of ours: states, diffs, updates, reconnects, and a crowd that comes and goes against a model.
+
+import assert from "node:assert/strict";
+
+import { Presence } from "phoenix";
+
+import { run, test, until } from "./harness.mjs";
+import { Client, keysOf, leave, push, startServer } from "./server.mjs";
+
+const program = process.env.PRESENCE_SERVER;
+const start = (t) => t.keep(startServer(program));
+
+async function enter(t, server, name, topic = "room:a") {
+  const client = await t.keep(new Client(server));
+  return Object.assign(await client.join(topic, { name }), { client, name });
+}
+
+const sees = (who, keys) => until(`${who.name} seeing ${keys}`, () => keysOf(who.presence).join() === keys);
+
+test("a newcomer sees all, the others see the newcomer, and a leave is seen", async (t) => {
+  const server = await start(t);
+  const ann = await enter(t, server, "ann");
+  await sees(ann, "ann");
+  const ben = await enter(t, server, "ben");
+  await sees(ben, "ann,ben");
+  await sees(ann, "ann,ben");
+  await leave(ben.channel);
+  await sees(ann, "ann");
+});
+
+test("callbacks tell of first joins, of more of the same key, and of the last leave", async (t) => {
+  const server = await start(t);
+  const ann = await enter(t, server, "ann");
+  await sees(ann, "ann");
+  const told = [];
+  ann.presence.onJoin((key, before, now) => told.push(`+${key} ${before?.metas.length ?? 0} ${now.metas.length}`));
+  ann.presence.onLeave((key, left, gone) => told.push(`-${key} ${left.metas.length} ${gone.metas.length}`));
+  const one = await enter(t, server, "ben");
+  await until("ben", () => told.length === 1);
+  const two = await enter(t, server, "ben");
+  await until("ben again", () => told.length === 2);
+  assert.equal(ann.presence.state.ben.metas.length, 2);
+  await one.client.close();
+  await until("one window closed", () => told.length === 3);
+  await two.client.close();
+  await until("the other window closed", () => told.length === 4);
+  assert.deepEqual(told, ["+ben 0 1", "+ben 1 1", "-ben 1 1", "-ben 0 1"]);
+  await sees(ann, "ann");
+});
+
+test("an update is seen with a new reference, and nobody seems to go meanwhile", async (t) => {
+  const server = await start(t);
+  const [ann, ben] = [await enter(t, server, "ann"), await enter(t, server, "ben")];
+  await sees(ann, "ann,ben");
+  await sees(ben, "ann,ben");
+  const diffs = [];
+  ann.channel.on("presence_diff", (diff) => diffs.push(diff));
+  const [before] = ann.presence.state.ben.metas;
+  await push(ben.channel, "update", { status: "away", list: [1, { a: "\u2028\"" }] });
+  await until("away", () => ann.presence.state.ben.metas[0].status === "away");
+  const [now] = ann.presence.state.ben.metas;
+  assert.equal(ann.presence.state.ben.metas.length, 1);
+  assert.equal(now.phx_ref_prev, before.phx_ref);
+  assert.notEqual(now.phx_ref, before.phx_ref);
+  assert.match(now.phx_ref, /^[A-Za-z0-9_-]{16}$/);
+  assert.deepEqual(now.list, [1, { a: "\u2028\"" }]);
+  assert.deepEqual(diffs, [{ joins: { ben: { metas: [now] } }, leaves: { ben: { metas: [before] } } }]);
+});
+
+test("more keys of one client, odd ones too, come and go", async (t) => {
+  const server = await start(t);
+  const [ann, ben] = [await enter(t, server, "ann"), await enter(t, server, "ben")];
+  for (const key of ["__proto__", "a\"b\\", "\u0000", "x".repeat(255), ""]) {
+    await push(ben.channel, "track", { key });
+    await until(`key ${key}`, () => keysOf(ann.presence).includes(key));
+    await assert.rejects(push(ben.channel, "track", { key }), /E_EXISTS/);
+    await push(ben.channel, "untrack", { key });
+    await until(`no key ${key}`, () => !keysOf(ann.presence).includes(key));
+  }
+  await sees(ann, "ann,ben");
+});
+
+test("a channel that crashed, and a connection that broke, join again and see all", async (t) => {
+  const server = await start(t);
+  const [ann, ben] = [await enter(t, server, "ann"), await enter(t, server, "ben")];
+  await sees(ann, "ann,ben");
+  const ref = ann.presence.state.ben.metas[0].phx_ref;
+  ben.channel.push("crash", {});
+  await until("ben again", () => ann.presence.state.ben && ann.presence.state.ben.metas[0].phx_ref !== ref);
+  await sees(ben, "ann,ben");
+  ben.client.socket.conn.terminate();
+  await sees(ann, "ann");
+  await sees(ann, "ann,ben");
+  await sees(ben, "ann,ben");
+});
+
+test("after a restart of the server all see exactly those who are back", async (t) => {
+  const server = await start(t);
+  const people = await Promise.all(["ann", "ben", "cid"].map((name) => enter(t, server, name)));
+  for (const person of people) await sees(person, "ann,ben,cid");
+  await server.kill();
+  await people[2].client.close();
+  await server.restart();
+  for (const person of people.slice(0, 2)) await sees(person, "ann,ben");
+});
+
+function randomOf(seed) {
+  let state = seed;
+  return (n) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * n);
+  };
+}
+
+/** "key status" of each meta, sorted. */
+const shown = (presence) =>
+  presence.list((key, { metas }) => metas.map((meta) => `${key} ${meta.status ?? ""}`)).flat().sort().join();
+
+test("fifty clients that come, go, update and break are seen by all as a model has them", async (t) => {
+  const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+  console.log(`# seed ${seed}`);
+  const random = randomOf(seed);
+  const server = await start(t);
+  const people = [];
+  for (let i = 0; i < 50; i++) people.push({ client: await t.keep(new Client(server)), name: `p${i % 20}`, inside: null });
+  for (let step = 0; step < 600; step++) {
+    const person = people[random(people.length)];
+    const what = random(6);
+    if (person.inside === null) {
+      person.inside = await person.client.join("room:crowd", { name: person.name });
+      person.status = "here";
+    } else if (what === 0) {
+      await leave(person.inside.channel);
+      person.inside = null;
+    } else if (what === 1) {
+      person.client.socket.conn.terminate(); // the client comes back by itself
+      person.status = "here";
+      await until("being back", () => person.client.socket.isConnected() && person.inside.channel.state === "joined");
+    } else if (what < 4) {
+      person.status = `s${step}`;
+      await until("having been tracked", () => push(person.inside.channel, "update", { status: person.status }).then(() => true, () => false));
+    }
+  }
+  const inside = people.filter((person) => person.inside !== null);
+  const model = inside.map((person) => `${person.name} ${person.status}`).sort().join();
+  for (const person of inside) await until(`${person.name} seeing the model`, () => shown(person.inside.presence) === model);
+  assert.ok(inside.length > 20);
+});
+
+test("a Presence that is made after the join sees all at the next one", async (t) => {
+  const server = await start(t);
+  const ann = await enter(t, server, "ann");
+  await sees(ann, "ann");
+  const late = new Presence(ann.channel);
+  await enter(t, server, "ben");
+  assert.equal(late.list().length, 0); // it waits for a state
+  ann.client.socket.conn.terminate();
+  await until("a state", () => keysOf(late).join() === "ann,ben");
+});
+
+await run();
