@@ -1,6 +1,7 @@
 /* Who answers a request, and short answers. See serve.h and conn.h. */
 #include "http/serve.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "http/error_page.h"
