@@ -10,6 +10,7 @@
 
 #include "http/exchange.h"
 #include "http/gzip.h"
+#include "http/h2.h"
 #include "http/site.h"
 
 #define TAKES "Accept-Encoding: gzip\r\n"
@@ -328,6 +329,27 @@ TEST(curl_unpacks_bodies_and_streams_to_what_was_sent)
     CHECK(atoi(shell("curl -H 'Accept-Encoding: gzip' $URL/stream | wc -c")) < (int)LONG / 2);
     CHECK_STR(shell("curl -0 --compressed $URL/stream | wc -c"), "300000\n");
     CHECK_STR(shell("curl --compressed $URL/whole $URL/stream $URL/whole | wc -c"), "900000\n");
+    site_end();
+}
+
+TEST(over_http2_bodies_and_streams_are_compressed_too)
+{
+    static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    begin();
+    if (h2_preface(preface, sizeof preface - 1) == H2_OTHER)
+        SKIP("built without HTTP/2");
+    if (system("curl --version | grep -q HTTP2") != 0)
+        SKIP("curl speaks no HTTP/2");
+    CHECK_STR(shell("for path in whole stream; do curl --http2-prior-knowledge --compressed "
+                    "$URL/$path | md5sum; done | uniq -c | awk '{ print $1 }'"),
+        "2\n");
+    CHECK(has(shell("curl --http2-prior-knowledge -o /dev/null -D - -H 'Accept-Encoding: gzip' "
+                    "$URL/stream"),
+        "content-encoding: gzip"));
+    CHECK(
+        atoi(shell("curl --http2-prior-knowledge -H 'Accept-Encoding: gzip' $URL/stream | wc -c")) <
+        (int)LONG / 2);
     site_end();
 }
 
