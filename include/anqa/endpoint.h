@@ -183,7 +183,9 @@ typedef struct anqa_endpoint_drain {
     uint32_t shutdown_ms;       /* for all of it; 0: 30,000 */
 } anqa_endpoint_drain;
 
-/** Whether error pages are for people who develop: with the reason and the request. */
+/** Whether error pages are for people who develop: with the reason, the request, and after a crash all frames and the lines of the sources around
+ * those of the application. Lines are found by `addr2line` (binutils) in programs with debug information; without it there are names of
+ * functions. */
 typedef enum anqa_debug_errors {
     ANQA_DEBUG_ERRORS_ENV, /* if ANQA_ENV in the environment is "dev" */
     ANQA_DEBUG_ERRORS_ON,
@@ -196,7 +198,10 @@ typedef struct anqa_endpoint {
         port; /* 0: what PORT in the environment says (there 0 is: any that is free), else 4000 */
     /* to listen at: "::1", "*" (all), "unix:/run/app.sock" (a Unix socket, which has no port); NULL: "127.0.0.1" */
     const char *address;
-    const char *host; /* the name that clients know; NULL: whatever name a request gives */
+    /* the name that clients know, which pages that open sockets are compared with; NULL: what ANQA_HOST in the environment says; else with
+     * ANQA_ENV=prod what HOST says there (elsewhere that is not looked at: some shells put the machine's name into it); else
+     * whatever name a request gives */
+    const char *host;
     /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
     const anqa_https *https;
     bool no_http; /* it listens for https only */
@@ -210,8 +215,9 @@ typedef struct anqa_endpoint {
     void (*render_errors)(anqa_conn *conn, unsigned status);
     anqa_debug_errors debug_errors;   /* in place of render_errors */
     const anqa_session_opts *session; /* of those requests: &(anqa_session_opts){0}; NULL: none */
-    /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else ones
-     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions and long-poll not without */
+    /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else with ANQA_ENV=dev those in
+     * `.anqa/secret_key_base`, which are made at the first start in that folder, else ones that are made when the program starts.
+     * With ANQA_ENV=prod none are made, sessions and long-poll not without, and ones that repeat themselves are refused */
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
