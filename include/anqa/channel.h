@@ -122,6 +122,7 @@ typedef struct anqa_rate_limit {
 typedef struct anqa_channel {
     const char *topic; /* "room:*": all that begin with "room:"; without a * at its end: that one */
     size_t state_size;
+    const void *arg; /* for several channels with the same callbacks: anqa_socket_arg */
     /* anqa_reply_ok or anqa_noreply: joined; anqa_reply_error: refused. NULL: everybody may join */
     anqa_next (*join)(anqa_socket *socket, anqa_str topic, anqa_json params);
 
@@ -202,6 +203,9 @@ ANQA_API anqa_status anqa_socket_broadcast(
 /** The same to all but this client. */
 ANQA_API anqa_status anqa_socket_broadcast_from(
     anqa_socket *socket, const char *event, anqa_json payload);
+
+/** `arg` of the channel's spec, from `join` on.   Context: the channel's process; does not wait. */
+ANQA_API const void *anqa_socket_arg(const anqa_socket *socket);
 
 /* ---------------------------------------------------------------- answers */
 

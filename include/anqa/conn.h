@@ -10,13 +10,14 @@
  *     };
  *
  * Plugs. A *plug* is a function that looks at a conn and changes it; a *pipeline* is a list of plugs, which are called one
- * after the other until one of them halts. They run in the process of the connection, in the plain blocking style: whoever
- * waits lets others run. Names, defaults and semantics are those of Plug.Conn, unless a comment says otherwise.
+ * after the other until one of them halts. They run in the process of the connection, over HTTP/2 in one of the request's own, in the
+ * plain blocking style: whoever waits lets others run. Names, defaults and semantics are those of Plug.Conn, unless a comment says otherwise.
  *
  * One answer. A conn is answered once, by one of anqa_send_... or anqa_redirect. To answer a second time, and
  * to change the response's fields once it is on its way, is an error that ends the process. A pipeline that ends without an
  * answer, or with the process of the connection (a crash, anqa_exit), is answered for with 500 and the connection closed; a
- * response that has begun by then is cut off, so that the client sees that it is not whole.
+ * response that has begun by then is cut off, so that the client sees that it is not whole. Over HTTP/2 that concerns the stream
+ * alone, and a WebSocket's request (CONNECT with ":protocol", RFC 8441) is seen as the GET that it is in HTTP/1.1.
  *
  * The body of the request is read when a plug asks for it, and not before. Of one that nobody has read up to a megabyte is
  * read over; with more behind it the connection is closed.
@@ -161,7 +162,7 @@ ANQA_API void anqa_conn_add_resp_header(anqa_conn *conn, const char *name, anqa_
 ANQA_API void anqa_conn_delete_resp_header(anqa_conn *conn, const char *name);
 /** The first field of that name; false: there is none. */
 ANQA_API bool anqa_conn_resp_header(const anqa_conn *conn, const char *name, anqa_str *ret_value);
-/** Has the connection closed behind this response. */
+/** Has the connection closed behind this response; over HTTP/2 when all requests that are here have been answered. */
 ANQA_API void anqa_conn_put_close(anqa_conn *conn);
 
 /** Has `fn` called right before the head is sent, the last one that was registered first. It may change status and fields. */

@@ -42,7 +42,7 @@
  * Events. With `.sse = {.on = true}` a mount also takes clients that only listen, at "/socket/sse":
  *     new EventSource("/socket/sse?vsn=2.0.0&topics[]=room:a&topics[]=room:b&payload[name]=Ada")
  * joins those topics, all with the payload {"name": "Ada"}. The data of each event is a message of the wire format, beginning with the answers to
- * the joins. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
+ * the joins; more topics than max_channels are answered with 400. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
  *
  * Compression. With `compress` messages go compressed to clients that offer permessage-deflate (RFC 7692), which browsers
  * do: those from 256 bytes to 256 KiB, if they become shorter. Each is compressed by itself, so that a broadcast is compressed
@@ -51,6 +51,10 @@
  * sent something compressed. A message of a client that inflates to more than 8,000,000 bytes, or to more than 1 MiB and 25
  * times what came, ends the connection with 1009. Whoever can make others' secrets travel beside words of its own choice in
  * one message learns of them from its length: then do not compress.
+ *
+ * HTTP/2 is spoken where a client asks for it: over TLS by ALPN, else by its preface ("prior knowledge"). Each of its requests
+ * is served in a process of its own, at most `limits.streams` of a connection at a time. A connection that floods (resets, pings,
+ * empty frames and the like) is ended with ENHANCE_YOUR_CALM.
  *
  * Plugs. A request that is neither a socket's nor for a file goes through the pipeline `plugs` (anqa/conn.h) and then to the
  * `router` (anqa/router.h); without either the answer is 404.
@@ -179,7 +183,9 @@ typedef struct anqa_endpoint_drain {
     uint32_t shutdown_ms;       /* for all of it; 0: 30,000 */
 } anqa_endpoint_drain;
 
-/** Whether error pages are for people who develop: with the reason and the request. */
+/** Whether error pages are for people who develop: with the reason, the request, and after a crash all frames and the lines of the sources around
+ * those of the application. Lines are found by `addr2line` (binutils) in programs with debug information; without it there are names of
+ * functions. */
 typedef enum anqa_debug_errors {
     ANQA_DEBUG_ERRORS_ENV, /* if ANQA_ENV in the environment is "dev" */
     ANQA_DEBUG_ERRORS_ON,
@@ -192,7 +198,10 @@ typedef struct anqa_endpoint {
         port; /* 0: what PORT in the environment says (there 0 is: any that is free), else 4000 */
     /* to listen at: "::1", "*" (all), "unix:/run/app.sock" (a Unix socket, which has no port); NULL: "127.0.0.1" */
     const char *address;
-    const char *host; /* the name that clients know; NULL: whatever name a request gives */
+    /* the name that clients know, which pages that open sockets are compared with; NULL: what ANQA_HOST in the environment says; else with
+     * ANQA_ENV=prod what HOST says there (elsewhere that is not looked at: some shells put the machine's name into it); else
+     * whatever name a request gives */
+    const char *host;
     /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
     const anqa_https *https;
     bool no_http; /* it listens for https only */
@@ -206,8 +215,9 @@ typedef struct anqa_endpoint {
     void (*render_errors)(anqa_conn *conn, unsigned status);
     anqa_debug_errors debug_errors;   /* in place of render_errors */
     const anqa_session_opts *session; /* of those requests: &(anqa_session_opts){0}; NULL: none */
-    /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else ones
-     * that are made when the program starts. With ANQA_ENV=prod none are made, and sessions and long-poll not without */
+    /* at least 64 random bytes that nobody else knows; NULL: what SECRET_KEY_BASE in the environment says, else with ANQA_ENV=dev those in
+     * `.anqa/secret_key_base`, which are made at the first start in that folder, else ones that are made when the program starts.
+     * With ANQA_ENV=prod none are made, sessions and long-poll not without, and ones that repeat themselves are refused */
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be

@@ -63,8 +63,9 @@ ANQA_API void anqa_unsubscribe(anqa_str topic);
 /**
  * Sends an event to everybody who has subscribed to the topic, on all nodes, the caller included.
  * payload: JSON; sockets of channels want an object.
- * Fails: E_INVALID (topic or event empty or too long), E_FULL (see above: somebody did not get it), E_NOMEM; E_LIMIT: it is
- * too long for other nodes; and as the adapter says. All who could be reached got it. Nobody being subscribed is fine.
+ * Fails: E_INVALID (topic or event empty or too long), E_FULL (see above: somebody did not get it), E_NOMEM; with an adapter also
+ * E_LIMIT (too long for other nodes), E_INVALID (topic or event is not UTF-8) and as the adapter says: all who could be
+ * reached got it. Nobody being subscribed is fine.
  * Context: process; does not wait.
  */
 ANQA_API anqa_status anqa_broadcast(anqa_str topic, const char *event, anqa_json payload);

@@ -588,6 +588,12 @@ static struct chan *chan_of(const anqa_socket *socket)
     return chan;
 }
 
+const void *anqa_socket_arg(const anqa_socket *socket)
+{
+    ANQA_REQUIRE(socket->topic.len > 0 && "a socket of a channel");
+    return ANQA_CONTAINER_OF((anqa_socket *)(uintptr_t)socket, struct chan, pub)->spec->arg;
+}
+
 void anqa_socket_push(anqa_socket *socket, const char *event, anqa_json payload)
 {
     struct chan *chan = chan_of(socket);

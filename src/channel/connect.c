@@ -20,8 +20,8 @@ bool connect_origin_allowed(const anqa_conn *conn, const struct socket_mount *mo
     anqa_str origin;
 
     if (!anqa_conn_req_header(conn, "origin", &origin) ||
-        origin_allowed(mount->spec, mount->endpoint->host, origin, conn->scheme,
-            exchange_of(conn)->request->host))
+        origin_allowed(
+            mount->spec, mount->host, origin, conn->scheme, exchange_of(conn)->request->host))
         return true;
     log_refused(mount, "origin");
     return false;

@@ -9,6 +9,7 @@
 #include <anqa/memory.h>
 
 #include "base/container.h"
+#include "channel/host.h"
 #include "channel/https.h"
 #include "channel/poll.h"
 #include "channel/routes.h"
@@ -38,6 +39,7 @@ struct site {
     struct static_mount *statics;
     anqa_plug *plugs;                  /* those of the endpoint, and its router */
     size_t socket_count, static_count; /* open ones */
+    char host[HOST_MAX + 1];           /* empty: any */
     anqa_https https;                  /* what service.tls is made of, if there is any */
 };
 
@@ -139,6 +141,7 @@ static anqa_status site_add_socket(
 {
     struct socket_mount made = {.endpoint = spec,
         .spec = mount,
+        .host = site->host[0] == '\0' ? NULL : site->host,
         .service = &site->service,
         .max_channels = or_default(mount->max_channels, DEFAULT_CHANNELS),
         .timeout_s = service_seconds(or_default(mount->timeout_ms, DEFAULT_TIMEOUT_MS))};
@@ -277,7 +280,9 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
         return no_memory(err);
     site->service.plugs = spec->plugs;
     site->service.pages = (struct error_pages){spec->render_errors, wants_debug_pages(spec)};
-    status = site_fill(site, spec, err);
+    status = host_find(spec->host, site->host, err);
+    if (status == ANQA_OK)
+        status = site_fill(site, spec, err);
     if (status == ANQA_OK)
         status = site_add_tls(site, spec, err);
     if (status != ANQA_OK) {

@@ -97,20 +97,21 @@ static void serve_post(anqa_conn *conn, const struct socket_mount *mount, anqa_j
         [POLL_MESSAGES] = 200, [POLL_NOTHING] = 408, [POLL_ENDED] = 408, [POLL_GONE] = 410};
     anqa_str type, body;
     struct poll_name name;
-    bool lines;
+    enum poll_body kind = POLL_FRAME;
 
     if (!token_read(conn, params, &name)) {
         answer(conn, 410);
         return;
     }
-    lines = anqa_conn_req_header(conn, "content-type", &type) &&
-            anqa_str_is(type, "application/x-ndjson");
+    if (anqa_conn_req_header(conn, "content-type", &type) &&
+        anqa_str_is(type, "application/x-ndjson"))
+        kind = POLL_LINES;
     if (anqa_conn_read_body(conn, NULL, &body, NULL) != ANQA_OK)
         return; /* it is answered for */
-    if (lines && !poll_lines_fit(body))
+    if (kind == POLL_LINES && !poll_lines_fit(body))
         empty(conn, 400);
     else
-        answer(conn, statuses[poll_post(&name, lines, body, mount->window_ms)]);
+        answer(conn, statuses[poll_post(&name, kind, body, mount->window_ms)]);
 }
 
 /* What a browser asks before it lets a page of another site ask. */

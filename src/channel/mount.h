@@ -12,6 +12,7 @@
 struct socket_mount {
     const anqa_endpoint *endpoint;
     const anqa_socket_mount *spec;
+    const char *host; /* that clients know; NULL: any */
     struct http_service *service;
     anqa_str path; /* the whole of it, with variables */
     anqa_plug plugs[2];

@@ -42,7 +42,7 @@ struct post {
     anqa_caller caller;
     anqa_str rest; /* of the body */
     unsigned taken;
-    bool lines;
+    enum poll_body kind;
 };
 
 /* owner: its process, as its state; `paused`, `closing`, `lost`, `drained` and the frames are touched by others on its
@@ -251,20 +251,24 @@ static bool post_is_done(const struct post *post)
 {
     anqa_str rest = post->rest, line;
 
-    if (!post->lines)
+    if (post->kind == POLL_FRAME)
         return post->taken == 1;
-    return post->taken == POLL_LINES_MAX || !poll_next_line(&rest, &line);
+    if (post->kind == POLL_LINES && post->taken == POLL_LINES_MAX)
+        return true;
+    return !poll_next_line(&rest, &line);
 }
 
 static void post_take(struct poll *poll, struct post *post)
 {
-    anqa_str line;
+    anqa_str line = post->rest;
 
     post->taken++;
-    if (!post->lines)
-        take(poll, false, post->rest);
-    else if (poll_next_line(&post->rest, &line))
+    if (post->kind != POLL_FRAME && !poll_next_line(&post->rest, &line))
+        return;
+    if (post->kind == POLL_LINES)
         take_line(poll, line);
+    else
+        take(poll, false, line);
 }
 
 static void post_pop(struct poll *poll)
@@ -312,7 +316,7 @@ static void on_post(struct poll *poll, const anqa_msg *msg, const struct poll_he
     *post = (struct post){.msg = msg,
         .caller = caller,
         .rest = {msg->body.ptr + sizeof *head, msg->body.len - sizeof *head},
-        .lines = head->lines};
+        .kind = head->kind};
     *poll->posts_end = post;
     poll->posts_end = &post->next;
     poll->post_count++;

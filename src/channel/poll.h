@@ -39,10 +39,16 @@ enum poll_result {
 /* Waits for something to send. ret_messages: an array of strings, in the event's memory. */
 enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages);
 
-/* What a client has posted: `lines`, each a text frame that begins with [, or a binary one in Base64; else one text frame.
- * POLL_MESSAGES: it was taken. POLL_NOTHING: not within a window, or too much waits already. */
+/* How frames lie in what was posted. */
+enum poll_body {
+    POLL_FRAME, /* it is one, of text */
+    POLL_LINES, /* each line is one: poll_lines.h */
+    POLL_TEXTS  /* each line is one of text: ours, of which no client decides how many there are */
+};
+
+/* What a client has posted. POLL_MESSAGES: it was taken. POLL_NOTHING: not within `wait_ms`, or too much waits already. */
 enum poll_result poll_post(
-    const struct poll_name *name, bool lines, anqa_str body, uint32_t window_ms);
+    const struct poll_name *name, enum poll_body kind, anqa_str body, uint32_t wait_ms);
 
 void poll_close(const struct poll_name *name);
 

@@ -17,10 +17,10 @@ static bool is_session(anqa_pid pid)
 }
 
 /* NULL: not in time. */
-static const anqa_msg *ask(
-    const struct poll_name *name, const char *tag, bool lines, anqa_str body, uint32_t timeout_ms)
+static const anqa_msg *ask(const struct poll_name *name, const char *tag, enum poll_body kind,
+    anqa_str body, uint32_t timeout_ms)
 {
-    struct poll_head head = {.lines = lines};
+    struct poll_head head = {.kind = kind};
     char *bytes = anqa_arena_alloc(anqa_tmp(), sizeof head + body.len);
     const anqa_msg *msg;
     anqa_ref ref;
@@ -52,8 +52,8 @@ enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages
 
     if (!is_session(name->pid))
         return POLL_GONE;
-    msg = ask(
-        name, poll_wait_tag, false, (anqa_str){NULL, 0}, ANQA_INFINITY); /* it knows the window */
+    msg = ask(name, poll_wait_tag, POLL_FRAME, (anqa_str){NULL, 0},
+        ANQA_INFINITY); /* it knows the window */
     result = result_of(msg);
     if (result == POLL_MESSAGES)
         *ret_messages = msg->body;
@@ -61,15 +61,15 @@ enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages
 }
 
 enum poll_result poll_post(
-    const struct poll_name *name, bool lines, anqa_str body, uint32_t window_ms)
+    const struct poll_name *name, enum poll_body kind, anqa_str body, uint32_t wait_ms)
 {
     if (!is_session(name->pid))
         return POLL_GONE;
-    return result_of(ask(name, poll_post_tag, lines, body, window_ms));
+    return result_of(ask(name, poll_post_tag, kind, body, wait_ms));
 }
 
 void poll_close(const struct poll_name *name)
 {
     if (is_session(name->pid))
-        (void)ask(name, poll_close_tag, false, (anqa_str){NULL, 0}, GRACE_MS);
+        (void)ask(name, poll_close_tag, POLL_FRAME, (anqa_str){NULL, 0}, GRACE_MS);
 }

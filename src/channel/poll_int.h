@@ -9,7 +9,7 @@ extern const char poll_wait_tag[], poll_post_tag[], poll_close_tag[];
 
 struct poll_head {
     uint64_t secret[2];
-    bool lines; /* of a post */
+    enum poll_body kind; /* of a post */
 };
 
 extern const anqa_behaviour poll_behaviour;

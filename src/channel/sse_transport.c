@@ -13,53 +13,67 @@ static void empty(anqa_conn *conn, unsigned status)
     (void)anqa_send_resp(conn, status, (anqa_str){NULL, 0});
 }
 
-/* The messages of a client that joins a topic. */
-static anqa_str join_message(
-    const struct serializer *serializer, unsigned number, anqa_json topic, anqa_json payload)
-{
-    anqa_json json;
-
-    if (serializer == &serializer_v1)
-        json = anqa_jsonf("{'topic': %p, 'event': 'phx_join', 'payload': %p, 'ref': '%u', "
-                          "'join_ref': '%u'}",
-            (const void *)&topic, (const void *)&payload, number, number);
-    else
-        json = anqa_jsonf("['%u', '%u', %p, 'phx_join', %p]", number, number, (const void *)&topic,
-            (const void *)&payload);
-    return anqa_json_text(json);
-}
-
-/* False: the session has ended. */
-static bool join(const struct socket_mount *mount, const struct poll_name *name,
-    const struct serializer *serializer, unsigned number, anqa_json topic, anqa_json params)
-{
+/* The topics that a client names, `topic=a`, or `topics[]=a&topics[]=b`, and what they are joined with. */
+struct joins {
+    anqa_json *topics;
+    size_t count;
     anqa_json payload;
+};
 
-    if (anqa_json_get(params, "payload", &payload) != ANQA_OK)
-        payload = ANQA_JSON_EMPTY_OBJECT;
-    /* a join that takes longer goes on, and its answer is an event as all others */
-    return poll_post(name, false, join_message(serializer, number, topic, payload),
-               mount->window_ms) < POLL_ENDED;
-}
-
-/* `topic=a`, or `topics[]=a&topics[]=b`. */
-static bool join_all(const struct socket_mount *mount, const struct poll_name *name,
-    const struct serializer *serializer, anqa_json params)
+/* False: there are more than may be joined. */
+static bool joins_of(const struct socket_mount *mount, anqa_json params, struct joins *joins)
 {
-    anqa_json topics, topic;
+    anqa_json topics = ANQA_JSON_EMPTY_ARRAY, topic;
     anqa_json_iter it;
-    unsigned number = 0;
 
-    if (anqa_json_get(params, "topic", &topic) == ANQA_OK &&
-        !join(mount, name, serializer, ++number, topic, params))
-        return false;
+    joins->topics = anqa_arena_alloc(anqa_tmp(), mount->max_channels * sizeof *joins->topics);
+    joins->count = 0;
+    if (anqa_json_get(params, "payload", &joins->payload) != ANQA_OK)
+        joins->payload = ANQA_JSON_EMPTY_OBJECT;
+    if (anqa_json_get(params, "topic", &topic) == ANQA_OK)
+        joins->topics[joins->count++] = topic;
     if (anqa_json_get(params, "topics", &topics) != ANQA_OK)
         return true;
     it = anqa_json_each(topics);
-    while (anqa_json_next(&it))
-        if (!join(mount, name, serializer, ++number, it.value, params))
+    while (anqa_json_next(&it)) {
+        if (joins->count == mount->max_channels)
             return false;
+        joins->topics[joins->count++] = it.value;
+    }
     return true;
+}
+
+static anqa_json join_message(
+    const struct serializer *serializer, size_t number, const struct joins *joins)
+{
+    const void *topic = &joins->topics[number - 1], *payload = &joins->payload;
+
+    if (serializer == &serializer_v1)
+        return anqa_jsonf("{'topic': %p, 'event': 'phx_join', 'payload': %p, 'ref': '%zu', "
+                          "'join_ref': '%zu'}",
+            topic, payload, number, number);
+    return anqa_jsonf("['%zu', '%zu', %p, 'phx_join', %p]", number, number, topic, payload);
+}
+
+/* Nobody waits for the answers: they are events as all others. False: the session has ended. */
+static bool join_all(
+    const struct poll_name *name, const struct serializer *serializer, const struct joins *joins)
+{
+    anqa_json *messages = anqa_arena_alloc(anqa_tmp(), (joins->count + 1) * sizeof *messages);
+    size_t size = 0;
+    char *lines, *at;
+
+    for (size_t i = 0; i < joins->count; i++) {
+        messages[i] = join_message(serializer, i + 1, joins);
+        size += messages[i].len + 1;
+    }
+    lines = at = anqa_arena_alloc(anqa_tmp(), size + 1);
+    for (size_t i = 0; i < joins->count; i++) {
+        memcpy(at, messages[i].ptr, messages[i].len);
+        at += messages[i].len;
+        *at++ = '\n';
+    }
+    return size == 0 || poll_post(name, POLL_TEXTS, anqa_str_make(lines, size), 0) < POLL_ENDED;
 }
 
 /* False: the client is gone. */
@@ -96,9 +110,11 @@ void sse_serve(anqa_conn *conn, const void *opts)
     const struct socket_mount *mount = opts;
     struct admission admission;
     struct poll_name name;
+    struct joins joins;
     anqa_json params;
 
-    if (!anqa_str_is(conn->method, "GET") || connect_params(conn, mount, &params) != ANQA_OK) {
+    if (!anqa_str_is(conn->method, "GET") || connect_params(conn, mount, &params) != ANQA_OK ||
+        !joins_of(mount, params, &joins)) {
         empty(conn, 400);
         return;
     }
@@ -117,7 +133,7 @@ void sse_serve(anqa_conn *conn, const void *opts)
         return;
     }
     connect_log(mount, "sse");
-    if (anqa_sse_begin(conn) == ANQA_OK && join_all(mount, &name, admission.serializer, params))
+    if (anqa_sse_begin(conn) == ANQA_OK && join_all(&name, admission.serializer, &joins))
         stream(conn, &name);
     else
         poll_close(&name);

@@ -22,6 +22,8 @@ static const char take_place_tag[] = "take_place";
 /* The path of the runtime's control socket is the value of its server's entry. */
 static const anqa_registry sockets = {.name = "control sockets"};
 static const char sockets_key[] = "control";
+/* The server has this one too while its socket is beside a predecessor's: only then does it look at calls, between waits. */
+static const char beside_key[] = "beside";
 
 const anqa_dynamic_supervisor anqa_control_clients = {.name = "anqa_control_clients",
     .max_children = CONTROL_CLIENTS_MAX,
@@ -114,6 +116,8 @@ static anqa_status server_listen(struct server *server, anqa_error *err)
     anqa_log(ANQA_INFO, "control.listening", "path=%s", path);
     status =
         anqa_registry_register(&sockets, anqa_str_of(sockets_key), anqa_jsonf("%s", path), NULL);
+    if (status == ANQA_OK && server->is_beside)
+        status = anqa_registry_register(&sockets, anqa_str_of(beside_key), ANQA_JSON_NULL, NULL);
     if (status != ANQA_OK)
         return anqa_fail(err, status, "a control socket: %s", anqa_status_text(status));
     return ANQA_OK;
@@ -140,6 +144,7 @@ static anqa_status path_take(struct server *server, anqa_error *err)
     if (status != ANQA_OK)
         return status;
     server->is_beside = false;
+    (void)anqa_registry_unregister(&sockets, anqa_str_of(beside_key));
     anqa_log(ANQA_INFO, "control.listening", "path=%s", path);
     status = anqa_registry_update_value(&sockets, anqa_str_of(sockets_key), anqa_jsonf("%s", path));
     return status == ANQA_OK ? ANQA_OK : anqa_fail(err, status, "%s: its entry", path);
@@ -149,14 +154,14 @@ static anqa_next take_place(void *state, anqa_msg *msg)
 {
     struct server *server = state;
     anqa_error err = {.text = ""};
-    anqa_status status = server->is_beside ? path_take(server, &err) : ANQA_OK;
+    anqa_status status = path_take(server, &err);
 
     return anqa_reply(anqa_jsonf("{'status': %d, 'text': %s}", (int)status, err.text));
 }
 
 anqa_status anqa_control_take_place(anqa_error *err)
 {
-    anqa_pid server = anqa_registry_whereis(&sockets, anqa_str_of(sockets_key));
+    anqa_pid server = anqa_registry_whereis(&sockets, anqa_str_of(beside_key));
     anqa_status status;
     anqa_json answer;
 

@@ -7,7 +7,6 @@
 #include "http/exchange.h"
 #include "http/gzip.h"
 #include "http/media_type.h"
-#include "http/response.h"
 #include "http/vary.h"
 
 #define MIN_BYTES 1024u

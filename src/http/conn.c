@@ -430,6 +430,19 @@ static void conn_handle(void *state, const anqa_msg *msg)
         conn_info(conn, msg);
 }
 
+void conn_trace_exits(struct conn *conn)
+{
+    struct proc_more *more = proc_more(sched_self, conn->self);
+
+    if (more != NULL && more->exit_trace == NULL)
+        more->exit_trace = anqa_heap_calloc(1, sizeof *more->exit_trace);
+}
+
+const struct backtrace *conn_exit_trace(const struct conn *conn)
+{
+    return conn->self->more == NULL ? NULL : conn->self->more->exit_trace;
+}
+
 /* Its own code has ended it, in the middle of a request. */
 static void conn_terminate(void *state, anqa_reason reason)
 {

@@ -1,5 +1,6 @@
 /*
  * A connection: one process, one TCP connection, perhaps TLS on it (http/tls.h), HTTP/1.1 and then perhaps a WebSocket.
+ * One that speaks HTTP/2 carries streams (http/h2.h), and each of those is a connection in the sense of this file, too.
  *
  * The process is a behaviour without a stack of its own: the poller kicks it (runtime/poller.h, fd_arm) when there is
  * something to read or room to write, and it reads into a buffer that all connections of its scheduler share. Only what

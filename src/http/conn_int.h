@@ -13,6 +13,7 @@
 #include "http/response.h"
 #include "http/tls.h"
 #include "http/websocket.h"
+#include "runtime/backtrace.h"
 #include "runtime/poller.h"
 #include "runtime/sched.h"
 /* IWYU pragma: end_exports */
@@ -176,6 +177,10 @@ static inline bool conn_shut(struct conn *conn)
 void conn_lose(struct conn *conn, bool reset);
 /* The same, and the process ends soon. */
 void conn_kill(struct conn *conn, bool reset);
+/* Has the place noted where the process exits or faults, for a page that tells it to who develops. */
+void conn_trace_exits(struct conn *conn);
+/* That place; NULL: nobody asked. */
+const struct backtrace *conn_exit_trace(const struct conn *conn);
 /* The time of a phase is over; from the outlet. */
 void conn_timeout(struct conn *conn);
 /* Asks for the events that matter in this phase. */

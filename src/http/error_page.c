@@ -1,19 +1,19 @@
 #include "http/error_page.h"
 
-#include <anqa/html.h>
 #include <anqa/memory.h>
 
+#include "http/debug_page.h"
 #include "http/exchange.h"
 #include "http/response.h"
 
 #define REASON_SIZE 1024
 
 /* Browsers ask for HTML before anything else, clients of an API name JSON alone. */
-static bool wants_json(const anqa_conn *conn)
+bool error_page_wants_json(const struct request *request)
 {
     anqa_str accept;
 
-    return anqa_conn_req_header(conn, "accept", &accept) &&
+    return request_header(request, "accept", &accept) &&
            memmem(accept.ptr, accept.len, "json", 4) != NULL &&
            memmem(accept.ptr, accept.len, "text/html", 9) == NULL;
 }
@@ -23,58 +23,34 @@ static void send_plain(anqa_conn *conn, unsigned status)
     const char *phrase = response_phrase(status);
 
     anqa_conn_delete_resp_header(conn, "content-type"); /* of the answer that was not given */
-    if (wants_json(conn))
+    if (error_page_wants_json(exchange_of(conn)->request))
         (void)anqa_send_json(conn, status, anqa_jsonf("{'errors': {'detail': %s}}", phrase));
     else
         (void)anqa_send_text(conn, status, anqa_str_of(phrase));
 }
 
-/* ---------------------------------------------------------------- for people who develop */
-
-static const char *row(const char *rows, anqa_str name, anqa_str value)
+static void send_debug(
+    anqa_conn *conn, unsigned status, const char *why, const struct source_lines *lines)
 {
-    anqa_str shown_name = anqa_html_escape(name), shown_value = anqa_html_escape(value);
-
-    return anqa_tmp_printf("%s<tr><th>%.*s</th><td>%.*s</td></tr>\n", rows, ANQA_FMT(shown_name),
-        ANQA_FMT(shown_value));
-}
-
-static const char *request_rows(const anqa_conn *conn)
-{
-    const char *rows = row("", anqa_str_of("query"), conn->query_string);
-    anqa_str name, value;
-
-    for (size_t at = 0; anqa_conn_each_req_header(conn, &at, &name, &value);)
-        rows = row(rows, name, value);
-    return rows;
-}
-
-static void send_debug(anqa_conn *conn, unsigned status, const char *why)
-{
-    anqa_str method = anqa_html_escape(conn->method), path = anqa_html_escape(conn->request_path);
-    anqa_str reason = anqa_html_escape(anqa_str_of(why));
-    const char *html = anqa_tmp_printf(
-        "<!doctype html><meta charset=utf-8><title>%u %s</title>\n"
-        "<style>body{font:16px sans-serif;margin:2em}pre{background:#eee;padding:1em;"
-        "white-space:pre-wrap}th{text-align:left;padding-right:1em}</style>\n"
-        "<h1>%u %s</h1><p>%.*s %.*s</p><pre>%.*s</pre>\n<table>\n%s</table>\n",
-        status, response_phrase(status), status, response_phrase(status), ANQA_FMT(method),
-        ANQA_FMT(path), ANQA_FMT(reason), request_rows(conn));
+    struct debug_page page = {status, why, exchange_of(conn)->request, lines};
 
     anqa_conn_delete_resp_header(conn, "content-type");
-    (void)anqa_send_html(conn, status, anqa_str_of(html));
+    (void)anqa_send_html(conn, status, debug_page_html(anqa_tmp(), &page));
 }
 
 /* ---------------------------------------------------------------- which page */
 
-static void answer(anqa_conn *conn, unsigned status, const char *why)
+static bool is_for_developers(const anqa_conn *conn)
 {
     const struct error_pages *pages = exchange_of(conn)->pages;
 
-    if (pages != NULL && pages->debug && !wants_json(conn)) {
-        send_debug(conn, status, why);
-        return;
-    }
+    return pages != NULL && pages->debug && !error_page_wants_json(exchange_of(conn)->request);
+}
+
+static void answer(anqa_conn *conn, unsigned status)
+{
+    const struct error_pages *pages = exchange_of(conn)->pages;
+
     if (pages != NULL && pages->render != NULL)
         pages->render(conn, status);
     if (conn->state == ANQA_CONN_UNSET)
@@ -89,12 +65,53 @@ void error_page_send(anqa_conn *conn, unsigned status)
         why = "no route matches this method and path";
     else if (status == 500)
         why = "its plugs have given no answer";
-    answer(conn, status, why);
+    if (is_for_developers(conn))
+        send_debug(conn, status, why, NULL);
+    else
+        answer(conn, status);
 }
 
-void error_page_crashed(anqa_conn *conn, anqa_reason reason)
+static void find_lines(void *job)
 {
+    source_lines_find(job);
+}
+
+void error_page_crashed(anqa_conn *conn, anqa_reason reason, const struct backtrace *trace)
+{
+    struct source_lines *lines;
     char text[REASON_SIZE];
 
-    answer(conn, 500, anqa_reason_format(reason, text, sizeof text));
+    if (!is_for_developers(conn)) {
+        answer(conn, 500);
+        return;
+    }
+    lines = anqa_heap_calloc(1, sizeof *lines);
+    if (trace != NULL)
+        lines->trace = *trace;
+    if (anqa_blocking(find_lines, lines, 0) != ANQA_OK)
+        lines->trace.count = 0;
+    send_debug(conn, 500, anqa_reason_format(reason, text, sizeof text), lines);
+}
+
+anqa_str error_page_last_words(anqa_arena *arena, const struct error_pages *pages,
+    const struct request *request, const char *why, const struct backtrace *trace,
+    const char **ret_type)
+{
+    struct debug_page page = {500, why, request, NULL};
+    struct source_lines *lines;
+
+    if (error_page_wants_json(request)) {
+        *ret_type = "application/json; charset=utf-8";
+        return anqa_str_of("{\"errors\":{\"detail\":\"Internal Server Error\"}}");
+    }
+    *ret_type = "text/plain; charset=utf-8";
+    if (!pages->debug)
+        return anqa_str_of(response_phrase(500));
+    *ret_type = "text/html; charset=utf-8";
+    lines = anqa_arena_calloc(arena, 1, sizeof *lines);
+    if (trace != NULL)
+        lines->trace = *trace;
+    source_lines_find(lines);
+    page.lines = lines;
+    return debug_page_html(arena, &page);
 }

@@ -1,7 +1,6 @@
 /* HTTP/1.1 on a connection: requests one after the other, and who answers them. See conn.h. */
 #include "http/h1.h"
 
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -10,6 +9,8 @@
 #include "http/serve.h"
 #include "runtime/net_int.h"
 
+#define HEAD_ROOM 1024u
+#define REASON_SIZE 1024u
 #define UNREAD_MAX \
     (64u << 10) /* answers of earlier requests that wait, before another one is served */
 
@@ -138,6 +139,34 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
+/* What is said to who still waits for an answer. Lies in `arena`, or is static. */
+static anqa_str last_answer(struct conn *conn, anqa_arena *arena)
+{
+    static const char bare[] = "HTTP/1.1 500 Internal Server Error\r\n"
+                               "content-length: 0\r\nconnection: close\r\n\r\n";
+    char reason[REASON_SIZE], *whole;
+    struct response response;
+    const char *type;
+    anqa_str body, head;
+
+    if (conn->user == NULL) /* no plugs have seen it */
+        return anqa_str_make(bare, sizeof bare - 1);
+    body = error_page_last_words(arena, &conn->service->pages, conn->user,
+        anqa_reason_format(conn->self->exit_reason, reason, sizeof reason), conn_exit_trace(conn),
+        &type);
+    whole = anqa_arena_alloc(arena, HEAD_ROOM + body.len);
+    response_start(&response, whole, HEAD_ROOM, 500);
+    response_header(&response, "content-type", anqa_str_of(type));
+    response_header_uint(&response, "content-length", body.len);
+    response_header(&response, "connection", anqa_str_of("close"));
+    if (response_finish(&response, &head) != ANQA_OK)
+        return anqa_str_make(bare, sizeof bare - 1);
+    if (conn->head_only)
+        return head;
+    memcpy(whole + head.len, body.ptr, body.len);
+    return anqa_str_make(whole, head.len + body.len);
+}
+
 /* The same over TLS, whose output may hold sealed bytes already. */
 static void last_words_sealed(struct conn *conn, anqa_str answer)
 {
@@ -151,26 +180,38 @@ static void last_words_sealed(struct conn *conn, anqa_str answer)
         (void)conn_shut(conn);
 }
 
+static void last_words(struct conn *conn, anqa_str answer)
+{
+    int fd = conn->entry->fd;
+
+    for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)
+        if (!send_all(fd, chunk->bytes + chunk->at, chunk->len - chunk->at))
+            return;
+    if (!conn->answered && !send_all(fd, answer.ptr, answer.len))
+        return;
+    (void)shutdown(fd, SHUT_WR);
+    for (unsigned i = 0; i < 16 && recv(fd, conn->outlet->read, READ_SIZE, MSG_DONTWAIT) > 0; i++)
+        ;
+}
+
 void h1_last_words(struct conn *conn)
 {
-    static const char answer[] = "HTTP/1.1 500 Internal Server Error\r\n"
-                                 "content-length: 0\r\nconnection: close\r\n\r\n";
-    int fd = conn->entry->fd;
+    int room = 512 << 10, fd = conn->entry->fd; /* a page goes out at once, or not at all */
+    anqa_str answer = {"", 0};
+    anqa_arena arena;
 
     if (conn->partial) {
         net_linger_off(fd); /* what was sent must not look whole */
         return;
     }
-    if (conn->secure) {
-        last_words_sealed(conn, anqa_str_make(answer, sizeof answer - 1));
-        return;
+    anqa_arena_init(&arena, 0);
+    if (!conn->answered) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+        answer = last_answer(conn, &arena);
     }
-    for (struct chunk *chunk = conn->out; chunk != NULL; chunk = chunk->next)
-        if (!send_all(fd, chunk->bytes + chunk->at, chunk->len - chunk->at))
-            return;
-    if (!conn->answered && !send_all(fd, answer, sizeof answer - 1))
-        return;
-    (void)shutdown(fd, SHUT_WR);
-    for (unsigned i = 0; i < 16 && recv(fd, conn->outlet->read, READ_SIZE, MSG_DONTWAIT) > 0; i++)
-        ;
+    if (conn->secure)
+        last_words_sealed(conn, answer);
+    else
+        last_words(conn, answer);
+    anqa_arena_done(&arena);
 }

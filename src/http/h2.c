@@ -178,13 +178,10 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
 
     h2_head_free(h2->head); /* of one that was malformed */
     h2->head = NULL;
-    if (!trailers &&
-        h2->live >= h2_streams(h2)) { /* some are over for the client, but not for us */
-        if (!h2_odd(h2))
-            return NGHTTP2_ERR_CALLBACK_FAILURE;
+    /* Some are over for the client, but not for us. */
+    if (!trailers && h2->live >= h2_streams(h2))
         return nghttp2_submit_rst_stream(
             session, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_REFUSED_STREAM);
-    }
     h2->head = h2_head_new(frame->hd.stream_id, trailers);
     return h2->head == NULL ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -231,22 +228,29 @@ static int begin_request(struct h2 *h2, int32_t id, bool ended)
     return 0;
 }
 
+static void take_trailers(struct h2 *h2, int32_t id, bool ended)
+{
+    struct h2_stream *stream = find(h2->session, id);
+
+    if (stream == NULL)
+        return;
+    stream_trailers(stream, h2->head);
+    if (ended)
+        stream_input_over(stream);
+}
+
 static int on_headers(struct h2 *h2, const nghttp2_frame *frame)
 {
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     int32_t id = frame->hd.stream_id;
-    struct h2_stream *stream;
     int result = 0;
 
     if (h2->head == NULL || h2_head_stream(h2->head) != id)
         return 0;
-    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST)
         result = begin_request(h2, id, ended);
-    } else if ((stream = find(h2->session, id)) != NULL) {
-        stream_trailers(stream, h2->head);
-        if (ended)
-            stream_input_over(stream);
-    }
+    else
+        take_trailers(h2, id, ended);
     h2_head_free(h2->head);
     h2->head = NULL;
     return result;

@@ -1,6 +1,7 @@
 /* Who answers a request, and short answers. See serve.h and conn.h. */
 #include "http/serve.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "http/error_page.h"
@@ -99,6 +100,8 @@ static void serve_plugs(struct conn *conn, struct exchange *exchange,
     if (service->limits.body_bytes != 0)
         exchange->body_most = service->limits.body_bytes;
     conn->user = request;
+    if (service->pages.debug)
+        conn_trace_exits(conn);
     exchange->secret = service->secret;
     exchange->session_opts = service->session;
     exchange->plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
@@ -140,7 +143,7 @@ void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct
     if (!exchange_init(exchange, ops, request))
         return;
     exchange->pages = &conn->service->pages;
-    error_page_crashed(&exchange->pub, reason);
+    error_page_crashed(&exchange->pub, reason, conn_exit_trace(conn));
 }
 
 anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const struct ws_ops *ops,

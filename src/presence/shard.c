@@ -115,12 +115,14 @@ static void tell_now(struct shard *shard)
     uint32_t period =
         shard->spec->diff_period_ms == 0 ? DIFF_PERIOD_MS : shard->spec->diff_period_ms;
 
+    if (anqa_list_empty(&shard->state.dirty))
+        return;
     shard->tell_from_ms = anqa_now_ms() + period;
     state_flush(&shard->state, tell_topic, shard);
 }
 
-/* For what this node does. After a quiet time at once; then all that changes within a period goes into one diff of its topic, for in a rush of n
- * clients each diff has n readers. */
+/* For what this node does. After a quiet time at once; then all that changes within a period goes into one diff of its
+ * topic, for in a rush of n clients each diff has n readers. */
 static void tell_changes(struct shard *shard)
 {
     uint64_t now_ms = anqa_now_ms();
@@ -525,7 +527,6 @@ static void end(void *state, anqa_reason reason)
 {
     struct shard *shard = state;
 
-    tell_now(shard);
     if (shard->spec->permdown_on_shutdown && may_speak(shard))
         replication_bye(&shard->replication);
 }

@@ -34,6 +34,13 @@ struct node_link {
 
 /* ---------------------------------------------------------------- messages */
 
+static bool is_topic(anqa_str topic)
+{
+    if (topic.len > 0 && topic.ptr[0] == OWN_TOPIC)
+        topic = anqa_str_make(topic.ptr + 1, topic.len - 1);
+    return utf8_valid(topic.ptr, topic.len);
+}
+
 static anqa_status message_write(
     anqa_str topic, anqa_str event, anqa_json payload, anqa_buf *ret_message)
 {
@@ -41,6 +48,8 @@ static anqa_status message_write(
     anqa_status status;
     char *at;
 
+    if (!is_topic(topic) || !utf8_valid(event.ptr, event.len))
+        return ANQA_E_INVALID;
     if (size > ANQA_NODE_MESSAGE_MAX)
         return ANQA_E_LIMIT;
     status = anqa_buf_new(size, ret_message, &at);
@@ -57,13 +66,6 @@ static anqa_status message_write(
     memcpy(at + topic.len, event.ptr, event.len);
     memcpy(at + topic.len + event.len, payload.ptr, payload.len);
     return ANQA_OK;
-}
-
-static bool is_topic(anqa_str topic)
-{
-    if (topic.len > 0 && topic.ptr[0] == OWN_TOPIC)
-        topic = anqa_str_make(topic.ptr + 1, topic.len - 1);
-    return utf8_valid(topic.ptr, topic.len);
 }
 
 static anqa_status message_read(anqa_str bytes, anqa_str *ret_topic, anqa_str *ret_event,

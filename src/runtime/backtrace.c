@@ -282,6 +282,8 @@ enum text_abort text_abort_kind(uintptr_t function)
 
 /* ---------------------------------------------------------------- walking */
 
+#define HERE_WALKED 256u /* frames of backtrace_here that are looked at */
+
 struct walk {
     struct backtrace *trace;
     void (*visit)(const struct backtrace_frame *frame, void *arg);
@@ -325,6 +327,28 @@ uintptr_t backtrace_walk(struct backtrace *trace,
 
     (void)_Unwind_Backtrace(walk_step, &walk);
     return walk.bottom;
+}
+
+static _Unwind_Reason_Code here_step(struct _Unwind_Context *context, void *arg)
+{
+    struct walk *walk = arg;
+    uintptr_t ip = _Unwind_GetIP(context);
+
+    if (walk->left-- > HERE_WALKED) /* our own frame, and the caller's */
+        return _URC_NO_REASON;
+    if (ip == 0 || walk->left == 0)
+        return _URC_END_OF_STACK;
+    /* [0] is an instruction: that of the call, not the one behind it, which may be another function's. */
+    backtrace_note(walk->trace, walk->trace->count == 0 ? ip - 1 : ip);
+    return _URC_NO_REASON;
+}
+
+void backtrace_here(struct backtrace *trace)
+{
+    struct walk walk = {.trace = trace, .left = HERE_WALKED + 2};
+
+    *trace = (struct backtrace){0};
+    (void)_Unwind_Backtrace(here_step, &walk);
 }
 
 /* ---------------------------------------------------------------- text for people */

@@ -56,6 +56,8 @@ struct backtrace_frame {
  */
 uintptr_t backtrace_walk(struct backtrace *trace,
     void (*visit)(const struct backtrace_frame *frame, void *arg), void *arg);
+/* Notes the frames of the calling thread, from the caller's caller on. Not for handlers. */
+void backtrace_here(struct backtrace *trace);
 /* Adds a frame by hand. */
 void backtrace_note(struct backtrace *trace, uintptr_t ip);
 

@@ -106,6 +106,7 @@ void proc_heap_drop(struct sched *s, struct proc *p)
     if (before == 0)
         return;
     p->more->metadata = NULL;
+    p->more->exit_trace = NULL;
     heap_drop(&p->more->heap);
     heap_changed(s, p, before);
 }

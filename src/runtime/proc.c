@@ -6,7 +6,9 @@
 
 #include <anqa/log.h>
 
+#include "runtime/backtrace.h"
 #include "runtime/crash.h"
+#include "runtime/fault.h"
 #include "runtime/memory.h"
 #include "runtime/probe.h"
 #include "runtime/proc.h"
@@ -860,6 +862,8 @@ _Noreturn void proc_exit(struct sched *s, anqa_reason reason)
         anqa_reason_unref(reason);
     } else {
         die_of(p, reason);
+        if (p->more != NULL && p->more->exit_trace != NULL)
+            backtrace_here(p->more->exit_trace);
         proc_run_defers(s, p, s->act.defer_mark);
     }
     s->stack = s->spare;
@@ -881,6 +885,8 @@ _Noreturn void proc_faulted(struct sched *s, anqa_reason reason)
         anqa_reason_unref(reason);
     } else {
         die_of(p, reason);
+        if (p->more != NULL && p->more->exit_trace != NULL && fault_pending(s) != NULL)
+            *p->more->exit_trace = fault_pending(s)->trace;
     }
     exit_entry(s);
 }

@@ -253,10 +253,12 @@ struct proc_more {
     struct lineage *callers;
     struct heap *heap;
     struct log_metadata *metadata; /* runtime/log_metadata.c; on the heap. NULL: none */
-    struct probe *probe;   /* NULL: nobody asked for one */
-    uint32_t foreign_work; /* operations that hold our memory */
+    struct probe *probe;           /* NULL: nobody asked for one */
+    uint32_t foreign_work;         /* operations that hold our memory */
     uint64_t heap_quota;
     struct anqa_list kept; /* struct kept */
+    struct backtrace
+        *exit_trace; /* where it exits or faults; its own memory. NULL: nobody wants to know */
 };
 
 /* What the process that runs on a stack is doing; moves into the frame of the wait while the stack is lent. */

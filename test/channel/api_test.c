@@ -248,3 +248,30 @@ TEST(many_clients_and_topics_on_two_schedulers_lose_nothing)
     }
     server_end();
 }
+
+/* ---------------------------------------------------------------- specs */
+
+static anqa_next say_arg(anqa_socket *socket, anqa_str topic, anqa_json params)
+{
+    return anqa_reply_ok(anqa_jsonf("{'arg': %s}", (const char *)anqa_socket_arg(socket)));
+}
+
+TEST(channels_with_the_same_callbacks_are_told_apart_by_their_arg)
+{
+    const anqa_channel red = {.topic = "red:*", .arg = "red", .join = say_arg},
+                       blue = {.topic = "blue:*", .arg = "blue", .join = say_arg};
+    const anqa_channel *const channels[] = {&red, &blue, NULL};
+    const anqa_user_socket user_socket = {.channels = channels};
+    const anqa_socket_mount mounts[] = {{.path = "/socket", .user_socket = &user_socket}, {0}};
+    const anqa_endpoint endpoint = {.sockets = mounts, .quiet = true};
+    struct client client;
+
+    server_begin(&endpoint);
+    client = client_open();
+    client_send(client, "[\"1\",\"1\",\"blue:a\",\"phx_join\",{}]");
+    client_expect(client, "[\"1\",\"1\",\"blue:a\"," OK("{\"arg\":\"blue\"}"));
+    client_send(client, "[\"2\",\"2\",\"red:a\",\"phx_join\",{}]");
+    client_expect(client, "[\"2\",\"2\",\"red:a\"," OK("{\"arg\":\"red\"}"));
+    client_close(client);
+    server_end();
+}

@@ -114,6 +114,15 @@ TEST(pages_of_other_hosts_are_refused)
     server_end();
 }
 
+TEST(the_environment_says_of_which_host_pages_are)
+{
+    setenv("ANQA_HOST", "example.org", 1);
+    server_begin(&rooms_endpoint);
+    CHECK_EQ(client_request(TARGET, "Origin: https://example.org\r\n", NULL), 101);
+    CHECK_EQ(client_request(TARGET, "Origin: https://localhost:1\r\n", NULL), 403);
+    server_end();
+}
+
 static const struct {
     anqa_check_origin rule;
     const char *entry, *host, *origin;
@@ -237,6 +246,9 @@ TEST(an_endpoint_that_cannot_start_says_why)
     start_fails(&no_socket, "'socket'");
     setenv("PORT", "70000", 1);
     start_fails(&(anqa_endpoint){.quiet = true}, "PORT");
+    setenv("PORT", "0", 1);
+    setenv("ANQA_HOST", "https://example.org", 1);
+    start_fails(&(anqa_endpoint){.quiet = true}, "ANQA_HOST");
     start_fails(NULL, "ANQA_ENDPOINT");
     server_end();
 }

@@ -41,7 +41,8 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
         server_tell("joining", "");
     if (anqa_json_int(params, "wait_ms", 0) > 0)
         anqa_sleep((uint32_t)anqa_json_int(params, "wait_ms", 0));
-    if (anqa_json_bool(params, "wait_go", false)) {
+    if (anqa_json_bool(params, "wait_go", false) ||
+        anqa_str_is(anqa_json_str(params, "wait"), "go")) {
         tell_pid();
         (void)anqa_receive_if(is_go, NULL, ANQA_INFINITY);
     }

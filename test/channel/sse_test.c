@@ -177,6 +177,41 @@ TEST(who_may_not_listen_is_told_by_a_status)
     server_end();
 }
 
+TEST(as_many_topics_as_may_be_joined_are_and_one_more_is_400)
+{
+    char target[2000] = "/socket/sse?vsn=2.0.0";
+    struct stream stream;
+    size_t len = strlen(target);
+
+    server_begin(&polled_endpoint);
+    for (int i = 1; i <= 100; i++)
+        len += (size_t)snprintf(target + len, sizeof target - len, "&topics[]=any:%d", i);
+    stream = open_stream(target);
+    await(&stream, REPLIED("1", "any:1"));
+    await(&stream, REPLIED("100", "any:100"));
+    close(stream.fd);
+    snprintf(target + len, sizeof target - len, "&topics[]=any:0");
+    CHECK_EQ(request("GET", target, "", "")->status, 400);
+    server_end();
+}
+
+TEST(a_slow_join_does_not_keep_the_answers_to_earlier_ones_back)
+{
+    struct stream stream = {0};
+    anqa_pid joining;
+
+    server_begin(&polled_endpoint);
+    stream = open_stream(
+        "/listed/sse?vsn=2.0.0&topics[]=exact&topics[]=room:a&topics[]=any:z&payload[wait]=go");
+    await(&stream, REPLIED("1", "exact"));
+    memcpy(&joining, server_told("pid"), sizeof joining);
+    CHECK_STATUS(anqa_send(joining, "go", anqa_nothing()), ANQA_OK);
+    await(&stream, REPLIED("2", "room:a"));
+    await(&stream, REPLIED("3", "any:z"));
+    close(stream.fd);
+    server_end();
+}
+
 TEST(more_streams_than_a_mount_allows_are_503)
 {
     struct stream first, second;

@@ -271,7 +271,7 @@ test("a client that polls is there for many windows, and hears what comes in bet
 
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 const SEQUENCES = 1000;
-const LANES = 10; // at a time, each with clients and rooms of its own
+const LANES = 30; // at a time, each with clients and rooms of its own
 
 /** Small and known: the same seed gives the same sequence everywhere. */
 function randomOf(start) {

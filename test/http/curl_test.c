@@ -123,6 +123,36 @@ TEST(curl_gets_a_file_its_parts_and_its_head)
     end();
 }
 
+#define PRIOR "curl --http2-prior-knowledge "
+
+TEST(curl_speaks_http_2)
+{
+    begin();
+    if (strstr(shell("curl --version"), "HTTP2") == NULL)
+        SKIP("this curl does not speak HTTP/2");
+    CHECK_STR(shell(PRIOR "-w '%{http_version}' -d hello $URL/"), "hello2");
+    CHECK_STR(
+        shell(PRIOR "-d x $URL/chunks"), "x"); /* curl 7.88 can not use such a connection twice */
+    CHECK_STR(shell(PRIOR "-T $FILE $URL/ | cmp - $FILE && echo same"), "same\n");
+    CHECK_STR(shell(PRIOR "-T $FILE $URL/chunks | cmp - $FILE && echo same"), "same\n");
+    CHECK_STR(shell(PRIOR "$URL/file | cmp - $FILE && echo same"), "same\n");
+    CHECK_STR(shell(PRIOR "-r 8-15 $URL/file"), "0000001\n");
+    CHECK(strstr(shell(PRIOR "-I $URL/file"), "content-length: 2400000\r\n") != NULL);
+    end();
+}
+
+TEST(h2load_asks_over_many_streams)
+{
+    begin();
+    if (system("command -v h2load >/dev/null") != 0)
+        SKIP("h2load is not installed");
+    CHECK(strstr(shell("timeout 50 h2load -n 3000 -c 3 -m 50 $URL/"),
+              "3000 succeeded, 0 failed, 0 errored, 0 timeout") != NULL);
+    CHECK(strstr(shell("timeout 50 h2load -n 20 -c 2 -m 5 $URL/file"),
+              "20 succeeded, 0 failed, 0 errored, 0 timeout") != NULL);
+    end();
+}
+
 TEST(curl_sends_a_form_with_a_file)
 {
     begin();

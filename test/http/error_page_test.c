@@ -8,6 +8,8 @@
 
 #include "http/site.h"
 
+#define SECRET "Zb3cS0wQ9/7kPqLxR2vNfYhT6uGjMa1dEiO+5nVr8CtXyWzKBlAsHpUeDgFm4oJI"
+
 static void crash(anqa_conn *conn, const void *opts)
 {
     anqa_conn_put_resp_header(conn, "content-type", anqa_str_of("image/png"));
@@ -110,6 +112,7 @@ static const anqa_endpoint by_env = {.router = &router, .quiet = true};
 TEST(the_environment_says_whether_there_are_debug_pages)
 {
     setenv("ANQA_ENV", "dev", 1);
+    setenv("SECRET_KEY_BASE", SECRET, 1); /* else one would be written to this folder */
     site_begin_endpoint(&by_env);
     CHECK(has(site_get("/crash/x"), "is out"));
     site_end();
@@ -157,3 +160,113 @@ TEST(a_page_that_crashes_or_says_nothing_is_500_or_plain)
     CHECK_EQ(status_of(site_get("/nowhere?silent")), 404);
     site_end();
 }
+
+/* ---------------------------------------------------------------- where it was */
+
+static __attribute__((noinline)) void divide_by_what_the_client_says(anqa_conn *conn)
+{
+    ANQA_REQUIRE(conn->query_string.len == 0); /* the line that is shown */
+    anqa_send_text(conn, 200, anqa_str_of("fine"));
+}
+
+static void required(anqa_conn *conn, const void *opts)
+{
+    divide_by_what_the_client_says(conn);
+    anqa_conn_put_status(conn, 200); /* so that the call above is no jump */
+}
+
+#ifndef __SANITIZE_THREAD__
+static __attribute__((noinline)) int read_nothing(const int *volatile nothing)
+{
+    return *nothing + 1; /* the line of the fault */
+}
+
+static void fault(anqa_conn *conn, const void *opts)
+{
+    if (read_nothing(NULL) == 0)
+        anqa_send_text(conn, 200, anqa_str_of("fine"));
+}
+#endif
+
+static const anqa_router wrong = {.routes = (const anqa_route[]){ANQA_GET("/required", required),
+#ifndef __SANITIZE_THREAD__
+                                      ANQA_GET("/fault", fault),
+#endif
+                                      {0}}};
+
+static const anqa_endpoint wrong_debug = {
+    .router = &wrong, .debug_errors = ANQA_DEBUG_ERRORS_ON, .quiet = true};
+static const anqa_endpoint wrong_plain = {
+    .router = &wrong, .debug_errors = ANQA_DEBUG_ERRORS_OFF, .quiet = true};
+
+static void need_addr2line(void)
+{
+    if (system("command -v addr2line >/dev/null") != 0)
+        SKIP("addr2line is not installed");
+}
+
+TEST(the_debug_page_shows_the_lines_around_where_the_code_exits)
+{
+    const char *answer;
+
+    need_addr2line();
+    site_begin_endpoint(&wrong_debug);
+    answer = site_get("/required?x");
+    CHECK_EQ(status_of(answer), 500);
+    CHECK(has(answer, "conn-&gt;query_string.len == 0"), "%s", answer);
+    CHECK(has(answer, "<code>divide_by_what_the_client_says</code>"), "%s", answer);
+    CHECK(has(answer, "error_page_test.c:"), "%s", answer);
+    CHECK(has(answer, "the line that is shown */</b>"), "%s", answer);
+    CHECK(has(answer, "<li><code><b>required</b></code> "), "%s", answer);
+    CHECK(has(answer, "<li class=other><code>exchange_run</code> "), "%s", answer);
+    CHECK_STR(body_of(site_get("/required")), "fine");
+    site_end();
+}
+
+TEST(only_who_develops_sees_where_it_was)
+{
+    static const char *const secrets[] = {"divide", "error_page_test", "query_string", "required"};
+    const char *answer;
+
+    site_begin_endpoint(&wrong_plain);
+    answer = site_get("/required?x");
+    CHECK_STR(body_of(answer), "Internal Server Error");
+    for (size_t i = 0; i < ANQA_COUNT(secrets); i++)
+        CHECK(!has(answer, secrets[i]), "%s", answer);
+    CHECK_STR(
+        body_of(ask_json("/required?x")), "{\"errors\":{\"detail\":\"Internal Server Error\"}}");
+    site_end();
+}
+
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+TEST(the_debug_page_shows_the_line_of_a_fault)
+{
+    const char *answer;
+
+    need_addr2line();
+    site_begin_endpoint(&wrong_debug);
+    answer = site_get("/fault");
+    CHECK_EQ(status_of(answer), 500);
+    CHECK(has(answer, "SIGSEGV at 0x0"), "%s", answer);
+    CHECK(has(answer, "<code>read_nothing</code>"), "%s", answer);
+    CHECK(has(answer, "the line of the fault */</b>"), "%s", answer);
+    CHECK_STR(body_of(site_get("/required")), "fine");
+    site_end();
+}
+
+TEST(a_fault_is_answered_in_words_and_in_json_as_an_exit_is)
+{
+    const char *answer;
+
+    site_begin_endpoint(&wrong_plain);
+    answer = site_get("/fault");
+    CHECK_EQ(status_of(answer), 500);
+    CHECK_STR(body_of(answer), "Internal Server Error");
+    CHECK(has(answer, "connection: close"));
+    CHECK_STR(body_of(ask_json("/fault")), "{\"errors\":{\"detail\":\"Internal Server Error\"}}");
+    answer = site_ask("HEAD /fault HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_EQ(status_of(answer), 500);
+    CHECK_STR(body_of(answer), "");
+    site_end();
+}
+#endif

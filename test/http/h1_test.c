@@ -300,6 +300,43 @@ static const struct {
         POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n0\r\n\r\n" SMUGGLED, 400},
     {"a bare LF in an extension",
         POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1;a\nx\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a blank in front of the colon of a coding",
+        POST_HEAD "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a coding behind chunked",
+        POST_HEAD "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"chunked twice",
+        POST_HEAD
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" SMUGGLED,
+        400},
+    {"a quoted coding", POST_HEAD "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n" SMUGGLED, 501},
+    {"a coding with a parameter",
+        POST_HEAD "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n" SMUGGLED, 501},
+    {"an empty coding", POST_HEAD "Transfer-Encoding:\r\n\r\n0\r\n\r\n" SMUGGLED, 501},
+    {"an empty coding beside a length",
+        POST_HEAD "Transfer-Encoding:\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a line that is folded behind the request line",
+        "POST /body HTTP/1.1\r\n Host: a\r\n\r\n" SMUGGLED, 400},
+    {"a length beyond 64 bits", POST_HEAD "Content-Length: 18446744073709551617\r\n\r\nx" SMUGGLED,
+        400},
+    {"a length in other digits", POST_HEAD "Content-Length: \xd9\xa1\r\n\r\nx" SMUGGLED, 400},
+    {"a length with an underscore", POST_HEAD "Content-Length: 1_0\r\n\r\nx" SMUGGLED, 400},
+    {"a chunk with a blank in front",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n 1\r\nx\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a chunk with a blank behind",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1 \r\nx\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a chunk with an underscore",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1_0\r\nx\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a negative chunk",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a chunk that ends in CR CR LF",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1\r\r\nx\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"a trailer that is folded into nothing",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\nY: b\r\n\r\n" SMUGGLED, 400},
+    {"a bare CR in an extension",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1;a\rx\r\ny\r\n0\r\n\r\n" SMUGGLED, 400},
+    {"an empty Host beside one", "GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n" SMUGGLED, 400},
+    {"a Host with a user", "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n" SMUGGLED, 400},
+    {"two Hosts in a list", "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n" SMUGGLED, 400},
     {"no Host", "GET / HTTP/1.1\r\n\r\n" SMUGGLED, 400},
     {"two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" SMUGGLED, 400},
     {"a Host that is none", "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n" SMUGGLED, 400},
@@ -332,6 +369,38 @@ TEST(what_can_be_read_in_two_ways_is_refused_and_nothing_behind_it_is_served)
         CHECK(has(refusal, "\r\nconnection: close\r\n"), "%s", attacks[i].name);
         CHECK(!has(refusal, "smuggled"), "%s", attacks[i].name);
     }
+    site_end();
+}
+
+/* Names that only look like those that frame a message are fields as any other, whatever another server makes of them. */
+static const char *const harmless[] = {
+    "Content_Length: 44",
+    "X-Content-Length: 44",
+    "Content-Length-: 44",
+    "Transfer_Encoding: chunked",
+    "Connection: Content-Length",
+    "TE: chunked",
+};
+
+TEST(what_only_looks_like_framing_frames_nothing)
+{
+    char request[512];
+
+    site_begin_endpoint(&with_defaults);
+    for (size_t i = 0; i < ANQA_COUNT(harmless); i++) {
+        snprintf(request, sizeof request,
+            POST_HEAD "%s\r\nContent-Length: 2\r\n\r\nokGET /next HTTP/1.1\r\nHost: "
+                      "a\r\nConnection: close\r\n\r\n",
+            harmless[i]);
+        CHECK_EQ(count(site_ask(request), "HTTP/1.1 200 "), 2, "%s", harmless[i]);
+    }
+    /* Trailers come too late to say anything. */
+    CHECK_EQ(count(site_ask(POST_HEAD
+                       "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nContent-Length: "
+                       "99\r\nTransfer-Encoding: x\r\nHost: b\r\n\r\nGET /next HTTP/1.1\r\n"
+                       "Host: a\r\nConnection: close\r\n\r\n"),
+                 "HTTP/1.1 200 "),
+        2);
     site_end();
 }
 

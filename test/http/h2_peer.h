@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <nghttp2/nghttp2.h>
+#include <nghttp2/nghttp2.h> /* IWYU pragma: export */
 
 #define H2_PEER_FRAME 16384u
 

@@ -58,6 +58,8 @@ size_t peer_get(int fd, const char *end, char *buf, size_t size)
     buf[0] = '\0';
     while (len + 1 < size) {
         ssize_t n = recv(fd, buf + len, size - 1 - len, 0);
+        if (n < 0 && errno == EINTR) /* a child of the runtime has ended */
+            continue;
         if (n <= 0)
             return len;
         len += (size_t)n;

@@ -186,6 +186,7 @@ void launched_end(struct launched *server)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%x: %s", (unsigned)status,
         content(server, "out"));
     CHECK(faccessat(server->folder, "pid", F_OK, 0) < 0, "its pid file is removed");
+    CHECK(strstr(content(server, "out"), "control.failed") == NULL, "%s", content(server, "out"));
     for (size_t i = 0; i < ANQA_COUNT(files); i++)
         unlinkat(server->folder, files[i], 0);
     close(server->folder);

@@ -284,6 +284,28 @@ static void too_long(void *arg)
     free(text);
 }
 
+static void not_utf8(void *arg)
+{
+    CHECK_STATUS(
+        anqa_broadcast(anqa_str_of("\xc0"), "said", ANQA_JSON_EMPTY_OBJECT), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_broadcast(topic(), "\xc0", ANQA_JSON_EMPTY_OBJECT), ANQA_E_INVALID);
+    CHECK_STATUS(anqa_broadcast(anqa_str_of("\xff"
+                                            "own"),
+                     "said", ANQA_JSON_EMPTY_OBJECT),
+        ANQA_OK);
+}
+
+TEST(what_is_no_text_is_heard_here_only)
+{
+    struct mesh *mesh = begin(2);
+
+    mesh_run(mesh, 0, not_utf8, NULL);
+    mesh_run(mesh, 0, say, NULL);
+    expect(0, 2);
+    expect(1, 1);
+    mesh_end(mesh);
+}
+
 TEST(what_is_too_long_for_other_nodes_is_heard_here_and_said)
 {
     struct mesh *mesh = begin(2);

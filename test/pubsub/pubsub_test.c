@@ -70,7 +70,7 @@ static void listener_run(void *state)
 
 static const char *expect(const char *tag)
 {
-    const anqa_msg *msg = anqa_receive(5000);
+    const anqa_msg *msg = anqa_receive(5000 * harness_slowness());
 
     if (msg == NULL || !anqa_tag_is(msg->tag, tag)) {
         CHECK(msg != NULL);
@@ -158,7 +158,7 @@ TEST(broadcast_from_leaves_out_the_one_it_is_from)
     (void)listen_on(1, 1);
     tell(one, "say", ANQA_JSON_TRUE);
     for (int i = 0; i < 2; i++) { /* one "done", one "heard", in some order */
-        const anqa_msg *msg = anqa_receive(5000);
+        const anqa_msg *msg = anqa_receive(5000 * harness_slowness());
         CHECK(msg != NULL && (anqa_tag_is(msg->tag, "done") || anqa_tag_is(msg->tag, "heard")));
     }
     CHECK(anqa_receive(50) == NULL);

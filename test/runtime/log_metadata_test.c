@@ -67,7 +67,7 @@ ANQA_TEST(the_event_of_a_crash_has_it_too)
 ANQA_TEST(more_than_there_is_room_for_is_left_out_whole)
 {
     static char big[600];
-    char key[8];
+    char key[16];
 
     anqa_test_capture_log(ANQA_INFO);
     memset(big, 'x', sizeof big);

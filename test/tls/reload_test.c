@@ -2,6 +2,7 @@
 #include "tls/town.h"
 
 #include <openssl/pem.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -92,6 +93,45 @@ TEST(tickets_from_before_are_still_good)
     CHECK(caller_begin(&caller, &(struct call){.session = session}));
     CHECK(SSL_session_reused(caller.ssl) == 1);
     SSL_SESSION_free(session);
+    caller_leave(&caller);
+    town_end();
+}
+
+static _Atomic(unsigned) warned, kept, read_again;
+
+static void count_lines(void *ctx, const anqa_log_event *event)
+{
+    atomic_fetch_add(&warned, strcmp(event->id, "tls.certificate.expired") == 0);
+    atomic_fetch_add(&kept, strcmp(event->id, "tls.certificates.kept") == 0);
+    atomic_fetch_add(&read_again, strcmp(event->id, "tls.certificates.read") == 0);
+}
+
+TEST(the_log_tells_what_was_read_what_was_kept_and_what_has_expired)
+{
+    town_begin(&plain);
+    anqa_log_set_sink(count_lines, NULL);
+    anqa_log_set_level(ANQA_NOTICE);
+    town_expired_certificate("main", "old.org");
+    CHECK_STATUS(anqa_tls_reload(NULL), ANQA_OK);
+    CHECK_STR(shown_now(), "old.org");
+    town_write("main.key", "nonsense");
+    CHECK_STATUS(anqa_tls_reload(NULL), ANQA_E_INVALID);
+    town_end(); /* writes what is left */
+    anqa_log_set_sink(NULL, NULL);
+    CHECK(atomic_load(&warned) >= 1);
+    CHECK_EQ(atomic_load(&read_again), 1);
+    CHECK_EQ(atomic_load(&kept), 1);
+}
+
+TEST(rsa_keys_are_as_good)
+{
+    struct caller caller;
+
+    town_begin(&plain);
+    town_rsa_certificate("main", "rsa.org", 2048);
+    CHECK_STATUS(anqa_tls_reload(NULL), ANQA_OK);
+    CHECK_STR(shown_now(), "rsa.org");
+    CHECK(caller_begin(&caller, &(struct call){.version = TLS1_2_VERSION}) && is_served(&caller));
     caller_leave(&caller);
     town_end();
 }

@@ -85,7 +85,7 @@ static void name_it(X509 *cert, const char *hosts)
     X509_EXTENSION_free(extension);
 }
 
-static void certificate_write(const char *name, const char *hosts, EVP_PKEY *key)
+static void certificate_write(const char *name, const char *hosts, EVP_PKEY *key, long seconds)
 {
     char file_name[64];
     X509 *cert = X509_new();
@@ -94,7 +94,7 @@ static void certificate_write(const char *name, const char *hosts, EVP_PKEY *key
     X509_set_version(cert, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 86400);
+    X509_gmtime_adj(X509_getm_notAfter(cert), seconds);
     X509_set_pubkey(cert, key);
     name_it(cert, hosts);
     CHECK(X509_sign(cert, key, EVP_sha256()) > 0);
@@ -120,13 +120,18 @@ static const char *of_name(const char *name, const char *suffix)
 
 const char *town_certificate(const char *name, const char *hosts)
 {
-    certificate_write(name, hosts, EVP_EC_gen("P-256"));
+    certificate_write(name, hosts, EVP_EC_gen("P-256"), 86400);
     return of_name(name, ".crt");
 }
 
 void town_rsa_certificate(const char *name, const char *hosts, unsigned bits)
 {
-    certificate_write(name, hosts, EVP_RSA_gen(bits));
+    certificate_write(name, hosts, EVP_RSA_gen(bits), 86400);
+}
+
+void town_expired_certificate(const char *name, const char *hosts)
+{
+    certificate_write(name, hosts, EVP_EC_gen("P-256"), -60);
 }
 
 const char *town_key(const char *name)

@@ -20,6 +20,8 @@ const char *town_certificate(const char *name, const char *hosts);
 const char *town_key(const char *name);
 /* With an RSA key of that many bits. */
 void town_rsa_certificate(const char *name, const char *hosts, unsigned bits);
+/* One whose time is over. */
+void town_expired_certificate(const char *name, const char *hosts);
 void town_write(const char *name, const char *text);
 void town_copy(const char *from, const char *to);
 
