@@ -99,7 +99,8 @@ anqa_status secret_find(const char *given, bool needed, anqa_str *ret_secret, an
         return find_one(needed, ret_secret);
     if (secret.len == 0 && needed)
         return anqa_fail(err, ANQA_E_INVALID,
-            "SECRET_KEY_BASE is not in the environment; sessions and long-poll need it where ANQA_ENV is prod");
+            "SECRET_KEY_BASE is not in the environment; sessions and long-poll need it where "
+            "ANQA_ENV is prod");
     if (secret.len != 0 && secret.len < SECRET_MIN_BYTES)
         return anqa_fail(err, ANQA_E_INVALID,
             "the secret key base has %zu bytes; it must have %d, at random", secret.len,
