@@ -13,10 +13,13 @@
 
 const char nginx_program[] = "/usr/sbin/nginx";
 
-/** The variable is in the text so that nginx, too, makes its JSON for each request. */
+/**
+ * One process, which ends with us whatever ends us: a worker would outlive a master that is killed. The variable is in the
+ * text so that nginx, too, makes its JSON for each request.
+ */
 static const char configuration[] =
     "daemon off;\n"
-    "worker_processes %u;\n"
+    "master_process off;\n"
     "worker_rlimit_nofile 4096;\n"
     "pid nginx.pid;\n"
     "error_log error.log;\n"
@@ -34,7 +37,7 @@ static const char configuration[] =
     "  uwsgi_temp_path uwsgi;\n"
     "  scgi_temp_path scgi;\n"
     "  server {\n"
-    "    listen 127.0.0.1:%s%s%s;\n"
+    "    listen 127.0.0.1:%s%s;\n"
     "%s"
     "    location = /text { default_type \"text/plain; charset=utf-8\"; return 200 'hello'; }\n"
     "    location = /json {\n"
@@ -75,8 +78,7 @@ static bool write_configuration(const struct server *server)
     file = fopen(path, "we");
     if (file == NULL)
         return false;
-    fprintf(file, configuration, server->threads, server->port,
-        server->threads > 1 ? " reuseport" : "", server->tls ? " ssl http2" : "",
+    fprintf(file, configuration, server->port, server->tls ? " ssl http2" : "",
         server->tls ? tls_configuration : "", server->folder, server->folder);
     return fclose(file) == 0;
 }
