@@ -200,14 +200,11 @@ static void arm_and_block(void *in_time)
 {
     uint64_t begin = rt_clock_us(), first = anqa_now_ms();
 
-    for (uint64_t ms = 80; ms < 140; ms += 4)
-        anqa_send_after(anqa_self(), "due", anqa_bytes(&(uint64_t){first + ms}, 8), (uint32_t)ms);
+    for (uint64_t due = first + 80; due < first + 140; due += 4)
+        anqa_send_at(anqa_self(), "due", anqa_bytes(&due, 8), due);
     anqa_sleep(60);
-    for (uint64_t ms = 82; ms < 140; ms += 4) {
-        uint64_t due = first + ms, now = anqa_now_ms();
-        anqa_send_after(
-            anqa_self(), "due", anqa_bytes(&due, 8), due > now ? (uint32_t)(due - now) : 0);
-    }
+    for (uint64_t due = first + 82; due < first + 140; due += 4)
+        anqa_send_at(anqa_self(), "due", anqa_bytes(&due, 8), due);
     *(bool *)in_time = anqa_now_ms() < first + 80 && rt_clock_us() < begin + 78000;
     work_until(begin + 145000);
 }
