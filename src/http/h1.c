@@ -7,6 +7,7 @@
 #include <anqa/memory.h>
 
 #include "http/serve.h"
+#include "runtime/memory.h"
 #include "runtime/net_int.h"
 
 #define HEAD_ROOM 1024u
@@ -63,6 +64,7 @@ void h1_serve(struct conn *conn, struct request *request)
     if (conn->phase == CONN_HTTP && conn->keep_alive && !h1_skip_body(h1))
         conn->keep_alive = false;
     anqa_heap_free(request);
+    proc_heap_rest(sched_self, conn->self);
     request_over(conn);
 }
 

@@ -111,6 +111,14 @@ void proc_heap_drop(struct sched *s, struct proc *p)
     heap_changed(s, p, before);
 }
 
+void proc_heap_rest(struct sched *s, struct proc *p)
+{
+    const struct heap *heap = heap_of(p);
+
+    if (heap != NULL && heap_used(heap) == 0)
+        proc_heap_drop(s, p);
+}
+
 /* ---------------------------------------------------------------- tmp */
 
 anqa_arena *anqa_tmp(void)

@@ -12,5 +12,7 @@ size_t proc_log_metadata(const struct proc *p, char ret_text[static LOG_METADATA
 
 /* Drops the heap of a process that has ended. */
 void proc_heap_drop(struct sched *s, struct proc *p);
+/* Gives back a heap in which nothing is left, whose first chunk is kept otherwise: for the many that rest. The calling process's. */
+void proc_heap_rest(struct sched *s, struct proc *p);
 
 #endif

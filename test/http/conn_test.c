@@ -225,6 +225,39 @@ TEST(requests_are_answered_one_after_the_other_on_one_connection)
     end(server);
 }
 
+static uint64_t memory_of_connections(size_t *ret_count)
+{
+    anqa_process_info *infos;
+    uint64_t memory = 0;
+
+    CHECK_STATUS(
+        anqa_process_list(&(anqa_process_list_opts){.kind = "connection"}, &infos, ret_count),
+        ANQA_OK);
+    for (size_t i = 0; i < *ret_count; i++)
+        memory += infos[i].memory;
+    return memory;
+}
+
+TEST(a_connection_that_rests_has_no_memory_beside_its_state)
+{
+    static const char hello[] = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    struct server server = begin();
+    char buf[4096];
+    int fd = dial(server), ws = dial_ws(server);
+    size_t count;
+
+    peer_put(fd, hello, sizeof hello - 1);
+    (void)peer_get(fd, "hello", buf, sizeof buf);
+    for (int i = 0; i < 10000 && memory_of_connections(&count) != 0;
+        i++) /* its event may not be over */
+        anqa_sleep(1);
+    CHECK_EQ(memory_of_connections(&count), 0);
+    CHECK_EQ(count, 2);
+    close(fd);
+    close(ws);
+    end(server);
+}
+
 TEST(a_request_may_come_byte_by_byte_while_others_are_served)
 {
     struct server server = begin();
