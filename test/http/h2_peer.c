@@ -261,8 +261,12 @@ const struct h2_answer *h2_read(struct h2_peer *peer, uint32_t stream)
             answer.error = got.error;
         if (got.over)
             return &answer;
-        if (got.stream != stream)
+        if (got.stream != stream) {
+            if (got.type == NGHTTP2_DATA &&
+                got.len > 0) /* of one that was given up: the window is everybody's */
+                h2_open_window(peer, 0, got.len);
             continue;
+        }
         take(peer, &answer, &got);
         answer.reset = got.type == NGHTTP2_RST_STREAM;
         if (answer.reset)

@@ -105,8 +105,11 @@ void kill_and_wait(anqa_pid pid)
 
 bool soon(bool (*so)(void *arg), void *arg)
 {
-    for (int i = 0; i < 5000 && !so(arg); i++)
+    for (int i = 0; i < 5000; i++) {
+        if (so(arg))
+            return true;
         anqa_sleep(1);
+    }
     return so(arg);
 }
 
