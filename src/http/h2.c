@@ -92,6 +92,7 @@ static void fail(struct h2 *h2, uint32_t error)
     if (h2->failed)
         return;
     h2->failed = true;
+    outlet_time(h2->conn, conn_seconds(h2->conn->service->close_timeout, CONN_CLOSE_S));
     if (nghttp2_session_terminate_session(h2->session, error) != 0)
         conn_kill(h2->conn, true);
     h2_wake(h2);
@@ -160,10 +161,20 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     return odd && !h2_odd(h2) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
+static void drop_head(struct h2 *h2)
+{
+    h2_head_free(h2->head);
+    h2->head = NULL;
+}
+
 static int on_invalid_frame(
     nghttp2_session *session, const nghttp2_frame *frame, int error, void *user)
 {
-    return h2_odd(user) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+    struct h2 *h2 = user;
+
+    if (h2->head != NULL && h2_head_stream(h2->head) == frame->hd.stream_id)
+        drop_head(h2); /* it was malformed: no more of it comes */
+    return h2_odd(h2) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static struct h2_stream *find(nghttp2_session *session, int32_t id)
@@ -176,8 +187,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     struct h2 *h2 = user;
     bool trailers = frame->headers.cat != NGHTTP2_HCAT_REQUEST;
 
-    h2_head_free(h2->head); /* of one that was malformed */
-    h2->head = NULL;
+    drop_head(h2);
     /* Some are over for the client, but not for us. */
     if (!trailers && h2->live >= h2_streams(h2))
         return nghttp2_submit_rst_stream(
@@ -218,10 +228,11 @@ static int reset(struct h2 *h2, int32_t id, uint32_t error)
 static int begin_request(struct h2 *h2, int32_t id, bool ended)
 {
     static _Thread_local struct request parsed; /* 3 KB that no stack need hold */
+    struct request_limits limits = h2->conn->service->limits;
     const char *bytes = NULL;
 
-    if (h2_head_request(h2->head, !ended, &h2->conn->service->limits, &parsed, &bytes) ==
-        H2_HEAD_MALFORMED)
+    limits.body_bytes = REQUEST_BODY_MAX; /* what is too long, who reads it knows */
+    if (h2_head_request(h2->head, !ended, &limits, &parsed, &bytes) == H2_HEAD_MALFORMED)
         return h2_odd(h2) ? reset(h2, id, NGHTTP2_PROTOCOL_ERROR) : NGHTTP2_ERR_CALLBACK_FAILURE;
     if (stream_start(h2, id, &parsed, bytes, ended) != ANQA_OK)
         return reset(h2, id, NGHTTP2_REFUSED_STREAM);
@@ -251,8 +262,7 @@ static int on_headers(struct h2 *h2, const nghttp2_frame *frame)
         result = begin_request(h2, id, ended);
     else
         take_trailers(h2, id, ended);
-    h2_head_free(h2->head);
-    h2->head = NULL;
+    drop_head(h2);
     return result;
 }
 
@@ -288,7 +298,10 @@ static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *user)
 {
     struct h2_stream *stream = find(session, id);
+    struct h2 *h2 = user;
 
+    if (h2->head != NULL && h2_head_stream(h2->head) == id)
+        drop_head(h2);
     if (stream != NULL)
         stream_gone(stream);
     return 0;
@@ -459,6 +472,8 @@ static void time_head(struct h2 *h2)
     struct conn *conn = h2->conn;
     const struct http_service *service = conn->service;
 
+    if (h2->leaving) /* against the time of that */
+        h2->timed_head = false;
     if (h2->timed_head == (h2->head != NULL) || h2->leaving)
         return;
     h2->timed_head = h2->head != NULL;
@@ -505,6 +520,7 @@ void h2_leave(struct conn *conn)
         leave_now(h2);
     } else if (!h2->leaving) { /* who has just sent a request can not know */
         h2->leaving = true;
+        h2->timed_head = false;
         if (nghttp2_submit_shutdown_notice(h2->session) != 0)
             conn_kill(conn, true);
         outlet_time(conn, CONN_DRAIN_S);
@@ -534,7 +550,7 @@ void h2_timeout(struct conn *conn)
     struct h2 *h2 = conn->user;
 
     anqa_section_begin();
-    if (h2->left && h2->live == 0) {
+    if (h2->failed || (h2->left && h2->live == 0)) {
         conn_kill(conn, true); /* it does not take notice of the end */
     } else if (h2->timed_head) {
         fail(h2, NGHTTP2_ENHANCE_YOUR_CALM);

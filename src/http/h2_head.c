@@ -18,6 +18,7 @@ struct h2_head {
     bool trailers;
     bool twice;        /* Host and :authority do not agree, or there are several */
     bool has_host;     /* the field */
+    bool dropped;      /* fields beyond the limits were counted only */
     uint32_t len, cap; /* of bytes */
     uint32_t size;     /* as HTTP/1 would have written the fields */
     uint32_t count;    /* of fields, also of those that are too many */
@@ -156,7 +157,8 @@ anqa_status h2_head_add(
     head->cookies += anqa_str_is(name, "cookie");
     if (head->size > FAR * most_bytes(limits) || head->count > FAR * most_fields(limits))
         return ANQA_E_LIMIT;
-    if (is_over(head, limits))
+    head->dropped = head->dropped || is_over(head, limits);
+    if (head->dropped)
         return ANQA_OK;
     if (!reserve(head, name.len + value.len))
         return ANQA_E_NOMEM;
@@ -226,7 +228,7 @@ enum h2_head_result h2_head_request(struct h2_head *head, bool has_body,
     memset(request, 0, offsetof(struct request, headers));
     if (head->twice)
         return H2_HEAD_MALFORMED;
-    if (is_over(head, limits))
+    if (head->dropped)
         return refuse(request, 431, "too many header fields, or too long ones\n");
     if (!reserve(head, head->cookie_bytes))
         return refuse(request, 503, "");
@@ -250,6 +252,8 @@ char *h2_head_trailers(const struct h2_head *head, uint16_t *ret_len)
     size_t size = 0, len = 0;
     char *text;
 
+    if (head->dropped)
+        return NULL;
     for (uint32_t i = 0; i < head->count && i < REQUEST_HEADERS_MAX; i++)
         size += head->fields[i].name.len + head->fields[i].value.len + 2;
     if (size == 0 || head->count > REQUEST_HEADERS_MAX || head->size > BODY_EXTRA_MAX)

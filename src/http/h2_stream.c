@@ -129,14 +129,16 @@ static void leave(struct h2_stream *stream)
 
     if (stream->conn.ops == NULL && stream->conn.serving)
         worded = last_words(stream);
+    anqa_list_remove(&stream
+            ->node); /* what follows may be the end of the connection, and of all streams that it finds */
+    h2->live--;
     send_rest(stream);
     if (worded || (stream->sent && stream->conn.ended))
         forget(stream);
     else
         reset(stream, stream->sent ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
     (void)nghttp2_session_consume_connection(h2->session, stream->unread);
-    anqa_list_remove(&stream->node);
-    if (--h2->live == 0)
+    if (h2->live == 0)
         h2->conn->since_s = outlet_now_s();
     h2_wake(h2);
 }
