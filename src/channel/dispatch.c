@@ -273,6 +273,13 @@ static void dispatch(struct socket *socket, struct incoming *in)
         over_rate(socket, in, &chan->spec->rate, "the rate limit of a channel");
 }
 
+/* Who leaves always may: it has forgotten its channel, and does not try again. Once for each join, which is limited. */
+static bool leaves_one(const struct socket *socket, const struct incoming *in)
+{
+    return in->named && event_is(&in->m, STR("phx_leave")) &&
+           socket_find(socket, in->topic) != NULL;
+}
+
 void socket_message(struct socket *socket, bool binary, anqa_str data)
 {
     struct incoming in;
@@ -287,7 +294,7 @@ void socket_message(struct socket *socket, bool binary, anqa_str data)
         socket_refuse(socket, CLOSE_ERROR, err.text);
     } else {
         incoming_name(&in);
-        if (socket->rate == NULL ||
+        if (socket->rate == NULL || leaves_one(socket, &in) ||
             rate_take(socket->rate, &socket->mount->spec->rate, data.len, sched_self->now_ms))
             dispatch(socket, &in);
         else

@@ -8,6 +8,8 @@
 #include <anqa/memory.h>
 #include <anqa/token.h>
 
+#include "base/utf8.h"
+
 #define SALT "anqa long-poll"
 #define TOKEN_DATA 51u /* three numbers of 16 digits, dots, NUL */
 
@@ -77,16 +79,17 @@ static void open_session(anqa_conn *conn, const struct socket_mount *mount, anqa
 
 static void serve_get(anqa_conn *conn, const struct socket_mount *mount, anqa_json params)
 {
-    anqa_json messages = ANQA_JSON_EMPTY_ARRAY;
+    const anqa_json none = ANQA_JSON_EMPTY_ARRAY;
+    const anqa_msg *msg = NULL;
     enum poll_result result = POLL_GONE;
     struct poll_name name;
 
     if (token_read(conn, params, &name))
-        result = poll_wait(&name, &messages);
+        result = poll_wait(&name, &msg);
     switch (result) {
-    case POLL_MESSAGES: answer_poll(conn, 200, token_make(conn, &name), messages); break;
-    case POLL_NOTHING: answer_poll(conn, 204, token_make(conn, &name), messages); break;
-    case POLL_ENDED: answer_poll(conn, 410, token_make(conn, &name), messages); break;
+    case POLL_MESSAGES: answer_poll(conn, 200, token_make(conn, &name), msg->body); break;
+    case POLL_NOTHING: answer_poll(conn, 204, token_make(conn, &name), none); break;
+    case POLL_ENDED: answer_poll(conn, 410, token_make(conn, &name), none); break;
     case POLL_GONE: open_session(conn, mount, params); break;
     }
 }
@@ -108,8 +111,8 @@ static void serve_post(anqa_conn *conn, const struct socket_mount *mount, anqa_j
         kind = POLL_LINES;
     if (anqa_conn_read_body(conn, NULL, &body, NULL) != ANQA_OK)
         return; /* it is answered for */
-    if (kind == POLL_LINES && !poll_lines_fit(body))
-        empty(conn, 400);
+    if (!utf8_valid(body.ptr, body.len) || (kind == POLL_LINES && !poll_lines_fit(body)))
+        empty(conn, 400); /* frames are text; bytes come as base64 */
     else
         answer(conn, statuses[poll_post(&name, kind, body, mount->window_ms)]);
 }

@@ -344,10 +344,17 @@ static void on_idle(struct poll *poll)
         anqa_self(), idle_tag, anqa_nothing(), idle_ms(poll) - (uint32_t)quiet_ms);
 }
 
+static bool is_draining(const struct socket_mount *mount)
+{
+    return atomic_load_explicit(&mount->service->draining, memory_order_relaxed);
+}
+
 static void drain_deliver(struct sub *sub, struct frame *const *frames, size_t count)
 {
     struct poll *poll = ANQA_CONTAINER_OF(sub, struct poll, drain);
 
+    if (!is_draining(poll->mount)) /* somebody else's words */
+        return;
     poll->drained = true;
     proc_kick(sched_self, poll->self);
 }
@@ -357,20 +364,17 @@ static const struct sub_ops drain_ops = {drain_deliver};
 /* Where sessions of a service hear of its end. */
 static anqa_str drain_topic(const struct http_service *service, char room[static 64])
 {
-    return anqa_str_make(
-        room, (size_t)snprintf(room, 64, "$anqa.sessions.%" PRIxPTR, (uintptr_t)service));
+    return anqa_str_make(room, (size_t)snprintf(room, 64,
+                                   "\xff"
+                                   "anqa.sessions.%" PRIxPTR,
+                                   (uintptr_t)service));
 }
 
 void poll_drain(const struct http_service *service)
 {
     char room[64];
 
-    (void)anqa_broadcast(drain_topic(service, room), "drain", ANQA_JSON_EMPTY_OBJECT);
-}
-
-static bool is_draining(const struct socket_mount *mount)
-{
-    return atomic_load_explicit(&mount->service->draining, memory_order_relaxed);
+    (void)anqa_local_broadcast(drain_topic(service, room), "drain", ANQA_JSON_EMPTY_OBJECT);
 }
 
 static void poll_init(void *state)
@@ -428,7 +432,7 @@ static void look(struct poll *poll)
 /* False: it is not about what we watch. */
 static bool on_down(struct poll *poll, const anqa_msg *msg)
 {
-    if (anqa_pid_eq(msg->from, poll->owner))
+    if (!anqa_pid_is_none(poll->owner) && anqa_pid_eq(msg->from, poll->owner))
         anqa_exit(ANQA_NORMAL);
     if (msg->ref.bits == 0 || !anqa_ref_eq(msg->ref, poll->watched))
         return false;

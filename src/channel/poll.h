@@ -36,8 +36,9 @@ enum poll_result {
     POLL_GONE     /* there is no such session */
 };
 
-/* Waits for something to send. ret_messages: an array of strings, in the event's memory. */
-enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages);
+/* Waits for something to send. ret_msg: what came; its body is an array of strings if there are messages. It lives as long as the
+ * event, or until anqa_msg_free: who waits again and again in one event has to. NULL: nothing came. */
+enum poll_result poll_wait(const struct poll_name *name, const anqa_msg **ret_msg);
 
 /* How frames lie in what was posted. */
 enum poll_body {

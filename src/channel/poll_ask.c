@@ -21,15 +21,18 @@ static const anqa_msg *ask(const struct poll_name *name, const char *tag, enum p
     anqa_str body, uint32_t timeout_ms)
 {
     struct poll_head head = {.kind = kind};
-    char *bytes = anqa_arena_alloc(anqa_tmp(), sizeof head + body.len);
+    const void *request = &head;
     const anqa_msg *msg;
     anqa_ref ref;
 
     memcpy(head.secret, name->secret, sizeof head.secret);
-    memcpy(bytes, &head, sizeof head);
-    if (body.len > 0)
+    if (body.len > 0) {
+        char *bytes = anqa_arena_alloc(anqa_tmp(), sizeof head + body.len);
+        memcpy(bytes, &head, sizeof head);
         memcpy(bytes + sizeof head, body.ptr, body.len);
-    ref = anqa_request(name->pid, tag, anqa_bytes(bytes, sizeof head + body.len));
+        request = bytes;
+    }
+    ref = anqa_request(name->pid, tag, anqa_bytes(request, sizeof head + body.len));
     msg = anqa_receive_ref(ref, timeout_ms);
     if (msg == NULL)
         anqa_request_cancel(ref);
@@ -45,19 +48,14 @@ static enum poll_result result_of(const anqa_msg *msg)
     return msg->body.ptr[0] == '[' ? POLL_MESSAGES : POLL_GONE;
 }
 
-enum poll_result poll_wait(const struct poll_name *name, anqa_json *ret_messages)
+enum poll_result poll_wait(const struct poll_name *name, const anqa_msg **ret_msg)
 {
-    const anqa_msg *msg;
-    enum poll_result result;
-
+    *ret_msg = NULL;
     if (!is_session(name->pid))
         return POLL_GONE;
-    msg = ask(name, poll_wait_tag, POLL_FRAME, (anqa_str){NULL, 0},
+    *ret_msg = ask(name, poll_wait_tag, POLL_FRAME, (anqa_str){NULL, 0},
         ANQA_INFINITY); /* it knows the window */
-    result = result_of(msg);
-    if (result == POLL_MESSAGES)
-        *ret_messages = msg->body;
-    return result;
+    return result_of(*ret_msg);
 }
 
 enum poll_result poll_post(

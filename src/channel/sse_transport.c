@@ -76,33 +76,42 @@ static bool join_all(
     return size == 0 || poll_post(name, POLL_TEXTS, anqa_str_make(lines, size), 0) < POLL_ENDED;
 }
 
-/* False: the client is gone. */
-static bool send_all(anqa_conn *conn, anqa_json messages)
+/* False: the client is gone, or there is no memory. */
+static bool send_all(anqa_conn *conn, anqa_arena *arena, anqa_json messages)
 {
     anqa_json_iter it = anqa_json_each(messages);
 
     while (anqa_json_next(&it)) {
         anqa_sse_event event = {0};
-        if (anqa_json_to_str(anqa_tmp(), it.value, &event.data) == ANQA_OK &&
+        if (anqa_json_to_str(arena, it.value, &event.data) != ANQA_OK ||
             anqa_sse_send(conn, &event) != ANQA_OK)
             return false;
+        anqa_arena_reset(arena);
     }
     return true;
 }
 
-/* Until either side ends. */
+static void arena_drop(void *arena)
+{
+    anqa_arena_done(arena);
+}
+
+/* Until either side ends: one event, which may last for days, so nothing of it may stay in the event's memory. */
 static void stream(anqa_conn *conn, const struct poll_name *name)
 {
-    for (;;) {
-        anqa_json messages;
-        enum poll_result result = poll_wait(name, &messages);
-        if (result == POLL_MESSAGES && send_all(conn, messages))
-            continue;
-        if (result == POLL_NOTHING && anqa_sse_heartbeat(conn) == ANQA_OK)
-            continue;
-        poll_close(name);
-        return;
-    }
+    anqa_arena *arena = anqa_arena_calloc(anqa_tmp(), 1, sizeof *arena);
+    bool goes_on;
+
+    (void)anqa_defer(arena_drop, arena);
+    do {
+        const anqa_msg *msg;
+        enum poll_result result = poll_wait(name, &msg);
+        goes_on = (result == POLL_MESSAGES && send_all(conn, arena, msg->body)) ||
+                  (result == POLL_NOTHING && anqa_sse_heartbeat(conn) == ANQA_OK);
+        if (msg != NULL)
+            anqa_msg_free(msg);
+    } while (goes_on);
+    poll_close(name);
 }
 
 void sse_serve(anqa_conn *conn, const void *opts)
