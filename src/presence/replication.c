@@ -314,19 +314,19 @@ static anqa_status apply_all(struct replication *r, const struct message *messag
     return ANQA_OK;
 }
 
-/* What was asked for, and only if we know more of it. */
+/* What was asked for, and only if we know more of it. Nobody asks for more than one replica at a time: an answer may be large. */
 static anqa_status answer(struct replication *r, anqa_arena *arena, const struct message *message)
 {
-    anqa_status status = ANQA_OK;
+    const struct replica_clock *wanted = message->clocks;
+    const struct replica *replica;
+    struct section section = {.since = 0};
 
-    for (size_t i = 0; i < message->clocks_count && status == ANQA_OK; i++) {
-        const struct replica_clock *wanted = &message->clocks[i];
-        const struct replica *replica = state_replica(r->state, wanted->id.name);
-        struct section section = {.since = 0};
-        if (replica != NULL && replica_is(replica, &wanted->id) && replica->clock > wanted->clock)
-            status = give(r, arena, &message->from.name, replica, wanted->clock, &section);
-    }
-    return status;
+    if (message->clocks_count != 1)
+        return ANQA_OK;
+    replica = state_replica(r->state, wanted->id.name);
+    if (replica == NULL || !replica_is(replica, &wanted->id) || replica->clock <= wanted->clock)
+        return ANQA_OK;
+    return give(r, arena, &message->from.name, replica, wanted->clock, &section);
 }
 
 static anqa_status receive_beat(struct replication *r, anqa_arena *arena, uint64_t now_ms,

@@ -158,6 +158,27 @@ TEST(a_channel_may_have_its_client_closed_for_what_is_too_much)
     server_end();
 }
 
+TEST(who_leaves_a_channel_may_whatever_the_limit_of_the_socket_says)
+{
+    struct client client;
+
+    server_begin(&endpoint);
+    client = client_open_at("/few/websocket?vsn=2.0.0");
+    client_join(client, "1", "any");
+    send_five(client, "none");
+    for (int i = 0; i < 3; i++)
+        client_expect(client, "[null,\"e%d\",\"none\"," UNMATCHED, i);
+    for (int i = 3; i < 5; i++)
+        client_expect(client, "[\"1\",\"e%d\",\"none\"," LIMITED, i);
+    client_send(client, "[\"1\",\"9\",\"any\",\"phx_leave\",{}]");
+    client_expect(client, "[\"1\",\"9\",\"any\"," OK("{}"));
+    client_expect(client, "[\"1\",\"1\",\"any\",\"phx_close\",{}]");
+    client_send(client, "[\"1\",\"10\",\"any\",\"phx_leave\",{}]");
+    client_expect(client, "[\"1\",\"10\",\"any\"," LIMITED); /* of one that is not there */
+    client_close(client);
+    server_end();
+}
+
 TEST(a_socket_counts_all_that_comes)
 {
     struct client client;

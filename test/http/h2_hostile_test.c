@@ -328,6 +328,23 @@ TEST(a_head_that_does_not_come_in_time_ends_the_connection)
     end(&peer);
 }
 
+TEST(a_malformed_head_ends_its_stream_and_does_not_count_as_one_that_still_comes)
+{
+    static const char *const malformed[] = {":method", "GET", ":scheme", "http", ":path", "/",
+        ":authority", "a", "connection", "close", NULL};
+    struct h2_peer peer = begin(&strict);
+    struct h2_got got;
+
+    h2_get(&peer, 1, "/wait");
+    wait_until(&waiting, 1);
+    h2_put_headers(&peer, 3, NGHTTP2_FLAG_END_STREAM, malformed);
+    h2_wait(&peer, NGHTTP2_RST_STREAM, 3, &got);
+    usleep(2500000); /* beyond the time of a head */
+    atomic_store(&gate, true);
+    CHECK_EQ(h2_read(&peer, 1)->status, 200);
+    end(&peer);
+}
+
 /* ---------------------------------------------------------------- bodies */
 
 TEST(a_body_beyond_its_limit_is_answered_413)
