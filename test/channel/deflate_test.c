@@ -21,10 +21,9 @@ static _Atomic(bool) broken;
 /* In place of zlib's, which it calls: the library begins each message with it. */
 int deflateReset(z_streamp z)
 {
-    static int (*real)(z_streamp);
+    int (*real)(z_streamp);
 
-    if (real == NULL)
-        *(void **)&real = dlsym(RTLD_NEXT, "deflateReset");
+    *(void **)&real = dlsym(RTLD_NEXT, "deflateReset"); /* each time: schedulers do it at once */
     atomic_fetch_add(&compressions, 1);
     if (atomic_load(&broken))
         return Z_STREAM_ERROR;
