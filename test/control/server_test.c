@@ -437,11 +437,15 @@ static void try_a_life(const char *path)
     peer_close(peer);
 }
 
-static bool answers_again(void *path)
+/* Where it listens now: one that has ended without memory may have left its socket open a moment too long. */
+static bool answers_again(void *unused)
 {
-    struct peer *peer = peer_open_at(path);
+    char path[CONTROL_PATH_MAX];
+    struct peer *peer = NULL;
     const char *answer;
 
+    if (anqa_control_path(path, sizeof path) == ANQA_OK)
+        peer = peer_open_at(path);
     if (peer == NULL)
         return false;
     answer = ask(peer, "{\"id\":1,\"op\":\"echo\"}");
@@ -459,7 +463,7 @@ TEST(an_allocation_that_fails_costs_at_most_a_connection, .timeout_ms = 120000)
     EACH_ALLOC_FAILURE_IN_ANY_THREAD {
         try_a_life(path);
     }
-    CHECK(soon(answers_again, path));
+    CHECK(soon(answers_again, NULL));
     CHECK(soon(no_client_is_left, NULL));
     end(rt);
 }
