@@ -32,3 +32,24 @@ add_custom_command(OUTPUT "${ANQA_JS_OBJECT}"
 set_source_files_properties("${ANQA_JS_OBJECT}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 add_custom_target(anqa_js_engine DEPENDS "${ANQA_JS_OBJECT}")
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/boot.S" PROPERTIES OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/boot.js")
+
+# The modules of the web platform, each bundled with what it takes from npm (src/js/web/web.h).
+find_program(ANQA_ESBUILD esbuild HINTS "${PROJECT_SOURCE_DIR}/node_modules/.bin")
+if(NOT ANQA_ESBUILD)
+  message(FATAL_ERROR "JavaScript processes need npm's esbuild: run ./dev setup (or npm ci), or build without them: -DANQA_JS=OFF")
+endif()
+set(anqa_web_folder "${PROJECT_BINARY_DIR}/web")
+set(anqa_web_bundles "")
+file(GLOB anqa_web_modules CONFIGURE_DEPENDS src/js/web/*.js)
+foreach(module IN LISTS anqa_web_modules)
+  get_filename_component(name "${module}" NAME_WE)
+  add_custom_command(OUTPUT "${anqa_web_folder}/${name}"
+    COMMAND "${ANQA_ESBUILD}" "${module}" --bundle --format=iife --global-name=module --target=es2023 --log-level=warning
+      --minify-whitespace --minify-syntax "--banner:js=(function(){" "--footer:js=return module})()"
+      "--outfile=${anqa_web_folder}/${name}"
+    DEPENDS "${module}" "${PROJECT_SOURCE_DIR}/package-lock.json" VERBATIM)
+  list(APPEND anqa_web_bundles "${anqa_web_folder}/${name}")
+endforeach()
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/web.S" PROPERTIES
+  OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/web/modules.h;${anqa_web_bundles}"
+  COMPILE_OPTIONS "-Wa,-I${anqa_web_folder}")

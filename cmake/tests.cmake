@@ -158,6 +158,19 @@ foreach(test otp_restart_test soak_restarts_soak_test)
   endif()
 endforeach()
 
+# What the web platform does is what Node does: test/js/web/<x>.cases.mjs are run by both.
+find_program(ANQA_NODE node)
+if(ANQA_JS AND ANQA_NODE AND NOT CMAKE_CROSSCOMPILING)
+  anqa_program(js_web_runner test/js/web/runner.c)
+  set_target_properties(js_web_runner PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+  file(GLOB sources CONFIGURE_DEPENDS test/js/web/*.cases.mjs)
+  foreach(source IN LISTS sources)
+    get_filename_component(thing "${source}" NAME_WE)
+    anqa_register(js_web_${thing}_test unit "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/js/web/compare.mjs"
+      $<TARGET_FILE:js_web_runner> "${source}")
+  endforeach()
+endif()
+
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -106,6 +106,15 @@ typedef struct anqa_js_limits {
     anqa_value_limits values; /* of what crosses */
 } anqa_js_limits;
 
+/**
+ * What of the web platform a script finds beside the language: flags of anqa_js_script.apis, none by default. Each brings
+ * what it needs itself. What is not asked for is not there, and costs nothing.
+ */
+enum {
+    ANQA_JS_EVENTS =
+        1 << 0 /* EventTarget, Event, CustomEvent, DOMException, AbortController, AbortSignal */
+};
+
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
 typedef struct anqa_js_script {
     anqa_gen_server server; /* how it is started; filled by ANQA_JS_SCRIPT */
@@ -119,6 +128,7 @@ typedef struct anqa_js_script {
     const anqa_js_handler *handlers; /* {0} ends them; NULL: none */
     /* Where it may open a BroadcastChannel: "prices", or "room:*" for all that begin so; NULL ends them, or: none */
     const char *const *topics;
+    uint32_t apis; /* ANQA_JS_EVENTS and its like */
     anqa_js_limits limits;
 } anqa_js_script;
 
@@ -133,16 +143,18 @@ ANQA_API void anqa_js_hibernate_(void *state);
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
 /** With another time until an idle process gives pages back, in milliseconds; 0: never. */
-#define ANQA_JS_SCRIPT_RESTING(after_ms, ...)      \
-    {.server = {.state_size = ANQA_JS_STATE_SIZE_, \
-         .init = anqa_js_init_,                    \
-         .handle_any_call = anqa_js_call_,         \
-         .handle_any_cast = anqa_js_cast_,         \
-         .handle_any_info = anqa_js_info_,         \
-         .hibernate = anqa_js_hibernate_,          \
-         .hibernate_after_ms = (after_ms),         \
-         .label = "javascript"},                   \
-        __VA_ARGS__}
+#define ANQA_JS_SCRIPT_RESTING(after_ms, ...)         \
+    {                                                 \
+        .server = {.state_size = ANQA_JS_STATE_SIZE_, \
+            .init = anqa_js_init_,                    \
+            .handle_any_call = anqa_js_call_,         \
+            .handle_any_cast = anqa_js_cast_,         \
+            .handle_any_info = anqa_js_info_,         \
+            .hibernate = anqa_js_hibernate_,          \
+            .hibernate_after_ms = (after_ms),         \
+            .label = "javascript"},                   \
+        __VA_ARGS__                                   \
+    }
 
 /**
  * Starts a process, linked to the caller. arg: for the script's `init`, an encoded value; NULL: undefined.

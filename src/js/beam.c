@@ -10,9 +10,10 @@
 #include "js/convert.h"
 #include "js/preempt.h"
 #include "js/turn.h"
+#include "js/web/web.h"
 #include "otp/task.h"
 
-enum { DEFAULT_CALLS = 1000, ARGS_MAX = 4 };
+enum { DEFAULT_CALLS = 1000 };
 
 const char beam_timer_tag[] = "$js.timer";
 
@@ -55,25 +56,25 @@ struct job_arg {
     uint32_t args_len;
 };
 
-/* What a task returns: whether its handler succeeded, and then a value or a text. */
-static anqa_payload task_run(void *arg)
+anqa_payload beam_answer(bool ok, const void *ptr, size_t len)
+{
+    char *bytes = anqa_arena_alloc(anqa_tmp(), 1 + len);
+
+    bytes[0] = ok;
+    if (len > 0)
+        memcpy(bytes + 1, ptr, len);
+    return anqa_bytes(bytes, 1 + len);
+}
+
+static anqa_payload run_as_task(void *arg)
 {
     const struct job_arg *job = arg;
     anqa_value args = {(const char *)(job + 1), job->args_len}, value = {NULL, 0};
     anqa_error err;
-    char *bytes;
 
-    if (run_handler(job->handler, job->script, job->from, args, &value, &err) != ANQA_OK) {
-        size_t len = strlen(err.text);
-        bytes = anqa_arena_alloc(anqa_tmp(), 1 + len);
-        bytes[0] = false;
-        memcpy(bytes + 1, err.text, len);
-        return anqa_bytes(bytes, 1 + len);
-    }
-    bytes = anqa_arena_alloc(anqa_tmp(), 1 + value.len);
-    bytes[0] = true;
-    memcpy(bytes + 1, value.ptr, value.len);
-    return anqa_bytes(bytes, 1 + value.len);
+    if (run_handler(job->handler, job->script, job->from, args, &value, &err) != ANQA_OK)
+        return beam_answer(false, err.text, strlen(err.text));
+    return beam_answer(true, value.ptr, value.len);
 }
 
 static void note_task(struct js *js, anqa_ref ref, uint32_t id)
@@ -85,26 +86,32 @@ static void note_task(struct js *js, anqa_ref ref, uint32_t id)
     js->tasks[js->task_count++] = (struct js_task){ref, id};
 }
 
-static uint64_t start_task(
-    struct js *js, const anqa_js_handler *handler, uint32_t id, anqa_value args)
+uint64_t beam_start(struct js *js, const char *name, anqa_payload (*run)(void *arg),
+    const void *arg, size_t size, uint32_t id)
 {
     uint32_t most = js->script->limits.calls == 0 ? DEFAULT_CALLS : js->script->limits.calls;
-    size_t size = sizeof(struct job_arg) + args.len;
-    struct job_arg *job;
     anqa_task task;
     anqa_status status;
 
     if (js->task_count >= most)
         return turn_throw(js, "RangeError", "more than %u calls wait for an answer", most);
-    job = anqa_arena_alloc(anqa_tmp(), size);
-    *job = (struct job_arg){handler, js->script, anqa_self(), (uint32_t)args.len};
-    memcpy(job + 1, args.ptr, args.len);
-    status = task_open(task_run, job, size, handler->name, &task);
+    status = task_open(run, arg, size, name, &task);
     if (status != ANQA_OK)
-        return turn_throw(js, "Error", "no process could be started for '%s': %s", handler->name,
+        return turn_throw(js, "Error", "no process could be started for '%s': %s", name,
             anqa_status_text(status));
     note_task(js, task.ref, id);
     return JS_UNDEFINED;
+}
+
+static uint64_t start_handler(
+    struct js *js, const anqa_js_handler *handler, uint32_t id, anqa_value args)
+{
+    size_t size = sizeof(struct job_arg) + args.len;
+    struct job_arg *job = anqa_arena_alloc(anqa_tmp(), size);
+
+    *job = (struct job_arg){handler, js->script, anqa_self(), (uint32_t)args.len};
+    memcpy(job + 1, args.ptr, args.len);
+    return beam_start(js, handler->name, run_as_task, job, size, id);
 }
 
 static struct js_task take_task(struct js *js, uint32_t i)
@@ -214,7 +221,7 @@ static uint64_t op_call(struct js *js, const uint64_t *args)
     (void)convert_number(args[0], &id);
     if (handler == NULL || !convert_out_whole(js, args[2], &value))
         return JS_EXCEPTION;
-    return start_task(js, handler, (uint32_t)id, value);
+    return start_handler(js, handler, (uint32_t)id, value);
 }
 
 static uint64_t op_call_sync(struct js *js, const uint64_t *args)
@@ -427,10 +434,7 @@ static uint64_t op_publish(struct js *js, const uint64_t *args)
     return JS_UNDEFINED;
 }
 
-static const struct {
-    uint64_t (*run)(struct js *js, const uint64_t *args);
-    bool loading; /* may be used while the script loads */
-} ops[BEAM_OP_COUNT] = {
+static const struct js_op ops[BEAM_OP_COUNT] = {
     [BEAM_LOG] = {op_log, true},
     [BEAM_CALL] = {op_call, false},
     [BEAM_CALL_SYNC] = {op_call_sync, false},
@@ -453,26 +457,27 @@ static const struct {
 
 static uint64_t run_op(struct js *js, const uint64_t *args)
 {
-    double op = -1;
+    const struct js_op *op = NULL;
+    double number = -1;
 
-    if (!convert_number(args[0], &op) || !(op >= 0 && op < BEAM_OP_COUNT))
+    if (convert_number(args[0], &number) && number >= 0 && number < UINT32_MAX)
+        op = number < BEAM_OP_COUNT ? &ops[(int)number] : web_op(js, (uint32_t)number);
+    if (op == NULL)
         return turn_throw(js, "RangeError", "no such operation");
-    if (js->loading && !ops[(int)op].loading)
+    if (js->loading && !op->loading)
         return turn_throw(js, "Error",
             "Beam cannot be used in top-level code, which runs once for all processes: do that in "
             "an exported init()");
-    return ops[(int)op].run(js, args + 1);
+    return op->run(js, args + 1);
 }
 
 uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv)
 {
-    uint64_t args[ARGS_MAX + 1] = {JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED, JS_UNDEFINED,
-        JS_UNDEFINED},
-                             result;
+    uint64_t args[JS_OP_ARGS + 1], result;
     uint32_t box;
 
-    for (uint32_t i = 0; i < argc && i <= ARGS_MAX; i++)
-        args[i] = js_u64(js, js_u32(js, argv + i * 4));
+    for (uint32_t i = 0; i <= JS_OP_ARGS; i++)
+        args[i] = i < argc ? js_u64(js, js_u32(js, argv + i * 4)) : JS_UNDEFINED;
     result = run_op(js, args);
     if (turn_is_exception(result))
         return 0;

@@ -39,6 +39,13 @@ extern const char beam_timer_tag[];
 
 /* The import: boxes in, a box out, or 0 with an exception set. */
 uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv);
+/* Starts a process that runs `run` with a copy of `arg`; the promise that boot.js has noted as `id` becomes what it
+ * returns, made by beam_answer: a value, or the message of an Error. `name`, which must last: for logs. Undefined, or
+ * JS_EXCEPTION. */
+uint64_t beam_start(struct js *js, const char *name, anqa_payload (*run)(void *arg),
+    const void *arg, size_t size, uint32_t id);
+/* Context: the process that was started. */
+anqa_payload beam_answer(bool ok, const void *ptr, size_t len);
 /* A task's result or end. False: it is no task's. Context: a turn. */
 bool beam_on_result(struct js *js, const anqa_msg *msg);
 /* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */

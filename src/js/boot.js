@@ -1,5 +1,5 @@
 // What a script finds beside the language. Evaluated once for each image, before the script; `host` is the one way out,
-// its first argument is one of the numbers of src/js/beam.h. Returns the functions that the host calls.
+// its first argument is a number: of src/js/beam.h, or of a module's operation (src/js/web/web.h). Returns the functions that the host calls.
 (function (host, limits) {
   'use strict';
   const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
@@ -297,6 +297,37 @@
   const hear = BroadcastChannel?.hear;
   if (hear !== undefined) delete BroadcastChannel.hear;
 
+  // ---- what modules of the web platform are given
+  const sources = new Map(); // id -> function
+  const web = {
+    host, limits, inspect, log, global, Pid, Ref,
+    timers: { add, clear },
+    // Makes names global as the language's own are.
+    define(names) {
+      for (const name of Object.keys(names))
+        Object.defineProperty(global, name, { value: names[name], writable: true, configurable: true, enumerable: false });
+    },
+    // A promise of what a process answers, which start(id) has the host start (beam_start).
+    ask(start) {
+      return new Promise((resolve, reject) => {
+        const id = nextId++;
+        start(id);
+        pending.set(id, [resolve, reject]);
+      });
+    },
+    // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
+    source(fn) {
+      const id = nextId++;
+      sources.set(id, fn);
+      return id;
+    },
+    drop(id) { return sources.delete(id); },
+  };
+  function told(id, value) {
+    const fn = sources.get(id);
+    if (fn !== undefined) return fn(value);
+  }
+
   function fail(name, message) {
     const made = typeof global[name] === 'function' ? new global[name](message) : new Error(message);
     if (made instanceof Error) return made;
@@ -312,8 +343,7 @@
   };
   if (global.queueMicrotask === undefined)
     shown.queueMicrotask = (fn) => { Promise.resolve().then(() => fn()); };
-  for (const name of Object.keys(shown))
-    Object.defineProperty(global, name, { value: shown[name], writable: true, configurable: true, enumerable: false });
+  web.define(shown);
 
   return [
     Pid.prototype, Ref.prototype, fire, rebase,
@@ -332,6 +362,6 @@
     fail,
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
-    hear,
+    hear, web, told,
   ];
 })

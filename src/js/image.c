@@ -17,6 +17,7 @@
 #include "js/preempt.h"
 #include "js/source.h"
 #include "js/turn.h"
+#include "js/web/web.h"
 #include "runtime/sched.h"
 
 enum {
@@ -178,25 +179,13 @@ static uint64_t xorshift(uint64_t x)
     return x;
 }
 
-static uint64_t eval(struct js *js, anqa_str text, const char *name, uint32_t flags)
-{
-    uint32_t code = turn_put(js, text.ptr, text.len), file = turn_put(js, name, strlen(name));
-    uint64_t value = JS_EXCEPTION;
-
-    if (code != 0 && file != 0)
-        value = q_JS_Eval(&js->engine, js->image->ctx, code, (uint32_t)text.len, file, flags);
-    q_free(&js->engine, code);
-    q_free(&js->engine, file);
-    return value;
-}
-
 static bool find_random(struct js *js)
 {
     struct js_image *image = js->image;
     uint64_t before[CONTEXT_SPAN / 8], after;
 
     memcpy(before, js_at(js, image->ctx, CONTEXT_SPAN), CONTEXT_SPAN);
-    turn_free(js, eval(js, anqa_str_of("Math.random()"), "random", 0));
+    turn_free(js, turn_eval(js, anqa_str_of("Math.random()"), "random", 0));
     for (uint32_t i = 0; i < ANQA_COUNT(before); i++) {
         after = js_u64(js, image->ctx + i * 8);
         if (before[i] != 0 && after != before[i] && after == xorshift(before[i])) {
@@ -252,15 +241,15 @@ static uint64_t limits_object(struct js *js)
     snprintf(text, sizeof text, "({timers: %u, topics: %u})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
         js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX);
-    return eval(js, anqa_str_of(text), "limits", 0);
+    return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 
 static anqa_status boot(struct js *js, anqa_error *err)
 {
     struct engine *e = &js->engine;
     struct js_image *image = js->image;
-    uint64_t fn =
-        eval(js, anqa_str_make(js_boot_start, (size_t)(js_boot_end - js_boot_start)), "anqa", 0);
+    uint64_t fn = turn_eval(
+        js, anqa_str_make(js_boot_start, (size_t)(js_boot_end - js_boot_start)), "anqa", 0);
     uint32_t name = turn_put(js, "host", 4), box;
     uint64_t list;
 
@@ -328,7 +317,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
 static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
 {
     struct engine *e = &js->engine;
-    uint64_t module = eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    uint64_t module = turn_eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -411,6 +400,8 @@ static void make_in_turn(struct js *js, void *arg)
     making->status = start_engine(js, making->err);
     if (making->status == ANQA_OK)
         making->status = boot(js, making->err);
+    if (making->status == ANQA_OK && !web_load(js))
+        making->status = failed(js, "finds no web platform", making->err);
     if (making->status == ANQA_OK)
         making->status = load(js, making->source.text, making->err);
     if (making->status != ANQA_OK)
@@ -456,6 +447,7 @@ static struct js_image *claim(struct js *js, const struct timespec *changed, boo
             image->script = js->script;
             image->fd = -1;
             image->init = -1;
+            image->apis = web_closure(js->script->apis);
             atomic_init(&image->hot_count, IMAGE_HOT_NONE);
             image->next = rt->images;
             rt->images = image;

@@ -39,6 +39,8 @@ enum boot_part {
     BOOT_BIG_TO_HEX,
     BOOT_HEX_TO_BIG,
     BOOT_HEAR,
+    BOOT_WEB,
+    BOOT_TOLD,
     BOOT_COUNT
 };
 
@@ -71,6 +73,7 @@ struct js_image {
     uint64_t parts[BOOT_COUNT];
     uint32_t pid_atom, ref_atom;
     uint32_t random;  /* where Math.random's state is */
+    uint32_t apis;    /* with all that they need */
     bool has_timers;  /* that top-level code has set */
     uint64_t made_ms; /* when, by the clock that they count by */
     struct js_export *exports;

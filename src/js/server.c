@@ -17,6 +17,7 @@
 #include "js/js.h"
 #include "js/preempt.h"
 #include "js/turn.h"
+#include "js/web/web.h"
 #include "otp/child.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
@@ -531,6 +532,26 @@ static void heard(struct js *js, void *arg)
         (uint64_t[]){convert_string(js, view->topic), convert_string(js, view->event), payload}, 3);
 }
 
+/* What a process that works for the script has told. */
+struct told {
+    uint32_t id;
+    anqa_value value;
+};
+
+static void hear_told(struct js *js, void *arg)
+{
+    const struct told *told = arg;
+    uint64_t value = convert_in(js, told->value);
+    anqa_js_error error;
+
+    if (turn_is_exception(value)) {
+        error = turn_exception(js);
+        turn_log_error(js, "js.message_lost", &error);
+        return;
+    }
+    call_part(js, BOOT_TOLD, (uint64_t[]){convert_double(told->id), value}, 2);
+}
+
 static void dropped(const anqa_msg *msg)
 {
     char from[ANQA_PID_TEXT];
@@ -544,6 +565,7 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     struct js *js = state;
     anqa_broadcast_view view;
     anqa_value checked;
+    struct told told;
 
     if (msg->kind == ANQA_MSG_DOWN || msg->kind == ANQA_MSG_REPLY)
         turn_run(js, settled, msg);
@@ -554,6 +576,9 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
                anqa_value_check(
                    msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) == ANQA_OK)
         turn_run(js, deliver, msg);
+    else if (msg->kind == ANQA_MSG_PLAIN &&
+             web_told(msg, &js->script->limits.values, &told.id, &told.value))
+        turn_run(js, hear_told, &told);
     else if (msg->kind == ANQA_MSG_PLAIN && anqa_broadcast_of(msg, &view))
         turn_run(js, heard, &view);
     else

@@ -91,9 +91,9 @@ static void read_file(struct reading *r)
 static void run_bundler(struct reading *r)
 {
     char *const argv[] = {(char *)(uintptr_t)BUNDLER, (char *)(uintptr_t)r->path,
-        (char *)(uintptr_t)"--bundle", (char *)(uintptr_t)"--format=esm",
-        (char *)(uintptr_t)"--target=es2023", (char *)(uintptr_t)"--sourcemap=inline",
-        (char *)(uintptr_t)"--log-level=error", NULL};
+        (char *)(uintptr_t) "--bundle", (char *)(uintptr_t) "--format=esm",
+        (char *)(uintptr_t) "--target=es2023", (char *)(uintptr_t) "--sourcemap=inline",
+        (char *)(uintptr_t) "--log-level=error", NULL};
     posix_spawn_file_actions_t actions;
     int ends[2];
     pid_t child;
@@ -168,7 +168,7 @@ static void split_map(struct js_source *source)
     if (text == NULL)
         return;
     for (at = text; (at = memmem(at, source->text.len - (size_t)(at - text), MARK, mark)) != NULL;
-        at++)
+         at++)
         last = at;
     if (last == NULL)
         return;

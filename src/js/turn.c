@@ -147,6 +147,18 @@ bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text)
     return true;
 }
 
+uint64_t turn_eval(struct js *js, anqa_str text, const char *name, uint32_t flags)
+{
+    uint32_t code = turn_put(js, text.ptr, text.len), file = turn_put(js, name, strlen(name));
+    uint64_t value = JS_EXCEPTION;
+
+    if (code != 0 && file != 0)
+        value = q_JS_Eval(&js->engine, js->image->ctx, code, (uint32_t)text.len, file, flags);
+    q_free(&js->engine, code);
+    q_free(&js->engine, file);
+    return value;
+}
+
 /* A property's text, cut to what people read; empty when it has none, or asking for it fails. */
 static anqa_str property_text(struct js *js, uint64_t object, const char *name)
 {

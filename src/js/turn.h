@@ -33,6 +33,8 @@ uint64_t turn_throw(struct js *js, const char *name, const char *format, ...) AN
 void turn_free(struct js *js, uint64_t value);
 /* A piece of the engine's memory with these bytes and a NUL; 0: it has none left. To be freed with q_free. */
 uint32_t turn_put(struct js *js, const void *bytes, size_t len);
+/* Evaluates source text, by the engine's flags for that (JS_EVAL_TYPE_GLOBAL is 0). */
+uint64_t turn_eval(struct js *js, anqa_str text, const char *name, uint32_t flags);
 /* The text of any value, by its toString; false: that failed, and no exception is left. */
 bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text);
 void turn_log_error(struct js *js, const char *id, const anqa_js_error *error);

@@ -1,0 +1,4 @@
+// EventTarget, Event, CustomEvent, DOMException, AbortController and AbortSignal (DOM Standard, Web IDL).
+export default function (web) {
+  web.define({ CustomEvent: class CustomEvent {} });
+}

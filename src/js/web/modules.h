@@ -1,0 +1,13 @@
+/*
+ * The modules of the web platform, in the order in which they are loaded: name, the flag that asks for it, flags of the
+ * modules that it needs (which come before it), the operations that it adds to the host's (NULL: none).
+ * Read by web.c, and by web.S through the preprocessor: macros and comments only.
+ */
+#ifndef JS_WEB_MODULES_H
+#define JS_WEB_MODULES_H
+
+/* clang-format off */
+#define WEB_MODULE_MAP(X) \
+    X(events, ANQA_JS_EVENTS, 0, NULL)
+
+#endif

@@ -1,0 +1,111 @@
+#include "js/web/web.h"
+
+#include "js/convert.h"
+#include "js/turn.h"
+#include "js/web/modules.h"
+
+/* ---------------------------------------------------------------- the modules */
+
+#define WEB_MODULE_X(name, flag, needs, ops) \
+    extern const char js_web_##name[], js_web_##name##_end[];
+WEB_MODULE_MAP(WEB_MODULE_X)
+#undef WEB_MODULE_X
+
+static const struct {
+    const char *name, *start, *end;
+    uint32_t flag, needs;
+    const struct js_op *ops; /* NULL, or up to one without a function */
+} modules[] = {
+#define WEB_MODULE_X(name, flag, needs, ops) \
+    {#name, js_web_##name, js_web_##name##_end, flag, needs, ops},
+    WEB_MODULE_MAP(WEB_MODULE_X)
+#undef WEB_MODULE_X
+};
+
+uint32_t web_closure(uint32_t apis)
+{
+    uint32_t all = 0;
+
+    /* Those that are needed come before those that need them. */
+    for (size_t i = ANQA_COUNT(modules); i > 0; i--)
+        if (((apis | all) & modules[i - 1].flag) != 0)
+            all |= modules[i - 1].flag | modules[i - 1].needs;
+    return all;
+}
+
+static bool load(struct js *js, size_t i)
+{
+    struct engine *e = &js->engine;
+    uint32_t ctx = js->image->ctx;
+    uint64_t module =
+        turn_eval(js, anqa_str_make(modules[i].start, (size_t)(modules[i].end - modules[i].start)),
+            anqa_tmp_printf("anqa:%s", modules[i].name), 0);
+    uint32_t name = turn_put(js, "default", 7);
+    uint64_t install, result;
+
+    if (turn_is_exception(module))
+        return q_free(e, name), false;
+    if (name == 0)
+        return turn_free(js, module), (void)q_JS_ThrowOutOfMemory(e, ctx), false;
+    install = q_JS_GetPropertyStr(e, ctx, module, name);
+    q_free(e, name);
+    turn_free(js, module);
+    /* turn_call takes arguments over, and the object is needed again */
+    result = turn_call(js, install,
+        (uint64_t[]){q_JS_DupValue(e, ctx, js->image->parts[BOOT_WEB]),
+            convert_double((double)((i + 1) * WEB_OP_SPAN))},
+        2);
+    turn_free(js, install);
+    if (turn_is_exception(result))
+        return false;
+    turn_free(js, result);
+    return true;
+}
+
+bool web_load(struct js *js)
+{
+    uint32_t apis = js->image->apis;
+    size_t i = 0;
+
+    while (i < ANQA_COUNT(modules) && ((apis & modules[i].flag) == 0 || load(js, i)))
+        i++;
+    return i == ANQA_COUNT(modules);
+}
+
+const struct js_op *web_op(const struct js *js, uint32_t number)
+{
+    uint32_t module = number / WEB_OP_SPAN - 1, row = number % WEB_OP_SPAN;
+    const struct js_op *op;
+
+    if (module >= ANQA_COUNT(modules) || (js->image->apis & modules[module].flag) == 0)
+        return NULL;
+    op = modules[module].ops;
+    for (uint32_t i = 0; op != NULL && op->run != NULL && i < row; i++)
+        op++;
+    return op == NULL || op->run == NULL ? NULL : op;
+}
+
+/* ---------------------------------------------------------------- what processes tell */
+
+static const char told_tag[] = "$js.told";
+
+anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value)
+{
+    char *bytes = anqa_arena_alloc(anqa_tmp(), sizeof id + value.len);
+
+    memcpy(bytes, &id, sizeof id);
+    if (value.len > 0)
+        memcpy(bytes + sizeof id, value.ptr, value.len);
+    return anqa_send(script, told_tag, anqa_bytes(bytes, sizeof id + value.len));
+}
+
+bool web_told(
+    const anqa_msg *msg, const anqa_value_limits *limits, uint32_t *ret_id, anqa_value *ret_value)
+{
+    /* by address: nobody but web_tell sends it */
+    if (msg->tag != told_tag || msg->body.len < sizeof *ret_id)
+        return false;
+    memcpy(ret_id, msg->body.ptr, sizeof *ret_id);
+    return anqa_value_check(msg->body.ptr + sizeof *ret_id, msg->body.len - sizeof *ret_id, limits,
+               ret_value) == ANQA_OK;
+}

@@ -1,0 +1,48 @@
+/*
+ * The web platform beside the language: modules that a script gets when its `apis` ask for them.
+ *
+ * A module is a file of this folder, bundled with what it imports from npm when the library is built. It is evaluated
+ * once for each image, between boot.js and the script, so what it needs of memory is shared by all processes of the
+ * script until they write to it. It exports one function:
+ *
+ *     export default function (web, op) { const { EventTarget } = globalThis; ...; web.define({ URL }); }
+ *
+ * `web` is what boot.js gives to modules (see there); `op` is the number of the first of its operations: what it asks
+ * of C is `web.host(op + N, ...)`, answered by row N of its table of operations. Operations of modules that a script has
+ * not asked for cannot be reached by it, whatever it does.
+ *
+ * What takes longer than a turn runs in a process of its own, and tells what happened by web_tell().
+ */
+#ifndef JS_WEB_WEB_H
+#define JS_WEB_WEB_H
+
+#include "js/beam.h" // IWYU pragma: export
+
+/* One thing that can be asked of the host. Arguments are borrowed, those left out are undefined; the result is a new
+ * value, or JS_EXCEPTION with an exception set. */
+struct js_op {
+    uint64_t (*run)(struct js *js, const uint64_t *args);
+    bool loading; /* may be used while the script loads */
+};
+
+/* How many arguments an operation gets, its number not counted. */
+#define JS_OP_ARGS 8
+
+/* Where the numbers of a module's operations begin; those of Beam are 0 to this. */
+#define WEB_OP_SPAN 256u
+
+/* The flags with all that they need; unknown ones are left out. */
+uint32_t web_closure(uint32_t apis);
+/* Loads the modules that the script asks for. Context: a turn, the image is being made. False: an exception is set. */
+bool web_load(struct js *js);
+/* The operation of that number, which is not one of Beam's; NULL: there is none, or not for this script. */
+const struct js_op *web_op(const struct js *js, uint32_t number);
+
+/* For a process that works for a script: `value` arrives at the function that was given to web.source() as `id`.
+ * Fails as anqa_send. */
+anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value);
+/* Whether a message is one of web_tell's; id and value are then written. */
+bool web_told(
+    const anqa_msg *msg, const anqa_value_limits *limits, uint32_t *ret_id, anqa_value *ret_value);
+
+#endif

@@ -1,0 +1,34 @@
+// compare.mjs RUNNER CASES: runs the cases in Node and in a JavaScript process, and reports in TAP where they differ.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { buildSync } from 'esbuild';
+
+const [runner, file] = process.argv.slice(2);
+const here = fileURLToPath(new URL('.', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'anqa-web-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const bundle = join(folder, 'cases.mjs'), script = join(folder, 'cases.js');
+const contents = `import { cases } from ${JSON.stringify(resolve(file))};
+import { run } from ${JSON.stringify(join(here, 'run.mjs'))};
+export const all = () => run(cases);`;
+for (const outfile of [bundle, script])
+  buildSync({ stdin: { contents, resolveDir: here }, bundle: true, format: 'esm', target: 'es2023', outfile });
+
+console.log('TAP version 13');
+const theirs = await (await import(pathToFileURL(bundle))).all();
+const ours = JSON.parse(execFileSync(runner, [script], { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 180_000,
+  stdio: ['ignore', 'pipe', 'inherit'] }));
+const names = Object.keys(theirs);
+let failed = 0;
+console.log(`1..${names.length}`);
+names.forEach((name, i) => {
+  const same = ours[name] === theirs[name];
+  if (!same) failed++;
+  console.log(`${same ? 'ok' : 'not ok'} ${i + 1} - ${name.replaceAll(' ', '_')}`);
+  if (!same) console.log(`#   Node: ${theirs[name]}\n#   ours: ${ours[name]}`);
+});
+if (names.length === 0) throw new Error('no cases');
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,1 @@
+export const cases = { 'there is a class': () => typeof CustomEvent };
