@@ -111,8 +111,8 @@ typedef struct anqa_js_limits {
  * what it needs itself. What is not asked for is not there, and costs nothing.
  */
 enum {
-    ANQA_JS_EVENTS =
-        1 << 0 /* EventTarget, Event, CustomEvent, DOMException, AbortController, AbortSignal */
+    /* EventTarget, Event and its kind, AbortController, AbortSignal, reportError. What a listener throws is logged. */
+    ANQA_JS_EVENTS = 1 << 0
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
