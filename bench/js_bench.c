@@ -14,7 +14,14 @@
 
 #include "bench.h"
 
-enum { BATCH = 64, PLACES = 256, SPINNERS = 10, POLITE_CALLS = 400, ANSWER_MS = 50000, ROOMS = 400 };
+enum {
+    BATCH = 64,
+    PLACES = 256,
+    SPINNERS = 10,
+    POLITE_CALLS = 400,
+    ANSWER_MS = 50000,
+    ROOMS = 400
+};
 
 #define ROOM_SOURCE                                                              \
     "const posts = [];\n"                                                        \
@@ -220,8 +227,8 @@ static void work_post(struct bench *b, uint64_t ops, bool first)
     end_rooms(&pid, 1);
 }
 
-/* Parked ones, while there are places. */
-static void work_wake(struct bench *b, uint64_t ops, bool first)
+/* While there are places: in windows most of which are not warm. */
+static void work_wake_cold(struct bench *b, uint64_t ops, bool first)
 {
     anqa_pid pids[2 * PLACES];
 
@@ -239,8 +246,8 @@ static void work_wake(struct bench *b, uint64_t ops, bool first)
     pause_if(b, first, false);
 }
 
-/* Each of which has another one parked. */
-static void work_swap(struct bench *b, uint64_t ops, bool first)
+/* A call of one that is parked; for its place another one is. */
+static void work_wake(struct bench *b, uint64_t ops, bool first)
 {
     anqa_pid pids[2 * PLACES];
 
@@ -258,14 +265,14 @@ static void work_swap(struct bench *b, uint64_t ops, bool first)
     pause_if(b, first, false);
 }
 
+static void run_wake_cold(struct bench *b, uint64_t ops)
+{
+    drive(b, ops, work_wake_cold);
+}
+
 static void run_wake(struct bench *b, uint64_t ops)
 {
     drive(b, ops, work_wake);
-}
-
-static void run_swap(struct bench *b, uint64_t ops)
-{
-    drive(b, ops, work_swap);
 }
 
 static void run_spawn(struct bench *b, uint64_t ops)
@@ -445,16 +452,16 @@ const struct bench_area bench_area = {
                 .unit = "ns",
                 .budget = {BENCH_AT_MOST, 60000},
                 .schedulers = BENCH_ON_1,
-                .max_ops = 1000,
+                .max_ops = 20000,
                 .setup = open_narrow,
                 .run = run_wake,
                 .teardown = close_world},
-            {.name = "park_and_wake",
+            {.name = "wake_cold",
                 .unit = "ns",
                 .schedulers = BENCH_ON_1,
-                .max_ops = 20000,
+                .max_ops = 1000,
                 .setup = open_narrow,
-                .run = run_swap,
+                .run = run_wake_cold,
                 .teardown = close_world},
             {.name = "memory",
                 .unit = "bytes",
