@@ -55,6 +55,7 @@ static void rt_drop(void *object)
         windows_free(image->free);
         image_free(image);
     }
+    map_u64_done(&rt->children);
     if (rt->pagemap >= 0)
         close(rt->pagemap);
     pthread_mutex_destroy(&rt->lock);
@@ -303,5 +304,26 @@ void window_give(struct js_rt *rt, struct js_window *window)
     if (lost) {
         munmap(window->base, WINDOW_SPAN + WINDOW_GUARD);
         free(window);
+    }
+}
+
+void windows_empty(struct js_rt *rt, struct js_window *list)
+{
+    while (list != NULL) {
+        struct js_window *window = list;
+        bool lost = !window_clear(window);
+        list = window->next;
+        window->warm = window->touched = false;
+        pthread_mutex_lock(&rt->lock);
+        if (!lost) {
+            window->next = rt->free;
+            rt->free = window;
+        }
+        rt->windows -= lost;
+        pthread_mutex_unlock(&rt->lock);
+        if (lost) {
+            munmap(window->base, WINDOW_SPAN + WINDOW_GUARD);
+            free(window);
+        }
     }
 }
