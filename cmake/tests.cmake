@@ -93,7 +93,7 @@ anqa_test(harness_test unit test/harness_test.c)
 
 file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/test" test/*/*_test.c)
 if(NOT ANQA_JS)
-  list(FILTER sources EXCLUDE REGEX "^js/")
+  list(FILTER sources EXCLUDE REGEX "^(js/|soak/park_)")
 endif()
 if(NOT ANQA_OPENSSL)
   list(FILTER sources EXCLUDE REGEX "^tls/")
