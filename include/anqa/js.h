@@ -149,7 +149,8 @@ typedef struct anqa_js_limits {
  * what it needs itself. What is not asked for is not there, and costs nothing.
  */
 enum {
-    /* EventTarget, Event and its kind, AbortController, AbortSignal, reportError. What a listener throws is logged. */
+    /* EventTarget, Event and its kind, AbortController, AbortSignal, MessageChannel, reportError.
+     * What a listener throws is logged. */
     ANQA_JS_EVENTS = 1 << 0
 };
 
