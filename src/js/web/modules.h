@@ -8,6 +8,7 @@
 
 /* clang-format off */
 #define WEB_MODULE_MAP(X) \
-    X(events, ANQA_JS_EVENTS, 0, NULL)
+    X(events, ANQA_JS_EVENTS, 0, NULL) \
+    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops)
 
 #endif
