@@ -14,8 +14,11 @@
 #include "base/random.h"
 #include "js/convert.h"
 #include "js/js.h"
+#include "js/lines.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "runtime/sched.h"
@@ -30,7 +33,9 @@ enum {
     TOPICS_MAX = 100, /* open at once by one process */
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
-    HOST_PAGE = 4096
+    HOST_PAGE = LINES_PAGE,
+    SOME_PAGES = 256,
+    LINES_ROOM = 16 << 10
 };
 
 /* What a seed repeats. */
@@ -54,6 +59,7 @@ void image_free(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    free(image->text);
     source_files_free(image->files);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
@@ -106,26 +112,34 @@ static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run
     return count;
 }
 
-/* What the kernel says of the pages of the image in this process's window. NULL: nothing. */
-static uint64_t *page_entries(const struct js *js)
+/* What is written to anonymous memory, or was and has been swapped out. */
+static bool is_there(uint64_t entry)
 {
-    size_t size = js->image->size / HOST_PAGE * sizeof(uint64_t);
-    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), size);
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    ssize_t got = -1;
+    return (entry >> 62) != 0;
+}
 
-    if (fd >= 0) {
-        got = pread(fd, entries, size,
-            (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries));
-        close(fd);
-    }
-    return got == (ssize_t)size ? entries : NULL;
+/* What the kernel says of so many pages of this process's memory, from page `first` on. False: nothing. */
+static bool page_entries(const struct js *js, uint32_t first, uint32_t count, uint64_t *entries)
+{
+    size_t size = count * sizeof *entries;
+    off_t at = (off_t)(((uintptr_t)js->engine.memory.data / HOST_PAGE + first) * sizeof *entries);
+
+    return pread(js->rt->pagemap, entries, size, at) == (ssize_t)size;
+}
+
+/* Those of the image. NULL: they are not known. */
+static uint64_t *image_entries(const struct js *js)
+{
+    uint32_t pages = js->image->size / HOST_PAGE;
+    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), pages * sizeof *entries);
+
+    return page_entries(js, 0, pages, entries) ? entries : NULL;
 }
 
 void image_shrink(struct js *js)
 {
     const struct js_image *image = js->image;
-    const uint64_t *entries = image->view == NULL ? NULL : page_entries(js);
+    const uint64_t *entries = image->view == NULL ? NULL : image_entries(js);
     uint8_t *memory = js->engine.memory.data;
 
     for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
@@ -137,6 +151,62 @@ void image_shrink(struct js *js)
     }
 }
 
+/* Marks pages that hold what the image holds, or beyond it nothing: those that were never written to. */
+static void find_same(const struct js *js, uint8_t *same, uint32_t pages)
+{
+    uint32_t image_pages = js->image->size / HOST_PAGE, some;
+    uint64_t entries[SOME_PAGES];
+
+    for (uint32_t first = 0; first < pages; first += some) {
+        some = pages - first < SOME_PAGES ? pages - first : SOME_PAGES;
+        if (!page_entries(js, first, some, entries))
+            return;
+        for (uint32_t i = 0; i < some; i++)
+            /* bit 61: a page of the file */
+            same[first + i] = first + i < image_pages
+                                  ? !is_there(entries[i]) || (entries[i] >> 61 & 1) != 0
+                                  : !is_there(entries[i]);
+    }
+}
+
+static bool exact_lines(
+    const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+{
+    size_t len = lines_encode(source, scratch, LINES_ROOM);
+
+    *ret_len = len;
+    *ret_lines = len == 0 ? NULL : malloc(len);
+    if (*ret_lines == NULL)
+        return len == 0;
+    if (len <= LINES_ROOM)
+        memcpy(*ret_lines, scratch, len);
+    else
+        (void)lines_encode(source, *ret_lines, len);
+    return true;
+}
+
+bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
+{
+    const struct js_image *image = js->image;
+    uint32_t pages = js->engine.memory.size / HOST_PAGE;
+    uint8_t *same = malloc(pages + LINES_ROOM); /* no memory of an event: that may end us */
+    struct lines_source source = {.memory = js->engine.memory.data,
+        .image = image->view,
+        .size = js->engine.memory.size,
+        .image_size = image->size,
+        .from = js->engine.sp,
+        .same = same};
+    bool ok;
+
+    if (same == NULL)
+        return false;
+    memset(same, 0, pages);
+    find_same(js, same, pages);
+    ok = exact_lines(&source, same + pages, ret_lines, ret_len);
+    free(same);
+    return ok;
+}
+
 void image_learn(struct js *js)
 {
     struct js_image *image = js->image;
@@ -146,7 +216,7 @@ void image_learn(struct js *js)
     if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
             memory_order_relaxed, memory_order_relaxed))
         return;
-    entries = page_entries(js);
+    entries = image_entries(js);
     if (entries != NULL)
         count = find_runs(entries, image->size / HOST_PAGE, image->hot);
     atomic_store_explicit(
@@ -237,11 +307,12 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
 
 static uint64_t limits_object(struct js *js)
 {
-    char text[64];
+    char text[96];
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u})",
+    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX);
+        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX,
+        anqa_version());
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 
@@ -318,7 +389,9 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
 static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
 {
     struct engine *e = &js->engine;
-    uint64_t module = turn_eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    const char *name = js->image->text == NULL ? js->script->name
+                                               : anqa_tmp_printf("%s/spawned", js->script->name);
+    uint64_t module = turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -418,9 +491,15 @@ static void make_in_turn(struct js *js, void *arg)
 static struct js_image *find(struct js_rt *rt, const anqa_js_script *script)
 {
     for (struct js_image *image = rt->images; image != NULL; image = image->next)
-        if (image->script == script && !image->stale)
+        if (image->script == script && image->text == NULL && !image->stale)
             return image;
     return NULL;
+}
+
+/* Whether the process is a child of another text than its script's. */
+static bool runs_text(const struct js *js)
+{
+    return js->self != NULL && js->self->image != NULL;
 }
 
 /* One of a file that is another now goes on for its processes only. */
@@ -429,7 +508,7 @@ static void retire_changed(struct js *js)
     struct js_rt *rt = js->rt;
     struct js_image *image;
 
-    if (js->script->path == NULL)
+    if (js->script->path == NULL || runs_text(js))
         return;
     pthread_mutex_lock(&rt->lock);
     image = find(rt, js->script);
@@ -443,6 +522,22 @@ static void retire_changed(struct js *js)
     pthread_mutex_unlock(&rt->lock);
 }
 
+static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script)
+{
+    struct js_image *image = calloc(1, sizeof *image);
+
+    if (image == NULL)
+        return NULL;
+    image->script = script;
+    image->fd = -1;
+    image->init = -1;
+    image->apis = web_closure(script->apis);
+    atomic_init(&image->hot_count, IMAGE_HOT_NONE);
+    image->next = rt->images;
+    rt->images = image;
+    return image;
+}
+
 /* The image, or a place for one that the caller must make. *ret_make: it is ours to make. */
 static struct js_image *claim(struct js *js, bool *ret_make)
 {
@@ -451,19 +546,9 @@ static struct js_image *claim(struct js *js, bool *ret_make)
 
     *ret_make = false;
     pthread_mutex_lock(&rt->lock);
-    image = find(rt, js->script);
-    if (image == NULL) {
-        image = calloc(1, sizeof *image);
-        if (image != NULL) {
-            image->script = js->script;
-            image->fd = -1;
-            image->init = -1;
-            image->apis = web_closure(js->script->apis);
-            atomic_init(&image->hot_count, IMAGE_HOT_NONE);
-            image->next = rt->images;
-            rt->images = image;
-        }
-    }
+    image = runs_text(js) ? js->self->image : find(rt, js->script);
+    if (image == NULL)
+        image = image_new(rt, js->script);
     if (image != NULL && !image->ready &&
         (anqa_pid_is_none(image->maker) || !anqa_is_alive(image->maker))) {
         image->maker = anqa_self();
@@ -472,6 +557,108 @@ static struct js_image *claim(struct js *js, bool *ret_make)
     pthread_mutex_unlock(&rt->lock);
     return image;
 }
+
+/* ---------------------------------------------------------------- images of texts */
+
+static struct js_image *find_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    for (struct js_image *image = rt->images; image != NULL; image = image->next)
+        if (image->script == script && image->text != NULL && image->worker == worker &&
+            anqa_str_eq(text, anqa_str_make(image->text, image->text_len)))
+            return image;
+    return NULL;
+}
+
+static struct js_image *new_of_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    char *copy = malloc(text.len + 1);
+    struct js_image *image = copy == NULL ? NULL : image_new(rt, script);
+
+    if (image == NULL) {
+        free(copy);
+        return NULL;
+    }
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    image->text = copy;
+    image->text_len = text.len;
+    image->worker = worker;
+    return image;
+}
+
+struct js_image *image_of_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    struct js_image *image;
+
+    pthread_mutex_lock(&rt->lock);
+    image = find_text(rt, script, text, worker);
+    if (image == NULL)
+        image = new_of_text(rt, script, text, worker);
+    if (image != NULL)
+        image->users++;
+    pthread_mutex_unlock(&rt->lock);
+    return image;
+}
+
+struct js_image *image_share(struct js_rt *rt, struct js_image *image)
+{
+    pthread_mutex_lock(&rt->lock);
+    image->users++;
+    pthread_mutex_unlock(&rt->lock);
+    return image;
+}
+
+static void take_out(struct js_rt *rt, const struct js_image *image)
+{
+    struct js_image **at = &rt->images;
+
+    while (*at != image)
+        at = &(*at)->next;
+    *at = image->next;
+}
+
+/* One that nobody uses and that is to go; NULL: all may stay. The lock is held. */
+static struct js_image *too_idle(struct js_rt *rt)
+{
+    struct js_image *oldest = NULL;
+    size_t count = 0, bytes = 0;
+
+    for (struct js_image *image = rt->images; image != NULL; image = image->next) {
+        if (image->text == NULL || image->users > 0)
+            continue;
+        count++;
+        bytes += image->size + image->text_len;
+        if (oldest == NULL || image->idle_since < oldest->idle_since)
+            oldest = image;
+        if (!image->ready)
+            return image;
+    }
+    return count > IMAGE_IDLE_MAX || bytes > IMAGE_IDLE_BYTES ? oldest : NULL;
+}
+
+void image_release(struct js_rt *rt, struct js_image *image)
+{
+    struct js_image *gone;
+
+    pthread_mutex_lock(&rt->lock);
+    image->users--;
+    image->idle_since = ++rt->releases;
+    while ((gone = too_idle(rt)) != NULL) {
+        struct js_window *windows = gone->free;
+        take_out(rt, gone);
+        pthread_mutex_unlock(&rt->lock);
+        windows_empty(rt, windows);
+        image_free(gone);
+        pthread_mutex_lock(&rt->lock);
+    }
+    pthread_mutex_unlock(&rt->lock);
+}
+
+/* ---------------------------------------------------------------- making it */
 
 static void give_up(struct js *js, struct js_image *image)
 {
@@ -501,14 +688,15 @@ static void forget(struct js_image *image)
 
 static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
 {
-    struct making making = {.err = err};
-    anqa_status status = source_read(js->script, &making.source, err);
+    struct making making = {.err = err, .source.text = anqa_str_make(image->text, image->text_len)};
+    anqa_status status =
+        image->text != NULL ? ANQA_OK : source_read(js->script, &making.source, err);
 
     if (status != ANQA_OK)
         return status;
     forget(image);
     image->files = making.source.files;
-    status = window_take(js->rt, NULL, &js->window, err);
+    status = park_take(js, NULL, PARK_START_MS, err);
     if (status != ANQA_OK)
         return status;
     js->image = image;
@@ -524,7 +712,7 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
 anqa_status image_open(struct js *js, anqa_error *err)
 {
     struct js_image *image;
-    anqa_status status = source_check(js->script, err);
+    anqa_status status = runs_text(js) ? ANQA_OK : source_check(js->script, err);
     bool ours;
 
     if (status != ANQA_OK)
@@ -545,7 +733,7 @@ anqa_status image_open(struct js *js, anqa_error *err)
         pthread_mutex_unlock(&js->rt->lock);
     } else {
         js->image = image;
-        status = window_take(js->rt, image, &js->window, err);
+        status = park_take(js, image, PARK_START_MS, err);
         if (status != ANQA_OK)
             return status;
         js->engine.memory = (struct engine_memory){.data = js->window->base,
