@@ -269,16 +269,17 @@ ANQA_API anqa_status anqa_js_get_info(
 
 /** The JavaScript processes of a runtime. */
 typedef struct anqa_js_counts {
-    uint32_t mapped, parked; /* now; `mapped` counts those that are about to be */
+    uint32_t mapped; /* now, and those that are about to be */
     uint32_t
-        mapped_limit;    /* option js_mapped, or less if the system has no addresses for as many */
-    uint32_t waiting;    /* to be mapped */
-    size_t parked_bytes; /* kept of the memory of those that are parked */
-    uint64_t parks,
-        wakes; /* since the start; events "anqa.js.park" and "anqa.js.wake" tell of each */
+        mapped_limit; /* option js_mapped, or less where the system has no addresses for as many */
+    uint32_t waiting; /* to be mapped */
+    uint32_t parked;
+    size_t parked_bytes;   /* kept of the memory of these */
+    uint64_t parks, wakes; /* since the start */
 } anqa_js_counts;
 
-/** Each number is right at some moment of the call. Zeros: there has been no JavaScript process.  Context: process. */
+/** Each number is right at some moment of the call. Events tell of each park and wake: anqa.js.park (count, bytes, parked,
+ * parked_bytes; script), anqa.js.wake (count, bytes, parked; script).   Context: process. */
 ANQA_API void anqa_js_get_counts(anqa_js_counts *ret_counts);
 
 ANQA_END_DECLS
