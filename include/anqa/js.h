@@ -112,7 +112,10 @@ typedef struct anqa_js_limits {
  */
 enum {
     /* EventTarget, Event and its kind, AbortController, AbortSignal, reportError. What a listener throws is logged. */
-    ANQA_JS_EVENTS = 1 << 0
+    ANQA_JS_EVENTS = 1 << 0,
+    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies; with ANQA_JS_ENCODING also
+     * TextEncoderStream and TextDecoderStream */
+    ANQA_JS_STREAMS = 1 << 8
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */

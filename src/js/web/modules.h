@@ -8,6 +8,7 @@
 
 /* clang-format off */
 #define WEB_MODULE_MAP(X) \
-    X(events, ANQA_JS_EVENTS, 0, NULL)
+    X(events, ANQA_JS_EVENTS, 0, NULL) \
+    X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS, NULL)
 
 #endif

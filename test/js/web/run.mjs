@@ -29,11 +29,17 @@ function show(value, depth = 0) {
 
 const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 
+// One that never comes to an end must not keep the others from being told.
+const inTime = (outcome) => new Promise((resolve, reject) => {
+  const timer = setTimeout(() => resolve('it does not end'), 10000);
+  Promise.resolve(outcome).finally(() => clearTimeout(timer)).then(resolve, reject);
+});
+
 export async function run(cases) {
   const outcomes = {};
   for (const name of Object.keys(cases)) {
     try {
-      outcomes[name] = show(await cases[name]());
+      outcomes[name] = show(await inTime(cases[name]()));
     } catch (error) {
       outcomes[name] = `throws ${error?.name ?? show(error)}`;
     }
