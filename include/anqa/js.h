@@ -158,7 +158,10 @@ enum {
      * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
      * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
      * do not. Without OpenSSL subtle refuses with NotSupportedError. */
-    ANQA_JS_CRYPTO = 1 << 8
+    ANQA_JS_CRYPTO = 1 << 8,
+    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies; with ANQA_JS_ENCODING also
+     * TextEncoderStream and TextDecoderStream */
+    ANQA_JS_STREAMS = 1 << 4
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
