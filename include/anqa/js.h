@@ -113,7 +113,9 @@ typedef struct anqa_js_limits {
 enum {
     /* EventTarget, Event and its kind, AbortController, AbortSignal, MessageChannel, reportError.
      * What a listener throws is logged. */
-    ANQA_JS_EVENTS = 1 << 0
+    ANQA_JS_EVENTS = 1 << 0,
+    /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
+    ANQA_JS_ENCODING = 1 << 1
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */

@@ -12,6 +12,7 @@
 /* clang-format off */
 #define WEB_MODULE_MAP(X) \
     X(clone, WEB_CLONE, 0, web_clone_ops) \
-    X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops)
+    X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
+    X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops)
 
 #endif
