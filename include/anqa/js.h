@@ -27,7 +27,26 @@
  *
  * Start. The first process of a script loads it; what memory holds then is kept, and every further process begins as a
  * copy of that: its top-level code does not run again. So top-level code may prepare what all will share, but cannot
- * use Beam's functions. An exported `init(arg)` runs in each process when it starts.
+ * use Beam's functions. An exported `init(arg)` runs in each process when it starts. Top-level code runs once for all
+ * processes and comes to the same wherever it runs: in it all clocks stand at 0 (Date.now() is 0), and what is random
+ * follows from the source alone.
+ *
+ * Snapshots. A process can be made bytes between two turns (anqa_js_snapshot), and a process begin as these bytes
+ * (anqa_js_restore_link), on the same server or on one started later: with all that its memory holds, closures, classes,
+ * generators, pending promises and timers, without running its top-level code or `init`. What is outside of its memory is not in them:
+ *   - timers go on with the time that they had left; due ones fire at once;
+ *   - promises of Beam.call and of other work outside are rejected with an Error: nobody knows what became of it;
+ *   - functions of Beam.monitor are called with the reason "restored"; links are gone;
+ *   - a BroadcastChannel is open again; messages that waited in the mailbox are not there;
+ *   - who had called and still waited for an answer gets none;
+ *   - Beam.self() is the new process; Beam.id() is what it is started for. Pids and references kept in memory are what
+ *     they were while the server that the snapshot was taken in lives; on any other they are nobody's;
+ *   - Math.random and what else is random is seeded anew: two processes of one snapshot differ in it;
+ *   - an exported `restored(arg)` runs, as `init` in any other start, when all that has been told.
+ * A snapshot holds what differs from what all processes of the script began as, so it is small, and only of use where
+ * that is the same: with the same source, .apis and limits, and the same build of this library's engine. Anything else is
+ * refused by name. A `store` has it done for supervised processes. Snapshots are checked, but not secret and not signed: keep them as
+ * you keep the program's data. A forged one can do what a script could do that its forger wrote.
  *
  * Memory. A process has the pages that it wrote to as its own; after ten seconds without a message (see
  * ANQA_JS_SCRIPT_RESTING) it gives back those that are again as they were at the start.
@@ -115,6 +134,8 @@ enum {
         1 << 0 /* EventTarget, Event, CustomEvent, DOMException, AbortController, AbortSignal */
 };
 
+struct anqa_js_store;
+
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
 typedef struct anqa_js_script {
     anqa_gen_server server; /* how it is started; filled by ANQA_JS_SCRIPT */
@@ -130,6 +151,7 @@ typedef struct anqa_js_script {
     const char *const *topics;
     uint32_t apis; /* ANQA_JS_EVENTS and its like */
     anqa_js_limits limits;
+    const struct anqa_js_store *store; /* where its processes' snapshots are kept; NULL: nowhere */
 } anqa_js_script;
 
 /* The parts of the gen_server; not to be called. */
@@ -195,6 +217,25 @@ ANQA_API anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout
 
 /** Sends a value to its Beam.onMessage. As anqa_send; never waits. */
 ANQA_API anqa_status anqa_js_send(anqa_pid to, anqa_value value);
+
+/* ---------------------------------------------------------------- snapshots */
+
+/**
+ * The process as bytes, see above. It answers between two turns, so it waits for a Beam.callSync to come back.
+ * ret_snapshot: lives as long as the current event.
+ * Fails: E_LIMIT, E_NOMEM, else as anqa_try_call.
+ */
+ANQA_API anqa_status anqa_js_snapshot(
+    anqa_pid pid, uint32_t timeout_ms, anqa_str *ret_snapshot, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * As anqa_js_start_link, of a process that begins as a snapshot. arg: for the script's `restored`.
+ * Fails: E_PARSE (damaged, or none), E_VERSION (of another format, engine, source or image: err says of which), E_INVALID (of
+ * another script), E_LIMIT (more memory than limits.memory), else as anqa_js_start_link.
+ */
+ANQA_API anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot,
+    const anqa_value *arg, const anqa_start_opts *opts, anqa_pid *ret_pid,
+    anqa_error *err) ANQA_MUST_CHECK;
 
 /** What Beam.send sends to a process of C: a PLAIN message of this tag, whose body is one value, checked. */
 #define ANQA_JS_MESSAGE "js.message"

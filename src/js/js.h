@@ -78,8 +78,9 @@ struct js {
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
-    anqa_timer timer; /* the nearest of the script's timers */
-    uint64_t timer_due_ms;
+    uint64_t
+        epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
+    anqa_timer timer;                   /* the nearest of the script's timers */
     uint64_t turns, preemptions, ticks; /* for info */
     uint8_t rejected_count;
     bool in_turn;
@@ -87,6 +88,7 @@ struct js {
     bool interrupt; /* the engine is to give up the turn */
     bool endless;   /* more jobs came than a turn may run: the process ends with the turn */
     bool fresh;     /* has run nothing since it was mapped */
+    bool restored;  /* began as a snapshot */
 };
 
 /* ---------------------------------------------------------------- memory of the window */

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <anqa/buf.h>
 #include <anqa/js.h> // IWYU pragma: export
 #include <anqa/runtime.h>
 
@@ -33,6 +34,7 @@
 #define WINDOWS_WARM 64u /* of each image: some 100 KB each */
 
 struct js_image;
+struct js_parcel;
 
 struct js_window {
     uint8_t *base;
@@ -52,7 +54,14 @@ struct js_rt {
     int timers[64];   /* the ticks of its threads */
     uint32_t timer_count;
     struct js_image *images;
+    struct js_parcel *parcels;
+    uint64_t last_parcel;
+    uint8_t secret[32]; /* constant: the key of witnesses, see snapshot.h */
 };
+
+/* Bytes on the way from one process to another, wherever either of them ends: whoever has the key takes them, once. */
+uint64_t js_parcel_put(struct js_rt *rt, anqa_buf bytes); /* takes them over; 0: no memory */
+bool js_parcel_take(struct js_rt *rt, uint64_t key, anqa_buf *ret_bytes);
 
 /* The calling process's; made at the first call. NULL: no memory. */
 struct js_rt *js_rt_get(void);
