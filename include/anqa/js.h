@@ -88,6 +88,7 @@
 #ifndef ANQA_JS_H
 #define ANQA_JS_H
 
+#include <anqa/buf.h>
 #include <anqa/gen_server.h>
 #include <anqa/value.h>
 
@@ -161,7 +162,8 @@ ANQA_API anqa_next anqa_js_call_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
-#define ANQA_JS_STATE_SIZE_ 384
+ANQA_API void anqa_js_terminate_(void *state, anqa_reason reason);
+#define ANQA_JS_STATE_SIZE_ 448
 
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
@@ -174,6 +176,7 @@ ANQA_API void anqa_js_hibernate_(void *state);
             .handle_any_cast = anqa_js_cast_,         \
             .handle_any_info = anqa_js_info_,         \
             .hibernate = anqa_js_hibernate_,          \
+            .terminate = anqa_js_terminate_,          \
             .hibernate_after_ms = (after_ms),         \
             .label = "javascript"},                   \
         __VA_ARGS__                                   \
@@ -237,6 +240,49 @@ ANQA_API anqa_status anqa_js_snapshot(
 ANQA_API anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot,
     const anqa_value *arg, const anqa_start_opts *opts, anqa_pid *ret_pid,
     anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Where snapshots of a script's processes are kept, so that each begins as the last one that was saved: after a crash of the
+ * process, and after one of the server. Processes are told apart by Beam.id(): a child's id, or the name it is started by;
+ * one that has neither is not kept. Functions get the store itself as `store`; they run in processes and may wait.
+ *
+ *     static const anqa_js_store rooms_store = ANQA_JS_FILES("/var/lib/chat/rooms", .every_ms = 1000);
+ *     static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "room", .path = "room.ts", .store = &rooms_store);
+ *
+ * A process is saved `every_ms` after the first turn since it was last saved, so what happened since then is what a
+ * `kill -9` can cost. It is saved once more when it is told to end (by its supervisor, or anqa_gen_server_stop); not when
+ * it crashes. Its mailbox is not saved. A script that ends itself with Beam.exit() is done: `drop`.
+ */
+typedef struct anqa_js_store {
+    /* The last snapshot, which the caller takes over. E_NOT_FOUND: it begins anew; anything else: it does not start */
+    anqa_status (*load)(const struct anqa_js_store *store, const anqa_js_script *script,
+        anqa_str id, anqa_buf *ret_snapshot, anqa_error *err);
+    /* Keeps this one instead, whole or not at all. A failure is logged, and it is tried again after every_ms */
+    anqa_status (*save)(const struct anqa_js_store *store, const anqa_js_script *script,
+        anqa_str id, anqa_str snapshot, anqa_error *err);
+    anqa_status (*drop)(const struct anqa_js_store *store, const anqa_js_script *script,
+        anqa_str id, anqa_error *err); /* forgets it; NULL: it stays */
+    const void *arg;                   /* yours */
+    uint32_t every_ms;                 /* 0: 10,000 */
+    /* What is refused (see anqa_js_restore_link), as after a change of the script, is logged and the process begins anew;
+     * false: it does not start */
+    bool anew;
+} anqa_js_store;
+
+/* Of ANQA_JS_FILES. */
+ANQA_API anqa_status anqa_js_files_load(const anqa_js_store *store, const anqa_js_script *script,
+    anqa_str id, anqa_buf *ret_snapshot, anqa_error *err);
+ANQA_API anqa_status anqa_js_files_save(const anqa_js_store *store, const anqa_js_script *script,
+    anqa_str id, anqa_str snapshot, anqa_error *err);
+ANQA_API anqa_status anqa_js_files_drop(
+    const anqa_js_store *store, const anqa_js_script *script, anqa_str id, anqa_error *err);
+
+/** A store of files in a folder that exists, one for each process, replaced as a whole and synchronised; other members in the rest. */
+#define ANQA_JS_FILES(folder, ...)                                                          \
+    {                                                                                       \
+        .load = anqa_js_files_load, .save = anqa_js_files_save, .drop = anqa_js_files_drop, \
+        .arg = (folder), __VA_ARGS__                                                        \
+    }
 
 /** What Beam.send sends to a process of C: a PLAIN message of this tag, whose body is one value, checked. */
 #define ANQA_JS_MESSAGE "js.message"

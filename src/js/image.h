@@ -66,10 +66,10 @@ struct js_run {
 struct js_image {
     struct js_image *next;
     const anqa_js_script *script;
-    struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
-    uint32_t warm;           /* of these; as above */
-    bool ready, stale;       /* as above */
-    anqa_pid maker;          /* until it is ready; as above */
+    struct js_window *free; /* windows that show it; guarded by js_rt.lock */
+    uint32_t warm;          /* of these; as above */
+    bool ready, stale;      /* as above */
+    anqa_pid maker;         /* until it is ready; as above */
     /* constant once it is ready */
     int fd;
     const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */

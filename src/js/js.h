@@ -81,6 +81,8 @@ struct js {
     uint64_t
         epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
     anqa_timer timer;                   /* the nearest of the script's timers */
+    anqa_timer save_timer;              /* see store.h */
+    anqa_ref saving;                    /* of the task that saves; 0: none does */
     uint64_t turns, preemptions, ticks; /* for info */
     uint8_t rejected_count;
     bool in_turn;
@@ -89,6 +91,8 @@ struct js {
     bool endless;   /* more jobs came than a turn may run: the process ends with the turn */
     bool fresh;     /* has run nothing since it was mapped */
     bool restored;  /* began as a snapshot */
+    bool kept;      /* has a store and an id: see store.h */
+    bool unsaved;   /* a turn has run since the last snapshot for the store */
 };
 
 /* ---------------------------------------------------------------- memory of the window */

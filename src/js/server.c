@@ -17,6 +17,7 @@
 #include "js/js.h"
 #include "js/preempt.h"
 #include "js/snapshot.h"
+#include "js/store.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/child.h"
@@ -157,21 +158,6 @@ static bool read_arg(
     return js_parcel_take(js->rt, restore.key, ret_snapshot);
 }
 
-static void unref(void *buf)
-{
-    anqa_buf_unref(*(anqa_buf *)buf);
-    anqa_heap_free(buf);
-}
-
-/* Has the bytes given back when the process ends, or by anqa_defer_run_to. */
-static void hold(anqa_buf bytes)
-{
-    anqa_buf *held = anqa_heap_alloc(sizeof *held);
-
-    *held = bytes;
-    (void)anqa_defer(unref, held);
-}
-
 static void begin(struct js *js, struct starting *starting)
 {
     if (js->restored)
@@ -184,6 +170,39 @@ static void begin(struct js *js, struct starting *starting)
         init_failed(js, &starting->error);
 }
 
+/* What the process begins as: *snapshot, if it is one, or what its store has. False: as the image, or it does not. */
+static bool find_snapshot(
+    struct js *js, anqa_buf *snapshot, anqa_status *ret_status, anqa_error *err)
+{
+    *ret_status = ANQA_OK;
+    if (snapshot->ptr == NULL && js->kept) {
+        *ret_status = store_load(js, snapshot, err);
+        if (*ret_status == ANQA_E_NOT_FOUND)
+            *ret_status = ANQA_OK;
+        else if (*ret_status == ANQA_OK)
+            snapshot_hold(*snapshot);
+    }
+    return *ret_status == ANQA_OK && snapshot->ptr != NULL;
+}
+
+/* Of its store: what has been refused is not worth a start, if the store says so. */
+static anqa_status put(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+{
+    const anqa_js_store *store = js->script->store;
+    anqa_str id = anqa_child_id();
+    anqa_buf snapshot = given;
+    anqa_status status;
+
+    if (!find_snapshot(js, &snapshot, &status, err))
+        return status;
+    status = snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
+    if (status == ANQA_OK || given.ptr != NULL || !store->anew)
+        return status;
+    anqa_log(ANQA_WARN, "js.snapshot_refused", "script=%s id=%.*s error=%s next=begins_anew",
+        js->script->name, ANQA_FMT(id), err->text);
+    return ANQA_OK;
+}
+
 anqa_next anqa_js_init_(void *state, const void *arg)
 {
     struct js *js = state;
@@ -192,7 +211,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     struct starting starting = {.arg = {NULL, 0}};
     anqa_deferred mark = anqa_defer_mark();
     anqa_buf snapshot = {0};
-    anqa_status status = ANQA_OK;
+    anqa_status status;
     anqa_error err;
 
     js->script =
@@ -202,21 +221,26 @@ anqa_next anqa_js_init_(void *state, const void *arg)
         (head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &starting, &snapshot)))
         return anqa_stop_with(
             anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for JavaScript"));
+    if (snapshot.ptr != NULL)
+        snapshot_hold(snapshot);
+    store_begin(js);
     set_limits(js);
     engine_prepare(&js->engine, js);
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
-    if (snapshot.ptr != NULL)
-        hold(snapshot);
     if (image_open(js, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    if (snapshot.ptr != NULL)
-        status = snapshot_put(js, anqa_buf_str(snapshot), &starting.restored_ms, &err);
+    status = put(js, snapshot, &starting.restored_ms, &err);
     if (status != ANQA_OK)
         child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
     anqa_defer_run_to(mark);
     begin(js, &starting);
     return anqa_noreply();
+}
+
+void anqa_js_terminate_(void *state, anqa_reason reason)
+{
+    store_end(state, reason);
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -659,6 +683,11 @@ static void dropped(const anqa_msg *msg)
         anqa_pid_text(msg->from, from));
 }
 
+static bool is_normal(anqa_reason reason)
+{
+    return anqa_reason_get_kind(reason) == ANQA_REASON_NORMAL;
+}
+
 anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 {
     struct js *js = state;
@@ -666,6 +695,12 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     anqa_value checked;
     struct told told;
 
+    if (js->kept) {
+        if (msg->kind == ANQA_MSG_EXIT && !is_normal(msg->u.reason)) /* as if it trapped none */
+            return anqa_stop_with(anqa_reason_ref(msg->u.reason));
+        if (msg->kind == ANQA_MSG_EXIT || store_on_message(js, msg))
+            return anqa_noreply();
+    }
     if (msg->kind == ANQA_MSG_DOWN || msg->kind == ANQA_MSG_REPLY)
         turn_run(js, settled, msg);
     else if (msg->kind == ANQA_MSG_TIMEOUT && msg->tag == beam_timer_tag) {

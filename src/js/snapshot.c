@@ -146,6 +146,14 @@ static void unref(void *buf)
     anqa_heap_free(buf);
 }
 
+void snapshot_hold(anqa_buf bytes)
+{
+    anqa_buf *held = anqa_heap_alloc(sizeof *held);
+
+    *held = bytes;
+    (void)anqa_defer(unref, held);
+}
+
 static void fill(struct js *js, struct head *head, char *bytes)
 {
     struct writing w = {.at = (uint8_t *)bytes};

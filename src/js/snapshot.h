@@ -30,6 +30,8 @@
 
 /* The process as bytes, which the caller owns. Fails: E_LIMIT, E_NOMEM. Context: process, not in a turn; may wait. */
 anqa_status snapshot_take(struct js *js, anqa_buf *ret_bytes, anqa_error *err);
+/* Has the bytes given back when the process ends, or by anqa_defer_run_to. Takes them over. Context: process. */
+void snapshot_hold(anqa_buf bytes);
 /* Whether these bytes are whole and of this version. Fails: E_PARSE, E_VERSION. Any thread. */
 anqa_status snapshot_check(anqa_str bytes, anqa_error *err);
 /* Makes the process, which has the image of its script and has run nothing, what the bytes say. *ret_ms: for how long it

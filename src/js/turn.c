@@ -9,6 +9,7 @@
 #include "js/convert.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
+#include "js/store.h"
 #include "runtime/deep.h"
 
 enum { DEFAULT_JOBS = 100000, TEXT_MAX = 8192, THROW_MAX = 300 };
@@ -87,6 +88,8 @@ static void enter(void *arg)
 void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
 {
     deep_call(enter, &(struct entry){js, work, arg});
+    if (js->kept && !js->loading)
+        store_note_turn(js);
     if (js->endless && !js->loading)
         anqa_exit(anqa_error_reason(
             "script '%s' queues jobs without end: %s", js->script->name, too_many_jobs(js)));
