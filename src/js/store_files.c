@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -22,6 +22,7 @@ struct job {
     anqa_str bytes; /* to be written */
     anqa_buf read;
     int errnum;
+    bool no_folder;
 };
 
 /* ---------------------------------------------------------------- names */
@@ -158,6 +159,7 @@ static void in_folder(struct job *job, bool (*work)(int folder, struct job *job)
 {
     int folder = open(job->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    job->no_folder = folder < 0;
     job->errnum = folder >= 0 && work(folder, job) ? 0 : errno;
     if (folder >= 0)
         close(folder);
@@ -212,7 +214,10 @@ static anqa_status work(const anqa_js_store *store, const anqa_js_script *script
         status = anqa_fail(err, ANQA_E_RANGE, "an id of %zu bytes is too long for a file", id.len);
     else
         status = anqa_blocking(run, job, 0);
-    if (status == ANQA_OK && job->errnum != 0)
+    if (status == ANQA_OK &&
+        job->no_folder) /* never E_NOT_FOUND: nothing is known to be not there */
+        status = anqa_fail(err, ANQA_E_IO, "the folder %s: %s", job->folder, strerror(job->errnum));
+    else if (status == ANQA_OK && job->errnum != 0)
         status = anqa_fail_errno(err, job->errnum, "%s/%s", job->folder, job->file);
     if (status == ANQA_OK && ret_read != NULL)
         *ret_read = anqa_buf_ref(job->read);
