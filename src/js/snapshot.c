@@ -1,16 +1,18 @@
 #include "js/snapshot.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include <anqa/memory.h>
 
 #include "base/sha256.h"
 #include "js/lines.h"
+#include "js/park.h"
 
 enum {
     VERSION = 1,
     WASM_PAGE = 65536,
-    PIECE = 4 << 20, /* of memory, between two of which others have their turn */
+    PIECE = 4 << 20, /* bytes to digest at once */
     NAME_MOST = 255,
     TAIL = 2 * SHA256_LEN
 };
@@ -31,8 +33,8 @@ struct head {
     uint32_t next_id;
     uint32_t zero;
     uint64_t epoch;
-    uint64_t taken_ms;   /* by the clock that timers count by */
-    uint64_t pieces_len; /* bytes of all pieces */
+    uint64_t taken_ms; /* by the clock that timers count by */
+    uint64_t lines_len;
 };
 static_assert(sizeof(struct head) == 152, "no holes");
 
@@ -47,73 +49,18 @@ static void engine_id(uint8_t ret_id[static SHA256_LEN])
                               (strchr(digits, hex[2 * i + 1]) - digits));
 }
 
-/* ---------------------------------------------------------------- pieces */
-
-static struct lines_source piece_at(const struct js *js, uint32_t at)
+/* SHA-256 of something large; others have their turn meanwhile. */
+static void digest_of(const char *bytes, size_t len, uint8_t ret_digest[static SHA256_LEN])
 {
-    const struct js_image *image = js->image;
-    uint32_t size = js->engine.memory.size - at;
-
-    return (struct lines_source){
-        .memory = js->engine.memory.data + at,
-        .image = at < image->size ? image->view + at : NULL,
-        .size = size < PIECE ? size : PIECE,
-        .image_size = at < image->size ? image->size - at : 0,
-        .from = at < js->engine.sp ? js->engine.sp - at : 0,
-    };
-}
-
-static struct lines_source cut(struct lines_source source)
-{
-    if (source.image_size > source.size)
-        source.image_size = source.size;
-    if (source.from > source.size)
-        source.from = source.size;
-    return source;
-}
-
-/* How many bytes the pieces take. */
-static uint64_t measure(const struct js *js)
-{
-    uint64_t len = 0;
-
-    for (uint64_t at = 0; at < js->engine.memory.size; at += PIECE) {
-        struct lines_source source = cut(piece_at(js, (uint32_t)at));
-        if (at > 0)
-            anqa_yield();
-        len += sizeof(uint32_t) + lines_encode(&source, NULL, 0);
-    }
-    return len;
-}
-
-struct writing {
-    uint8_t *at;
     struct sha256 sha256;
-};
 
-static void put(struct writing *w, const void *bytes, size_t len)
-{
-    if (bytes != NULL)
-        memcpy(w->at, bytes, len);
-    sha256_feed(&w->sha256, w->at, len);
-    w->at += len;
-}
-
-/* `room` is what measure said; nothing has run since. */
-static void write_pieces(const struct js *js, struct writing *w, uint64_t room)
-{
-    uint8_t *end = w->at + room;
-
-    for (uint64_t at = 0; at < js->engine.memory.size; at += PIECE) {
-        struct lines_source source = cut(piece_at(js, (uint32_t)at));
-        uint8_t *lines = w->at + sizeof(uint32_t);
-        uint32_t len = (uint32_t)lines_encode(&source, lines, (size_t)(end - lines));
-        ANQA_INVARIANT(lines + len <= end);
-        put(w, &len, sizeof len);
-        put(w, NULL, len);
+    sha256_init(&sha256);
+    for (size_t at = 0; at < len; at += PIECE) {
         if (at > 0)
             anqa_yield();
+        sha256_feed(&sha256, bytes + at, len - at < PIECE ? len - at : PIECE);
     }
+    sha256_finish(&sha256, ret_digest);
 }
 
 /* ---------------------------------------------------------------- taking */
@@ -154,43 +101,66 @@ void snapshot_hold(anqa_buf bytes)
     (void)anqa_defer(unref, held);
 }
 
-static void fill(struct js *js, struct head *head, char *bytes)
+/* Head, name and lines, and room for the rest. Nothing here yields: what is parked stays so, what is not is in no turn. */
+static anqa_status put_lines(struct js *js, struct head *head, const uint8_t *lines, size_t len,
+    anqa_buf *ret_bytes, char **ret_tail)
 {
-    struct writing w = {.at = (uint8_t *)bytes};
-    uint8_t digest[SHA256_LEN], witness[SHA256_LEN];
+    char *at;
+    anqa_status status;
 
-    sha256_init(&w.sha256);
-    put(&w, head, sizeof *head);
-    put(&w, js->script->name, head->name_len);
-    write_pieces(js, &w, head->pieces_len);
-    sha256_finish(&w.sha256, digest);
-    sha256_hmac(js->rt->secret, sizeof js->rt->secret, digest, sizeof digest, witness);
-    memcpy(w.at, digest, sizeof digest);
-    memcpy(w.at + sizeof digest, witness, sizeof witness);
+    head->lines_len = len;
+    status = anqa_buf_new(sizeof *head + head->name_len + len + TAIL, ret_bytes, &at);
+    if (status != ANQA_OK)
+        return status;
+    memcpy(at, head, sizeof *head);
+    at += sizeof *head;
+    memcpy(at, js->script->name, head->name_len);
+    at += head->name_len;
+    if (len > 0)
+        memcpy(at, lines, len);
+    *ret_tail = at + len;
+    return ANQA_OK;
+}
+
+static anqa_status put_memory(
+    struct js *js, struct head *head, anqa_buf *ret_bytes, char **ret_tail)
+{
+    uint8_t *lines = NULL;
+    size_t len = 0;
+    anqa_status status;
+
+    while (!park_try_begin(js)) {
+        if (park_is(js)) /* it has them already */
+            return put_lines(js, head, js->lines, js->lines_len, ret_bytes, ret_tail);
+        anqa_yield();
+    }
+    status = image_lines(js, &lines, &len) ? put_lines(js, head, lines, len, ret_bytes, ret_tail)
+                                           : ANQA_E_NOMEM;
+    free(lines);
+    park_end_unused(js);
+    return status;
 }
 
 anqa_status snapshot_take(struct js *js, anqa_buf *ret_bytes, anqa_error *err)
 {
-    anqa_buf *held;
-    anqa_deferred deferred;
+    uint8_t digest[SHA256_LEN], witness[SHA256_LEN];
+    anqa_deferred mark = anqa_defer_mark();
     struct head head;
-    char *bytes;
+    char *tail;
     anqa_status status = fill_head(js, &head, err);
 
     if (status != ANQA_OK)
         return status;
-    head.pieces_len = measure(js);
-    held = anqa_heap_alloc(sizeof *held);
-    status = anqa_buf_new(sizeof head + head.name_len + head.pieces_len + TAIL, held, &bytes);
-    if (status != ANQA_OK) {
-        anqa_heap_free(held);
+    status = put_memory(js, &head, ret_bytes, &tail);
+    if (status != ANQA_OK)
         return anqa_fail(err, status, "a snapshot of script '%s'", js->script->name);
-    }
-    deferred = anqa_defer(unref, held); /* whoever yields may be killed */
-    fill(js, &head, bytes);
-    *ret_bytes = anqa_buf_ref(*held);
-    (void)anqa_defer_cancel(deferred);
-    unref(held);
+    snapshot_hold(*ret_bytes); /* whoever yields may be killed */
+    digest_of(ret_bytes->ptr, ret_bytes->len - TAIL, digest);
+    sha256_hmac(js->rt->secret, sizeof js->rt->secret, digest, sizeof digest, witness);
+    memcpy(tail, digest, sizeof digest);
+    memcpy(tail + sizeof digest, witness, sizeof witness);
+    (void)anqa_buf_ref(*ret_bytes);
+    anqa_defer_run_to(mark);
     return ANQA_OK;
 }
 
@@ -199,7 +169,7 @@ anqa_status snapshot_take(struct js *js, anqa_buf *ret_bytes, anqa_error *err)
 /* The parts of a snapshot that is whole. */
 struct parts {
     struct head head;
-    anqa_str name, pieces;
+    anqa_str name, lines;
     const uint8_t *digest, *witness;
 };
 
@@ -223,12 +193,12 @@ static anqa_status split(anqa_str bytes, struct parts *parts, anqa_error *err)
     if (bytes.len < sizeof *head + TAIL)
         return damaged(err, "it ends too early");
     memcpy(head, bytes.ptr, sizeof *head);
-    if (head->name_len > NAME_MOST || head->pieces_len > bytes.len ||
-        sizeof *head + head->name_len + head->pieces_len + TAIL != bytes.len)
+    if (head->name_len > NAME_MOST || head->lines_len > bytes.len ||
+        sizeof *head + head->name_len + head->lines_len + TAIL != bytes.len)
         return damaged(err, "it has not the length that it says");
     parts->name = anqa_str_make(bytes.ptr + sizeof *head, head->name_len);
-    parts->pieces = anqa_str_make(parts->name.ptr + parts->name.len, head->pieces_len);
-    parts->digest = (const uint8_t *)parts->pieces.ptr + parts->pieces.len;
+    parts->lines = anqa_str_make(parts->name.ptr + parts->name.len, head->lines_len);
+    parts->digest = (const uint8_t *)parts->lines.ptr + parts->lines.len;
     parts->witness = parts->digest + SHA256_LEN;
     return ANQA_OK;
 }
@@ -237,7 +207,7 @@ static bool is_whole(anqa_str bytes, const struct parts *parts)
 {
     uint8_t digest[SHA256_LEN];
 
-    sha256_of(bytes.ptr, bytes.len - TAIL, digest);
+    digest_of(bytes.ptr, bytes.len - TAIL, digest);
     return memcmp(digest, parts->digest, sizeof digest) == 0;
 }
 
@@ -315,28 +285,6 @@ static anqa_status check_numbers(const struct js *js, const struct head *head, a
     return ANQA_OK;
 }
 
-/* Goes through the pieces; memory NULL: only looks whether they are some. */
-static bool each_piece(anqa_str pieces, uint8_t *memory, uint32_t size)
-{
-    const uint8_t *at = (const uint8_t *)pieces.ptr, *end = at + pieces.len;
-    uint32_t len, room;
-
-    for (uint64_t from = 0; from < size; from += PIECE, at += len) {
-        if (end - at < (ptrdiff_t)sizeof len)
-            return false;
-        memcpy(&len, at, sizeof len);
-        at += sizeof len;
-        room = size - from < PIECE ? (uint32_t)(size - from) : PIECE;
-        if (end - at < (ptrdiff_t)len ||
-            !(memory == NULL ? lines_check(at, len, room)
-                             : lines_decode(at, len, memory + from, room)))
-            return false;
-        if (from > 0)
-            anqa_yield();
-    }
-    return at == end;
-}
-
 /* Another epoch, unless it was taken in this very runtime. */
 static uint64_t epoch_of(struct js *js, const struct parts *parts)
 {
@@ -364,7 +312,7 @@ anqa_status snapshot_put(struct js *js, anqa_str bytes, double *ret_ms, anqa_err
     if (status != ANQA_OK)
         return status;
     size = parts.head.pages * WASM_PAGE;
-    if (!each_piece(parts.pieces, NULL, size))
+    if (!lines_check((const uint8_t *)parts.lines.ptr, parts.lines.len, size))
         return damaged(err, "its memory is none");
     if (!window_grow(js->window, size))
         return anqa_fail(
@@ -372,7 +320,8 @@ anqa_status snapshot_put(struct js *js, anqa_str bytes, double *ret_ms, anqa_err
     js->engine.memory.pages = parts.head.pages;
     js->engine.memory.size = size;
     js->window->touched = true;
-    ANQA_INVARIANT(each_piece(parts.pieces, js->engine.memory.data, size));
+    ANQA_INVARIANT(lines_decode(
+        (const uint8_t *)parts.lines.ptr, parts.lines.len, js->engine.memory.data, size));
     js->next_id = parts.head.next_id;
     js->epoch = epoch_of(js, &parts);
     js->restored = true;

@@ -3,7 +3,7 @@
  *
  *     head     SNAPSHOT_HEAD bytes, see snapshot.c: what it is of, and how much follows
  *     name     of the script
- *     pieces   for each 4 MiB of its memory: 4 bytes with a length, and what differs there from the image (lines.h)
+ *     lines    what its memory holds that the image does not (lines.h)
  *     digest   SHA-256 of all that is before
  *     witness  HMAC of the digest with a key that the runtime has drawn
  *
@@ -32,7 +32,7 @@
 anqa_status snapshot_take(struct js *js, anqa_buf *ret_bytes, anqa_error *err);
 /* Has the bytes given back when the process ends, or by anqa_defer_run_to. Takes them over. Context: process. */
 void snapshot_hold(anqa_buf bytes);
-/* Whether these bytes are whole and of this version. Fails: E_PARSE, E_VERSION. Any thread. */
+/* Whether these bytes are whole and of this version. Fails: E_PARSE, E_VERSION. Context: process; may wait. */
 anqa_status snapshot_check(anqa_str bytes, anqa_error *err);
 /* Makes the process, which has the image of its script and has run nothing, what the bytes say. *ret_ms: for how long it
  * was none. A failure leaves it as it was. Fails: E_PARSE, E_VERSION, E_INVALID, E_LIMIT, E_NOMEM. Context: process; may

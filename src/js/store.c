@@ -14,7 +14,7 @@ static const char save_tag[] = "$js.save";
 
 void store_begin(struct js *js)
 {
-    js->kept = js->script->store != NULL && anqa_child_id().len > 0;
+    js->kept = js->script->store != NULL && js->self == NULL && anqa_child_id().len > 0;
     if (js->kept)
         (void)anqa_trap_exit(true);
 }

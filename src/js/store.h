@@ -11,7 +11,8 @@
 
 #include "js/js.h" // IWYU pragma: export
 
-/* The process begins: js->kept says whether it has a store, and an id to be kept by. */
+/* The process begins: js->kept says whether it has a store, and an id to be kept by, as
+ * children of scripts have not. */
 void store_begin(struct js *js);
 /* The last snapshot, which the caller owns. Fails: E_NOT_FOUND, and as the store's `load`. Context: process; may wait. */
 anqa_status store_load(const struct js *js, anqa_buf *ret_snapshot, anqa_error *err);
