@@ -37,11 +37,13 @@
  *   - timers go on with the time that they had left; due ones fire at once;
  *   - promises of Beam.call and of other work outside are rejected with an Error: nobody knows what became of it;
  *   - functions of Beam.monitor are called with the reason "restored"; links are gone;
- *   - a BroadcastChannel is open again; messages that waited in the mailbox are not there;
+ *   - a BroadcastChannel is open again; messages that waited in the mailbox are not there; names (Beam.register) and
+ *     children (Beam.spawn) are gone;
  *   - who had called and still waited for an answer gets none;
  *   - Beam.self() is the new process; Beam.id() is what it is started for. Pids and references kept in memory are what
  *     they were while the server that the snapshot was taken in lives; on any other they are nobody's;
- *   - Math.random and what else is random is seeded anew: two processes of one snapshot differ in it;
+ *   - Math.random and what else is random is seeded anew: two processes of one snapshot differ in it; clocks are those
+ *     of the server: performance.now() may show less than before;
  *   - an exported `restored(arg)` runs, as `init` in any other start, when all that has been told.
  * A snapshot holds what differs from what all processes of the script began as, so it is small, and only of use where
  * that is the same: with the same source, .apis and limits, and the same build of this library's engine. Anything else is

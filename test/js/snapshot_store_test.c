@@ -221,6 +221,7 @@ static struct {
     int failures; /* of the next savings */
     uint32_t slow_ms;
     bool crash;
+    int strangers; /* savings of others than "one" */
 } memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static anqa_status memory_load(const anqa_js_store *store, const anqa_js_script *script,
@@ -270,6 +271,7 @@ static anqa_status memory_save(const anqa_js_store *store, const anqa_js_script 
     else
         memory_keep(snapshot);
     memory.saves++;
+    memory.strangers += !anqa_str_is(id, "one");
     pthread_mutex_unlock(&memory.lock);
     if (fail && memory.crash)
         anqa_exit(anqa_error_reason("the disk is full"));
@@ -380,6 +382,20 @@ TEST(who_has_no_name_is_not_kept)
     (void)js_call(js_start(&script), "add", "[1]");
     anqa_sleep(40);
     CHECK_EQ(saves(), 0);
+    store_end_test(rt);
+}
+
+TEST(children_of_who_is_kept_are_not_kept)
+{
+    static const anqa_js_script parent =
+        ANQA_JS_SCRIPT(.name = "kept.js", .source = SOURCE, .store = &store, .limits.children = 1);
+    anqa_rt *rt = store_begin_test();
+    anqa_pid pid = start_named(&parent);
+
+    CHECK_STR(js_eval(pid, "Beam.spawn(null) instanceof Object"), "true");
+    await_saves(1);
+    anqa_sleep(40);
+    CHECK_EQ(memory.strangers, 0);
     store_end_test(rt);
 }
 

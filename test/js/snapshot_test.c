@@ -373,6 +373,74 @@ TEST(memory_that_was_added_comes_back_and_more_than_the_limit_does_not)
     js_end(rt);
 }
 
+TEST(a_parked_process_has_its_snapshot_and_sleeps_on)
+{
+    anqa_rt *rt = js_begin_with(
+        &(anqa_options){.schedulers = 1, .js_mapped = 1, .watchdog_ms = ANQA_INFINITY});
+    anqa_pid pid = js_start(&script);
+    anqa_js_info info;
+    anqa_buf bytes;
+
+    CHECK_STR(js_call(pid, "add", "[7]"), "7");
+    CHECK_STR(js_eval(js_start(&script), "1"), "1");
+    bytes = keep(take(pid));
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    CHECK(info.parked);
+    CHECK_STR(js_call(restore(&script, anqa_buf_str(bytes)), "add", "[1]"), "8");
+    CHECK_STR(js_call(pid, "add", "[2]"), "9");
+    CHECK_STR(js_call(restore(&script, anqa_buf_str(bytes)), "add", "[2]"), "9");
+    anqa_buf_unref(bytes);
+    js_end(rt);
+}
+
+/* What a turn leaves to be done is a message to itself, behind the one that asks for the snapshot. */
+TEST(tasks_that_wait_in_the_mailbox_are_done_all_the_same)
+{
+    static const anqa_js_script posting = ANQA_JS_SCRIPT(.name = "posting",
+        .source = "const told = [];\n"
+                  "export function post() { const c = new MessageChannel();\n"
+                  "  c.port1.onmessage = (e) => told.push(e.data);\n"
+                  "  Beam.callSync('nap'); c.port2.postMessage(1); c.port2.postMessage(2); }\n"
+                  "export function said() { return told; }\n",
+        .handlers = handlers, .apis = ANQA_JS_EVENTS);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&posting);
+
+    anqa_cast(pid, "post", ANQA_JSON_NULL);
+    anqa_sleep(20);
+    check_said(restore(&posting, take(pid)), "[1,2]");
+    check_said(pid, "[1,2]");
+    js_end(rt);
+}
+
+TEST(children_have_snapshots_of_what_they_run)
+{
+    static const anqa_js_script parent = ANQA_JS_SCRIPT(.name = "parent",
+        .source = "let n = 0;\n"
+                  "export function spawn(source) { return Beam.spawn(source); }\n"
+                  "export function add(by) { return n += by; }\n",
+        .limits.children = 2);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&parent), same = {0}, other = {0}, bad;
+    anqa_value got;
+    anqa_error err = {.text = ""};
+
+    (void)anqa_trap_exit(true);
+    CHECK_STATUS(
+        anqa_js_eval(pid, anqa_str_of("Beam.spawn(null)"), LONG_MS, &got, NULL, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_value_get_bits(got, &same.bits), ANQA_OK);
+    CHECK_STATUS(anqa_js_eval(pid, anqa_str_of("Beam.spawn('export function f() {}')"), LONG_MS,
+                     &got, NULL, NULL),
+        ANQA_OK);
+    CHECK_STATUS(anqa_value_get_bits(got, &other.bits), ANQA_OK);
+    CHECK_STR(js_call(same, "add", "[3]"), "3");
+    CHECK_STR(js_call(restore(&parent, take(same)), "add", "[1]"), "4");
+    CHECK_STATUS(
+        anqa_js_restore_link(&parent, take(other), NULL, NULL, &bad, &err), ANQA_E_VERSION);
+    CHECK(strstr(err.text, "source was another") != NULL, "%s", err.text);
+    js_end(rt);
+}
+
 /* ---------------------------------------------------------------- what is refused */
 
 enum { AT_VERSION = 8, AT_ENGINE = 16, AT_IMAGE = 80, AT_PAGES = 116, AT_ID = 120, AT_TIME = 136 };
