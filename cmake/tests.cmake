@@ -182,6 +182,20 @@ if(TARGET js_script_test)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endif()
 
+# Snapshots come back in other programs: one that goes on with them, and one that is killed.
+if(TARGET js_snapshot_programs_test)
+  anqa_test_program(js_snapshot_programs test/js/fixture/programs_fixture.c test/js/programs.c test/js/support.c)
+  target_include_directories(js_snapshot_programs PRIVATE test/js)
+  target_compile_definitions(js_snapshot_programs_test PRIVATE SNAPSHOT_PROGRAMS="$<TARGET_FILE:js_snapshot_programs>")
+  add_dependencies(js_snapshot_programs_test js_snapshot_programs)
+endif()
+if(TARGET js_snapshot_store_test)
+  anqa_program(js_snapshot_rooms test/js/fixture/rooms.c)
+  set_target_properties(js_snapshot_rooms PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
+  target_compile_definitions(js_snapshot_store_test PRIVATE SNAPSHOT_ROOMS="$<TARGET_FILE:js_snapshot_rooms>")
+  add_dependencies(js_snapshot_store_test js_snapshot_rooms)
+endif()
+
 # A library that is neither the application nor Anqa: faults in it are not contained.
 if(TARGET fault_aborts_test)
   add_library(foreign MODULE test/fault/foreign/foreign.c)
