@@ -194,18 +194,16 @@ ANQA_API void anqa_js_hibernate_(void *state);
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
 /** With another time until an idle process gives pages back, in milliseconds; 0: never. */
-#define ANQA_JS_SCRIPT_RESTING(after_ms, ...)         \
-    {                                                 \
-        .server = {.state_size = ANQA_JS_STATE_SIZE_, \
-            .init = anqa_js_init_,                    \
-            .handle_any_call = anqa_js_call_,         \
-            .handle_any_cast = anqa_js_cast_,         \
-            .handle_any_info = anqa_js_info_,         \
-            .hibernate = anqa_js_hibernate_,          \
-            .hibernate_after_ms = (after_ms),         \
-            .label = "javascript"},                   \
-        __VA_ARGS__                                   \
-    }
+#define ANQA_JS_SCRIPT_RESTING(after_ms, ...)      \
+    {.server = {.state_size = ANQA_JS_STATE_SIZE_, \
+         .init = anqa_js_init_,                    \
+         .handle_any_call = anqa_js_call_,         \
+         .handle_any_cast = anqa_js_cast_,         \
+         .handle_any_info = anqa_js_info_,         \
+         .hibernate = anqa_js_hibernate_,          \
+         .hibernate_after_ms = (after_ms),         \
+         .label = "javascript"},                   \
+        __VA_ARGS__}
 
 /**
  * Starts a process, linked to the caller. arg: for the script's `init`, an encoded value; NULL: undefined.
