@@ -643,8 +643,7 @@ bool subtle_sign(struct subtle_job *job)
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(pkey);
-    return ok || subtle_fail(job, job->error == NULL ? operation : job->error,
-                     job->error == NULL ? "no signature could be made" : job->why);
+    return ok || subtle_fail(job, operation, "no signature could be made");
 }
 
 static bool is_signed(const struct subtle_job *job, EVP_MD_CTX *ctx, EVP_PKEY *pkey)
