@@ -15,6 +15,7 @@
 #include "js/convert.h"
 #include "js/js.h"
 #include "js/lines.h"
+#include "js/pages.h"
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
@@ -34,7 +35,7 @@ enum {
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
-    SOME_PAGES = 256,
+    WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
     LINES_ROOM = 16 << 10
 };
 
@@ -86,88 +87,57 @@ void image_warm(struct js *js)
     if (count > IMAGE_HOT_RUNS)
         return;
     for (uint32_t i = 0; i < count; i++)
-        if (madvise(js->engine.memory.data + image->hot[i].at, image->hot[i].len,
-                MADV_POPULATE_WRITE) != 0)
+        if (image->hot[i].len >= WARM_LEAST && madvise(js->engine.memory.data + image->hot[i].at,
+                                                   image->hot[i].len, MADV_POPULATE_WRITE) != 0)
             return; /* then each page comes when it is written to */
 }
 
-/* Of a private mapping of a file, a page that is there and not the file's is one that was written to. */
-static bool is_own(uint64_t entry)
-{
-    return (entry >> 63) != 0 && (entry >> 61 & 1) == 0;
-}
-
-static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run *runs)
+static uint32_t find_runs(struct pages *pages, struct js_run *runs)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < pages; i++) {
-        if (!is_own(entries[i]))
+    for (uint32_t at = 0; at < pages->size; at += HOST_PAGE) {
+        if (!pages_own(pages, at))
             continue;
-        if (count > 0 && runs[count - 1].at + runs[count - 1].len == i * HOST_PAGE)
+        if (count > 0 && runs[count - 1].at + runs[count - 1].len == at)
             runs[count - 1].len += HOST_PAGE;
         else if (count < IMAGE_HOT_RUNS)
-            runs[count++] = (struct js_run){i * HOST_PAGE, HOST_PAGE};
+            runs[count++] = (struct js_run){at, HOST_PAGE};
     }
-    return count;
-}
-
-/* What is written to anonymous memory, or was and has been swapped out. */
-static bool is_there(uint64_t entry)
-{
-    return (entry >> 62) != 0;
-}
-
-/* What the kernel says of so many pages of this process's memory, from page `first` on. False: nothing. */
-static bool page_entries(const struct js *js, uint32_t first, uint32_t count, uint64_t *entries)
-{
-    size_t size = count * sizeof *entries;
-    off_t at = (off_t)(((uintptr_t)js->engine.memory.data / HOST_PAGE + first) * sizeof *entries);
-
-    return pread(js->rt->pagemap, entries, size, at) == (ssize_t)size;
-}
-
-/* Those of the image. NULL: they are not known. */
-static uint64_t *image_entries(const struct js *js)
-{
-    uint32_t pages = js->image->size / HOST_PAGE;
-    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), pages * sizeof *entries);
-
-    return page_entries(js, 0, pages, entries) ? entries : NULL;
+    return pages->unknown ? 0 : count;
 }
 
 void image_shrink(struct js *js)
 {
     const struct js_image *image = js->image;
-    const uint64_t *entries = image->view == NULL ? NULL : image_entries(js);
     uint8_t *memory = js->engine.memory.data;
+    struct pages pages;
 
-    for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
+    pages_begin(&pages, js->rt, memory, image->size);
+    for (uint32_t at = 0; at < image->size && image->view != NULL; at += HOST_PAGE) {
         /* the C stack lies lowest; what is below its pointer is nobody's */
         bool dead = at + HOST_PAGE <= js->engine.sp;
-        if (is_own(entries[at / HOST_PAGE]) &&
+        if (pages_own(&pages, at) &&
             (dead || memcmp(memory + at, image->view + at, HOST_PAGE) == 0))
             (void)madvise(memory + at, HOST_PAGE, MADV_DONTNEED);
     }
 }
 
-/* Marks pages that hold what the image holds, or beyond it nothing: those that were never written to. */
-static void find_same(const struct js *js, uint8_t *same, uint32_t pages)
+void image_learn(struct js *js)
 {
-    uint32_t image_pages = js->image->size / HOST_PAGE, some;
-    uint64_t entries[SOME_PAGES];
+    struct js_image *image = js->image;
+    uint32_t unknown = IMAGE_HOT_NONE;
+    struct pages pages;
 
-    for (uint32_t first = 0; first < pages; first += some) {
-        some = pages - first < SOME_PAGES ? pages - first : SOME_PAGES;
-        if (!page_entries(js, first, some, entries))
-            return;
-        for (uint32_t i = 0; i < some; i++)
-            /* bit 61: a page of the file */
-            same[first + i] = first + i < image_pages
-                                  ? !is_there(entries[i]) || (entries[i] >> 61 & 1) != 0
-                                  : !is_there(entries[i]);
-    }
+    if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
+            memory_order_relaxed, memory_order_relaxed))
+        return;
+    pages_begin(&pages, js->rt, js->engine.memory.data, image->size);
+    atomic_store_explicit(&image->hot_count, find_runs(&pages, image->hot),
+        memory_order_release); /* pairs with image_warm */
 }
+
+/* ---------------------------------------------------------------- what differs */
 
 static bool exact_lines(
     const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
@@ -196,31 +166,17 @@ bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
         .image_size = image->size,
         .from = js->engine.sp,
         .same = same};
+    struct pages known;
     bool ok;
 
     if (same == NULL)
         return false;
-    memset(same, 0, pages);
-    find_same(js, same, pages);
+    pages_begin(&known, js->rt, source.memory, source.size);
+    for (uint32_t i = 0; i < pages; i++)
+        same[i] = !pages_own(&known, i * HOST_PAGE);
     ok = exact_lines(&source, same + pages, ret_lines, ret_len);
     free(same);
     return ok;
-}
-
-void image_learn(struct js *js)
-{
-    struct js_image *image = js->image;
-    uint32_t unknown = IMAGE_HOT_NONE, count = 0;
-    const uint64_t *entries;
-
-    if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
-            memory_order_relaxed, memory_order_relaxed))
-        return;
-    entries = image_entries(js);
-    if (entries != NULL)
-        count = find_runs(entries, image->size / HOST_PAGE, image->hot);
-    atomic_store_explicit(
-        &image->hot_count, count, memory_order_release); /* pairs with image_warm */
 }
 
 /* ---------------------------------------------------------------- loading, in the maker's window */

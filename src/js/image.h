@@ -62,13 +62,13 @@ struct js_image {
     const anqa_js_script *script;
     char *text; /* that it is of; NULL: the script's own */
     size_t text_len;
-    bool worker;             /* no text: the platform, for a worker to begin with */
-    uint32_t users;          /* of a text's; guarded by js_rt.lock */
-    uint64_t idle_since;     /* js_rt.releases, then; as above */
-    struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
-    uint32_t warm;           /* of these; as above */
-    bool ready, stale;       /* as above */
-    anqa_pid maker;          /* until it is ready; as above */
+    bool worker;            /* no text: the platform, for a worker to begin with */
+    uint32_t users;         /* of a text's; guarded by js_rt.lock */
+    uint64_t idle_since;    /* js_rt.releases, then; as above */
+    struct js_window *free; /* windows that show it; guarded by js_rt.lock */
+    uint32_t warm;          /* of these; as above */
+    bool ready, stale;      /* as above */
+    anqa_pid maker;         /* until it is ready; as above */
     /* constant once it is ready */
     int fd;
     const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */

@@ -135,9 +135,9 @@ static bool park(struct js *js, struct parked *ret_parked)
     js->engine.memory.data = NULL;
     count(rt, len, true);
     atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);
-    /* pairs with park_begin and park_leave: from here on it is the process's, which may end */
-    atomic_store_explicit(&js->use, JS_PARKED, memory_order_release);
     window_give(rt, window);
+    /* pairs with swap_use and park_is: from here on it is the process's, which may end, and its image with it */
+    atomic_store_explicit(&js->use, JS_PARKED, memory_order_release);
     return true;
 }
 
