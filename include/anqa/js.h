@@ -92,6 +92,12 @@
  *     Beam.peek(promise)            what it has become, the promise itself while it is pending, and what is no promise as it is;
  *                                   Beam.peek.status(promise): "pending", "fulfilled" or "rejected"
  *     Beam.inspect(value), Beam.escapeHTML(text)
+ *     Beam.password.hash(text, {rounds})
+ *                                   promise of "$pbkdf2-sha256$i=<rounds>$<salt>$<key>": PBKDF2 with HMAC-SHA-256, 600,000 rounds when
+ *                                   left out, 1,000 to 10,000,000; of a password of at most 1,024 bytes; needs OpenSSL
+ *     Beam.password.verify(hash, text)
+ *                                   promise of whether it is that password; rejected for what is no such hash. Both run on
+ *                                   a worker, two at once for each script's process
  *     Beam.processInfo()            {pid, id, memory, memoryLimit, turns, preemptions, timeMs, messageQueue, pendingCalls,
  *                                   waitingCalls, names, children}; children: of its whole family
  *     Beam.systemInfo()             {schedulers, processes, uptimeMs, version}
