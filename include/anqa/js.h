@@ -111,11 +111,15 @@ typedef struct anqa_js_limits {
  * what it needs itself. What is not asked for is not there, and costs nothing.
  */
 enum {
-    /* EventTarget, Event and its kind, AbortController, AbortSignal, reportError. What a listener throws is logged. */
+    /* EventTarget, Event and its kind, AbortController, AbortSignal, MessageChannel, reportError.
+     * What a listener throws is logged. */
     ANQA_JS_EVENTS = 1 << 0,
-    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies; with ANQA_JS_ENCODING also
-     * TextEncoderStream and TextDecoderStream */
-    ANQA_JS_STREAMS = 1 << 8
+    /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
+    ANQA_JS_ENCODING = 1 << 1,
+    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
+     * TextDecoderStream */
+    ANQA_JS_STREAMS = 1 << 8,
+    ANQA_JS_BLOB = 1 << 9 /* Blob, File, FormData */
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */

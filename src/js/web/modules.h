@@ -6,9 +6,15 @@
 #ifndef JS_WEB_MODULES_H
 #define JS_WEB_MODULES_H
 
+/* Modules that others need and scripts do not ask for. */
+#define WEB_CLONE (1u << 31)
+
 /* clang-format off */
 #define WEB_MODULE_MAP(X) \
-    X(events, ANQA_JS_EVENTS, 0, NULL) \
-    X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS, NULL)
+    X(clone, WEB_CLONE, 0, web_clone_ops) \
+    X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
+    X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
+    X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS | ANQA_JS_ENCODING, NULL) \
+    X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL)
 
 #endif
