@@ -96,6 +96,20 @@ typedef struct anqa_js_handler {
     anqa_status (*run)(const anqa_js_request *request, anqa_value_writer *result);
 } anqa_js_handler;
 
+/** Of fetch, WebSocket and EventSource. Zero fields stand for the defaults. */
+typedef struct anqa_js_net_limits {
+    uint32_t requests;   /* at once, each until its answer is over; 0: 100 */
+    uint32_t sockets;    /* WebSockets at once; 0: 20 */
+    uint32_t connect_ms; /* for the look-up of a name, TCP and TLS; 0: 10,000 */
+    uint32_t head_ms; /* without a byte of the request sent, nor the head of an answer; 0: 30,000 */
+    uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
+    uint32_t head_bytes; /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
+    uint32_t url_bytes;  /* 0: 16 KiB */
+    uint32_t
+        message_bytes; /* of one message of a WebSocket; and of all that wait to be sent; 0: 16 MiB */
+    uint64_t body_bytes; /* of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB */
+} anqa_js_net_limits;
+
 /** Zero fields stand for the defaults. */
 typedef struct anqa_js_limits {
     size_t memory;    /* bytes of the engine's memory; 0: 64 MiB; at least 4 MiB, at most 2 GiB */
@@ -104,6 +118,7 @@ typedef struct anqa_js_limits {
     uint32_t timers;  /* armed at once; 0: 10,000 */
     uint32_t calls;   /* Beam.call and calls from outside without an answer yet, each; 0: 1,000 */
     anqa_value_limits values; /* of what crosses */
+    anqa_js_net_limits net;
 } anqa_js_limits;
 
 /**
@@ -128,6 +143,12 @@ typedef struct anqa_js_script {
     const anqa_js_handler *handlers; /* {0} ends them; NULL: none */
     /* Where it may open a BroadcastChannel: "prices", or "room:*" for all that begin so; NULL ends them, or: none */
     const char *const *topics;
+    /* Where fetch, WebSocket and EventSource may go: "api.example.org", "*.example.org:8443", "*:*" for everywhere; NULL ends
+     * them, or: nowhere. Without a port that of the scheme. Addresses of this machine, of private networks and
+     * others that are not for the public are refused, wherever they come from, unless the entry is such an address
+     * ("127.0.0.1:8080"), "localhost", or says "private:db.internal:9200". */
+    const char *const *hosts;
+    const char *ca_file; /* certificates to trust, PEM; NULL: those of the system */
     uint32_t apis; /* ANQA_JS_EVENTS and its like */
     anqa_js_limits limits;
 } anqa_js_script;
