@@ -179,6 +179,7 @@ endif()
 
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
+  anqa_add_script(js_script_test test/js/scripts/card.tsx OPTIONS --jsx=transform --jsx-factory=element)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endif()
 

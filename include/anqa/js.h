@@ -126,16 +126,17 @@ typedef struct anqa_js_limits {
  * what it needs itself. What is not asked for is not there, and costs nothing.
  */
 enum {
-    ANQA_JS_EVENTS =
-        1 << 0 /* EventTarget, Event, CustomEvent, DOMException, AbortController, AbortSignal */
+    /* EventTarget, Event and its kind, AbortController, AbortSignal, reportError. What a listener throws is logged. */
+    ANQA_JS_EVENTS = 1 << 0
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
 typedef struct anqa_js_script {
     anqa_gen_server server; /* how it is started; filled by ANQA_JS_SCRIPT */
     const char *name;       /* for people: in logs and stacks */
-    /* The source: text; or a file, which is read (and bundled by esbuild, if it is TypeScript or imports others) when
-     * the first process starts, and again when it has changed: for development. */
+    /* The source: text; or a file, which is read when the first process starts, and again when it has changed, or one
+     * that it imports (of 256, packages left out): for development. With esbuild in ./node_modules it is bundled, with
+     * all that anqa_add_script can (cmake/script.cmake): TypeScript, JSX as tsconfig.json says, packages, JSON, texts. */
     const char *source;
     size_t source_len;      /* 0: up to its NUL */
     const char *source_map; /* of `source`; NULL: none */

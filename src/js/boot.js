@@ -8,6 +8,11 @@
   const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON,
     BigInt, Date, ArrayBuffer, Uint8Array, parseInt } = global;
 
+  // What is on the stack may be `host` or a function of ours: Error.prepareStackTrace gets their names and places, not them.
+  Error.prepareStackTrace = (error, sites) => sites;
+  delete Object.getPrototypeOf(new Error().stack[0]).getFunction;
+  Error.prepareStackTrace = undefined;
+
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
   class Pid {
     constructor() { throw new TypeError('pids are not made by scripts'); }

@@ -54,6 +54,7 @@ void image_free(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    source_files_free(image->files);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
@@ -422,14 +423,28 @@ static struct js_image *find(struct js_rt *rt, const anqa_js_script *script)
     return NULL;
 }
 
-static bool is_older(const struct js_image *image, const struct timespec *changed)
+/* One of a file that is another now goes on for its processes only. */
+static void retire_changed(struct js *js)
 {
-    return image->ready &&
-           (image->changed.tv_sec != changed->tv_sec || image->changed.tv_nsec != changed->tv_nsec);
+    struct js_rt *rt = js->rt;
+    struct js_image *image;
+
+    if (js->script->path == NULL)
+        return;
+    pthread_mutex_lock(&rt->lock);
+    image = find(rt, js->script);
+    if (image != NULL && !image->ready)
+        image = NULL;
+    pthread_mutex_unlock(&rt->lock);
+    if (image == NULL || !source_files_changed(image->files))
+        return;
+    pthread_mutex_lock(&rt->lock);
+    image->stale = true;
+    pthread_mutex_unlock(&rt->lock);
 }
 
 /* The image, or a place for one that the caller must make. *ret_make: it is ours to make. */
-static struct js_image *claim(struct js *js, const struct timespec *changed, bool *ret_make)
+static struct js_image *claim(struct js *js, bool *ret_make)
 {
     struct js_rt *rt = js->rt;
     struct js_image *image;
@@ -437,10 +452,6 @@ static struct js_image *claim(struct js *js, const struct timespec *changed, boo
     *ret_make = false;
     pthread_mutex_lock(&rt->lock);
     image = find(rt, js->script);
-    if (image != NULL && is_older(image, changed)) {
-        image->stale = true;
-        image = NULL;
-    }
     if (image == NULL) {
         image = calloc(1, sizeof *image);
         if (image != NULL) {
@@ -456,7 +467,6 @@ static struct js_image *claim(struct js *js, const struct timespec *changed, boo
     if (image != NULL && !image->ready &&
         (anqa_pid_is_none(image->maker) || !anqa_is_alive(image->maker))) {
         image->maker = anqa_self();
-        image->changed = *changed;
         *ret_make = true;
     }
     pthread_mutex_unlock(&rt->lock);
@@ -477,8 +487,10 @@ static void forget(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    source_files_free(image->files);
     if (image->fd >= 0)
         close(image->fd);
+    image->files = NULL;
     image->exports = NULL;
     image->export_count = 0;
     image->source_map = NULL;
@@ -492,11 +504,13 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     struct making making = {.err = err};
     anqa_status status = source_read(js->script, &making.source, err);
 
-    if (status == ANQA_OK)
-        status = window_take(js->rt, NULL, &js->window, err);
     if (status != ANQA_OK)
         return status;
     forget(image);
+    image->files = making.source.files;
+    status = window_take(js->rt, NULL, &js->window, err);
+    if (status != ANQA_OK)
+        return status;
     js->image = image;
     image->source_map =
         making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
@@ -509,14 +523,14 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
 
 anqa_status image_open(struct js *js, anqa_error *err)
 {
-    struct timespec changed = {0};
     struct js_image *image;
-    anqa_status status = source_changed(js->script, &changed, err);
+    anqa_status status = source_check(js->script, err);
     bool ours;
 
     if (status != ANQA_OK)
         return status;
-    while (image = claim(js, &changed, &ours), image != NULL && !ours && !image->ready)
+    retire_changed(js);
+    while (image = claim(js, &ours), image != NULL && !ours && !image->ready)
         anqa_sleep(1);
     if (image == NULL)
         return anqa_fail(err, ANQA_E_NOMEM, "the image of script '%s'", js->script->name);

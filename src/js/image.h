@@ -17,13 +17,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h> // IWYU pragma: export
 
 #include <anqa/js.h>
 
 struct js;
 struct js_rt;
 struct js_window;
+struct source_files;
 
 /* What boot.js returns, in its order. */
 enum boot_part {
@@ -63,7 +63,6 @@ struct js_image {
     uint32_t warm;           /* of these; as above */
     bool ready, stale;       /* as above */
     anqa_pid maker;          /* until it is ready; as above */
-    struct timespec changed; /* of the file */
     /* constant once it is ready */
     int fd;
     const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */
@@ -80,6 +79,7 @@ struct js_image {
     uint32_t export_count;
     int32_t init;     /* which of them is `init`; -1: there is none */
     char *source_map; /* NULL: none */
+    struct source_files *files;
     struct js_run hot[IMAGE_HOT_RUNS];
     _Atomic(uint32_t)
         hot_count; /* shared; IMAGE_HOT_NONE: not known yet, _BUSY: somebody finds out */
