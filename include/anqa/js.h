@@ -103,11 +103,11 @@ typedef struct anqa_js_net_limits {
     uint32_t connect_ms; /* for the look-up of a name, TCP and TLS; 0: 10,000 */
     uint32_t head_ms; /* without a byte of the request sent, nor the head of an answer; 0: 30,000 */
     uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
-    uint32_t head_bytes; /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
-    uint32_t url_bytes;  /* 0: 16 KiB */
-    uint32_t
-        message_bytes; /* of one message of a WebSocket; and of all that wait to be sent; 0: 16 MiB */
-    uint64_t body_bytes; /* of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB */
+    uint32_t head_bytes;    /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
+    uint32_t url_bytes;     /* 0: 16 KiB */
+    uint32_t message_bytes; /* of a message that comes over a WebSocket; 0: 16 MiB */
+    uint64_t
+        body_bytes; /* of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB */
 } anqa_js_net_limits;
 
 /** Zero fields stand for the defaults. */
@@ -127,7 +127,8 @@ typedef struct anqa_js_limits {
  */
 enum {
     /* EventTarget, Event and its kind, AbortController, AbortSignal, reportError. What a listener throws is logged. */
-    ANQA_JS_EVENTS = 1 << 0
+    ANQA_JS_EVENTS = 1 << 0,
+    ANQA_JS_WEBSOCKET = 1 << 25 /* WebSocket, as a client; where hosts are listed */
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
@@ -150,7 +151,7 @@ typedef struct anqa_js_script {
      * ("127.0.0.1:8080"), "localhost", or says "private:db.internal:9200". */
     const char *const *hosts;
     const char *ca_file; /* certificates to trust, PEM; NULL: those of the system */
-    uint32_t apis; /* ANQA_JS_EVENTS and its like */
+    uint32_t apis;       /* ANQA_JS_EVENTS and its like */
     anqa_js_limits limits;
 } anqa_js_script;
 

@@ -80,7 +80,7 @@ struct js {
     uint32_t next_id;
     anqa_timer timer; /* the nearest of the script's timers */
     uint64_t timer_due_ms;
-    anqa_pid net; /* works for it (web/net.h); zero: nobody */
+    anqa_pid net;                       /* works for it (web/net.h); zero: nobody */
     uint64_t turns, preemptions, ticks; /* for info */
     uint8_t rejected_count;
     bool in_turn;

@@ -27,8 +27,7 @@ static const struct {
     {"*.example.com", "example.com", 443, true, NET_REFUSED},
     {"*.example.com", ".example.com", 443, true, NET_REFUSED},
     {"*.example.com", "evilexample.com", 443, true, NET_REFUSED},
-    {"*", "anything.org", 80, true, NET_PUBLIC},
-    {"*", "anything.org", 81, false, NET_REFUSED},
+    {"*", "anything.org", 80, true, NET_PUBLIC}, {"*", "anything.org", 81, false, NET_REFUSED},
     {"*:*", "anything.org", 81, false, NET_PUBLIC},
     {"*", "127.0.0.1", 80, true, NET_PUBLIC}, /* whose address is refused later */
     {"127.0.0.1:8080", "127.0.0.1", 8080, false, NET_ANY},
@@ -36,14 +35,12 @@ static const struct {
     {"127.0.0.1", "localhost", 80, true, NET_REFUSED},
     {"[::1]:8080", "[::1]", 8080, false, NET_ANY},
     {"[::1]:8080", "[0:0:0:0:0:0:0:1]", 8080, false, NET_ANY},
-    {"[::1]", "[::1]", 8080, false, NET_REFUSED},
-    {"[::1]", "[::1]", 80, true, NET_ANY},
+    {"[::1]", "[::1]", 8080, false, NET_REFUSED}, {"[::1]", "[::1]", 80, true, NET_ANY},
     {"localhost", "localhost", 80, true, NET_LOCAL},
     {"localhost:*", "localhost", 4000, false, NET_LOCAL},
     {"private:db.internal:9200", "db.internal", 9200, false, NET_ANY},
     {"private:db.internal:9200", "db.internal", 80, true, NET_REFUSED},
-    {"private:*.internal", "a.internal", 80, true, NET_ANY},
-    {"", "x", 80, true, NET_REFUSED},
+    {"private:*.internal", "a.internal", 80, true, NET_ANY}, {"", "x", 80, true, NET_REFUSED},
     {"*", "", 80, true, NET_PUBLIC}, /* such a URL there is not */
 };
 
@@ -51,8 +48,8 @@ TEST(an_entry_of_the_list_covers_its_host_and_port_and_no_others)
 {
     for (size_t i = 0; i < ANQA_COUNT(hosts); i++) {
         const char *const list[] = {hosts[i].entry, NULL};
-        enum net_reach reach = net_policy_host(
-            list, anqa_str_of(hosts[i].host), hosts[i].port, hosts[i].standard);
+        enum net_reach reach =
+            net_policy_host(list, anqa_str_of(hosts[i].host), hosts[i].port, hosts[i].standard);
         CHECK(reach == hosts[i].reach, "%s for %s:%u is %d", hosts[i].entry, hosts[i].host,
             hosts[i].port, reach);
     }
@@ -140,8 +137,8 @@ TEST(addresses_that_are_not_for_the_public_are_refused_unless_the_entry_says_so)
         const char *text = addresses[i].address;
         CHECK_EQ(allows(NET_REFUSED, text), false, "%s", text);
         CHECK_EQ(allows(NET_PUBLIC, text), addresses[i].is_public, "%s", text);
-        CHECK_EQ(allows(NET_LOCAL, text), addresses[i].is_public || addresses[i].is_local, "%s",
-            text);
+        CHECK_EQ(
+            allows(NET_LOCAL, text), addresses[i].is_public || addresses[i].is_local, "%s", text);
         CHECK_EQ(allows(NET_ANY, text), true, "%s", text);
     }
 }

@@ -7,7 +7,14 @@
 #define JS_WEB_MODULES_H
 
 /* clang-format off */
+#if defined ANQA_CURL
+#define WEB_MODULE_MAP_NET(X) \
+    X(websocket, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTS, web_net_ops)
+#else
+#define WEB_MODULE_MAP_NET(X)
+#endif
 #define WEB_MODULE_MAP(X) \
-    X(events, ANQA_JS_EVENTS, 0, NULL)
+    X(events, ANQA_JS_EVENTS, 0, NULL) \
+    WEB_MODULE_MAP_NET(X)
 
 #endif

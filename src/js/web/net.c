@@ -19,8 +19,8 @@
 enum {
     MAILBOX = 1024,
     EVENTS = 32,
-    ROUNDS = 8,       /* of reading events, until others have their turn */
-    IDLE_MS = 10000,  /* without a job: the process ends */
+    ROUNDS = 8,      /* of reading events, until others have their turn */
+    IDLE_MS = 10000, /* without a job: the process ends */
     STUCK_MS = 20,
     KEPT_ALIVE = 8 /* connections that nobody uses */
 };
@@ -259,7 +259,8 @@ static bool set_options(struct net_job *job)
            /* a look-up that goes on is left to end by itself: its thread is not waited for */
            curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK && /* nor what the environment says */
+           curl_easy_setopt(easy, CURLOPT_PROXY, "") ==
+               CURLE_OK && /* nor what the environment says */
            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)net->limits.connect_ms) ==
                CURLE_OK &&
@@ -678,8 +679,7 @@ static uint64_t op_start(struct js *js, const uint64_t *args)
         },
         &js->net, NULL);
     if (status != ANQA_OK)
-        return turn_throw(
-            js, "Error", "no process for the network: %s", anqa_status_text(status));
+        return turn_throw(js, "Error", "no process for the network: %s", anqa_status_text(status));
     return convert_pid_in(js, js->net);
 }
 

@@ -15,10 +15,10 @@
  * Back-pressure. Of a body that comes, so many bytes are told ahead of the script's taking them as a window holds; beyond
  * that the transfer is paused. A body that goes is asked for in the same way: the script may be a window ahead.
  *
- * What is told (web_tell), to the id that a job was asked with: bytes, of a body; or an array, whose first element says what
- * it is:
+ * What is told (web_tell), to the id that a job was asked with: bytes, of a body; or an array, whose first element says what it
+ * is:
  *     ["head", status, reason, [name, value, ...]]   ["end"]   ["sent", bytes]   ["error", kind, text]
- *     ["open", protocol]   ["text", part, last]   ["bytes", part, last]   ["closed", code, reason, clean]
+ *     ["open", protocol]   ["text" or "bytes", part, last, cost]   ["closed", code, reason, clean]
  * After "end", "error" and "closed" the job is no more.
  *
  * libcurl is called in sections (anqa_section_begin): a fault in there ends the program. Its callbacks neither wait nor exit.
@@ -33,25 +33,25 @@
 #include "js/web/web.h"        // IWYU pragma: export
 
 enum {
-    NET_WINDOW = 256 << 10, /* bytes told or asked for ahead */
-    NET_PART = 64 << 10,    /* bytes in one message, both ways */
+    NET_WINDOW = 256 << 10,    /* bytes told or asked for ahead */
+    NET_PART = 64 << 10,       /* bytes in one message, both ways */
     NET_ASKED_MAX = 128 << 10, /* bytes of a message of the script's */
-    NET_HELD_MAX = 16 << 20 /* bytes that one reading of a compressed body may become */
+    NET_HELD_MAX = 16 << 20    /* bytes that one reading of a compressed body may become */
 };
 
 /* What a script asks for; the first element of op_send. */
 enum net_ask {
-    NET_REQUEST,    /* a new job: {url, method, headers: [name, value, ...], length, endless} */
-    NET_BODY,       /* bytes of its body */
-    NET_BODY_END,   /* that was all */
-    NET_TAKEN,      /* so many bytes of what was told are taken */
-    NET_DROP,       /* the job is not wanted any more; nothing is told */
-    NET_SOCKET,     /* a new job: {url, protocols} */
-    NET_TEXT,       /* a part of a message of text, and */
-    NET_TEXT_LAST,  /* its last */
-    NET_BYTES,      /* the same of bytes */
+    NET_REQUEST,   /* a new job: {url, method, headers: [name, value, ...], length, endless} */
+    NET_BODY,      /* bytes of its body */
+    NET_BODY_END,  /* that was all */
+    NET_TAKEN,     /* so many bytes of what was told are taken */
+    NET_DROP,      /* the job is not wanted any more; nothing is told */
+    NET_SOCKET,    /* a new job: {url, protocols} */
+    NET_TEXT,      /* a part of a message of text, and */
+    NET_TEXT_LAST, /* its last */
+    NET_BYTES,     /* the same of bytes */
     NET_BYTES_LAST,
-    NET_CLOSE,      /* [code, reason] */
+    NET_CLOSE, /* [code, reason] */
     NET_ASK_COUNT
 };
 
@@ -60,11 +60,12 @@ struct net_job;
 /* What a request and a socket do differently. */
 struct net_kind {
     void (*ask)(struct net_job *job, enum net_ask ask, anqa_value value);
-    void (*done)(struct net_job *job, CURLcode result); /* libcurl has no more to do */
+    void (*done)(struct net_job *job, CURLcode result);  /* libcurl has no more to do */
     void (*ready)(struct net_job *job, unsigned events); /* its own descriptor is, EPOLL bits */
     /* Tells what there is to tell. True: the job is over, and to be freed. */
     bool (*flush)(struct net_job *job);
-    uint64_t (*due)(const struct net_job *job); /* when it fails for want of time; UINT64_MAX: never */
+    uint64_t (*due)(
+        const struct net_job *job); /* when it fails for want of time; UINT64_MAX: never */
     const char *(*late)(const struct net_job *job); /* and why; static */
     void (*free)(struct net_job *job);
 };
@@ -88,7 +89,7 @@ struct net_job {
     CURLU *url;
     enum net_reach reach;
     bool done;
-    bool refused; /* an address of its name */
+    bool refused;        /* an address of its name */
     const char *failure; /* NULL: none; else its kind: "refused", "limit", "timeout", "network" */
     char why[CURL_ERROR_SIZE];
     char text[CURL_ERROR_SIZE]; /* of libcurl */

@@ -116,8 +116,7 @@ static void take_field(struct answer *answer, const struct handshake *handshake,
 /* The next line without its CRLF; false: it is not whole. */
 static bool next_line(anqa_str bytes, size_t *at, anqa_str *ret_line)
 {
-    const char *end =
-        *at < bytes.len ? memchr(bytes.ptr + *at, '\n', bytes.len - *at) : NULL;
+    const char *end = *at < bytes.len ? memchr(bytes.ptr + *at, '\n', bytes.len - *at) : NULL;
     size_t len;
 
     if (end == NULL)

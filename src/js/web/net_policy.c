@@ -192,9 +192,8 @@ static enum net_reach entry_reach(anqa_str text, anqa_str host, uint16_t port, b
     static const char mark[] = "private:";
     uint8_t ours[16], theirs[16];
     bool internal = text.len > sizeof mark - 1 && memcmp(text.ptr, mark, sizeof mark - 1) == 0;
-    struct entry entry = entry_of(internal
-            ? anqa_str_make(text.ptr + sizeof mark - 1, text.len - (sizeof mark - 1))
-            : text);
+    struct entry entry = entry_of(
+        internal ? anqa_str_make(text.ptr + sizeof mark - 1, text.len - (sizeof mark - 1)) : text);
 
     if (!port_fits(entry.port, port, standard))
         return NET_REFUSED;

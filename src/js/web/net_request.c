@@ -10,30 +10,30 @@
 
 enum {
     METHOD_MAX = 32,
-    FIELDS_MAX = 256,      /* of a request */
-    ENDLESS = -1           /* length of a body that is not known */
+    FIELDS_MAX = 256, /* of a request */
+    ENDLESS = -1      /* length of a body that is not known */
 };
 
 /* Owner: the network process. */
 struct request {
     struct net_job job;
     struct curl_slist *fields;
-    bool endless;       /* its answer may rest as long as it likes */
+    bool endless; /* its answer may rest as long as it likes */
     bool told_head;
-    bool head_over;     /* the lines of a head that are in `head` are all */
+    bool head_over; /* the lines of a head that are in `head` are all */
     bool recv_paused, send_paused;
-    bool has_body;      /* the request */
-    bool body_over;     /* all of it is in `up` */
-    bool kept;          /* it stays there, so that it can be sent once more */
-    int64_t length;     /* of the body, or ENDLESS */
-    uint64_t given;     /* bytes of it that came */
-    size_t up_at;       /* of a body that is kept: where the next byte is */
-    size_t sent;        /* bytes that libcurl has taken, and the script has not heard of */
+    bool has_body;  /* the request */
+    bool body_over; /* all of it is in `up` */
+    bool kept;      /* it stays there, so that it can be sent once more */
+    int64_t length; /* of the body, or ENDLESS */
+    uint64_t given; /* bytes of it that came */
+    size_t up_at;   /* of a body that is kept: where the next byte is */
+    size_t sent;    /* bytes that libcurl has taken, and the script has not heard of */
     struct net_bytes up, head, down;
     size_t head_bytes; /* of the answer's heads */
     long status;
-    uint64_t total;    /* bytes of its body */
-    size_t untaken;    /* told, and not taken */
+    uint64_t total; /* bytes of its body */
+    size_t untaken; /* told, and not taken */
     uint64_t active_ms;
 };
 
@@ -227,9 +227,8 @@ static bool add_field(struct request *request, anqa_str name, anqa_str value)
         return true;
     bytes[len] = '\0';
     /* libcurl's way to say that a field is empty */
-    return add_line(request,
-        len == 0 ? anqa_tmp_printf("%.*s;", ANQA_FMT(name))
-                 : anqa_tmp_printf("%.*s: %s", ANQA_FMT(name), bytes));
+    return add_line(request, len == 0 ? anqa_tmp_printf("%.*s;", ANQA_FMT(name))
+                                      : anqa_tmp_printf("%.*s: %s", ANQA_FMT(name), bytes));
 }
 
 static bool add_fields(struct request *request, anqa_value fields)
@@ -273,8 +272,8 @@ static bool set_method(struct request *request, const char *method)
         return head || curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK;
     return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method) == CURLE_OK &&
-           curl_easy_setopt(
-               easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length) ==
+               CURLE_OK &&
            /* what cannot be sent twice takes no connection that may have gone */
            curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->kept ? 0L : 1L) == CURLE_OK;
 }
@@ -316,8 +315,7 @@ static bool request_prepare(struct request *request, anqa_value what)
 
     request->has_body = anqa_value_kind_of(length) == ANQA_VALUE_INT;
     request->length = anqa_value_int(length, 0);
-    request->kept =
-        request->has_body && request->length >= 0 && request->length <= NET_WINDOW;
+    request->kept = request->has_body && request->length >= 0 && request->length <= NET_WINDOW;
     request->endless =
         anqa_value_get_bool(anqa_value_get(what, "endless"), &request->endless) == ANQA_OK &&
         request->endless;
@@ -347,8 +345,8 @@ static void set_pause(struct request *request)
     request->recv_paused = full;
     request->send_paused = starved;
     anqa_section_begin();
-    (void)curl_easy_pause(request->job.easy,
-        (full ? CURLPAUSE_RECV : CURLPAUSE_RECV_CONT) | (starved ? CURLPAUSE_SEND : CURLPAUSE_SEND_CONT));
+    (void)curl_easy_pause(request->job.easy, (full ? CURLPAUSE_RECV : CURLPAUSE_RECV_CONT) |
+                                                 (starved ? CURLPAUSE_SEND : CURLPAUSE_SEND_CONT));
     anqa_section_end();
 }
 
@@ -550,8 +548,8 @@ struct net_job *net_request_new(struct net *net, uint32_t id, anqa_value what)
 
     if (request == NULL)
         return NULL;
-    request->job = (struct net_job){
-        .net = net, .kind = &request_kind, .multi = &net->multi, .id = id};
+    request->job =
+        (struct net_job){.net = net, .kind = &request_kind, .multi = &net->multi, .id = id};
     request->active_ms = anqa_now_ms();
     anqa_list_push(&net->jobs, &request->job.node);
     if (++net->requests > net->limits.requests)

@@ -21,17 +21,23 @@
 #include "js/web/net_handshake.h"
 
 enum {
-    COST = 16,              /* of a frame, beside its bytes */
-    CLOSE_MS = 5000,        /* for the other side to close, too */
+    COST = 16,       /* of a frame, beside its bytes */
+    CLOSE_MS = 5000, /* for the other side to close, too */
     READ_BYTES = 16 << 10,
-    READS = 16,             /* at once, until others have their turn */
+    READS = 16, /* at once, until others have their turn */
     PROTOCOLS_MAX = 1024,
     CODE_NORMAL = 1000,
     CODE_NONE = 1005,
     CODE_LOST = 1006
 };
 
-enum stage { CONNECTING, ASKING /* the handshake */, OPEN, CLOSING /* our close frame is on its way */, OVER };
+enum stage {
+    CONNECTING,
+    ASKING /* the handshake */,
+    OPEN,
+    CLOSING /* our close frame is on its way */,
+    OVER
+};
 
 /* Owner: the network process. */
 struct socket {
@@ -44,9 +50,9 @@ struct socket {
     char *head;      /* of the request */
     curl_socket_t fd;
     bool told_open;
-    bool fragmented;  /* a message of ours has begun */
-    bool more;        /* there may be frames in `in` that were not looked at */
-    bool writable;    /* is watched for that */
+    bool fragmented; /* a message of ours has begun */
+    bool more;       /* there may be frames in `in` that were not looked at */
+    bool writable;   /* is watched for that */
     bool readable;
     struct net_bytes in, out;
     size_t cost;      /* of what is in `out` */
@@ -104,8 +110,7 @@ static void watch(struct socket *socket)
 {
     bool readable = socket->untaken < NET_WINDOW && !socket->telling;
     bool writable = net_bytes_count(&socket->out) > 0;
-    struct epoll_event event = {
-        .events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
+    struct epoll_event event = {.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
         .data.u64 = (uint64_t)socket->job.id << 32 | (uint32_t)socket->fd};
 
     if (socket->fd == CURL_SOCKET_BAD ||
@@ -125,8 +130,8 @@ static void write_out(struct socket *socket)
     anqa_section_begin();
     while (code == CURLE_OK && net_bytes_count(&socket->out) > 0) {
         size_t sent = 0;
-        code = curl_easy_send(socket->job.easy, net_bytes_first(&socket->out),
-            net_bytes_count(&socket->out), &sent);
+        code = curl_easy_send(
+            socket->job.easy, net_bytes_first(&socket->out), net_bytes_count(&socket->out), &sent);
         if (code == CURLE_OK)
             net_bytes_take(&socket->out, sent);
     }
@@ -209,8 +214,8 @@ static void read_frames(struct socket *socket)
         .message_bytes = socket->job.net->limits.message_bytes};
     enum websocket_result result = WEBSOCKET_CONTROL;
 
-    while (socket->more && !socket->telling && socket->stage != OVER &&
-           socket->untaken < NET_WINDOW) {
+    while (
+        socket->more && !socket->telling && socket->stage != OVER && socket->untaken < NET_WINDOW) {
         struct websocket_event event;
         size_t taken = 0;
         anqa_section_begin();
@@ -244,8 +249,7 @@ static void read_handshake(struct socket *socket)
         net_fail(&socket->job, "limit", "the subprotocol is too long");
         return;
     }
-    snprintf(
-        socket->protocol, sizeof socket->protocol, "%.*s", ANQA_FMT(protocol));
+    snprintf(socket->protocol, sizeof socket->protocol, "%.*s", ANQA_FMT(protocol));
     socket->stage = OPEN;
     socket->due_ms = UINT64_MAX;
     socket->more = true;
@@ -258,9 +262,9 @@ static void read_in(struct socket *socket)
     CURLcode code = CURLE_OK;
     size_t count = 0;
 
-    for (int i = 0; i < READS && code == CURLE_OK && !socket->telling &&
-                    socket->untaken < NET_WINDOW && socket->stage != OVER &&
-                    socket->job.failure == NULL;
+    for (int i = 0;
+         i < READS && code == CURLE_OK && !socket->telling && socket->untaken < NET_WINDOW &&
+         socket->stage != OVER && socket->job.failure == NULL;
          i++) {
         char *room;
         anqa_section_begin();
@@ -458,6 +462,7 @@ static bool tell_part(struct socket *socket, size_t len)
     else
         anqa_value_put_bytes(&writer, part);
     anqa_value_put_bool(&writer, len == socket->message.len);
+    anqa_value_put_int(&writer, (int64_t)(len + COST));
     anqa_value_end(&writer);
     if (anqa_value_done(&writer, &value) != ANQA_OK)
         anqa_exit(anqa_error_reason("what the network tells cannot be written"));
@@ -475,6 +480,8 @@ static void tell_message(struct socket *socket)
         socket->telling = len < socket->message.len;
         socket->message = anqa_str_make(socket->message.ptr + len, socket->message.len - len);
     }
+    if (!socket->telling)
+        net_bytes_take(&socket->in, 0); /* if it is empty it may be given back */
 }
 
 static bool tell_open(struct socket *socket)
@@ -552,8 +559,8 @@ static uint64_t socket_due(const struct net_job *job)
 static const char *socket_late(const struct net_job *job)
 {
     return ANQA_CONTAINER_OF(job, const struct socket, job)->stage < OPEN
-        ? "there is no answer in time"
-        : "the other side does not close";
+               ? "there is no answer in time"
+               : "the other side does not close";
 }
 
 static const struct net_kind socket_kind = {

@@ -3,6 +3,9 @@
 #include "js/convert.h"
 #include "js/turn.h"
 #include "js/web/modules.h"
+#if defined ANQA_CURL
+#include "js/web/net.h"
+#endif
 
 /* ---------------------------------------------------------------- the modules */
 
