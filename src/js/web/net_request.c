@@ -5,8 +5,8 @@
 #include <anqa/memory.h>
 
 #include "base/container.h"
-#include "base/utf8.h"
 #include "js/web/net.h"
+#include "js/web/net_head.h"
 
 enum {
     METHOD_MAX = 32,
@@ -155,55 +155,6 @@ static void request_done(struct net_job *job, CURLcode result)
 
 /* ---------------------------------------------------------------- beginning */
 
-static bool is_token(anqa_str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL)))
-            return false;
-    }
-    return text.len > 0;
-}
-
-static bool is_one_of(anqa_str name, const char *const *words)
-{
-    while (*words != NULL &&
-           (strlen(*words) != name.len || strncasecmp(*words, name.ptr, name.len) != 0))
-        words++;
-    return *words != NULL;
-}
-
-/* Those that say where a message ends, or who is asked. */
-static bool is_ours(anqa_str name)
-{
-    static const char *const ours[] = {"host", "connection", "content-length", "transfer-encoding",
-        "expect", "upgrade", "te", "trailer", "keep-alive", "proxy-connection",
-        "proxy-authorization", "proxy-authenticate", NULL};
-
-    return is_one_of(name, ours);
-}
-
-/* The bytes of a text whose characters are such; false: it has others, or those that end a line. */
-static bool field_bytes(anqa_str value, char *out, size_t *ret_len)
-{
-    size_t len = 0;
-
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
-        if (c == '\r' || c == '\n' || c == '\0')
-            return false;
-        if (c >= 0x80) { /* U+0080 to U+00FF begin with C2 or C3 */
-            if ((c != 0xc2 && c != 0xc3) || i + 1 == value.len)
-                return false;
-            c = (unsigned char)((c & 3) << 6 | ((unsigned char)value.ptr[++i] & 0x3f));
-        }
-        out[len++] = (char)c;
-    }
-    *ret_len = len;
-    return true;
-}
-
 static bool add_line(struct request *request, const char *line)
 {
     struct curl_slist *longer;
@@ -221,9 +172,9 @@ static bool add_field(struct request *request, anqa_str name, anqa_str value)
     char *bytes = anqa_tmp_copy(value.ptr, value.len);
     size_t len = 0;
 
-    if (!is_token(name) || !field_bytes(value, bytes, &len))
+    if (!net_head_is_token(name) || !net_head_bytes(value, bytes, &len))
         return net_fail(&request->job, "refused", "a header is malformed"), false;
-    if (is_ours(name))
+    if (net_head_is_ours(name))
         return true;
     bytes[len] = '\0';
     /* libcurl's way to say that a field is empty */
@@ -247,7 +198,7 @@ static bool add_fields(struct request *request, anqa_value fields)
         if (!anqa_value_next(&each, NULL, &value) ||
             !add_field(request, anqa_value_str(name), anqa_value_str(value)))
             return false;
-        typed |= is_one_of(anqa_value_str(name), type);
+        typed |= net_head_is_one_of(anqa_value_str(name), type);
     }
     /* what libcurl would add by itself */
     return (typed || !request->has_body || add_line(request, "Content-Type:")) &&
@@ -262,7 +213,7 @@ static bool set_method(struct request *request, const char *method)
     CURL *easy = request->job.easy;
     bool head = strcmp(method, "HEAD") == 0;
 
-    if (!request->has_body && is_one_of(anqa_str_of(method), bodied)) {
+    if (!request->has_body && net_head_is_one_of(anqa_str_of(method), bodied)) {
         request->has_body = request->body_over = true; /* "Content-Length: 0" */
         request->length = 0;
     }
@@ -319,8 +270,9 @@ static bool request_prepare(struct request *request, anqa_value what)
     request->endless =
         anqa_value_get_bool(anqa_value_get(what, "endless"), &request->endless) == ANQA_OK &&
         request->endless;
-    if (method.len > METHOD_MAX || !is_token(method) || is_one_of(method, refused) ||
-        (request->has_body && is_one_of(method, bare)) || request->length < ENDLESS)
+    if (method.len > METHOD_MAX || !net_head_is_token(method) ||
+        net_head_is_one_of(method, refused) ||
+        (request->has_body && net_head_is_one_of(method, bare)) || request->length < ENDLESS)
         return net_fail(&request->job, "refused", "no such request can be made"), false;
     if (!net_easy(&request->job, anqa_value_str(anqa_value_get(what, "url"))))
         return false;
@@ -381,91 +333,17 @@ static void request_ask(struct net_job *job, enum net_ask ask, anqa_value value)
 
 /* ---------------------------------------------------------------- what is told */
 
-/* Latin-1 as UTF-8; without what is no visible character. */
-static void put_field(anqa_value_writer *writer, const char *bytes, size_t len, bool name)
-{
-    char *text = anqa_arena_alloc(anqa_tmp(), len * 2 + 1);
-    size_t to = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)bytes[i];
-        if (name && c >= 'A' && c <= 'Z')
-            c += 'a' - 'A';
-        if (c < 0x80) {
-            text[to++] = (char)c;
-        } else {
-            text[to++] = (char)(0xc0 | c >> 6);
-            text[to++] = (char)(0x80 | (c & 0x3f));
-        }
-    }
-    anqa_value_put_str(writer, anqa_str_make(text, to));
-}
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* A line "name: value" becomes two elements; others none. */
-static void put_line(anqa_value_writer *writer, const char *line, size_t len)
-{
-    const char *colon = memchr(line, ':', len);
-    size_t at, name_len;
-
-    if (colon == NULL)
-        return;
-    name_len = (size_t)(colon - line);
-    at = name_len + 1;
-    while (at < len && is_blank(line[at]))
-        at++;
-    while (len > at && is_blank(line[len - 1]))
-        len--;
-    if (!is_token(anqa_str_make(line, name_len)) || memchr(line + at, '\0', len - at) != NULL ||
-        memchr(line + at, '\r', len - at) != NULL)
-        return;
-    put_field(writer, line, name_len, true);
-    put_field(writer, line + at, len - at, false);
-}
-
-/* "HTTP/1.1 200 Fine" */
-static void put_reason(anqa_value_writer *writer, const char *line, size_t len)
-{
-    const char *space = memchr(line, ' ', len);
-    size_t at = space == NULL ? len : (size_t)(space - line) + 4; /* behind the digits */
-
-    while (at < len && is_blank(line[at]))
-        at++;
-    while (len > at && is_blank(line[len - 1]))
-        len--;
-    put_field(writer, line + (at < len ? at : len), at < len ? len - at : 0, false);
-}
-
 static bool tell_head(struct request *request)
 {
-    const char *at = net_bytes_first(&request->head);
-    size_t left = net_bytes_count(&request->head);
     anqa_value_writer writer;
     anqa_value value = {NULL, 0};
-    bool first = true;
 
     anqa_value_writer_init(&writer, anqa_tmp(), NULL);
     anqa_value_array_begin(&writer);
     anqa_value_put_str(&writer, anqa_str_of("head"));
     anqa_value_put_int(&writer, request->status);
-    while (left > 0) {
-        const char *end = memchr(at, '\n', left);
-        size_t len = end == NULL ? left : (size_t)(end - at) + 1;
-        if (first) {
-            put_reason(&writer, at, len);
-            anqa_value_array_begin(&writer);
-        } else {
-            put_line(&writer, at, len);
-        }
-        first = false;
-        at += len;
-        left -= len;
-    }
-    anqa_value_end(&writer);
+    net_head_write(
+        &writer, anqa_str_make(net_bytes_first(&request->head), net_bytes_count(&request->head)));
     anqa_value_end(&writer);
     if (anqa_value_done(&writer, &value) != ANQA_OK)
         return net_fail(&request->job, "limit", "the head of the answer is too long"), false;
