@@ -1,4 +1,5 @@
-// Event, EventTarget and its kind, AbortController and AbortSignal (DOM Standard). DOMException is the engine's own.
+// Event, EventTarget and its kind, AbortController and AbortSignal (DOM Standard), MessageChannel (HTML Standard, 9.4).
+// DOMException is the engine's own.
 //
 // Targets have no parents here: an event is at its target only, where listeners that capture hear it first. What a listener
 // throws is logged, and the next one is called.
@@ -9,7 +10,8 @@
 //   onAbort(signal, fn)        fn() when it is aborted, before its listeners; returns a function that takes that back
 //   isSignal(value)            whether it is an AbortSignal
 //   report(what, error)        logs what nobody caught
-export default function (web) {
+//   task(fn)                   fn() in a turn of its own, after those that were given before
+export default function (web, op) {
   const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException, performance } = globalThis;
   const { apply } = Reflect;
   const now = performance.now;
@@ -41,69 +43,62 @@ export default function (web) {
   }
 
   // ---- events
-  let isEvent, begin, end, stopped, hear, isPrevented, prevent;
+  const BUBBLES = 1, CANCELABLE = 2, COMPOSED = 4, STOP = 8, STOP_NOW = 16, PREVENTED = 32, PASSIVE = 64, TRUSTED = 128;
+  let isEvent, begin, end, isStopped, setPassive, prevent;
   class Event {
-    #type; #bubbles = false; #cancelable = false; #composed = false;
-    #target = null; #current = null; #phase = 0; #time;
-    #dispatching = false; #stop = false; #stopNow = false; #prevented = false; #passive = false; #trusted = false;
+    #type; #flags = 0; #time;
+    #target = null; #current = null; // that it is at, while it is dispatched
     constructor(type, init) {
       need(1, arguments.length, 'an event');
       this.#type = `${type}`;
       this.#time = apply(now, performance, []);
+      if (init === undefined || init === null) return;
       init = options(init);
-      if (init === undefined) return;
-      this.#bubbles = !!init.bubbles;
-      this.#cancelable = !!init.cancelable;
-      this.#composed = !!init.composed;
+      this.#flags = (init.bubbles ? BUBBLES : 0) | (init.cancelable ? CANCELABLE : 0) | (init.composed ? COMPOSED : 0);
     }
     get type() { return this.#type; }
     get target() { return this.#target; }
     get srcElement() { return this.#target; }
     get currentTarget() { return this.#current; }
-    get eventPhase() { return this.#phase; }
-    get bubbles() { return this.#bubbles; }
-    get cancelable() { return this.#cancelable; }
-    get composed() { return this.#composed; }
-    get defaultPrevented() { return this.#prevented; }
-    get returnValue() { return !this.#prevented; }
+    get eventPhase() { return this.#current === null ? 0 : AT_TARGET; }
+    get bubbles() { return (this.#flags & BUBBLES) !== 0; }
+    get cancelable() { return (this.#flags & CANCELABLE) !== 0; }
+    get composed() { return (this.#flags & COMPOSED) !== 0; }
+    get defaultPrevented() { return (this.#flags & PREVENTED) !== 0; }
+    get returnValue() { return (this.#flags & PREVENTED) === 0; }
     set returnValue(value) { if (!value) prevent(this); }
-    get cancelBubble() { return this.#stop; }
-    set cancelBubble(value) { if (value) this.#stop = true; }
+    get cancelBubble() { return (this.#flags & STOP) !== 0; }
+    set cancelBubble(value) { if (value) this.#flags |= STOP; }
     get timeStamp() { return this.#time; }
-    get isTrusted() { return this.#trusted; }
+    get isTrusted() { return (this.#flags & TRUSTED) !== 0; }
     composedPath() { return this.#current === null ? [] : [this.#current]; }
-    stopPropagation() { this.#stop = true; }
-    stopImmediatePropagation() { this.#stop = this.#stopNow = true; }
+    stopPropagation() { this.#flags |= STOP; }
+    stopImmediatePropagation() { this.#flags |= STOP | STOP_NOW; }
     preventDefault() { prevent(this); }
     initEvent(type, bubbles = false, cancelable = false) {
       need(1, arguments.length, 'initEvent');
       type = `${type}`;
-      if (this.#dispatching) return;
+      if (this.#current !== null) return;
       this.#type = type;
-      this.#bubbles = !!bubbles;
-      this.#cancelable = !!cancelable;
-      this.#stop = this.#stopNow = this.#prevented = this.#trusted = false;
+      this.#flags = (this.#flags & COMPOSED) | (bubbles ? BUBBLES : 0) | (cancelable ? CANCELABLE : 0);
       this.#target = null;
     }
     static {
       isEvent = (value) => isObject(value) && #type in value;
       begin = (event, target, trusted) => {
-        if (event.#dispatching) throw new DOMException('the event is being dispatched', 'InvalidStateError');
-        event.#dispatching = true;
-        event.#trusted = trusted;
+        if (event.#current !== null) throw new DOMException('the event is being dispatched', 'InvalidStateError');
+        event.#flags = (event.#flags & ~TRUSTED) | (trusted ? TRUSTED : 0);
         event.#target = event.#current = target;
-        event.#phase = AT_TARGET;
         return event.#type;
       };
       end = (event) => {
-        event.#dispatching = event.#stop = event.#stopNow = false;
+        event.#flags &= ~(STOP | STOP_NOW | PASSIVE);
         event.#current = null;
-        event.#phase = 0;
+        return (event.#flags & PREVENTED) === 0;
       };
-      stopped = (event, now) => (now ? event.#stopNow : event.#stop);
-      hear = (event, passive) => { event.#passive = passive; };
-      isPrevented = (event) => event.#prevented;
-      prevent = (event) => { if (event.#cancelable && !event.#passive) event.#prevented = true; };
+      isStopped = (event, flag) => (event.#flags & flag) !== 0;
+      setPassive = (event, passive) => { event.#flags = passive ? event.#flags | PASSIVE : event.#flags & ~PASSIVE; };
+      prevent = (event) => { if ((event.#flags & (CANCELABLE | PASSIVE)) === CANCELABLE) event.#flags |= PREVENTED; };
     }
   }
   shown(Event);
@@ -250,35 +245,40 @@ export default function (web) {
           prevent(event);
         }
       }
+      function hear(target, type, event, listener) {
+        if (listener.once) unlisten(target, type, listener);
+        if (listener.passive) setPassive(event, true);
+        try {
+          call(target, event, listener);
+        } catch (error) {
+          report(`a listener of "${type}" failed`, error);
+        }
+        if (listener.passive) setPassive(event, false);
+      }
       // Calls those listeners that were there when it began.
       function pass(target, type, event, capture) {
         const list = target.#lists?.[type];
         if (list === undefined) return;
+        if (list.length === 1) {
+          if (list[0].capture === capture) hear(target, type, event, list[0]);
+          return;
+        }
         const heard = [];
         for (let i = 0; i < list.length; i++)
           if (list[i].capture === capture) heard[heard.length] = list[i];
-        for (let i = 0; i < heard.length && !stopped(event, true); i++) {
-          const listener = heard[i];
-          if (listener.removed) continue;
-          if (listener.once) unlisten(target, type, listener);
-          hear(event, listener.passive);
-          try {
-            call(target, event, listener);
-          } catch (error) {
-            report(`a listener of "${type}" failed`, error);
-          }
-          hear(event, false);
-        }
+        for (let i = 0; i < heard.length && !isStopped(event, STOP_NOW); i++)
+          if (!heard[i].removed) hear(target, type, event, heard[i]);
       }
       dispatch = (target, event, trusted) => {
         const type = begin(event, target, trusted);
+        let allowed;
         try {
-          if (!stopped(event, false)) pass(target, type, event, true);
-          if (!stopped(event, false)) pass(target, type, event, false);
+          if (!isStopped(event, STOP)) pass(target, type, event, true);
+          if (!isStopped(event, STOP)) pass(target, type, event, false);
         } finally {
-          end(event);
+          allowed = end(event);
         }
-        return !isPrevented(event);
+        return allowed;
       };
       listen = (target, type, listener) => {
         const lists = target.#lists ??= { __proto__: null };
@@ -469,7 +469,115 @@ export default function (web) {
     report('an error was reported', error);
   }
 
-  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report };
+  // ---- tasks: one message of the process to itself for all that wait
+  const tasks = [];
+  let first = 0;
+  const run = () => {
+    const fn = tasks[first];
+    tasks[first++] = undefined;
+    if (first === tasks.length) first = tasks.length = 0;
+    else poke();
+    fn();
+  };
+  const poked = web.source(run);
+  function poke() {
+    if (!web.host(op, poked)) web.timers.add(run, 1, [], false);
+  }
+  function task(fn) {
+    tasks[tasks.length] = fn;
+    if (tasks.length === first + 1) poke();
+  }
+
+  // ---- channels
+  // What is posted is copied at once and waits at the other port until that has started.
+  let entangle, deliver;
+  class MessagePort extends EventTarget {
+    #other = undefined; #queue = []; #first = 0; #started = false; #detached = false;
+    constructor(given) {
+      if (given !== key) throw new TypeError('ports are made by a MessageChannel');
+      super();
+    }
+    postMessage(message, init) {
+      need(1, arguments.length, 'postMessage');
+      let transfer = options(init);
+      if (transfer !== undefined && transfer[Symbol.iterator] === undefined) transfer = transfer.transfer;
+      transfer = transfer === undefined ? [] : [...transfer];
+      const other = this.#other, moved = [];
+      for (let i = 0; i < transfer.length; i++)
+        if (transfer[i] === this) throw new DOMException('a port cannot be sent through itself', 'DataCloneError');
+      const data = web.clone(message, transfer, moved);
+      if (other === undefined || other.#detached) return;
+      const ports = [];
+      for (let i = 0; i < moved.length; i++) if (isObject(moved[i]) && #queue in moved[i]) ports[ports.length] = moved[i];
+      other.#queue[other.#queue.length] = { data, ports };
+      if (other.#started) task(() => deliver(other));
+    }
+    start() {
+      if (this.#started || this.#detached) return;
+      this.#started = true;
+      for (let i = this.#first; i < this.#queue.length; i++) task(() => deliver(this));
+    }
+    close() {
+      const other = this.#other;
+      this.#detached = true;
+      this.#other = undefined;
+      this.#queue = [];
+      if (other === undefined) return;
+      other.#other = undefined;
+      task(() => dispatch(other, new Event('close'), true));
+    }
+    static {
+      deliver = (port) => {
+        if (port.#first >= port.#queue.length) return; // it was closed, or moved with all that waits
+        const { data, ports } = port.#queue[port.#first];
+        port.#queue[port.#first++] = undefined;
+        if (port.#first === port.#queue.length) {
+          port.#queue = [];
+          port.#first = 0;
+        }
+        dispatch(port, new MessageEvent('message', { __proto__: null, data, ports }), true);
+      };
+      entangle = (a, b) => {
+        a.#other = b;
+        b.#other = a;
+      };
+      web.cloneable({
+        is: (object) => #queue in object,
+        move(port) {
+          if (port.#detached) throw new DOMException('the port is closed', 'DataCloneError');
+          const there = new MessagePort(key);
+          there.#queue = port.#queue;
+          there.#first = port.#first;
+          if (port.#other !== undefined) entangle(there, port.#other);
+          port.#other = undefined;
+          port.#detached = true;
+          port.#queue = [];
+          port.#first = 0;
+          return there;
+        },
+      });
+    }
+  }
+  handlers(MessagePort, 'message', 'messageerror', 'close');
+  const { get, set } = Object.getOwnPropertyDescriptor(MessagePort.prototype, 'onmessage');
+  const { start } = MessagePort.prototype;
+  Object.defineProperty(MessagePort.prototype, 'onmessage', {
+    __proto__: null, get,
+    set(value) {
+      apply(set, this, [value]);
+      apply(start, this, []);
+    },
+  });
+  class MessageChannel {
+    #port1 = new MessagePort(key); #port2 = new MessagePort(key);
+    constructor() { entangle(this.#port1, this.#port2); }
+    get port1() { return this.#port1; }
+    get port2() { return this.#port2; }
+  }
+  shown(MessagePort);
+  shown(MessageChannel);
+
+  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task };
   web.define({ Event, CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent, EventTarget, AbortSignal, AbortController,
-    reportError });
+    MessagePort, MessageChannel, reportError });
 }

@@ -6,6 +6,9 @@
 #ifndef JS_WEB_MODULES_H
 #define JS_WEB_MODULES_H
 
+/* Modules that others need and scripts do not ask for. */
+#define WEB_CLONE (1u << 31)
+
 /* clang-format off */
 #if defined ANQA_CURL
 #define WEB_MODULE_MAP_NET(X) \
@@ -14,7 +17,11 @@
 #define WEB_MODULE_MAP_NET(X)
 #endif
 #define WEB_MODULE_MAP(X) \
-    X(events, ANQA_JS_EVENTS, 0, NULL) \
+    X(clone, WEB_CLONE, 0, web_clone_ops) \
+    X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
+    X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
+    X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS, NULL) \
+    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops) \
     WEB_MODULE_MAP_NET(X)
 
 #endif
