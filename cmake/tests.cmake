@@ -177,6 +177,10 @@ if(TARGET js_script_test)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endif()
 
+if(TARGET js_debug_test)
+  anqa_add_script(js_debug_test test/js/scripts/greeter.ts)
+endif()
+
 # A library that is neither the application nor Anqa: faults in it are not contained.
 if(TARGET fault_aborts_test)
   add_library(foreign MODULE test/fault/foreign/foreign.c)

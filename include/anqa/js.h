@@ -139,7 +139,7 @@ ANQA_API anqa_next anqa_js_call_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
-#define ANQA_JS_STATE_SIZE_ 384
+#define ANQA_JS_STATE_SIZE_ 480
 
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)

@@ -363,5 +363,6 @@
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
     hear, web, told,
+    () => [timers.size, watched.size, open.size, sources.size],
   ];
 })

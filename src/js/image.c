@@ -13,6 +13,7 @@
 
 #include "base/random.h"
 #include "js/convert.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/preempt.h"
 #include "js/source.h"
@@ -197,6 +198,33 @@ static bool find_random(struct js *js)
     return false;
 }
 
+static void spin(struct js *js, uint32_t rounds)
+{
+    const char *text = anqa_tmp_printf("for (let i = 0; i < %u; i++);", rounds);
+
+    turn_free(js, turn_eval(js, anqa_str_of(text), "polls", 0));
+}
+
+/* The counter that goes down by one with each round of a loop. */
+static void find_polls(struct js *js)
+{
+    enum { FEW = 50, MANY = 250 };
+    struct js_image *image = js->image;
+    const void *context = js_at(js, image->ctx, CONTEXT_SPAN);
+    const uint32_t *before, *between;
+
+    before = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, FEW);
+    between = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, MANY);
+    for (uint32_t i = 0; i < CONTEXT_SPAN / 4; i++) {
+        uint32_t few = before[i] - between[i];
+        uint32_t many = between[i] - js_u32(js, image->ctx + i * 4);
+        if (few >= FEW && few < MANY && many - few == MANY - FEW)
+            image->polls = image->ctx + i * 4;
+    }
+}
+
 static uint32_t private_atom(struct js *js, const char *name)
 {
     struct engine *e = &js->engine;
@@ -230,6 +258,7 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
     if (!find_random(js))
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
+    find_polls(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
     return image->pid_atom == 0 || image->ref_atom == 0 ? no_memory(js, err) : ANQA_OK;
@@ -280,6 +309,10 @@ static bool add_export(struct js *js, uint32_t atom)
     turn_free(js, value);
     if (!ok)
         return true;
+    if (anqa_str_is(name, DEBUG_READER)) {
+        image->module = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+        return true;
+    }
     image->exports[image->export_count] =
         (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
     if (image->exports[image->export_count].name == NULL)
@@ -303,7 +336,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
     js->engine.sp = sp;
     if (!ok)
         return failed(js, "does not show its exports", err);
-    if (count > EXPORTS_MAX)
+    if (count > EXPORTS_MAX + 1)
         return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
             js->script->name, count, EXPORTS_MAX);
     image->exports = calloc(count + 1, sizeof *image->exports);
@@ -315,10 +348,25 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
+/* With a reader of its variables behind it, unless that is what does not compile. */
+static uint64_t compile(struct js *js, anqa_str source)
+{
+    anqa_str whole = debug_with_reader(source);
+    uint64_t module = whole.len > source.len
+                          ? turn_eval(js, whole, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY)
+                          : JS_EXCEPTION;
+
+    if (!turn_is_exception(module))
+        return module;
+    if (whole.len > source.len)
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+    return turn_eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+}
+
 static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
 {
     struct engine *e = &js->engine;
-    uint64_t module = turn_eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    uint64_t module = compile(js, source);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -403,6 +451,8 @@ static void make_in_turn(struct js *js, void *arg)
         making->status = boot(js, making->err);
     if (making->status == ANQA_OK && !web_load(js))
         making->status = failed(js, "finds no web platform", making->err);
+    if (making->status == ANQA_OK && !debug_load(js))
+        making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
         making->status = load(js, making->source.text, making->err);
     if (making->status != ANQA_OK)
@@ -458,6 +508,7 @@ static struct js_image *claim(struct js *js, bool *ret_make)
             image->script = js->script;
             image->fd = -1;
             image->init = -1;
+            image->module = JS_UNDEFINED;
             image->apis = web_closure(js->script->apis);
             atomic_init(&image->hot_count, IMAGE_HOT_NONE);
             image->next = rt->images;
@@ -495,6 +546,7 @@ static void forget(struct js_image *image)
     image->export_count = 0;
     image->source_map = NULL;
     image->has_timers = false;
+    image->module = JS_UNDEFINED;
     image->init = -1;
     image->fd = -1;
 }
@@ -555,5 +607,6 @@ anqa_status image_open(struct js *js, anqa_error *err)
     }
     js->engine.sp = image->sp;
     js->fresh = true;
+    atomic_store_explicit(&js->face.memory, js->engine.memory.size, memory_order_relaxed);
     return ANQA_OK;
 }

@@ -41,6 +41,7 @@ enum boot_part {
     BOOT_HEAR,
     BOOT_WEB,
     BOOT_TOLD,
+    BOOT_COUNTS,
     BOOT_COUNT
 };
 
@@ -59,10 +60,10 @@ struct js_run {
 struct js_image {
     struct js_image *next;
     const anqa_js_script *script;
-    struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
-    uint32_t warm;           /* of these; as above */
-    bool ready, stale;       /* as above */
-    anqa_pid maker;          /* until it is ready; as above */
+    struct js_window *free; /* windows that show it; guarded by js_rt.lock */
+    uint32_t warm;          /* of these; as above */
+    bool ready, stale;      /* as above */
+    anqa_pid maker;         /* until it is ready; as above */
     /* constant once it is ready */
     int fd;
     const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */
@@ -71,10 +72,13 @@ struct js_image {
     uint64_t namespace;
     uint64_t parts[BOOT_COUNT];
     uint32_t pid_atom, ref_atom;
-    uint32_t random;  /* where Math.random's state is */
-    uint32_t apis;    /* with all that they need */
-    bool has_timers;  /* that top-level code has set */
-    uint64_t made_ms; /* when, by the clock that they count by */
+    uint32_t random; /* where Math.random's state is */
+    uint32_t polls;  /* where the engine counts down to the next look at interrupts; 0: not known */
+    uint64_t debug_parts[2]; /* what debug.js returns, see debug.h */
+    uint64_t module;         /* what reads variables of the module; undefined: nothing does */
+    uint32_t apis;           /* with all that they need */
+    bool has_timers;         /* that top-level code has set */
+    uint64_t made_ms;        /* when, by the clock that they count by */
     struct js_export *exports;
     uint32_t export_count;
     int32_t init;     /* which of them is `init`; -1: there is none */

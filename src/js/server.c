@@ -14,6 +14,7 @@
 
 #include "js/beam.h"
 #include "js/convert.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/preempt.h"
 #include "js/turn.h"
@@ -50,6 +51,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
+    debug_leave(js);
     if (js->window != NULL)
         window_give(js->rt, js->window);
     js->window = NULL;
@@ -129,6 +131,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     engine_prepare(&js->engine, js);
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
+    debug_join(js);
     if (image_open(js, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
     if (js->image->init >= 0)
@@ -412,9 +415,9 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
-        .turns = js->turns,
-        .preemptions = js->preemptions,
-        .time_ms = js->ticks / TICKS_PER_MS,
+        .turns = js->face.turns,
+        .preemptions = js->face.preemptions,
+        .time_ms = js->face.ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
     };
@@ -428,6 +431,10 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
     anqa_caller caller = anqa_msg_caller(msg);
     struct request r = {.caller = &caller, .form = FORM_BARE};
 
+    if (debug_is_question(msg)) {
+        debug_answer(js, msg);
+        return anqa_noreply();
+    }
     if (anqa_tag_is(msg->tag, info_tag)) {
         answer_info(js, &caller);
         return anqa_noreply();

@@ -71,6 +71,7 @@ static void enter(void *arg)
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
     js->interrupt = false;
+    js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
     if (js->fresh)
         refresh(js);
@@ -79,7 +80,8 @@ static void enter(void *arg)
         log_rejections(js);
     preempt_leave();
     js->in_turn = false;
-    js->turns++;
+    js_count(&js->face.turns);
+    js_status(js, ANQA_JS_IDLE);
     if (first &&
         atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
         image_learn(js);

@@ -52,6 +52,9 @@ struct js_rt {
     int timers[64];   /* the ticks of its threads */
     uint32_t timer_count;
     struct js_image *images;
+    struct js *live;            /* all processes */
+    struct js_profile *profile; /* the one that is taken; NULL: none is */
+    _Atomic(bool) profiling;    /* shared: whether there is one */
 };
 
 /* The calling process's; made at the first call. NULL: no memory. */
