@@ -40,10 +40,11 @@ ANQA_BEGIN_DECLS
 typedef enum anqa_js_status {
     ANQA_JS_IDLE,    /* between two turns */
     ANQA_JS_RUNNING, /* in a turn, preempted or not */
-    ANQA_JS_PAUSED
+    ANQA_JS_PAUSED,
+    ANQA_JS_PARKED /* idle, and its memory is packed away: see anqa/js.h */
 } anqa_js_status;
 
-/** "idle", "running", "paused"; static. */
+/** "idle", "running", "paused", "parked"; static. */
 ANQA_API const char *anqa_js_status_text(anqa_js_status status);
 
 /** What can be seen of a JavaScript process. */

@@ -8,6 +8,12 @@
   const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON,
     BigInt, Date, ArrayBuffer, Uint8Array, parseInt } = global;
 
+  // What is on the stack may be `host` or a function of ours: Error.prepareStackTrace gets their names and places, not them.
+  Error.prepareStackTrace = (error, sites) => sites;
+  const callSite = Object.getPrototypeOf(new Error().stack[0]), { getFunction } = callSite; // for debug.js
+  delete callSite.getFunction;
+  Error.prepareStackTrace = undefined;
+
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
   class Pid {
     constructor() { throw new TypeError('pids are not made by scripts'); }
@@ -363,6 +369,6 @@
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
     hear, web, told,
-    () => [timers.size, watched.size, open.size, sources.size],
+    () => [timers.size, watched.size, open.size, sources.size], getFunction,
   ];
 })

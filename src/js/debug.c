@@ -8,6 +8,7 @@
 #include <anqa/memory.h>
 
 #include "js/convert.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/profile.h"
 #include "js/source_map.h"
@@ -59,7 +60,7 @@ void debug_leave(struct js *js)
 
 const char *anqa_js_status_text(anqa_js_status status)
 {
-    static const char *const words[] = {"idle", "running", "paused"};
+    static const char *const words[] = {"idle", "running", "paused", "parked"};
 
     return (unsigned)status < ANQA_COUNT(words) ? words[status] : "?";
 }
@@ -67,11 +68,14 @@ const char *anqa_js_status_text(anqa_js_status status)
 static anqa_js_process look_at(struct js *js)
 {
     struct js_face *face = &js->face;
+    uint8_t status = atomic_load_explicit(&face->status, memory_order_relaxed);
 
+    if (status == ANQA_JS_IDLE && atomic_load_explicit(&js->use, memory_order_relaxed) == JS_PARKED)
+        status = ANQA_JS_PARKED;
     return (anqa_js_process){
         .pid = face->pid,
         .script = js->script->name,
-        .status = (anqa_js_status)atomic_load_explicit(&face->status, memory_order_relaxed),
+        .status = (anqa_js_status)status,
         .memory = atomic_load_explicit(&face->memory, memory_order_relaxed),
         .memory_limit = js->memory_limit,
         .turns = atomic_load_explicit(&face->turns, memory_order_relaxed),
@@ -255,9 +259,15 @@ anqa_str debug_with_reader(anqa_str source)
 bool debug_load(struct js *js)
 {
     struct js_image *image = js->image;
-    uint64_t list = turn_eval(js,
+    uint64_t make = turn_eval(js,
         anqa_str_make(js_debug_start, (size_t)(js_debug_end - js_debug_start)), "anqa:debug", 0);
+    uint64_t list;
 
+    if (turn_is_exception(make))
+        return false;
+    list = turn_call(js, make,
+        (uint64_t[]){q_JS_DupValue(&js->engine, image->ctx, image->parts[BOOT_GET_FUNCTION])}, 1);
+    turn_free(js, make);
     if (turn_is_exception(list))
         return false;
     for (uint32_t i = 0; i < ANQA_COUNT(image->debug_parts); i++)

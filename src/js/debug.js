@@ -1,7 +1,7 @@
 // What a debugger sees of a process: evaluated once for each image, behind boot.js and before the script, which can replace
 // what is global but not what is kept here. Nothing in here calls a getter of the script, or takes its word for what is a
 // function; code of a script runs in here where it has made a Proxy, and that has a limit (debug.c).
-(function () {
+(function (getFunction) {
   'use strict';
   const { Error, Object, Reflect, Map, Set, Date, RegExp, ArrayBuffer, DataView, String,
     JSON } = globalThis;
@@ -25,7 +25,7 @@
     apply(prepare.set, Error, [was]);
     return sites;
   }
-  const { getFunction, getFunctionName, getFileName, getLineNumber, getColumnNumber } = getPrototypeOf(look()[0]);
+  const { getFunctionName, getFileName, getLineNumber, getColumnNumber } = getPrototypeOf(look()[0]);
   // Innermost first; the first two are ours. Parts of a frame end in \x01: name, file, line and column of the call that it
   // is in (0: not known), line and column of the function.
   function frames(places) {
@@ -148,4 +148,4 @@
   }
 
   return [frames, variables];
-})()
+})

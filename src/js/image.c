@@ -15,6 +15,8 @@
 #include "js/convert.h"
 #include "js/debug.h"
 #include "js/js.h"
+#include "js/lines.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
 #include "js/turn.h"
@@ -31,7 +33,9 @@ enum {
     TOPICS_MAX = 100, /* open at once by one process */
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
-    HOST_PAGE = 4096
+    HOST_PAGE = LINES_PAGE,
+    SOME_PAGES = 256,
+    LINES_ROOM = 16 << 10
 };
 
 /* What a seed repeats. */
@@ -107,26 +111,34 @@ static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run
     return count;
 }
 
-/* What the kernel says of the pages of the image in this process's window. NULL: nothing. */
-static uint64_t *page_entries(const struct js *js)
+/* What is written to anonymous memory, or was and has been swapped out. */
+static bool is_there(uint64_t entry)
 {
-    size_t size = js->image->size / HOST_PAGE * sizeof(uint64_t);
-    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), size);
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    ssize_t got = -1;
+    return (entry >> 62) != 0;
+}
 
-    if (fd >= 0) {
-        got = pread(fd, entries, size,
-            (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries));
-        close(fd);
-    }
-    return got == (ssize_t)size ? entries : NULL;
+/* What the kernel says of so many pages of this process's memory, from page `first` on. False: nothing. */
+static bool page_entries(const struct js *js, uint32_t first, uint32_t count, uint64_t *entries)
+{
+    size_t size = count * sizeof *entries;
+    off_t at = (off_t)(((uintptr_t)js->engine.memory.data / HOST_PAGE + first) * sizeof *entries);
+
+    return pread(js->rt->pagemap, entries, size, at) == (ssize_t)size;
+}
+
+/* Those of the image. NULL: they are not known. */
+static uint64_t *image_entries(const struct js *js)
+{
+    uint32_t pages = js->image->size / HOST_PAGE;
+    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), pages * sizeof *entries);
+
+    return page_entries(js, 0, pages, entries) ? entries : NULL;
 }
 
 void image_shrink(struct js *js)
 {
     const struct js_image *image = js->image;
-    const uint64_t *entries = image->view == NULL ? NULL : page_entries(js);
+    const uint64_t *entries = image->view == NULL ? NULL : image_entries(js);
     uint8_t *memory = js->engine.memory.data;
 
     for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
@@ -138,6 +150,62 @@ void image_shrink(struct js *js)
     }
 }
 
+/* Marks pages that hold what the image holds, or beyond it nothing: those that were never written to. */
+static void find_same(const struct js *js, uint8_t *same, uint32_t pages)
+{
+    uint32_t image_pages = js->image->size / HOST_PAGE, some;
+    uint64_t entries[SOME_PAGES];
+
+    for (uint32_t first = 0; first < pages; first += some) {
+        some = pages - first < SOME_PAGES ? pages - first : SOME_PAGES;
+        if (!page_entries(js, first, some, entries))
+            return;
+        for (uint32_t i = 0; i < some; i++)
+            /* bit 61: a page of the file */
+            same[first + i] = first + i < image_pages
+                                  ? !is_there(entries[i]) || (entries[i] >> 61 & 1) != 0
+                                  : !is_there(entries[i]);
+    }
+}
+
+static bool exact_lines(
+    const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+{
+    size_t len = lines_encode(source, scratch, LINES_ROOM);
+
+    *ret_len = len;
+    *ret_lines = len == 0 ? NULL : malloc(len);
+    if (*ret_lines == NULL)
+        return len == 0;
+    if (len <= LINES_ROOM)
+        memcpy(*ret_lines, scratch, len);
+    else
+        (void)lines_encode(source, *ret_lines, len);
+    return true;
+}
+
+bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
+{
+    const struct js_image *image = js->image;
+    uint32_t pages = js->engine.memory.size / HOST_PAGE;
+    uint8_t *same = malloc(pages + LINES_ROOM); /* no memory of an event: that may end us */
+    struct lines_source source = {.memory = js->engine.memory.data,
+        .image = image->view,
+        .size = js->engine.memory.size,
+        .image_size = image->size,
+        .from = js->engine.sp,
+        .same = same};
+    bool ok;
+
+    if (same == NULL)
+        return false;
+    memset(same, 0, pages);
+    find_same(js, same, pages);
+    ok = exact_lines(&source, same + pages, ret_lines, ret_len);
+    free(same);
+    return ok;
+}
+
 void image_learn(struct js *js)
 {
     struct js_image *image = js->image;
@@ -147,7 +215,7 @@ void image_learn(struct js *js)
     if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
             memory_order_relaxed, memory_order_relaxed))
         return;
-    entries = page_entries(js);
+    entries = image_entries(js);
     if (entries != NULL)
         count = find_runs(entries, image->size / HOST_PAGE, image->hot);
     atomic_store_explicit(
@@ -560,7 +628,7 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
         return status;
     forget(image);
     image->files = making.source.files;
-    status = window_take(js->rt, NULL, &js->window, err);
+    status = park_take(js, NULL, PARK_START_MS, err);
     if (status != ANQA_OK)
         return status;
     js->image = image;
@@ -597,7 +665,7 @@ anqa_status image_open(struct js *js, anqa_error *err)
         pthread_mutex_unlock(&js->rt->lock);
     } else {
         js->image = image;
-        status = window_take(js->rt, image, &js->window, err);
+        status = park_take(js, image, PARK_START_MS, err);
         if (status != ANQA_OK)
             return status;
         js->engine.memory = (struct engine_memory){.data = js->window->base,

@@ -42,6 +42,7 @@ enum boot_part {
     BOOT_WEB,
     BOOT_TOLD,
     BOOT_COUNTS,
+    BOOT_GET_FUNCTION,
     BOOT_COUNT
 };
 
@@ -106,6 +107,9 @@ void image_warm(struct js *js);
 void image_learn(struct js *js);
 /* Gives back the pages that hold again what the image holds: a turn counts references up and down all over the memory. */
 void image_shrink(struct js *js);
+/* What its memory holds that the image does not (lines.h), malloc'ed; NULL and 0: nothing. False: no memory for that.
+ * Context: any thread, while the process is in no turn; takes no memory of the calling process. */
+bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len);
 /* Random bytes, in deterministic mode those of the seed. */
 void image_random(void *bytes, size_t len);
 

@@ -16,6 +16,7 @@
 #include "js/convert.h"
 #include "js/debug.h"
 #include "js/js.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/turn.h"
 #include "js/web/web.h"
@@ -52,9 +53,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
     if (js_thread.running == js)
         preempt_leave();
     debug_leave(js);
-    if (js->window != NULL)
-        window_give(js->rt, js->window);
-    js->window = NULL;
+    park_leave(js);
 }
 
 static void set_limits(struct js *js)
@@ -138,6 +137,8 @@ anqa_next anqa_js_init_(void *state, const void *arg)
         turn_run(js, run_init, &starting);
     else if (js->image->has_timers)
         turn_run(js, run_nothing, NULL);
+    else
+        park_end(js);
     if (starting.failed)
         init_failed(js, &starting.error);
     return anqa_noreply();
@@ -412,6 +413,7 @@ static bool request_read(const anqa_msg *msg, struct request *r)
 
 static void answer_info(const struct js *js, const anqa_caller *caller)
 {
+    bool parked = park_is(js);
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
@@ -420,6 +422,8 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
         .time_ms = js->face.ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
+        .parked = parked,
+        .parked_bytes = parked ? js->lines_len : 0,
     };
 
     anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
@@ -595,7 +599,12 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 
 void anqa_js_hibernate_(void *state)
 {
-    image_shrink(state);
+    struct js *js = state;
+
+    if (!park_try_begin(js))
+        return;
+    image_shrink(js);
+    park_end_unused(js);
 }
 
 /* ---------------------------------------------------------------- starting and asking */

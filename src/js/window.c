@@ -1,14 +1,16 @@
 #include "js/window.h"
 
 #include <errno.h>
-#include <stdatomic.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "js/image.h"
 #include "js/preempt.h"
 #include "runtime/hooks.h"
+#include "runtime/sched.h"
 
 /* ---------------------------------------------------------------- a runtime's */
 
@@ -19,6 +21,10 @@ static void *rt_make(anqa_rt *rt)
     if (made == NULL)
         return NULL;
     made->rt = rt;
+    made->limit = rt->options.js_mapped;
+    made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    anqa_list_init(&made->used);
+    anqa_list_init(&made->waiting);
     pthread_mutex_init(&made->lock, NULL);
     preempt_setup();
     return made;
@@ -46,6 +52,8 @@ static void rt_drop(void *object)
         windows_free(image->free);
         image_free(image);
     }
+    if (rt->pagemap >= 0)
+        close(rt->pagemap);
     pthread_mutex_destroy(&rt->lock);
     free(rt);
 }
@@ -80,11 +88,12 @@ static anqa_status window_reserve(struct js_rt *rt, struct js_window **ret_windo
     if (window->base == MAP_FAILED) {
         int errnum = errno;
         free(window);
-        return anqa_fail_errno(err, errnum,
-            "no addresses for one more JavaScript process, there are %u: see vm.max_map_count and "
-            "ulimit -v",
-            rt->windows);
+        return anqa_fail(err, ANQA_E_LIMIT,
+            "no addresses for one more JavaScript process, there are %u (%s): see "
+            "vm.max_map_count and ulimit -v",
+            rt->windows, strerrorname_np(errnum));
     }
+    anqa_list_node_init(&window->node);
     *ret_window = window;
     return ANQA_OK;
 }
@@ -168,9 +177,7 @@ anqa_status window_take(
             return status;
         }
     }
-    if (window == NULL)
-        return anqa_fail(err, ANQA_E_LIMIT,
-            "there are %u JavaScript processes, as many as can be mapped at once", WINDOWS_MAX);
+    ANQA_INVARIANT(window != NULL);
     if (image != NULL && window->image != image)
         status = window_show(window, image, err);
     else if (image == NULL && !window_clear(window))

@@ -1,4 +1,475 @@
-// EventTarget, Event, CustomEvent, DOMException, AbortController and AbortSignal (DOM Standard, Web IDL).
+// Event, EventTarget and its kind, AbortController and AbortSignal (DOM Standard). DOMException is the engine's own.
+//
+// Targets have no parents here: an event is at its target only, where listeners that capture hear it first. What a listener
+// throws is logged, and the next one is called.
+//
+// Other modules find in `web.events` what scripts have no access to:
+//   fire(target, event)        dispatches an event of the platform's own (isTrusted); whether nobody prevented its default
+//   handlers(Class, ...types)  gives the class the attributes on<type>
+//   onAbort(signal, fn)        fn() when it is aborted, before its listeners; returns a function that takes that back
+//   isSignal(value)            whether it is an AbortSignal
+//   report(what, error)        logs what nobody caught
 export default function (web) {
-  web.define({ CustomEvent: class CustomEvent {} });
+  const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException, performance } = globalThis;
+  const { apply } = Reflect;
+  const now = performance.now;
+  const AT_TARGET = 2;
+
+  const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
+  function need(count, given, what) {
+    if (given < count) throw new TypeError(`${what} needs ${count} argument${count === 1 ? '' : 's'}`);
+  }
+  // What was given as a dictionary of options.
+  function options(value) {
+    if (value === undefined || value === null) return undefined;
+    if (!isObject(value)) throw new TypeError('options are an object');
+    return value;
+  }
+  function report(what, error) { web.log(3, [`${what}:`, error]); }
+  // Members of an interface are seen by for-in, unlike those of a class.
+  function shown(Class) {
+    for (const object of [Class.prototype, Class])
+      for (const key of Object.getOwnPropertyNames(object))
+        if (key !== 'constructor' && key !== 'prototype' && key !== 'name' && key !== 'length')
+          Object.defineProperty(object, key, { __proto__: null, enumerable: true });
+    Object.defineProperty(Class.prototype, Symbol.toStringTag, { __proto__: null, value: Class.name, configurable: true });
+  }
+  function constants(Class, values) {
+    for (const object of [Class, Class.prototype])
+      for (const name of Object.keys(values))
+        Object.defineProperty(object, name, { __proto__: null, value: values[name], enumerable: true });
+  }
+
+  // ---- events
+  let isEvent, begin, end, stopped, hear, isPrevented, prevent;
+  class Event {
+    #type; #bubbles = false; #cancelable = false; #composed = false;
+    #target = null; #current = null; #phase = 0; #time;
+    #dispatching = false; #stop = false; #stopNow = false; #prevented = false; #passive = false; #trusted = false;
+    constructor(type, init) {
+      need(1, arguments.length, 'an event');
+      this.#type = `${type}`;
+      this.#time = apply(now, performance, []);
+      init = options(init);
+      if (init === undefined) return;
+      this.#bubbles = !!init.bubbles;
+      this.#cancelable = !!init.cancelable;
+      this.#composed = !!init.composed;
+    }
+    get type() { return this.#type; }
+    get target() { return this.#target; }
+    get srcElement() { return this.#target; }
+    get currentTarget() { return this.#current; }
+    get eventPhase() { return this.#phase; }
+    get bubbles() { return this.#bubbles; }
+    get cancelable() { return this.#cancelable; }
+    get composed() { return this.#composed; }
+    get defaultPrevented() { return this.#prevented; }
+    get returnValue() { return !this.#prevented; }
+    set returnValue(value) { if (!value) prevent(this); }
+    get cancelBubble() { return this.#stop; }
+    set cancelBubble(value) { if (value) this.#stop = true; }
+    get timeStamp() { return this.#time; }
+    get isTrusted() { return this.#trusted; }
+    composedPath() { return this.#current === null ? [] : [this.#current]; }
+    stopPropagation() { this.#stop = true; }
+    stopImmediatePropagation() { this.#stop = this.#stopNow = true; }
+    preventDefault() { prevent(this); }
+    initEvent(type, bubbles = false, cancelable = false) {
+      need(1, arguments.length, 'initEvent');
+      type = `${type}`;
+      if (this.#dispatching) return;
+      this.#type = type;
+      this.#bubbles = !!bubbles;
+      this.#cancelable = !!cancelable;
+      this.#stop = this.#stopNow = this.#prevented = this.#trusted = false;
+      this.#target = null;
+    }
+    static {
+      isEvent = (value) => isObject(value) && #type in value;
+      begin = (event, target, trusted) => {
+        if (event.#dispatching) throw new DOMException('the event is being dispatched', 'InvalidStateError');
+        event.#dispatching = true;
+        event.#trusted = trusted;
+        event.#target = event.#current = target;
+        event.#phase = AT_TARGET;
+        return event.#type;
+      };
+      end = (event) => {
+        event.#dispatching = event.#stop = event.#stopNow = false;
+        event.#current = null;
+        event.#phase = 0;
+      };
+      stopped = (event, now) => (now ? event.#stopNow : event.#stop);
+      hear = (event, passive) => { event.#passive = passive; };
+      isPrevented = (event) => event.#prevented;
+      prevent = (event) => { if (event.#cancelable && !event.#passive) event.#prevented = true; };
+    }
+  }
+  shown(Event);
+  Object.defineProperty(Event.prototype, 'isTrusted', { __proto__: null, configurable: false });
+  constants(Event, { NONE: 0, CAPTURING_PHASE: 1, AT_TARGET, BUBBLING_PHASE: 3 });
+
+  class CustomEvent extends Event {
+    #detail = null;
+    constructor(type, init) {
+      need(1, arguments.length, 'an event');
+      super(type, init);
+      if (init?.detail !== undefined) this.#detail = init.detail;
+    }
+    get detail() { return this.#detail; }
+    initCustomEvent(type, bubbles = false, cancelable = false, detail = null) {
+      this.initEvent(type, bubbles, cancelable);
+      if (this.eventPhase === 0) this.#detail = detail;
+    }
+  }
+  class MessageEvent extends Event {
+    #data = null; #origin = ''; #lastEventId = ''; #source = null; #ports = Object.freeze([]);
+    constructor(type, init) {
+      need(1, arguments.length, 'an event');
+      super(type, init);
+      if (!isObject(init)) return;
+      const { data, origin, lastEventId, source, ports } = init;
+      if (data !== undefined) this.#data = data;
+      if (origin !== undefined) this.#origin = `${origin}`;
+      if (lastEventId !== undefined) this.#lastEventId = `${lastEventId}`;
+      if (source !== undefined) this.#source = source;
+      if (ports !== undefined) this.#ports = Object.freeze([...ports]);
+    }
+    get data() { return this.#data; }
+    get origin() { return this.#origin; }
+    get lastEventId() { return this.#lastEventId; }
+    get source() { return this.#source; }
+    get ports() { return this.#ports; }
+  }
+  class ErrorEvent extends Event {
+    #message = ''; #filename = ''; #lineno = 0; #colno = 0; #error;
+    constructor(type, init) {
+      need(1, arguments.length, 'an event');
+      super(type, init);
+      if (!isObject(init)) return;
+      const { message, filename, lineno, colno, error } = init;
+      if (message !== undefined) this.#message = `${message}`;
+      if (filename !== undefined) this.#filename = `${filename}`;
+      this.#lineno = lineno >>> 0;
+      this.#colno = colno >>> 0;
+      this.#error = error;
+    }
+    get message() { return this.#message; }
+    get filename() { return this.#filename; }
+    get lineno() { return this.#lineno; }
+    get colno() { return this.#colno; }
+    get error() { return this.#error; }
+  }
+  class CloseEvent extends Event {
+    #wasClean = false; #code = 0; #reason = '';
+    constructor(type, init) {
+      need(1, arguments.length, 'an event');
+      super(type, init);
+      if (!isObject(init)) return;
+      const { wasClean, code, reason } = init;
+      this.#wasClean = !!wasClean;
+      this.#code = code & 0xffff;
+      if (reason !== undefined) this.#reason = `${reason}`;
+    }
+    get wasClean() { return this.#wasClean; }
+    get code() { return this.#code; }
+    get reason() { return this.#reason; }
+  }
+  class ProgressEvent extends Event {
+    #lengthComputable = false; #loaded = 0; #total = 0;
+    constructor(type, init) {
+      need(1, arguments.length, 'an event');
+      super(type, init);
+      if (!isObject(init)) return;
+      const { lengthComputable, loaded = 0, total = 0 } = init;
+      this.#lengthComputable = !!lengthComputable;
+      this.#loaded = Number(loaded);
+      this.#total = Number(total);
+    }
+    get lengthComputable() { return this.#lengthComputable; }
+    get loaded() { return this.#loaded; }
+    get total() { return this.#total; }
+  }
+  for (const Class of [CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent]) shown(Class);
+
+  // ---- targets
+  let dispatch, handlers, hears, listen, unlisten;
+  let isSignal, onAbort, keepSignal; // of AbortSignal, below
+  class EventTarget {
+    // type -> listeners in their order; what is in a list while an event goes through it may be taken out, see `removed`
+    #lists = undefined;
+    #handlers = undefined; // type -> the listener that calls the attribute on<type>
+    addEventListener(type, callback, init) {
+      need(2, arguments.length, 'addEventListener');
+      if (!(#lists in this)) throw new TypeError('not an EventTarget');
+      type = `${type}`;
+      let capture = false, once = false, passive = false, signal;
+      if (isObject(init)) {
+        capture = !!init.capture;
+        once = !!init.once;
+        passive = !!init.passive;
+        signal = init.signal;
+        if (signal !== undefined && !isSignal(signal)) throw new TypeError('signal is no AbortSignal');
+      } else {
+        capture = !!init;
+      }
+      if (callback === null || callback === undefined) return;
+      if (!isObject(callback)) throw new TypeError('a listener is a function or an object');
+      if (signal !== undefined && signal.aborted) return;
+      const list = this.#lists?.[type];
+      for (let i = 0; i < (list?.length ?? 0); i++)
+        if (list[i].callback === callback && list[i].capture === capture && !list[i].handler) return;
+      const listener = { callback, capture, once, passive, handler: false, removed: false, off: undefined };
+      listen(this, type, listener);
+      if (signal !== undefined) listener.off = onAbort(signal, () => unlisten(this, type, listener));
+    }
+    removeEventListener(type, callback, init) {
+      need(2, arguments.length, 'removeEventListener');
+      type = `${type}`;
+      const capture = isObject(init) ? !!init.capture : !!init;
+      const list = this.#lists?.[type];
+      if (list === undefined) return;
+      for (let i = 0; i < list.length; i++)
+        if (list[i].callback === callback && list[i].capture === capture && !list[i].handler)
+          return unlisten(this, type, list[i]);
+    }
+    dispatchEvent(event) {
+      if (!(#lists in this)) throw new TypeError('not an EventTarget');
+      if (!isEvent(event)) throw new TypeError('not an Event');
+      return dispatch(this, event, false);
+    }
+    static {
+      // An on<type> attribute is one listener, which keeps its place while the function changes.
+      function call(target, event, { callback, handler }) {
+        if (!handler && typeof callback !== 'function') {
+          const { handleEvent } = callback;
+          if (typeof handleEvent !== 'function') throw new TypeError('a listener has no function handleEvent');
+          apply(handleEvent, callback, [event]);
+        } else if (typeof callback === 'function' && apply(callback, target, [event]) === false && handler) {
+          prevent(event);
+        }
+      }
+      // Calls those listeners that were there when it began.
+      function pass(target, type, event, capture) {
+        const list = target.#lists?.[type];
+        if (list === undefined) return;
+        const heard = [];
+        for (let i = 0; i < list.length; i++)
+          if (list[i].capture === capture) heard[heard.length] = list[i];
+        for (let i = 0; i < heard.length && !stopped(event, true); i++) {
+          const listener = heard[i];
+          if (listener.removed) continue;
+          if (listener.once) unlisten(target, type, listener);
+          hear(event, listener.passive);
+          try {
+            call(target, event, listener);
+          } catch (error) {
+            report(`a listener of "${type}" failed`, error);
+          }
+          hear(event, false);
+        }
+      }
+      dispatch = (target, event, trusted) => {
+        const type = begin(event, target, trusted);
+        try {
+          if (!stopped(event, false)) pass(target, type, event, true);
+          if (!stopped(event, false)) pass(target, type, event, false);
+        } finally {
+          end(event);
+        }
+        return !isPrevented(event);
+      };
+      listen = (target, type, listener) => {
+        const lists = target.#lists ??= { __proto__: null };
+        const list = lists[type] ??= [];
+        list[list.length] = listener;
+        if (type === 'abort' && isSignal(target)) keepSignal(target);
+      };
+      unlisten = (target, type, listener) => {
+        const list = target.#lists?.[type];
+        if (listener.removed || list === undefined) return;
+        listener.removed = true;
+        listener.off?.();
+        let i = 0;
+        while (i < list.length && list[i] !== listener) i++;
+        for (; i + 1 < list.length; i++) list[i] = list[i + 1];
+        list.length--;
+        if (list.length === 0) delete target.#lists[type];
+        if (type === 'abort' && isSignal(target)) keepSignal(target);
+      };
+      hears = (target, type) => target.#lists?.[type] !== undefined;
+      handlers = (Class, ...types) => {
+        for (const type of types)
+          Object.defineProperty(Class.prototype, `on${type}`, {
+            __proto__: null, configurable: true, enumerable: true,
+            get() { return this.#handlers?.[type]?.callback ?? null; },
+            set(value) {
+              const listener = this.#handlers?.[type];
+              if (!isObject(value)) {
+                if (listener === undefined) return;
+                delete this.#handlers[type];
+                unlisten(this, type, listener);
+              } else if (listener !== undefined) {
+                listener.callback = value;
+              } else {
+                const made = { callback: value, capture: false, once: false, passive: false, handler: true, removed: false };
+                (this.#handlers ??= { __proto__: null })[type] = made;
+                listen(this, type, made);
+              }
+            },
+          });
+      };
+    }
+  }
+  shown(EventTarget);
+
+  // ---- signals
+  // A signal of any() is held by its sources only while somebody waits for it, one of timeout() by its timer likewise:
+  // else one long source would collect all signals that were ever made of it.
+  const key = Symbol('signal');
+  const expired = new FinalizationRegistry((timer) => web.timers.clear(timer));
+  const timed = new Set(); // signals of timeout() that somebody waits for
+  let abort, makeAborted, makeTimed, makeDependent;
+  class AbortSignal extends EventTarget {
+    #aborted = false; #reason = undefined;
+    #algorithms = undefined; // Set of functions
+    #sources = undefined; // of any(): signals that are not of any()
+    #dependents = undefined; // weak references to those that have this one as a source
+    #sweep = 16; // when that many are there, those that are gone are taken out
+    #kept = undefined; // those of them that somebody waits for
+    #timed = false;
+    constructor(given) {
+      if (given !== key) throw new TypeError('signals are made by an AbortController');
+      super();
+    }
+    get aborted() { return this.#aborted; }
+    get reason() { return this.#reason; }
+    throwIfAborted() { if (this.#aborted) throw this.#reason; }
+    static abort(reason) { return makeAborted(reason); }
+    static timeout(ms) {
+      need(1, arguments.length, 'timeout');
+      return makeTimed(ms);
+    }
+    static any(signals) {
+      need(1, arguments.length, 'any');
+      return makeDependent(signals);
+    }
+    static {
+      isSignal = (value) => isObject(value) && #aborted in value;
+      function set(signal, reason) {
+        signal.#aborted = true;
+        signal.#reason = reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason;
+      }
+      function tell(signal) {
+        const algorithms = signal.#algorithms;
+        signal.#algorithms = undefined;
+        if (algorithms !== undefined)
+          for (const algorithm of algorithms) {
+            try {
+              algorithm();
+            } catch (error) {
+              report('what was to be aborted failed', error);
+            }
+          }
+        dispatch(signal, new Event('abort'), true);
+        release(signal);
+      }
+      function release(signal) {
+        timed.delete(signal);
+        for (let i = 0; i < (signal.#sources?.length ?? 0); i++) signal.#sources[i].#kept?.delete(signal);
+      }
+      abort = (signal, reason) => {
+        if (signal.#aborted) return;
+        set(signal, reason);
+        const dependents = signal.#dependents ?? [], told = [];
+        signal.#dependents = undefined;
+        for (let i = 0; i < dependents.length; i++) {
+          const dependent = dependents[i].deref();
+          if (dependent === undefined || dependent.#aborted) continue;
+          set(dependent, signal.#reason);
+          told[told.length] = dependent;
+        }
+        tell(signal);
+        for (let i = 0; i < told.length; i++) tell(told[i]);
+      };
+      keepSignal = (signal) => {
+        if (signal.#aborted || (signal.#sources === undefined && !signal.#timed)) return;
+        if (!hears(signal, 'abort') && signal.#algorithms === undefined) return release(signal);
+        if (signal.#timed) timed.add(signal);
+        for (let i = 0; i < (signal.#sources?.length ?? 0); i++) (signal.#sources[i].#kept ??= new Set()).add(signal);
+      };
+      onAbort = (signal, fn) => {
+        (signal.#algorithms ??= new Set()).add(fn);
+        keepSignal(signal);
+        return () => {
+          signal.#algorithms?.delete(fn);
+          if (signal.#algorithms?.size === 0) signal.#algorithms = undefined;
+          keepSignal(signal);
+        };
+      };
+      makeAborted = (reason) => {
+        const signal = new AbortSignal(key);
+        set(signal, reason);
+        return signal;
+      };
+      makeTimed = (ms) => {
+        ms = Math.trunc(Number(ms));
+        if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new TypeError('a timeout is a number of milliseconds');
+        const signal = new AbortSignal(key), weak = new WeakRef(signal);
+        signal.#timed = true;
+        expired.register(signal, web.timers.add(() => {
+          const due = weak.deref();
+          if (due !== undefined) abort(due, new DOMException('The operation was aborted due to timeout', 'TimeoutError'));
+        }, ms, [], false));
+        return signal;
+      };
+      function depend(signal, source) {
+        const dependents = source.#dependents ??= [], sources = signal.#sources;
+        for (let i = 0; i < sources.length; i++) if (sources[i] === source) return;
+        sources[sources.length] = source;
+        if (dependents.length >= source.#sweep) {
+          const alive = [];
+          for (let i = 0; i < dependents.length; i++)
+            if (dependents[i].deref() !== undefined) alive[alive.length] = dependents[i];
+          source.#dependents = alive;
+          source.#sweep = 2 * alive.length + 16;
+        }
+        source.#dependents[source.#dependents.length] = new WeakRef(signal);
+      }
+      makeDependent = (signals) => {
+        if (!isObject(signals)) throw new TypeError('any needs signals');
+        const all = [...signals];
+        for (let i = 0; i < all.length; i++)
+          if (!isSignal(all[i])) throw new TypeError('any needs signals');
+        for (let i = 0; i < all.length; i++) if (all[i].#aborted) return makeAborted(all[i].#reason);
+        const signal = new AbortSignal(key);
+        signal.#sources = [];
+        for (let i = 0; i < all.length; i++) {
+          const source = all[i];
+          if (source.#sources === undefined) depend(signal, source);
+          else for (let k = 0; k < source.#sources.length; k++) depend(signal, source.#sources[k]);
+        }
+        return signal;
+      };
+    }
+  }
+  handlers(AbortSignal, 'abort');
+  shown(AbortSignal);
+
+  class AbortController {
+    #signal = new AbortSignal(key);
+    get signal() { return this.#signal; }
+    abort(reason) { abort(this.#signal, reason); }
+  }
+  shown(AbortController);
+
+  function reportError(error) {
+    need(1, arguments.length, 'reportError');
+    report('an error was reported', error);
+  }
+
+  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report };
+  web.define({ Event, CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent, EventTarget, AbortSignal, AbortController,
+    reportError });
 }

@@ -1,0 +1,223 @@
+/* Events and signals: what Node does not do, or not as the DOM Standard says; what is logged; and that nothing of them leads a
+ * script to the host's function. What Node does too is in web/events.cases.mjs. */
+#include "support.h"
+
+#include <stdio.h>
+
+static const anqa_js_script script =
+    ANQA_JS_SCRIPT(.name = "events", .source = "export const nothing = 0;", .apis = ANQA_JS_EVENTS);
+
+static const struct {
+    const char *name, *code, *result;
+} cases[] = {
+    {"listeners that capture hear first",
+        "const t = new EventTarget(), h = []; t.addEventListener('x', () => h.push('later'));"
+        "t.addEventListener('x', () => h.push('first'), true); t.dispatchEvent(new Event('x')); h",
+        "[\"first\",\"later\"]"},
+    {"who captures stops the others",
+        "const t = new EventTarget(), h = []; t.addEventListener('x', () => h.push('later'));"
+        "t.addEventListener('x', e => { h.push('first'); e.stopPropagation() }, true);"
+        "t.dispatchEvent(new Event('x')); h",
+        "[\"first\"]"},
+    {"a passive listener prevents nothing",
+        "const t = new EventTarget(); let p;"
+        "t.addEventListener('x', e => { e.preventDefault(); p = e.defaultPrevented }, {passive: "
+        "1});"
+        "[p, t.dispatchEvent(new Event('x', {cancelable: true})), p]",
+        "[undefined,true,false]"},
+    {"an event is dispatched once at a time",
+        "const t = new EventTarget(), e = new Event('x'); let name;"
+        "t.addEventListener('x', () => { try { t.dispatchEvent(e) } catch (error) { name = "
+        "error.name } });"
+        "t.dispatchEvent(e); name",
+        "\"InvalidStateError\""},
+    {"what inherits from an event is none", "Object.create(new Event('x')).type",
+        "TypeError: private class field '#type' does not exist"},
+    {"on<type> takes functions and objects only",
+        "const {signal} = new AbortController(); signal.onabort = 5; const five = signal.onabort;"
+        "signal.onabort = {}; [five, typeof signal.onabort]",
+        "[null,\"object\"]"},
+    {"any takes what can be iterated",
+        "AbortSignal.any(new Set([AbortSignal.abort('set')])).reason", "\"set\""},
+    {"any is aborted before its source tells",
+        "const a = new AbortController(), s = AbortSignal.any([a.signal]); let seen;"
+        "a.signal.onabort = () => { seen = s.aborted }; a.abort(); seen",
+        "true"},
+    {"events have what they were given",
+        "const e = new ErrorEvent('error', {message: 'm', filename: 'f', lineno: -1, colno: 2.5, "
+        "error: 7});"
+        "const c = new CloseEvent('close', {wasClean: 1, code: 1001, reason: 'r'});"
+        "const p = new ProgressEvent('p', {lengthComputable: true, loaded: 1, total: 2});"
+        "[e.message, e.filename, e.lineno, e.colno, e.error, c.wasClean, c.code, c.reason,"
+        " p.lengthComputable, p.loaded, p.total, new ErrorEvent('x').error, String(c)]",
+        "[\"m\",\"f\",4294967295,2,7,true,1001,\"r\",true,1,2,undefined,\"[object CloseEvent]\"]"},
+    {"initEvent makes an event anew, but not while it is dispatched",
+        "const t = new EventTarget(), e = new Event('x'); e.initEvent('y', true, true); let during;"
+        "t.addEventListener('y', () => { e.initEvent('z'); during = e.type });"
+        "t.dispatchEvent(e); e.initEvent('w'); [during, e.type, e.bubbles, e.target]",
+        "[\"y\",\"w\",false,null]"},
+    {"a detail is given later",
+        "const e = new CustomEvent('x'); e.initCustomEvent('y', false, true, 5);"
+        "[e.type, e.cancelable, e.detail]",
+        "[\"y\",true,5]"},
+    {"a timeout is a number of milliseconds",
+        "[NaN, -1, Infinity, {}, 2 ** 53].map(ms => { try { return AbortSignal.timeout(ms) && "
+        "'made' }"
+        "catch (e) { return e.name } })",
+        "[\"TypeError\",\"TypeError\",\"TypeError\",\"TypeError\",\"TypeError\"]"},
+    {"what throws does not end the dispatch",
+        "const t = new EventTarget(), h = []; t.addEventListener('x', () => { throw new "
+        "Error('first') });"
+        "t.addEventListener('x', {handleEvent: 5}); t.addEventListener('x', () => h.push('heard'));"
+        "[t.dispatchEvent(new Event('x')), h]",
+        "[true,[\"heard\"]]"},
+    {"isTrusted cannot be had by lying",
+        "try { Object.defineProperty(Event.prototype, 'isTrusted', {get: () => true}) } catch {}"
+        "new Event('x').isTrusted",
+        "false"},
+};
+
+TEST(events_are_what_the_standard_says)
+{
+    anqa_rt *rt = js_begin(1);
+
+    for (size_t i = 0; i < ANQA_COUNT(cases); i++) {
+        anqa_pid pid = js_start(&script);
+        CHECK_STR(js_eval(pid, cases[i].code), cases[i].result, "%s", cases[i].name);
+    }
+    js_end(rt);
+}
+
+static char log_lines[8192];
+
+static void keep_line(void *ctx, const anqa_log_event *event)
+{
+    size_t len = strlen(log_lines);
+
+    snprintf(
+        log_lines + len, sizeof log_lines - len, "%s %.*s\n", event->id, ANQA_FMT(event->fields));
+}
+
+TEST(what_a_listener_throws_is_logged)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    anqa_log_set_level(ANQA_ERROR);
+    anqa_log_set_sink(keep_line, NULL);
+    CHECK_STR(js_eval(pid, "const t = new EventTarget();"
+                           "t.addEventListener('x', () => { throw new RangeError('too many') });"
+                           "t.addEventListener('y', () => { throw { get stack() { throw 1 } } });"
+                           "reportError('reported'); t.dispatchEvent(new Event('y'));"
+                           "t.dispatchEvent(new Event('x'))"),
+        "true");
+    js_end(rt);
+    anqa_log_set_sink(NULL, NULL);
+    CHECK(strstr(log_lines, "a listener of \\\"x\\\" failed: RangeError: too many") != NULL, "%s",
+        log_lines);
+    CHECK(strstr(log_lines, "an error was reported: reported") != NULL, "%s", log_lines);
+    CHECK(strstr(log_lines, "[cannot be shown]") != NULL, "%s", log_lines);
+}
+
+/* Signals of one long source, or with a timeout of an hour, that nobody keeps. */
+TEST(signals_that_nobody_waits_for_are_given_back)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_js_info before = {0}, after = {0};
+
+    CHECK_STR(js_eval(pid, "globalThis.source = new AbortController();"
+                           "globalThis.make = (n) => { for (let i = 0; i < n; i++) {"
+                           "  AbortSignal.any([source.signal]); AbortSignal.timeout(3600000) } };"
+                           "make(100)"),
+        "undefined");
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &before, NULL), ANQA_OK);
+    for (int i = 0; i < 60; i++) /* more than there may be timers */
+        CHECK_STR(js_eval(pid, "make(200)"), "undefined");
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &after, NULL), ANQA_OK);
+    CHECK(after.memory <= before.memory + (1u << 20), "%zu, then %zu", before.memory, after.memory);
+    js_end(rt);
+}
+
+TEST(signals_that_somebody_waits_for_stay)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(
+        js_eval(pid, "globalThis.heard = []; globalThis.source = new AbortController();"
+                     "AbortSignal.any([source.signal]).onabort = () => heard.push('any');"
+                     "AbortSignal.timeout(20).addEventListener('abort', () => heard.push('time'));"
+                     "new Promise(done => setTimeout(() => { source.abort(); done(heard) }, 60))"),
+        "[\"time\",\"any\"]");
+    js_end(rt);
+}
+
+/* Everything that scripts can replace or look at while our functions run, hostile. `leaked` collects what came by. */
+static const char spies[] =
+    "globalThis.leaked = [];\n"
+    "const apply = Reflect.apply, define = Object.defineProperty, keys = Reflect.ownKeys;\n"
+    "const { getPrototypeOf, getOwnPropertyDescriptor } = Object;\n"
+    "const note = (v) => { if (typeof v === 'function' || (typeof v === 'object' && v !== null))\n"
+    "  leaked[leaked.length] = v };\n"
+    "Error.prepareStackTrace = (error, sites) => {\n"
+    "  for (let i = 0; i < sites.length; i++)\n"
+    "    for (let proto = sites[i]; proto !== Object.prototype; proto = getPrototypeOf(proto)) {\n"
+    "      const names = keys(proto);\n"
+    "      for (let k = 0; k < names.length; k++) try { note(sites[i][names[k]]()) } catch {} }\n"
+    "  note(error);\n"
+    "  return 'spied' };\n"
+    "const wrap = (object) => { const all = keys(object); for (let i = 0; i < all.length; i++) {\n"
+    "  const k = all[i], d = getOwnPropertyDescriptor(object, k), was = d.value;\n"
+    "  if (typeof was !== 'function' || k === 'constructor' || !d.configurable) continue;\n"
+    "  d.value = function (...args) {\n"
+    "    note(this); for (let i = 0; i < args.length; i++) note(args[i]);\n"
+    "    return apply(was, this, args) };\n"
+    "  define(object, k, d) } };\n"
+    "const classes = [Function, Map, Set, WeakMap, WeakSet, Promise, Array, String, Symbol, "
+    "RegExp, Date,\n"
+    "  Number, FinalizationRegistry, WeakRef, ArrayBuffer, getPrototypeOf(Uint8Array), DataView];\n"
+    "for (let i = 0; i < classes.length; i++) wrap(classes[i].prototype);\n";
+
+static const char look[] =
+    "(() => { const seen = new Set(), todo = [...leaked, globalThis]; let found = 0;\n"
+    "while (todo.length > 0 && seen.size < 20000) { const v = todo.pop();\n"
+    "  if (seen.has(v)) continue; seen.add(v);\n"
+    "  if (typeof v === 'function' && v.name === 'host') found++;\n"
+    "  if (typeof v === 'object' && Object.hasOwn(v, 'host')) found++;\n"
+    "  for (const k of Reflect.ownKeys(v)) { const d = Object.getOwnPropertyDescriptor(v, k);\n"
+    "    for (const inner of [d.value, d.get, d.set])\n"
+    "      if (typeof inner === 'function' || (typeof inner === 'object' && inner !== null)) "
+    "todo.push(inner) } }\n"
+    "return found === 0 && leaked.length > 0 ? 'nothing' : 'host: ' + found + ' of ' + "
+    "leaked.length })()";
+
+static const char *const used[] = {
+    "const t = new EventTarget(); t.addEventListener('x', () => { throw new Error('x') });"
+    "t.dispatchEvent(new Event('x')); const c = new AbortController();"
+    "AbortSignal.any([c.signal, AbortSignal.timeout(10)]).onabort = () => { throw 1 }; c.abort();"
+    "for (const f of [() => new Event(), () => t.addEventListener(), () => t.dispatchEvent(5),"
+    "  () => AbortSignal.timeout(NaN), () => new AbortSignal(), () => "
+    "AbortSignal.timeout.call(null, Symbol())])"
+    "  try { f() } catch (e) { e.stack }",
+    "for (const f of [() => Beam.send(5, 5), () => Beam.call('none'), () => Beam.callSync('none'), "
+    "() => Beam.link(5),"
+    "  () => Beam.send(Beam.self(), Symbol()), () => String(Beam.self()), () => setTimeout(5),"
+    "  () => console.log({ get a() { throw 1 } })])"
+    "  try { f() } catch (e) { e.stack }",
+};
+
+TEST(no_script_gets_hold_of_the_hosts_function)
+{
+    static const anqa_js_script everything = ANQA_JS_SCRIPT(.name = "everything",
+        .source = "export const nothing = 0;", .apis = UINT32_MAX);
+    anqa_rt *rt = js_begin(1);
+
+    for (size_t i = 0; i < ANQA_COUNT(used); i++) {
+        anqa_pid pid = js_start(&everything);
+        CHECK_STR(js_eval(pid, anqa_tmp_printf("{%s} 0", spies)), "0", "%zu", i);
+        CHECK_STR(js_eval(pid, anqa_tmp_printf("{%s} 0", used[i])), "0", "%zu", i);
+        CHECK_STR(js_eval(pid, look), "\"nothing\"", "%zu", i);
+    }
+    js_end(rt);
+}
