@@ -16,9 +16,11 @@
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
+#include "js/pages.h"
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "runtime/sched.h"
@@ -34,7 +36,7 @@ enum {
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
-    SOME_PAGES = 256,
+    WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
     LINES_ROOM = 16 << 10
 };
 
@@ -59,6 +61,7 @@ void image_free(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    free(image->text);
     source_files_free(image->files);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
@@ -85,88 +88,57 @@ void image_warm(struct js *js)
     if (count > IMAGE_HOT_RUNS)
         return;
     for (uint32_t i = 0; i < count; i++)
-        if (madvise(js->engine.memory.data + image->hot[i].at, image->hot[i].len,
-                MADV_POPULATE_WRITE) != 0)
+        if (image->hot[i].len >= WARM_LEAST && madvise(js->engine.memory.data + image->hot[i].at,
+                                                   image->hot[i].len, MADV_POPULATE_WRITE) != 0)
             return; /* then each page comes when it is written to */
 }
 
-/* Of a private mapping of a file, a page that is there and not the file's is one that was written to. */
-static bool is_own(uint64_t entry)
-{
-    return (entry >> 63) != 0 && (entry >> 61 & 1) == 0;
-}
-
-static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run *runs)
+static uint32_t find_runs(struct pages *pages, struct js_run *runs)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < pages; i++) {
-        if (!is_own(entries[i]))
+    for (uint32_t at = 0; at < pages->size; at += HOST_PAGE) {
+        if (!pages_own(pages, at))
             continue;
-        if (count > 0 && runs[count - 1].at + runs[count - 1].len == i * HOST_PAGE)
+        if (count > 0 && runs[count - 1].at + runs[count - 1].len == at)
             runs[count - 1].len += HOST_PAGE;
         else if (count < IMAGE_HOT_RUNS)
-            runs[count++] = (struct js_run){i * HOST_PAGE, HOST_PAGE};
+            runs[count++] = (struct js_run){at, HOST_PAGE};
     }
-    return count;
-}
-
-/* What is written to anonymous memory, or was and has been swapped out. */
-static bool is_there(uint64_t entry)
-{
-    return (entry >> 62) != 0;
-}
-
-/* What the kernel says of so many pages of this process's memory, from page `first` on. False: nothing. */
-static bool page_entries(const struct js *js, uint32_t first, uint32_t count, uint64_t *entries)
-{
-    size_t size = count * sizeof *entries;
-    off_t at = (off_t)(((uintptr_t)js->engine.memory.data / HOST_PAGE + first) * sizeof *entries);
-
-    return pread(js->rt->pagemap, entries, size, at) == (ssize_t)size;
-}
-
-/* Those of the image. NULL: they are not known. */
-static uint64_t *image_entries(const struct js *js)
-{
-    uint32_t pages = js->image->size / HOST_PAGE;
-    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), pages * sizeof *entries);
-
-    return page_entries(js, 0, pages, entries) ? entries : NULL;
+    return pages->unknown ? 0 : count;
 }
 
 void image_shrink(struct js *js)
 {
     const struct js_image *image = js->image;
-    const uint64_t *entries = image->view == NULL ? NULL : image_entries(js);
     uint8_t *memory = js->engine.memory.data;
+    struct pages pages;
 
-    for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
+    pages_begin(&pages, js->rt, memory, image->size);
+    for (uint32_t at = 0; at < image->size && image->view != NULL; at += HOST_PAGE) {
         /* the C stack lies lowest; what is below its pointer is nobody's */
         bool dead = at + HOST_PAGE <= js->engine.sp;
-        if (is_own(entries[at / HOST_PAGE]) &&
+        if (pages_own(&pages, at) &&
             (dead || memcmp(memory + at, image->view + at, HOST_PAGE) == 0))
             (void)madvise(memory + at, HOST_PAGE, MADV_DONTNEED);
     }
 }
 
-/* Marks pages that hold what the image holds, or beyond it nothing: those that were never written to. */
-static void find_same(const struct js *js, uint8_t *same, uint32_t pages)
+void image_learn(struct js *js)
 {
-    uint32_t image_pages = js->image->size / HOST_PAGE, some;
-    uint64_t entries[SOME_PAGES];
+    struct js_image *image = js->image;
+    uint32_t unknown = IMAGE_HOT_NONE;
+    struct pages pages;
 
-    for (uint32_t first = 0; first < pages; first += some) {
-        some = pages - first < SOME_PAGES ? pages - first : SOME_PAGES;
-        if (!page_entries(js, first, some, entries))
-            return;
-        for (uint32_t i = 0; i < some; i++)
-            /* bit 61: a page of the file */
-            same[first + i] = first + i < image_pages
-                                  ? !is_there(entries[i]) || (entries[i] >> 61 & 1) != 0
-                                  : !is_there(entries[i]);
-    }
+    if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
+            memory_order_relaxed, memory_order_relaxed))
+        return;
+    pages_begin(&pages, js->rt, js->engine.memory.data, image->size);
+    atomic_store_explicit(&image->hot_count, find_runs(&pages, image->hot),
+        memory_order_release); /* pairs with image_warm */
 }
+
+/* ---------------------------------------------------------------- what differs */
 
 static bool exact_lines(
     const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
@@ -195,31 +167,17 @@ bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
         .image_size = image->size,
         .from = js->engine.sp,
         .same = same};
+    struct pages known;
     bool ok;
 
     if (same == NULL)
         return false;
-    memset(same, 0, pages);
-    find_same(js, same, pages);
+    pages_begin(&known, js->rt, source.memory, source.size);
+    for (uint32_t i = 0; i < pages; i++)
+        same[i] = !pages_own(&known, i * HOST_PAGE);
     ok = exact_lines(&source, same + pages, ret_lines, ret_len);
     free(same);
     return ok;
-}
-
-void image_learn(struct js *js)
-{
-    struct js_image *image = js->image;
-    uint32_t unknown = IMAGE_HOT_NONE, count = 0;
-    const uint64_t *entries;
-
-    if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
-            memory_order_relaxed, memory_order_relaxed))
-        return;
-    entries = image_entries(js);
-    if (entries != NULL)
-        count = find_runs(entries, image->size / HOST_PAGE, image->hot);
-    atomic_store_explicit(
-        &image->hot_count, count, memory_order_release); /* pairs with image_warm */
 }
 
 /* ---------------------------------------------------------------- loading, in the maker's window */
@@ -334,11 +292,12 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
 
 static uint64_t limits_object(struct js *js)
 {
-    char text[64];
+    char text[96];
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u})",
+    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX);
+        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX,
+        anqa_version());
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 
@@ -417,24 +376,26 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
 }
 
 /* With a reader of its variables behind it, unless that is what does not compile. */
-static uint64_t compile(struct js *js, anqa_str source)
+static uint64_t compile(struct js *js, anqa_str source, const char *name)
 {
     anqa_str whole = debug_with_reader(source);
     uint64_t module = whole.len > source.len
-                          ? turn_eval(js, whole, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY)
+                          ? turn_eval(js, whole, name, EVAL_MODULE | EVAL_COMPILE_ONLY)
                           : JS_EXCEPTION;
 
     if (!turn_is_exception(module))
         return module;
     if (whole.len > source.len)
         turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
-    return turn_eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    return turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
 }
 
 static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
 {
     struct engine *e = &js->engine;
-    uint64_t module = compile(js, source);
+    const char *name = js->image->text == NULL ? js->script->name
+                                               : anqa_tmp_printf("%s/spawned", js->script->name);
+    uint64_t module = compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -536,9 +497,15 @@ static void make_in_turn(struct js *js, void *arg)
 static struct js_image *find(struct js_rt *rt, const anqa_js_script *script)
 {
     for (struct js_image *image = rt->images; image != NULL; image = image->next)
-        if (image->script == script && !image->stale)
+        if (image->script == script && image->text == NULL && !image->stale)
             return image;
     return NULL;
+}
+
+/* Whether the process is a child of another text than its script's. */
+static bool runs_text(const struct js *js)
+{
+    return js->self != NULL && js->self->image != NULL;
 }
 
 /* One of a file that is another now goes on for its processes only. */
@@ -547,7 +514,7 @@ static void retire_changed(struct js *js)
     struct js_rt *rt = js->rt;
     struct js_image *image;
 
-    if (js->script->path == NULL)
+    if (js->script->path == NULL || runs_text(js))
         return;
     pthread_mutex_lock(&rt->lock);
     image = find(rt, js->script);
@@ -561,6 +528,23 @@ static void retire_changed(struct js *js)
     pthread_mutex_unlock(&rt->lock);
 }
 
+static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script)
+{
+    struct js_image *image = calloc(1, sizeof *image);
+
+    if (image == NULL)
+        return NULL;
+    image->script = script;
+    image->fd = -1;
+    image->init = -1;
+    image->module = JS_UNDEFINED;
+    image->apis = web_closure(script->apis);
+    atomic_init(&image->hot_count, IMAGE_HOT_NONE);
+    image->next = rt->images;
+    rt->images = image;
+    return image;
+}
+
 /* The image, or a place for one that the caller must make. *ret_make: it is ours to make. */
 static struct js_image *claim(struct js *js, bool *ret_make)
 {
@@ -569,20 +553,9 @@ static struct js_image *claim(struct js *js, bool *ret_make)
 
     *ret_make = false;
     pthread_mutex_lock(&rt->lock);
-    image = find(rt, js->script);
-    if (image == NULL) {
-        image = calloc(1, sizeof *image);
-        if (image != NULL) {
-            image->script = js->script;
-            image->fd = -1;
-            image->init = -1;
-            image->module = JS_UNDEFINED;
-            image->apis = web_closure(js->script->apis);
-            atomic_init(&image->hot_count, IMAGE_HOT_NONE);
-            image->next = rt->images;
-            rt->images = image;
-        }
-    }
+    image = runs_text(js) ? js->self->image : find(rt, js->script);
+    if (image == NULL)
+        image = image_new(rt, js->script);
     if (image != NULL && !image->ready &&
         (anqa_pid_is_none(image->maker) || !anqa_is_alive(image->maker))) {
         image->maker = anqa_self();
@@ -591,6 +564,108 @@ static struct js_image *claim(struct js *js, bool *ret_make)
     pthread_mutex_unlock(&rt->lock);
     return image;
 }
+
+/* ---------------------------------------------------------------- images of texts */
+
+static struct js_image *find_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    for (struct js_image *image = rt->images; image != NULL; image = image->next)
+        if (image->script == script && image->text != NULL && image->worker == worker &&
+            anqa_str_eq(text, anqa_str_make(image->text, image->text_len)))
+            return image;
+    return NULL;
+}
+
+static struct js_image *new_of_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    char *copy = malloc(text.len + 1);
+    struct js_image *image = copy == NULL ? NULL : image_new(rt, script);
+
+    if (image == NULL) {
+        free(copy);
+        return NULL;
+    }
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    image->text = copy;
+    image->text_len = text.len;
+    image->worker = worker;
+    return image;
+}
+
+struct js_image *image_of_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    struct js_image *image;
+
+    pthread_mutex_lock(&rt->lock);
+    image = find_text(rt, script, text, worker);
+    if (image == NULL)
+        image = new_of_text(rt, script, text, worker);
+    if (image != NULL)
+        image->users++;
+    pthread_mutex_unlock(&rt->lock);
+    return image;
+}
+
+struct js_image *image_share(struct js_rt *rt, struct js_image *image)
+{
+    pthread_mutex_lock(&rt->lock);
+    image->users++;
+    pthread_mutex_unlock(&rt->lock);
+    return image;
+}
+
+static void take_out(struct js_rt *rt, const struct js_image *image)
+{
+    struct js_image **at = &rt->images;
+
+    while (*at != image)
+        at = &(*at)->next;
+    *at = image->next;
+}
+
+/* One that nobody uses and that is to go; NULL: all may stay. The lock is held. */
+static struct js_image *too_idle(struct js_rt *rt)
+{
+    struct js_image *oldest = NULL;
+    size_t count = 0, bytes = 0;
+
+    for (struct js_image *image = rt->images; image != NULL; image = image->next) {
+        if (image->text == NULL || image->users > 0)
+            continue;
+        count++;
+        bytes += image->size + image->text_len;
+        if (oldest == NULL || image->idle_since < oldest->idle_since)
+            oldest = image;
+        if (!image->ready)
+            return image;
+    }
+    return count > IMAGE_IDLE_MAX || bytes > IMAGE_IDLE_BYTES ? oldest : NULL;
+}
+
+void image_release(struct js_rt *rt, struct js_image *image)
+{
+    struct js_image *gone;
+
+    pthread_mutex_lock(&rt->lock);
+    image->users--;
+    image->idle_since = ++rt->releases;
+    while ((gone = too_idle(rt)) != NULL) {
+        struct js_window *windows = gone->free;
+        take_out(rt, gone);
+        pthread_mutex_unlock(&rt->lock);
+        windows_empty(rt, windows);
+        image_free(gone);
+        pthread_mutex_lock(&rt->lock);
+    }
+    pthread_mutex_unlock(&rt->lock);
+}
+
+/* ---------------------------------------------------------------- making it */
 
 static void give_up(struct js *js, struct js_image *image)
 {
@@ -621,8 +696,9 @@ static void forget(struct js_image *image)
 
 static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
 {
-    struct making making = {.err = err};
-    anqa_status status = source_read(js->script, &making.source, err);
+    struct making making = {.err = err, .source.text = anqa_str_make(image->text, image->text_len)};
+    anqa_status status =
+        image->text != NULL ? ANQA_OK : source_read(js->script, &making.source, err);
 
     if (status != ANQA_OK)
         return status;
@@ -644,7 +720,7 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
 anqa_status image_open(struct js *js, anqa_error *err)
 {
     struct js_image *image;
-    anqa_status status = source_check(js->script, err);
+    anqa_status status = runs_text(js) ? ANQA_OK : source_check(js->script, err);
     bool ours;
 
     if (status != ANQA_OK)

@@ -103,6 +103,12 @@ struct js {
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    struct js_child *self;     /* what it was started as by another; NULL: by C */
+    struct js_child *children; /* guarded by js_rt.lock */
+    struct js_family *family;  /* that begins with this process; as above */
+    char **names;              /* that it has registered; on the heap */
+    uint32_t name_count;
+    uint64_t last_uuid;
     anqa_timer timer; /* the nearest of the script's timers */
     uint64_t timer_due_ms;
     struct js_face face;
@@ -116,6 +122,7 @@ struct js {
     bool sample;     /* ... to note the stack for a profile */
     bool inspecting; /* what runs is a debugger's */
     bool paused;
+    bool has_spawned;
 };
 
 static inline void js_status(struct js *js, anqa_js_status status)

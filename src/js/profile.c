@@ -54,7 +54,7 @@ static void count(struct js_profile *profile, const struct js *js, anqa_str text
     profile->samples++;
     if (counted->count++ > 0)
         return;
-    counted->image = js->image;
+    counted->image = js->image->text == NULL ? js->image : NULL; /* others end, and have no map */
     counted->script = js->script->name;
     counted->len = text.len;
     memcpy(counted->text, text.ptr, text.len);
@@ -184,7 +184,8 @@ static void append_stack(struct text *text, struct maps *maps, const struct coun
 
     if (maps->image != counted->image) {
         maps->image = counted->image;
-        maps->mapped = source_map_read(counted->image->source_map, &maps->map);
+        maps->mapped =
+            counted->image != NULL && source_map_read(counted->image->source_map, &maps->map);
     }
     while (depth < ANQA_COUNT(frames) && debug_next_frame(&rest, &frames[depth]))
         depth++;

@@ -18,6 +18,7 @@
 #include "js/js.h"
 #include "js/park.h"
 #include "js/preempt.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/child.h"
@@ -53,7 +54,9 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
     if (js_thread.running == js)
         preempt_leave();
     debug_leave(js);
+    spawn_end_children(js, pid);
     park_leave(js);
+    spawn_leave(js);
 }
 
 static void set_limits(struct js *js)
@@ -118,18 +121,20 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     struct starting starting = {.arg = {NULL, 0}};
     anqa_error err;
 
-    js->script =
-        ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
-    if (head->arg_size > 0)
-        starting.arg = (anqa_value){arg, head->arg_size};
     js->rt = js_rt_get();
     if (js->rt == NULL)
         return anqa_stop_with(
             anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for JavaScript"));
-    set_limits(js);
-    engine_prepare(&js->engine, js);
+    js->script =
+        ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
+    if (js->script == &spawn_spec && !spawn_claim(js, arg, head->arg_size, &starting.arg))
+        return anqa_stop_with(anqa_error_reason("who started it has ended"));
+    if (js->self == NULL && head->arg_size > 0)
+        starting.arg = (anqa_value){arg, head->arg_size};
+    set_limits(js);
+    engine_prepare(&js->engine, js);
     debug_join(js);
     if (image_open(js, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));

@@ -30,6 +30,7 @@
 #include <anqa/runtime.h>
 
 #include "base/list.h"
+#include "base/map.h"
 /* IWYU pragma: end_exports */
 
 #define WINDOW_SPAN ((uint64_t)1 << 32)
@@ -73,6 +74,9 @@ struct js_rt {
     int timers[64];                 /* the ticks of its threads */
     uint32_t timer_count;
     struct js_image *images;
+    struct map_u64 children; /* by number, see spawn.h */
+    uint64_t last_child;
+    uint64_t releases;          /* of images of texts; tells which has been idle for long */
     struct js *live;            /* all processes */
     struct js_profile *profile; /* the one that is taken; NULL: none is */
     _Atomic(bool) profiling;    /* shared: whether there is one */
@@ -93,5 +97,7 @@ bool window_grow(struct js_window *window, uint32_t size);
 /* Shows the image in a window that showed nothing. */
 anqa_status window_show(struct js_window *window, struct js_image *image, anqa_error *err);
 void window_give(struct js_rt *rt, struct js_window *window);
+/* Takes all pages of free windows that an image has left, which is gone after that. */
+void windows_empty(struct js_rt *rt, struct js_window *list);
 
 #endif
