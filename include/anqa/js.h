@@ -249,7 +249,7 @@ ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
 ANQA_API void anqa_js_terminate_(void *state, anqa_reason reason);
-#define ANQA_JS_STATE_SIZE_ 448
+#define ANQA_JS_STATE_SIZE_ 576
 
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)

@@ -12,6 +12,7 @@
 
 #include "base/random.h"
 #include "js/convert.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
 #include "js/pages.h"
@@ -265,6 +266,33 @@ static void seed_random(struct js *js)
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
 }
 
+static void spin(struct js *js, uint32_t rounds)
+{
+    const char *text = anqa_tmp_printf("for (let i = 0; i < %u; i++);", rounds);
+
+    turn_free(js, turn_eval(js, anqa_str_of(text), "polls", 0));
+}
+
+/* The counter that goes down by one with each round of a loop. */
+static void find_polls(struct js *js)
+{
+    enum { FEW = 50, MANY = 250 };
+    struct js_image *image = js->image;
+    const void *context = js_at(js, image->ctx, CONTEXT_SPAN);
+    const uint32_t *before, *between;
+
+    before = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, FEW);
+    between = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, MANY);
+    for (uint32_t i = 0; i < CONTEXT_SPAN / 4; i++) {
+        uint32_t few = before[i] - between[i];
+        uint32_t many = between[i] - js_u32(js, image->ctx + i * 4);
+        if (few >= FEW && few < MANY && many - few == MANY - FEW)
+            image->polls = image->ctx + i * 4;
+    }
+}
+
 static uint32_t private_atom(struct js *js, const char *name)
 {
     struct engine *e = &js->engine;
@@ -299,6 +327,7 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
     seed_random(js);
+    find_polls(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
     image->epoch_atom = private_atom(js, "epoch");
@@ -353,6 +382,10 @@ static bool add_export(struct js *js, uint32_t atom)
     turn_free(js, value);
     if (!ok)
         return true;
+    if (anqa_str_is(name, DEBUG_READER)) {
+        image->module = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+        return true;
+    }
     image->exports[image->export_count] =
         (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
     if (image->exports[image->export_count].name == NULL)
@@ -378,7 +411,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
     js->engine.sp = sp;
     if (!ok)
         return failed(js, "does not show its exports", err);
-    if (count > EXPORTS_MAX)
+    if (count > EXPORTS_MAX + 1)
         return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
             js->script->name, count, EXPORTS_MAX);
     image->exports = calloc(count + 1, sizeof *image->exports);
@@ -390,12 +423,27 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
+/* With a reader of its variables behind it, unless that is what does not compile. */
+static uint64_t compile(struct js *js, anqa_str source, const char *name)
+{
+    anqa_str whole = debug_with_reader(source);
+    uint64_t module = whole.len > source.len
+                          ? turn_eval(js, whole, name, EVAL_MODULE | EVAL_COMPILE_ONLY)
+                          : JS_EXCEPTION;
+
+    if (!turn_is_exception(module))
+        return module;
+    if (whole.len > source.len)
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+    return turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+}
+
 static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
 {
     struct engine *e = &js->engine;
     const char *name = js->image->text == NULL ? js->script->name
                                                : anqa_tmp_printf("%s/spawned", js->script->name);
-    uint64_t module = turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    uint64_t module = compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -481,6 +529,8 @@ static void make_in_turn(struct js *js, void *arg)
         making->status = boot(js, making->err);
     if (making->status == ANQA_OK && !web_load(js))
         making->status = failed(js, "finds no web platform", making->err);
+    if (making->status == ANQA_OK && !debug_load(js))
+        making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
         making->status = load(js, making->source.text, making->err);
     if (making->status != ANQA_OK)
@@ -536,6 +586,7 @@ static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script
     image->script = script;
     image->fd = -1;
     image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
     image->apis = web_closure(script->apis);
     atomic_init(&image->hot_count, IMAGE_HOT_NONE);
     image->next = rt->images;
@@ -688,6 +739,7 @@ static void forget(struct js_image *image)
     image->source_map = NULL;
     image->has_timers = false;
     image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
     image->fd = -1;
 }
 
@@ -749,5 +801,6 @@ anqa_status image_open(struct js *js, anqa_error *err)
     }
     js->engine.sp = image->sp;
     js->fresh = true;
+    atomic_store_explicit(&js->face.memory, js->engine.memory.size, memory_order_relaxed);
     return ANQA_OK;
 }

@@ -49,6 +49,8 @@ enum boot_part {
     BOOT_WEB,
     BOOT_TOLD,
     BOOT_RESTORED,
+    BOOT_COUNTS,
+    BOOT_GET_FUNCTION,
     BOOT_COUNT
 };
 
@@ -92,6 +94,9 @@ struct js_image {
     uint8_t
         hash[SHA256_LEN]; /* of its bytes; not constant: guarded by js_rt.lock, see image_hash */
     bool hashed;          /* likewise */
+    uint32_t polls;  /* where the engine counts down to the next look at interrupts; 0: not known */
+    uint64_t debug_parts[2]; /* what debug.js returns, see debug.h */
+    uint64_t module;         /* what reads variables of the module; undefined: nothing does */
     struct js_export *exports;
     uint32_t export_count;
     int32_t init, restored; /* which of them is `init`, `restored`; -1: there is none */

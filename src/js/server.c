@@ -14,6 +14,7 @@
 
 #include "js/beam.h"
 #include "js/convert.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/park.h"
 #include "js/preempt.h"
@@ -55,6 +56,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
+    debug_leave(js);
     spawn_end_children(js, pid);
     park_leave(js);
     spawn_leave(js);
@@ -235,6 +237,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     store_begin(js);
     set_limits(js);
     engine_prepare(&js->engine, js);
+    debug_join(js);
     if (image_open(js, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
     status = put(js, snapshot, &starting.restored_ms, &err);
@@ -523,9 +526,9 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
-        .turns = js->turns,
-        .preemptions = js->preemptions,
-        .time_ms = js->ticks / TICKS_PER_MS,
+        .turns = js->face.turns,
+        .preemptions = js->face.preemptions,
+        .time_ms = js->face.ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
         .parked = parked,
@@ -557,6 +560,10 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
     anqa_caller caller = anqa_msg_caller(msg);
     struct request r = {.caller = &caller, .form = FORM_BARE};
 
+    if (debug_is_question(msg)) {
+        debug_answer(js, msg);
+        return anqa_noreply();
+    }
     if (anqa_tag_is(msg->tag, info_tag)) {
         answer_info(js, &caller);
         return anqa_noreply();

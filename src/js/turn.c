@@ -72,6 +72,7 @@ static void enter(void *arg)
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
     js->interrupt = false;
+    js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
     if (js->fresh)
         refresh(js);
@@ -80,7 +81,8 @@ static void enter(void *arg)
         log_rejections(js);
     preempt_leave();
     js->in_turn = false;
-    js->turns++;
+    js_count(&js->face.turns);
+    js_status(js, ANQA_JS_IDLE);
     if (first && !js->restored &&
         atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
         image_learn(js);
