@@ -5,8 +5,13 @@
 #     static const anqa_js_script room = ANQA_JS_SCRIPT(
 #         .name = room_script_name, .source = room_script, .source_map = room_script_map);
 #
+# Imports may be TypeScript, JavaScript, packages from node_modules, JSON, and texts: .txt, .md, .html, .svg, .css. JSX (.tsx,
+# .jsx) becomes calls of React.createElement, or what the tsconfig.json beside it says (jsx, jsxFactory, jsxImportSource).
+# Anything else is esbuild's, behind OPTIONS: anqa_add_script(app page.tsx OPTIONS --jsx=automatic --jsx-import-source=preact).
+#
 # esbuild is taken from node_modules of the project (npm install --save-dev esbuild), or from PATH.
 function(anqa_add_script target file)
+  cmake_parse_arguments(PARSE_ARGV 2 script "" "" "OPTIONS")
   get_filename_component(path "${file}" ABSOLUTE)
   get_filename_component(name "${file}" NAME_WE)
   string(MAKE_C_IDENTIFIER "${name}" symbol)
@@ -39,8 +44,9 @@ ${symbol}_script_map:
     .section .note.GNU-stack, \"\", %progbits
 ")
   add_custom_target(${target}_${symbol}_bundle
-    COMMAND "${ANQA_ESBUILD}" "${path}" --bundle --format=esm --target=es2023 --sourcemap=external --log-level=warning
-      "--outfile=${bundle}.new"
+    COMMAND "${ANQA_ESBUILD}" "${path}" --bundle --format=esm --target=es2023 --sourcemap=external --sources-content=false
+      --log-level=warning --define:global=globalThis --loader:.md=text --loader:.html=text --loader:.svg=text --loader:.css=text
+      ${script_OPTIONS} "--outfile=${bundle}.new"
     COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${bundle}.new" "${bundle}"
     COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${bundle}.new.map" "${bundle}.map"
     BYPRODUCTS "${bundle}" "${bundle}.map"

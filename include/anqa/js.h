@@ -32,6 +32,13 @@
  * Memory. A process has the pages that it wrote to as its own; after ten seconds without a message (see
  * ANQA_JS_SCRIPT_RESTING) it gives back those that are again as they were at the start.
  *
+ * Parking. So many processes as the runtime's option `js_mapped` says (10,000) have their memory mapped. When there are
+ * more, those used least recently are *parked*: of their memory only what differs from the start is kept, a few kilobytes
+ * for a room. The next message, answer or due timer wakes them; they notice nothing of it but some 50 us. Not parked are
+ * processes in a turn, also while they wait in Beam.callSync, and those of a script with `stays_mapped`. If all that are
+ * mapped are such, who starts waits five seconds for one to come out of its turn (then E_LIMIT), and who is to be woken
+ * a minute; then it ends with SYSTEM_LIMIT, as it does when the system has no memory to map it.
+ *
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
@@ -48,6 +55,26 @@
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
  *     Beam.sleep(ms)                a promise
+ *     Beam.spawn(text, arg)         pid of a child: a process of another text, a module whose exported `init` gets arg; see below
+ *     Beam.spawn(null, arg)         one more of what this process runs
+ *     Beam.register(name), Beam.unregister(name), Beam.whereis(name)
+ *                                   in the script's `registry`, where there is one: up to 16 names at once, of 1 to 255 bytes;
+ *                                   whereis gives a pid or null
+ *     Beam.makeRef(), Beam.uniqueInteger()
+ *                                   a reference, a BigInt: there once in a runtime
+ *     Beam.nanoseconds()            of a clock that only goes forward, a BigInt, in steps of 1,000
+ *     Beam.randomUUIDv7()           a UUID; those of a process sort as they were made
+ *     Beam.hash(value, range)       0 to range - 1 (2^32 when left out), the same everywhere and always, for what can be sent (but pids
+ *                                   and references, which differ themselves); the order of an object's keys does not count
+ *     Beam.deepEquals(a, b)         whether both hold the same: as Object.is for what is no object, by kind, keys and members for
+ *                                   objects, by identity for functions, promises and weak collections
+ *     Beam.peek(promise)            what it has become, the promise itself while it is pending, and what is no promise as it is;
+ *                                   Beam.peek.status(promise): "pending", "fulfilled" or "rejected"
+ *     Beam.inspect(value), Beam.escapeHTML(text)
+ *     Beam.processInfo()            {pid, id, memory, memoryLimit, turns, preemptions, timeMs, messageQueue, pendingCalls,
+ *                                   waitingCalls, names, children}; children: of its whole family
+ *     Beam.systemInfo()             {schedulers, processes, uptimeMs, version}
+ *     Beam.version                  of Anqa
  *     new BroadcastChannel(topic)   a topic of anqa/pubsub.h that the script's `topics` list (100 at once; without any there is
  *                                   no such class): postMessage(value, event)
  *                                   broadcasts to all others (event: "message" when left out); onmessage and listeners
@@ -58,6 +85,13 @@
  * is the payload itself; any other value is {"data": value}, and so is an object whose only key is "data". Where JSON has no
  * word for a part of the value there is {"$": kind, "value": text}, with the kinds undefined, number (NaN, Infinity, -0),
  * bigint, date, bytes (hexadecimal) and object (one that has a key "$"). Pids and references go as text.
+ *
+ * Children. A script whose limits.children is not 0 may start processes while it runs. A child has its parent's handlers, topics,
+ * registry, modules of the platform and limits, never more. It counts against limits.children of the process that C has
+ * started, with all others that descend from that one. Beam.spawn waits until the child has loaded and its `init` is through,
+ * and throws what went wrong there. Parent and child are linked: when a child fails, so does its parent, unless that has
+ * unlinked it. When the parent ends, whatever the reason and the links, its children end with SHUTDOWN. The image of a text
+ * is kept while a process runs it, and for some that nobody runs: starting a text again costs no loading.
  *
  * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that
  * comes from elsewhere goes to the handler that was there when the first script started.
@@ -70,6 +104,7 @@
 #define ANQA_JS_H
 
 #include <anqa/gen_server.h>
+#include <anqa/registry.h>
 #include <anqa/value.h>
 
 ANQA_BEGIN_DECLS
@@ -103,6 +138,9 @@ typedef struct anqa_js_limits {
     uint32_t jobs;    /* promise jobs in one turn; 0: 100,000 */
     uint32_t timers;  /* armed at once; 0: 10,000 */
     uint32_t calls;   /* Beam.call and calls from outside without an answer yet, each; 0: 1,000 */
+    /* processes that it and those that it started may have running, all together (Beam.spawn, Worker); 0: none. Each has
+     * the limits of the script for itself: so a script can use as much as 1 + children processes may */
+    uint32_t children;
     anqa_value_limits values; /* of what crosses */
 } anqa_js_limits;
 
@@ -115,15 +153,23 @@ enum {
      * What a listener throws is logged. */
     ANQA_JS_EVENTS = 1 << 0,
     /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
-    ANQA_JS_ENCODING = 1 << 1
+    ANQA_JS_ENCODING = 1 << 1,
+    /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
+     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
+     * own, two at once for each script's process. Limits: 48 MiB for one operation, 65,536 bytes derived at once, 10,000,000
+     * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
+     * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
+     * do not. Without OpenSSL subtle refuses with NotSupportedError. */
+    ANQA_JS_CRYPTO = 1 << 8
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
 typedef struct anqa_js_script {
     anqa_gen_server server; /* how it is started; filled by ANQA_JS_SCRIPT */
     const char *name;       /* for people: in logs and stacks */
-    /* The source: text; or a file, which is read (and bundled by esbuild, if it is TypeScript or imports others) when
-     * the first process starts, and again when it has changed: for development. */
+    /* The source: text; or a file, which is read when the first process starts, and again when it has changed, or one
+     * that it imports (of 256, packages left out): for development. With esbuild in ./node_modules it is bundled, with
+     * all that anqa_add_script can (cmake/script.cmake): TypeScript, JSX as tsconfig.json says, packages, JSON, texts. */
     const char *source;
     size_t source_len;      /* 0: up to its NUL */
     const char *source_map; /* of `source`; NULL: none */
@@ -131,7 +177,11 @@ typedef struct anqa_js_script {
     const anqa_js_handler *handlers; /* {0} ends them; NULL: none */
     /* Where it may open a BroadcastChannel: "prices", or "room:*" for all that begin so; NULL ends them, or: none */
     const char *const *topics;
+    /* Where it may register itself and find others by name; NULL: nowhere. Processes of C may be in it too. */
+    const anqa_registry *registry;
     uint32_t apis; /* ANQA_JS_EVENTS and its like */
+    bool
+        stays_mapped; /* its processes are never parked: each has one of the `js_mapped` places until it ends */
     anqa_js_limits limits;
 } anqa_js_script;
 
@@ -141,7 +191,7 @@ ANQA_API anqa_next anqa_js_call_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
-#define ANQA_JS_STATE_SIZE_ 384
+#define ANQA_JS_STATE_SIZE_ 448
 
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
@@ -211,11 +261,28 @@ typedef struct anqa_js_info {
     uint64_t time_ms; /* of computing, in steps of half a millisecond; short turns are not seen */
     uint32_t pending_calls; /* Beam.calls without an answer */
     uint32_t waiting_calls; /* calls from outside whose promise has not settled */
+    bool parked;
+    size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;
 
-/** Fails as anqa_try_call. */
+/** Does not wake a parked process. Fails as anqa_try_call. */
 ANQA_API anqa_status anqa_js_get_info(
     anqa_pid pid, uint32_t timeout_ms, anqa_js_info *ret_info, anqa_error *err) ANQA_MUST_CHECK;
+
+/** The JavaScript processes of a runtime. */
+typedef struct anqa_js_counts {
+    uint32_t mapped; /* now, and those that are about to be */
+    uint32_t
+        mapped_limit; /* option js_mapped, or less where the system has no addresses for as many */
+    uint32_t waiting; /* to be mapped */
+    uint32_t parked;
+    size_t parked_bytes;   /* kept of the memory of these */
+    uint64_t parks, wakes; /* since the start */
+} anqa_js_counts;
+
+/** Each number is right at some moment of the call. Events tell of each park and wake: anqa.js.park (count, bytes, parked,
+ * parked_bytes; script), anqa.js.wake (count, bytes, parked; script).   Context: process. */
+ANQA_API void anqa_js_get_counts(anqa_js_counts *ret_counts);
 
 ANQA_END_DECLS
 

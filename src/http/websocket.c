@@ -125,6 +125,11 @@ struct websocket_message {
 
 #define MESSAGE_FIRST_CAPACITY 1024
 
+size_t websocket_held(const struct websocket *ws)
+{
+    return ws->message == NULL ? 0 : sizeof *ws->message + ws->message->capacity;
+}
+
 void websocket_done(struct websocket *ws)
 {
     if (ws->message != NULL)

@@ -115,6 +115,9 @@ struct websocket_event {
 enum websocket_result websocket_read(struct websocket *ws, char *bytes, size_t len,
     const struct websocket_limits *limits, size_t *ret_taken, struct websocket_event *ret_event);
 
+/* Bytes of memory that it holds, but for what inflates. */
+size_t websocket_held(const struct websocket *ws);
+
 /* Gives back all memory. */
 void websocket_done(struct websocket *ws);
 

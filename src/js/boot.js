@@ -3,10 +3,12 @@
 (function (host, limits) {
   'use strict';
   const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
-    EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17;
+    EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17,
+    SPAWN = 18, REGISTER = 19, UNREGISTER = 20, WHEREIS = 21, UNIQUE = 22, MAKE_REF = 23, NANOSECONDS = 24, UUID = 25,
+    HASH = 26, ESCAPE = 27, PEEK = 28, PROCESS_INFO = 29, SYSTEM_INFO = 30;
   const global = globalThis;
-  const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON,
-    BigInt, Date, ArrayBuffer, Uint8Array, parseInt } = global;
+  const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, Boolean, JSON,
+    BigInt, Date, RegExp, ArrayBuffer, SharedArrayBuffer, DataView, Uint8Array, Reflect, Function, eval: evaluate, parseInt } = global;
 
   // What is on the stack may be `host` or a function of ours: Error.prepareStackTrace gets their names and places, not them.
   Error.prepareStackTrace = (error, sites) => sites;
@@ -159,6 +161,58 @@
     arm();
   }
 
+  // ---- equal in what they hold, not in what they are
+  const IDENTITY_ONLY = [Promise, WeakMap, WeakSet];
+  const BOXES = [Number, String, Boolean, BigInt, Symbol];
+  const isA = (object, kinds) => kinds.some((kind) => object instanceof kind);
+  // seen: objects of the left that are being compared -> those of the right that they are compared with
+  function equal(a, b, seen) {
+    if (Object.is(a, b)) return true;
+    if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+    if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b) || isA(a, IDENTITY_ONLY)) return false;
+    if (a instanceof Pid || a instanceof Ref) return String(a) === String(b);
+    const partners = seen.get(a);
+    if (partners === undefined) seen.set(a, new Set([b]));
+    else if (partners.has(b)) return true; // a cycle: equal, unless something else differs
+    else partners.add(b);
+    const same = equalInside(a, b, seen) && equalKeys(a, b, seen);
+    if (!same) seen.get(a).delete(b);
+    return same;
+  }
+  function equalInside(a, b, seen) {
+    if (a instanceof Date) return Object.is(a.getTime(), b.getTime());
+    if (a instanceof RegExp) return String(a) === String(b) && a.lastIndex === b.lastIndex;
+    if (a instanceof Error) return a.name === b.name && a.message === b.message && equal(a.cause, b.cause, seen);
+    if (a instanceof ArrayBuffer || a instanceof SharedArrayBuffer) return equalBytes(new Uint8Array(a), new Uint8Array(b));
+    if (a instanceof DataView)
+      return equalBytes(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), new Uint8Array(b.buffer, b.byteOffset, b.byteLength));
+    if (a instanceof Map) return a.size === b.size && equalMembers([...a], [...b], seen);
+    if (a instanceof Set) return a.size === b.size && equalMembers([...a], [...b], seen);
+    if (isA(a, BOXES)) return Object.is(a.valueOf(), b.valueOf());
+    return Array.isArray(a) === Array.isArray(b) && (!Array.isArray(a) || a.length === b.length);
+  }
+  const equalBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
+  // In any order: each of the left has one of its own on the right.
+  function equalMembers(a, b, seen) {
+    return a.every((member) => {
+      const at = b.findIndex((other) => equal(member, other, seen));
+      if (at >= 0) b.splice(at, 1);
+      return at >= 0;
+    });
+  }
+  const ownKeys = (object) => Reflect.ownKeys(object).filter((key) => Object.prototype.propertyIsEnumerable.call(object, key));
+  function equalKeys(a, b, seen) {
+    const keys = ownKeys(a);
+    return keys.length === ownKeys(b).length &&
+      keys.every((key) => Object.prototype.propertyIsEnumerable.call(b, key) && equal(a[key], b[key], seen));
+  }
+
+  // ---- promises, looked at from outside
+  const STATES = ['pending', 'fulfilled', 'rejected'];
+  const peek = (value) => (host(PEEK, value, false) > 0 ? host(PEEK, value, true) : value);
+  peek.status = (value) => STATES[host(PEEK, value, false)] ?? 'fulfilled'; // what is no promise is there already
+  Object.freeze(peek);
+
   // ---- Beam
   const pending = new Map(); // id of a call -> [resolve, reject]
   const watched = new Map(); // text of a reference -> function
@@ -190,6 +244,22 @@
     unlink(pid) { host(UNLINK, pid); },
     exit(reason) { host(EXIT, reason === undefined ? 'normal' : String(reason)); },
     sleep(ms) { return new Promise((resolve) => { add(resolve, ms, [], false); }); },
+    spawn(source, arg) { return host(SPAWN, source === null ? null : String(source), arg); },
+    register(name) { host(REGISTER, String(name)); },
+    unregister(name) { return host(UNREGISTER, String(name)); },
+    whereis(name) { return host(WHEREIS, String(name)); },
+    uniqueInteger() { return host(UNIQUE); },
+    makeRef() { return host(MAKE_REF); },
+    nanoseconds() { return host(NANOSECONDS); },
+    randomUUIDv7() { return host(UUID); },
+    inspect(value) { return typeof value === 'string' ? JSON.stringify(value) : inspect(value, 0); },
+    deepEquals(a, b) { return equal(a, b, new Map()); },
+    hash(value, range = 2 ** 32) { return host(HASH, value, Number(range)); },
+    escapeHTML(text) { return host(ESCAPE, String(text)); },
+    peek,
+    processInfo() { return Object.assign(host(PROCESS_INFO), { id: host(ID) }); },
+    systemInfo() { return host(SYSTEM_INFO); },
+    version: limits.version,
   };
 
   // ---- messages of BroadcastChannel as JSON: an object that JSON can hold goes as it is, everything else as {"data": ...}

@@ -7,8 +7,9 @@
  *
  * Everything below that names a place in the engine's memory holds in every copy.
  *
- * Owner: struct js_rt. An image lives as long as the runtime. Those of files that have changed are `stale`: processes
- * that still run keep them.
+ * Owner: struct js_rt. The image of a script lives as long as the runtime. Those of files that have changed are `stale`:
+ * processes that still run keep them. The image of a text that came at run time (spawn.h) is counted by its users; when it has none
+ * it is kept for the next one who brings the same text, as long as IMAGE_IDLE_MAX others and IMAGE_IDLE_BYTES allow.
  */
 #ifndef JS_IMAGE_H
 #define JS_IMAGE_H
@@ -17,13 +18,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h> // IWYU pragma: export
 
 #include <anqa/js.h>
 
 struct js;
 struct js_rt;
 struct js_window;
+struct source_files;
 
 /* What boot.js returns, in its order. */
 enum boot_part {
@@ -59,11 +60,15 @@ struct js_run {
 struct js_image {
     struct js_image *next;
     const anqa_js_script *script;
-    struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
-    uint32_t warm;           /* of these; as above */
-    bool ready, stale;       /* as above */
-    anqa_pid maker;          /* until it is ready; as above */
-    struct timespec changed; /* of the file */
+    char *text; /* that it is of; NULL: the script's own */
+    size_t text_len;
+    bool worker;            /* no text: the platform, for a worker to begin with */
+    uint32_t users;         /* of a text's; guarded by js_rt.lock */
+    uint64_t idle_since;    /* js_rt.releases, then; as above */
+    struct js_window *free; /* windows that show it; guarded by js_rt.lock */
+    uint32_t warm;          /* of these; as above */
+    bool ready, stale;      /* as above */
+    anqa_pid maker;         /* until it is ready; as above */
     /* constant once it is ready */
     int fd;
     const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */
@@ -80,10 +85,14 @@ struct js_image {
     uint32_t export_count;
     int32_t init;     /* which of them is `init`; -1: there is none */
     char *source_map; /* NULL: none */
+    struct source_files *files;
     struct js_run hot[IMAGE_HOT_RUNS];
     _Atomic(uint32_t)
         hot_count; /* shared; IMAGE_HOT_NONE: not known yet, _BUSY: somebody finds out */
 };
+
+#define IMAGE_IDLE_MAX 16
+#define IMAGE_IDLE_BYTES ((size_t)64 << 20)
 
 #define IMAGE_HOT_NONE UINT32_MAX
 #define IMAGE_HOT_BUSY (UINT32_MAX - 1)
@@ -96,12 +105,20 @@ anqa_status image_open(struct js *js, anqa_error *err);
 /* The export of that name; NULL: there is none. */
 const struct js_export *image_export(const struct js_image *image, anqa_str name);
 void image_free(struct js_image *image);
+/* The image of a text, made when its first process starts; the caller is one of its users. NULL: no memory. */
+struct js_image *image_of_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker);
+struct js_image *image_share(struct js_rt *rt, struct js_image *image);
+void image_release(struct js_rt *rt, struct js_image *image);
 /* Has the system copy, at once, the pages that a first turn will write to: a page fault for each costs twice as much. */
 void image_warm(struct js *js);
 /* After the first turn of a process: which pages these were, unless that is known. */
 void image_learn(struct js *js);
 /* Gives back the pages that hold again what the image holds: a turn counts references up and down all over the memory. */
 void image_shrink(struct js *js);
+/* What its memory holds that the image does not (lines.h), malloc'ed; NULL and 0: nothing. False: no memory for that.
+ * Context: any thread, while the process is in no turn; takes no memory of the calling process. */
+bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len);
 /* Random bytes, in deterministic mode those of the seed. */
 void image_random(void *bytes, size_t len);
 

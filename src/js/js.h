@@ -5,7 +5,7 @@
  * 32-bit address leaves it (window.h). A window begins as a copy-on-write mapping of the *image* of its script: the
  * memory of an engine that has started and loaded the script (image.h).
  *
- *     message -> server.c -> turn.c (a large stack, the tick) -> engine (anqa_js_text) -> import.c, beam.c -> ...
+ *     message -> server.c -> turn.c (a window, a large stack, the tick) -> engine (anqa_js_text) -> import.c, beam.c -> ...
  *
  * A *turn* is one entry into the engine: a call, a delivery, a due timer, with all jobs that follow from it. In a turn
  * the process may be preempted at any instruction of the engine (preempt.h); what of this area is C is not preempted.
@@ -66,6 +66,10 @@ struct js {
     struct js_image *image;
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
+    _Atomic(uint32_t) use; /* shared: enum js_use, see park.h */
+    uint32_t lines_len;
+    uint8_t *lines;           /* PARKED: its memory (lines.h), malloc'ed; NULL: the image's */
+    struct js_waiter *waiter; /* it waits for a window */
     uint32_t memory_limit;
     uint32_t turn_ticks; /* ticks of the turn that runs */
     uint32_t soft, hard; /* limits on that, in ticks */
@@ -78,6 +82,12 @@ struct js {
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    struct js_child *self;     /* what it was started as by another; NULL: by C */
+    struct js_child *children; /* guarded by js_rt.lock */
+    struct js_family *family;  /* that begins with this process; as above */
+    char **names;              /* that it has registered; on the heap */
+    uint32_t name_count;
+    uint64_t last_uuid;
     anqa_timer timer; /* the nearest of the script's timers */
     uint64_t timer_due_ms;
     uint64_t turns, preemptions, ticks; /* for info */
@@ -86,7 +96,8 @@ struct js {
     bool loading;   /* the image is being made: nothing but the language is there */
     bool interrupt; /* the engine is to give up the turn */
     bool endless;   /* more jobs came than a turn may run: the process ends with the turn */
-    bool fresh;     /* has run nothing since it was mapped */
+    bool has_spawned;
+    bool fresh; /* has run nothing since it was mapped */
 };
 
 /* ---------------------------------------------------------------- memory of the window */

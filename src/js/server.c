@@ -15,7 +15,9 @@
 #include "js/beam.h"
 #include "js/convert.h"
 #include "js/js.h"
+#include "js/park.h"
 #include "js/preempt.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/child.h"
@@ -50,9 +52,9 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
-    if (js->window != NULL)
-        window_give(js->rt, js->window);
-    js->window = NULL;
+    spawn_end_children(js, pid);
+    park_leave(js);
+    spawn_leave(js);
 }
 
 static void set_limits(struct js *js)
@@ -117,24 +119,28 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     struct starting starting = {.arg = {NULL, 0}};
     anqa_error err;
 
-    js->script =
-        ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
-    if (head->arg_size > 0)
-        starting.arg = (anqa_value){arg, head->arg_size};
     js->rt = js_rt_get();
     if (js->rt == NULL)
         return anqa_stop_with(
             anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for JavaScript"));
-    set_limits(js);
-    engine_prepare(&js->engine, js);
+    js->script =
+        ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
+    if (js->script == &spawn_spec && !spawn_claim(js, arg, head->arg_size, &starting.arg))
+        return anqa_stop_with(anqa_error_reason("who started it has ended"));
+    if (js->self == NULL && head->arg_size > 0)
+        starting.arg = (anqa_value){arg, head->arg_size};
+    set_limits(js);
+    engine_prepare(&js->engine, js);
     if (image_open(js, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
     if (js->image->init >= 0)
         turn_run(js, run_init, &starting);
     else if (js->image->has_timers)
         turn_run(js, run_nothing, NULL);
+    else
+        park_end(js);
     if (starting.failed)
         init_failed(js, &starting.error);
     return anqa_noreply();
@@ -409,6 +415,7 @@ static bool request_read(const anqa_msg *msg, struct request *r)
 
 static void answer_info(const struct js *js, const anqa_caller *caller)
 {
+    bool parked = park_is(js);
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
@@ -417,6 +424,8 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
         .time_ms = js->ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
+        .parked = parked,
+        .parked_bytes = parked ? js->lines_len : 0,
     };
 
     anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
@@ -588,7 +597,12 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 
 void anqa_js_hibernate_(void *state)
 {
-    image_shrink(state);
+    struct js *js = state;
+
+    if (!park_try_begin(js))
+        return;
+    image_shrink(js);
+    park_end_unused(js);
 }
 
 /* ---------------------------------------------------------------- starting and asking */

@@ -50,6 +50,7 @@ void engine_instantiate(struct engine *engine);
     X(JS_SetCanBlock, void, (struct engine *, uint32_t rt, uint32_t can))                          \
     X(JS_SetGCThreshold, void, (struct engine *, uint32_t rt, uint32_t size))                      \
     X(JS_RunGC, void, (struct engine *, uint32_t rt))                                              \
+    X(JS_ComputeMemoryUsage, void, (struct engine *, uint32_t rt, uint32_t ret_usage))             \
     X(JS_Eval, uint64_t,                                                                           \
         (struct engine *, uint32_t ctx, uint32_t text, uint32_t len, uint32_t name,                \
             uint32_t flags))                                                                       \

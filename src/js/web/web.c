@@ -2,6 +2,7 @@
 
 #include "js/convert.h"
 #include "js/turn.h"
+#include "js/web/crypto.h"
 #include "js/web/modules.h"
 
 /* ---------------------------------------------------------------- the modules */
