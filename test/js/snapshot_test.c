@@ -604,6 +604,25 @@ TEST(memory_that_was_forged_ends_its_process_only)
     js_end(rt);
 }
 
+TEST(a_script_with_too_long_a_name_has_no_snapshots)
+{
+    static char name[257];
+    static anqa_js_script long_name =
+        ANQA_JS_SCRIPT(.name = name, .source = "export function f() { return 1; }");
+    anqa_rt *rt = js_begin(1);
+    anqa_error err = {.text = ""};
+    anqa_str bytes;
+
+    memset(name, 'n', 255);
+    CHECK_STR(js_call(restore(&long_name, take(js_start(&long_name))), "f", "[]"), "1");
+    js_end(rt);
+    name[255] = 'n';
+    rt = js_begin(1);
+    CHECK_STATUS(anqa_js_snapshot(js_start(&long_name), LONG_MS, &bytes, &err), ANQA_E_LIMIT);
+    CHECK(strstr(err.text, "more than 255 bytes") != NULL, "%s", err.text);
+    js_end(rt);
+}
+
 TEST(what_is_no_script_has_no_snapshot)
 {
     static const anqa_gen_server server = {.label = "no script"};
