@@ -92,6 +92,12 @@
  *     Beam.peek(promise)            what it has become, the promise itself while it is pending, and what is no promise as it is;
  *                                   Beam.peek.status(promise): "pending", "fulfilled" or "rejected"
  *     Beam.inspect(value), Beam.escapeHTML(text)
+ *     Beam.password.hash(text, {rounds})
+ *                                   promise of "$pbkdf2-sha256$i=<rounds>$<salt>$<key>": PBKDF2 with HMAC-SHA-256, 600,000 rounds when
+ *                                   left out, 1,000 to 10,000,000; of a password of at most 1,024 bytes; needs OpenSSL
+ *     Beam.password.verify(hash, text)
+ *                                   promise of whether it is that password; rejected for what is no such hash. Both run on
+ *                                   a worker, two at once for each script's process
  *     Beam.processInfo()            {pid, id, memory, memoryLimit, turns, preemptions, timeMs, messageQueue, pendingCalls,
  *                                   waitingCalls, names, children}; children: of its whole family
  *     Beam.systemInfo()             {schedulers, processes, uptimeMs, version}
@@ -174,13 +180,18 @@ enum {
     /* EventTarget, Event and its kind, AbortController, AbortSignal, MessageChannel, reportError.
      * What a listener throws is logged. */
     ANQA_JS_EVENTS = 1 << 0,
+    /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
+    ANQA_JS_ENCODING = 1 << 1,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
      * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
      * own, two at once for each script's process. Limits: 48 MiB for one operation, 65,536 bytes derived at once, 10,000,000
      * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
      * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
      * do not. Without OpenSSL subtle refuses with NotSupportedError. */
-    ANQA_JS_CRYPTO = 1 << 8
+    ANQA_JS_CRYPTO = 1 << 8,
+    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies; with ANQA_JS_ENCODING also
+     * TextEncoderStream and TextDecoderStream */
+    ANQA_JS_STREAMS = 1 << 4,
 };
 
 struct anqa_js_store;
@@ -358,16 +369,17 @@ ANQA_API anqa_status anqa_js_get_info(
 
 /** The JavaScript processes of a runtime. */
 typedef struct anqa_js_counts {
-    uint32_t mapped, parked; /* now; `mapped` counts those that are about to be */
+    uint32_t mapped; /* now, and those that are about to be */
     uint32_t
-        mapped_limit;    /* option js_mapped, or less if the system has no addresses for as many */
-    uint32_t waiting;    /* to be mapped */
-    size_t parked_bytes; /* kept of the memory of those that are parked */
-    uint64_t parks,
-        wakes; /* since the start; events "anqa.js.park" and "anqa.js.wake" tell of each */
+        mapped_limit; /* option js_mapped, or less where the system has no addresses for as many */
+    uint32_t waiting; /* to be mapped */
+    uint32_t parked;
+    size_t parked_bytes;   /* kept of the memory of these */
+    uint64_t parks, wakes; /* since the start */
 } anqa_js_counts;
 
-/** Each number is right at some moment of the call. Zeros: there has been no JavaScript process.  Context: process. */
+/** Each number is right at some moment of the call. Events tell of each park and wake: anqa.js.park (count, bytes, parked,
+ * parked_bytes; script), anqa.js.wake (count, bytes, parked; script).   Context: process. */
 ANQA_API void anqa_js_get_counts(anqa_js_counts *ret_counts);
 
 ANQA_END_DECLS

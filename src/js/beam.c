@@ -9,6 +9,7 @@
 
 #include "js/convert.h"
 #include "js/beam_tools.h"
+#include "js/password.h"
 #include "js/preempt.h"
 #include "js/spawn.h"
 #include "js/turn.h"
@@ -585,6 +586,7 @@ static const struct js_op ops[BEAM_OP_COUNT] = {
     [BEAM_PEEK] = {tools_peek, true},
     [BEAM_PROCESS_INFO] = {tools_process_info, false},
     [BEAM_SYSTEM_INFO] = {tools_system_info, false},
+    [BEAM_PASSWORD] = {password_op, false},
 };
 
 static uint64_t run_op(struct js *js, const uint64_t *args)

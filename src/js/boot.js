@@ -5,7 +5,7 @@
   const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
     EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17,
     SPAWN = 18, REGISTER = 19, UNREGISTER = 20, WHEREIS = 21, UNIQUE = 22, MAKE_REF = 23, NANOSECONDS = 24, UUID = 25,
-    HASH = 26, ESCAPE = 27, PEEK = 28, PROCESS_INFO = 29, SYSTEM_INFO = 30;
+    HASH = 26, ESCAPE = 27, PEEK = 28, PROCESS_INFO = 29, SYSTEM_INFO = 30, PASSWORD = 31;
   const global = globalThis;
   const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, Boolean, JSON,
     BigInt, Date, RegExp, ArrayBuffer, SharedArrayBuffer, DataView, Uint8Array, Reflect, Function, eval: evaluate, parseInt } = global;
@@ -259,6 +259,10 @@
     peek,
     processInfo() { return Object.assign(host(PROCESS_INFO), { id: host(ID) }); },
     systemInfo() { return host(SYSTEM_INFO); },
+    password: Object.freeze({
+      hash(text, options) { return askLong((id) => host(PASSWORD, id, undefined, text, options?.rounds)); },
+      verify(hash, text) { return askLong((id) => host(PASSWORD, id, hash ?? null, text)); },
+    }),
     version: limits.version,
   };
 
@@ -372,6 +376,40 @@
   const hear = BroadcastChannel?.hear;
   if (hear !== undefined) delete BroadcastChannel.hear;
 
+  // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
+  // of it may be a key that scripts must not see.
+  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete } = Map.prototype;
+  let busy = 0, firstLong, lastLong;
+  // As web.ask. wait() is called when it does not start at once.
+  function askLong(start, wait) {
+    return new Promise((resolve, reject) => {
+      const job = { start, resolve, reject, next: undefined };
+      if (busy < 2) return beginLong(job);
+      wait?.();
+      if (firstLong === undefined) firstLong = job; else lastLong.next = job;
+      lastLong = job;
+    });
+  }
+  function beginLong({ start, resolve, reject }) {
+    const id = nextId++;
+    busy++;
+    try {
+      start(id);
+    } catch (error) {
+      endLong();
+      reject(error);
+      return;
+    }
+    apply(mapSet, pending, [id, [(value) => { endLong(); resolve(value); }, (error) => { endLong(); reject(error); }]]);
+  }
+  function endLong() {
+    busy--;
+    const job = firstLong;
+    if (job === undefined) return;
+    firstLong = job.next;
+    beginLong(job);
+  }
+
   // ---- what modules of the web platform are given
   const sources = new Map(); // id -> function
   const restorers = [];
@@ -391,6 +429,7 @@
         pending.set(id, [resolve, reject]);
       });
     },
+    askLong,
     // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
     source(fn) {
       const id = nextId++;
@@ -447,9 +486,9 @@
     Pid.prototype, Ref.prototype, fire, rebase,
     (value, from) => { if (receive !== undefined) return receive(value, from); log(2, ['a message was dropped: no Beam.onMessage']); },
     (id, ok, value) => {
-      const [resolve, reject] = pending.get(id);
-      pending.delete(id);
-      if (ok) resolve(value); else reject(new Error(value));
+      const call = apply(mapGet, pending, [id]);
+      apply(mapDelete, pending, [id]);
+      if (ok) call[0](value); else call[1](new Error(value));
     },
     (key, pid, reason) => {
       const watch = watched.get(key);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -240,7 +241,8 @@ anqa_status window_take(
             return status;
         }
     }
-    ANQA_INVARIANT(window != NULL);
+    if (window == NULL) /* those of an image that goes are just being emptied */
+        return anqa_fail(err, ANQA_E_LIMIT, "there are %u windows, as many as may be", WINDOWS_MAX);
     if (image != NULL && window->image != image)
         status = window_show(window, image, err);
     else if (image == NULL && !window_clear(window))

@@ -245,7 +245,7 @@ static bool job_arg(
  * is wrong; null where the job is long and id is 0. With another id it becomes the answer of a process. */
 static uint64_t op_run(struct js *js, const uint64_t *args)
 {
-    struct subtle_job job = {0};
+    struct subtle_job job = {.seconds = SUBTLE_RSA_SECONDS};
     unsigned char seed[SUBTLE_SEED];
     uint32_t id, flags;
     uint64_t result;

@@ -13,6 +13,8 @@
 #define WEB_MODULE_MAP(X) \
     X(clone, WEB_CLONE, 0, web_clone_ops) \
     X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
-    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops)
+    X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
+    X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS, NULL) \
+    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops) \
 
 #endif
