@@ -159,6 +159,20 @@ typedef struct anqa_js_handler {
     anqa_status (*run)(const anqa_js_request *request, anqa_value_writer *result);
 } anqa_js_handler;
 
+/** Of fetch, WebSocket and EventSource. Zero fields stand for the defaults. */
+typedef struct anqa_js_net_limits {
+    uint32_t requests;   /* at once, each until its answer is over; 0: 100 */
+    uint32_t sockets;    /* WebSockets at once; 0: 20 */
+    uint32_t connect_ms; /* for the look-up of a name, TCP and TLS; 0: 10,000 */
+    uint32_t head_ms; /* without a byte of the request sent, nor the head of an answer; 0: 30,000 */
+    uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
+    uint32_t head_bytes;    /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
+    uint32_t url_bytes;     /* 0: 16 KiB */
+    uint32_t message_bytes; /* of a message that comes over a WebSocket; 0: 16 MiB */
+    uint64_t
+        body_bytes; /* of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB */
+} anqa_js_net_limits;
+
 /** Zero fields stand for the defaults. */
 typedef struct anqa_js_limits {
     size_t memory;    /* bytes of the engine's memory; 0: 64 MiB; at least 4 MiB, at most 2 GiB */
@@ -170,6 +184,7 @@ typedef struct anqa_js_limits {
      * the limits of the script for itself: so a script can use as much as 1 + children processes may */
     uint32_t children;
     anqa_value_limits values; /* of what crosses */
+    anqa_js_net_limits net;
 } anqa_js_limits;
 
 /**
@@ -182,6 +197,10 @@ enum {
     ANQA_JS_EVENTS = 1 << 0,
     /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
     ANQA_JS_ENCODING = 1 << 1,
+    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
+     * TextDecoderStream */
+    ANQA_JS_STREAMS = 1 << 4,
+    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData */
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
      * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
      * own, two at once for each script's process. Limits: 48 MiB for one operation, 65,536 bytes derived at once, 10,000,000
@@ -189,9 +208,7 @@ enum {
      * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
      * do not. Without OpenSSL subtle refuses with NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
-    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies; with ANQA_JS_ENCODING also
-     * TextEncoderStream and TextDecoderStream */
-    ANQA_JS_STREAMS = 1 << 4,
+    ANQA_JS_WEBSOCKET = 1 << 10, /* WebSocket, as a client; where hosts are listed */
 };
 
 struct anqa_js_store;
@@ -210,6 +227,12 @@ typedef struct anqa_js_script {
     const anqa_js_handler *handlers; /* {0} ends them; NULL: none */
     /* Where it may open a BroadcastChannel: "prices", or "room:*" for all that begin so; NULL ends them, or: none */
     const char *const *topics;
+    /* Where fetch, WebSocket and EventSource may go: "api.example.org", "*.example.org:8443", "*:*" for everywhere; NULL ends
+     * them, or: nowhere. Without a port that of the scheme. Addresses of this machine, of private networks and
+     * others that are not for the public are refused, wherever they come from, unless the entry is such an address
+     * ("127.0.0.1:8080"), "localhost", or says "private:db.internal:9200". */
+    const char *const *hosts;
+    const char *ca_file; /* certificates to trust, PEM; NULL: those of the system */
     /* Where it may register itself and find others by name; NULL: nowhere. Processes of C may be in it too. */
     const anqa_registry *registry;
     uint32_t apis; /* ANQA_JS_EVENTS and its like */

@@ -93,6 +93,7 @@ struct js {
     char **names;              /* that it has registered; on the heap */
     uint32_t name_count;
     uint64_t last_uuid;
+    anqa_pid net;                       /* works for it (web/net.h); zero: nobody */
     uint64_t turns, preemptions, ticks; /* for info */
     uint8_t rejected_count;
     bool in_turn;
