@@ -146,7 +146,7 @@ anqa_status snapshot_take(struct js *js, anqa_buf *ret_bytes, anqa_error *err)
     uint8_t digest[SHA256_LEN], witness[SHA256_LEN];
     anqa_deferred mark = anqa_defer_mark();
     struct head head;
-    char *tail;
+    char *tail = NULL;
     anqa_status status = fill_head(js, &head, err);
 
     if (status != ANQA_OK)

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <anqa/js.h>
@@ -227,11 +226,13 @@ static anqa_status work(const anqa_js_store *store, const anqa_js_script *script
         status = anqa_fail(err, ANQA_E_RANGE, "an id of %zu bytes is too long for a file", id.len);
     else
         status = anqa_blocking(run, job, 0);
-    if (status == ANQA_OK &&
-        job->no_folder) /* never E_NOT_FOUND: nothing is known to be not there */
-        status = anqa_fail(err, ANQA_E_IO, "the folder %s: %s", job->folder, strerror(job->errnum));
-    else if (status == ANQA_OK && job->errnum != 0)
+    if (status == ANQA_OK && job->errnum != 0)
         status = anqa_fail_errno(err, job->errnum, "%s/%s", job->folder, job->file);
+    if (status != ANQA_OK && job->no_folder) { /* then nothing is known not to be there */
+        status = ANQA_E_IO;
+        if (err != NULL)
+            err->status = status;
+    }
     if (status == ANQA_OK && ret_read != NULL)
         *ret_read = anqa_buf_ref(job->read);
     anqa_defer_run_to(mark);

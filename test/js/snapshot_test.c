@@ -53,7 +53,8 @@ static const char *const topics[] = {"news", NULL};
     "const at = Date.now(), day = new Date(), drawn = Math.random();\n"                            \
     "export function born() { return [at, day, drawn]; }\n"                                        \
     "export function grow(n) { globalThis.held = new Uint8Array(n).fill(7); }\n"                   \
-    "export function held_() { return held.reduce((a, b) => a + b, 0); }\n"                        \
+    "export function held_() { let sum = 0; for (let i = 0; i < held.length; i += 1000) sum += "   \
+    "held[i]; return sum; }\n"                                                                     \
     "export function leave() { Beam.exit(); }\n"
 
 static const anqa_js_script script =
@@ -366,7 +367,7 @@ TEST(memory_that_was_added_comes_back_and_more_than_the_limit_does_not)
     (void)anqa_trap_exit(true);
     (void)js_call(pid, "grow", "[20000000]");
     bytes = take(pid);
-    CHECK_STR(json_of(restore(&script, bytes), "held_"), "140000000");
+    CHECK_STR(json_of(restore(&script, bytes), "held_"), "140000");
     CHECK_STATUS(
         anqa_js_restore_link(&small, bytes, NULL, NULL, &pid, &err), ANQA_E_LIMIT, "%s", err.text);
     CHECK(strstr(err.text, "limits.memory") != NULL, "%s", err.text);
