@@ -24,6 +24,5 @@
     X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
     X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops) \
     WEB_MODULE_MAP_NET(X) \
-    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops)
 
 #endif
