@@ -203,6 +203,31 @@ TEST(what_waits_for_a_worker_has_the_bytes_of_its_call)
     js_end(rt);
 }
 
+TEST(keys_outlive_parking)
+{
+    static const anqa_js_script script =
+        SCRIPT("let key, sealed; const how = {name: 'AES-GCM', iv: new Uint8Array(12)};\n"
+               "export async function seal() {\n"
+               "  key = await crypto.subtle.generateKey({name: 'AES-GCM', length: 256}, false, "
+               "['encrypt', 'decrypt']);\n"
+               "  sealed = await crypto.subtle.encrypt(how, key, new Uint8Array([1, 2, 3])); }\n"
+               "export async function open() { return [...new Uint8Array(await "
+               "crypto.subtle.decrypt(how, key, sealed))]; }\n");
+    anqa_rt *rt = js_begin_with(
+        &(anqa_options){.schedulers = 1, .js_mapped = 1, .watchdog_ms = ANQA_INFINITY});
+    anqa_pid pid = js_start(&script), other;
+    anqa_js_counts now;
+
+    CHECK_STR(js_call(pid, "seal", "[]"), "null");
+    other = js_start(&script);
+    CHECK_STR(js_call(other, "seal", "[]"), "null");
+    anqa_js_get_counts(&now);
+    CHECK(now.parked >= 1);
+    CHECK_STR(js_call(pid, "open", "[]"), "[1,2,3]");
+    CHECK_STR(js_call(other, "open", "[]"), "[1,2,3]");
+    js_end(rt);
+}
+
 /* ---------------------------------------------------------------- random values */
 
 TEST(top_level_code_gets_no_random_values)

@@ -10,8 +10,8 @@
 #include "js/convert.h"
 #include "js/image.h"
 #include "js/turn.h"
-#include "js/web/crypto.h"
 #include "js/web/subtle.h"
+#include "js/web/web.h"
 
 enum {
     UINT8_ARRAY = 2,        /* as in convert.c */
@@ -51,18 +51,6 @@ static bool u32_arg(struct js *js, uint64_t value, uint32_t *ret_number)
         return turn_throw(js, "TypeError", "no such number"), false;
     *ret_number = (uint32_t)number;
     return true;
-}
-
-static uint64_t bytes_in(struct js *js, const void *bytes, size_t len)
-{
-    uint32_t at = turn_put(js, bytes, len);
-    uint64_t value;
-
-    if (at == 0)
-        return q_JS_ThrowOutOfMemory(&js->engine, js->image->ctx);
-    value = q_JS_NewUint8ArrayCopy(&js->engine, js->image->ctx, at, (uint32_t)len);
-    q_free(&js->engine, at);
-    return value;
 }
 
 /* ---------------------------------------------------------------- random bytes */
@@ -211,7 +199,7 @@ static uint64_t run_in_turn(struct js *js, struct subtle_job *job)
     anqa_section_begin();
     subtle_run(job);
     anqa_section_end();
-    result = job->error == NULL ? bytes_in(js, job->out, job->len)
+    result = job->error == NULL ? convert_bytes(js, anqa_str_make((const char *)job->out, job->len))
                                 : convert_string(js, anqa_str_of(failure(job)));
     subtle_cleanse(job->out, job->size);
     return result;
@@ -292,7 +280,7 @@ static uint64_t op_bytes(struct js *js, const uint64_t *args)
 
     if (!turn_text(js, args[0], &text))
         return turn_throw(js, "TypeError", "no text");
-    return bytes_in(js, text.ptr, text.len);
+    return convert_bytes(js, text);
 }
 
 static uint64_t op_base64(struct js *js, const uint64_t *args)
@@ -327,7 +315,7 @@ static uint64_t op_unbase64(struct js *js, const uint64_t *args)
     if (text.len > TEXT_MAX ||
         base64_decode(text, BASE64_URL | BASE64_NO_PAD, bytes, &len) != ANQA_OK)
         return JS_NULL;
-    result = bytes_in(js, bytes, len);
+    result = convert_bytes(js, anqa_str_make(bytes, len));
     subtle_cleanse(bytes, len);
     return result;
 }

@@ -15,6 +15,6 @@
     X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
     X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
     X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS, NULL) \
-    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops) \
+    X(crypto, ANQA_JS_CRYPTO, WEB_CLONE, web_crypto_ops)
 
 #endif
