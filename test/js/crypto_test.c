@@ -13,7 +13,7 @@ static const char *async_eval(anqa_pid pid, const char *body)
 
 #define SCRIPT(text)                                                              \
     ANQA_JS_SCRIPT(.name = "crypto.js", .source = (text), .apis = ANQA_JS_CRYPTO, \
-        .limits = {.memory = (size_t)256 << 20, .turn_ms = 20000})
+        .limits = {.memory = (size_t)256 << 20, .turn_ms = 20000, .values = {.bytes = 64 << 20}})
 
 /* ---------------------------------------------------------------- limits */
 
@@ -60,6 +60,12 @@ static const struct {
         "await subtle.importKey('jwk', {kty: 'RSA', n: '_' + 'f'.repeat(340) + 'w', e: "
         "'_wAAAAAAAAAB'}, {name: 'RSA-PSS', hash: 'SHA-1'}, true, ['verify'])",
         "\"DataError: the key is malformed, or another one\""},
+    {"a prime as long as the modulus",
+        "const how = {name: 'RSA-PSS', hash: 'SHA-1'}, key = await subtle.generateKey("
+        "{...how, modulusLength: 512, publicExponent: new Uint8Array([3])}, true, ['sign']);"
+        "const jwk = await subtle.exportKey('jwk', key.privateKey); jwk.p = jwk.n;"
+        "await subtle.importKey('jwk', jwk, how, true, ['sign'])",
+        "\"DataError: the key is malformed, or another one\""},
     {"bytes of a key in DER",
         "await subtle.importKey('spki', new Uint8Array(65537), {name: 'RSA-PSS', hash: 'SHA-1'}, "
         "true, ['verify'])",
@@ -104,7 +110,28 @@ TEST(what_a_script_asks_for_is_bounded)
     js_end(rt);
 }
 
-/* What JavaScript says of the standard, where Node says something else. */
+TEST(a_long_operation_has_no_more_bytes_than_values_may_have)
+{
+    static const anqa_js_script usual = ANQA_JS_SCRIPT(.name = "usual", .source = "export {};",
+        .apis = ANQA_JS_CRYPTO, .limits = {.memory = (size_t)128 << 20, .turn_ms = 20000});
+    static const anqa_js_script less = ANQA_JS_SCRIPT(.name = "less", .source = "export {};",
+        .apis = ANQA_JS_CRYPTO, .limits = {.values = {.bytes = 100000}});
+    static const char digest[] =
+        "return (await crypto.subtle.digest('SHA-1', new Uint8Array(%s))).byteLength";
+    static const char refused[] =
+        "\"OperationError: more bytes than the limit for values of this script\"";
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&usual);
+
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "16 << 20")), "20");
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "(16 << 20) + 1")), refused);
+    pid = js_start(&less);
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "100000")), "20");
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "100001")), refused);
+    js_end(rt);
+}
+
+/* Where Node says something else. */
 TEST(errors_are_those_of_the_standard)
 {
     static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");

@@ -14,9 +14,10 @@
 #include "js/web/web.h"
 
 enum {
-    UINT8_ARRAY = 2,        /* as in convert.c */
-    TEXT_MAX = 4 << 20,     /* of keys as JSON, and the like */
-    ANSWER_SECRET = 1 << 24 /* of the number that says what to do */
+    DEFAULT_MOST = 16 << 20, /* bytes of a long operation, as for values */
+    UINT8_ARRAY = 2,         /* as in convert.c */
+    TEXT_MAX = 4 << 20,      /* of keys as JSON, and the like */
+    ANSWER_SECRET = 1 << 24  /* of the number that says what to do */
 };
 
 /* ---------------------------------------------------------------- values */
@@ -212,6 +213,19 @@ static bool is_random(const struct subtle_job *job)
            (job->kind == SUBTLE_SIGN && job->family != SUBTLE_RSA && job->family != SUBTLE_ED25519);
 }
 
+/* What is given to a process is copied, so it is bounded as all that crosses. */
+static bool is_too_much(const struct js *js, struct subtle_job *job)
+{
+    size_t most = js->script->limits.values.bytes;
+
+    if (job->key.len + job->data.len + job->extra.len + job->more.len <=
+        (most == 0 ? DEFAULT_MOST : most))
+        return false;
+    job->error = "OperationError";
+    job->why = "more bytes than the limit for values of this script";
+    return true;
+}
+
 static bool job_arg(
     struct js *js, const uint64_t *args, uint32_t *ret_flags, struct subtle_job *job)
 {
@@ -247,6 +261,8 @@ static uint64_t op_run(struct js *js, const uint64_t *args)
     if (js->loading && (is_long || is_random(&job)))
         return not_while_loading(
             js, is_long ? "long operations of crypto" : "random values of crypto");
+    if (is_long && is_too_much(js, &job))
+        return convert_string(js, anqa_str_of(failure(&job)));
     if (is_long && id == 0)
         return JS_NULL;
     if (id != 0)
