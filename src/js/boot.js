@@ -99,7 +99,7 @@
     const due = heap.length > 0 ? heap[0].due : Infinity;
     if (due === armed) return;
     armed = due;
-    host(TIMER, due === Infinity ? -1 : due);
+    host(TIMER, due === Infinity ? -1 : due < 0 ? 0 : due);
   }
   function schedule(timer, ms) {
     timer.due = host(NOW) + ms;
@@ -154,7 +154,7 @@
     }
     return true;
   }
-  // The clock stood still between the making of the image and the start of this process.
+  // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot.
   function rebase(ms) {
     for (const timer of heap) timer.due += ms;
     armed = NaN;
@@ -215,7 +215,7 @@
 
   // ---- Beam
   const pending = new Map(); // id of a call -> [resolve, reject]
-  const watched = new Map(); // text of a reference -> function
+  const watched = new Map(); // text of a reference -> [function, pid]
   let receive;
   const Beam = {
     call(name, ...args) {
@@ -236,7 +236,7 @@
     monitor(pid, fn) {
       if (typeof fn !== 'function') throw new TypeError('monitor needs a function');
       const ref = host(MONITOR, pid);
-      watched.set(host(TEXT, ref), fn);
+      watched.set(host(TEXT, ref), [fn, pid]);
       return ref;
     },
     demonitor(ref) { return watched.delete(host(TEXT, ref)) && host(DEMONITOR, ref); },
@@ -407,6 +407,7 @@
 
   // ---- what modules of the web platform are given
   const sources = new Map(); // id -> function
+  const restorers = [];
   const web = {
     host, limits, inspect, log, global, Pid, Ref,
     timers: { add, clear },
@@ -431,10 +432,32 @@
       return id;
     },
     drop(id) { return sources.delete(id); },
+    // fn is called when the process begins as a snapshot: what worked for it outside is gone.
+    onRestore(fn) { restorers.push(fn); },
   };
   function told(id, value) {
     const fn = sources.get(id);
     if (fn !== undefined) return fn(value);
+  }
+
+  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it.
+  function restored(ms) {
+    const calls = [...pending.values()], watches = [...watched.values()];
+    const attempt = (fn, ...args) => {
+      try {
+        fn(...args);
+      } catch (error) {
+        log(3, ['restored from a snapshot, but:', error]);
+      }
+    };
+    pending.clear();
+    watched.clear();
+    rebase(ms);
+    for (const topic of open.keys()) attempt(host, SUBSCRIBE, topic);
+    for (const fn of restorers) attempt(fn);
+    for (const [, reject] of calls)
+      reject(new Error('the process was restored from a snapshot: what became of the call is not known'));
+    for (const [fn, pid] of watches) attempt(fn, pid, 'restored');
   }
 
   function fail(name, message) {
@@ -463,14 +486,14 @@
       if (ok) call[0](value); else call[1](new Error(value));
     },
     (key, pid, reason) => {
-      const fn = watched.get(key);
+      const watch = watched.get(key);
       watched.delete(key);
-      if (fn !== undefined) return fn(pid, reason);
+      if (watch !== undefined) return watch[0](pid, reason);
     },
     (id, promise) => { promise.then((v) => host(SETTLED, id, true, v), (e) => host(SETTLED, id, false, e)); },
     fail,
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
-    hear, web, told,
+    hear, web, told, restored,
   ];
 })

@@ -1,6 +1,7 @@
 #include "js/park.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <anqa/telemetry.h>
@@ -331,12 +332,16 @@ static void wake(struct js *js)
 
 void park_begin(struct js *js)
 {
-    while (!swap_use(js, JS_IDLE, JS_BUSY))
-        switch (atomic_load_explicit(&js->use, memory_order_acquire)) {
-        case JS_BUSY: return; /* it starts, or is never parked */
-        case JS_PARKED: wake(js); return;
-        case JS_PARKING: anqa_yield();
+    while (!swap_use(js, JS_IDLE, JS_BUSY)) {
+        uint32_t use = atomic_load_explicit(&js->use, memory_order_acquire);
+        if (use == JS_BUSY) /* it starts, or is never parked */
+            return;
+        if (use == JS_PARKED) {
+            wake(js);
+            return;
         }
+        anqa_yield();
+    }
 }
 
 /* Somebody waits for a place: that of this process, which is IDLE, is his. */

@@ -1,4 +1,4 @@
-// Streams (Streams Standard), and TextEncoderStream and TextDecoderStream where there is a TextEncoder.
+// Streams (Streams Standard), TextEncoderStream and TextDecoderStream (Encoding Standard).
 //
 // Other modules find in `web.streams` what scripts have no access to:
 //   readable(source, options)  a state of a ReadableStream; source: {start(c), pull(c), cancel(reason)}, c: enqueue(chunk), close(),
@@ -49,7 +49,6 @@ export default function (web) {
     WritableStreamDefaultController, TransformStream, TransformStreamDefaultController, ByteLengthQueuingStrategy,
     CountQueuingStrategy,
   });
-  if (TextEncoder === undefined) return;
 
   // ---- text
   const encode = uncurry(TextEncoder.prototype.encode), decode = uncurry(TextDecoder.prototype.decode);

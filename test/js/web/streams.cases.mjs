@@ -1047,6 +1047,28 @@ Object.assign(cases, {
     return [await outcome(w.write(1)), await outcome(t.readable.getReader().read()), await outcome(w.closed)];
   },
 
+  // ---- text
+  'a TextEncoderStream makes bytes': async () => all(of('a', 'é', '', '€').pipeThrough(new TextEncoderStream())),
+  'a pair that is split over chunks is one character': async () => all(of('a\ud83d', '\ude00b').pipeThrough(new TextEncoderStream())),
+  'half a pair at the end is replaced': async () => all(of('a\ud83d').pipeThrough(new TextEncoderStream())),
+  'half a pair before something else is replaced': async () => all(of('\ud83d', 'x').pipeThrough(new TextEncoderStream())),
+  'half a pair and an empty chunk': async () => (await all(of('\ud83d', '', '\ude00').pipeThrough(new TextEncoderStream()))).map((b) => [...b]),
+  'a TextEncoderStream takes anything as text': async () => all(of(1, null, { toString: () => 'x' }).pipeThrough(new TextEncoderStream())),
+  'a TextDecoderStream makes text': async () => all(of(bytes(97), bytes(0xc3), bytes(0xa9), bytes()).pipeThrough(new TextDecoderStream())),
+  'a TextDecoderStream replaces what is cut off': async () => all(of(bytes(97, 0xe2, 0x82)).pipeThrough(new TextDecoderStream())),
+  'a fatal TextDecoderStream fails': async () => outcome(all(of(bytes(97, 0xff)).pipeThrough(new TextDecoderStream('utf-8', { fatal: true })))),
+  'a fatal TextDecoderStream fails at the end': async () => outcome(all(of(bytes(97, 0xe2)).pipeThrough(new TextDecoderStream('utf-8', { fatal: true })))),
+  'a TextDecoderStream skips the byte order mark': async () => all(of(bytes(0xef), bytes(0xbb, 0xbf, 97)).pipeThrough(new TextDecoderStream())),
+  'a TextDecoderStream keeps the byte order mark': async () => all(of(bytes(0xef, 0xbb, 0xbf, 97)).pipeThrough(new TextDecoderStream('utf-8', { ignoreBOM: true }))),
+  'a TextDecoderStream has the members of a decoder': () => {
+    const d = new TextDecoderStream('UTF-16', { fatal: true, ignoreBOM: true });
+    return [d.encoding, d.fatal, d.ignoreBOM, new TextEncoderStream().encoding];
+  },
+  'a TextDecoderStream refuses unknown labels': () => thrown(() => new TextDecoderStream('x-none')),
+  'a TextDecoderStream takes buffers': async () => all(of(bytes(97, 98).buffer, new DataView(bytes(99).buffer)).pipeThrough(new TextDecoderStream())),
+  'a TextDecoderStream takes only bytes': async () => outcome(all(of('text').pipeThrough(new TextDecoderStream()))),
+  'text through both': async () => (await all(of('häl', 'lo €').pipeThrough(new TextEncoderStream()).pipeThrough(new TextDecoderStream()))).join(''),
+
   // ---- hostile scripts
   'a then on Object.prototype is not asked for chunks of a pipe': async () => {
     const log = [];
