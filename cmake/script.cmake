@@ -9,9 +9,12 @@
 # .jsx) becomes calls of React.createElement, or what the tsconfig.json beside it says (jsx, jsxFactory, jsxImportSource).
 # Anything else is esbuild's, behind OPTIONS: anqa_add_script(app page.tsx OPTIONS --jsx=automatic --jsx-import-source=preact).
 #
+# BYTECODE has `anqa js compile` make bytecode of it, too: `#include "room.bytecode.h"`, and .bytecode = room_script_bytecode
+# in place of .source.
+#
 # esbuild is taken from node_modules of the project (npm install --save-dev esbuild), or from PATH.
 function(anqa_add_script target file)
-  cmake_parse_arguments(PARSE_ARGV 2 script "" "" "OPTIONS")
+  cmake_parse_arguments(PARSE_ARGV 2 script "BYTECODE" "" "OPTIONS")
   get_filename_component(path "${file}" ABSOLUTE)
   get_filename_component(name "${file}" NAME_WE)
   string(MAKE_C_IDENTIFIER "${name}" symbol)
@@ -55,4 +58,40 @@ ${symbol}_script_map:
   target_sources(${target} PRIVATE "${folder}/${name}.script.S")
   set_source_files_properties("${folder}/${name}.script.S" PROPERTIES OBJECT_DEPENDS "${bundle};${bundle}.map")
   target_include_directories(${target} PRIVATE "${folder}")
+  if(script_BYTECODE)
+    anqa_script_bytecode_(${target} ${symbol} ${name} "${folder}")
+  endif()
+endfunction()
+
+function(anqa_script_bytecode_ target symbol name folder)
+  if(TARGET anqa_command)
+    set(command "$<TARGET_FILE:anqa_command>")
+    set(made_by anqa_command)
+  else()
+    find_program(ANQA_COMMAND anqa)
+    if(NOT ANQA_COMMAND)
+      message(FATAL_ERROR "anqa_add_script(${target} ... BYTECODE) needs the command anqa")
+    endif()
+    set(command "${ANQA_COMMAND}")
+    set(made_by "${ANQA_COMMAND}")
+  endif()
+  file(CONFIGURE OUTPUT "${folder}/${name}.bytecode.h" CONTENT "#ifdef __cplusplus
+extern \"C\" {
+#endif
+extern const char ${symbol}_script_bytecode[];
+#ifdef __cplusplus
+}
+#endif
+")
+  file(CONFIGURE OUTPUT "${folder}/${name}.bytecode.S" CONTENT "    .section .rodata
+    .globl ${symbol}_script_bytecode
+${symbol}_script_bytecode:
+    .incbin \"${folder}/${name}.bytecode\"
+    .section .note.GNU-stack, \"\", %progbits
+")
+  add_custom_command(OUTPUT "${folder}/${name}.bytecode"
+    COMMAND "${command}" js compile "${folder}/${name}.js" --name ${name}.js --out "${folder}/${name}.bytecode"
+    DEPENDS "${folder}/${name}.js" ${target}_${symbol}_bundle ${made_by} VERBATIM)
+  target_sources(${target} PRIVATE "${folder}/${name}.bytecode.S")
+  set_source_files_properties("${folder}/${name}.bytecode.S" PROPERTIES OBJECT_DEPENDS "${folder}/${name}.bytecode")
 endfunction()

@@ -182,6 +182,10 @@ if(TARGET js_script_test)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endif()
 
+if(TARGET js_bytecode_test AND TARGET anqa_command)
+  anqa_add_script(js_bytecode_test test/js/scripts/greeter.ts BYTECODE)
+endif()
+
 if(TARGET js_debug_test)
   anqa_add_script(js_debug_test test/js/scripts/greeter.ts)
 endif()

@@ -12,6 +12,7 @@
 #include <anqa/memory.h>
 
 #include "base/random.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
 #include "js/debug.h"
 #include "js/js.h"
@@ -28,8 +29,6 @@
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
-    EVAL_MODULE = 1,
-    EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
     TOPICS_MAX = 100, /* open at once by one process */
@@ -375,27 +374,12 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
-/* With a reader of its variables behind it, unless that is what does not compile. */
-static uint64_t compile(struct js *js, anqa_str source, const char *name)
-{
-    anqa_str whole = debug_with_reader(source);
-    uint64_t module = whole.len > source.len
-                          ? turn_eval(js, whole, name, EVAL_MODULE | EVAL_COMPILE_ONLY)
-                          : JS_EXCEPTION;
-
-    if (!turn_is_exception(module))
-        return module;
-    if (whole.len > source.len)
-        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
-    return turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
-}
-
-static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
+static anqa_status load(struct js *js, anqa_str source, bool is_bytecode, anqa_error *err)
 {
     struct engine *e = &js->engine;
     const char *name = js->image->text == NULL ? js->script->name
                                                : anqa_tmp_printf("%s/spawned", js->script->name);
-    uint64_t module = compile(js, source, name);
+    uint64_t module = is_bytecode ? bytecode_read(js, source) : debug_compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -483,7 +467,7 @@ static void make_in_turn(struct js *js, void *arg)
     if (making->status == ANQA_OK && !debug_load(js))
         making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
-        making->status = load(js, making->source.text, making->err);
+        making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
     q_JS_RunGC(&js->engine, js->image->rt);

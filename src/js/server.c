@@ -13,6 +13,7 @@
 #include <anqa/pubsub.h>
 
 #include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
 #include "js/debug.h"
 #include "js/js.h"
@@ -440,6 +441,10 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
     anqa_caller caller = anqa_msg_caller(msg);
     struct request r = {.caller = &caller, .form = FORM_BARE};
 
+    if (bytecode_is_request(msg)) {
+        bytecode_answer(js, msg);
+        return anqa_noreply();
+    }
     if (debug_is_question(msg)) {
         debug_answer(js, msg);
         return anqa_noreply();

@@ -96,9 +96,26 @@ test("answers that are none are no harm", async (t) => {
   assert.equal((await anqa("js", "profile", "--seconds", "1")).code, FAILED);
 });
 
+test("bytecode is made of a module, and what is wrong with one is told with its place", async () => {
+  const [file, out] = [path.join(runtimeDir, "m.js"), path.join(runtimeDir, "m.bytecode")];
+  fs.writeFileSync(file, "export const one = 1;\n");
+  assert.deepEqual(await anqa("js", "compile", file, "--out", out), { code: OK, out: "", err: "" });
+  assert.equal(fs.readFileSync(out).subarray(0, 8).toString("latin1"), "anqa-js\u0001");
+  assert.ok(fs.readFileSync(out).includes("m.js"));
+  fs.writeFileSync(file, "export const one = ;\n");
+  const wrong = await anqa("js", "compile", file, "--out", out, "--name", "named.js");
+  assert.equal(wrong.code, FAILED);
+  assert.match(wrong.err, /^anqa: script 'named\.js' does not compile: SyntaxError: .*named\.js:1:/);
+  assert.match((await anqa("js", "compile", "/nowhere/m.js", "--out", out)).err, /^anqa: cannot read \/nowhere\/m\.js: /);
+  fs.writeFileSync(file, "x".repeat((16 << 20) + 1));
+  assert.match((await anqa("js", "compile", file, "--out", out)).err, /m\.js is longer than 16777216 bytes/);
+  fs.writeFileSync(file, "1");
+  assert.match((await anqa("js", "compile", file, "--out", "/nowhere/x")).err, /^anqa: cannot write \/nowhere\/x: /);
+});
+
 test("mistakes are told", async () => {
   for (const args of [[], ["dance"], ["stack"], ["stack", "a", "b"], ["ps", "x"], ["ps", "--limit", "10001"], ["profile", "--seconds", "0"],
-    ["profile", "--seconds", "601"], ["profile", "a", "b"]]) {
+    ["profile", "--seconds", "601"], ["profile", "a", "b"], ["compile"], ["compile", "a.js"]]) {
     const { code, out, err } = await anqa("js", ...args);
     assert.equal(code, USAGE, args);
     assert.equal(out, "");

@@ -68,6 +68,12 @@ anqa_status anqa_js_get_info(
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }
 
+anqa_status anqa_js_compile(const anqa_js_script *script, anqa_str *ret_bytecode,
+    anqa_str *ret_source_map, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
 const char *anqa_js_status_text(anqa_js_status status)
 {
     return "?";
