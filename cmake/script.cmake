@@ -12,9 +12,12 @@
 # BYTECODE has `anqa js compile` make bytecode of it, too: `#include "room.bytecode.h"`, and .bytecode = room_script_bytecode
 # in place of .source.
 #
+# COVERAGE makes a bundle that counts what of it runs, for tests: see anqa_js_coverage in anqa/js_debug.h. It needs Node.js, and
+# acorn (npm install --save-dev acorn).
+#
 # esbuild is taken from node_modules of the project (npm install --save-dev esbuild), or from PATH.
 function(anqa_add_script target file)
-  cmake_parse_arguments(PARSE_ARGV 2 script "BYTECODE" "" "OPTIONS")
+  cmake_parse_arguments(PARSE_ARGV 2 script "BYTECODE;COVERAGE" "" "OPTIONS")
   get_filename_component(path "${file}" ABSOLUTE)
   get_filename_component(name "${file}" NAME_WE)
   string(MAKE_C_IDENTIFIER "${name}" symbol)
@@ -46,10 +49,20 @@ ${symbol}_script_map:
     .byte 0
     .section .note.GNU-stack, \"\", %progbits
 ")
+  set(count "")
+  if(script_COVERAGE)
+    find_program(ANQA_NODE node)
+    if(NOT ANQA_NODE)
+      message(FATAL_ERROR "anqa_add_script(${target} ${file} COVERAGE) needs Node.js")
+    endif()
+    set(count COMMAND "${ANQA_NODE}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/coverage.mjs" "${bundle}.new" "${bundle}.new.map"
+      "${bundle}.new" "${CMAKE_SOURCE_DIR}")
+  endif()
   add_custom_target(${target}_${symbol}_bundle
     COMMAND "${ANQA_ESBUILD}" "${path}" --bundle --format=esm --target=es2023 --sourcemap=external --sources-content=false
       --log-level=warning --define:global=globalThis --loader:.md=text --loader:.html=text --loader:.svg=text --loader:.css=text
       ${script_OPTIONS} "--outfile=${bundle}.new"
+    ${count}
     COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${bundle}.new" "${bundle}"
     COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${bundle}.new.map" "${bundle}.map"
     BYPRODUCTS "${bundle}" "${bundle}.map"

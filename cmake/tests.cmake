@@ -186,6 +186,10 @@ if(TARGET js_bytecode_test AND TARGET anqa_command)
   anqa_add_script(js_bytecode_test test/js/scripts/greeter.ts BYTECODE)
 endif()
 
+if(TARGET js_coverage_test)
+  anqa_add_script(js_coverage_test test/js/scripts/counted.ts COVERAGE)
+endif()
+
 if(TARGET js_debug_test)
   anqa_add_script(js_debug_test test/js/scripts/greeter.ts)
 endif()

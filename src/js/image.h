@@ -91,6 +91,9 @@ struct js_image {
     int32_t init;     /* which of them is `init`; -1: there is none */
     char *source_map; /* NULL: none */
     struct source_files *files;
+    char *coverage; /* what its counters stand for (coverage.h), JSON; NULL: nothing is counted */
+    uint32_t counters_at, counter_count;
+    _Atomic(uint64_t) *counters; /* shared: sums of all processes */
     struct js_run hot[IMAGE_HOT_RUNS];
     _Atomic(uint32_t)
         hot_count; /* shared; IMAGE_HOT_NONE: not known yet, _BUSY: somebody finds out */

@@ -15,6 +15,7 @@
 #include "js/beam.h"
 #include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/park.h"
@@ -55,6 +56,8 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
     if (js_thread.running == js)
         preempt_leave();
     debug_leave(js);
+    if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
+        coverage_harvest(js); /* it is ended in the midst of one */
     spawn_end_children(js, pid);
     park_leave(js);
     spawn_leave(js);

@@ -116,3 +116,8 @@ anqa_status anqa_js_profile(
 {
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }
+
+anqa_status anqa_js_coverage(anqa_json *ret_coverage, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
