@@ -11,7 +11,9 @@
 #include <anqa/memory.h>
 
 #include "base/random.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
@@ -27,8 +29,6 @@
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
-    EVAL_MODULE = 1,
-    EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
     TOPICS_MAX = 100, /* open at once by one process */
@@ -95,6 +95,7 @@ void image_free(struct js_image *image)
     free(image->source_map);
     free(image->text);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
@@ -256,16 +257,6 @@ static bool find_random(struct js *js)
     return false;
 }
 
-/* Top-level code that calls Math.random gets what its source alone decides. */
-static void seed_random(struct js *js)
-{
-    uint64_t seed = 0;
-
-    while (seed == 0)
-        image_random(js, &seed, sizeof seed);
-    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
-}
-
 static void spin(struct js *js, uint32_t rounds)
 {
     const char *text = anqa_tmp_printf("for (let i = 0; i < %u; i++);", rounds);
@@ -291,6 +282,16 @@ static void find_polls(struct js *js)
         if (few >= FEW && few < MANY && many - few == MANY - FEW)
             image->polls = image->ctx + i * 4;
     }
+}
+
+/* Top-level code that calls Math.random gets what its source alone decides. */
+static void seed_random(struct js *js)
+{
+    uint64_t seed = 0;
+
+    while (seed == 0)
+        image_random(js, &seed, sizeof seed);
+    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
 }
 
 static uint32_t private_atom(struct js *js, const char *name)
@@ -326,8 +327,8 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
     if (!find_random(js))
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
-    seed_random(js);
     find_polls(js);
+    seed_random(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
     image->epoch_atom = private_atom(js, "epoch");
@@ -386,6 +387,13 @@ static bool add_export(struct js *js, uint32_t atom)
         image->module = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
         return true;
     }
+    value = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+    if (turn_is_exception(value))
+        turn_free(js, q_JS_GetException(&js->engine, image->ctx));
+    ok = coverage_take_export(js, name, value);
+    turn_free(js, value);
+    if (ok)
+        return true;
     image->exports[image->export_count] =
         (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
     if (image->exports[image->export_count].name == NULL)
@@ -411,7 +419,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
     js->engine.sp = sp;
     if (!ok)
         return failed(js, "does not show its exports", err);
-    if (count > EXPORTS_MAX + 1)
+    if (count > EXPORTS_MAX + 3 /* of ours */)
         return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
             js->script->name, count, EXPORTS_MAX);
     image->exports = calloc(count + 1, sizeof *image->exports);
@@ -423,27 +431,12 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
-/* With a reader of its variables behind it, unless that is what does not compile. */
-static uint64_t compile(struct js *js, anqa_str source, const char *name)
-{
-    anqa_str whole = debug_with_reader(source);
-    uint64_t module = whole.len > source.len
-                          ? turn_eval(js, whole, name, EVAL_MODULE | EVAL_COMPILE_ONLY)
-                          : JS_EXCEPTION;
-
-    if (!turn_is_exception(module))
-        return module;
-    if (whole.len > source.len)
-        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
-    return turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
-}
-
-static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
+static anqa_status load(struct js *js, anqa_str source, bool is_bytecode, anqa_error *err)
 {
     struct engine *e = &js->engine;
     const char *name = js->image->text == NULL ? js->script->name
                                                : anqa_tmp_printf("%s/spawned", js->script->name);
-    uint64_t module = compile(js, source, name);
+    uint64_t module = is_bytecode ? bytecode_read(js, source) : debug_compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -532,7 +525,7 @@ static void make_in_turn(struct js *js, void *arg)
     if (making->status == ANQA_OK && !debug_load(js))
         making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
-        making->status = load(js, making->source.text, making->err);
+        making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
     q_JS_RunGC(&js->engine, js->image->rt);
@@ -731,6 +724,7 @@ static void forget(struct js_image *image)
     free(image->exports);
     free(image->source_map);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->fd >= 0)
         close(image->fd);
     image->files = NULL;

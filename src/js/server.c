@@ -13,7 +13,9 @@
 #include <anqa/pubsub.h>
 
 #include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/park.h"
@@ -57,6 +59,8 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
     if (js_thread.running == js)
         preempt_leave();
     debug_leave(js);
+    if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
+        coverage_harvest(js); /* it is ended in the midst of one */
     spawn_end_children(js, pid);
     park_leave(js);
     spawn_leave(js);
@@ -569,6 +573,10 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
     anqa_caller caller = anqa_msg_caller(msg);
     struct request r = {.caller = &caller, .form = FORM_BARE};
 
+    if (bytecode_is_request(msg)) {
+        bytecode_answer(js, msg);
+        return anqa_noreply();
+    }
     if (debug_is_question(msg)) {
         debug_answer(js, msg);
         return anqa_noreply();

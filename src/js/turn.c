@@ -7,6 +7,7 @@
 #include <anqa/memory.h>
 
 #include "js/convert.h"
+#include "js/coverage.h"
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
@@ -80,6 +81,8 @@ static void enter(void *arg)
     if (js->rejected_count > 0)
         log_rejections(js);
     preempt_leave();
+    if (js->image->counter_count > 0)
+        coverage_harvest(js);
     js->in_turn = false;
     js_count(&js->face.turns);
     js_status(js, ANQA_JS_IDLE);

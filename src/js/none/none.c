@@ -102,6 +102,12 @@ anqa_status anqa_js_files_drop(
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }
 
+anqa_status anqa_js_compile(
+    const anqa_js_script *script, anqa_str *ret_bytecode, anqa_str *ret_source_map, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
 const char *anqa_js_status_text(anqa_js_status status)
 {
     return "?";
@@ -141,6 +147,11 @@ anqa_status anqa_js_report(
 
 anqa_status anqa_js_profile(
     const anqa_js_profile_opts *opts, anqa_js_profile_result *ret_result, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_coverage(anqa_json *ret_coverage, anqa_error *err)
 {
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }
