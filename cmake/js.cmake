@@ -53,4 +53,4 @@ foreach(module IN LISTS anqa_web_modules)
 endforeach()
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/web.S" PROPERTIES
   OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/web/modules.h;${anqa_web_bundles}"
-  COMPILE_OPTIONS "-Wa,-I${anqa_web_folder}")
+  COMPILE_OPTIONS "-Wa,-I${PROJECT_BINARY_DIR}")

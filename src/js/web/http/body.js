@@ -4,7 +4,7 @@ import {
   JSON, Object, TypeError, Uint8Array, byteLength, bufferOf, bytesOf, copyBytes, defineProperty, isObject, joinBytes, quiet, rejected,
   resolved, scalarText, then, uncurry, viewTag,
 } from '../lib/base.js';
-import { decode, encode } from '../lib/text.js';
+import { decode, encode, lower } from '../lib/text.js';
 import { parameterOf, typeOfField, typeText } from './mime.js';
 
 const { URLSearchParams } = globalThis, { parse } = JSON;
@@ -150,7 +150,7 @@ export function mixin(made, of) {
     blob() {
       return consume(this, (bytes, state) => {
         const type = typeOf(state);
-        return env.blob.make(copyBytes(bytes), type === undefined ? '' : typeText(type));
+        return env.blob.make(copyBytes(bytes), type === undefined ? '' : lower(typeText(type)));
       });
     },
     bytes() { return consume(this, (bytes) => copyBytes(bytes)); },

@@ -169,7 +169,7 @@ export class Request {
     if (state.body !== null && state.body.unusable) throw new TypeError('the body is used already');
     const made = state.copy();
     made.body = state.body === null ? null : state.body.clone();
-    return new Request(KEEP, made);
+    return wrap(made);
   }
 }
 // A signal of its own for each request, aborted with what it was given.
@@ -184,6 +184,7 @@ function follow(signal) {
   // an iterator of our own: that of arrays may have been replaced
   return apply(any, AbortSignal, [{ __proto__: null, [Symbol.iterator]: () => ({ next }) }]);
 }
+const wrap = (state) => new Request(KEEP, state); // see response.js
 face(Request);
 mixin(Request, (request) => stateIn(request) ?? bad());
 

@@ -89,14 +89,14 @@ export class Response {
     made.fields = state.fields.copy();
     made.fields.immutable = state.fields.immutable;
     made.body = state.body === null ? null : state.body.clone();
-    return new Response(KEEP, made);
+    return wrap(made);
   }
   static error() {
     const state = new State();
     state.type = 'error';
     state.status = 0;
     state.fields.immutable = true;
-    return new Response(KEEP, state);
+    return wrap(state);
   }
   static redirect(url, status = 302) {
     need(arguments.length, 1, 'redirect');
@@ -106,7 +106,7 @@ export class Response {
     state.status = n;
     state.fields.add('location', href(to));
     state.fields.immutable = true;
-    return new Response(KEEP, state);
+    return wrap(state);
   }
   static json(data, given = {}) {
     need(arguments.length, 1, 'json');
@@ -114,9 +114,11 @@ export class Response {
     if (string === undefined) throw new TypeError('JSON has no word for that');
     const state = new State();
     init(state, given, extract(string).body, 'application/json');
-    return new Response(KEEP, state);
+    return wrap(state);
   }
 }
+// What a class says of itself inside of itself costs it its name in a bundle.
+const wrap = (state) => new Response(KEEP, state);
 face(Response);
 mixin(Response, (response) => stateIn(response) ?? bad());
 
@@ -132,5 +134,5 @@ export function makeResponse({ status, statusText = '', headers = [], url = '', 
   for (let i = 0; i + 1 < headers.length; i += 2) state.fields.add(headers[i], headers[i + 1]);
   state.fields.immutable = true;
   if (body !== null) state.body = isView(body) ? new Body(body, undefined) : new Body(undefined, body);
-  return new Response(KEEP, state);
+  return wrap(state);
 }
