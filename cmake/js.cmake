@@ -54,7 +54,7 @@ foreach(module IN LISTS anqa_web_modules)
 endforeach()
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/web.S" PROPERTIES
   OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/web/modules.h;${anqa_web_bundles}"
-  COMPILE_OPTIONS "-Wa,-I${anqa_web_folder}")
+  COMPILE_OPTIONS "-Wa,-I${PROJECT_BINARY_DIR}")
 
 # What a snapshot names the engine by: what it means is decided by its WebAssembly, whatever compiles that.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${anqa_js_wasm}")
