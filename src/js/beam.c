@@ -176,6 +176,41 @@ bool beam_on_result(struct js *js, const anqa_msg *msg)
     return true;
 }
 
+void beam_forget_tasks(struct js *js)
+{
+    while (js->task_count > 0)
+        anqa_request_cancel(take_task(js, 0).ref);
+}
+
+/* ---------------------------------------------------------------- lists of texts that a process holds */
+
+static uint32_t find_text(char *const *list, uint32_t count, anqa_str text)
+{
+    uint32_t i = 0;
+
+    while (i < count && !anqa_str_is(text, list[i]))
+        i++;
+    return i;
+}
+
+/* text: without a NUL. */
+static void note_text(char ***list, uint32_t *count, uint32_t most, anqa_str text)
+{
+    char *copy = anqa_heap_alloc(text.len + 1);
+
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    if (*list == NULL)
+        *list = anqa_heap_alloc(most * sizeof **list);
+    (*list)[(*count)++] = copy;
+}
+
+static void forget_text(char **list, uint32_t *count, uint32_t i)
+{
+    anqa_heap_free(list[i]);
+    list[i] = list[--*count];
+}
+
 /* ---------------------------------------------------------------- the operations; values are borrowed */
 
 static bool text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
@@ -401,20 +436,38 @@ static uint64_t op_subscribe(struct js *js, const uint64_t *args)
 
     if (!topic_arg(js, args[0], &topic))
         return JS_EXCEPTION;
-    status = anqa_subscribe(topic);
+    if (js->topic_count == BEAM_TOPICS_MAX)
+        return turn_throw(js, "RangeError", "more than %d topics", BEAM_TOPICS_MAX);
+    status = memchr(topic.ptr, '\0', topic.len) != NULL ? ANQA_E_INVALID : anqa_subscribe(topic);
     if (status != ANQA_OK)
         return turn_throw(
             js, "Error", "the topic cannot be subscribed: %s", anqa_status_text(status));
+    note_text(&js->topics, &js->topic_count, BEAM_TOPICS_MAX, topic);
     return JS_UNDEFINED;
+}
+
+static void forget_topic(struct js *js, uint32_t i)
+{
+    anqa_unsubscribe(anqa_str_of(js->topics[i]));
+    forget_text(js->topics, &js->topic_count, i);
+}
+
+void beam_forget_topics(struct js *js)
+{
+    while (js->topic_count > 0)
+        forget_topic(js, js->topic_count - 1);
 }
 
 static uint64_t op_unsubscribe(struct js *js, const uint64_t *args)
 {
     anqa_str topic;
+    uint32_t i;
 
     if (!topic_arg(js, args[0], &topic))
         return JS_EXCEPTION;
-    anqa_unsubscribe(topic);
+    i = find_text(js->topics, js->topic_count, topic);
+    if (i < js->topic_count)
+        forget_topic(js, i);
     return JS_UNDEFINED;
 }
 
@@ -471,26 +524,6 @@ static bool name_arg(struct js *js, uint64_t value, anqa_str *ret_name)
     return true;
 }
 
-static uint32_t find_name(const struct js *js, anqa_str name)
-{
-    uint32_t i = 0;
-
-    while (i < js->name_count && !anqa_str_is(name, js->names[i]))
-        i++;
-    return i;
-}
-
-static void note_name(struct js *js, anqa_str name)
-{
-    char *copy = anqa_heap_alloc(name.len + 1);
-
-    memcpy(copy, name.ptr, name.len);
-    copy[name.len] = '\0';
-    if (js->names == NULL)
-        js->names = anqa_heap_alloc(NAMES_MAX * sizeof *js->names);
-    js->names[js->name_count++] = copy;
-}
-
 static uint64_t op_register(struct js *js, const uint64_t *args)
 {
     anqa_str name;
@@ -507,15 +540,14 @@ static uint64_t op_register(struct js *js, const uint64_t *args)
         return turn_throw(js, "Error",
             status == ANQA_E_EXISTS ? "the name '%.*s' is taken" : "the name '%.*s' cannot be had",
             ANQA_FMT(name));
-    note_name(js, name);
+    note_text(&js->names, &js->name_count, NAMES_MAX, name);
     return JS_UNDEFINED;
 }
 
 static void forget_name(struct js *js, uint32_t i)
 {
     (void)anqa_registry_unregister(js->script->registry, anqa_str_of(js->names[i]));
-    anqa_heap_free(js->names[i]);
-    js->names[i] = js->names[--js->name_count];
+    forget_text(js->names, &js->name_count, i);
 }
 
 void beam_forget_names(struct js *js)
@@ -531,7 +563,7 @@ static uint64_t op_unregister(struct js *js, const uint64_t *args)
 
     if (!name_arg(js, args[0], &name))
         return JS_EXCEPTION;
-    i = find_name(js, name);
+    i = find_text(js->names, js->name_count, name);
     if (i == js->name_count)
         return JS_FALSE;
     forget_name(js, i);

@@ -154,8 +154,10 @@
     }
     return true;
   }
-  // The clock stood still between the making of the image and the start of this process.
-  function rebase(ms) {
+  // The clock stood still between the making of the image and the start of this process. After a reset ids begin elsewhere: what is
+  // told of those before it must not reach who has them now.
+  function rebase(ms, ids) {
+    nextId += ids;
     for (const timer of heap) timer.due += ms;
     armed = NaN;
     arm();
@@ -403,6 +405,24 @@
     if (fn !== undefined) return fn(value);
   }
 
+  // ---- what the host's tools ask
+  let builtIn; // names of globals before the script
+  const tools = {
+    seal() { builtIn = new Set(Reflect.ownKeys(global)); },
+    // The source sees the variables as if it stood in a function that has them.
+    eval(source, vars) {
+      const names = Object.keys(vars);
+      for (const name of names)
+        if (!/^[A-Za-z_$][\w$]*$/.test(name) || name === 'eval' || name === 'arguments') throw new TypeError(`'${name}' is no name of a variable`);
+      // `eval` is given, too: only under this name, and being that function, does it see what is around it
+      return Function('eval', ...names, 'return eval(arguments[arguments.length - 1])')(
+        evaluate, ...names.map((name) => vars[name]), source);
+    },
+    globals() { return Reflect.ownKeys(global).filter((key) => typeof key === 'string' && !builtIn.has(key)); },
+    get(name) { return global[name]; },
+    set(name, value) { global[name] = value; },
+  };
+
   function fail(name, message) {
     const made = typeof global[name] === 'function' ? new global[name](message) : new Error(message);
     if (made instanceof Error) return made;
@@ -438,5 +458,6 @@
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
     hear, web, told,
+    (name, ...args) => tools[name](...args),
   ];
 })

@@ -12,6 +12,7 @@
 #include <anqa/memory.h>
 
 #include "base/random.h"
+#include "js/beam.h"
 #include "js/convert.h"
 #include "js/js.h"
 #include "js/preempt.h"
@@ -28,7 +29,6 @@ enum {
     EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
-    TOPICS_MAX = 100, /* open at once by one process */
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
     HOST_PAGE = 4096
@@ -243,7 +243,7 @@ static uint64_t limits_object(struct js *js)
 
     snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX,
+        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX,
         anqa_version());
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
@@ -271,6 +271,16 @@ static anqa_status boot(struct js *js, anqa_error *err)
         image->parts[i] = q_JS_GetPropertyInt64(e, image->ctx, list, i);
     turn_free(js, list);
     return ANQA_OK;
+}
+
+/* What is global by now is none of the script's. */
+static bool seal(struct js *js)
+{
+    uint64_t value = turn_call(
+        js, js->image->parts[BOOT_TOOLS], (uint64_t[]){convert_string(js, anqa_str_of("seal"))}, 1);
+
+    turn_free(js, value);
+    return !turn_is_exception(value);
 }
 
 static bool add_export(struct js *js, uint32_t atom)
@@ -406,7 +416,7 @@ static void make_in_turn(struct js *js, void *arg)
     making->status = start_engine(js, making->err);
     if (making->status == ANQA_OK)
         making->status = boot(js, making->err);
-    if (making->status == ANQA_OK && !web_load(js))
+    if (making->status == ANQA_OK && (!web_load(js) || !seal(js)))
         making->status = failed(js, "finds no web platform", making->err);
     if (making->status == ANQA_OK)
         making->status = load(js, making->source.text, making->err);
@@ -641,6 +651,22 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     return making.status == ANQA_OK ? keep(js, err) : making.status;
 }
 
+anqa_status image_map(struct js *js, anqa_error *err)
+{
+    struct js_image *image = js->image;
+    anqa_status status = window_take(js->rt, image, &js->window, err);
+
+    if (status != ANQA_OK)
+        return status;
+    js->engine.memory = (struct engine_memory){.data = js->window->base,
+        .pages = image->size / 65536,
+        .max_pages = UINT32_MAX,
+        .size = image->size};
+    js->engine.sp = image->sp;
+    js->fresh = true;
+    return ANQA_OK;
+}
+
 anqa_status image_open(struct js *js, anqa_error *err)
 {
     struct js_image *image;
@@ -663,17 +689,10 @@ anqa_status image_open(struct js *js, anqa_error *err)
         pthread_mutex_lock(&js->rt->lock);
         image->ready = true;
         pthread_mutex_unlock(&js->rt->lock);
-    } else {
-        js->image = image;
-        status = window_take(js->rt, image, &js->window, err);
-        if (status != ANQA_OK)
-            return status;
-        js->engine.memory = (struct engine_memory){.data = js->window->base,
-            .pages = image->size / 65536,
-            .max_pages = UINT32_MAX,
-            .size = image->size};
+        js->engine.sp = image->sp;
+        js->fresh = true;
+        return ANQA_OK;
     }
-    js->engine.sp = image->sp;
-    js->fresh = true;
-    return ANQA_OK;
+    js->image = image;
+    return image_map(js, err);
 }

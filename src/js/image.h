@@ -42,6 +42,7 @@ enum boot_part {
     BOOT_HEAR,
     BOOT_WEB,
     BOOT_TOLD,
+    BOOT_TOOLS,
     BOOT_COUNT
 };
 
@@ -62,13 +63,13 @@ struct js_image {
     const anqa_js_script *script;
     char *text; /* that it is of; NULL: the script's own */
     size_t text_len;
-    bool worker;             /* no text: the platform, for a worker to begin with */
-    uint32_t users;          /* of a text's; guarded by js_rt.lock */
-    uint64_t idle_since;     /* js_rt.releases, then; as above */
-    struct js_window *free;  /* windows that show it; guarded by js_rt.lock */
-    uint32_t warm;           /* of these; as above */
-    bool ready, stale;       /* as above */
-    anqa_pid maker;          /* until it is ready; as above */
+    bool worker;            /* no text: the platform, for a worker to begin with */
+    uint32_t users;         /* of a text's; guarded by js_rt.lock */
+    uint64_t idle_since;    /* js_rt.releases, then; as above */
+    struct js_window *free; /* windows that show it; guarded by js_rt.lock */
+    uint32_t warm;          /* of these; as above */
+    bool ready, stale;      /* as above */
+    anqa_pid maker;         /* until it is ready; as above */
     /* constant once it is ready */
     int fd;
     const uint8_t *view; /* the file, to compare with; NULL: it could not be mapped */
@@ -102,6 +103,8 @@ extern const char js_boot_start[], js_boot_end[];
 /* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
  * Context: process, on a large stack; may wait. */
 anqa_status image_open(struct js *js, anqa_error *err);
+/* Gives a process that has none a window that shows its image, which is ready. Fails: E_LIMIT and others of the system. */
+anqa_status image_map(struct js *js, anqa_error *err);
 /* The export of that name; NULL: there is none. */
 const struct js_export *image_export(const struct js_image *image, anqa_str name);
 void image_free(struct js_image *image);

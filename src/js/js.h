@@ -83,6 +83,10 @@ struct js {
     struct js_family *family;  /* that begins with this process; as above */
     char **names;              /* that it has registered; on the heap */
     uint32_t name_count;
+    char **topics; /* that it has subscribed to; on the heap */
+    uint32_t topic_count;
+    uint32_t resets;
+    anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
     anqa_timer timer; /* the nearest of the script's timers */
     uint64_t timer_due_ms;

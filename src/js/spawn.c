@@ -208,6 +208,21 @@ void spawn_end_children(struct js *js, anqa_pid self)
             proc_exit_signal(sched_self, self, pid, ANQA_SHUTDOWN);
 }
 
+void spawn_stop_children(struct js *js)
+{
+    anqa_pid pid = {0};
+    anqa_ref ref;
+
+    while (js->has_spawned && next_child(js, &pid)) {
+        if (anqa_pid_is_none(pid))
+            continue;
+        ref = anqa_monitor(pid);
+        anqa_unlink(pid);
+        anqa_exit_signal(pid, ANQA_SHUTDOWN);
+        (void)anqa_receive_ref(ref, ANQA_INFINITY);
+    }
+}
+
 uint32_t spawn_children(const struct js *js)
 {
     const struct js_family *family = js->self != NULL ? js->self->family : js->family;

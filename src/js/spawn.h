@@ -46,6 +46,8 @@ extern const anqa_js_script spawn_spec;
 bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_arg);
 /* Ends the children of a process. Context: `self`, also in its exit hook. */
 void spawn_end_children(struct js *js, anqa_pid self);
+/* Ends them and waits until they have; their ends are no news to the process. Context: between two turns; waits. */
+void spawn_stop_children(struct js *js);
 /* In the exit hook, when the window has been given back. */
 void spawn_leave(struct js *js);
 /* Living children of the process and of all that began with the same. */

@@ -11,7 +11,13 @@
 #include "js/source_map.h"
 #include "runtime/deep.h"
 
-enum { DEFAULT_JOBS = 100000, TEXT_MAX = 8192, THROW_MAX = 300 };
+enum {
+    DEFAULT_JOBS = 100000,
+    TEXT_MAX = 8192,
+    THROW_MAX = 300,
+    RESETS_APART = 1000, /* after so many, ids come again */
+    IDS_APART = 1 << 21
+};
 
 /* ---------------------------------------------------------------- entering */
 
@@ -56,10 +62,11 @@ static void refresh(struct js *js)
     while (seed == 0)
         image_random(&seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
-    if (js->image->has_timers)
-        turn_free(
-            js, turn_call(js, js->image->parts[BOOT_REBASE],
-                    (uint64_t[]){convert_double((double)(anqa_now_ms() - js->image->made_ms))}, 1));
+    if (js->image->has_timers || js->resets > 0)
+        turn_free(js, turn_call(js, js->image->parts[BOOT_REBASE],
+                          (uint64_t[]){convert_double((double)(anqa_now_ms() - js->image->made_ms)),
+                              convert_double((double)(js->resets % RESETS_APART) * IDS_APART)},
+                          2));
 }
 
 static void enter(void *arg)

@@ -61,3 +61,38 @@ anqa_status anqa_js_get_info(
 {
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }
+
+anqa_status anqa_js_eval_with(anqa_pid to, anqa_str source, anqa_value vars, uint32_t timeout_ms,
+    anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_globals(
+    anqa_pid pid, uint32_t timeout_ms, anqa_value *ret_names, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_get_global(anqa_pid pid, anqa_str name, uint32_t timeout_ms,
+    anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_set_global(anqa_pid pid, anqa_str name, anqa_value value, uint32_t timeout_ms,
+    anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_reset(anqa_pid pid, uint32_t timeout_ms, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_get_memory(
+    anqa_pid pid, uint32_t timeout_ms, anqa_js_memory *ret_memory, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
