@@ -111,15 +111,15 @@ static void run_nothing(struct js *js, void *arg)
 {
 }
 
-static ANQA_NORETURN void init_failed(const struct js *js, const anqa_js_error *error)
+static anqa_reason init_failed(const struct js *js, const anqa_js_error *error)
 {
-    anqa_exit(anqa_error_reason("script '%s': init: %.*s%s%.*s\n%.*s", js->script->name,
+    return anqa_error_reason("script '%s': init: %.*s%s%.*s\n%.*s", js->script->name,
         ANQA_FMT(error->name), error->name.len > 0 ? ": " : "", ANQA_FMT(error->message),
-        ANQA_FMT(error->stack)));
+        ANQA_FMT(error->stack));
 }
 
-/* What a process does with fresh memory. */
-static void begin(struct js *js)
+/* What a process does with fresh memory. False: it failed. */
+static bool begin(struct js *js, anqa_reason *ret_why)
 {
     struct starting starting = {.arg = js->arg};
 
@@ -128,7 +128,8 @@ static void begin(struct js *js)
     else if (js->image->has_timers)
         turn_run(js, run_nothing, NULL);
     if (starting.failed)
-        init_failed(js, &starting.error);
+        *ret_why = init_failed(js, &starting.error);
+    return !starting.failed;
 }
 
 anqa_next anqa_js_init_(void *state, const void *arg)
@@ -136,6 +137,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     struct js *js = state;
     struct sched *s;
     struct child_head *head = proc_self(&s)->state;
+    anqa_reason why;
     anqa_error err;
 
     js->rt = js_rt_get();
@@ -154,8 +156,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     engine_prepare(&js->engine, js);
     if (image_open(js, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    begin(js);
-    return anqa_noreply();
+    return begin(js, &why) ? anqa_noreply() : anqa_stop_with(why);
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -510,6 +511,7 @@ static void drop_calls(struct js *js)
 
 static void reset(struct js *js)
 {
+    anqa_reason why;
     anqa_error err;
 
     drop_calls(js);
@@ -524,7 +526,8 @@ static void reset(struct js *js)
     js->window = NULL;
     if (image_map(js, &err) != ANQA_OK)
         anqa_exit(anqa_error_reason("%s", err.text));
-    begin(js);
+    if (!begin(js, &why))
+        anqa_exit(why);
 }
 
 anqa_next anqa_js_call_(void *state, anqa_msg *msg)
