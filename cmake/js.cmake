@@ -45,7 +45,7 @@ foreach(module IN LISTS anqa_web_modules)
   get_filename_component(name "${module}" NAME_WE)
   add_custom_command(OUTPUT "${anqa_web_folder}/${name}"
     COMMAND "${ANQA_ESBUILD}" "${module}" --bundle --format=iife --global-name=module --target=es2023 --log-level=warning
-      --minify-whitespace --minify-syntax "--banner:js=(function(){" "--footer:js=return module})()"
+      --minify-whitespace --minify-syntax "--banner:js=(function(){'use strict'" "--footer:js=return module})()"
       "--outfile=${anqa_web_folder}/${name}"
     DEPENDS "${module}" "${PROJECT_SOURCE_DIR}/package-lock.json" VERBATIM)
   list(APPEND anqa_web_bundles "${anqa_web_folder}/${name}")

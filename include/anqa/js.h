@@ -32,6 +32,13 @@
  * Memory. A process has the pages that it wrote to as its own; after ten seconds without a message (see
  * ANQA_JS_SCRIPT_RESTING) it gives back those that are again as they were at the start.
  *
+ * Parking. So many processes as the runtime's option `js_mapped` says (10,000) have their memory mapped. When there are
+ * more, those used least recently are *parked*: of their memory only what differs from the start is kept, a few kilobytes
+ * for a room. The next message, answer or due timer wakes them; they notice nothing of it but some 50 us. Not parked are
+ * processes in a turn, also while they wait in Beam.callSync, and those of a script with `stays_mapped`. If all that are
+ * mapped are such, who starts waits five seconds for one to come out of its turn (then E_LIMIT), and who is to be woken
+ * a minute; then it ends with SYSTEM_LIMIT, as it does when the system has no memory to map it.
+ *
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
@@ -142,8 +149,16 @@ typedef struct anqa_js_limits {
  * what it needs itself. What is not asked for is not there, and costs nothing.
  */
 enum {
-    /* EventTarget, Event and its kind, AbortController, AbortSignal, reportError. What a listener throws is logged. */
-    ANQA_JS_EVENTS = 1 << 0
+    /* EventTarget, Event and its kind, AbortController, AbortSignal, MessageChannel, reportError.
+     * What a listener throws is logged. */
+    ANQA_JS_EVENTS = 1 << 0,
+    /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
+     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
+     * own, two at once for each script's process. Limits: 48 MiB for one operation, 65,536 bytes derived at once, 10,000,000
+     * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
+     * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
+     * do not. Without OpenSSL subtle refuses with NotSupportedError. */
+    ANQA_JS_CRYPTO = 1 << 8
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
@@ -163,6 +178,8 @@ typedef struct anqa_js_script {
     /* Where it may register itself and find others by name; NULL: nowhere. Processes of C may be in it too. */
     const anqa_registry *registry;
     uint32_t apis; /* ANQA_JS_EVENTS and its like */
+    bool
+        stays_mapped; /* its processes are never parked: each has one of the `js_mapped` places until it ends */
     anqa_js_limits limits;
 } anqa_js_script;
 
@@ -271,6 +288,8 @@ typedef struct anqa_js_info {
     uint64_t time_ms; /* of computing, in steps of half a millisecond; short turns are not seen */
     uint32_t pending_calls; /* Beam.calls without an answer */
     uint32_t waiting_calls; /* calls from outside whose promise has not settled */
+    bool parked;
+    size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;
 
 /** What is in the memory of a process, as its engine counts. */
@@ -288,9 +307,23 @@ typedef struct anqa_js_memory {
 ANQA_API anqa_status anqa_js_get_memory(
     anqa_pid pid, uint32_t timeout_ms, anqa_js_memory *ret_memory, anqa_error *err) ANQA_MUST_CHECK;
 
-/** Fails as anqa_try_call. */
+/** Does not wake a parked process. Fails as anqa_try_call. */
 ANQA_API anqa_status anqa_js_get_info(
     anqa_pid pid, uint32_t timeout_ms, anqa_js_info *ret_info, anqa_error *err) ANQA_MUST_CHECK;
+
+/** The JavaScript processes of a runtime. */
+typedef struct anqa_js_counts {
+    uint32_t mapped, parked; /* now; `mapped` counts those that are about to be */
+    uint32_t
+        mapped_limit;    /* option js_mapped, or less if the system has no addresses for as many */
+    uint32_t waiting;    /* to be mapped */
+    size_t parked_bytes; /* kept of the memory of those that are parked */
+    uint64_t parks,
+        wakes; /* since the start; events "anqa.js.park" and "anqa.js.wake" tell of each */
+} anqa_js_counts;
+
+/** Each number is right at some moment of the call. Zeros: there has been no JavaScript process.  Context: process. */
+ANQA_API void anqa_js_get_counts(anqa_js_counts *ret_counts);
 
 ANQA_END_DECLS
 

@@ -15,6 +15,9 @@
 #include "js/beam.h"
 #include "js/convert.h"
 #include "js/js.h"
+#include "js/lines.h"
+#include "js/pages.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
 #include "js/spawn.h"
@@ -31,7 +34,9 @@ enum {
     EXPORTS_MAX = 4096,
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
-    HOST_PAGE = 4096
+    HOST_PAGE = LINES_PAGE,
+    WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
+    LINES_ROOM = 16 << 10
 };
 
 /* What a seed repeats. */
@@ -82,58 +87,37 @@ void image_warm(struct js *js)
     if (count > IMAGE_HOT_RUNS)
         return;
     for (uint32_t i = 0; i < count; i++)
-        if (madvise(js->engine.memory.data + image->hot[i].at, image->hot[i].len,
-                MADV_POPULATE_WRITE) != 0)
+        if (image->hot[i].len >= WARM_LEAST && madvise(js->engine.memory.data + image->hot[i].at,
+                                                   image->hot[i].len, MADV_POPULATE_WRITE) != 0)
             return; /* then each page comes when it is written to */
 }
 
-/* Of a private mapping of a file, a page that is there and not the file's is one that was written to. */
-static bool is_own(uint64_t entry)
-{
-    return (entry >> 63) != 0 && (entry >> 61 & 1) == 0;
-}
-
-static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run *runs)
+static uint32_t find_runs(struct pages *pages, struct js_run *runs)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < pages; i++) {
-        if (!is_own(entries[i]))
+    for (uint32_t at = 0; at < pages->size; at += HOST_PAGE) {
+        if (!pages_own(pages, at))
             continue;
-        if (count > 0 && runs[count - 1].at + runs[count - 1].len == i * HOST_PAGE)
+        if (count > 0 && runs[count - 1].at + runs[count - 1].len == at)
             runs[count - 1].len += HOST_PAGE;
         else if (count < IMAGE_HOT_RUNS)
-            runs[count++] = (struct js_run){i * HOST_PAGE, HOST_PAGE};
+            runs[count++] = (struct js_run){at, HOST_PAGE};
     }
-    return count;
-}
-
-/* What the kernel says of the pages of the image in this process's window. NULL: nothing. */
-static uint64_t *page_entries(const struct js *js)
-{
-    size_t size = js->image->size / HOST_PAGE * sizeof(uint64_t);
-    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), size);
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    ssize_t got = -1;
-
-    if (fd >= 0) {
-        got = pread(fd, entries, size,
-            (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries));
-        close(fd);
-    }
-    return got == (ssize_t)size ? entries : NULL;
+    return pages->unknown ? 0 : count;
 }
 
 void image_shrink(struct js *js)
 {
     const struct js_image *image = js->image;
-    const uint64_t *entries = image->view == NULL ? NULL : page_entries(js);
     uint8_t *memory = js->engine.memory.data;
+    struct pages pages;
 
-    for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
+    pages_begin(&pages, js->rt, memory, image->size);
+    for (uint32_t at = 0; at < image->size && image->view != NULL; at += HOST_PAGE) {
         /* the C stack lies lowest; what is below its pointer is nobody's */
         bool dead = at + HOST_PAGE <= js->engine.sp;
-        if (is_own(entries[at / HOST_PAGE]) &&
+        if (pages_own(&pages, at) &&
             (dead || memcmp(memory + at, image->view + at, HOST_PAGE) == 0))
             (void)madvise(memory + at, HOST_PAGE, MADV_DONTNEED);
     }
@@ -142,17 +126,57 @@ void image_shrink(struct js *js)
 void image_learn(struct js *js)
 {
     struct js_image *image = js->image;
-    uint32_t unknown = IMAGE_HOT_NONE, count = 0;
-    const uint64_t *entries;
+    uint32_t unknown = IMAGE_HOT_NONE;
+    struct pages pages;
 
     if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
             memory_order_relaxed, memory_order_relaxed))
         return;
-    entries = page_entries(js);
-    if (entries != NULL)
-        count = find_runs(entries, image->size / HOST_PAGE, image->hot);
-    atomic_store_explicit(
-        &image->hot_count, count, memory_order_release); /* pairs with image_warm */
+    pages_begin(&pages, js->rt, js->engine.memory.data, image->size);
+    atomic_store_explicit(&image->hot_count, find_runs(&pages, image->hot),
+        memory_order_release); /* pairs with image_warm */
+}
+
+/* ---------------------------------------------------------------- what differs */
+
+static bool exact_lines(
+    const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+{
+    size_t len = lines_encode(source, scratch, LINES_ROOM);
+
+    *ret_len = len;
+    *ret_lines = len == 0 ? NULL : malloc(len);
+    if (*ret_lines == NULL)
+        return len == 0;
+    if (len <= LINES_ROOM)
+        memcpy(*ret_lines, scratch, len);
+    else
+        (void)lines_encode(source, *ret_lines, len);
+    return true;
+}
+
+bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
+{
+    const struct js_image *image = js->image;
+    uint32_t pages = js->engine.memory.size / HOST_PAGE;
+    uint8_t *same = malloc(pages + LINES_ROOM); /* no memory of an event: that may end us */
+    struct lines_source source = {.memory = js->engine.memory.data,
+        .image = image->view,
+        .size = js->engine.memory.size,
+        .image_size = image->size,
+        .from = js->engine.sp,
+        .same = same};
+    struct pages known;
+    bool ok;
+
+    if (same == NULL)
+        return false;
+    pages_begin(&known, js->rt, source.memory, source.size);
+    for (uint32_t i = 0; i < pages; i++)
+        same[i] = !pages_own(&known, i * HOST_PAGE);
+    ok = exact_lines(&source, same + pages, ret_lines, ret_len);
+    free(same);
+    return ok;
 }
 
 /* ---------------------------------------------------------------- loading, in the maker's window */
@@ -638,7 +662,7 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
         return status;
     forget(image);
     image->files = making.source.files;
-    status = window_take(js->rt, NULL, &js->window, err);
+    status = park_take(js, NULL, PARK_START_MS, err);
     if (status != ANQA_OK)
         return status;
     js->image = image;
@@ -651,20 +675,17 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     return making.status == ANQA_OK ? keep(js, err) : making.status;
 }
 
-anqa_status image_map(struct js *js, anqa_error *err)
+bool image_renew(struct js *js)
 {
-    struct js_image *image = js->image;
-    anqa_status status = window_take(js->rt, image, &js->window, err);
+    const struct js_image *image = js->image;
 
-    if (status != ANQA_OK)
-        return status;
-    js->engine.memory = (struct engine_memory){.data = js->window->base,
-        .pages = image->size / 65536,
-        .max_pages = UINT32_MAX,
-        .size = image->size};
+    if (!window_renew(js->rt, js->window))
+        return false;
+    js->engine.memory.pages = image->size / 65536;
+    js->engine.memory.size = image->size;
     js->engine.sp = image->sp;
     js->fresh = true;
-    return ANQA_OK;
+    return true;
 }
 
 anqa_status image_open(struct js *js, anqa_error *err)
@@ -689,10 +710,17 @@ anqa_status image_open(struct js *js, anqa_error *err)
         pthread_mutex_lock(&js->rt->lock);
         image->ready = true;
         pthread_mutex_unlock(&js->rt->lock);
-        js->engine.sp = image->sp;
-        js->fresh = true;
-        return ANQA_OK;
+    } else {
+        js->image = image;
+        status = park_take(js, image, PARK_START_MS, err);
+        if (status != ANQA_OK)
+            return status;
+        js->engine.memory = (struct engine_memory){.data = js->window->base,
+            .pages = image->size / 65536,
+            .max_pages = UINT32_MAX,
+            .size = image->size};
     }
-    js->image = image;
-    return image_map(js, err);
+    js->engine.sp = image->sp;
+    js->fresh = true;
+    return ANQA_OK;
 }

@@ -103,8 +103,8 @@ extern const char js_boot_start[], js_boot_end[];
 /* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
  * Context: process, on a large stack; may wait. */
 anqa_status image_open(struct js *js, anqa_error *err);
-/* Gives a process that has none a window that shows its image, which is ready. Fails: E_LIMIT and others of the system. */
-anqa_status image_map(struct js *js, anqa_error *err);
+/* The memory is again what it was at the start. False: the system refuses. Context: the process, mapped, in no turn. */
+bool image_renew(struct js *js);
 /* The export of that name; NULL: there is none. */
 const struct js_export *image_export(const struct js_image *image, anqa_str name);
 void image_free(struct js_image *image);
@@ -119,6 +119,9 @@ void image_warm(struct js *js);
 void image_learn(struct js *js);
 /* Gives back the pages that hold again what the image holds: a turn counts references up and down all over the memory. */
 void image_shrink(struct js *js);
+/* What its memory holds that the image does not (lines.h), malloc'ed; NULL and 0: nothing. False: no memory for that.
+ * Context: any thread, while the process is in no turn; takes no memory of the calling process. */
+bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len);
 /* Random bytes, in deterministic mode those of the seed. */
 void image_random(void *bytes, size_t len);
 

@@ -5,7 +5,7 @@
  * 32-bit address leaves it (window.h). A window begins as a copy-on-write mapping of the *image* of its script: the
  * memory of an engine that has started and loaded the script (image.h).
  *
- *     message -> server.c -> turn.c (a large stack, the tick) -> engine (anqa_js_text) -> import.c, beam.c -> ...
+ *     message -> server.c -> turn.c (a window, a large stack, the tick) -> engine (anqa_js_text) -> import.c, beam.c -> ...
  *
  * A *turn* is one entry into the engine: a call, a delivery, a due timer, with all jobs that follow from it. In a turn
  * the process may be preempted at any instruction of the engine (preempt.h); what of this area is C is not preempted.
@@ -66,6 +66,10 @@ struct js {
     struct js_image *image;
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
+    _Atomic(uint32_t) use; /* shared: enum js_use, see park.h */
+    uint32_t lines_len;
+    uint8_t *lines;           /* PARKED: its memory (lines.h), malloc'ed; NULL: the image's */
+    struct js_waiter *waiter; /* it waits for a window */
     uint32_t memory_limit;
     uint32_t turn_ticks; /* ticks of the turn that runs */
     uint32_t soft, hard; /* limits on that, in ticks */

@@ -53,16 +53,25 @@ static void write_line(struct writing *w, uint32_t number, const uint8_t *line, 
     w->len += len;
 }
 
+/* Most lines of a page that was written to are as they were. */
+static bool differs(const uint8_t *line, const uint8_t *before)
+{
+    uint64_t a[LINES_LINE / 8], b[LINES_LINE / 8], different = 0;
+
+    memcpy(a, line, sizeof a);
+    memcpy(b, before, sizeof b);
+    for (uint32_t i = 0; i < LINES_LINE / 8; i++)
+        different |= a[i] ^ b[i];
+    return different != 0;
+}
+
 static void write_page(
     struct writing *w, const struct lines_source *source, uint32_t at, const uint8_t *before)
 {
-    if (memcmp(source->memory + at, before, LINES_PAGE) == 0)
-        return;
     for (uint32_t i = 0; i < LINES_PAGE; i += LINES_LINE) {
         const uint8_t *line = source->memory + at + i;
-        uint32_t mask = mask_of(line, before + i);
-        if (mask != 0 && at + i + LINES_LINE > source->from)
-            write_line(w, (at + i) / LINES_LINE, line, mask);
+        if (differs(line, before + i) && at + i + LINES_LINE > source->from)
+            write_line(w, (at + i) / LINES_LINE, line, mask_of(line, before + i));
     }
 }
 

@@ -12,6 +12,7 @@
 #include "js/beam.h"
 #include "js/convert.h"
 #include "js/js.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/spawn.h"
 #include "js/turn.h"
@@ -58,9 +59,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
     if (js_thread.running == js)
         preempt_leave();
     spawn_end_children(js, pid);
-    if (js->window != NULL)
-        window_give(js->rt, js->window);
-    js->window = NULL;
+    park_leave(js);
     spawn_leave(js);
 }
 
@@ -127,6 +126,8 @@ static bool begin(struct js *js, anqa_reason *ret_why)
         turn_run(js, run_init, &starting);
     else if (js->image->has_timers)
         turn_run(js, run_nothing, NULL);
+    else
+        park_end(js);
     if (starting.failed)
         *ret_why = init_failed(js, &starting.error);
     return !starting.failed;
@@ -445,6 +446,7 @@ static bool request_read(const anqa_msg *msg, struct request *r)
 
 static void answer_info(const struct js *js, const anqa_caller *caller)
 {
+    bool parked = park_is(js);
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
@@ -453,6 +455,8 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
         .time_ms = js->ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
+        .parked = parked,
+        .parked_bytes = parked ? js->lines_len : 0,
     };
 
     anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
@@ -512,7 +516,6 @@ static void drop_calls(struct js *js)
 static void reset(struct js *js)
 {
     anqa_reason why;
-    anqa_error err;
 
     drop_calls(js);
     spawn_stop_children(js);
@@ -522,10 +525,10 @@ static void reset(struct js *js)
         (void)anqa_timer_cancel(js->timer);
     js->timer.bits = 0;
     js->resets++;
-    window_give(js->rt, js->window);
-    js->window = NULL;
-    if (image_map(js, &err) != ANQA_OK)
-        anqa_exit(anqa_error_reason("%s", err.text));
+    park_begin(js);
+    if (!image_renew(js))
+        anqa_exit(anqa_reason_make(
+            ANQA_REASON_SYSTEM_LIMIT, "the memory of a process cannot be given back"));
     if (!begin(js, &why))
         anqa_exit(why);
 }
@@ -705,7 +708,12 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 
 void anqa_js_hibernate_(void *state)
 {
-    image_shrink(state);
+    struct js *js = state;
+
+    if (!park_try_begin(js))
+        return;
+    image_shrink(js);
+    park_end_unused(js);
 }
 
 /* ---------------------------------------------------------------- starting */

@@ -7,6 +7,7 @@
 #include <anqa/memory.h>
 
 #include "js/convert.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
 #include "runtime/deep.h"
@@ -94,7 +95,11 @@ static void enter(void *arg)
 
 void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
 {
+    if (!js->loading)
+        park_begin(js);
     deep_call(enter, &(struct entry){js, work, arg});
+    if (!js->loading)
+        park_end(js);
     if (js->endless && !js->loading)
         anqa_exit(anqa_error_reason(
             "script '%s' queues jobs without end: %s", js->script->name, too_many_jobs(js)));

@@ -1,14 +1,19 @@
 #include "js/window.h"
 
 #include <errno.h>
-#include <stdatomic.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "js/image.h"
+#include "js/pages.h"
 #include "js/preempt.h"
 #include "runtime/hooks.h"
+#include "runtime/sched.h"
+
+#define DROP_GAP (8 * PAGES_SIZE)
 
 /* ---------------------------------------------------------------- a runtime's */
 
@@ -19,6 +24,10 @@ static void *rt_make(anqa_rt *rt)
     if (made == NULL)
         return NULL;
     made->rt = rt;
+    made->limit = rt->options.js_mapped;
+    made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    anqa_list_init(&made->used);
+    anqa_list_init(&made->waiting);
     pthread_mutex_init(&made->lock, NULL);
     preempt_setup();
     return made;
@@ -47,6 +56,8 @@ static void rt_drop(void *object)
         image_free(image);
     }
     map_u64_done(&rt->children);
+    if (rt->pagemap >= 0)
+        close(rt->pagemap);
     pthread_mutex_destroy(&rt->lock);
     free(rt);
 }
@@ -81,11 +92,12 @@ static anqa_status window_reserve(struct js_rt *rt, struct js_window **ret_windo
     if (window->base == MAP_FAILED) {
         int errnum = errno;
         free(window);
-        return anqa_fail_errno(err, errnum,
-            "no addresses for one more JavaScript process, there are %u: see vm.max_map_count and "
-            "ulimit -v",
-            rt->windows);
+        return anqa_fail(err, ANQA_E_LIMIT,
+            "no addresses for one more JavaScript process, there are %u (%s): see "
+            "vm.max_map_count and ulimit -v",
+            rt->windows, strerrorname_np(errnum));
     }
+    anqa_list_node_init(&window->node);
     *ret_window = window;
     return ANQA_OK;
 }
@@ -169,9 +181,7 @@ anqa_status window_take(
             return status;
         }
     }
-    if (window == NULL)
-        return anqa_fail(err, ANQA_E_LIMIT,
-            "there are %u JavaScript processes, as many as can be mapped at once", WINDOWS_MAX);
+    ANQA_INVARIANT(window != NULL);
     if (image != NULL && window->image != image)
         status = window_show(window, image, err);
     else if (image == NULL && !window_clear(window))
@@ -199,21 +209,42 @@ static bool drop(const struct js_window *window, uint32_t at, uint32_t end)
     return at == end || madvise(window->base + at, end - at, MADV_DONTNEED) == 0;
 }
 
+/* Pages that were written to hold again what the image holds. Those that were only read stay mapped, so that the next one
+ * need not fault for them; but a few of them go with others, for one call costs as much. */
+static bool drop_own(const struct js_window *window, struct pages *pages, uint32_t at, uint32_t end)
+{
+    uint32_t first = at, last = at; /* of what is to be dropped */
+    bool ok = true;
+
+    for (; at < end && ok; at += PAGES_SIZE) {
+        if (!pages_own(pages, at))
+            continue;
+        if (at - last > DROP_GAP) {
+            ok = drop(window, first, last);
+            first = at;
+        }
+        last = at + PAGES_SIZE;
+    }
+    return ok && drop(window, first, last);
+}
+
 /* The memory is again what the image holds. */
-static bool window_renew(struct js_window *window, bool warm)
+static bool restore(struct js_rt *rt, struct js_window *window, bool warm)
 {
     const struct js_image *image = window->image;
     uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire), at = 0;
+    struct pages pages;
 
+    pages_begin(&pages, rt, window->base, image->size);
     window->warm = warm && count > 0 && count <= IMAGE_HOT_RUNS && image->view != NULL;
     for (uint32_t i = 0; window->warm && i < count; i++) {
         const struct js_run *run = &image->hot[i];
-        if (!drop(window, at, run->at))
+        if (!drop_own(window, &pages, at, run->at))
             return false;
         memcpy(window->base + run->at, image->view + run->at, run->len);
         at = run->at + run->len;
     }
-    return drop(window, at, image->size);
+    return drop_own(window, &pages, at, image->size);
 }
 
 /* Whether one more may stay warm: a place among them is taken. */
@@ -241,6 +272,12 @@ static bool cut_tail(struct js_window *window)
     return true;
 }
 
+bool window_renew(struct js_rt *rt, struct js_window *window)
+{
+    window->touched = false;
+    return cut_tail(window) && restore(rt, window, true);
+}
+
 /* Into the list where the next one looks for it. The lock is held. */
 static void window_put(
     struct js_rt *rt, struct js_image *image, struct js_window *window, bool shown, bool warm)
@@ -260,7 +297,7 @@ void window_give(struct js_rt *rt, struct js_window *window)
     struct js_image *image = window->image;
     bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
     bool renew = window->touched || window->warm != warm;
-    bool shown = image != NULL && cut_tail(window) && (!renew || window_renew(window, warm));
+    bool shown = image != NULL && cut_tail(window) && (!renew || restore(rt, window, warm));
     bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
     pthread_mutex_lock(&rt->lock);

@@ -213,6 +213,29 @@ TEST(a_reset_process_is_as_after_its_start)
     js_end(rt);
 }
 
+TEST(a_parked_process_is_reset_as_any_other)
+{
+    anqa_options options = {.schedulers = 1, .watchdog_ms = ANQA_INFINITY, .js_mapped = 1};
+    anqa_rt *rt;
+    anqa_pid pid, other;
+    anqa_js_info info;
+
+    anqa_log_set_level(ANQA_LOG_NONE);
+    CHECK_STATUS(anqa_start(&options, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+    pid = js_start(&script);
+    CHECK_STR(js_eval(pid, "globalThis.left = new Array(1e5).fill(1); 1"), "1");
+    other = js_start(&script);
+    CHECK_STR(js_eval(other, "1"), "1");
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    CHECK(info.parked);
+    CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+    CHECK_STR(js_eval(pid, "typeof left"), "\"undefined\"");
+    CHECK_STR(js_eval(other, "2"), "2");
+    CHECK_STR(js_eval(pid, "typeof left"), "\"undefined\"");
+    js_end(rt);
+}
+
 TEST(random_numbers_differ_after_each_reset)
 {
     anqa_rt *rt = js_begin(1);

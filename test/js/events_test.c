@@ -71,6 +71,10 @@ static const struct {
         "t.addEventListener('x', {handleEvent: 5}); t.addEventListener('x', () => h.push('heard'));"
         "[t.dispatchEvent(new Event('x')), h]",
         "[true,[\"heard\"]]"},
+    {"a port is moved, not copied",
+        "const {port1, port2} = new MessageChannel();"
+        "try { port1.postMessage(port2) } catch (e) { e.name + ' ' + e.code }",
+        "\"DataCloneError 25\""},
     {"isTrusted cannot be had by lying",
         "try { Object.defineProperty(Event.prototype, 'isTrusted', {get: () => true}) } catch {}"
         "new Event('x').isTrusted",
@@ -150,6 +154,37 @@ TEST(signals_that_somebody_waits_for_stay)
                      "AbortSignal.timeout(20).addEventListener('abort', () => heard.push('time'));"
                      "new Promise(done => setTimeout(() => { source.abort(); done(heard) }, 60))"),
         "[\"time\",\"any\"]");
+    js_end(rt);
+}
+
+/* Each message of a port has a turn of its own, so that who speaks without end can be spoken to. */
+TEST(ports_that_never_rest_let_others_have_their_turn)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(js_eval(pid, "globalThis.count = 0; const {port1, port2} = new MessageChannel();"
+                           "port1.onmessage = () => { count++; port1.postMessage(0) };"
+                           "port2.onmessage = () => port2.postMessage(0); port1.postMessage(0)"),
+        "undefined");
+    CHECK_STR(js_eval(pid, "new Promise(done => setTimeout(() => done(count > 10), 50))"), "true");
+    js_end(rt);
+}
+
+/* What is made while the script loads is there in its processes. */
+TEST(ports_and_signals_made_at_the_top_level_work)
+{
+    static const anqa_js_script early = ANQA_JS_SCRIPT(.name = "early",
+        .source = "const {port1, port2} = new MessageChannel(); let heard = '';\n"
+                  "port2.onmessage = (e) => { heard += e.data }; port1.postMessage('loaded');\n"
+                  "const signal = AbortSignal.timeout(5);\n"
+                  "export const look = () => new Promise(done =>\n"
+                  "  setTimeout(() => done(heard + ' ' + signal.aborted), 50));\n",
+        .apis = ANQA_JS_EVENTS);
+    anqa_rt *rt = js_begin(1);
+
+    CHECK_STR(js_call(js_start(&early), "look", "[]"), "\"loaded true\"");
+    CHECK_STR(js_call(js_start(&early), "look", "[]"), "\"loaded true\"");
     js_end(rt);
 }
 

@@ -102,6 +102,7 @@ void engine_instantiate(struct engine *engine);
     X(JS_IsMap, uint32_t, (struct engine *, uint64_t value))                                       \
     X(JS_IsSet, uint32_t, (struct engine *, uint64_t value))                                       \
     X(JS_IsPromise, uint32_t, (struct engine *, uint64_t value))                                   \
+    X(JS_GetClassID, uint32_t, (struct engine *, uint64_t value))                                  \
     X(JS_PromiseState, uint32_t, (struct engine *, uint32_t ctx, uint64_t value))                  \
     X(JS_PromiseResult, uint64_t, (struct engine *, uint32_t ctx, uint64_t value))                 \
     X(JS_GetLength, uint32_t, (struct engine *, uint32_t ctx, uint64_t value, uint32_t ret_len))   \
@@ -118,6 +119,7 @@ void engine_instantiate(struct engine *engine);
         (struct engine *, uint32_t ctx, uint32_t ret_len, uint64_t value, uint32_t cesu8))         \
     X(JS_FreeCString, void, (struct engine *, uint32_t ctx, uint32_t text))                        \
     X(JS_NewStringLen, uint64_t, (struct engine *, uint32_t ctx, uint32_t text, uint32_t len))     \
+    X(JS_NewStringUTF16, uint64_t, (struct engine *, uint32_t ctx, uint32_t units, uint32_t len))  \
     X(JS_NewObject, uint64_t, (struct engine *, uint32_t ctx))                                     \
     X(JS_NewObjectProto, uint64_t, (struct engine *, uint32_t ctx, uint64_t prototype))            \
     X(JS_NewArray, uint64_t, (struct engine *, uint32_t ctx))                                      \

@@ -56,6 +56,11 @@ anqa_status anqa_js_send(anqa_pid to, anqa_value value)
     return ANQA_E_UNSUPPORTED;
 }
 
+void anqa_js_get_counts(anqa_js_counts *ret_counts)
+{
+    *ret_counts = (anqa_js_counts){0};
+}
+
 anqa_status anqa_js_get_info(
     anqa_pid pid, uint32_t timeout_ms, anqa_js_info *ret_info, anqa_error *err)
 {

@@ -1,4 +1,5 @@
-// Event, EventTarget and its kind, AbortController and AbortSignal (DOM Standard). DOMException is the engine's own.
+// Event, EventTarget and its kind, AbortController and AbortSignal (DOM Standard), MessageChannel (HTML Standard, 9.4).
+// DOMException is the engine's own.
 //
 // Targets have no parents here: an event is at its target only, where listeners that capture hear it first. What a listener
 // throws is logged, and the next one is called.
@@ -9,7 +10,8 @@
 //   onAbort(signal, fn)        fn() when it is aborted, before its listeners; returns a function that takes that back
 //   isSignal(value)            whether it is an AbortSignal
 //   report(what, error)        logs what nobody caught
-export default function (web) {
+//   task(fn)                   fn() in a turn of its own, after those that were given before
+export default function (web, op) {
   const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException, performance } = globalThis;
   const { apply } = Reflect;
   const now = performance.now;
@@ -469,7 +471,115 @@ export default function (web) {
     report('an error was reported', error);
   }
 
-  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report };
+  // ---- tasks: one message of the process to itself for all that wait
+  const tasks = [];
+  let first = 0;
+  const run = () => {
+    const fn = tasks[first];
+    tasks[first++] = undefined;
+    if (first === tasks.length) first = tasks.length = 0;
+    else poke();
+    fn();
+  };
+  const poked = web.source(run);
+  function poke() {
+    if (!web.host(op, poked)) web.timers.add(run, 1, [], false);
+  }
+  function task(fn) {
+    tasks[tasks.length] = fn;
+    if (tasks.length === first + 1) poke();
+  }
+
+  // ---- channels
+  // What is posted is copied at once and waits at the other port until that has started.
+  let entangle, deliver;
+  class MessagePort extends EventTarget {
+    #other = undefined; #queue = []; #first = 0; #started = false; #detached = false;
+    constructor(given) {
+      if (given !== key) throw new TypeError('ports are made by a MessageChannel');
+      super();
+    }
+    postMessage(message, init) {
+      need(1, arguments.length, 'postMessage');
+      let transfer = options(init);
+      if (transfer !== undefined && transfer[Symbol.iterator] === undefined) transfer = transfer.transfer;
+      transfer = transfer === undefined ? [] : [...transfer];
+      const other = this.#other, moved = [];
+      for (let i = 0; i < transfer.length; i++)
+        if (transfer[i] === this) throw new DOMException('a port cannot be sent through itself', 'DataCloneError');
+      const data = web.clone(message, transfer, moved);
+      if (other === undefined || other.#detached) return;
+      const ports = [];
+      for (let i = 0; i < moved.length; i++) if (isObject(moved[i]) && #queue in moved[i]) ports[ports.length] = moved[i];
+      other.#queue[other.#queue.length] = { data, ports };
+      if (other.#started) task(() => deliver(other));
+    }
+    start() {
+      if (this.#started || this.#detached) return;
+      this.#started = true;
+      for (let i = this.#first; i < this.#queue.length; i++) task(() => deliver(this));
+    }
+    close() {
+      const other = this.#other;
+      this.#detached = true;
+      this.#other = undefined;
+      this.#queue = [];
+      if (other === undefined) return;
+      other.#other = undefined;
+      task(() => dispatch(other, new Event('close'), true));
+    }
+    static {
+      deliver = (port) => {
+        if (port.#first >= port.#queue.length) return; // it was closed, or moved with all that waits
+        const { data, ports } = port.#queue[port.#first];
+        port.#queue[port.#first++] = undefined;
+        if (port.#first === port.#queue.length) {
+          port.#queue = [];
+          port.#first = 0;
+        }
+        dispatch(port, new MessageEvent('message', { __proto__: null, data, ports }), true);
+      };
+      entangle = (a, b) => {
+        a.#other = b;
+        b.#other = a;
+      };
+      web.cloneable({
+        is: (object) => #queue in object,
+        move(port) {
+          if (port.#detached) throw new DOMException('the port is closed', 'DataCloneError');
+          const there = new MessagePort(key);
+          there.#queue = port.#queue;
+          there.#first = port.#first;
+          if (port.#other !== undefined) entangle(there, port.#other);
+          port.#other = undefined;
+          port.#detached = true;
+          port.#queue = [];
+          port.#first = 0;
+          return there;
+        },
+      });
+    }
+  }
+  handlers(MessagePort, 'message', 'messageerror', 'close');
+  const { get, set } = Object.getOwnPropertyDescriptor(MessagePort.prototype, 'onmessage');
+  const { start } = MessagePort.prototype;
+  Object.defineProperty(MessagePort.prototype, 'onmessage', {
+    __proto__: null, get,
+    set(value) {
+      apply(set, this, [value]);
+      apply(start, this, []);
+    },
+  });
+  class MessageChannel {
+    #port1 = new MessagePort(key); #port2 = new MessagePort(key);
+    constructor() { entangle(this.#port1, this.#port2); }
+    get port1() { return this.#port1; }
+    get port2() { return this.#port2; }
+  }
+  shown(MessagePort);
+  shown(MessageChannel);
+
+  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task };
   web.define({ Event, CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent, EventTarget, AbortSignal, AbortController,
-    reportError });
+    MessagePort, MessageChannel, reportError });
 }

@@ -6,8 +6,13 @@
 #ifndef JS_WEB_MODULES_H
 #define JS_WEB_MODULES_H
 
+/* Modules that others need and scripts do not ask for. */
+#define WEB_CLONE (1u << 31)
+
 /* clang-format off */
 #define WEB_MODULE_MAP(X) \
-    X(events, ANQA_JS_EVENTS, 0, NULL)
+    X(clone, WEB_CLONE, 0, web_clone_ops) \
+    X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
+    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops)
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "js/convert.h"
 #include "js/turn.h"
+#include "js/web/crypto.h"
 #include "js/web/modules.h"
 
 /* ---------------------------------------------------------------- the modules */
@@ -10,6 +11,8 @@
     extern const char js_web_##name[], js_web_##name##_end[];
 WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
+
+extern const struct js_op web_clone_ops[], web_events_ops[];
 
 static const struct {
     const char *name, *start, *end;

@@ -157,4 +157,43 @@ const abort = {
   'abort may be taken out of its controller': () => thrown(() => { const { abort } = new AbortController(); abort(); }).slice(0, 2),
 };
 
-export const cases = { ...event, ...target, ...exception, ...abort };
+// What arrives at port2 when `post` has been called with both ends.
+const arrives = (count, post) => new Promise((resolve, reject) => {
+  const { port1, port2 } = new MessageChannel(), got = [];
+  port2.onmessage = (e) => {
+    got.push(e.data);
+    if (got.length === count) { port1.close(); resolve(got); }
+  };
+  try { post(port1, port2); } catch (error) { port1.close(); reject(error); }
+});
+const closed = (fn) => { const { port1, port2 } = new MessageChannel(); try { return fn(port1, port2); } finally { port1.close(); port2.close(); } };
+
+const channel = {
+  'a message arrives': () => arrives(1, (a) => a.postMessage('hello')),
+  'messages arrive in order': () => arrives(5, (a) => { for (let i = 0; i < 5; i++) a.postMessage(i); }),
+  'a message is a copy': () => arrives(1, (a) => { const o = { list: [1] }; a.postMessage(o); o.list.push(2); }),
+  'messages of all kinds arrive': () => arrives(8, (a) => { for (const v of [null, undefined, 1n, new Date(5), new Map([[1, { a: 1 }]]), new Uint8Array([1, 2]), [new RangeError('x')], /x/g]) a.postMessage(v); }),
+  'a message arrives later': () => new Promise((resolve) => { const { port1, port2 } = new MessageChannel(), log = []; port2.onmessage = () => { log.push('message'); port1.close(); resolve(log); }; port1.postMessage(1); Promise.resolve().then(() => log.push('job')); log.push('here'); }),
+  'both ends speak': () => new Promise((resolve) => { const { port1, port2 } = new MessageChannel(); port2.onmessage = (e) => port2.postMessage(e.data + 1); port1.onmessage = (e) => { port1.close(); resolve(e.data); }; port1.postMessage(41); }),
+  'what was posted before the start arrives': () => new Promise((resolve) => { const { port1, port2 } = new MessageChannel(); port1.postMessage('early'); setTimeout(() => { port2.onmessage = (e) => { port1.close(); resolve(e.data); }; }, 5); }),
+  'a port is started by hand': () => new Promise((resolve) => { const { port1, port2 } = new MessageChannel(); port2.addEventListener('message', (e) => { port1.close(); resolve([e.data, e.type, e.target === port2]); }); port1.postMessage('x'); port2.start(); }),
+  'functions are not posted': () => closed((a) => thrown(() => a.postMessage(() => {}))),
+  'symbols are not posted': () => closed((a) => thrown(() => a.postMessage({ s: Symbol('x') }))),
+  'a message is needed': () => closed((a) => thrown(() => a.postMessage()).slice(0, 2)),
+  'a buffer is moved': () => new Promise((resolve) => { const { port1, port2 } = new MessageChannel(); const b = new Uint8Array([1, 2, 3]).buffer; port2.onmessage = (e) => { port1.close(); resolve([e.data, b.byteLength]); }; port1.postMessage(b, [b]); }),
+  'a buffer is moved by an option': () => new Promise((resolve) => { const { port1, port2 } = new MessageChannel(); const b = new ArrayBuffer(4); port2.onmessage = (e) => { port1.close(); resolve([e.data.b, b.byteLength]); }; port1.postMessage({ b }, { transfer: [b] }); }),
+  'a port is moved': () => new Promise((resolve) => {
+    const outer = new MessageChannel(), inner = new MessageChannel();
+    outer.port2.onmessage = (e) => { const [port] = e.ports; port.onmessage = (m) => { outer.port1.close(); inner.port1.close(); resolve([m.data, e.data.port === port, e.ports.length]); }; };
+    inner.port1.postMessage('before');
+    outer.port1.postMessage({ port: inner.port2 }, [inner.port2]);
+  }),
+  'a port is not sent through itself': () => closed((a) => thrown(() => a.postMessage(1, [a]))),
+  'a closed port is silent': async () => { const { port1, port2 } = new MessageChannel(); const got = []; port2.onmessage = (e) => got.push(e.data); port1.close(); port1.postMessage('x'); await later(10); return got; },
+  'the other end hears of the end': () => new Promise((resolve) => { const { port1, port2 } = new MessageChannel(); port2.addEventListener('close', (e) => resolve(e.type)); port2.start?.(); port1.close(); }),
+  'a channel has two ports': () => closed((a, b) => [a instanceof MessagePort, b instanceof EventTarget, a === b, a.onmessage]),
+  'ports are not constructed': () => new MessagePort(),
+  'a channel needs new': () => MessageChannel(),
+};
+
+export const cases = { ...event, ...target, ...exception, ...abort, ...channel };

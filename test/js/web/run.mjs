@@ -29,11 +29,20 @@ function show(value, depth = 0) {
 
 const hex = (bytes) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('');
 
+// What takes longer than this comes to nothing.
+const WAIT_MS = 10000;
+
+function settled(promise) {
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('late')), WAIT_MS); });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
 export async function run(cases) {
   const outcomes = {};
   for (const name of Object.keys(cases)) {
     try {
-      outcomes[name] = show(await cases[name]());
+      outcomes[name] = show(await settled(cases[name]()));
     } catch (error) {
       outcomes[name] = `throws ${error?.name ?? show(error)}`;
     }
