@@ -42,7 +42,7 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, sizes of values, promise jobs (the turn fails and the process ends: what queues more of them than a
+ * outstanding calls, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn fails and the process ends: what queues more of them than a
  * turn may run never comes to an end).
  *
  * In JavaScript:
@@ -158,7 +158,12 @@ enum {
      * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
      * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
      * do not. Without OpenSSL subtle refuses with NotSupportedError. */
-    ANQA_JS_CRYPTO = 1 << 8
+    ANQA_JS_CRYPTO = 1 << 8,
+    /* Worker: a child (see above) with the script's modules, handlers and limits, given as the text of a classic script or as a
+     * data URL; so limits.children is to be more than 0. postMessage both ways, with what Beam.send can send; onmessage, onerror
+     * (what its top-level code or a listener throws, and its end when that was none of its own), terminate. In it: self, name,
+     * postMessage, onmessage, close. It is not linked to its parent, and ends with it. */
+    ANQA_JS_WORKER = 1 << 16
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */

@@ -223,6 +223,19 @@ static bool pid_arg(struct js *js, uint64_t value, anqa_pid *ret_pid)
     return convert_pid(js, value, ret_pid) || (turn_throw(js, "TypeError", "not a pid"), false);
 }
 
+static bool may_send(struct js *js, size_t len)
+{
+    js->sent += len;
+    return js->sent <= js->memory_limit ||
+           (turn_throw(js, "RangeError", "more than %u bytes sent in one turn", js->memory_limit),
+               false);
+}
+
+bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value)
+{
+    return convert_out_whole(js, value, ret_value) && may_send(js, ret_value->len);
+}
+
 static uint64_t op_log(struct js *js, const uint64_t *args)
 {
     static const anqa_log_level levels[] = {ANQA_DEBUG, ANQA_INFO, ANQA_WARN, ANQA_ERROR};
@@ -260,7 +273,7 @@ static uint64_t op_call(struct js *js, const uint64_t *args)
     anqa_value value;
 
     (void)convert_number(args[0], &id);
-    if (handler == NULL || !convert_out_whole(js, args[2], &value))
+    if (handler == NULL || !beam_parcel(js, args[2], &value))
         return JS_EXCEPTION;
     return start_handler(js, handler, (uint32_t)id, value);
 }
@@ -287,7 +300,7 @@ static uint64_t op_send(struct js *js, const uint64_t *args)
     anqa_pid pid;
     anqa_value value;
 
-    if (!pid_arg(js, args[0], &pid) || !convert_out_whole(js, args[1], &value))
+    if (!pid_arg(js, args[0], &pid) || !beam_parcel(js, args[1], &value))
         return JS_EXCEPTION;
     if (anqa_send(pid, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len)) == ANQA_E_FULL)
         return turn_throw(js, "Error", "the mailbox of the receiver is full");
@@ -479,7 +492,7 @@ static uint64_t op_publish(struct js *js, const uint64_t *args)
     anqa_status status;
 
     if (!topic_arg(js, args[0], &topic) || !text_arg(js, args[1], &event) ||
-        !text_arg(js, args[2], &text))
+        !text_arg(js, args[2], &text) || !may_send(js, text.len))
         return JS_EXCEPTION;
     /* Checked as any text of a script: its own JSON.stringify could be replaced. */
     if (anqa_json_parse(text, NULL, &payload, &err) != ANQA_OK)
@@ -502,10 +515,9 @@ static uint64_t op_spawn(struct js *js, const uint64_t *args)
     anqa_pid pid;
     anqa_error err;
 
-    if ((what == SPAWN_TEXT && !text_arg(js, args[0], &text)) ||
-        !convert_out_whole(js, args[1], &arg))
+    if ((what == SPAWN_TEXT && !text_arg(js, args[0], &text)) || !beam_parcel(js, args[1], &arg))
         return JS_EXCEPTION;
-    if (spawn_child(js, what, text, arg, &pid, &err) != ANQA_OK)
+    if (spawn_child(js, what, text, arg, 0, &pid, &err) != ANQA_OK)
         return turn_throw(js, "Error", "%s", err.text);
     return convert_pid_in(js, pid);
 }

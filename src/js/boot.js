@@ -393,8 +393,7 @@
       });
     },
     // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
-    source(fn) {
-      const id = nextId++;
+    source(fn, id = nextId++) {
       sources.set(id, fn);
       return id;
     },

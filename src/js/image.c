@@ -265,10 +265,10 @@ static uint64_t limits_object(struct js *js)
 {
     char text[96];
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
+    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s', worker: %s})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
         js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX,
-        anqa_version());
+        anqa_version(), js->image->worker ? "true" : "false");
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 

@@ -74,6 +74,7 @@ struct js {
     uint32_t turn_ticks; /* ticks of the turn that runs */
     uint32_t soft, hard; /* limits on that, in ticks */
     uint32_t jobs;       /* run in this turn */
+    uint64_t sent;       /* bytes, in this turn */
     uint32_t waiting_count, waiting_size;
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */

@@ -518,6 +518,7 @@ static void reset(struct js *js)
     anqa_reason why;
 
     drop_calls(js);
+    web_forget_told();
     spawn_stop_children(js);
     beam_forget_names(js);
     beam_forget_topics(js);

@@ -10,6 +10,8 @@
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
+#include "js/spawn.h"
+#include "js/web/web.h"
 #include "runtime/deep.h"
 
 enum {
@@ -78,6 +80,7 @@ static void enter(void *arg)
 
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
+    js->sent = 0;
     js->interrupt = false;
     preempt_enter(js);
     if (js->fresh)
@@ -256,6 +259,8 @@ void turn_log_error(struct js *js, const char *id, const anqa_js_error *error)
     anqa_log(ANQA_ERROR, id, "script=%s process=%s error=%.*s message=%.*s stack=%.*s",
         js->script->name, anqa_pid_text(anqa_self(), pid), ANQA_FMT(error->name),
         ANQA_FMT(error->message), ANQA_FMT(error->stack));
+    if (js->self != NULL && js->self->worker)
+        web_worker_failed(js, error);
 }
 
 /* ---------------------------------------------------------------- what follows */

@@ -13,6 +13,7 @@
 #define WEB_MODULE_MAP(X) \
     X(clone, WEB_CLONE, 0, web_clone_ops) \
     X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
-    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops)
+    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops) \
+    X(worker, ANQA_JS_WORKER, ANQA_JS_EVENTS, web_worker_ops)
 
 #endif
