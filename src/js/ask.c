@@ -3,8 +3,11 @@
 #include <anqa/js.h>
 #include <anqa/memory.h>
 
+#include "js/snapshot.h"
+
 const char js_call_tag[] = "$js.call", js_eval_tag[] = "$js.eval", js_tool_tag[] = "$js.tool",
-           js_info_tag[] = "$js.info", js_memory_tag[] = "$js.memory", js_reset_tag[] = "$js.reset";
+           js_info_tag[] = "$js.info", js_memory_tag[] = "$js.memory", js_reset_tag[] = "$js.reset",
+           js_snapshot_tag[] = "$js.snapshot";
 
 enum { NAME_MAX_LEN = 255 };
 
@@ -99,6 +102,24 @@ anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_json args,
 anqa_status anqa_js_send(anqa_pid to, anqa_value value)
 {
     return anqa_send(to, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len));
+}
+
+anqa_status anqa_js_snapshot(
+    anqa_pid pid, uint32_t timeout_ms, anqa_str *ret_snapshot, anqa_error *err)
+{
+    const anqa_msg *msg = NULL;
+    anqa_status status =
+        anqa_try_call_payload(pid, js_snapshot_tag, anqa_nothing(), timeout_ms, &msg, err);
+
+    if (status != ANQA_OK)
+        return status;
+    if (msg->body.len > 2 && msg->body.ptr[0] == FORM_REFUSED)
+        return anqa_fail(
+            err, (anqa_status)msg->body.ptr[1], "%.*s", (int)msg->body.len - 2, msg->body.ptr + 2);
+    if (msg->body.len == 0 || msg->body.ptr[0] != SNAPSHOT_FIRST)
+        return anqa_fail(err, ANQA_E_PARSE, "%s", not_ours);
+    *ret_snapshot = anqa_str_make(msg->body.ptr, msg->body.len);
+    return ANQA_OK;
 }
 
 /* ---------------------------------------------------------------- tools */

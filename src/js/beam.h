@@ -38,6 +38,7 @@ enum beam_op {
     BEAM_PEEK,
     BEAM_PROCESS_INFO,
     BEAM_SYSTEM_INFO,
+    BEAM_PASSWORD,
     BEAM_OP_COUNT
 };
 

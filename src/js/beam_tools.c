@@ -59,7 +59,7 @@ uint64_t tools_uuid(struct js *js, const uint64_t *args)
     uint64_t now = wall_ms() * UUID_COUNTER, random[2], a, b;
     char text[40];
 
-    image_random(random, sizeof random);
+    image_random(js, random, sizeof random);
     if (js->last_uuid / UUID_COUNTER < now / UUID_COUNTER)
         js->last_uuid = now + random[0] % (UUID_COUNTER / 2);
     else

@@ -1,7 +1,6 @@
 #include "js/image.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,12 +45,45 @@ static void random_of_seed(struct sched *s, char *bytes, size_t len)
         bytes[i] = (char)(sched_random(s) >> 56);
 }
 
-void image_random(void *bytes, size_t len)
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+static void random_of_source(struct js_image *image, char *bytes, size_t len)
 {
-    if (sched_self != NULL && sched_self->deterministic)
+    for (size_t i = 0; i < len; i++) {
+        uint64_t z = image->seed += 0x9e3779b97f4a7c15u;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        bytes[i] = (char)((z ^ z >> 31) >> 56);
+    }
+}
+
+void image_random(struct js *js, void *bytes, size_t len)
+{
+    if (js->loading)
+        random_of_source(js->image, bytes, len);
+    else if (sched_self->deterministic)
         random_of_seed(sched_self, bytes, len);
     else
         random_bytes(bytes, len);
+}
+
+bool image_hash(struct js *js, uint8_t ret_hash[static SHA256_LEN])
+{
+    struct js_image *image = js->image;
+    bool known;
+
+    pthread_mutex_lock(&js->rt->lock);
+    known = image->hashed;
+    if (known)
+        memcpy(ret_hash, image->hash, sizeof image->hash);
+    pthread_mutex_unlock(&js->rt->lock);
+    if (known || image->view == NULL)
+        return known;
+    sha256_of(image->view, image->size, ret_hash);
+    pthread_mutex_lock(&js->rt->lock);
+    memcpy(image->hash, ret_hash, sizeof image->hash);
+    image->hashed = true;
+    pthread_mutex_unlock(&js->rt->lock);
+    return true;
 }
 
 void image_free(struct js_image *image)
@@ -223,6 +255,16 @@ static bool find_random(struct js *js)
     return false;
 }
 
+/* Top-level code that calls Math.random gets what its source alone decides. */
+static void seed_random(struct js *js)
+{
+    uint64_t seed = 0;
+
+    while (seed == 0)
+        image_random(js, &seed, sizeof seed);
+    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
+}
+
 static uint32_t private_atom(struct js *js, const char *name)
 {
     struct engine *e = &js->engine;
@@ -256,9 +298,13 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
     if (!find_random(js))
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
+    seed_random(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
-    return image->pid_atom == 0 || image->ref_atom == 0 ? no_memory(js, err) : ANQA_OK;
+    image->epoch_atom = private_atom(js, "epoch");
+    return image->pid_atom == 0 || image->ref_atom == 0 || image->epoch_atom == 0
+               ? no_memory(js, err)
+               : ANQA_OK;
 }
 
 static uint64_t limits_object(struct js *js)
@@ -323,6 +369,8 @@ static bool add_export(struct js *js, uint32_t atom)
         return false;
     if (anqa_str_is(name, "init"))
         image->init = (int32_t)image->export_count;
+    if (anqa_str_is(name, "restored"))
+        image->restored = (int32_t)image->export_count;
     image->export_count++;
     return true;
 }
@@ -389,6 +437,7 @@ static anqa_status keep(struct js *js, anqa_error *err)
     size_t left = js->engine.memory.size;
 
     ANQA_INVARIANT(left > 0);
+    memset(js->engine.memory.data, 0, js->engine.sp); /* a stack that nobody is on */
     image->fd = memfd_create("anqa-js", MFD_CLOEXEC);
     if (image->fd < 0)
         return anqa_fail_errno(err, errno, "a memory file for script '%s'", js->script->name);
@@ -496,7 +545,7 @@ static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script
         return NULL;
     image->script = script;
     image->fd = -1;
-    image->init = -1;
+    image->init = image->restored = -1;
     image->apis = web_closure(script->apis);
     atomic_init(&image->hot_count, IMAGE_HOT_NONE);
     image->next = rt->images;
@@ -648,7 +697,7 @@ static void forget(struct js_image *image)
     image->export_count = 0;
     image->source_map = NULL;
     image->has_timers = false;
-    image->init = -1;
+    image->init = image->restored = -1;
     image->fd = -1;
 }
 
@@ -668,7 +717,8 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     js->image = image;
     image->source_map =
         making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
-    image->made_ms = anqa_now_ms();
+    sha256_of(making.source.text.ptr, making.source.text.len, image->source_hash);
+    memcpy(&image->seed, image->source_hash, sizeof image->seed);
     js->loading = true;
     turn_run(js, make_in_turn, &making);
     js->loading = false;

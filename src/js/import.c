@@ -203,28 +203,30 @@ uint32_t Z_wasi_snapshot_preview1Z_fd_write(
     void *env, uint32_t fd, uint32_t iovs, uint32_t count, uint32_t ret_written);
 
 /* The monotonic clock is the runtime's, which is a fake one in deterministic mode; there it stands for the one on the wall too,
- * so that dates are repeated. Microseconds are nobody's business. */
+ * so that dates are repeated. Microseconds are nobody's business. While an image is made both stand at 0: whoever makes
+ * it again gets the same. */
 uint32_t Z_wasi_snapshot_preview1Z_clock_time_get(
     void *env, uint32_t clock, uint64_t precision, uint32_t ret_ns)
 {
     struct js *js = env;
     bool wall = clock == 0 && !sched_self->deterministic;
     struct timespec now = {0};
-    uint64_t ns;
+    uint64_t ns = 0;
 
-    if (wall)
+    if (wall && !js->loading)
         clock_gettime(CLOCK_REALTIME, &now);
-    ns = wall ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
-              : anqa_now_ms() * 1000000u;
+    if (!js->loading)
+        ns = wall ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
+                  : anqa_now_ms() * 1000000u;
     memcpy(js_at(js, ret_ns, sizeof ns), &ns, sizeof ns);
     return WASI_OK;
 }
 
 uint32_t Z_wasi_snapshot_preview1Z_random_get(void *env, uint32_t at, uint32_t len)
 {
-    const struct js *js = env;
+    struct js *js = env;
 
-    image_random(js_at(js, at, len), len);
+    image_random(js, js_at(js, at, len), len);
     return WASI_OK;
 }
 

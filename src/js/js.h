@@ -83,6 +83,11 @@ struct js {
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    uint64_t
+        epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
+    anqa_timer timer;          /* the nearest of the script's timers */
+    anqa_timer save_timer;     /* see store.h */
+    anqa_ref saving;           /* of the task that saves; 0: none does */
     struct js_child *self;     /* what it was started as by another; NULL: by C */
     struct js_child *children; /* guarded by js_rt.lock */
     struct js_family *family;  /* that begins with this process; as above */
@@ -93,14 +98,16 @@ struct js {
     uint32_t resets;
     anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
-    anqa_timer timer; /* the nearest of the script's timers */
-    uint64_t timer_due_ms;
+    anqa_pid net;                       /* works for it (web/net.h); zero: nobody */
     uint64_t turns, preemptions, ticks; /* for info */
     uint8_t rejected_count;
     bool in_turn;
     bool loading;   /* the image is being made: nothing but the language is there */
     bool interrupt; /* the engine is to give up the turn */
     bool endless;   /* more jobs came than a turn may run: the process ends with the turn */
+    bool restored;  /* began as a snapshot */
+    bool kept;      /* has a store and an id: see store.h */
+    bool unsaved;   /* a turn has run since the last snapshot for the store */
     bool has_spawned;
     bool fresh; /* has run nothing since it was mapped */
 };

@@ -1,6 +1,7 @@
 #include "js/park.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <anqa/telemetry.h>
@@ -135,9 +136,9 @@ static bool park(struct js *js, struct parked *ret_parked)
     js->engine.memory.data = NULL;
     count(rt, len, true);
     atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);
-    /* pairs with park_begin and park_leave: from here on it is the process's, which may end */
-    atomic_store_explicit(&js->use, JS_PARKED, memory_order_release);
     window_give(rt, window);
+    /* pairs with swap_use and park_is: from here on it is the process's, which may end, and its image with it */
+    atomic_store_explicit(&js->use, JS_PARKED, memory_order_release);
     return true;
 }
 
@@ -331,12 +332,16 @@ static void wake(struct js *js)
 
 void park_begin(struct js *js)
 {
-    while (!swap_use(js, JS_IDLE, JS_BUSY))
-        switch (atomic_load_explicit(&js->use, memory_order_acquire)) {
-        case JS_BUSY: return; /* it starts, or is never parked */
-        case JS_PARKED: wake(js); return;
-        case JS_PARKING: anqa_yield();
+    while (!swap_use(js, JS_IDLE, JS_BUSY)) {
+        uint32_t use = atomic_load_explicit(&js->use, memory_order_acquire);
+        if (use == JS_BUSY) /* it starts, or is never parked */
+            return;
+        if (use == JS_PARKED) {
+            wake(js);
+            return;
         }
+        anqa_yield();
+    }
 }
 
 /* Somebody waits for a place: that of this process, which is IDLE, is his. */

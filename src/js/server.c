@@ -14,7 +14,9 @@
 #include "js/js.h"
 #include "js/park.h"
 #include "js/preempt.h"
+#include "js/snapshot.h"
 #include "js/spawn.h"
+#include "js/store.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/child.h"
@@ -25,7 +27,6 @@ static_assert(sizeof(struct js) <= ANQA_JS_STATE_SIZE_, "ANQA_JS_STATE_SIZE_ in 
 
 enum {
     ARGS_MAX = 64,
-    NAME_MAX_LEN = 255,
     DEFAULT_CALLS = 1000,
     DEFAULT_TURN_MS = 1000,
     FIRES_MAX = 1000 /* timers in one turn */
@@ -82,27 +83,48 @@ static void set_limits(struct js *js)
 
 struct starting {
     anqa_value arg;
+    double restored_ms; /* since the snapshot was taken */
     anqa_js_error error;
     bool failed;
 };
 
-static void run_init(struct js *js, void *arg)
+static void run_export(struct js *js, struct starting *starting, int32_t which)
 {
-    struct starting *starting = arg;
     struct js_image *image = js->image;
-    uint64_t init = q_JS_GetProperty(
-        &js->engine, image->ctx, image->namespace, image->exports[image->init].atom);
-    uint64_t value = turn_is_exception(init) ? init : convert_in(js, starting->arg);
+    uint64_t fn =
+        q_JS_GetProperty(&js->engine, image->ctx, image->namespace, image->exports[which].atom);
+    uint64_t value = turn_is_exception(fn) ? fn : convert_in(js, starting->arg);
     struct js_outcome outcome;
 
     if (!turn_is_exception(value))
-        value = turn_call(js, init, &value, 1);
-    turn_free(js, init);
+        value = turn_call(js, fn, &value, 1);
+    turn_free(js, fn);
     outcome = turn_settle(js, value);
     starting->failed = outcome.kind == OUTCOME_ERROR;
     starting->error = outcome.error;
     if (!starting->failed)
         turn_free(js, outcome.value);
+}
+
+static void run_init(struct js *js, void *arg)
+{
+    run_export(js, arg, js->image->init);
+}
+
+/* Before anything else that is of the snapshot runs, it hears that it is one. */
+static void run_restored(struct js *js, void *arg)
+{
+    struct starting *starting = arg;
+    uint64_t value = turn_call(js, js->image->parts[BOOT_RESTORED],
+        (uint64_t[]){convert_double(starting->restored_ms)}, 1);
+    struct js_outcome outcome = turn_settle(js, value);
+
+    starting->failed = outcome.kind == OUTCOME_ERROR;
+    starting->error = outcome.error;
+    if (!starting->failed)
+        turn_free(js, outcome.value);
+    if (!starting->failed && js->image->restored >= 0)
+        run_export(js, starting, js->image->restored);
 }
 
 /* Only so that the timers of top-level code are counted from now. */
@@ -112,17 +134,43 @@ static void run_nothing(struct js *js, void *arg)
 
 static anqa_reason init_failed(const struct js *js, const anqa_js_error *error)
 {
-    return anqa_error_reason("script '%s': init: %.*s%s%.*s\n%.*s", js->script->name,
-        ANQA_FMT(error->name), error->name.len > 0 ? ": " : "", ANQA_FMT(error->message),
-        ANQA_FMT(error->stack));
+    return anqa_error_reason("script '%s': %s: %.*s%s%.*s\n%.*s", js->script->name,
+        js->restored ? "restored" : "init", ANQA_FMT(error->name), error->name.len > 0 ? ": " : "",
+        ANQA_FMT(error->message), ANQA_FMT(error->stack));
+}
+
+/* What a start is given by anqa_js_restore_link: the key of a parcel with the snapshot, then the argument. Told apart by
+ * address: nobody outside of this program can write one. */
+struct restore_arg {
+    const char *mark;
+    uint64_t key;
+};
+static const char restore_mark[] = "$js.restore";
+
+/* Takes the argument apart. False: the parcel is gone. */
+static bool read_arg(struct js *js, const void *arg, size_t size, anqa_buf *ret_snapshot)
+{
+    struct restore_arg restore = {NULL, 0};
+
+    *ret_snapshot = (anqa_buf){0};
+    if (size >= sizeof restore)
+        memcpy(&restore, arg, sizeof restore);
+    if (restore.mark != restore_mark) {
+        js->arg = (anqa_value){arg, size};
+        return true;
+    }
+    js->arg = (anqa_value){(const char *)arg + sizeof restore, size - sizeof restore};
+    return js_parcel_take(js->rt, restore.key, ret_snapshot);
 }
 
 /* What a process does with fresh memory. False: it failed. */
-static bool begin(struct js *js, anqa_reason *ret_why)
+static bool begin(struct js *js, double restored_ms, anqa_reason *ret_why)
 {
-    struct starting starting = {.arg = js->arg};
+    struct starting starting = {.arg = js->arg, .restored_ms = restored_ms};
 
-    if (js->image->init >= 0)
+    if (js->restored)
+        turn_run(js, run_restored, &starting);
+    else if (js->image->init >= 0)
         turn_run(js, run_init, &starting);
     else if (js->image->has_timers)
         turn_run(js, run_nothing, NULL);
@@ -133,11 +181,48 @@ static bool begin(struct js *js, anqa_reason *ret_why)
     return !starting.failed;
 }
 
+/* What the process begins as: *snapshot, if it is one, or what its store has. False: as the image, or it does not. */
+static bool find_snapshot(
+    struct js *js, anqa_buf *snapshot, anqa_status *ret_status, anqa_error *err)
+{
+    *ret_status = ANQA_OK;
+    if (snapshot->ptr == NULL && js->kept) {
+        *ret_status = store_load(js, snapshot, err);
+        if (*ret_status == ANQA_E_NOT_FOUND)
+            *ret_status = ANQA_OK;
+        else if (*ret_status == ANQA_OK)
+            snapshot_hold(*snapshot);
+    }
+    return *ret_status == ANQA_OK && snapshot->ptr != NULL;
+}
+
+/* Of its store: what has been refused is not worth a start, if the store says so. */
+static anqa_status put(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+{
+    const anqa_js_store *store = js->script->store;
+    anqa_str id = anqa_child_id();
+    anqa_buf snapshot = given;
+    anqa_status status;
+
+    if (!find_snapshot(js, &snapshot, &status, err))
+        return status;
+    status = snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
+    if (status == ANQA_OK || given.ptr != NULL || !store->anew)
+        return status;
+    anqa_log(ANQA_WARN, "js.snapshot_refused", "script=%s id=%.*s error=%s next=begins_anew",
+        js->script->name, ANQA_FMT(id), err->text);
+    return ANQA_OK;
+}
+
 anqa_next anqa_js_init_(void *state, const void *arg)
 {
     struct js *js = state;
     struct sched *s;
     struct child_head *head = proc_self(&s)->state;
+    anqa_deferred mark = anqa_defer_mark();
+    anqa_buf snapshot = {0};
+    double restored_ms = 0;
+    anqa_status status;
     anqa_reason why;
     anqa_error err;
 
@@ -149,15 +234,27 @@ anqa_next anqa_js_init_(void *state, const void *arg)
         ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
-    if (js->script == &spawn_spec && !spawn_claim(js, arg, head->arg_size, &js->arg))
+    if (js->script == &spawn_spec
+            ? !spawn_claim(js, arg, head->arg_size, &js->arg)
+            : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &snapshot))
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
-    if (js->self == NULL && head->arg_size > 0)
-        js->arg = (anqa_value){arg, head->arg_size};
+    if (snapshot.ptr != NULL)
+        snapshot_hold(snapshot);
+    store_begin(js);
     set_limits(js);
     engine_prepare(&js->engine, js);
     if (image_open(js, &err) != ANQA_OK)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    return begin(js, &why) ? anqa_noreply() : anqa_stop_with(why);
+    status = put(js, snapshot, &restored_ms, &err);
+    if (status != ANQA_OK)
+        child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
+    anqa_defer_run_to(mark);
+    return begin(js, restored_ms, &why) ? anqa_noreply() : anqa_stop_with(why);
+}
+
+void anqa_js_terminate_(void *state, anqa_reason reason)
+{
+    store_end(state, reason);
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -513,11 +610,25 @@ static void drop_calls(struct js *js)
     js->waiting_count = 0;
 }
 
+/* A process that works for this one alone: nothing that it tells is to come later. */
+static void stop_helper(anqa_pid *helper)
+{
+    anqa_ref ref;
+
+    if (anqa_pid_is_none(*helper))
+        return;
+    ref = anqa_monitor(*helper);
+    anqa_exit_signal(*helper, ANQA_KILL);
+    (void)anqa_receive_ref(ref, ANQA_INFINITY);
+    *helper = (anqa_pid){0};
+}
+
 static void reset(struct js *js)
 {
     anqa_reason why;
 
     drop_calls(js);
+    stop_helper(&js->net);
     web_forget_told();
     spawn_stop_children(js);
     beam_forget_names(js);
@@ -530,8 +641,25 @@ static void reset(struct js *js)
     if (!image_renew(js))
         anqa_exit(anqa_reason_make(
             ANQA_REASON_SYSTEM_LIMIT, "the memory of a process cannot be given back"));
-    if (!begin(js, &why))
+    js->restored = false;
+    if (!begin(js, 0, &why))
         anqa_exit(why);
+}
+
+/* The bytes; or FORM_REFUSED, a status and why. */
+static void answer_snapshot(struct js *js, const anqa_caller *caller)
+{
+    anqa_buf bytes;
+    anqa_error err;
+    anqa_status status = snapshot_take(js, &bytes, &err);
+
+    if (status != ANQA_OK) {
+        anqa_reply_to(caller, formed(FORM_REFUSED, anqa_tmp_printf("%c%s", (char)status, err.text),
+                                  1 + strlen(err.text)));
+        return;
+    }
+    anqa_reply_to(caller, anqa_shared(bytes));
+    anqa_buf_unref(bytes);
 }
 
 anqa_next anqa_js_call_(void *state, anqa_msg *msg)
@@ -551,6 +679,10 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
     if (anqa_tag_is(msg->tag, js_reset_tag)) {
         reset(js);
         return anqa_reply_payload(anqa_bytes("", 1));
+    }
+    if (anqa_tag_is(msg->tag, js_snapshot_tag)) {
+        answer_snapshot(js, &caller);
+        return anqa_noreply();
     }
     if (anqa_tag_is(msg->tag, js_call_tag) || anqa_tag_is(msg->tag, js_eval_tag) ||
         anqa_tag_is(msg->tag, js_tool_tag)) {
@@ -681,6 +813,11 @@ static void dropped(const anqa_msg *msg)
         anqa_pid_text(msg->from, from));
 }
 
+static bool is_normal(anqa_reason reason)
+{
+    return anqa_reason_get_kind(reason) == ANQA_REASON_NORMAL;
+}
+
 anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 {
     struct js *js = state;
@@ -688,6 +825,12 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     anqa_value checked;
     struct told told;
 
+    if (js->kept) {
+        if (msg->kind == ANQA_MSG_EXIT && !is_normal(msg->u.reason)) /* as if it trapped none */
+            return anqa_stop_with(anqa_reason_ref(msg->u.reason));
+        if (msg->kind == ANQA_MSG_EXIT || store_on_message(js, msg))
+            return anqa_noreply();
+    }
     if (msg->kind == ANQA_MSG_DOWN || msg->kind == ANQA_MSG_REPLY)
         turn_run(js, settled, msg);
     else if (msg->kind == ANQA_MSG_TIMEOUT && msg->tag == beam_timer_tag) {
@@ -719,25 +862,73 @@ void anqa_js_hibernate_(void *state)
 
 /* ---------------------------------------------------------------- starting */
 
-anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+static anqa_status start(const anqa_js_script *script, const void *arg, size_t arg_size,
     const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
 {
     static const anqa_start_opts standard = {0};
-    struct child_start start = {.kind = CHILD_SERVER, .spec = &script->server, .link = true};
+    struct child_start start = {.kind = CHILD_SERVER,
+        .spec = &script->server,
+        .arg = arg,
+        .arg_size = arg_size,
+        .link = true};
 
     if (opts == NULL)
         opts = &standard;
     if (opts->registry != NULL && opts->name == NULL)
         return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key",
             opts->registry->name);
-    if (arg != NULL) {
-        start.arg = arg->ptr;
-        start.arg_size = arg->len;
-    }
     start.id = anqa_str_of(opts->name != NULL ? opts->name : script->server.name);
     start.named = opts->name != NULL;
     start.registry = opts->registry;
     start.scheduler = opts->scheduler;
     start.timeout_ms = opts->timeout_ms;
     return child_start(&start, ret_pid, err);
+}
+
+anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    return start(
+        script, arg == NULL ? NULL : arg->ptr, arg == NULL ? 0 : arg->len, opts, ret_pid, err);
+}
+
+static void drop_parcel(void *arg)
+{
+    uint64_t *key = arg;
+    anqa_buf bytes;
+
+    if (js_parcel_take(js_rt_get(), *key, &bytes))
+        anqa_buf_unref(bytes);
+    anqa_heap_free(key);
+}
+
+anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot,
+    const anqa_value *arg, const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    size_t arg_len = arg == NULL ? 0 : arg->len, size = sizeof(struct restore_arg) + arg_len;
+    struct js_rt *rt = js_rt_get();
+    struct restore_arg *given;
+    anqa_deferred mark;
+    uint64_t *key;
+    anqa_buf bytes;
+    anqa_status status = snapshot_check(snapshot, err);
+
+    if (status != ANQA_OK)
+        return status;
+    key = anqa_heap_calloc(1, sizeof *key);
+    if (rt != NULL && anqa_buf_copy(snapshot.ptr, snapshot.len, &bytes) == ANQA_OK)
+        *key = js_parcel_put(rt, bytes);
+    if (*key == 0) {
+        anqa_heap_free(key);
+        return anqa_fail(err, ANQA_E_NOMEM, "a snapshot of script '%s'", script->name);
+    }
+    mark = anqa_defer_mark();
+    (void)anqa_defer(drop_parcel, key); /* if it is not taken: killed meanwhile, or not begun */
+    given = anqa_arena_alloc(anqa_tmp(), size);
+    *given = (struct restore_arg){restore_mark, *key};
+    if (arg_len > 0)
+        memcpy(given + 1, arg->ptr, arg_len);
+    status = start(script, given, size, opts, ret_pid, err);
+    anqa_defer_run_to(mark);
+    return status;
 }

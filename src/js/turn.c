@@ -11,6 +11,7 @@
 #include "js/preempt.h"
 #include "js/source_map.h"
 #include "js/spawn.h"
+#include "js/store.h"
 #include "js/web/web.h"
 #include "runtime/deep.h"
 
@@ -63,11 +64,11 @@ static void refresh(struct js *js)
     if (!js->window->warm)
         image_warm(js);
     while (seed == 0)
-        image_random(&seed, sizeof seed);
+        image_random(js, &seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
-    if (js->image->has_timers || js->resets > 0)
+    if ((js->image->has_timers || js->resets > 0) && !js->restored)
         turn_free(js, turn_call(js, js->image->parts[BOOT_REBASE],
-                          (uint64_t[]){convert_double((double)(anqa_now_ms() - js->image->made_ms)),
+                          (uint64_t[]){convert_double((double)anqa_now_ms()),
                               convert_double((double)(js->resets % RESETS_APART) * IDS_APART)},
                           2));
 }
@@ -91,7 +92,7 @@ static void enter(void *arg)
     preempt_leave();
     js->in_turn = false;
     js->turns++;
-    if (first &&
+    if (first && !js->restored &&
         atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
         image_learn(js);
 }
@@ -101,6 +102,8 @@ void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
     if (!js->loading)
         park_begin(js);
     deep_call(enter, &(struct entry){js, work, arg});
+    if (js->kept && !js->loading)
+        store_note_turn(js);
     if (!js->loading)
         park_end(js);
     if (js->endless && !js->loading)

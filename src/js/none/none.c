@@ -67,6 +67,40 @@ anqa_status anqa_js_get_info(
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }
 
+anqa_status anqa_js_snapshot(
+    anqa_pid pid, uint32_t timeout_ms, anqa_str *ret_snapshot, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot,
+    const anqa_value *arg, const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+void anqa_js_terminate_(void *state, anqa_reason reason)
+{
+}
+
+anqa_status anqa_js_files_load(const anqa_js_store *store, const anqa_js_script *script,
+    anqa_str id, anqa_buf *ret_snapshot, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_files_save(const anqa_js_store *store, const anqa_js_script *script,
+    anqa_str id, anqa_str snapshot, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_files_drop(
+    const anqa_js_store *store, const anqa_js_script *script, anqa_str id, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
 anqa_status anqa_js_eval_with(anqa_pid to, anqa_str source, anqa_value vars, uint32_t timeout_ms,
     anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
 {

@@ -85,7 +85,7 @@ static uint64_t op_random(struct js *js, const uint64_t *args)
         return not_while_loading(js, "crypto's random values");
     if (bytes.len > 65536)
         return turn_throw(js, "RangeError", "too many random bytes");
-    image_random((void *)(uintptr_t)bytes.ptr, bytes.len);
+    image_random(js, (void *)(uintptr_t)bytes.ptr, bytes.len);
     return JS_UNDEFINED;
 }
 
@@ -245,7 +245,7 @@ static bool job_arg(
  * is wrong; null where the job is long and id is 0. With another id it becomes the answer of a process. */
 static uint64_t op_run(struct js *js, const uint64_t *args)
 {
-    struct subtle_job job = {0};
+    struct subtle_job job = {.seconds = SUBTLE_RSA_SECONDS};
     unsigned char seed[SUBTLE_SEED];
     uint32_t id, flags;
     uint64_t result;
@@ -264,7 +264,7 @@ static uint64_t op_run(struct js *js, const uint64_t *args)
     if (id != 0)
         return start_long(js, &job, id, (flags & ANSWER_SECRET) != 0);
     if (job.kind == SUBTLE_GENERATE) {
-        image_random(seed, sizeof seed);
+        image_random(js, seed, sizeof seed);
         job.extra = anqa_str_make((const char *)seed, sizeof seed);
     }
     result = run_in_turn(js, &job);

@@ -46,69 +46,62 @@ export default function (web, op) {
   }
 
   // ---- events
-  let isEvent, begin, end, stopped, hear, isPrevented, prevent;
+  const BUBBLES = 1, CANCELABLE = 2, COMPOSED = 4, STOP = 8, STOP_NOW = 16, PREVENTED = 32, PASSIVE = 64, TRUSTED = 128;
+  let isEvent, begin, end, isStopped, setPassive, prevent;
   class Event {
-    #type; #bubbles = false; #cancelable = false; #composed = false;
-    #target = null; #current = null; #phase = 0; #time;
-    #dispatching = false; #stop = false; #stopNow = false; #prevented = false; #passive = false; #trusted = false;
+    #type; #flags = 0; #time;
+    #target = null; #current = null; // that it is at, while it is dispatched
     constructor(type, init) {
       need(1, arguments.length, 'an event');
       this.#type = `${type}`;
       this.#time = apply(now, performance, []);
+      if (init === undefined || init === null) return;
       init = options(init);
-      if (init === undefined) return;
-      this.#bubbles = !!init.bubbles;
-      this.#cancelable = !!init.cancelable;
-      this.#composed = !!init.composed;
+      this.#flags = (init.bubbles ? BUBBLES : 0) | (init.cancelable ? CANCELABLE : 0) | (init.composed ? COMPOSED : 0);
     }
     get type() { return this.#type; }
     get target() { return this.#target; }
     get srcElement() { return this.#target; }
     get currentTarget() { return this.#current; }
-    get eventPhase() { return this.#phase; }
-    get bubbles() { return this.#bubbles; }
-    get cancelable() { return this.#cancelable; }
-    get composed() { return this.#composed; }
-    get defaultPrevented() { return this.#prevented; }
-    get returnValue() { return !this.#prevented; }
+    get eventPhase() { return this.#current === null ? 0 : AT_TARGET; }
+    get bubbles() { return (this.#flags & BUBBLES) !== 0; }
+    get cancelable() { return (this.#flags & CANCELABLE) !== 0; }
+    get composed() { return (this.#flags & COMPOSED) !== 0; }
+    get defaultPrevented() { return (this.#flags & PREVENTED) !== 0; }
+    get returnValue() { return (this.#flags & PREVENTED) === 0; }
     set returnValue(value) { if (!value) prevent(this); }
-    get cancelBubble() { return this.#stop; }
-    set cancelBubble(value) { if (value) this.#stop = true; }
+    get cancelBubble() { return (this.#flags & STOP) !== 0; }
+    set cancelBubble(value) { if (value) this.#flags |= STOP; }
     get timeStamp() { return this.#time; }
-    get isTrusted() { return this.#trusted; }
+    get isTrusted() { return (this.#flags & TRUSTED) !== 0; }
     composedPath() { return this.#current === null ? [] : [this.#current]; }
-    stopPropagation() { this.#stop = true; }
-    stopImmediatePropagation() { this.#stop = this.#stopNow = true; }
+    stopPropagation() { this.#flags |= STOP; }
+    stopImmediatePropagation() { this.#flags |= STOP | STOP_NOW; }
     preventDefault() { prevent(this); }
     initEvent(type, bubbles = false, cancelable = false) {
       need(1, arguments.length, 'initEvent');
       type = `${type}`;
-      if (this.#dispatching) return;
+      if (this.#current !== null) return;
       this.#type = type;
-      this.#bubbles = !!bubbles;
-      this.#cancelable = !!cancelable;
-      this.#stop = this.#stopNow = this.#prevented = this.#trusted = false;
+      this.#flags = (this.#flags & COMPOSED) | (bubbles ? BUBBLES : 0) | (cancelable ? CANCELABLE : 0);
       this.#target = null;
     }
     static {
       isEvent = (value) => isObject(value) && #type in value;
       begin = (event, target, trusted) => {
-        if (event.#dispatching) throw new DOMException('the event is being dispatched', 'InvalidStateError');
-        event.#dispatching = true;
-        event.#trusted = trusted;
+        if (event.#current !== null) throw new DOMException('the event is being dispatched', 'InvalidStateError');
+        event.#flags = (event.#flags & ~TRUSTED) | (trusted ? TRUSTED : 0);
         event.#target = event.#current = target;
-        event.#phase = AT_TARGET;
         return event.#type;
       };
       end = (event) => {
-        event.#dispatching = event.#stop = event.#stopNow = false;
+        event.#flags &= ~(STOP | STOP_NOW | PASSIVE);
         event.#current = null;
-        event.#phase = 0;
+        return (event.#flags & PREVENTED) === 0;
       };
-      stopped = (event, now) => (now ? event.#stopNow : event.#stop);
-      hear = (event, passive) => { event.#passive = passive; };
-      isPrevented = (event) => event.#prevented;
-      prevent = (event) => { if (event.#cancelable && !event.#passive) event.#prevented = true; };
+      isStopped = (event, flag) => (event.#flags & flag) !== 0;
+      setPassive = (event, passive) => { event.#flags = passive ? event.#flags | PASSIVE : event.#flags & ~PASSIVE; };
+      prevent = (event) => { if ((event.#flags & (CANCELABLE | PASSIVE)) === CANCELABLE) event.#flags |= PREVENTED; };
     }
   }
   shown(Event);
@@ -255,35 +248,40 @@ export default function (web, op) {
           prevent(event);
         }
       }
+      function hear(target, type, event, listener) {
+        if (listener.once) unlisten(target, type, listener);
+        if (listener.passive) setPassive(event, true);
+        try {
+          call(target, event, listener);
+        } catch (error) {
+          report(`a listener of "${type}" failed`, error);
+        }
+        if (listener.passive) setPassive(event, false);
+      }
       // Calls those listeners that were there when it began.
       function pass(target, type, event, capture) {
         const list = target.#lists?.[type];
         if (list === undefined) return;
+        if (list.length === 1) {
+          if (list[0].capture === capture) hear(target, type, event, list[0]);
+          return;
+        }
         const heard = [];
         for (let i = 0; i < list.length; i++)
           if (list[i].capture === capture) heard[heard.length] = list[i];
-        for (let i = 0; i < heard.length && !stopped(event, true); i++) {
-          const listener = heard[i];
-          if (listener.removed) continue;
-          if (listener.once) unlisten(target, type, listener);
-          hear(event, listener.passive);
-          try {
-            call(target, event, listener);
-          } catch (error) {
-            report(`a listener of "${type}" failed`, error);
-          }
-          hear(event, false);
-        }
+        for (let i = 0; i < heard.length && !isStopped(event, STOP_NOW); i++)
+          if (!heard[i].removed) hear(target, type, event, heard[i]);
       }
       dispatch = (target, event, trusted) => {
         const type = begin(event, target, trusted);
+        let allowed;
         try {
-          if (!stopped(event, false)) pass(target, type, event, true);
-          if (!stopped(event, false)) pass(target, type, event, false);
+          if (!isStopped(event, STOP)) pass(target, type, event, true);
+          if (!isStopped(event, STOP)) pass(target, type, event, false);
         } finally {
-          end(event);
+          allowed = end(event);
         }
-        return !isPrevented(event);
+        return allowed;
       };
       listen = (target, type, listener) => {
         const lists = target.#lists ??= { __proto__: null };
@@ -488,6 +486,9 @@ export default function (web, op) {
   function poke() {
     if (!web.host(op, poked)) web.timers.add(run, 1, [], false);
   }
+  web.onRestore(() => {
+    if (tasks.length > first) poke(); // the message was in the mailbox
+  });
   function task(fn) {
     tasks[tasks.length] = fn;
     if (tasks.length === first + 1) poke();

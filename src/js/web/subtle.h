@@ -85,6 +85,7 @@ struct subtle_job {
     enum subtle_hash hash;
     enum subtle_family family;
     uint32_t n, m;
+    uint32_t seconds; /* at most, to make an RSA key; others do not look at it */
     anqa_str key, data, extra, more;
     unsigned char
         *out; /* `size` bytes, at least subtle_room; may hold rubbish where the job fails */

@@ -333,7 +333,7 @@ static int stop_when_late(EVP_PKEY_CTX *ctx)
     return now.tv_sec < *end;
 }
 
-static EVP_PKEY *make_rsa(uint32_t bits, BIGNUM *exponent)
+static EVP_PKEY *make_rsa(uint32_t bits, BIGNUM *exponent, uint32_t seconds)
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
     EVP_PKEY *pkey = NULL;
@@ -341,7 +341,7 @@ static EVP_PKEY *make_rsa(uint32_t bits, BIGNUM *exponent)
     time_t end;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    end = now.tv_sec + SUBTLE_RSA_SECONDS;
+    end = now.tv_sec + seconds;
     if (ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 &&
         EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, (int)bits) == 1 &&
         EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, exponent) == 1) {
@@ -366,7 +366,7 @@ static bool generate_rsa(struct subtle_job *job)
         return subtle_fail(job, operation, "no public exponent");
     exponent = BN_bin2bn(subtle_u8(job->data), (int)job->data.len, NULL);
     if (exponent != NULL)
-        pkey = make_rsa(job->n, exponent);
+        pkey = make_rsa(job->n, exponent, job->seconds);
     BN_free(exponent);
     ok = pkey != NULL && put_rsa(job, pkey, true);
     EVP_PKEY_free(pkey);
@@ -643,8 +643,7 @@ bool subtle_sign(struct subtle_job *job)
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(pkey);
-    return ok || subtle_fail(job, job->error == NULL ? operation : job->error,
-                     job->error == NULL ? "no signature could be made" : job->why);
+    return ok || subtle_fail(job, operation, "no signature could be made");
 }
 
 static bool is_signed(const struct subtle_job *job, EVP_MD_CTX *ctx, EVP_PKEY *pkey)
