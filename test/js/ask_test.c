@@ -236,6 +236,25 @@ TEST(a_parked_process_is_reset_as_any_other)
     js_end(rt);
 }
 
+TEST(what_was_restored_is_reset_to_its_start)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_value arg = vars(NULL);
+    anqa_pid pid = js_start(&script), copy;
+    anqa_str snapshot = {NULL, 0};
+    anqa_error err = {.text = ""};
+
+    CHECK_STR(js_call(pid, "count", "[]"), "2");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &snapshot, &err), ANQA_OK, "%s", err.text);
+    CHECK_STATUS(
+        anqa_js_restore_link(&script, snapshot, &arg, NULL, &copy, &err), ANQA_OK, "%s", err.text);
+    CHECK_STR(js_call(copy, "count", "[]"), "3");
+    CHECK_STATUS(anqa_js_reset(copy, LONG_MS, NULL), ANQA_OK);
+    CHECK_STR(js_call(copy, "count", "[]"), "2");
+    CHECK_STR(js_eval(copy, "arg.a"), "5");
+    js_end(rt);
+}
+
 TEST(random_numbers_differ_after_each_reset)
 {
     anqa_rt *rt = js_begin(1);
