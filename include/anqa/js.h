@@ -333,7 +333,8 @@ ANQA_API anqa_status anqa_js_set_global(anqa_pid pid, anqa_str name, anqa_value 
  * Lets a process begin anew: its memory is mapped from the script's image, and `init` runs again with the argument of its
  * start. It keeps its pid, its place with its supervisor, the name it was started with, its links and what waits in its
  * mailbox. Gone are its timers, subscriptions, monitors, and the names that it has registered; its children have ended;
- * its Beam.calls run to their end, unheard; calls from outside that wait for a promise fail with E_SCRIPT.
+ * its Beam.calls run to their end, unheard; calls from outside that wait for a promise fail with E_SCRIPT. What a store has of it
+ * counts no more: the new state is saved over it.
  * Fails: E_NOPROC, E_DIED (`init` threw: the process has ended), E_TIMEOUT as anqa_try_call.
  */
 ANQA_API anqa_status anqa_js_reset(

@@ -218,7 +218,7 @@ void spawn_stop_children(struct js *js)
         if (anqa_pid_is_none(pid))
             continue;
         ref = anqa_monitor(pid);
-        anqa_unlink(pid);
+        child_unlink(pid);
         anqa_exit_signal(pid, ANQA_SHUTDOWN);
         (void)anqa_receive_ref(ref, ANQA_INFINITY);
     }
