@@ -154,6 +154,8 @@ enum {
     ANQA_JS_EVENTS = 1 << 0,
     /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
     ANQA_JS_ENCODING = 1 << 1,
+    /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
+    ANQA_JS_URL = 1 << 2,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
      * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
      * own, two at once for each script's process. Limits: 48 MiB for one operation, 65,536 bytes derived at once, 10,000,000

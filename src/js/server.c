@@ -52,6 +52,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
+    anqa_arena_done(&js->scratch); /* it may have ended in the midst of an operation */
     spawn_end_children(js, pid);
     park_leave(js);
     spawn_leave(js);

@@ -14,6 +14,7 @@
     X(clone, WEB_CLONE, 0, web_clone_ops) \
     X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
     X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
+    X(url, ANQA_JS_URL, 0, web_url_ops) \
     X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops)
 
 #endif
