@@ -9,6 +9,7 @@
 
 #include "js/convert.h"
 #include "js/beam_tools.h"
+#include "js/password.h"
 #include "js/preempt.h"
 #include "js/spawn.h"
 #include "js/turn.h"
@@ -218,16 +219,21 @@ static const anqa_js_handler *handler_arg(struct js *js, uint64_t value)
     return handler;
 }
 
+uint32_t beam_id(uint64_t value)
+{
+    double id = 0;
+
+    return convert_number(value, &id) && id >= 1 && id <= UINT32_MAX ? (uint32_t)id : 0;
+}
+
 static uint64_t op_call(struct js *js, const uint64_t *args)
 {
     const anqa_js_handler *handler = handler_arg(js, args[1]);
-    double id = 0;
     anqa_value value;
 
-    (void)convert_number(args[0], &id);
     if (handler == NULL || !convert_out_whole(js, args[2], &value))
         return JS_EXCEPTION;
-    return start_handler(js, handler, (uint32_t)id, value);
+    return start_handler(js, handler, beam_id(args[0]), value);
 }
 
 static uint64_t op_call_sync(struct js *js, const uint64_t *args)
@@ -325,13 +331,13 @@ static uint64_t op_exit(struct js *js, const uint64_t *args)
 
 static uint64_t op_now(struct js *js, const uint64_t *args)
 {
-    return convert_double((double)anqa_now_ms());
+    return convert_double(js->loading ? 0 : (double)anqa_now_ms());
 }
 
 /* The nearest timer is due at that time; -1: there is none. */
 static uint64_t op_timer(struct js *js, const uint64_t *args)
 {
-    double due = -1, now = (double)anqa_now_ms();
+    double due = -1, now = (double)anqa_now_ms(), wait;
 
     (void)convert_number(args[0], &due);
     if (js->loading) {
@@ -341,18 +347,16 @@ static uint64_t op_timer(struct js *js, const uint64_t *args)
     if (js->timer.bits != 0)
         (void)anqa_timer_cancel(js->timer);
     js->timer.bits = 0;
-    if (due >= 0)
-        js->timer = anqa_send_after(
-            anqa_self(), beam_timer_tag, anqa_nothing(), due > now ? (uint32_t)(due - now) : 0);
+    wait = due > now ? due - now : 0;
+    if (due >= 0) /* it is asked again when it is early */
+        js->timer = anqa_send_after(anqa_self(), beam_timer_tag, anqa_nothing(),
+            wait < INT32_MAX ? (uint32_t)wait : INT32_MAX);
     return JS_UNDEFINED;
 }
 
 static uint64_t op_settled(struct js *js, const uint64_t *args)
 {
-    double id = 0;
-
-    (void)convert_number(args[0], &id);
-    beam_settled(js, (uint32_t)id, args[1] == JS_TRUE, args[2]);
+    beam_settled(js, beam_id(args[0]), args[1] == JS_TRUE, args[2]);
     return JS_UNDEFINED;
 }
 
@@ -581,6 +585,7 @@ static const struct js_op ops[BEAM_OP_COUNT] = {
     [BEAM_PEEK] = {tools_peek, true},
     [BEAM_PROCESS_INFO] = {tools_process_info, false},
     [BEAM_SYSTEM_INFO] = {tools_system_info, false},
+    [BEAM_PASSWORD] = {password_op, false},
 };
 
 static uint64_t run_op(struct js *js, const uint64_t *args)
