@@ -197,6 +197,8 @@ enum {
     ANQA_JS_EVENTS = 1 << 0,
     /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
     ANQA_JS_ENCODING = 1 << 1,
+    /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
+    ANQA_JS_URL = 1 << 2,
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,

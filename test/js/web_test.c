@@ -34,7 +34,8 @@ static const char look[] =
     "while (todo.length > 0 && seen.size < 20000) { const v = todo.pop();\n"
     "  if (seen.has(v)) continue; seen.add(v);\n"
     "  if (typeof v === 'function' && v.name === 'host') found++;\n"
-    "  if (typeof v === 'object' && Object.hasOwn(v, 'host')) found++;\n"
+    "  if (typeof v === 'object' && typeof Object.getOwnPropertyDescriptor(v, 'host')?.value === "
+    "'function') found++;\n"
     "  for (const k of Reflect.ownKeys(v)) { const d = Object.getOwnPropertyDescriptor(v, k);\n"
     "    for (const inner of [d.value, d.get, d.set])\n"
     "      if (typeof inner === 'function' || (typeof inner === 'object' && inner !== null)) "
@@ -67,6 +68,15 @@ static const struct {
         "  () => e.encode(Symbol()), () => e.encodeInto('x', 5), () => structuredClone(Symbol()),"
         "  () => structuredClone(() => 1), () => structuredClone({get a() { throw new Error }}),"
         "  () => structuredClone(0, {transfer: [{}]}), () => atob('!'), () => btoa('\\u1234'))"},
+    {"url", "const u = new URL('//u:p@\\u00e4/b?c=d', 'http://h'); u.host = '\\u00e9'; "
+            "u.searchParams.sort();"
+            "u.searchParams.append('x', 'y'); u.searchParams.delete('c'); "
+            "[...u.searchParams.entries()];"
+            "fails(() => new URL('a'), () => new URL(Symbol()), () => { u.href = 'a' }, () => "
+            "URL.parse(),"
+            "  () => new URL({toString() { throw new Error }}), () => new URLSearchParams([1]),"
+            "  () => new URLSearchParams({get a() { throw new Error }}), () => "
+            "u.searchParams.get(Symbol()))"},
 };
 
 TEST(no_script_gets_hold_of_the_hosts_function)
