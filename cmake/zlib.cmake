@@ -8,7 +8,7 @@ option(ANQA_ZLIB "Compression of answers and of WebSocket messages, over zlib" $
 
 set(ANQA_ZLIB_LIBRARIES "")
 if(NOT ANQA_ZLIB)
-  list(FILTER anqa_sources EXCLUDE REGEX "/src/http/(gzip|deflate)\\.c$")
+  list(FILTER anqa_sources EXCLUDE REGEX "/src/(http/(gzip|deflate)|js/web/compression)\\.c$")
   list(APPEND anqa_sources "${PROJECT_SOURCE_DIR}/src/http/none/gzip.c" "${PROJECT_SOURCE_DIR}/src/http/none/deflate.c")
   return()
 endif()
@@ -18,3 +18,6 @@ if(NOT ZLIB_FOUND)
   message(FATAL_ERROR "zlib is missing: run ./dev setup (or apt-get install zlib1g-dev), or build without it: -DANQA_ZLIB=OFF")
 endif()
 set(ANQA_ZLIB_LIBRARIES ZLIB::ZLIB)
+# Whether scripts may have streams that compress (src/js/web/modules.h).
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/web.c" "${PROJECT_SOURCE_DIR}/src/js/web/web.S"
+  PROPERTIES COMPILE_DEFINITIONS ANQA_ZLIB)

@@ -119,7 +119,9 @@ enum {
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 8,
-    ANQA_JS_BLOB = 1 << 9 /* Blob, File, FormData */
+    ANQA_JS_BLOB = 1 << 9, /* Blob, File, FormData */
+    /* CompressionStream, DecompressionStream: gzip, deflate, deflate-raw; not in builds without zlib */
+    ANQA_JS_COMPRESSION = 1 << 11
 };
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */

@@ -10,11 +10,17 @@
 #define WEB_CLONE (1u << 31)
 
 /* clang-format off */
+#ifdef ANQA_ZLIB
+#define WEB_ZLIB_MODULES(X) X(compression, ANQA_JS_COMPRESSION, ANQA_JS_STREAMS, web_compression_ops)
+#else
+#define WEB_ZLIB_MODULES(X)
+#endif
 #define WEB_MODULE_MAP(X) \
     X(clone, WEB_CLONE, 0, web_clone_ops) \
     X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
     X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
     X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS | ANQA_JS_ENCODING, NULL) \
-    X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL)
+    X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
+    WEB_ZLIB_MODULES(X)
 
 #endif
