@@ -17,7 +17,7 @@
 static const struct traffic {
     const char *name; /* of the case */
     struct load_options load;
-    bool tls;
+    bool tls, nghttpd;
 } traffics[] = {
     {.name = "text", .load = {.path = "/text"}},
     {.name = "json", .load = {.path = "/json"}},
@@ -33,6 +33,12 @@ static const struct traffic {
     {.name = "h2_file_16k",
         .load = {.path = "/files/16k", .connections = 8, .streams = 32},
         .tls = true},
+    {.name = "h2c_text",
+        .load = {.path = "/text", .connections = 8, .streams = 32},
+        .nghttpd = true},
+    {.name = "h2c_file_16k",
+        .load = {.path = "/files/16k", .connections = 8, .streams = 32},
+        .nghttpd = true},
 };
 
 static const struct traffic *find_traffic(const char *name)
@@ -66,7 +72,8 @@ static bool start(struct bench *b)
     if (server == NULL)
         return false;
     b->state = server;
-    if (server_open(server, b->schedulers, find_traffic(b->spec->name)->tls)) {
+    if (server_open(server, b->schedulers, find_traffic(b->spec->name)->tls,
+            find_traffic(b->spec->name)->nghttpd)) {
         (void)measure(b); /* warm */
         return true;
     }
@@ -81,16 +88,12 @@ static void stop(struct bench *b)
     free(b->state);
 }
 
-#define TRAFFIC(title, ...)                \
-    {.name = (title),                      \
-        .unit = "ns",                      \
-        .peer = (title),                   \
-        .budget = {BENCH_TIMES_BETTER, 1}, \
-        .schedulers = BENCH_ON_1,          \
-        .setup = start,                    \
-        .measure = measure,                \
-        .teardown = stop,                  \
-        __VA_ARGS__}
+#define TRAFFIC(title, ...)                                                                \
+    {                                                                                      \
+        .name = (title), .unit = "ns", .peer = (title), .budget = {BENCH_TIMES_BETTER, 1}, \
+        .schedulers = BENCH_ON_1, .setup = start, .measure = measure, .teardown = stop,    \
+        __VA_ARGS__                                                                        \
+    }
 
 const struct bench_area bench_area = {
     .name = "http",
@@ -98,9 +101,11 @@ const struct bench_area bench_area = {
         "CPU time of the server for a request, user and system. wrk asks over 64 connections that "
         "stay, `pipelined` 16 requests at a time, `connection` and `tls_handshake` over a new one "
         "each time (TLS 1.3, a full handshake with ECDSA P-256); `h2` is h2load over 8 connections "
-        "of TLS with 32 streams each. nginx makes no JSON: its case is `return 200` with a "
+        "of TLS with 32 streams each; `h2c` the same without TLS, beside nghttp2's own server "
+        "(nghttpd). nginx makes no JSON: its case is `return 200` with a "
         "variable "
-        "in the text. It keeps open files (open_file_cache), but for `file_16k_anew`.",
+        "in the text. nghttpd has files only, /text is one of 5 bytes. Both keep open files "
+        "(open_file_cache), but for `file_16k_anew`.",
     .limit_s = 900,
     .cases =
         (const struct bench_case[]){
@@ -128,6 +133,11 @@ const struct bench_area bench_area = {
             TRAFFIC("h2_file_16k", .note = "as file_16k: the file is opened anew, 9 % of the time "
                                            "(perf); and it is copied "
                                            "on its way through the queue of its stream, 7 %."),
+            TRAFFIC("h2c_text", .note = "each request is a process, goes through a router and gets "
+                                        "a date and an id, of which nghttpd does "
+                                        "nothing; no function takes more than 4 % (perf)."),
+            TRAFFIC("h2c_file_16k",
+                .note = "as file_16k and h2_file_16k; nghttpd keeps the file open."),
             {0},
         },
 };

@@ -14,7 +14,14 @@
 
 #include "bench.h"
 
-enum { BATCH = 64, SPINNERS = 10, POLITE_CALLS = 400, ANSWER_MS = 50000, ROOMS = 400 };
+enum {
+    BATCH = 64,
+    PLACES = 256,
+    SPINNERS = 10,
+    POLITE_CALLS = 400,
+    ANSWER_MS = 50000,
+    ROOMS = 400
+};
 
 #define ROOM_SOURCE                                                              \
     "const posts = [];\n"                                                        \
@@ -43,9 +50,10 @@ static const anqa_js_script programs = ANQA_JS_SCRIPT(.name = "programs",
 
 static anqa_rt *rt;
 
-static bool open_world(struct bench *b)
+static bool open_mapped(struct bench *b, uint32_t mapped)
 {
-    anqa_options options = {.schedulers = (uint16_t)b->schedulers, .watchdog_ms = ANQA_INFINITY};
+    anqa_options options = {
+        .schedulers = (uint16_t)b->schedulers, .watchdog_ms = ANQA_INFINITY, .js_mapped = mapped};
     anqa_error err;
 
     anqa_log_set_level(ANQA_LOG_NONE);
@@ -55,6 +63,17 @@ static bool open_world(struct bench *b)
         bench_fail("cannot attach: %s", err.text);
     anqa_trap_exit(true);
     return true;
+}
+
+static bool open_world(struct bench *b)
+{
+    return open_mapped(b, 0);
+}
+
+/* Where that many processes are mapped: more than windows are kept warm. */
+static bool open_narrow(struct bench *b)
+{
+    return open_mapped(b, PLACES);
 }
 
 static void close_world(struct bench *b)
@@ -206,6 +225,54 @@ static void work_post(struct bench *b, uint64_t ops, bool first)
             (void)anqa_receive(0);
     }
     end_rooms(&pid, 1);
+}
+
+/* While there are places: in windows most of which are not warm. */
+static void work_wake_cold(struct bench *b, uint64_t ops, bool first)
+{
+    anqa_pid pids[2 * PLACES];
+
+    pause_if(b, first, true);
+    for (uint64_t left = ops, count; left > 0; left -= count) {
+        count = left < PLACES ? left : PLACES;
+        start_all(pids, 2 * PLACES);
+        call_all(pids, 2 * PLACES);
+        end_rooms(pids + PLACES, PLACES);
+        pause_if(b, first, false);
+        call_all(pids, count);
+        pause_if(b, first, true);
+        end_rooms(pids, PLACES);
+    }
+    pause_if(b, first, false);
+}
+
+/* A call of one that is parked; for its place another one is. */
+static void work_wake(struct bench *b, uint64_t ops, bool first)
+{
+    anqa_pid pids[2 * PLACES];
+
+    pause_if(b, first, true);
+    start_all(pids, 2 * PLACES);
+    call_all(pids, 2 * PLACES);
+    pause_if(b, first, false);
+    for (uint64_t i = 0; i < ops; i++) {
+        post_to(pids[i % (2 * PLACES)]);
+        if (i % 64 == 0)
+            (void)anqa_receive(0);
+    }
+    pause_if(b, first, true);
+    end_rooms(pids, 2 * PLACES);
+    pause_if(b, first, false);
+}
+
+static void run_wake_cold(struct bench *b, uint64_t ops)
+{
+    drive(b, ops, work_wake_cold);
+}
+
+static void run_wake(struct bench *b, uint64_t ops)
+{
+    drive(b, ops, work_wake);
 }
 
 static void run_spawn(struct bench *b, uint64_t ops)
@@ -383,6 +450,21 @@ const struct bench_area bench_area = {
                 .schedulers = BENCH_ON_1,
                 .setup = open_world,
                 .run = run_post,
+                .teardown = close_world},
+            {.name = "wake",
+                .unit = "ns",
+                .budget = {BENCH_AT_MOST, 60000},
+                .schedulers = BENCH_ON_1,
+                .max_ops = 20000,
+                .setup = open_narrow,
+                .run = run_wake,
+                .teardown = close_world},
+            {.name = "wake_cold",
+                .unit = "ns",
+                .schedulers = BENCH_ON_1,
+                .max_ops = 1000,
+                .setup = open_narrow,
+                .run = run_wake_cold,
                 .teardown = close_world},
             {.name = "memory",
                 .unit = "bytes",

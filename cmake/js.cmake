@@ -32,6 +32,7 @@ add_custom_command(OUTPUT "${ANQA_JS_OBJECT}"
 set_source_files_properties("${ANQA_JS_OBJECT}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 add_custom_target(anqa_js_engine DEPENDS "${ANQA_JS_OBJECT}")
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/boot.S" PROPERTIES OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/boot.js")
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/debug.S" PROPERTIES OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/debug.js")
 
 # The modules of the web platform, each bundled with what it takes from npm (src/js/web/web.h).
 find_program(ANQA_ESBUILD esbuild HINTS "${PROJECT_SOURCE_DIR}/node_modules/.bin")
@@ -54,3 +55,9 @@ endforeach()
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/web.S" PROPERTIES
   OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/web/modules.h;${anqa_web_bundles}"
   COMPILE_OPTIONS "-Wa,-I${PROJECT_BINARY_DIR}")
+
+# What a snapshot names the engine by: what it means is decided by its WebAssembly, whatever compiles that.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${anqa_js_wasm}")
+file(SHA256 "${anqa_js_wasm}" anqa_js_sha256)
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/snapshot.c" PROPERTIES
+  COMPILE_DEFINITIONS "ANQA_JS_ENGINE=\"${anqa_js_sha256}\"")

@@ -1,16 +1,6 @@
 /* nginx as a child, with a prefix and a configuration of its own: nothing of the system's is read or written. */
 #include "servers.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#define TRIES 3 /* somebody else may take the port that was free a moment ago */
-
 const char nginx_program[] = "/usr/sbin/nginx";
 
 /**
@@ -53,22 +43,6 @@ static const char tls_configuration[] = "    ssl_certificate cert.pem;\n"
                                         "    ssl_certificate_key key.pem;\n"
                                         "    ssl_protocols TLSv1.2 TLSv1.3;\n";
 
-/** A port that is free at this moment: nginx can not choose one itself. */
-static bool free_port(char port[static 8])
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool found = fd >= 0 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
-                 getsockname(fd, (struct sockaddr *)&address, &len) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    if (found)
-        snprintf(port, 8, "%u", (unsigned)ntohs(address.sin_port));
-    return found;
-}
-
 static bool write_configuration(const struct server *server)
 {
     char path[128];
@@ -83,34 +57,6 @@ static bool write_configuration(const struct server *server)
     return fclose(file) == 0;
 }
 
-static bool answers(const char *port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-        .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool connected = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return connected;
-}
-
-/** False: it has ended, or takes too long. */
-static bool wait_answer(const struct server *server)
-{
-    uint64_t deadline_ns = bench_now_ns() + STAGE_START_S * UINT64_C(1000000000);
-    struct pollfd ended = {.fd = server->child.pidfd, .events = POLLIN};
-
-    while (bench_now_ns() < deadline_ns) {
-        if (poll(&ended, 1, 10) != 0)
-            return false;
-        if (answers(server->port))
-            return true;
-    }
-    return false;
-}
-
 bool nginx_start(struct server *server)
 {
     char prefix[sizeof(server->folder) + 1];
@@ -118,12 +64,5 @@ bool nginx_start(struct server *server)
         (char *)"-e", (char *)"error.log", NULL};
 
     snprintf(prefix, sizeof(prefix), "%s/", server->folder);
-    for (unsigned i = 0; i < TRIES; i++) {
-        if (!free_port(server->port) || !write_configuration(server))
-            return false;
-        if (child_launch(&server->child, argv, &server->cpus) && wait_answer(server))
-            return true;
-        child_end(&server->child);
-    }
-    return false;
+    return peer_start(server, argv, write_configuration);
 }

@@ -23,16 +23,18 @@ static const char *app(void)
 
 /* ---------------------------------------------------------------- the folder */
 
-static bool make_file(const char *path)
+static bool make_file(const struct server *server, const char *name, size_t size)
 {
-    char bytes[SERVERS_FILE_BYTES];
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    char bytes[SERVERS_FILE_BYTES], path[128];
+    int fd = -1;
     bool written;
 
+    snprintf(path, sizeof(path), "%s/%s", server->folder, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return false;
-    memset(bytes, 'x', sizeof(bytes));
-    written = write(fd, bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes);
+    memset(bytes, 'x', size);
+    written = write(fd, bytes, size) == (ssize_t)size;
     return close(fd) == 0 && written;
 }
 
@@ -49,8 +51,7 @@ static bool make_folder(struct server *server)
     snprintf(path, sizeof(path), "%s/files", server->folder);
     if (chmod(server->folder, 0755) < 0 || mkdir(path, 0755) < 0)
         return false;
-    snprintf(path, sizeof(path), "%s/files/16k", server->folder);
-    return make_file(path);
+    return make_file(server, "files/16k", SERVERS_FILE_BYTES) && make_file(server, "text", 5);
 }
 
 static bool run(const struct server *server, char *const argv[])
@@ -110,13 +111,21 @@ static bool start_app(struct server *server)
            stage_wait_listening(&server->child, server->tls ? "https" : "http", server->port);
 }
 
-bool server_open(struct server *server, unsigned threads, bool tls)
+static bool start_peer(struct server *server)
 {
-    const char *program = is_nginx() ? nginx_program : app();
+    return server->nghttpd ? nghttpd_start(server) : nginx_start(server);
+}
 
-    *server = (struct server){
-        .threads = threads, .tls = tls, .child = {.pidfd = -1, .to = -1, .from = -1}};
-    if (!stage_has_program(program, "it is nginx of Debian, or examples/bench_app") ||
+bool server_open(struct server *server, unsigned threads, bool tls, bool nghttpd)
+{
+    const char *program = !is_nginx() ? app() : nghttpd ? nghttpd_program : nginx_program;
+
+    *server = (struct server){.threads = threads,
+        .tls = tls,
+        .nghttpd = nghttpd,
+        .child = {.pidfd = -1, .to = -1, .from = -1}};
+    if (!stage_has_program(
+            program, "it is nginx or nghttp2-server of Debian, or examples/bench_app") ||
         !stage_have_files(CONNECTIONS) || !stage_split(&server->cpus, &server->load_cpus))
         return false;
     if (!make_folder(server)) {
@@ -127,7 +136,7 @@ bool server_open(struct server *server, unsigned threads, bool tls)
         fprintf(stderr, "bench: there is no certificate\n");
         return false;
     }
-    if (is_nginx() ? !nginx_start(server) : !start_app(server)) {
+    if (is_nginx() ? !start_peer(server) : !start_app(server)) {
         fprintf(stderr, "bench: %s did not listen within %d s\n", program, STAGE_START_S);
         return false;
     }

@@ -34,7 +34,9 @@ typedef struct anqa_options {
     uint32_t worker_queue;  /* waiting jobs; 0: 10,000 */
     uint32_t max_processes; /* 0: 1,048,576; at most 16,777,215 */
     uint32_t
-        max_waiting;   /* processes that own a stack; 0: what the system allows, at most 200,000 */
+        max_waiting; /* processes that own a stack; 0: what the system allows, at most 200,000 */
+    uint32_t
+        js_mapped; /* JavaScript processes that are mapped at once, see anqa/js.h; 0: 10,000; at most 12,000 */
     size_t stack_size; /* bytes, usable; 0: 256 KB; from 64 KB */
     size_t heap_quota; /* bytes per process, see anqa_spawn_opts; 0: none */
     uint32_t

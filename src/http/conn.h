@@ -160,6 +160,8 @@ void conn_ws_compress(struct conn *conn, const struct ws_deflate *agreed);
 bool conn_ws_deflates(const struct conn *conn, size_t len);
 /* Sends a close frame and ends when the peer has closed too, or after some seconds. `reason` may be empty. */
 void conn_ws_close(struct conn *conn, uint16_t code, anqa_str reason);
+/* Closes it for what the peer has done: nothing that comes is looked at any more. */
+void conn_ws_break(struct conn *conn, uint16_t code, const char *why);
 /* Ends when what is queued has been sent. */
 void conn_close(struct conn *conn);
 /* Whether it is past its life: nothing that is written will be sent. */

@@ -54,6 +54,14 @@ static void close_back(struct conn *conn, uint16_t code, const char *why)
     conn_close(conn);
 }
 
+void conn_ws_break(struct conn *conn, uint16_t code, const char *why)
+{
+    websocket_done(&conn->read.ws);
+    conn->read.ws.code = code; /* what else comes is read over */
+    input_keep(conn, NULL, 0);
+    close_back(conn, code, why);
+}
+
 static void event_handle(
     struct conn *conn, enum websocket_result result, const struct websocket_event *event)
 {

@@ -86,6 +86,17 @@ static void lose_streams(struct h2 *h2)
     }
 }
 
+/* One that ends meanwhile goes out of the list later, by its process. */
+static void each_stream(struct h2 *h2, void (*tell)(struct h2_stream *stream))
+{
+    struct anqa_list_node *node, *next;
+
+    for (node = anqa_list_first(&h2->streams); node != NULL; node = next) {
+        next = anqa_list_next(&h2->streams, node);
+        tell(ANQA_CONTAINER_OF(node, struct h2_stream, node));
+    }
+}
+
 /* The client is told why, and nothing more of it is looked at. */
 static void fail(struct h2 *h2, uint32_t error)
 {
@@ -368,6 +379,8 @@ void h2_pull(struct conn *conn)
         conn->phase = CONN_FLUSH; /* conn_flush closes when all has gone */
         outlet_time(conn, conn_seconds(conn->service->close_timeout, CONN_CLOSE_S));
     }
+    if (conn->phase == CONN_H2 && conn->ended)
+        each_stream(h2, stream_last_window);
     anqa_section_end();
 }
 
@@ -529,19 +542,20 @@ void h2_leave(struct conn *conn)
     anqa_section_end();
 }
 
+static void drop_unfinished(struct h2_stream *stream)
+{
+    if (!stream->conn.ended)
+        stream_drop(stream);
+}
+
 void h2_input_over(struct conn *conn)
 {
     struct h2 *h2 = conn->user;
-    struct anqa_list_node *node, *next;
 
     anqa_section_begin();
-    for (node = anqa_list_first(&h2->streams); node != NULL; node = next) {
-        struct h2_stream *stream = ANQA_CONTAINER_OF(node, struct h2_stream, node);
-        next = anqa_list_next(&h2->streams, node);
-        if (!stream->conn.ended)
-            stream_drop(stream);
-    }
+    each_stream(h2, drop_unfinished);
     leave_now(h2);
+    h2_wake(h2); /* see h2_pull */
     anqa_section_end();
 }
 

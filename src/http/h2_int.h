@@ -20,8 +20,10 @@
 #define H2_WINDOW ((uint32_t)1 << 20)          /* and of all bodies of a connection */
 #define H2_SESSION_BYTES ((size_t)1 << 20) /* that nghttp2 may have allocated for one connection */
 #define H2_OUTPUT_SHARE 4u /* all streams may hold so many times what one may leave unread */
-#define H2_ODD_BURST 400u  /* frames that cost the client nothing: so many at once, */
-#define H2_ODD_RATE 40u    /* and so many a second */
+#define H2_FRAMES_BYTES \
+    ((uint64_t)32 << 20)  /* of unfinished frames and messages of all WebSockets */
+#define H2_ODD_BURST 400u /* frames that cost the client nothing: so many at once, */
+#define H2_ODD_RATE 40u   /* and so many a second */
 #define H2_TRICKLE \
     1024u /* bytes that a client takes at least before the time of a write begins anew */
 
@@ -37,6 +39,8 @@ struct h2 {
     struct h2_head *head;     /* the one that comes now; NULL: none */
     size_t session_bytes;     /* allocated by nghttp2 */
     uint64_t output_bytes;    /* of all streams */
+    uint64_t moved;           /* of the output of streams, that went to the connection's */
+    uint64_t held;            /* for frames of WebSockets that are not whole yet, of all streams */
     uint32_t live;            /* length of `streams` */
     uint32_t odd;             /* frames that may still come, as of */
     uint32_t odd_s;           /* this second */
@@ -63,6 +67,7 @@ struct h2_stream {
     uint32_t wait_below; /* STREAM_WAIT_ROOM: the event is that no more of the output is left */
     uint32_t unread;     /* bytes that have come and that the windows lack */
     uint32_t skipped;    /* of a body that nobody has read, behind the answer */
+    uint32_t held;       /* part of h2->held */
     int32_t id;
     uint16_t trailers_len;
     uint8_t wait;      /* enum stream_wait */
@@ -132,6 +137,8 @@ void stream_input_over(struct h2_stream *stream);
 void stream_output_over(struct h2_stream *stream); /* END_STREAM has gone out */
 void stream_gone(struct h2_stream *stream);        /* nghttp2 forgets it */
 void stream_orphan(struct h2_stream *stream);      /* so does its connection */
+/* The client has ended its side, so no window will be opened: what can not go out ends. */
+void stream_last_window(struct h2_stream *stream);
 /* What nghttp2 sends next of the output, or that there is nothing. */
 ssize_t stream_offer(struct h2_stream *stream, size_t length, uint32_t *data_flags);
 /* Moves it to the connection's output. False: no memory. */

@@ -112,9 +112,9 @@ static void send_rest(struct h2_stream *stream)
 /* A process that has ended amid a request. Where more of it would come nothing is said: the stream is reset. */
 static bool last_words(struct h2_stream *stream)
 {
-    const nghttp2_nv fields[] = {
-        {(uint8_t *)(uintptr_t)":status", (uint8_t *)(uintptr_t)"500", 7, 3, NGHTTP2_NV_FLAG_NONE},
-        {(uint8_t *)(uintptr_t)"content-length", (uint8_t *)(uintptr_t)"0", 14, 1,
+    const nghttp2_nv fields[] = {{(uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "500", 7,
+                                     3, NGHTTP2_NV_FLAG_NONE},
+        {(uint8_t *)(uintptr_t) "content-length", (uint8_t *)(uintptr_t) "0", 14, 1,
             NGHTTP2_NV_FLAG_NONE}};
 
     return stream->open && !stream->headed && stream->conn.ended &&
@@ -129,9 +129,11 @@ static void leave(struct h2_stream *stream)
 
     if (stream->conn.ops == NULL && stream->conn.serving)
         worded = last_words(stream);
-    anqa_list_remove(&stream
-            ->node); /* what follows may be the end of the connection, and of all streams that it finds */
+    anqa_list_remove(
+        &stream
+             ->node); /* what follows may be the end of the connection, and of all streams that it finds */
     h2->live--;
+    h2->held -= stream->held;
     send_rest(stream);
     if (worded || (stream->sent && stream->conn.ended))
         forget(stream);
@@ -231,6 +233,7 @@ bool stream_move(struct h2_stream *stream, const uint8_t *frame_head, size_t len
     conn_out_copy(conn, room + H2_FRAME_HEAD, length);
     conn_out_sent(conn, length);
     stream->moved += length;
+    stream->h2->moved += length;
     if (stream->wait == STREAM_WAIT_ROOM && conn->out_bytes <= stream->wait_below)
         wake(stream);
     return true;
@@ -298,19 +301,39 @@ void stream_close(struct conn *conn)
         stream_output_over(stream);
 }
 
+/* The client has left its window shut. */
+static bool is_shut(const struct h2_stream *stream)
+{
+    return nghttp2_session_get_stream_remote_window_size(stream->h2->session, stream->id) <= 0;
+}
+
+/* Why nothing more of the output has gone: the client does not take it, or it takes what others have sent. */
+static bool is_stuck(const struct h2_stream *stream, uint64_t before, uint64_t all_before)
+{
+    return stream->moved - before < H2_TRICKLE &&
+           (is_shut(stream) || stream->h2->moved - all_before < H2_TRICKLE);
+}
+
 bool stream_wait_room(struct conn *conn, uint32_t below)
 {
     struct h2_stream *stream = stream_of(conn);
 
     while (!over(conn) && conn->out_bytes > below) {
-        uint64_t before = stream->moved;
+        uint64_t before = stream->moved, all_before = stream->h2->moved;
         uint64_t deadline_ms = conn_deadline(conn->service->write_timeout, CONN_WRITE_S);
         stream->wait_below = below;
         if (!wait_for(stream, STREAM_WAIT_ROOM, deadline_ms) && !over(conn) &&
-            stream->moved - before < H2_TRICKLE)
+            is_stuck(stream, before, all_before))
             conn_kill(conn, true);
     }
     return !over(conn);
+}
+
+void stream_last_window(struct h2_stream *stream)
+{
+    if (stream->open && stream->conn.out_bytes != 0 &&
+        (is_shut(stream) || nghttp2_session_get_remote_window_size(stream->h2->session) <= 0))
+        stream_drop(stream);
 }
 
 /* How much of `wanted` may be queued. 0: it is over. */
@@ -421,8 +444,21 @@ anqa_status stream_wait_input(struct h2_stream *stream, uint64_t deadline_ms)
     return over(conn) ? ANQA_E_CLOSED : ANQA_OK;
 }
 
-/* Frames of a WebSocket. The windows are opened unless reading has been stopped: of a frame that is longer than they are
- * the rest must come. */
+/* Counts what the WebSocket keeps. False: those of its connection keep too much. */
+static bool may_keep(struct h2_stream *stream)
+{
+    const struct conn *conn = &stream->conn;
+    size_t held = websocket_held(&conn->read.ws) + (conn->in == NULL ? 0 : conn->in->cap);
+
+    if (stream->h2 == NULL)
+        return true;
+    stream->h2->held += held - stream->held;
+    stream->held = (uint32_t)held;
+    return held == 0 || stream->h2->held <= H2_FRAMES_BYTES;
+}
+
+/* Frames of a WebSocket. The windows are opened unless reading has been stopped, or a message is being inflated: of a frame
+ * that is longer than they are the rest must come. */
 static void read_frames(struct h2_stream *stream)
 {
     struct conn *conn = &stream->conn;
@@ -430,7 +466,11 @@ static void read_frames(struct h2_stream *stream)
     conn->resumed = false;
     if (conn->in != NULL && !conn->paused)
         conn_take(conn, conn->in->bytes + conn->in->at, conn->in->end - conn->in->at);
-    if (conn->paused)
+    if (!may_keep(stream)) {
+        conn_ws_break(conn, 1009, "too much is under way");
+        (void)may_keep(stream);
+    }
+    if (conn->paused || (conn->resumed && conn->in != NULL))
         return;
     stream_taken(stream, stream->unread);
     if (conn->ended && conn->phase != CONN_DEAD)

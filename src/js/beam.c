@@ -8,12 +8,19 @@
 #include <anqa/supervisor.h>
 
 #include "js/convert.h"
+#include "js/beam_tools.h"
+#include "js/password.h"
 #include "js/preempt.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/task.h"
 
-enum { DEFAULT_CALLS = 1000 };
+enum {
+    DEFAULT_CALLS = 1000,
+    NAMES_MAX = 16, /* of one process */
+    NAME_LEN_MAX = 255
+};
 
 const char beam_timer_tag[] = "$js.timer";
 
@@ -212,16 +219,21 @@ static const anqa_js_handler *handler_arg(struct js *js, uint64_t value)
     return handler;
 }
 
+uint32_t beam_id(uint64_t value)
+{
+    double id = 0;
+
+    return convert_number(value, &id) && id >= 1 && id <= UINT32_MAX ? (uint32_t)id : 0;
+}
+
 static uint64_t op_call(struct js *js, const uint64_t *args)
 {
     const anqa_js_handler *handler = handler_arg(js, args[1]);
-    double id = 0;
     anqa_value value;
 
-    (void)convert_number(args[0], &id);
     if (handler == NULL || !convert_out_whole(js, args[2], &value))
         return JS_EXCEPTION;
-    return start_handler(js, handler, (uint32_t)id, value);
+    return start_handler(js, handler, beam_id(args[0]), value);
 }
 
 static uint64_t op_call_sync(struct js *js, const uint64_t *args)
@@ -319,13 +331,13 @@ static uint64_t op_exit(struct js *js, const uint64_t *args)
 
 static uint64_t op_now(struct js *js, const uint64_t *args)
 {
-    return convert_double((double)anqa_now_ms());
+    return convert_double(js->loading ? 0 : (double)anqa_now_ms());
 }
 
 /* The nearest timer is due at that time; -1: there is none. */
 static uint64_t op_timer(struct js *js, const uint64_t *args)
 {
-    double due = -1, now = (double)anqa_now_ms();
+    double due = -1, now = (double)anqa_now_ms(), wait;
 
     (void)convert_number(args[0], &due);
     if (js->loading) {
@@ -335,18 +347,16 @@ static uint64_t op_timer(struct js *js, const uint64_t *args)
     if (js->timer.bits != 0)
         (void)anqa_timer_cancel(js->timer);
     js->timer.bits = 0;
-    if (due >= 0)
-        js->timer = anqa_send_after(
-            anqa_self(), beam_timer_tag, anqa_nothing(), due > now ? (uint32_t)(due - now) : 0);
+    wait = due > now ? due - now : 0;
+    if (due >= 0) /* it is asked again when it is early */
+        js->timer = anqa_send_after(anqa_self(), beam_timer_tag, anqa_nothing(),
+            wait < INT32_MAX ? (uint32_t)wait : INT32_MAX);
     return JS_UNDEFINED;
 }
 
 static uint64_t op_settled(struct js *js, const uint64_t *args)
 {
-    double id = 0;
-
-    (void)convert_number(args[0], &id);
-    beam_settled(js, (uint32_t)id, args[1] == JS_TRUE, args[2]);
+    beam_settled(js, beam_id(args[0]), args[1] == JS_TRUE, args[2]);
     return JS_UNDEFINED;
 }
 
@@ -434,6 +444,115 @@ static uint64_t op_publish(struct js *js, const uint64_t *args)
     return JS_UNDEFINED;
 }
 
+/* Null: one more of the same; a text otherwise. */
+static uint64_t op_spawn(struct js *js, const uint64_t *args)
+{
+    enum spawn_what what = args[0] == JS_NULL ? SPAWN_SAME : SPAWN_TEXT;
+    anqa_str text = {NULL, 0};
+    anqa_value arg;
+    anqa_pid pid;
+    anqa_error err;
+
+    if ((what == SPAWN_TEXT && !text_arg(js, args[0], &text)) ||
+        !convert_out_whole(js, args[1], &arg))
+        return JS_EXCEPTION;
+    if (spawn_child(js, what, text, arg, &pid, &err) != ANQA_OK)
+        return turn_throw(js, "Error", "%s", err.text);
+    return convert_pid_in(js, pid);
+}
+
+/* ---------------------------------------------------------------- names */
+
+/* Whether the script has somewhere to look, and what it looks for can be there. */
+static bool name_arg(struct js *js, uint64_t value, anqa_str *ret_name)
+{
+    if (js->script->registry == NULL)
+        return turn_throw(js, "Error", "this script has no registry of names"), false;
+    if (!text_arg(js, value, ret_name))
+        return false;
+    if (ret_name->len == 0 || ret_name->len > NAME_LEN_MAX)
+        return turn_throw(js, "RangeError", "a name has 1 to %d bytes", NAME_LEN_MAX), false;
+    return true;
+}
+
+static uint32_t find_name(const struct js *js, anqa_str name)
+{
+    uint32_t i = 0;
+
+    while (i < js->name_count && !anqa_str_is(name, js->names[i]))
+        i++;
+    return i;
+}
+
+static void note_name(struct js *js, anqa_str name)
+{
+    char *copy = anqa_heap_alloc(name.len + 1);
+
+    memcpy(copy, name.ptr, name.len);
+    copy[name.len] = '\0';
+    if (js->names == NULL)
+        js->names = anqa_heap_alloc(NAMES_MAX * sizeof *js->names);
+    js->names[js->name_count++] = copy;
+}
+
+static uint64_t op_register(struct js *js, const uint64_t *args)
+{
+    anqa_str name;
+    anqa_status status;
+
+    if (!name_arg(js, args[0], &name))
+        return JS_EXCEPTION;
+    if (memchr(name.ptr, '\0', name.len) != NULL)
+        return turn_throw(js, "TypeError", "a name holds a NUL");
+    if (js->name_count == NAMES_MAX)
+        return turn_throw(js, "RangeError", "more than %d names", NAMES_MAX);
+    status = anqa_registry_register(js->script->registry, name, ANQA_JSON_NULL, NULL);
+    if (status != ANQA_OK)
+        return turn_throw(js, "Error",
+            status == ANQA_E_EXISTS ? "the name '%.*s' is taken" : "the name '%.*s' cannot be had",
+            ANQA_FMT(name));
+    note_name(js, name);
+    return JS_UNDEFINED;
+}
+
+static void forget_name(struct js *js, uint32_t i)
+{
+    (void)anqa_registry_unregister(js->script->registry, anqa_str_of(js->names[i]));
+    anqa_heap_free(js->names[i]);
+    js->names[i] = js->names[--js->name_count];
+}
+
+void beam_forget_names(struct js *js)
+{
+    while (js->name_count > 0)
+        forget_name(js, js->name_count - 1);
+}
+
+static uint64_t op_unregister(struct js *js, const uint64_t *args)
+{
+    anqa_str name;
+    uint32_t i;
+
+    if (!name_arg(js, args[0], &name))
+        return JS_EXCEPTION;
+    i = find_name(js, name);
+    if (i == js->name_count)
+        return JS_FALSE;
+    forget_name(js, i);
+    return JS_TRUE;
+}
+
+static uint64_t op_whereis(struct js *js, const uint64_t *args)
+{
+    anqa_str name;
+    anqa_pid pid;
+
+    if (!name_arg(js, args[0], &name))
+        return JS_EXCEPTION;
+    pid = anqa_registry_whereis(js->script->registry, name);
+    return anqa_pid_is_none(pid) ? JS_NULL : convert_pid_in(js, pid);
+}
+
 static const struct js_op ops[BEAM_OP_COUNT] = {
     [BEAM_LOG] = {op_log, true},
     [BEAM_CALL] = {op_call, false},
@@ -453,6 +572,20 @@ static const struct js_op ops[BEAM_OP_COUNT] = {
     [BEAM_SUBSCRIBE] = {op_subscribe, false},
     [BEAM_UNSUBSCRIBE] = {op_unsubscribe, false},
     [BEAM_PUBLISH] = {op_publish, false},
+    [BEAM_SPAWN] = {op_spawn, false},
+    [BEAM_REGISTER] = {op_register, false},
+    [BEAM_UNREGISTER] = {op_unregister, false},
+    [BEAM_WHEREIS] = {op_whereis, false},
+    [BEAM_UNIQUE] = {tools_unique, false},
+    [BEAM_MAKE_REF] = {tools_make_ref, false},
+    [BEAM_NANOSECONDS] = {tools_nanoseconds, false},
+    [BEAM_UUID] = {tools_uuid, false},
+    [BEAM_HASH] = {tools_hash, true},
+    [BEAM_ESCAPE] = {tools_escape, true},
+    [BEAM_PEEK] = {tools_peek, true},
+    [BEAM_PROCESS_INFO] = {tools_process_info, false},
+    [BEAM_SYSTEM_INFO] = {tools_system_info, false},
+    [BEAM_PASSWORD] = {password_op, false},
 };
 
 static uint64_t run_op(struct js *js, const uint64_t *args)

@@ -25,6 +25,20 @@ enum beam_op {
     BEAM_SUBSCRIBE,
     BEAM_UNSUBSCRIBE,
     BEAM_PUBLISH,
+    BEAM_SPAWN,
+    BEAM_REGISTER,
+    BEAM_UNREGISTER,
+    BEAM_WHEREIS,
+    BEAM_UNIQUE,
+    BEAM_MAKE_REF,
+    BEAM_NANOSECONDS,
+    BEAM_UUID,
+    BEAM_HASH,
+    BEAM_ESCAPE,
+    BEAM_PEEK,
+    BEAM_PROCESS_INFO,
+    BEAM_SYSTEM_INFO,
+    BEAM_PASSWORD,
     BEAM_OP_COUNT
 };
 
@@ -39,6 +53,8 @@ extern const char beam_timer_tag[];
 
 /* The import: boxes in, a box out, or 0 with an exception set. */
 uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv);
+/* An id that boot.js has given; 0: it is none. */
+uint32_t beam_id(uint64_t value);
 /* Starts a process that runs `run` with a copy of `arg`; the promise that boot.js has noted as `id` becomes what it
  * returns, made by beam_answer: a value, or the message of an Error. `name`, which must last: for logs. Undefined, or
  * JS_EXCEPTION. */
@@ -46,6 +62,8 @@ uint64_t beam_start(struct js *js, const char *name, anqa_payload (*run)(void *a
     const void *arg, size_t size, uint32_t id);
 /* Context: the process that was started. */
 anqa_payload beam_answer(bool ok, const void *ptr, size_t len);
+/* Takes back all names that the process has registered. */
+void beam_forget_names(struct js *js);
 /* A task's result or end. False: it is no task's. Context: a turn. */
 bool beam_on_result(struct js *js, const anqa_msg *msg);
 /* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */

@@ -3,14 +3,17 @@
 (function (host, limits) {
   'use strict';
   const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
-    EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17;
+    EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17,
+    SPAWN = 18, REGISTER = 19, UNREGISTER = 20, WHEREIS = 21, UNIQUE = 22, MAKE_REF = 23, NANOSECONDS = 24, UUID = 25,
+    HASH = 26, ESCAPE = 27, PEEK = 28, PROCESS_INFO = 29, SYSTEM_INFO = 30, PASSWORD = 31;
   const global = globalThis;
-  const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, JSON,
-    BigInt, Date, ArrayBuffer, Uint8Array, parseInt } = global;
+  const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, Boolean, JSON,
+    BigInt, Date, RegExp, ArrayBuffer, SharedArrayBuffer, DataView, Uint8Array, Reflect, Function, eval: evaluate, parseInt } = global;
 
   // What is on the stack may be `host` or a function of ours: Error.prepareStackTrace gets their names and places, not them.
   Error.prepareStackTrace = (error, sites) => sites;
-  delete Object.getPrototypeOf(new Error().stack[0]).getFunction;
+  const callSite = Object.getPrototypeOf(new Error().stack[0]), { getFunction } = callSite; // for debug.js
+  delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
@@ -97,7 +100,7 @@
     const due = heap.length > 0 ? heap[0].due : Infinity;
     if (due === armed) return;
     armed = due;
-    host(TIMER, due === Infinity ? -1 : due);
+    host(TIMER, due === Infinity ? -1 : due < 0 ? 0 : due);
   }
   function schedule(timer, ms) {
     timer.due = host(NOW) + ms;
@@ -152,16 +155,68 @@
     }
     return true;
   }
-  // The clock stood still between the making of the image and the start of this process.
+  // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot.
   function rebase(ms) {
     for (const timer of heap) timer.due += ms;
     armed = NaN;
     arm();
   }
 
+  // ---- equal in what they hold, not in what they are
+  const IDENTITY_ONLY = [Promise, WeakMap, WeakSet];
+  const BOXES = [Number, String, Boolean, BigInt, Symbol];
+  const isA = (object, kinds) => kinds.some((kind) => object instanceof kind);
+  // seen: objects of the left that are being compared -> those of the right that they are compared with
+  function equal(a, b, seen) {
+    if (Object.is(a, b)) return true;
+    if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+    if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b) || isA(a, IDENTITY_ONLY)) return false;
+    if (a instanceof Pid || a instanceof Ref) return String(a) === String(b);
+    const partners = seen.get(a);
+    if (partners === undefined) seen.set(a, new Set([b]));
+    else if (partners.has(b)) return true; // a cycle: equal, unless something else differs
+    else partners.add(b);
+    const same = equalInside(a, b, seen) && equalKeys(a, b, seen);
+    if (!same) seen.get(a).delete(b);
+    return same;
+  }
+  function equalInside(a, b, seen) {
+    if (a instanceof Date) return Object.is(a.getTime(), b.getTime());
+    if (a instanceof RegExp) return String(a) === String(b) && a.lastIndex === b.lastIndex;
+    if (a instanceof Error) return a.name === b.name && a.message === b.message && equal(a.cause, b.cause, seen);
+    if (a instanceof ArrayBuffer || a instanceof SharedArrayBuffer) return equalBytes(new Uint8Array(a), new Uint8Array(b));
+    if (a instanceof DataView)
+      return equalBytes(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), new Uint8Array(b.buffer, b.byteOffset, b.byteLength));
+    if (a instanceof Map) return a.size === b.size && equalMembers([...a], [...b], seen);
+    if (a instanceof Set) return a.size === b.size && equalMembers([...a], [...b], seen);
+    if (isA(a, BOXES)) return Object.is(a.valueOf(), b.valueOf());
+    return Array.isArray(a) === Array.isArray(b) && (!Array.isArray(a) || a.length === b.length);
+  }
+  const equalBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
+  // In any order: each of the left has one of its own on the right.
+  function equalMembers(a, b, seen) {
+    return a.every((member) => {
+      const at = b.findIndex((other) => equal(member, other, seen));
+      if (at >= 0) b.splice(at, 1);
+      return at >= 0;
+    });
+  }
+  const ownKeys = (object) => Reflect.ownKeys(object).filter((key) => Object.prototype.propertyIsEnumerable.call(object, key));
+  function equalKeys(a, b, seen) {
+    const keys = ownKeys(a);
+    return keys.length === ownKeys(b).length &&
+      keys.every((key) => Object.prototype.propertyIsEnumerable.call(b, key) && equal(a[key], b[key], seen));
+  }
+
+  // ---- promises, looked at from outside
+  const STATES = ['pending', 'fulfilled', 'rejected'];
+  const peek = (value) => (host(PEEK, value, false) > 0 ? host(PEEK, value, true) : value);
+  peek.status = (value) => STATES[host(PEEK, value, false)] ?? 'fulfilled'; // what is no promise is there already
+  Object.freeze(peek);
+
   // ---- Beam
   const pending = new Map(); // id of a call -> [resolve, reject]
-  const watched = new Map(); // text of a reference -> function
+  const watched = new Map(); // text of a reference -> [function, pid]
   let receive;
   const Beam = {
     call(name, ...args) {
@@ -182,7 +237,7 @@
     monitor(pid, fn) {
       if (typeof fn !== 'function') throw new TypeError('monitor needs a function');
       const ref = host(MONITOR, pid);
-      watched.set(host(TEXT, ref), fn);
+      watched.set(host(TEXT, ref), [fn, pid]);
       return ref;
     },
     demonitor(ref) { return watched.delete(host(TEXT, ref)) && host(DEMONITOR, ref); },
@@ -190,6 +245,26 @@
     unlink(pid) { host(UNLINK, pid); },
     exit(reason) { host(EXIT, reason === undefined ? 'normal' : String(reason)); },
     sleep(ms) { return new Promise((resolve) => { add(resolve, ms, [], false); }); },
+    spawn(source, arg) { return host(SPAWN, source === null ? null : String(source), arg); },
+    register(name) { host(REGISTER, String(name)); },
+    unregister(name) { return host(UNREGISTER, String(name)); },
+    whereis(name) { return host(WHEREIS, String(name)); },
+    uniqueInteger() { return host(UNIQUE); },
+    makeRef() { return host(MAKE_REF); },
+    nanoseconds() { return host(NANOSECONDS); },
+    randomUUIDv7() { return host(UUID); },
+    inspect(value) { return typeof value === 'string' ? JSON.stringify(value) : inspect(value, 0); },
+    deepEquals(a, b) { return equal(a, b, new Map()); },
+    hash(value, range = 2 ** 32) { return host(HASH, value, Number(range)); },
+    escapeHTML(text) { return host(ESCAPE, String(text)); },
+    peek,
+    processInfo() { return Object.assign(host(PROCESS_INFO), { id: host(ID) }); },
+    systemInfo() { return host(SYSTEM_INFO); },
+    password: Object.freeze({
+      hash(text, options) { return askLong((id) => host(PASSWORD, id, undefined, text, options?.rounds)); },
+      verify(hash, text) { return askLong((id) => host(PASSWORD, id, hash ?? null, text)); },
+    }),
+    version: limits.version,
   };
 
   // ---- messages of BroadcastChannel as JSON: an object that JSON can hold goes as it is, everything else as {"data": ...}
@@ -302,8 +377,38 @@
   const hear = BroadcastChannel?.hear;
   if (hear !== undefined) delete BroadcastChannel.hear;
 
+  // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
+  // of it may be a key that scripts must not see.
+  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete } = Map.prototype;
+  let busy = 0, firstLong, lastLong; // those that wait
+  // As web.ask. wait() is called when it does not start at once.
+  function askLong(start, wait) {
+    return new Promise((resolve, reject) => {
+      const job = { start, resolve, reject, next: undefined };
+      if (firstLong === undefined) firstLong = job; else lastLong.next = job;
+      lastLong = job;
+      if (busy < 2) startLong(); else wait?.();
+    });
+  }
+  function startLong() {
+    while (busy < 2 && firstLong !== undefined) {
+      const job = firstLong, id = nextId++;
+      firstLong = job.next;
+      try {
+        job.start(id);
+      } catch (error) {
+        job.reject(error);
+        continue;
+      }
+      const ended = (settle) => (value) => { busy--; startLong(); settle(value); };
+      busy++;
+      apply(mapSet, pending, [id, [ended(job.resolve), ended(job.reject)]]);
+    }
+  }
+
   // ---- what modules of the web platform are given
   const sources = new Map(); // id -> function
+  const restorers = [];
   const web = {
     host, limits, inspect, log, global, Pid, Ref,
     timers: { add, clear },
@@ -320,6 +425,7 @@
         pending.set(id, [resolve, reject]);
       });
     },
+    askLong,
     // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
     source(fn) {
       const id = nextId++;
@@ -327,10 +433,32 @@
       return id;
     },
     drop(id) { return sources.delete(id); },
+    // fn is called when the process begins as a snapshot: what worked for it outside is gone.
+    onRestore(fn) { restorers.push(fn); },
   };
   function told(id, value) {
     const fn = sources.get(id);
     if (fn !== undefined) return fn(value);
+  }
+
+  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it.
+  function restored(ms) {
+    const calls = [...pending.values()], watches = [...watched.values()];
+    const attempt = (fn, ...args) => {
+      try {
+        fn(...args);
+      } catch (error) {
+        log(3, ['restored from a snapshot, but:', error]);
+      }
+    };
+    pending.clear();
+    watched.clear();
+    rebase(ms);
+    for (const topic of open.keys()) attempt(host, SUBSCRIBE, topic);
+    for (const fn of restorers) attempt(fn);
+    for (const [, reject] of calls)
+      reject(new Error('the process was restored from a snapshot: what became of the call is not known'));
+    for (const [fn, pid] of watches) attempt(fn, pid, 'restored');
   }
 
   function fail(name, message) {
@@ -354,19 +482,20 @@
     Pid.prototype, Ref.prototype, fire, rebase,
     (value, from) => { if (receive !== undefined) return receive(value, from); log(2, ['a message was dropped: no Beam.onMessage']); },
     (id, ok, value) => {
-      const [resolve, reject] = pending.get(id);
-      pending.delete(id);
-      if (ok) resolve(value); else reject(new Error(value));
+      const call = apply(mapGet, pending, [id]);
+      apply(mapDelete, pending, [id]);
+      if (ok) call[0](value); else call[1](new Error(value));
     },
     (key, pid, reason) => {
-      const fn = watched.get(key);
+      const watch = watched.get(key);
       watched.delete(key);
-      if (fn !== undefined) return fn(pid, reason);
+      if (watch !== undefined) return watch[0](pid, reason);
     },
     (id, promise) => { promise.then((v) => host(SETTLED, id, true, v), (e) => host(SETTLED, id, false, e)); },
     fail,
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
-    hear, web, told,
+    hear, web, told, restored,
+    () => [timers.size, watched.size, open.size, sources.size], getFunction,
   ];
 })

@@ -1,7 +1,6 @@
 #include "js/image.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +11,17 @@
 #include <anqa/memory.h>
 
 #include "base/random.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
+#include "js/debug.h"
 #include "js/js.h"
+#include "js/lines.h"
+#include "js/pages.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "runtime/sched.h"
@@ -23,14 +29,14 @@
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
-    EVAL_MODULE = 1,
-    EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
     TOPICS_MAX = 100, /* open at once by one process */
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
-    HOST_PAGE = 4096
+    HOST_PAGE = LINES_PAGE,
+    WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
+    LINES_ROOM = 16 << 10
 };
 
 /* What a seed repeats. */
@@ -40,12 +46,45 @@ static void random_of_seed(struct sched *s, char *bytes, size_t len)
         bytes[i] = (char)(sched_random(s) >> 56);
 }
 
-void image_random(void *bytes, size_t len)
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+static void random_of_source(struct js_image *image, char *bytes, size_t len)
 {
-    if (sched_self != NULL && sched_self->deterministic)
+    for (size_t i = 0; i < len; i++) {
+        uint64_t z = image->seed += 0x9e3779b97f4a7c15u;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        bytes[i] = (char)((z ^ z >> 31) >> 56);
+    }
+}
+
+void image_random(struct js *js, void *bytes, size_t len)
+{
+    if (js->loading)
+        random_of_source(js->image, bytes, len);
+    else if (sched_self->deterministic)
         random_of_seed(sched_self, bytes, len);
     else
         random_bytes(bytes, len);
+}
+
+bool image_hash(struct js *js, uint8_t ret_hash[static SHA256_LEN])
+{
+    struct js_image *image = js->image;
+    bool known;
+
+    pthread_mutex_lock(&js->rt->lock);
+    known = image->hashed;
+    if (known)
+        memcpy(ret_hash, image->hash, sizeof image->hash);
+    pthread_mutex_unlock(&js->rt->lock);
+    if (known || image->view == NULL)
+        return known;
+    sha256_of(image->view, image->size, ret_hash);
+    pthread_mutex_lock(&js->rt->lock);
+    memcpy(image->hash, ret_hash, sizeof image->hash);
+    image->hashed = true;
+    pthread_mutex_unlock(&js->rt->lock);
+    return true;
 }
 
 void image_free(struct js_image *image)
@@ -54,6 +93,9 @@ void image_free(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    free(image->text);
+    source_files_free(image->files);
+    coverage_forget(image);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
@@ -79,58 +121,37 @@ void image_warm(struct js *js)
     if (count > IMAGE_HOT_RUNS)
         return;
     for (uint32_t i = 0; i < count; i++)
-        if (madvise(js->engine.memory.data + image->hot[i].at, image->hot[i].len,
-                MADV_POPULATE_WRITE) != 0)
+        if (image->hot[i].len >= WARM_LEAST && madvise(js->engine.memory.data + image->hot[i].at,
+                                                   image->hot[i].len, MADV_POPULATE_WRITE) != 0)
             return; /* then each page comes when it is written to */
 }
 
-/* Of a private mapping of a file, a page that is there and not the file's is one that was written to. */
-static bool is_own(uint64_t entry)
-{
-    return (entry >> 63) != 0 && (entry >> 61 & 1) == 0;
-}
-
-static uint32_t find_runs(const uint64_t *entries, uint32_t pages, struct js_run *runs)
+static uint32_t find_runs(struct pages *pages, struct js_run *runs)
 {
     uint32_t count = 0;
 
-    for (uint32_t i = 0; i < pages; i++) {
-        if (!is_own(entries[i]))
+    for (uint32_t at = 0; at < pages->size; at += HOST_PAGE) {
+        if (!pages_own(pages, at))
             continue;
-        if (count > 0 && runs[count - 1].at + runs[count - 1].len == i * HOST_PAGE)
+        if (count > 0 && runs[count - 1].at + runs[count - 1].len == at)
             runs[count - 1].len += HOST_PAGE;
         else if (count < IMAGE_HOT_RUNS)
-            runs[count++] = (struct js_run){i * HOST_PAGE, HOST_PAGE};
+            runs[count++] = (struct js_run){at, HOST_PAGE};
     }
-    return count;
-}
-
-/* What the kernel says of the pages of the image in this process's window. NULL: nothing. */
-static uint64_t *page_entries(const struct js *js)
-{
-    size_t size = js->image->size / HOST_PAGE * sizeof(uint64_t);
-    uint64_t *entries = anqa_arena_alloc(anqa_tmp(), size);
-    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    ssize_t got = -1;
-
-    if (fd >= 0) {
-        got = pread(fd, entries, size,
-            (off_t)((uintptr_t)js->engine.memory.data / HOST_PAGE * sizeof *entries));
-        close(fd);
-    }
-    return got == (ssize_t)size ? entries : NULL;
+    return pages->unknown ? 0 : count;
 }
 
 void image_shrink(struct js *js)
 {
     const struct js_image *image = js->image;
-    const uint64_t *entries = image->view == NULL ? NULL : page_entries(js);
     uint8_t *memory = js->engine.memory.data;
+    struct pages pages;
 
-    for (uint32_t at = 0; entries != NULL && at < image->size; at += HOST_PAGE) {
+    pages_begin(&pages, js->rt, memory, image->size);
+    for (uint32_t at = 0; at < image->size && image->view != NULL; at += HOST_PAGE) {
         /* the C stack lies lowest; what is below its pointer is nobody's */
         bool dead = at + HOST_PAGE <= js->engine.sp;
-        if (is_own(entries[at / HOST_PAGE]) &&
+        if (pages_own(&pages, at) &&
             (dead || memcmp(memory + at, image->view + at, HOST_PAGE) == 0))
             (void)madvise(memory + at, HOST_PAGE, MADV_DONTNEED);
     }
@@ -139,17 +160,57 @@ void image_shrink(struct js *js)
 void image_learn(struct js *js)
 {
     struct js_image *image = js->image;
-    uint32_t unknown = IMAGE_HOT_NONE, count = 0;
-    const uint64_t *entries;
+    uint32_t unknown = IMAGE_HOT_NONE;
+    struct pages pages;
 
     if (!atomic_compare_exchange_strong_explicit(&image->hot_count, &unknown, IMAGE_HOT_BUSY,
             memory_order_relaxed, memory_order_relaxed))
         return;
-    entries = page_entries(js);
-    if (entries != NULL)
-        count = find_runs(entries, image->size / HOST_PAGE, image->hot);
-    atomic_store_explicit(
-        &image->hot_count, count, memory_order_release); /* pairs with image_warm */
+    pages_begin(&pages, js->rt, js->engine.memory.data, image->size);
+    atomic_store_explicit(&image->hot_count, find_runs(&pages, image->hot),
+        memory_order_release); /* pairs with image_warm */
+}
+
+/* ---------------------------------------------------------------- what differs */
+
+static bool exact_lines(
+    const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+{
+    size_t len = lines_encode(source, scratch, LINES_ROOM);
+
+    *ret_len = len;
+    *ret_lines = len == 0 ? NULL : malloc(len);
+    if (*ret_lines == NULL)
+        return len == 0;
+    if (len <= LINES_ROOM)
+        memcpy(*ret_lines, scratch, len);
+    else
+        (void)lines_encode(source, *ret_lines, len);
+    return true;
+}
+
+bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
+{
+    const struct js_image *image = js->image;
+    uint32_t pages = js->engine.memory.size / HOST_PAGE;
+    uint8_t *same = malloc(pages + LINES_ROOM); /* no memory of an event: that may end us */
+    struct lines_source source = {.memory = js->engine.memory.data,
+        .image = image->view,
+        .size = js->engine.memory.size,
+        .image_size = image->size,
+        .from = js->engine.sp,
+        .same = same};
+    struct pages known;
+    bool ok;
+
+    if (same == NULL)
+        return false;
+    pages_begin(&known, js->rt, source.memory, source.size);
+    for (uint32_t i = 0; i < pages; i++)
+        same[i] = !pages_own(&known, i * HOST_PAGE);
+    ok = exact_lines(&source, same + pages, ret_lines, ret_len);
+    free(same);
+    return ok;
 }
 
 /* ---------------------------------------------------------------- loading, in the maker's window */
@@ -196,6 +257,43 @@ static bool find_random(struct js *js)
     return false;
 }
 
+static void spin(struct js *js, uint32_t rounds)
+{
+    const char *text = anqa_tmp_printf("for (let i = 0; i < %u; i++);", rounds);
+
+    turn_free(js, turn_eval(js, anqa_str_of(text), "polls", 0));
+}
+
+/* The counter that goes down by one with each round of a loop. */
+static void find_polls(struct js *js)
+{
+    enum { FEW = 50, MANY = 250 };
+    struct js_image *image = js->image;
+    const void *context = js_at(js, image->ctx, CONTEXT_SPAN);
+    const uint32_t *before, *between;
+
+    before = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, FEW);
+    between = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, MANY);
+    for (uint32_t i = 0; i < CONTEXT_SPAN / 4; i++) {
+        uint32_t few = before[i] - between[i];
+        uint32_t many = between[i] - js_u32(js, image->ctx + i * 4);
+        if (few >= FEW && few < MANY && many - few == MANY - FEW)
+            image->polls = image->ctx + i * 4;
+    }
+}
+
+/* Top-level code that calls Math.random gets what its source alone decides. */
+static void seed_random(struct js *js)
+{
+    uint64_t seed = 0;
+
+    while (seed == 0)
+        image_random(js, &seed, sizeof seed);
+    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
+}
+
 static uint32_t private_atom(struct js *js, const char *name)
 {
     struct engine *e = &js->engine;
@@ -229,18 +327,24 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
     if (!find_random(js))
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
+    find_polls(js);
+    seed_random(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
-    return image->pid_atom == 0 || image->ref_atom == 0 ? no_memory(js, err) : ANQA_OK;
+    image->epoch_atom = private_atom(js, "epoch");
+    return image->pid_atom == 0 || image->ref_atom == 0 || image->epoch_atom == 0
+               ? no_memory(js, err)
+               : ANQA_OK;
 }
 
 static uint64_t limits_object(struct js *js)
 {
-    char text[64];
+    char text[96];
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u})",
+    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX);
+        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX,
+        anqa_version());
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 
@@ -279,12 +383,25 @@ static bool add_export(struct js *js, uint32_t atom)
     turn_free(js, value);
     if (!ok)
         return true;
+    if (anqa_str_is(name, DEBUG_READER)) {
+        image->module = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+        return true;
+    }
+    value = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+    if (turn_is_exception(value))
+        turn_free(js, q_JS_GetException(&js->engine, image->ctx));
+    ok = coverage_take_export(js, name, value);
+    turn_free(js, value);
+    if (ok)
+        return true;
     image->exports[image->export_count] =
         (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
     if (image->exports[image->export_count].name == NULL)
         return false;
     if (anqa_str_is(name, "init"))
         image->init = (int32_t)image->export_count;
+    if (anqa_str_is(name, "restored"))
+        image->restored = (int32_t)image->export_count;
     image->export_count++;
     return true;
 }
@@ -302,7 +419,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
     js->engine.sp = sp;
     if (!ok)
         return failed(js, "does not show its exports", err);
-    if (count > EXPORTS_MAX)
+    if (count > EXPORTS_MAX + 3 /* of ours */)
         return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
             js->script->name, count, EXPORTS_MAX);
     image->exports = calloc(count + 1, sizeof *image->exports);
@@ -314,10 +431,12 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
-static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
+static anqa_status load(struct js *js, anqa_str source, bool is_bytecode, anqa_error *err)
 {
     struct engine *e = &js->engine;
-    uint64_t module = turn_eval(js, source, js->script->name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    const char *name = js->image->text == NULL ? js->script->name
+                                               : anqa_tmp_printf("%s/spawned", js->script->name);
+    uint64_t module = is_bytecode ? bytecode_read(js, source) : debug_compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -349,6 +468,7 @@ static anqa_status keep(struct js *js, anqa_error *err)
     size_t left = js->engine.memory.size;
 
     ANQA_INVARIANT(left > 0);
+    memset(js->engine.memory.data, 0, js->engine.sp); /* a stack that nobody is on */
     image->fd = memfd_create("anqa-js", MFD_CLOEXEC);
     if (image->fd < 0)
         return anqa_fail_errno(err, errno, "a memory file for script '%s'", js->script->name);
@@ -402,8 +522,10 @@ static void make_in_turn(struct js *js, void *arg)
         making->status = boot(js, making->err);
     if (making->status == ANQA_OK && !web_load(js))
         making->status = failed(js, "finds no web platform", making->err);
+    if (making->status == ANQA_OK && !debug_load(js))
+        making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
-        making->status = load(js, making->source.text, making->err);
+        making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
     q_JS_RunGC(&js->engine, js->image->rt);
@@ -417,51 +539,175 @@ static void make_in_turn(struct js *js, void *arg)
 static struct js_image *find(struct js_rt *rt, const anqa_js_script *script)
 {
     for (struct js_image *image = rt->images; image != NULL; image = image->next)
-        if (image->script == script && !image->stale)
+        if (image->script == script && image->text == NULL && !image->stale)
             return image;
     return NULL;
 }
 
-static bool is_older(const struct js_image *image, const struct timespec *changed)
+/* Whether the process is a child of another text than its script's. */
+static bool runs_text(const struct js *js)
 {
-    return image->ready &&
-           (image->changed.tv_sec != changed->tv_sec || image->changed.tv_nsec != changed->tv_nsec);
+    return js->self != NULL && js->self->image != NULL;
+}
+
+/* One of a file that is another now goes on for its processes only. */
+static void retire_changed(struct js *js)
+{
+    struct js_rt *rt = js->rt;
+    struct js_image *image;
+
+    if (js->script->path == NULL || runs_text(js))
+        return;
+    pthread_mutex_lock(&rt->lock);
+    image = find(rt, js->script);
+    if (image != NULL && !image->ready)
+        image = NULL;
+    pthread_mutex_unlock(&rt->lock);
+    if (image == NULL || !source_files_changed(image->files))
+        return;
+    pthread_mutex_lock(&rt->lock);
+    image->stale = true;
+    pthread_mutex_unlock(&rt->lock);
+}
+
+static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script)
+{
+    struct js_image *image = calloc(1, sizeof *image);
+
+    if (image == NULL)
+        return NULL;
+    image->script = script;
+    image->fd = -1;
+    image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
+    image->apis = web_closure(script->apis);
+    atomic_init(&image->hot_count, IMAGE_HOT_NONE);
+    image->next = rt->images;
+    rt->images = image;
+    return image;
 }
 
 /* The image, or a place for one that the caller must make. *ret_make: it is ours to make. */
-static struct js_image *claim(struct js *js, const struct timespec *changed, bool *ret_make)
+static struct js_image *claim(struct js *js, bool *ret_make)
 {
     struct js_rt *rt = js->rt;
     struct js_image *image;
 
     *ret_make = false;
     pthread_mutex_lock(&rt->lock);
-    image = find(rt, js->script);
-    if (image != NULL && is_older(image, changed)) {
-        image->stale = true;
-        image = NULL;
-    }
-    if (image == NULL) {
-        image = calloc(1, sizeof *image);
-        if (image != NULL) {
-            image->script = js->script;
-            image->fd = -1;
-            image->init = -1;
-            image->apis = web_closure(js->script->apis);
-            atomic_init(&image->hot_count, IMAGE_HOT_NONE);
-            image->next = rt->images;
-            rt->images = image;
-        }
-    }
+    image = runs_text(js) ? js->self->image : find(rt, js->script);
+    if (image == NULL)
+        image = image_new(rt, js->script);
     if (image != NULL && !image->ready &&
         (anqa_pid_is_none(image->maker) || !anqa_is_alive(image->maker))) {
         image->maker = anqa_self();
-        image->changed = *changed;
         *ret_make = true;
     }
     pthread_mutex_unlock(&rt->lock);
     return image;
 }
+
+/* ---------------------------------------------------------------- images of texts */
+
+static struct js_image *find_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    for (struct js_image *image = rt->images; image != NULL; image = image->next)
+        if (image->script == script && image->text != NULL && image->worker == worker &&
+            anqa_str_eq(text, anqa_str_make(image->text, image->text_len)))
+            return image;
+    return NULL;
+}
+
+static struct js_image *new_of_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    char *copy = malloc(text.len + 1);
+    struct js_image *image = copy == NULL ? NULL : image_new(rt, script);
+
+    if (image == NULL) {
+        free(copy);
+        return NULL;
+    }
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    image->text = copy;
+    image->text_len = text.len;
+    image->worker = worker;
+    return image;
+}
+
+struct js_image *image_of_text(
+    struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker)
+{
+    struct js_image *image;
+
+    pthread_mutex_lock(&rt->lock);
+    image = find_text(rt, script, text, worker);
+    if (image == NULL)
+        image = new_of_text(rt, script, text, worker);
+    if (image != NULL)
+        image->users++;
+    pthread_mutex_unlock(&rt->lock);
+    return image;
+}
+
+struct js_image *image_share(struct js_rt *rt, struct js_image *image)
+{
+    pthread_mutex_lock(&rt->lock);
+    image->users++;
+    pthread_mutex_unlock(&rt->lock);
+    return image;
+}
+
+static void take_out(struct js_rt *rt, const struct js_image *image)
+{
+    struct js_image **at = &rt->images;
+
+    while (*at != image)
+        at = &(*at)->next;
+    *at = image->next;
+}
+
+/* One that nobody uses and that is to go; NULL: all may stay. The lock is held. */
+static struct js_image *too_idle(struct js_rt *rt)
+{
+    struct js_image *oldest = NULL;
+    size_t count = 0, bytes = 0;
+
+    for (struct js_image *image = rt->images; image != NULL; image = image->next) {
+        if (image->text == NULL || image->users > 0)
+            continue;
+        count++;
+        bytes += image->size + image->text_len;
+        if (oldest == NULL || image->idle_since < oldest->idle_since)
+            oldest = image;
+        if (!image->ready)
+            return image;
+    }
+    return count > IMAGE_IDLE_MAX || bytes > IMAGE_IDLE_BYTES ? oldest : NULL;
+}
+
+void image_release(struct js_rt *rt, struct js_image *image)
+{
+    struct js_image *gone;
+
+    pthread_mutex_lock(&rt->lock);
+    image->users--;
+    image->idle_since = ++rt->releases;
+    while ((gone = too_idle(rt)) != NULL) {
+        struct js_window *windows = gone->free;
+        take_out(rt, gone);
+        pthread_mutex_unlock(&rt->lock);
+        windows_empty(rt, windows);
+        image_free(gone);
+        pthread_mutex_lock(&rt->lock);
+    }
+    pthread_mutex_unlock(&rt->lock);
+}
+
+/* ---------------------------------------------------------------- making it */
 
 static void give_up(struct js *js, struct js_image *image)
 {
@@ -477,30 +723,38 @@ static void forget(struct js_image *image)
         free(image->exports[i].name);
     free(image->exports);
     free(image->source_map);
+    source_files_free(image->files);
+    coverage_forget(image);
     if (image->fd >= 0)
         close(image->fd);
+    image->files = NULL;
     image->exports = NULL;
     image->export_count = 0;
     image->source_map = NULL;
     image->has_timers = false;
-    image->init = -1;
+    image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
     image->fd = -1;
 }
 
 static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
 {
-    struct making making = {.err = err};
-    anqa_status status = source_read(js->script, &making.source, err);
+    struct making making = {.err = err, .source.text = anqa_str_make(image->text, image->text_len)};
+    anqa_status status =
+        image->text != NULL ? ANQA_OK : source_read(js->script, &making.source, err);
 
-    if (status == ANQA_OK)
-        status = window_take(js->rt, NULL, &js->window, err);
     if (status != ANQA_OK)
         return status;
     forget(image);
+    image->files = making.source.files;
+    status = park_take(js, NULL, PARK_START_MS, err);
+    if (status != ANQA_OK)
+        return status;
     js->image = image;
     image->source_map =
         making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
-    image->made_ms = anqa_now_ms();
+    sha256_of(making.source.text.ptr, making.source.text.len, image->source_hash);
+    memcpy(&image->seed, image->source_hash, sizeof image->seed);
     js->loading = true;
     turn_run(js, make_in_turn, &making);
     js->loading = false;
@@ -509,14 +763,14 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
 
 anqa_status image_open(struct js *js, anqa_error *err)
 {
-    struct timespec changed = {0};
     struct js_image *image;
-    anqa_status status = source_changed(js->script, &changed, err);
+    anqa_status status = runs_text(js) ? ANQA_OK : source_check(js->script, err);
     bool ours;
 
     if (status != ANQA_OK)
         return status;
-    while (image = claim(js, &changed, &ours), image != NULL && !ours && !image->ready)
+    retire_changed(js);
+    while (image = claim(js, &ours), image != NULL && !ours && !image->ready)
         anqa_sleep(1);
     if (image == NULL)
         return anqa_fail(err, ANQA_E_NOMEM, "the image of script '%s'", js->script->name);
@@ -531,7 +785,7 @@ anqa_status image_open(struct js *js, anqa_error *err)
         pthread_mutex_unlock(&js->rt->lock);
     } else {
         js->image = image;
-        status = window_take(js->rt, image, &js->window, err);
+        status = park_take(js, image, PARK_START_MS, err);
         if (status != ANQA_OK)
             return status;
         js->engine.memory = (struct engine_memory){.data = js->window->base,
@@ -541,5 +795,6 @@ anqa_status image_open(struct js *js, anqa_error *err)
     }
     js->engine.sp = image->sp;
     js->fresh = true;
+    atomic_store_explicit(&js->face.memory, js->engine.memory.size, memory_order_relaxed);
     return ANQA_OK;
 }

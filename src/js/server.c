@@ -13,9 +13,16 @@
 #include <anqa/pubsub.h>
 
 #include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
+#include "js/debug.h"
 #include "js/js.h"
+#include "js/park.h"
 #include "js/preempt.h"
+#include "js/snapshot.h"
+#include "js/spawn.h"
+#include "js/store.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/child.h"
@@ -27,9 +34,10 @@ static_assert(sizeof(struct js) <= ANQA_JS_STATE_SIZE_, "ANQA_JS_STATE_SIZE_ in 
 static const char call_tag[] = "$js.call";
 static const char eval_tag[] = "$js.eval";
 static const char info_tag[] = "$js.info";
+static const char snapshot_tag[] = "$js.snapshot";
 
 /* enum: forms of answers; BARE is never sent */
-enum { FORM_BARE, FORM_VALUE = 'v', FORM_JSON = 'j', FORM_ERROR = 'e' };
+enum { FORM_BARE, FORM_VALUE = 'v', FORM_JSON = 'j', FORM_ERROR = 'e', FORM_REFUSED = 'r' };
 
 enum {
     ARGS_MAX = 64,
@@ -50,9 +58,12 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
-    if (js->window != NULL)
-        window_give(js->rt, js->window);
-    js->window = NULL;
+    debug_leave(js);
+    if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
+        coverage_harvest(js); /* it is ended in the midst of one */
+    spawn_end_children(js, pid);
+    park_leave(js);
+    spawn_leave(js);
 }
 
 static void set_limits(struct js *js)
@@ -74,27 +85,48 @@ static void set_limits(struct js *js)
 
 struct starting {
     anqa_value arg;
+    double restored_ms; /* since the snapshot was taken */
     anqa_js_error error;
     bool failed;
 };
 
-static void run_init(struct js *js, void *arg)
+static void run_export(struct js *js, struct starting *starting, int32_t which)
 {
-    struct starting *starting = arg;
     struct js_image *image = js->image;
-    uint64_t init = q_JS_GetProperty(
-        &js->engine, image->ctx, image->namespace, image->exports[image->init].atom);
-    uint64_t value = turn_is_exception(init) ? init : convert_in(js, starting->arg);
+    uint64_t fn =
+        q_JS_GetProperty(&js->engine, image->ctx, image->namespace, image->exports[which].atom);
+    uint64_t value = turn_is_exception(fn) ? fn : convert_in(js, starting->arg);
     struct js_outcome outcome;
 
     if (!turn_is_exception(value))
-        value = turn_call(js, init, &value, 1);
-    turn_free(js, init);
+        value = turn_call(js, fn, &value, 1);
+    turn_free(js, fn);
     outcome = turn_settle(js, value);
     starting->failed = outcome.kind == OUTCOME_ERROR;
     starting->error = outcome.error;
     if (!starting->failed)
         turn_free(js, outcome.value);
+}
+
+static void run_init(struct js *js, void *arg)
+{
+    run_export(js, arg, js->image->init);
+}
+
+/* Before anything else that is of the snapshot runs, it hears that it is one. */
+static void run_restored(struct js *js, void *arg)
+{
+    struct starting *starting = arg;
+    uint64_t value = turn_call(js, js->image->parts[BOOT_RESTORED],
+        (uint64_t[]){convert_double(starting->restored_ms)}, 1);
+    struct js_outcome outcome = turn_settle(js, value);
+
+    starting->failed = outcome.kind == OUTCOME_ERROR;
+    starting->error = outcome.error;
+    if (!starting->failed)
+        turn_free(js, outcome.value);
+    if (!starting->failed && js->image->restored >= 0)
+        run_export(js, starting, js->image->restored);
 }
 
 /* Only so that the timers of top-level code are counted from now. */
@@ -104,9 +136,92 @@ static void run_nothing(struct js *js, void *arg)
 
 static ANQA_NORETURN void init_failed(const struct js *js, const anqa_js_error *error)
 {
-    anqa_exit(anqa_error_reason("script '%s': init: %.*s%s%.*s\n%.*s", js->script->name,
-        ANQA_FMT(error->name), error->name.len > 0 ? ": " : "", ANQA_FMT(error->message),
-        ANQA_FMT(error->stack)));
+    anqa_exit(anqa_error_reason("script '%s': %s: %.*s%s%.*s\n%.*s", js->script->name,
+        js->restored ? "restored" : "init", ANQA_FMT(error->name), error->name.len > 0 ? ": " : "",
+        ANQA_FMT(error->message), ANQA_FMT(error->stack)));
+}
+
+/* What a start is given by anqa_js_restore_link: the key of a parcel with the snapshot, then the argument. Told apart by
+ * address: nobody outside of this program can write one. */
+struct restore_arg {
+    const char *mark;
+    uint64_t key;
+};
+static const char restore_mark[] = "$js.restore";
+
+/* Takes the argument apart. False: the parcel is gone. */
+static bool read_arg(
+    struct js *js, const void *arg, size_t size, struct starting *starting, anqa_buf *ret_snapshot)
+{
+    struct restore_arg restore = {NULL, 0};
+
+    *ret_snapshot = (anqa_buf){0};
+    if (size >= sizeof restore)
+        memcpy(&restore, arg, sizeof restore);
+    if (restore.mark != restore_mark) {
+        starting->arg = (anqa_value){arg, size};
+        return true;
+    }
+    starting->arg = (anqa_value){(const char *)arg + sizeof restore, size - sizeof restore};
+    return js_parcel_take(js->rt, restore.key, ret_snapshot);
+}
+
+static void begin(struct js *js, struct starting *starting)
+{
+    if (js->restored)
+        turn_run(js, run_restored, starting);
+    else if (js->image->init >= 0)
+        turn_run(js, run_init, starting);
+    else if (js->image->has_timers)
+        turn_run(js, run_nothing, NULL);
+    else
+        park_end(js);
+    if (starting->failed)
+        init_failed(js, &starting->error);
+}
+
+/* What the process begins as: what it was given, or what its store has; else its ptr stays NULL. */
+static anqa_status find_snapshot(struct js *js, anqa_buf *snapshot, anqa_error *err)
+{
+    anqa_status status = ANQA_OK;
+
+    if (snapshot->ptr == NULL && js->kept) {
+        status = store_load(js, snapshot, err);
+        if (status == ANQA_E_NOT_FOUND)
+            return ANQA_OK;
+    }
+    if (status == ANQA_OK && snapshot->ptr != NULL)
+        snapshot_hold(*snapshot);
+    return status;
+}
+
+/* given: not by its store. What has been refused is not worth a start, if the store says so. */
+static anqa_status put(
+    struct js *js, anqa_buf snapshot, bool given, double *ret_ms, anqa_error *err)
+{
+    anqa_str id = anqa_child_id();
+    anqa_status status =
+        snapshot.ptr == NULL ? ANQA_OK : snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
+
+    if (status == ANQA_OK || given || !js->script->store->anew)
+        return status;
+    anqa_log(ANQA_WARN, "js.snapshot_refused", "script=%s id=%.*s error=%s next=begins_anew",
+        js->script->name, ANQA_FMT(id), err->text);
+    return ANQA_OK;
+}
+
+/* From the image, or the snapshot. A failure is one of the start. */
+static anqa_status open_memory(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+{
+    anqa_buf snapshot = given;
+    anqa_status status =
+        find_snapshot(js, &snapshot, err); /* which may take long: before there is a window */
+
+    if (status == ANQA_OK && image_open(js, err) != ANQA_OK)
+        status = ANQA_E_STOPPED;
+    if (status == ANQA_OK)
+        status = put(js, snapshot, given.ptr != NULL, ret_ms, err);
+    return status;
 }
 
 anqa_next anqa_js_init_(void *state, const void *arg)
@@ -115,29 +230,40 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     struct sched *s;
     struct child_head *head = proc_self(&s)->state;
     struct starting starting = {.arg = {NULL, 0}};
+    anqa_deferred mark = anqa_defer_mark();
+    anqa_buf snapshot = {0};
+    anqa_status status;
     anqa_error err;
 
-    js->script =
-        ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
-    if (head->arg_size > 0)
-        starting.arg = (anqa_value){arg, head->arg_size};
     js->rt = js_rt_get();
     if (js->rt == NULL)
         return anqa_stop_with(
             anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "no memory for JavaScript"));
-    set_limits(js);
-    engine_prepare(&js->engine, js);
+    js->script =
+        ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
-    if (image_open(js, &err) != ANQA_OK)
+    if (js->script == &spawn_spec
+            ? !spawn_claim(js, arg, head->arg_size, &starting.arg)
+            : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &starting, &snapshot))
+        return anqa_stop_with(anqa_error_reason("who started it has ended"));
+    store_begin(js);
+    set_limits(js);
+    engine_prepare(&js->engine, js);
+    debug_join(js);
+    status = open_memory(js, snapshot, &starting.restored_ms, &err);
+    if (status == ANQA_E_STOPPED)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    if (js->image->init >= 0)
-        turn_run(js, run_init, &starting);
-    else if (js->image->has_timers)
-        turn_run(js, run_nothing, NULL);
-    if (starting.failed)
-        init_failed(js, &starting.error);
+    if (status != ANQA_OK)
+        child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
+    anqa_defer_run_to(mark);
+    begin(js, &starting);
     return anqa_noreply();
+}
+
+void anqa_js_terminate_(void *state, anqa_reason reason)
+{
+    store_end(state, reason);
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -409,17 +535,36 @@ static bool request_read(const anqa_msg *msg, struct request *r)
 
 static void answer_info(const struct js *js, const anqa_caller *caller)
 {
+    bool parked = park_is(js);
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
-        .turns = js->turns,
-        .preemptions = js->preemptions,
-        .time_ms = js->ticks / TICKS_PER_MS,
+        .turns = js->face.turns,
+        .preemptions = js->face.preemptions,
+        .time_ms = js->face.ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
+        .parked = parked,
+        .parked_bytes = parked ? js->lines_len : 0,
     };
 
     anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
+}
+
+/* The bytes; or FORM_REFUSED, a status and why. */
+static void answer_snapshot(struct js *js, const anqa_caller *caller)
+{
+    anqa_buf bytes;
+    anqa_error err;
+    anqa_status status = snapshot_take(js, &bytes, &err);
+
+    if (status != ANQA_OK) {
+        anqa_reply_to(caller, formed(FORM_REFUSED, anqa_tmp_printf("%c%s", (char)status, err.text),
+                                  1 + strlen(err.text)));
+        return;
+    }
+    anqa_reply_to(caller, anqa_shared(bytes));
+    anqa_buf_unref(bytes);
 }
 
 anqa_next anqa_js_call_(void *state, anqa_msg *msg)
@@ -428,8 +573,20 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
     anqa_caller caller = anqa_msg_caller(msg);
     struct request r = {.caller = &caller, .form = FORM_BARE};
 
+    if (bytecode_is_request(msg)) {
+        bytecode_answer(js, msg);
+        return anqa_noreply();
+    }
+    if (debug_is_question(msg)) {
+        debug_answer(js, msg);
+        return anqa_noreply();
+    }
     if (anqa_tag_is(msg->tag, info_tag)) {
         answer_info(js, &caller);
+        return anqa_noreply();
+    }
+    if (anqa_tag_is(msg->tag, snapshot_tag)) {
+        answer_snapshot(js, &caller);
         return anqa_noreply();
     }
     if (anqa_tag_is(msg->tag, call_tag) || anqa_tag_is(msg->tag, eval_tag)) {
@@ -560,6 +717,11 @@ static void dropped(const anqa_msg *msg)
         anqa_pid_text(msg->from, from));
 }
 
+static bool is_normal(anqa_reason reason)
+{
+    return anqa_reason_get_kind(reason) == ANQA_REASON_NORMAL;
+}
+
 anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 {
     struct js *js = state;
@@ -567,6 +729,12 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     anqa_value checked;
     struct told told;
 
+    if (js->kept) {
+        if (msg->kind == ANQA_MSG_EXIT && !is_normal(msg->u.reason)) /* as if it trapped none */
+            return anqa_stop_with(anqa_reason_ref(msg->u.reason));
+        if (msg->kind == ANQA_MSG_EXIT || store_on_message(js, msg))
+            return anqa_noreply();
+    }
     if (msg->kind == ANQA_MSG_DOWN || msg->kind == ANQA_MSG_REPLY)
         turn_run(js, settled, msg);
     else if (msg->kind == ANQA_MSG_TIMEOUT && msg->tag == beam_timer_tag) {
@@ -588,32 +756,85 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 
 void anqa_js_hibernate_(void *state)
 {
-    image_shrink(state);
+    struct js *js = state;
+
+    if (!park_try_begin(js))
+        return;
+    image_shrink(js);
+    park_end_unused(js);
 }
 
 /* ---------------------------------------------------------------- starting and asking */
 
-anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+static anqa_status start(const anqa_js_script *script, const void *arg, size_t arg_size,
     const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
 {
     static const anqa_start_opts standard = {0};
-    struct child_start start = {.kind = CHILD_SERVER, .spec = &script->server, .link = true};
+    struct child_start start = {.kind = CHILD_SERVER,
+        .spec = &script->server,
+        .arg = arg,
+        .arg_size = arg_size,
+        .link = true};
 
     if (opts == NULL)
         opts = &standard;
     if (opts->registry != NULL && opts->name == NULL)
         return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key",
             opts->registry->name);
-    if (arg != NULL) {
-        start.arg = arg->ptr;
-        start.arg_size = arg->len;
-    }
     start.id = anqa_str_of(opts->name != NULL ? opts->name : script->server.name);
     start.named = opts->name != NULL;
     start.registry = opts->registry;
     start.scheduler = opts->scheduler;
     start.timeout_ms = opts->timeout_ms;
     return child_start(&start, ret_pid, err);
+}
+
+anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    return start(
+        script, arg == NULL ? NULL : arg->ptr, arg == NULL ? 0 : arg->len, opts, ret_pid, err);
+}
+
+static void drop_parcel(void *arg)
+{
+    uint64_t *key = arg;
+    anqa_buf bytes;
+
+    if (js_parcel_take(js_rt_get(), *key, &bytes))
+        anqa_buf_unref(bytes);
+    anqa_heap_free(key);
+}
+
+anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot,
+    const anqa_value *arg, const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    size_t arg_len = arg == NULL ? 0 : arg->len, size = sizeof(struct restore_arg) + arg_len;
+    struct js_rt *rt = js_rt_get();
+    struct restore_arg *given;
+    anqa_deferred mark;
+    uint64_t *key;
+    anqa_buf bytes;
+    anqa_status status = snapshot_check(snapshot, err);
+
+    if (status != ANQA_OK)
+        return status;
+    key = anqa_heap_calloc(1, sizeof *key);
+    if (rt != NULL && anqa_buf_copy(snapshot.ptr, snapshot.len, &bytes) == ANQA_OK)
+        *key = js_parcel_put(rt, bytes);
+    if (*key == 0) {
+        anqa_heap_free(key);
+        return anqa_fail(err, ANQA_E_NOMEM, "a snapshot of script '%s'", script->name);
+    }
+    mark = anqa_defer_mark();
+    (void)anqa_defer(drop_parcel, key); /* if it is not taken: killed meanwhile, or not begun */
+    given = anqa_arena_alloc(anqa_tmp(), size);
+    *given = (struct restore_arg){restore_mark, *key};
+    if (arg_len > 0)
+        memcpy(given + 1, arg->ptr, arg_len);
+    status = start(script, given, size, opts, ret_pid, err);
+    anqa_defer_run_to(mark);
+    return status;
 }
 
 static anqa_status read_error(anqa_value value, anqa_js_error *ret_error, anqa_error *err)
@@ -705,6 +926,24 @@ anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_json args,
 anqa_status anqa_js_send(anqa_pid to, anqa_value value)
 {
     return anqa_send(to, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len));
+}
+
+anqa_status anqa_js_snapshot(
+    anqa_pid pid, uint32_t timeout_ms, anqa_str *ret_snapshot, anqa_error *err)
+{
+    const anqa_msg *msg = NULL;
+    anqa_status status =
+        anqa_try_call_payload(pid, snapshot_tag, anqa_nothing(), timeout_ms, &msg, err);
+
+    if (status != ANQA_OK)
+        return status;
+    if (msg->body.len > 2 && msg->body.ptr[0] == FORM_REFUSED)
+        return anqa_fail(
+            err, (anqa_status)msg->body.ptr[1], "%.*s", (int)msg->body.len - 2, msg->body.ptr + 2);
+    if (msg->body.len == 0 || msg->body.ptr[0] != SNAPSHOT_FIRST)
+        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
+    *ret_snapshot = anqa_str_make(msg->body.ptr, msg->body.len);
+    return ANQA_OK;
 }
 
 anqa_status anqa_js_get_info(

@@ -7,8 +7,11 @@
 #include <anqa/memory.h>
 
 #include "js/convert.h"
+#include "js/coverage.h"
+#include "js/park.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
+#include "js/store.h"
 #include "runtime/deep.h"
 
 enum { DEFAULT_JOBS = 100000, TEXT_MAX = 8192, THROW_MAX = 300 };
@@ -54,12 +57,11 @@ static void refresh(struct js *js)
     if (!js->window->warm)
         image_warm(js);
     while (seed == 0)
-        image_random(&seed, sizeof seed);
+        image_random(js, &seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
-    if (js->image->has_timers)
-        turn_free(
-            js, turn_call(js, js->image->parts[BOOT_REBASE],
-                    (uint64_t[]){convert_double((double)(anqa_now_ms() - js->image->made_ms))}, 1));
+    if (js->image->has_timers && !js->restored)
+        turn_free(js, turn_call(js, js->image->parts[BOOT_REBASE],
+                          (uint64_t[]){convert_double((double)(anqa_now_ms()))}, 1));
 }
 
 static void enter(void *arg)
@@ -71,6 +73,7 @@ static void enter(void *arg)
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
     js->interrupt = false;
+    js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
     if (js->fresh)
         refresh(js);
@@ -78,16 +81,25 @@ static void enter(void *arg)
     if (js->rejected_count > 0)
         log_rejections(js);
     preempt_leave();
+    if (js->image->counter_count > 0)
+        coverage_harvest(js);
     js->in_turn = false;
-    js->turns++;
-    if (first &&
+    js_count(&js->face.turns);
+    js_status(js, ANQA_JS_IDLE);
+    if (first && !js->restored &&
         atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
         image_learn(js);
 }
 
 void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
 {
+    if (!js->loading)
+        park_begin(js);
     deep_call(enter, &(struct entry){js, work, arg});
+    if (js->kept && !js->loading)
+        store_note_turn(js);
+    if (!js->loading)
+        park_end(js);
     if (js->endless && !js->loading)
         anqa_exit(anqa_error_reason(
             "script '%s' queues jobs without end: %s", js->script->name, too_many_jobs(js)));

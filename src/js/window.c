@@ -1,14 +1,21 @@
 #include "js/window.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/random.h"
 #include "js/image.h"
+#include "js/pages.h"
 #include "js/preempt.h"
 #include "runtime/hooks.h"
+#include "runtime/sched.h"
+
+#define DROP_GAP (8 * PAGES_SIZE)
 
 /* ---------------------------------------------------------------- a runtime's */
 
@@ -19,7 +26,12 @@ static void *rt_make(anqa_rt *rt)
     if (made == NULL)
         return NULL;
     made->rt = rt;
+    made->limit = rt->options.js_mapped;
+    made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    anqa_list_init(&made->used);
+    anqa_list_init(&made->waiting);
     pthread_mutex_init(&made->lock, NULL);
+    random_bytes(made->secret, sizeof made->secret);
     preempt_setup();
     return made;
 }
@@ -34,6 +46,61 @@ static void windows_free(struct js_window *window)
     }
 }
 
+struct js_parcel {
+    struct js_parcel *next;
+    uint64_t key;
+    anqa_buf bytes;
+};
+
+static struct js_parcel *parcel_unlink(struct js_parcel **at)
+{
+    struct js_parcel *parcel = *at;
+
+    *at = parcel->next;
+    return parcel;
+}
+
+static void parcel_free(struct js_parcel *parcel)
+{
+    anqa_buf_unref(parcel->bytes);
+    free(parcel);
+}
+
+uint64_t js_parcel_put(struct js_rt *rt, anqa_buf bytes)
+{
+    struct js_parcel *parcel = calloc(1, sizeof *parcel);
+    uint64_t key;
+
+    if (parcel == NULL) {
+        anqa_buf_unref(bytes);
+        return 0;
+    }
+    parcel->bytes = bytes;
+    pthread_mutex_lock(&rt->lock);
+    key = parcel->key = ++rt->last_parcel;
+    parcel->next = rt->parcels;
+    rt->parcels = parcel;
+    pthread_mutex_unlock(&rt->lock);
+    return key;
+}
+
+bool js_parcel_take(struct js_rt *rt, uint64_t key, anqa_buf *ret_bytes)
+{
+    struct js_parcel **at, *parcel = NULL;
+
+    pthread_mutex_lock(&rt->lock);
+    for (at = &rt->parcels; *at != NULL && (*at)->key != key; at = &(*at)->next)
+        ;
+    if (*at != NULL)
+        parcel = parcel_unlink(at);
+    pthread_mutex_unlock(&rt->lock);
+    if (parcel == NULL)
+        return false;
+    *ret_bytes = anqa_buf_ref(parcel->bytes);
+    parcel_free(parcel);
+    return true;
+}
+
 static void rt_drop(void *object)
 {
     struct js_rt *rt = object;
@@ -46,6 +113,11 @@ static void rt_drop(void *object)
         windows_free(image->free);
         image_free(image);
     }
+    while (rt->parcels != NULL)
+        parcel_free(parcel_unlink(&rt->parcels));
+    map_u64_done(&rt->children);
+    if (rt->pagemap >= 0)
+        close(rt->pagemap);
     pthread_mutex_destroy(&rt->lock);
     free(rt);
 }
@@ -80,11 +152,12 @@ static anqa_status window_reserve(struct js_rt *rt, struct js_window **ret_windo
     if (window->base == MAP_FAILED) {
         int errnum = errno;
         free(window);
-        return anqa_fail_errno(err, errnum,
-            "no addresses for one more JavaScript process, there are %u: see vm.max_map_count and "
-            "ulimit -v",
-            rt->windows);
+        return anqa_fail(err, ANQA_E_LIMIT,
+            "no addresses for one more JavaScript process, there are %u (%s): see "
+            "vm.max_map_count and ulimit -v",
+            rt->windows, strerrorname_np(errnum));
     }
+    anqa_list_node_init(&window->node);
     *ret_window = window;
     return ANQA_OK;
 }
@@ -168,9 +241,8 @@ anqa_status window_take(
             return status;
         }
     }
-    if (window == NULL)
-        return anqa_fail(err, ANQA_E_LIMIT,
-            "there are %u JavaScript processes, as many as can be mapped at once", WINDOWS_MAX);
+    if (window == NULL) /* those of an image that goes are just being emptied */
+        return anqa_fail(err, ANQA_E_LIMIT, "there are %u windows, as many as may be", WINDOWS_MAX);
     if (image != NULL && window->image != image)
         status = window_show(window, image, err);
     else if (image == NULL && !window_clear(window))
@@ -198,21 +270,42 @@ static bool drop(const struct js_window *window, uint32_t at, uint32_t end)
     return at == end || madvise(window->base + at, end - at, MADV_DONTNEED) == 0;
 }
 
+/* Pages that were written to hold again what the image holds. Those that were only read stay mapped, so that the next one
+ * need not fault for them; but a few of them go with others, for one call costs as much. */
+static bool drop_own(const struct js_window *window, struct pages *pages, uint32_t at, uint32_t end)
+{
+    uint32_t first = at, last = at; /* of what is to be dropped */
+    bool ok = true;
+
+    for (; at < end && ok; at += PAGES_SIZE) {
+        if (!pages_own(pages, at))
+            continue;
+        if (at - last > DROP_GAP) {
+            ok = drop(window, first, last);
+            first = at;
+        }
+        last = at + PAGES_SIZE;
+    }
+    return ok && drop(window, first, last);
+}
+
 /* The memory is again what the image holds. */
-static bool window_renew(struct js_window *window, bool warm)
+static bool window_renew(struct js_rt *rt, struct js_window *window, bool warm)
 {
     const struct js_image *image = window->image;
     uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire), at = 0;
+    struct pages pages;
 
+    pages_begin(&pages, rt, window->base, image->size);
     window->warm = warm && count > 0 && count <= IMAGE_HOT_RUNS && image->view != NULL;
     for (uint32_t i = 0; window->warm && i < count; i++) {
         const struct js_run *run = &image->hot[i];
-        if (!drop(window, at, run->at))
+        if (!drop_own(window, &pages, at, run->at))
             return false;
         memcpy(window->base + run->at, image->view + run->at, run->len);
         at = run->at + run->len;
     }
-    return drop(window, at, image->size);
+    return drop_own(window, &pages, at, image->size);
 }
 
 /* Whether one more may stay warm: a place among them is taken. */
@@ -259,7 +352,7 @@ void window_give(struct js_rt *rt, struct js_window *window)
     struct js_image *image = window->image;
     bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
     bool renew = window->touched || window->warm != warm;
-    bool shown = image != NULL && cut_tail(window) && (!renew || window_renew(window, warm));
+    bool shown = image != NULL && cut_tail(window) && (!renew || window_renew(rt, window, warm));
     bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
     pthread_mutex_lock(&rt->lock);
@@ -272,5 +365,26 @@ void window_give(struct js_rt *rt, struct js_window *window)
     if (lost) {
         munmap(window->base, WINDOW_SPAN + WINDOW_GUARD);
         free(window);
+    }
+}
+
+void windows_empty(struct js_rt *rt, struct js_window *list)
+{
+    while (list != NULL) {
+        struct js_window *window = list;
+        bool lost = !window_clear(window);
+        list = window->next;
+        window->warm = window->touched = false;
+        pthread_mutex_lock(&rt->lock);
+        if (!lost) {
+            window->next = rt->free;
+            rt->free = window;
+        }
+        rt->windows -= lost;
+        pthread_mutex_unlock(&rt->lock);
+        if (lost) {
+            munmap(window->base, WINDOW_SPAN + WINDOW_GUARD);
+            free(window);
+        }
     }
 }

@@ -206,7 +206,7 @@ struct presence_elem *state_find(
     if (group == NULL)
         return NULL;
     for (struct anqa_list_node *node = anqa_list_first(&owner->elems); node != NULL;
-        node = anqa_list_next(&owner->elems, node)) {
+         node = anqa_list_next(&owner->elems, node)) {
         struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, of_owner);
         if (elem->group == group)
             return elem;
@@ -354,7 +354,7 @@ static bool cut_here(const struct presence_state *state, const struct replica *r
     if (here == NULL)
         return false;
     for (; node != NULL && count < most && bytes < SECTION_BYTES_MAX;
-        node = anqa_list_next(&replica->elems, node)) {
+         node = anqa_list_next(&replica->elems, node)) {
         const struct presence_elem *elem =
             ANQA_CONTAINER_OF(node, struct presence_elem, of_replica);
         const struct presence_topic *topic = elem->group->topic;
@@ -430,20 +430,21 @@ static void apply_removals(
     }
 }
 
-/* New elements stand in the list by their tags: there may be younger ones, of a section that did not come to its end. */
-static void sort_in(struct replica *replica, struct presence_elem *elem)
+/* New elements stand in the list by their tags: there may be younger ones, of a section that did not come to its end. `behind`:
+ * the first of these, which moves on as tags of a section ascend. */
+static void sort_in(
+    struct anqa_list_node **behind, const struct replica *replica, struct presence_elem *elem)
 {
-    struct anqa_list_node *node = anqa_list_prev(&replica->elems, &elem->of_replica);
-
-    if (node == NULL || ANQA_CONTAINER_OF(node, struct presence_elem, of_replica)->tag < elem->tag)
-        return;
+    while (*behind != NULL && !is_behind(*behind, elem->tag))
+        *behind = anqa_list_next(&replica->elems, *behind);
+    if (*behind == NULL)
+        return; /* it was put at the end */
     anqa_list_remove(&elem->of_replica);
-    node = first_behind(replica, elem->tag);
-    anqa_list_insert_before(node, &elem->of_replica);
+    anqa_list_insert_before(*behind, &elem->of_replica);
 }
 
-static enum applied apply_entry(
-    struct presence_state *state, struct replica *replica, const struct section_entry *entry)
+static enum applied apply_entry(struct presence_state *state, struct replica *replica,
+    const struct section_entry *entry, struct anqa_list_node **behind)
 {
     struct presence_group *group;
     struct presence_elem *elem;
@@ -460,7 +461,7 @@ static enum applied apply_entry(
         group_drop_if_idle(state, group);
         return APPLIED_NOMEM;
     }
-    sort_in(replica, elem);
+    sort_in(behind, replica, elem);
     return APPLIED_NEWS;
 }
 
@@ -468,6 +469,7 @@ enum applied state_apply(struct presence_state *state, const struct section *sec
 {
     struct replica *replica = state_replica(state, section->of.name);
     enum applied outcome = APPLIED_NEWS;
+    struct anqa_list_node *behind;
 
     if (replica == NULL || replica == state->self || !replica_is(replica, &section->of))
         return APPLIED_NOBODY;
@@ -477,8 +479,9 @@ enum applied state_apply(struct presence_state *state, const struct section *sec
         return APPLIED_GAP;
     replica->part_clock = replica->part_to = 0;
     apply_removals(state, replica, section);
+    behind = first_behind(replica, section->here_count == 0 ? UINT64_MAX : section->here[0].tag);
     for (size_t i = 0; i < section->here_count && outcome == APPLIED_NEWS; i++)
-        outcome = apply_entry(state, replica, &section->here[i]);
+        outcome = apply_entry(state, replica, &section->here[i], &behind);
     if (outcome != APPLIED_NEWS)
         return outcome;
     if (section->to == section->clock) {

@@ -151,6 +151,9 @@ static anqa_status options_check(const anqa_options *o, anqa_error *err)
     if (o->max_processes > 0xffffff)
         return anqa_fail(err, ANQA_E_RANGE, "max_processes is %u, at most 16777215 are possible",
             o->max_processes);
+    if (o->js_mapped > JS_MAPPED_MAX)
+        return anqa_fail(err, ANQA_E_RANGE, "js_mapped is %u, at most %u are possible",
+            o->js_mapped, JS_MAPPED_MAX);
     if (o->stack_size != 0 && (o->stack_size < 65536 || o->stack_size > STACK_SIZE_MAX))
         return anqa_fail(err, ANQA_E_RANGE,
             "stack_size is %zu bytes, from 65536 (64KB) to %u (1GB) are possible; 262144 (256KB) "
@@ -179,6 +182,8 @@ static void options_default(anqa_options *o)
         o->worker_queue = 10000;
     if (o->max_processes == 0)
         o->max_processes = 1048576;
+    if (o->js_mapped == 0)
+        o->js_mapped = 10000;
     if (o->watchdog_ms == 0)
         o->watchdog_ms = 100;
     if (o->stop_timeout_ms == 0)

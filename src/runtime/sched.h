@@ -32,6 +32,7 @@
 
 #define SCHED_MAX 64
 #define RING_SIZE 256u
+#define JS_MAPPED_MAX 12000u /* what addresses and mappings there are for, see js/window.h */
 #define ATTACHED_MAX 62
 #define SCHED_ATTACHED 128 /* proc.sched of the attached thread at place 0 */
 

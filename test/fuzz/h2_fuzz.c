@@ -5,14 +5,7 @@
  *  - behind GOAWAY with an error nothing comes, and the connection ends when the client has ended its side;
  *  - another client is served all the same.
  */
-#include "fuzz/process.h"
-
-#include <errno.h>
-#include <stdio.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <sys/un.h>
-#include <unistd.h>
+#include "fuzz/site.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -52,10 +45,8 @@ static void plug(anqa_conn *conn, const void *opts)
     anqa_chunk(conn, trailer);
 }
 
-static char address[64];
-
 static const anqa_endpoint endpoint = {
-    .address = address,
+    .address = fuzz_site_address,
     .quiet = true,
     .plugs = (const anqa_plug[]){{.call = plug}, {0}},
     .limits = {.header_bytes = 1024, .body_bytes = 512, .streams = 4, .request_timeout_ms = 1000},
@@ -64,56 +55,21 @@ static const anqa_endpoint endpoint = {
 static void begin(void)
 {
     static bool begun;
-    anqa_pid pid;
 
     fuzz_begin();
     if (begun)
         return;
     begun = true;
-    snprintf(address, sizeof address, "unix:@anqa-fuzz-h2-%d", (int)getpid());
-    anqa_log_set_level(ANQA_LOG_NONE);
-    fuzz_require(
-        anqa_gen_server_start(&anqa_endpoint_server, &endpoint, NULL, &pid, NULL) == ANQA_OK);
+    (void)fuzz_site_start(&endpoint, "h2");
 }
 
 /* ---------------------------------------------------------------- the client */
-
-static int dial(void)
-{
-    struct sockaddr_un to = {.sun_family = AF_UNIX};
-    struct timeval limit = {.tv_sec = 20};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    size_t len = strlen(address + strlen("unix:@"));
-
-    memcpy(to.sun_path + 1, address + strlen("unix:@"), len);
-    fuzz_require(
-        fd >= 0 && connect(fd, (struct sockaddr *)&to,
-                       (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) == 0);
-    fuzz_require(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0);
-    return fd;
-}
-
-static void put(int fd, const void *bytes, size_t len)
-{
-    (void)!send(fd, bytes, len, MSG_NOSIGNAL);
-}
 
 static void greet(int fd)
 {
     static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
 
-    put(fd, hello, sizeof hello - 1);
-}
-
-static size_t read_all(int fd, unsigned char *answer)
-{
-    size_t got = 0;
-    ssize_t n;
-
-    while ((n = recv(fd, answer + got, ANSWER_MAX - got, 0)) > 0 || (n < 0 && errno == EINTR))
-        got += n > 0 ? (size_t)n : 0; /* libFuzzer has a timer */
-    fuzz_require(n == 0 || got == 0); /* it has ended, in good order and in time */
-    return got;
+    fuzz_require(send(fd, hello, sizeof hello - 1, MSG_NOSIGNAL) == sizeof hello - 1);
 }
 
 static uint32_t get32(const unsigned char *at)
@@ -143,29 +99,24 @@ static unsigned check_frames(const unsigned char *at, size_t len, unsigned type)
 
 static void ask(const uint8_t *bytes, size_t len, size_t step, unsigned char *answer)
 {
-    int fd = dial();
+    int fd = fuzz_site_dial();
 
     greet(fd);
-    for (size_t at = 0; at < len; at += step)
-        put(fd, bytes + at, len - at < step ? len - at : step);
-    shutdown(fd, SHUT_WR);
-    (void)check_frames(answer, read_all(fd, answer), GOAWAY);
-    close(fd);
+    fuzz_site_send(fd, bytes, len, step);
+    (void)check_frames(answer, fuzz_site_read(fd, answer, ANSWER_MAX), GOAWAY);
 }
 
 /* Its request is answered: HEADERS and DATA. */
 static void ask_politely(unsigned char *answer)
 {
     static const char get[] = "\0\0\6\1\5\0\0\0\1\x82\x86\x84\x41\1a";
-    int fd = dial();
+    int fd = fuzz_site_dial();
     size_t len;
 
     greet(fd);
-    put(fd, get, sizeof get - 1);
-    shutdown(fd, SHUT_WR);
-    len = read_all(fd, answer);
+    fuzz_site_send(fd, get, sizeof get - 1, sizeof get);
+    len = fuzz_site_read(fd, answer, ANSWER_MAX);
     fuzz_require(check_frames(answer, len, 1) == 1);
-    close(fd);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http/h2_peer.h"
@@ -409,6 +410,27 @@ TEST(a_client_that_opens_its_window_by_bytes_is_reset)
     end(&peer);
 }
 
+TEST(a_stream_that_waits_for_others_is_not_reset)
+{
+    struct h2_peer peer = begin(&strict);
+    struct h2_got got;
+
+    h2_setting(&peer, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1u << 20);
+    for (uint32_t i = 0; i < 4; i++)
+        h2_get(&peer, 1 + 2 * i, "/big");
+    for (unsigned i = 0; i < 12;
+         i++) { /* less than a stream must take in a second, more than all must */
+        usleep(250000);
+        h2_open_window(&peer, 0, 1000);
+    }
+    h2_put(&peer, NGHTTP2_PING, 0, 0, "01234567", 8);
+    do {
+        h2_next(&peer, &got);
+        CHECK(!got.over && got.type != NGHTTP2_RST_STREAM);
+    } while (got.type != NGHTTP2_PING);
+    end(&peer);
+}
+
 TEST(the_rest_of_an_answer_is_not_kept_for_ever)
 {
     struct h2_peer peer = begin(&strict);
@@ -556,5 +578,25 @@ TEST(a_client_that_has_ended_its_side_is_answered)
     atomic_store(&gate, true);
     CHECK_STR(h2_read(&peer, 1)->body, "waited");
     CHECK(h2_read_end(&peer) <= 0); /* its GOAWAY may have come before the answer */
+    end(&peer);
+}
+
+TEST(what_a_client_that_has_ended_its_side_left_no_window_for_is_not_waited_for)
+{
+    struct h2_peer peer = begin(&usual);
+    time_t before = time(NULL);
+    size_t len = 0;
+    struct h2_got got;
+
+    h2_get(&peer, 1, "/big");
+    while (len < 65535) {
+        h2_next(&peer, &got);
+        CHECK(!got.over);
+        len += got.type == NGHTTP2_DATA ? got.len : 0;
+    }
+    CHECK(shutdown(peer.fd, SHUT_WR) == 0);
+    CHECK(h2_read_end(&peer) <= 0);
+    CHECK(time(NULL) - before < 10); /* of the 30 s that a write may take */
+    wait_until(&closed, 1);
     end(&peer);
 }

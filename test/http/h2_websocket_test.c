@@ -288,6 +288,48 @@ TEST(a_message_longer_than_the_window_comes_through)
     end(&peer);
 }
 
+/* Sends the beginning of a frame of 9.9 MB, without its last byte. False: the server has closed the socket. */
+static bool send_most_of_a_frame(struct h2_peer *peer, uint32_t stream)
+{
+    static const char head[] =
+        "\x81\xff\0\0\0\0\0\x97\x0f\xe0\0\0\0\0"; /* 9,900,000, and the mask */
+    static char part[9999];
+    struct h2_got got = {.type = NGHTTP2_SETTINGS};
+    size_t room = 250000;
+
+    h2_put(peer, NGHTTP2_DATA, 0, stream, head, sizeof head - 1);
+    for (unsigned i = 0; i < 990; i++, room -= sizeof part) {
+        h2_put(peer, NGHTTP2_DATA, 0, stream, part, sizeof part);
+        while (room <= 20000) {
+            h2_next(peer, &got);
+            CHECK(!got.over);
+            if (got.type == NGHTTP2_DATA && got.stream == stream) {
+                CHECK_EQ((unsigned char)got.text[0], 0x80 | CLOSE);
+                CHECK_EQ((unsigned char)got.text[2] << 8 | (unsigned char)got.text[3], 1009);
+                return false;
+            }
+            room += got.stream == stream ? got.increment : 0;
+        }
+    }
+    return true;
+}
+
+TEST(unfinished_frames_of_all_websockets_of_a_connection_have_a_bound)
+{
+    struct h2_peer peer = begin(&usual);
+    unsigned whole = 0;
+
+    open_socket(&peer, 1, "/talk");
+    for (uint32_t i = 1; i <= 8; i++)
+        open_socket(&peer, 1 + 2 * i, "/talk");
+    while (whole < 8 && send_most_of_a_frame(&peer, 3 + 2 * whole))
+        whole++;
+    CHECK(whole >= 1 && whole < 4, "%u", whole);
+    say(&peer, 1, "still here");
+    hear(&peer, 1, "still here");
+    end(&peer);
+}
+
 TEST(a_websocket_that_is_silent_for_too_long_is_closed)
 {
     struct h2_peer peer = begin(&usual);

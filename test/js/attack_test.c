@@ -11,10 +11,12 @@ static anqa_status echo(const anqa_js_request *request, anqa_value_writer *resul
 }
 
 static const anqa_js_handler handlers[] = {{"echo", echo}, {0}};
+static const anqa_registry names = {.name = "victims"};
 
 static const anqa_js_script victim = ANQA_JS_SCRIPT(.name = "victim",
-    .source = "export function ping() { return 1; }", .handlers = handlers,
-    .limits = {.memory = (size_t)32 << 20, .turn_ms = 200, .jobs = 20000, .timers = 1000});
+    .source = "export function ping() { return 1; }", .handlers = handlers, .registry = &names,
+    .limits = {
+        .memory = (size_t)32 << 20, .turn_ms = 200, .jobs = 20000, .timers = 1000, .children = 3});
 
 /* What may come of each: */
 enum {
@@ -110,6 +112,46 @@ static const struct {
     {"import", "import('fs')", ERROR},
     {"generators without end", "function* g() { yield* g() } [...g()]", ERROR},
     {"date of no time", "new Date(NaN).toISOString()", ERROR},
+    {"spawn bomb",
+        "const s = 'export function init(s) { for (;;) Beam.spawn(s, s) }'; "
+        "Beam.spawn(s, s); 1",
+        ERROR | DEATH},
+    {"children that start themselves",
+        "const s = 'export function init(s) { try { Beam.spawn(s, s) } catch {} }'; Beam.spawn(s, "
+        "s); 1",
+        FINE},
+    {"spawn flood of one text", "for (;;) Beam.spawn('1')", ERROR},
+    {"spawn flood of many texts", "for (let i = 0; ; i++) Beam.spawn('//' + i)", ERROR},
+    {"children that end at once",
+        "for (let i = 0; i < 200; i++) try { Beam.spawn('export function init() { throw ' + (i % "
+        "30) "
+        "+ ' }') } catch {} 1",
+        FINE | ERROR | DEATH},
+    {"child that never starts", "Beam.spawn('for (;;);')", ERROR},
+    {"child whose init never ends", "Beam.spawn('export function init() { for (;;); }')", ERROR},
+    {"child that is orphaned", "Beam.spawn('export function init() {}'); Beam.exit()", DEATH},
+    {"child that leaves its parent",
+        "Beam.spawn('export function init(p) { Beam.unlink(p); for "
+        "(;;) Beam.callSync(\"echo\") }', Beam.self())",
+        ERROR | DEATH},
+    {"text that is no text", "Beam.spawn({toString() { return Beam.spawn(this) }})", ERROR},
+    {"argument that spawns",
+        "const o = {get a() { return Beam.spawn('1', o) }}; Beam.spawn('1', o)", ERROR},
+    {"names without end", "for (let i = 0; ; i++) Beam.register('n' + i)", ERROR},
+    {"names taken and given back",
+        "for (let i = 0; i < 20000; i++) { Beam.register('m' + i); "
+        "Beam.unregister('m' + i) } 1",
+        FINE | ERROR},
+    {"name of all memory", "Beam.register('x'.repeat(1 << 24))", ERROR},
+    {"search for names without end", "for (let i = 0; ; i++) Beam.whereis('n' + i)", ERROR},
+    {"hash of a cycle", "const c = []; c.push(c); Beam.hash(c)", ERROR},
+    {"equality of what never ends",
+        "const p = new Proxy({}, {ownKeys: () => [Math.random() + ''], getOwnPropertyDescriptor: "
+        "() => ({configurable: true, enumerable: true}), get: (t, k, r) => new Proxy({}, {})}); "
+        "Beam.deepEquals(p, new Proxy({}, {ownKeys() { for (;;); }}))",
+        FINE | ERROR},
+    {"escape that grows", "let h = '<'; for (;;) h = Beam.escapeHTML(h + h)", ERROR | DEATH},
+    {"system seen without end", "for (;;) Beam.systemInfo()", ERROR},
     {"labels and finally", "for (;;) { try { throw 1 } finally { continue } }", ERROR},
 };
 

@@ -28,8 +28,51 @@ static anqa_status slow(const anqa_js_request *request, anqa_value_writer *resul
     return ANQA_OK;
 }
 
-static const anqa_js_handler handlers[] = {
-    {"add", add}, {"refuse", refuse}, {"crash", crash}, {"slow", slow}, {0}};
+static anqa_status leave(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_exit(ANQA_NORMAL);
+}
+
+static anqa_status be_killed(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_exit_signal(anqa_self(), ANQA_KILL);
+    anqa_sleep(ANQA_INFINITY);
+    return ANQA_OK;
+}
+
+static anqa_status fault(const anqa_js_request *request, anqa_value_writer *result)
+{
+    __builtin_trap();
+}
+
+static anqa_status spoil(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_value_array_begin(result); /* and never ends it */
+    return ANQA_OK;
+}
+
+static anqa_status no_words(const anqa_js_request *request, anqa_value_writer *result)
+{
+    return ANQA_E_NOT_FOUND;
+}
+
+static anqa_status too_much(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_value_array_begin(result);
+    for (int i = 0; i < 2000000; i++)
+        anqa_value_put_null(result);
+    anqa_value_end(result);
+    return ANQA_OK;
+}
+
+static anqa_status nothing(const anqa_js_request *request, anqa_value_writer *result)
+{
+    return ANQA_OK;
+}
+
+static const anqa_js_handler handlers[] = {{"add", add}, {"refuse", refuse}, {"crash", crash},
+    {"slow", slow}, {"leave", leave}, {"be_killed", be_killed}, {"fault", fault}, {"spoil", spoil},
+    {"no_words", no_words}, {"too_much", too_much}, {"nothing", nothing}, {0}};
 
 static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "beam",
     .source =
@@ -89,6 +132,42 @@ TEST(a_handler_that_fails_throws_and_one_that_crashes_rejects)
     CHECK_STR(js_call(pid, "sync", "[\"refuse\"]"), "Error: not today");
     CHECK_STR(js_call(pid, "async_", "[\"refuse\"]"), "Error: not today");
     CHECK_STR(js_call(pid, "async_", "[\"crash\"]"), "Error: the handler ended: error: broken");
+    CHECK_STR(js_call(pid, "sync", "[\"add\", 1]"), "1");
+    js_end(rt);
+}
+
+static const struct {
+    const char *args, *is;
+} ends_of_handlers[] = {
+    {"[\"leave\"]", "Error: the handler ended: normal"},
+    {"[\"be_killed\"]", "Error: the handler ended: killed"},
+    {"[\"spoil\"]", "Error: spoil: not allowed in this context"},
+    {"[\"no_words\"]", "Error: no_words: not found"},
+    {"[\"too_much\"]", "Error: too_much: limit reached"},
+    {"[\"nothing\"]", "null"},
+};
+
+TEST(every_end_of_a_handler_settles_its_promise)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_js_info info;
+
+    for (size_t i = 0; i < ANQA_COUNT(ends_of_handlers); i++)
+        CHECK_STR(js_call(pid, "async_", ends_of_handlers[i].args), ends_of_handlers[i].is, "%s",
+            ends_of_handlers[i].args);
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    CHECK_EQ(info.pending_calls, 0);
+    CHECK_EQ(info.waiting_calls, 0);
+    js_end(rt);
+}
+
+TEST(a_fault_of_a_handler_rejects_and_ends_no_script)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK(strstr(js_call(pid, "async_", "[\"fault\"]"), "Error: the handler ended: fault") != NULL);
     CHECK_STR(js_call(pid, "sync", "[\"add\", 1]"), "1");
     js_end(rt);
 }

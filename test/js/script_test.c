@@ -3,8 +3,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "card.script.h"
 #include "greeter.script.h"
 
 static const anqa_js_script embedded = ANQA_JS_SCRIPT(.name = greeter_script_name,
@@ -42,6 +44,51 @@ TEST(a_typescript_file_is_bundled_when_its_first_process_starts)
     check_greeter(js_start(&script));
     js_end(rt);
 }
+
+static bool stack_has(const anqa_js_error *error, const char *place)
+{
+    return memmem(error->stack.ptr, error->stack.len, place, strlen(place)) != NULL;
+}
+
+static void check_card(anqa_pid pid)
+{
+    anqa_js_error error = {0};
+
+    CHECK_STR(js_call(pid, "card", "[1]"), "\"<p class=\\\"card\\\"><b>Grace</b>may enter</p>\"");
+    CHECK_STATUS(anqa_js_call(pid, "card", NULL, LONG_MS, NULL, &error, NULL), ANQA_E_SCRIPT);
+    CHECK(stack_has(&error, "card.tsx:14:"), "%.*s", ANQA_FMT(error.stack));
+}
+
+TEST(jsx_json_and_texts_are_part_of_an_embedded_script)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = card_script_name,
+        .source = card_script, .source_map = card_script_map);
+    anqa_rt *rt = js_begin(1);
+
+    check_card(js_start(&script));
+    js_end(rt);
+}
+
+TEST(a_package_of_npm_runs_and_its_errors_name_its_files)
+{
+    static const anqa_js_script script =
+        ANQA_JS_SCRIPT(.name = "wire", .path = "test/js/scripts/wire.ts");
+    anqa_js_error error = {0};
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid;
+
+    CHECK_EQ(chdir(SOURCE_DIR), 0);
+    pid = js_start(&script);
+    CHECK_STR(js_call(pid, "encode", "[\"room:1\"]"),
+        "\"[\\\"1\\\",\\\"2\\\",\\\"room:1\\\",\\\"phx_join\\\",{}]\"");
+    CHECK_STATUS(anqa_js_call(pid, "decode", NULL, LONG_MS, NULL, &error, NULL), ANQA_E_SCRIPT);
+    CHECK_STR(error.name, "SyntaxError");
+    CHECK(stack_has(&error, "node_modules/phoenix/"), "%.*s", ANQA_FMT(error.stack));
+    CHECK(stack_has(&error, "scripts/wire.ts:11:"), "%.*s", ANQA_FMT(error.stack));
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- files that come and change */
 
 static void write_file(const char *path, const char *text)
 {
@@ -85,5 +132,132 @@ TEST(a_file_that_is_not_there_is_named)
     anqa_trap_exit(true);
     CHECK_STATUS(anqa_js_start_link(&script, NULL, NULL, &pid, &err), ANQA_E_STOPPED);
     CHECK(strstr(err.text, "/nowhere/lost.js") != NULL, "%s", err.text);
+    js_end(rt);
+}
+
+/* A folder with a bundler, to stand in. */
+static void project_begin(char folder[])
+{
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK_EQ(chdir(folder), 0);
+    CHECK_EQ(mkdir("node_modules", 0700), 0);
+    CHECK_EQ(mkdir("node_modules/.bin", 0700), 0);
+    CHECK_EQ(symlink(SOURCE_DIR "/node_modules/.bin/esbuild", "node_modules/.bin/esbuild"), 0);
+    CHECK_EQ(symlink(SOURCE_DIR "/node_modules/@esbuild", "node_modules/@esbuild"), 0);
+}
+
+static void project_end(const char *folder)
+{
+    CHECK_EQ(chdir("/"), 0);
+    CHECK_EQ(system(anqa_tmp_printf("rm -r %s", folder)), 0); /* NOLINT(cert-env33-c) */
+}
+
+TEST(a_change_of_what_a_file_imports_is_seen_by_the_next_process)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "shop", .path = "shop.ts");
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_rt *rt = js_begin(1);
+    anqa_pid first;
+
+    project_begin(folder);
+    write_file("shop.ts", "import { price } from './price'; import t from './t.txt'; import j from "
+                          "'./j.json';\n"
+                          "export const total = () => price + t.trim() + j.n;");
+    write_file("price.ts", "export const price: number = 1;");
+    write_file("t.txt", "a");
+    write_file("j.json", "{\"n\": 1}");
+    first = js_start(&script);
+    CHECK_STR(js_call(js_start(&script), "total", "[]"), "\"1a1\"");
+    write_file("price.ts", "export const price: number = 22;");
+    CHECK_STR(js_call(js_start(&script), "total", "[]"), "\"22a1\"");
+    write_file("t.txt", "bb");
+    CHECK_STR(js_call(js_start(&script), "total", "[]"), "\"22bb1\"");
+    write_file("j.json", "{\"n\": 22}");
+    CHECK_STR(js_call(js_start(&script), "total", "[]"), "\"22bb22\"");
+    CHECK_STR(js_call(first, "total", "[]"), "\"1a1\"");
+    project_end(folder);
+    js_end(rt);
+}
+
+TEST(a_script_whose_files_stay_the_same_is_bundled_once)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "once", .path = "once.ts");
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_rt *rt = js_begin(1);
+
+    project_begin(folder);
+    write_file("other.ts", "export const made = Math.random();");
+    write_file("once.ts", "import { made } from './other'; export const when = () => made;");
+    anqa_sleep(30); /* what changes while it is read is read again */
+    CHECK_STR(anqa_tmp_printf("%s", js_call(js_start(&script), "when", "[]")),
+        js_call(js_start(&script), "when", "[]"));
+    project_end(folder);
+    js_end(rt);
+}
+
+TEST(the_jsx_runtime_is_what_tsconfig_says)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "page", .path = "page.tsx");
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_rt *rt = js_begin(1);
+
+    project_begin(folder);
+    CHECK_EQ(mkdir("node_modules/tiny", 0700), 0);
+    write_file("node_modules/tiny/jsx-runtime.js",
+        "exports.jsx = (tag, props) => [tag, props]; exports.jsxs = exports.jsx;");
+    write_file("node_modules/tiny/package.json", "{\"name\": \"tiny\"}");
+    write_file("tsconfig.json",
+        "{\"compilerOptions\": {\"jsx\": \"react-jsx\", \"jsxImportSource\": \"tiny\"}}");
+    write_file("page.tsx", "export const page = () => <p id=\"a\">hello</p>;");
+    CHECK_STR(
+        js_call(js_start(&script), "page", "[]"), "[\"p\",{\"id\":\"a\",\"children\":\"hello\"}]");
+    project_end(folder);
+    js_end(rt);
+}
+
+TEST(what_esbuild_finds_wrong_is_told_with_its_place)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "broken", .path = "broken.ts");
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_rt *rt = js_begin(1);
+    anqa_error err = {.text = ""};
+    anqa_pid pid;
+
+    anqa_trap_exit(true);
+    project_begin(folder);
+    write_file("broken.ts", "import 'nowhere';\nlet a = 1;\nimport './neither';\n");
+    CHECK_STATUS(anqa_js_start_link(&script, NULL, NULL, &pid, &err), ANQA_E_STOPPED);
+    CHECK(strstr(err.text, "script 'broken' does not compile: broken.ts:1:7: Could not resolve "
+                           "\"nowhere\" (the first of 2 errors)") != NULL,
+        "%s", err.text);
+    write_file("broken.ts", "export const mended = () => 1;");
+    CHECK_STR(js_call(js_start(&script), "mended", "[]"), "1");
+    project_end(folder);
+    js_end(rt);
+}
+
+TEST(of_very_many_imported_files_the_first_are_looked_at)
+{
+    enum { FILES = 300 };
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "many", .path = "many.ts");
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_rt *rt = js_begin(1);
+    const char *all = "export const sum = () => 0";
+    const char *imports = "";
+
+    project_begin(folder);
+    for (int i = 0; i < FILES; i++) {
+        write_file(anqa_tmp_printf("f%d.ts", i), "export default 1;");
+        imports = anqa_tmp_printf("%simport f%d from './f%d';\n", imports, i, i);
+        all = anqa_tmp_printf("%s + f%d", all, i);
+    }
+    write_file("many.ts", anqa_tmp_printf("%s%s;\n", imports, all));
+    anqa_sleep(30);
+    CHECK_STR(js_call(js_start(&script), "sum", "[]"), "300");
+    write_file("f299.ts", "export default 1000;");
+    CHECK_STR(js_call(js_start(&script), "sum", "[]"), "300");
+    write_file("f0.ts", "export default 10;");
+    CHECK_STR(js_call(js_start(&script), "sum", "[]"), "1308");
+    project_end(folder);
     js_end(rt);
 }

@@ -5,12 +5,16 @@
 
 anqa_rt *js_begin(uint16_t schedulers)
 {
-    anqa_options options = {.schedulers = schedulers, .watchdog_ms = ANQA_INFINITY};
+    return js_begin_with(&(anqa_options){.schedulers = schedulers, .watchdog_ms = ANQA_INFINITY});
+}
+
+anqa_rt *js_begin_with(const anqa_options *options)
+{
     anqa_rt *rt = NULL;
     anqa_error err;
 
     anqa_log_set_level(ANQA_LOG_NONE);
-    CHECK_STATUS(anqa_start(&options, &rt, &err), ANQA_OK, "%s", err.text);
+    CHECK_STATUS(anqa_start(options, &rt, &err), ANQA_OK, "%s", err.text);
     CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK, "%s", err.text);
     return rt;
 }

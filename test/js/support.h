@@ -12,6 +12,7 @@
 
 /* A runtime with so many schedulers, of which this thread becomes a process. It logs nothing. */
 anqa_rt *js_begin(uint16_t schedulers);
+anqa_rt *js_begin_with(const anqa_options *options);
 void js_end(anqa_rt *rt);
 
 /* Starts a process of a script; it must start. */

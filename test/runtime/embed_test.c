@@ -27,6 +27,7 @@ static const struct {
 } bad_options[] = {
     {{.schedulers = 65}, "schedulers"},
     {{.max_processes = 16777216}, "max_processes"},
+    {{.js_mapped = 12001}, "js_mapped"},
     {{.stack_size = 65535}, "stack_size is 65535 bytes, from 65536 (64KB) to 1073741824 (1GB)"},
     {{.stack_size = (size_t)100 << 30}, "stack_size is 107374182400 bytes, from 65536 (64KB) to"},
     {{.heap_quota = 1}, "heap_quota is 1 bytes, 0 (no quota) or at least 16384 are possible"},

@@ -115,7 +115,7 @@ static uint64_t op_open(struct js *js, const uint64_t *args)
         return turn_throw(
             js, "RangeError", "more than %d streams compress or decompress", CODECS_MAX);
     codec = anqa_heap_calloc(1, sizeof *codec);
-    image_random(&random, sizeof random);
+    image_random(js, &random, sizeof random);
     codec->id = (double)(random >> 12);
     codec->all = js->codecs;
     codec->inflates = args[1] == JS_TRUE;

@@ -483,6 +483,9 @@ export default function (web, op) {
   function poke() {
     if (!web.host(op, poked)) web.timers.add(run, 1, [], false);
   }
+  web.onRestore(() => {
+    if (tasks.length > first) poke(); // the message was in the mailbox
+  });
   function task(fn) {
     tasks[tasks.length] = fn;
     if (tasks.length === first + 1) poke();

@@ -10,10 +10,17 @@
 #define WEB_CLONE (1u << 31)
 
 /* clang-format off */
-#ifdef ANQA_ZLIB
-#define WEB_ZLIB_MODULES(X) X(compression, ANQA_JS_COMPRESSION, ANQA_JS_STREAMS, web_compression_ops)
+#if defined ANQA_ZLIB
+#define WEB_MODULE_MAP_ZLIB(X) \
+    X(compression, ANQA_JS_COMPRESSION, ANQA_JS_STREAMS, web_compression_ops)
 #else
-#define WEB_ZLIB_MODULES(X)
+#define WEB_MODULE_MAP_ZLIB(X)
+#endif
+#if defined ANQA_CURL
+#define WEB_MODULE_MAP_NET(X) \
+    X(websocket, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTS, web_net_ops)
+#else
+#define WEB_MODULE_MAP_NET(X)
 #endif
 #define WEB_MODULE_MAP(X) \
     X(clone, WEB_CLONE, 0, web_clone_ops) \
@@ -21,6 +28,8 @@
     X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
     X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS | ANQA_JS_ENCODING, NULL) \
     X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
-    WEB_ZLIB_MODULES(X)
+    X(crypto, ANQA_JS_CRYPTO, WEB_CLONE, web_crypto_ops) \
+    WEB_MODULE_MAP_ZLIB(X) \
+    WEB_MODULE_MAP_NET(X)
 
 #endif

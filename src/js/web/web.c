@@ -11,8 +11,8 @@
 WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
 
-extern const struct js_op web_clone_ops[], web_events_ops[], web_encoding_ops[],
-    web_compression_ops[];
+extern const struct js_op web_clone_ops[], web_events_ops[], web_encoding_ops[], web_net_ops[],
+    web_crypto_ops[], web_compression_ops[];
 
 static const struct {
     const char *name, *start, *end;

@@ -1,0 +1,274 @@
+#include "js/spawn.h"
+
+#include <stdlib.h>
+
+#include <anqa/memory.h>
+
+#include "js/preempt.h"
+#include "otp/child.h"
+#include "runtime/proc.h"
+#include "runtime/sched.h"
+
+enum { TEXT_MAX = 4 << 20 };
+
+/* The places of all that descend from one process. */
+struct js_family {
+    uint32_t alive;
+    bool rootless; /* freed by who leaves last */
+};
+
+const anqa_js_script spawn_spec = ANQA_JS_SCRIPT(.name = "child");
+
+/* ---------------------------------------------------------------- records; the lock is held */
+
+static void list_put(struct js_child **list, struct js_child *child)
+{
+    child->next = *list;
+    child->link = list;
+    if (child->next != NULL)
+        child->next->link = &child->next;
+    *list = child;
+}
+
+static void list_remove(struct js_child *child)
+{
+    if (child->link == NULL)
+        return;
+    *child->link = child->next;
+    if (child->next != NULL)
+        child->next->link = child->link;
+    child->link = NULL;
+}
+
+static struct js_family *family_of(struct js *js)
+{
+    if (js->self != NULL)
+        return js->self->family;
+    if (js->family == NULL)
+        js->family = calloc(1, sizeof *js->family);
+    return js->family;
+}
+
+static void family_leave(struct js_family *family)
+{
+    if (--family->alive == 0 && family->rootless)
+        free(family);
+}
+
+static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_error *err)
+{
+    struct js_child *child = calloc(1, sizeof *child);
+    struct js_family *family = family_of(js);
+    uint32_t most = js->script->limits.children;
+
+    if (child == NULL || family == NULL) {
+        free(child);
+        (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
+        return NULL;
+    }
+    if (family->alive >= most) {
+        free(child);
+        (void)anqa_fail(err, ANQA_E_LIMIT, "more than %u children", most);
+        return NULL;
+    }
+    child->id = ++js->rt->last_child;
+    child->script = js->script;
+    child->family = family;
+    child->parent = anqa_self();
+    child->worker = what == SPAWN_WORKER;
+    if (map_u64_put(&js->rt->children, child->id, child, NULL) != ANQA_OK) {
+        free(child);
+        (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
+        return NULL;
+    }
+    family->alive++;
+    list_put(&js->children, child);
+    return child;
+}
+
+static struct js_image *record_remove(struct js_rt *rt, struct js_child *child)
+{
+    struct js_image *image = child->image;
+
+    (void)map_u64_remove(&rt->children, child->id);
+    list_remove(child);
+    family_leave(child->family);
+    free(child);
+    return image;
+}
+
+/* ---------------------------------------------------------------- the parent's side */
+
+static anqa_status reserve(
+    struct js *js, enum spawn_what what, anqa_str text, uint64_t *ret_id, anqa_error *err)
+{
+    struct js_image *image = NULL;
+    struct js_child *child;
+    anqa_status status = ANQA_OK;
+
+    if (what == SPAWN_SAME && js->self != NULL && js->self->image != NULL)
+        image = image_share(js->rt, js->self->image);
+    else if (what != SPAWN_SAME)
+        image = image_of_text(js->rt, js->script, text, what == SPAWN_WORKER);
+    if (image == NULL && what != SPAWN_SAME)
+        return anqa_fail(err, ANQA_E_NOMEM, "no memory for a script");
+    pthread_mutex_lock(&js->rt->lock);
+    child = record_new(js, what, err);
+    if (child == NULL)
+        status = err->status;
+    else {
+        child->image = image;
+        *ret_id = child->id;
+    }
+    pthread_mutex_unlock(&js->rt->lock);
+    if (child == NULL && image != NULL)
+        image_release(js->rt, image);
+    return status;
+}
+
+/* A start that failed, and was not claimed. */
+static void take_back(struct js *js, uint64_t id)
+{
+    struct js_image *image = NULL;
+    struct js_child *child;
+
+    pthread_mutex_lock(&js->rt->lock);
+    child = map_u64_get(&js->rt->children, id);
+    if (child != NULL && anqa_pid_is_none(child->pid))
+        image = record_remove(js->rt, child);
+    pthread_mutex_unlock(&js->rt->lock);
+    if (image != NULL)
+        image_release(js->rt, image);
+}
+
+anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa_value arg,
+    anqa_pid *ret_pid, anqa_error *err)
+{
+    struct child_start start = {.kind = CHILD_SERVER, .spec = &spawn_spec.server};
+    anqa_status status;
+    uint64_t id = 0;
+    char *bytes;
+
+    if (js->script->limits.children == 0)
+        return anqa_fail(
+            err, ANQA_E_PERMISSION, "this script may start no others: its limits.children is 0");
+    if (text.len > TEXT_MAX)
+        return anqa_fail(
+            err, ANQA_E_LIMIT, "the text of a script has more than %d bytes", TEXT_MAX);
+    js->has_spawned = true;
+    status = reserve(js, what, text, &id, err);
+    if (status != ANQA_OK)
+        return status;
+    bytes = anqa_arena_alloc(anqa_tmp(), sizeof id + arg.len);
+    memcpy(bytes, &id, sizeof id);
+    if (arg.len > 0)
+        memcpy(bytes + sizeof id, arg.ptr, arg.len);
+    start.arg = bytes;
+    start.arg_size = sizeof id + arg.len;
+    start.id = anqa_str_of(js->script->name);
+    preempt_leave();
+    status = child_start(&start, ret_pid, err);
+    if (status == ANQA_OK && what != SPAWN_WORKER)
+        anqa_link(*ret_pid);
+    else if (status != ANQA_OK)
+        take_back(js, id);
+    preempt_enter(js);
+    return status;
+}
+
+/* One that is to be told, or whose place was only reserved. False: there are none. */
+static bool next_child(struct js *js, anqa_pid *ret_pid)
+{
+    struct js_image *image = NULL;
+    struct js_child *child;
+    bool is;
+
+    pthread_mutex_lock(&js->rt->lock);
+    child = js->children;
+    is = child != NULL;
+    if (is) {
+        *ret_pid = child->pid;
+        if (anqa_pid_is_none(child->pid))
+            image = record_remove(js->rt, child);
+        else
+            list_remove(child);
+    }
+    pthread_mutex_unlock(&js->rt->lock);
+    if (image != NULL)
+        image_release(js->rt, image);
+    return is;
+}
+
+void spawn_end_children(struct js *js, anqa_pid self)
+{
+    anqa_pid pid = {0};
+
+    while (js->has_spawned && next_child(js, &pid))
+        if (!anqa_pid_is_none(pid))
+            proc_exit_signal(sched_self, self, pid, ANQA_SHUTDOWN);
+}
+
+uint32_t spawn_children(const struct js *js)
+{
+    const struct js_family *family = js->self != NULL ? js->self->family : js->family;
+    uint32_t alive;
+
+    if (family == NULL)
+        return 0;
+    pthread_mutex_lock(&js->rt->lock);
+    alive = family->alive;
+    pthread_mutex_unlock(&js->rt->lock);
+    return alive;
+}
+
+bool spawn_is_child(struct js *js, anqa_pid pid)
+{
+    const struct js_child *child;
+
+    pthread_mutex_lock(&js->rt->lock);
+    child = js->children;
+    while (child != NULL && !anqa_pid_eq(child->pid, pid))
+        child = child->next;
+    pthread_mutex_unlock(&js->rt->lock);
+    return child != NULL;
+}
+
+/* ---------------------------------------------------------------- the child's side */
+
+bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_arg)
+{
+    struct js_child *child;
+    uint64_t id;
+
+    ANQA_REQUIRE(size >= sizeof id);
+    memcpy(&id, arg, sizeof id);
+    pthread_mutex_lock(&js->rt->lock);
+    child = map_u64_get(&js->rt->children, id);
+    if (child != NULL && anqa_pid_is_none(child->pid)) {
+        child->pid = anqa_self();
+        js->self = child;
+        js->script = child->script;
+    }
+    pthread_mutex_unlock(&js->rt->lock);
+    *ret_arg = (anqa_value){(const char *)arg + sizeof id, size - sizeof id};
+    return js->self != NULL;
+}
+
+void spawn_leave(struct js *js)
+{
+    struct js_image *image = NULL;
+
+    pthread_mutex_lock(&js->rt->lock);
+    if (js->self != NULL)
+        image = record_remove(js->rt, js->self);
+    if (js->family != NULL) {
+        js->family->rootless = true;
+        if (js->family->alive == 0)
+            free(js->family);
+    }
+    js->self = NULL;
+    js->family = NULL;
+    pthread_mutex_unlock(&js->rt->lock);
+    if (image != NULL)
+        image_release(js->rt, image);
+}

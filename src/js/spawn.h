@@ -1,0 +1,56 @@
+/*
+ * Children: JavaScript processes that scripts start.
+ *
+ * A child runs its parent's script (that is: its handlers, topics, limits, modules), with the parent's text or another one.
+ * So it can never have more than its parent. All that descend from a process that C has started count together against
+ * the script's limits.children; a child ends with its parent, whatever that one's reason and whatever links there are.
+ *
+ * What a child is started with is a *record*, which the child claims by its number when it begins to run. The record
+ * holds the image of a text, and the child's place among those that may live. It belongs to the parent until it is claimed, then
+ * to the child: its exit hook runs in any case, so nothing is left behind whoever dies when.
+ *
+ * Owner: struct js_rt; guarded by its lock.
+ */
+#ifndef JS_SPAWN_H
+#define JS_SPAWN_H
+
+#include "js/js.h" // IWYU pragma: export
+
+/* What a child runs. */
+enum spawn_what {
+    SPAWN_SAME,  /* what the parent runs */
+    SPAWN_TEXT,  /* a module */
+    SPAWN_WORKER /* nothing yet: see web/worker.c */
+};
+
+struct js_child {
+    struct js_child *next, **link; /* of its parent */
+    uint64_t id;
+    const anqa_js_script *script;
+    struct js_image *image; /* counted; NULL: the script's own */
+    struct js_family *family;
+    anqa_pid parent;
+    anqa_pid pid; /* nobody: not claimed yet */
+    bool worker;
+};
+
+/* Starts one and waits until its init is through; it is linked to the caller unless it is a worker. arg: an encoded value.
+ * Fails: E_PERMISSION (limits.children is 0), E_LIMIT, E_NOMEM, else as a start. Context: a turn, in the host; waits. */
+anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa_value arg,
+    anqa_pid *ret_pid, anqa_error *err);
+
+/* The spec that children are started with. */
+extern const anqa_js_script spawn_spec;
+/* In a child: takes over what `arg` (the gen_server's argument) names, and the value that follows it. False: its parent
+ * has ended. */
+bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_arg);
+/* Ends the children of a process. Context: `self`, also in its exit hook. */
+void spawn_end_children(struct js *js, anqa_pid self);
+/* In the exit hook, when the window has been given back. */
+void spawn_leave(struct js *js);
+/* Living children of the process and of all that began with the same. */
+uint32_t spawn_children(const struct js *js);
+/* Whether it is a child of the calling process. */
+bool spawn_is_child(struct js *js, anqa_pid pid);
+
+#endif

@@ -1,0 +1,332 @@
+/* Processes that scripts start, and names by which they find each other. */
+#include "support.h"
+
+static anqa_status echo(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_value_put(result, request->args);
+    return ANQA_OK;
+}
+
+static const anqa_js_handler handlers[] = {{"echo", echo}, {0}};
+static const anqa_registry names = {.name = "script names"};
+static const char *const topics[] = {"prices", NULL};
+
+/* Runs `code`, the text of a function of a child, and gives back what it answers. */
+#define ASK_CHILD                                                                            \
+    "globalThis.answers = new Map();\n"                                                      \
+    "Beam.onMessage((m) => { const r = answers.get(m[0]); answers.delete(m[0]); r?.(m[1]); " \
+    "});\n"                                                                                  \
+    "globalThis.ask = (pid, code) => new Promise((r) => { const k = "                        \
+    "String(Beam.uniqueInteger()); answers.set(k, r); Beam.send(pid, [Beam.self(), k, "      \
+    "code]); });\n"
+#define CHILD                                                                                    \
+    "export function init(arg) { globalThis.arg = arg; Beam.onMessage(async ([to, k, code]) => " \
+    "{ let v; try { v = await (0, eval)(code); } catch (e) { v = String(e); } Beam.send(to, "    \
+    "[k, v]); }); }"
+
+static const anqa_js_script parent = ANQA_JS_SCRIPT(.name = "parent",
+    .source = "export function init() {" ASK_CHILD "}\n"
+              "globalThis.child = `" CHILD "`;\n"
+              "export function start(...a) { globalThis.kid = Beam.spawn(...a); return 1; }",
+    .handlers = handlers, .topics = topics, .registry = &names,
+    .limits = {
+        .memory = (size_t)16 << 20, .turn_ms = 500, .timers = 10, .calls = 5, .children = 4});
+
+TEST(a_script_starts_another_and_they_talk)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&parent);
+
+    CHECK_STR(
+        js_eval(pid, "globalThis.kid = Beam.spawn(child, {n: 5}); Beam.processInfo().children"),
+        "1");
+    CHECK_STR(js_eval(pid, "ask(kid, '[arg.n, Beam.processInfo().children]')"), "[5,1]");
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.callSync(\"echo\", 1, 2)')"), "[1,2]");
+    CHECK_STR(js_eval(pid, "ask(kid, 'typeof BroadcastChannel')"), "\"function\"");
+    js_end(rt);
+}
+
+TEST(a_script_may_start_none_unless_its_limits_say_so)
+{
+    static const anqa_js_script closed =
+        ANQA_JS_SCRIPT(.name = "closed", .source = "export function f() {}");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&closed);
+
+    CHECK_STR(js_eval(pid, "Beam.spawn('')"),
+        "Error: this script may start no others: its limits.children is 0");
+    CHECK_STR(js_eval(pid, "Beam.spawn(null)"),
+        "Error: this script may start no others: its limits.children is 0");
+    js_end(rt);
+}
+
+TEST(null_starts_another_process_of_the_same_script)
+{
+    static const anqa_js_script same = ANQA_JS_SCRIPT(.name = "same",
+        .source = "export function init(arg) { if (arg) Beam.send(arg, [Beam.id(), "
+                  "Beam.processInfo().children]); else Beam.onMessage((v) => { "
+                  "globalThis.got = v; }); }\n"
+                  "export function start() { Beam.spawn(null, Beam.self()); return "
+                  "Beam.sleep(20); }",
+        .limits = {.children = 1});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&same);
+
+    CHECK_STR(js_call(pid, "start", "[]"), "null");
+    CHECK_STR(js_eval(pid, "got"), "[\"same\",1]");
+    js_end(rt);
+}
+
+TEST(a_text_that_does_not_load_is_an_error_of_who_starts_it)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&parent);
+
+    CHECK(strstr(js_eval(pid, "Beam.spawn('let x = ;')"), "SyntaxError") != NULL);
+    CHECK(strstr(js_eval(pid, "Beam.spawn('throw new TypeError(\"at start\")')"), "at start") !=
+          NULL);
+    CHECK(strstr(js_eval(pid, "Beam.spawn('export function init() { throw 5 }')"), "init") != NULL);
+    CHECK(strstr(js_eval(pid, "Beam.spawn('for (;;);')"), "interrupted") != NULL);
+    CHECK(strstr(js_eval(pid, "Beam.spawn(child, () => 1)"), "Error") != NULL);
+    CHECK_STR(js_eval(pid, "Beam.processInfo().children"), "0");
+    CHECK_STR(js_eval(pid, "Beam.spawn(' '.repeat((4 << 20) + 1))"),
+        "Error: the text of a script has more than 4194304 bytes");
+    js_end(rt);
+}
+
+TEST(all_that_descend_from_a_process_count_together)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&parent);
+
+    /* each child starts one; the fifth of all is refused, whoever asks */
+    CHECK_STR(js_eval(pid, "globalThis.kid = Beam.spawn(child); ask(kid, 'globalThis.kid = '"
+                           " + 'Beam.spawn(' + JSON.stringify(child) + '); 1')"),
+        "1");
+    CHECK_STR(js_eval(pid, "Beam.spawn(child); Beam.processInfo().children"), "3");
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.spawn(' + JSON.stringify(child) + '); 1')"), "1");
+    CHECK_STR(js_eval(pid, "Beam.spawn(child)"), "Error: more than 4 children");
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.spawn(\"\")')"), "\"Error: more than 4 children\"");
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.spawn(null)')"), "\"Error: more than 4 children\"");
+    js_end(rt);
+}
+
+static bool are_gone(const anqa_pid *pids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (anqa_is_alive(pids[i]))
+            return false;
+    return true;
+}
+
+/* The pids that Beam.send brings to this process. */
+static void collect(anqa_pid pid, const char *code, anqa_pid *pids, size_t count)
+{
+    anqa_value_writer writer;
+    anqa_value value;
+    uint64_t bits = 0;
+
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_put_pid(&writer, anqa_self().bits);
+    CHECK_STATUS(anqa_value_done(&writer, &value), ANQA_OK);
+    CHECK_STR(js_eval(pid, "globalThis.was = null; Beam.onMessage((p) => { globalThis.tester = p; "
+                           "}); 1"),
+        "1");
+    CHECK_STATUS(anqa_js_send(pid, value), ANQA_OK);
+    CHECK_STR(js_eval(pid, code), "1");
+    for (size_t i = 0; i < count; i++) {
+        const anqa_msg *msg = anqa_receive(LONG_MS);
+        CHECK(msg != NULL && anqa_tag_is(msg->tag, ANQA_JS_MESSAGE));
+        CHECK_STATUS(anqa_value_check(msg->body.ptr, msg->body.len, NULL, &value), ANQA_OK);
+        CHECK_STATUS(anqa_value_get_bits(value, &bits), ANQA_OK);
+        pids[i] = (anqa_pid){bits};
+    }
+}
+
+#define FAMILY                                                                                  \
+    "const deep = `export function init(to) { Beam.unlink(to[1]); Beam.send(to[0], "            \
+    "Beam.self()); }`; const mid = `export function init(to) { Beam.send(to[0], Beam.self()); " \
+    "Beam.unlink(Beam.spawn(to[2], [to[0], Beam.self()])); }`;"                                 \
+    "Beam.unlink(Beam.spawn(mid, [tester, Beam.self(), deep])); 1"
+
+static const struct {
+    const char *name, *code; /* NULL: killed */
+} endings[] = {
+    {"normal", "setTimeout(() => Beam.exit(), 1); 1"},
+    {"shutdown", "setTimeout(() => Beam.exit('shutdown'), 1); 1"},
+    {"error", "setTimeout(() => Beam.exit('broken'), 1); 1"},
+    {"killed", NULL},
+};
+
+TEST(children_end_with_their_parent_whatever_links_there_are)
+{
+    anqa_rt *rt = js_begin(2);
+
+    anqa_trap_exit(true);
+    for (size_t i = 0; i < ANQA_COUNT(endings); i++) {
+        anqa_pid pid = js_start(&parent), pids[2];
+        anqa_ref ref, kids[2];
+        collect(pid, FAMILY, pids, 2);
+        ref = anqa_monitor(pid);
+        kids[0] = anqa_monitor(pids[0]);
+        kids[1] = anqa_monitor(pids[1]);
+        if (endings[i].code != NULL)
+            CHECK_STR(js_eval(pid, endings[i].code), "1");
+        else
+            anqa_exit_signal(pid, ANQA_KILL);
+        (void)js_ended(ref);
+        CHECK_STR(js_ended(kids[0]), "shutdown", "%s", endings[i].name);
+        CHECK_STR(js_ended(kids[1]), "shutdown", "%s", endings[i].name);
+        CHECK(are_gone(pids, 2), "%s", endings[i].name);
+        (void)anqa_receive_if(NULL, NULL, 0);
+    }
+    js_end(rt);
+}
+
+TEST(a_child_that_fails_ends_its_parent_unless_that_has_unlinked)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid linked, apart;
+    anqa_ref ref;
+
+    anqa_trap_exit(true);
+    linked = js_start(&parent);
+    apart = js_start(&parent);
+    ref = anqa_monitor(linked);
+    CHECK_STR(js_eval(linked, "Beam.spawn('export function init() { setTimeout(() => "
+                              "Beam.exit(\"failed\"), 5) }'); 1"),
+        "1");
+    CHECK_STR(js_ended(ref), "error: failed");
+    CHECK_STR(js_eval(apart, "const kid = Beam.spawn('export function init() { setTimeout(() => "
+                             "Beam.exit(\"failed\"), 5) }'); Beam.unlink(kid); new Promise((r) => "
+                             "Beam.monitor(kid, (who, why) => r(why)))"),
+        "\"error: failed\"");
+    CHECK_STR(js_eval(apart, "Beam.processInfo().children"), "0");
+    js_end(rt);
+}
+
+/* What a child gets of each limit: as much as its parent, and no more. */
+TEST(no_quota_is_escaped_by_starting_another)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&parent);
+    const char *times[] = {
+        "globalThis.kid = Beam.spawn(child); 1", "globalThis.kid = Beam.spawn(null); 1"};
+
+    CHECK_STR(js_eval(pid, times[0]), "1");
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.processInfo().memoryLimit')"), "16777216");
+    CHECK_STR(
+        js_eval(pid, "ask(kid, 'new Uint8Array(20 << 20)')"), "\"InternalError: out of memory\"");
+    CHECK_STR(js_eval(pid, "ask(kid, 'for (let i = 0; i < 11; i++) setTimeout(() => {}, 1e6)')"),
+        "\"RangeError: more than 10 timers\"");
+    CHECK_STR(js_eval(pid, "ask(kid, 'for (let i = 0; i < 6; i++) Beam.call(\"echo\")')"),
+        "\"RangeError: more than 5 calls wait for an answer\"");
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.callSync(\"other\")')"),
+        "\"ReferenceError: no handler 'other' is listed for this script\"");
+    CHECK_STR(js_eval(pid, "ask(kid, 'new BroadcastChannel(\"other\")')"),
+        "\"ReferenceError: no topic 'other' is listed for this script\"");
+    /* the turn fails in the child, whose parent hears nothing */
+    CHECK_STR(js_eval(pid, "Promise.race([ask(kid, 'for (;;);'), Beam.sleep(1500)])"), "undefined");
+    CHECK_STR(js_eval(pid, "ask(kid, '1')"), "1");
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- images of texts */
+
+static size_t mapped_images(void)
+{
+    char line[512];
+    FILE *maps = fopen("/proc/self/maps", "r");
+    size_t count = 0;
+
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        if (strstr(line, "anqa-js") != NULL && strstr(line, "r--s") != NULL)
+            count++; /* each image is mapped once to compare with */
+    fclose(maps);
+    return count;
+}
+
+TEST(images_of_texts_that_nobody_runs_are_given_back)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&parent);
+    size_t with_cache;
+
+    CHECK_EQ(mapped_images(), 1);
+    for (int i = 0; i < 20; i++)
+        CHECK_STR(js_eval(pid, anqa_tmp_printf("Beam.spawn('export function init() { "
+                                               "setTimeout(Beam.exit, 1) } // %d'); Beam.sleep(10)",
+                                   i)),
+            "undefined");
+    with_cache = mapped_images();
+    CHECK(with_cache <= 17, "%zu", with_cache);
+    CHECK(with_cache >= 2, "%zu", with_cache);
+    /* what was there already is found again */
+    CHECK_STR(js_eval(pid, "Beam.spawn('export function init() { setTimeout(Beam.exit, 1) } // "
+                           "19'); Beam.sleep(10)"),
+        "undefined");
+    CHECK_EQ(mapped_images(), with_cache);
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- names */
+
+TEST(names_are_those_of_the_registry_that_a_script_was_given)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid a = js_start(&parent), b = js_start(&parent);
+
+    CHECK_STR(js_eval(a, "Beam.register('left'); Beam.whereis('left')"), "pid");
+    CHECK(anqa_pid_eq(anqa_registry_whereis(&names, anqa_str_of("left")), a));
+    CHECK(anqa_pid_is_none(anqa_whereis("left")));
+    CHECK_STR(js_eval(b, "[String(Beam.whereis('left')) === String(Beam.self()), "
+                         "Beam.whereis('right')]"),
+        "[false,null]");
+    CHECK_STR(js_eval(b, "Beam.register('left')"), "Error: the name 'left' is taken");
+    CHECK_STR(js_eval(b, "Beam.unregister('left')"), "false");
+    CHECK_STR(js_eval(a, "[Beam.unregister('left'), Beam.unregister('left'), "
+                         "Beam.whereis('left')]"),
+        "[true,false,null]");
+    CHECK_STR(js_eval(b, "Beam.register('left'); Beam.processInfo().names"), "1");
+    js_end(rt);
+}
+
+TEST(names_of_the_runtime_are_not_to_be_seen)
+{
+    static const anqa_js_script closed =
+        ANQA_JS_SCRIPT(.name = "closed", .source = "export function f() {}");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid open = js_start(&parent), pid = js_start(&closed);
+
+    CHECK_STATUS(anqa_register("secret"), ANQA_OK);
+    CHECK_STR(js_eval(open, "Beam.whereis('secret')"), "null");
+    CHECK_STR(
+        js_eval(pid, "Beam.whereis('secret')"), "Error: this script has no registry of names");
+    CHECK_STR(js_eval(pid, "Beam.register('x')"), "Error: this script has no registry of names");
+    CHECK_STR(js_eval(pid, "Beam.unregister('x')"), "Error: this script has no registry of names");
+    js_end(rt);
+}
+
+TEST(a_process_has_no_more_than_sixteen_names_which_go_with_it)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid;
+
+    anqa_trap_exit(true);
+    pid = js_start(&parent);
+    CHECK_STR(js_eval(pid, "for (let i = 0; ; i++) Beam.register('n' + i)"),
+        "RangeError: more than 16 names");
+    CHECK_STR(js_eval(pid, "Beam.unregister('n3'); Beam.register('again'); "
+                           "Beam.processInfo().names"),
+        "16");
+    CHECK_EQ(anqa_registry_count(&names), 16);
+    CHECK_STR(js_eval(pid, "Beam.register('')"), "RangeError: a name has 1 to 255 bytes");
+    CHECK_STR(
+        js_eval(pid, "Beam.register('x'.repeat(256))"), "RangeError: a name has 1 to 255 bytes");
+    CHECK_STR(js_eval(pid, "Beam.unregister('again'); Beam.register('a\\0b')"),
+        "TypeError: a name holds a NUL");
+    (void)js_kill(pid);
+    CHECK_EQ(anqa_registry_count(&names), 0);
+    js_end(rt);
+}
