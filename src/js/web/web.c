@@ -12,7 +12,7 @@ WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
 
 extern const struct js_op web_clone_ops[], web_events_ops[], web_encoding_ops[], web_url_ops[],
-    web_net_ops[], web_crypto_ops[], web_worker_ops[];
+    web_compression_ops[], web_net_ops[], web_crypto_ops[], web_worker_ops[];
 
 static const struct {
     const char *name, *start, *end;

@@ -107,7 +107,7 @@ export function extract(given) {
     if (bytes !== undefined) return { body: new Body(copyBytes(bytes), undefined), type: null };
     if (blob.isForm(given)) {
       const { bytes: all, boundary } = blob.encodeForm(given);
-      return { body: new Body(all, undefined), type: `multipart/form-data; boundary=${boundary}` };
+      return { body: new Body(all, undefined), type: 'multipart/form-data; boundary=' + boundary };
     }
     if (isParams(given))
       return { body: new Body(encode(paramsText(given)), undefined), type: 'application/x-www-form-urlencoded;charset=UTF-8' };

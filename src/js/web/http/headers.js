@@ -62,7 +62,7 @@ export class Fields {
   get(name) {
     const key = lower(name), { list } = this;
     let value = null;
-    for (let i = 0; i < list.length; i++) if (list[i].key === key) value = value === null ? list[i].value : `${value}, ${list[i].value}`;
+    for (let i = 0; i < list.length; i++) if (list[i].key === key) value = value === null ? list[i].value : value + ', ' + list[i].value;
     return value;
   }
   has(name) {
@@ -83,7 +83,7 @@ export class Fields {
     sort(sorted, (a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.i - b.i));
     for (let i = 0; i < sorted.length; i++) {
       const { key, value } = sorted[i], last = made[made.length - 1];
-      if (last !== undefined && last[0] === key && key !== 'set-cookie') last[1] += `, ${value}`;
+      if (last !== undefined && last[0] === key && key !== 'set-cookie') last[1] += ', ' + value;
       else made[made.length] = [key, value];
     }
     this.#shown = made;

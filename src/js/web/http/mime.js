@@ -49,7 +49,7 @@ function parse(string) {
   if (slash < 0 || slash > end) return undefined;
   const type = trim(slice(string, 0, slash)), subtype = trim(slice(string, slash + 1, end));
   if (!isToken(type) || !isToken(subtype)) return undefined;
-  const made = { essence: `${lower(type)}/${lower(subtype)}`, parameters: [] };
+  const made = { essence: lower(type) + '/' + lower(subtype), parameters: [] };
   if (semicolon >= 0) parameters(string, semicolon + 1, made.parameters);
   return made;
 }
@@ -73,13 +73,13 @@ export function typeText(type) {
   let made = type.essence;
   for (let i = 0; i < type.parameters.length; i++) {
     const { name, value } = type.parameters[i];
-    made += `;${name}=`;
+    made += ';' + name + '=';
     if (isToken(value)) {
       made += value;
       continue;
     }
     made += '"';
-    for (let k = 0; k < value.length; k++) made += value[k] === '"' || value[k] === '\\' ? `\\${value[k]}` : value[k];
+    for (let k = 0; k < value.length; k++) made += value[k] === '"' || value[k] === '\\' ? '\\' + value[k] : value[k];
     made += '"';
   }
   return made;
