@@ -205,7 +205,7 @@ uint64_t password_op(struct js *js, const uint64_t *args)
     }
     if (!work->verifies) {
         work->password.salt_len = SALT_MADE;
-        image_random(work->password.salt, SALT_MADE);
+        image_random(js, work->password.salt, SALT_MADE);
     }
     result = beam_start(js, "password", run, work, sizeof *work, (uint32_t)id);
     subtle_cleanse(work, sizeof *work);

@@ -255,6 +255,40 @@ TEST(keys_outlive_parking)
     js_end(rt);
 }
 
+TEST(keys_and_operations_that_wait_go_with_a_snapshot)
+{
+    static const anqa_js_script script = SCRIPT(
+        "let key, sealed, said = []; const how = {name: 'AES-GCM', iv: new Uint8Array(12)};\n"
+        "export async function begin() {\n"
+        "  key = await crypto.subtle.generateKey({name: 'AES-GCM', length: 256}, false, "
+        "['encrypt', 'decrypt']);\n"
+        "  sealed = await crypto.subtle.encrypt(how, key, new Uint8Array([1, 2, 3]));\n"
+        "  const base = await crypto.subtle.importKey('raw', new Uint8Array(8), 'PBKDF2', false, "
+        "['deriveBits']);\n"
+        "  for (const iterations of [3000000, 3000000, 2000])\n"
+        "    crypto.subtle.deriveBits({name: 'PBKDF2', hash: 'SHA-512', salt: new Uint8Array(8), "
+        "iterations}, base, 8)\n"
+        "      .then((b) => said.push(b.byteLength), (e) => said.push(e.name)); }\n"
+        "export async function open() { return [...new Uint8Array(await crypto.subtle.decrypt(how, "
+        "key, sealed))]; }\n"
+        "export async function all() { while (said.length < 3) await Beam.sleep(5); return said; "
+        "}\n");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script), second = {0};
+    anqa_str bytes = {NULL, 0};
+    anqa_error err = {.text = ""};
+
+    CHECK_STR(js_call(pid, "begin", "[]"), "null");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &bytes, &err), ANQA_OK, "%s", err.text);
+    CHECK_STATUS(
+        anqa_js_restore_link(&script, bytes, NULL, NULL, &second, &err), ANQA_OK, "%s", err.text);
+    CHECK_STR(js_call(second, "open", "[]"), "[1,2,3]");
+    CHECK_STR(js_call(second, "all", "[]"), "[\"OperationError\",\"OperationError\",1]");
+    (void)anqa_trap_exit(true);
+    CHECK_STR(js_kill(pid), "killed");
+    js_end(rt);
+}
+
 /* ---------------------------------------------------------------- random values */
 
 TEST(top_level_code_gets_no_random_values)
