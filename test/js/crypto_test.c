@@ -158,6 +158,49 @@ TEST(errors_are_those_of_the_standard)
     js_end(rt);
 }
 
+/* OpenSSL takes a shorter number, too: one of 256 begins with a byte of nothing. */
+TEST(what_was_sealed_is_as_long_as_the_key)
+{
+    static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");
+    anqa_rt *rt = js_begin(1);
+
+    CHECK_STR(
+        async_eval(js_start(&script),
+            "const how = {name: 'RSA-OAEP', hash: 'SHA-1'};"
+            "const {publicKey, privateKey} = await subtle.generateKey("
+            "{...how, modulusLength: 1024, publicExponent: new Uint8Array([3])}, true, ['encrypt', "
+            "'decrypt']);"
+            "let sealed;"
+            "do sealed = new Uint8Array(await subtle.encrypt(how, publicKey, new Uint8Array(4)));"
+            "while (sealed[0] !== 0);"
+            "await subtle.decrypt(how, privateKey, sealed);"
+            "await subtle.decrypt(how, privateKey, sealed.slice(1))"),
+        "\"OperationError: cannot be decrypted\"");
+    js_end(rt);
+}
+
+TEST(nothing_stands_behind_a_key)
+{
+    static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    for (int private = 0; private < 2; private ++)
+        CHECK_STR(
+            async_eval(pid,
+                anqa_tmp_printf(
+                    "const form = '%s', usages = ['%s'];"
+                    "const made = await subtle.generateKey('Ed25519', true, ['sign', 'verify']);"
+                    "const der = new Uint8Array(await subtle.exportKey(form, made.%s));"
+                    "await subtle.importKey(form, der, 'Ed25519', true, usages);"
+                    "await subtle.importKey(form, new Uint8Array([...der, 0]), 'Ed25519', true, "
+                    "usages)",
+                    private ? "pkcs8" : "spki", private ? "sign" : "verify",
+                    private ? "privateKey" : "publicKey")),
+            "\"DataError: the key is malformed, or another one\"");
+    js_end(rt);
+}
+
 /* ---------------------------------------------------------------- long operations */
 
 static const anqa_js_script deriving =
