@@ -12,7 +12,8 @@
 
   // What is on the stack may be `host` or a function of ours: Error.prepareStackTrace gets their names and places, not them.
   Error.prepareStackTrace = (error, sites) => sites;
-  delete Object.getPrototypeOf(new Error().stack[0]).getFunction;
+  const callSite = Object.getPrototypeOf(new Error().stack[0]), { getFunction } = callSite; // for debug.js
+  delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
@@ -495,5 +496,6 @@
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
     hear, web, told, restored,
+    () => [timers.size, watched.size, open.size, sources.size], getFunction,
   ];
 })
