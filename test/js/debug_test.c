@@ -1,6 +1,7 @@
 /* A debugger's view of processes that run: who there is, variables, stacks, pausing, profiles. */
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <anqa/introspect.h>
@@ -166,6 +167,71 @@ TEST(of_very_many_variables_a_thousand_are_shown)
     while (anqa_json_next(&it))
         count++;
     CHECK_EQ(count, 1000);
+    js_end(rt);
+}
+
+TEST(of_a_module_with_very_many_variables_a_thousand_are_read)
+{
+    static char text[1100 * 32];
+    anqa_js_script script = ANQA_JS_SCRIPT(.name = "wide", .source = text);
+    anqa_rt *rt = js_begin(1);
+    anqa_json all = {NULL, 0};
+    size_t len = 0, count = 0;
+    anqa_json_iter it;
+
+    for (int i = 0; i < 1100; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "let v%d = %d;\n", i, i);
+    CHECK_STATUS(anqa_js_variables(js_start(&script), LONG_MS, &all, NULL), ANQA_OK);
+    it = anqa_json_each(all);
+    while (anqa_json_next(&it))
+        count++;
+    CHECK_EQ(count, 1000);
+    js_end(rt);
+}
+
+TEST(a_script_with_more_declarations_on_a_line_is_read_as_far_as_it_goes)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "lines",
+        .source = "let a = {x: [1, ','], y: '\\','}, b = (1, 2), c\n"
+                  "var d = `,${1}`, e = /x,/, f = 6; let g = 7;\n"
+                  "export const h = 8, [i] = [9];\n"
+                  "export default class J {}\n"
+                  "async function k() {}\n  let l = 1;\n"
+                  "let h\u00e9 = 10;\n");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(variable(pid, "a", "text"), "{x: [1, \",\"], y: \"',\"}");
+    CHECK_STR(variable(pid, "b", "text"), "2");
+    CHECK_STR(variable(pid, "c", "text"), "undefined");
+    CHECK_STR(variable(pid, "d", "text"), "\",1\"");
+    CHECK_STR(variable(pid, "f", "text"), "6");
+    CHECK_STR(variable(pid, "h", "text"), "8");
+    CHECK_STR(variable(pid, "J", "kind"), "class");
+    CHECK_STR(variable(pid, "k", "kind"), "function");
+    CHECK_STR(variable(pid, "l", "text"), "not there");
+    CHECK_STR(variable(pid, "h\u00e9", "text"), "10");
+    js_end(rt);
+}
+
+TEST(a_stack_has_at_most_64_functions)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "deep",
+        .source = "export function down(n) { if (n > 0) return down(n - 1) + 1; for (;;); }",
+        .limits = {.turn_ms = 600000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_json frames = {NULL, 0};
+    anqa_json_iter it;
+    size_t count = 0;
+
+    anqa_cast(pid, "down", anqa_json_of(anqa_str_of("200")));
+    await_status(pid, ANQA_JS_RUNNING);
+    CHECK_STATUS(anqa_js_stack(pid, LONG_MS, &frames, NULL), ANQA_OK);
+    it = anqa_json_each(frames);
+    while (anqa_json_next(&it))
+        count++;
+    CHECK(count >= 60 && count <= 64, "%zu", count);
     js_end(rt);
 }
 
