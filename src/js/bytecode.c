@@ -140,7 +140,7 @@ void bytecode_answer(struct js *js, const anqa_msg *msg)
 
     turn_run(js, compile, &compiling);
     bytes = anqa_arena_alloc(anqa_tmp(), 1 + compiling.out.len);
-    bytes[0] = compiling.ok;
+    bytes[0] = compiling.ok ? 1 : 0;
     memcpy(bytes + 1, compiling.out.ptr, compiling.out.len);
     anqa_reply_to(&caller, anqa_bytes(bytes, 1 + compiling.out.len));
 }
@@ -167,8 +167,10 @@ static anqa_str with_head(const anqa_js_script *script, anqa_str code)
     memcpy(bytes + 8, engine_build_id, ENGINE_LEN);
     memcpy(bytes + BYTECODE_HEAD - 8, &name_len, 4);
     memcpy(bytes + BYTECODE_HEAD - 4, &len, 4);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
     memcpy(bytes + BYTECODE_HEAD, script->name, name_len);
-    memcpy(bytes + BYTECODE_HEAD + name_len, code.ptr, code.len);
+    if (code.len > 0)
+        memcpy(bytes + BYTECODE_HEAD + name_len, code.ptr, code.len);
     bytecode_seal(bytes, all);
     return anqa_str_make(bytes, all);
 }

@@ -261,7 +261,7 @@ TEST(the_stack_of_a_turn_that_goes_on_is_told)
     CHECK(strstr(text, "{\"function\":\"spin\",\"file\":\"room.js\",\"line\":7,") != NULL, "%s",
         text);
     CHECK_STR(variable(pid, "limit", "text"), "3");
-    CHECK_EQ(find(pid).status, ANQA_JS_RUNNING);
+    CHECK(find(pid).status == ANQA_JS_RUNNING);
     js_end(rt);
 }
 
@@ -303,7 +303,7 @@ TEST(a_turn_is_paused_and_goes_on_where_it_was)
     await_status(pid, ANQA_JS_RUNNING);
     CHECK_STATUS(anqa_js_pause(pid, LONG_MS, NULL), ANQA_OK);
     CHECK_STATUS(anqa_js_pause(pid, LONG_MS, NULL), ANQA_OK);
-    CHECK_EQ(find(pid).status, ANQA_JS_PAUSED);
+    CHECK(find(pid).status == ANQA_JS_PAUSED);
     first = variable(pid, "n", "text");
     anqa_sleep(20);
     CHECK_STR(variable(pid, "n", "text"), first);
@@ -329,7 +329,7 @@ TEST(a_paused_process_takes_no_turns_and_its_messages_wait)
     CHECK_STATUS(
         anqa_js_call(pid, "post", NULL, 20, NULL, NULL, &err), ANQA_E_TIMEOUT, "%s", err.text);
     CHECK_STR(variable(pid, "posts", "text"), "[]");
-    CHECK_EQ(find(pid).status, ANQA_JS_PAUSED);
+    CHECK(find(pid).status == ANQA_JS_PAUSED);
     CHECK_STR(stack(pid), "[]");
     CHECK_STATUS(anqa_js_resume(pid, LONG_MS, NULL), ANQA_OK);
     CHECK_STR(js_call(pid, "post", "[\"c\"]"), "4");
@@ -352,7 +352,7 @@ TEST(a_paused_process_can_be_stopped_suspended_and_killed)
     CHECK_STATUS(anqa_js_pause(idle, LONG_MS, NULL), ANQA_OK);
     CHECK_STATUS(anqa_sys_suspend(idle, LONG_MS, NULL), ANQA_OK);
     CHECK_STATUS(anqa_sys_resume(idle, LONG_MS, NULL), ANQA_OK);
-    CHECK_EQ(find(idle).status, ANQA_JS_PAUSED);
+    CHECK(find(idle).status == ANQA_JS_PAUSED);
     ref = anqa_monitor(idle);
     CHECK_STATUS(anqa_gen_server_stop(idle, ANQA_NORMAL, LONG_MS), ANQA_OK);
     CHECK_STR(js_ended(ref), "normal");
