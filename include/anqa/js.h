@@ -203,7 +203,7 @@ enum {
     ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData */
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
      * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
-     * own, two at once for each script's process. Limits: 48 MiB for one operation, 65,536 bytes derived at once, 10,000,000
+     * own, two at once for each script's process. Limits: as many bytes for one operation as limits.values has, and 48 MiB; 65,536 bytes derived at once, 10,000,000
      * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
      * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
      * do not. Without OpenSSL subtle refuses with NotSupportedError. */

@@ -380,35 +380,30 @@
   // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
   // of it may be a key that scripts must not see.
   const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete } = Map.prototype;
-  let busy = 0, firstLong, lastLong;
+  let busy = 0, firstLong, lastLong; // those that wait
   // As web.ask. wait() is called when it does not start at once.
   function askLong(start, wait) {
     return new Promise((resolve, reject) => {
       const job = { start, resolve, reject, next: undefined };
-      if (busy < 2) return beginLong(job);
-      wait?.();
       if (firstLong === undefined) firstLong = job; else lastLong.next = job;
       lastLong = job;
+      if (busy < 2) startLong(); else wait?.();
     });
   }
-  function beginLong({ start, resolve, reject }) {
-    const id = nextId++;
-    busy++;
-    try {
-      start(id);
-    } catch (error) {
-      endLong();
-      reject(error);
-      return;
+  function startLong() {
+    while (busy < 2 && firstLong !== undefined) {
+      const job = firstLong, id = nextId++;
+      firstLong = job.next;
+      try {
+        job.start(id);
+      } catch (error) {
+        job.reject(error);
+        continue;
+      }
+      const ended = (settle) => (value) => { busy--; startLong(); settle(value); };
+      busy++;
+      apply(mapSet, pending, [id, [ended(job.resolve), ended(job.reject)]]);
     }
-    apply(mapSet, pending, [id, [(value) => { endLong(); resolve(value); }, (error) => { endLong(); reject(error); }]]);
-  }
-  function endLong() {
-    busy--;
-    const job = firstLong;
-    if (job === undefined) return;
-    firstLong = job.next;
-    beginLong(job);
   }
 
   // ---- what modules of the web platform are given

@@ -121,14 +121,14 @@ struct js {
     bool loading;    /* the image is being made: nothing but the language is there */
     bool interrupt;  /* the engine is to give up the turn */
     bool endless;    /* more jobs came than a turn may run: the process ends with the turn */
+    bool restored;   /* began as a snapshot */
+    bool kept;       /* has a store and an id: see store.h */
+    bool unsaved;    /* a turn has run since the last snapshot for the store */
     bool fresh;      /* has run nothing since it was mapped */
     bool look;       /* the next safe point is to look for questions of a debugger */
     bool sample;     /* ... to note the stack for a profile */
     bool inspecting; /* what runs is a debugger's */
     bool paused;
-    bool restored; /* began as a snapshot */
-    bool kept;     /* has a store and an id: see store.h */
-    bool unsaved;  /* a turn has run since the last snapshot for the store */
     bool has_spawned;
 };
 

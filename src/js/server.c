@@ -180,37 +180,48 @@ static void begin(struct js *js, struct starting *starting)
         init_failed(js, &starting->error);
 }
 
-/* What the process begins as: *snapshot, if it is one, or what its store has. False: as the image, or it does not. */
-static bool find_snapshot(
-    struct js *js, anqa_buf *snapshot, anqa_status *ret_status, anqa_error *err)
+/* What the process begins as: what it was given, or what its store has; else its ptr stays NULL. */
+static anqa_status find_snapshot(struct js *js, anqa_buf *snapshot, anqa_error *err)
 {
-    *ret_status = ANQA_OK;
+    anqa_status status = ANQA_OK;
+
     if (snapshot->ptr == NULL && js->kept) {
-        *ret_status = store_load(js, snapshot, err);
-        if (*ret_status == ANQA_E_NOT_FOUND)
-            *ret_status = ANQA_OK;
-        else if (*ret_status == ANQA_OK)
-            snapshot_hold(*snapshot);
+        status = store_load(js, snapshot, err);
+        if (status == ANQA_E_NOT_FOUND)
+            return ANQA_OK;
     }
-    return *ret_status == ANQA_OK && snapshot->ptr != NULL;
+    if (status == ANQA_OK && snapshot->ptr != NULL)
+        snapshot_hold(*snapshot);
+    return status;
 }
 
-/* Of its store: what has been refused is not worth a start, if the store says so. */
-static anqa_status put(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+/* given: not by its store. What has been refused is not worth a start, if the store says so. */
+static anqa_status put(
+    struct js *js, anqa_buf snapshot, bool given, double *ret_ms, anqa_error *err)
 {
-    const anqa_js_store *store = js->script->store;
     anqa_str id = anqa_child_id();
-    anqa_buf snapshot = given;
-    anqa_status status;
+    anqa_status status =
+        snapshot.ptr == NULL ? ANQA_OK : snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
 
-    if (!find_snapshot(js, &snapshot, &status, err))
-        return status;
-    status = snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
-    if (status == ANQA_OK || given.ptr != NULL || !store->anew)
+    if (status == ANQA_OK || given || !js->script->store->anew)
         return status;
     anqa_log(ANQA_WARN, "js.snapshot_refused", "script=%s id=%.*s error=%s next=begins_anew",
         js->script->name, ANQA_FMT(id), err->text);
     return ANQA_OK;
+}
+
+/* From the image, or the snapshot. A failure is one of the start. */
+static anqa_status open_memory(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+{
+    anqa_buf snapshot = given;
+    anqa_status status =
+        find_snapshot(js, &snapshot, err); /* which may take long: before there is a window */
+
+    if (status == ANQA_OK && image_open(js, err) != ANQA_OK)
+        status = ANQA_E_STOPPED;
+    if (status == ANQA_OK)
+        status = put(js, snapshot, given.ptr != NULL, ret_ms, err);
+    return status;
 }
 
 anqa_next anqa_js_init_(void *state, const void *arg)
@@ -236,15 +247,13 @@ anqa_next anqa_js_init_(void *state, const void *arg)
             ? !spawn_claim(js, arg, head->arg_size, &starting.arg)
             : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &starting, &snapshot))
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
-    if (snapshot.ptr != NULL)
-        snapshot_hold(snapshot);
     store_begin(js);
     set_limits(js);
     engine_prepare(&js->engine, js);
     debug_join(js);
-    if (image_open(js, &err) != ANQA_OK)
+    status = open_memory(js, snapshot, &starting.restored_ms, &err);
+    if (status == ANQA_E_STOPPED)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    status = put(js, snapshot, &starting.restored_ms, &err);
     if (status != ANQA_OK)
         child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
     anqa_defer_run_to(mark);
