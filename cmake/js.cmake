@@ -56,8 +56,8 @@ set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/web.S" PROPERTIES
   OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/web/modules.h;${anqa_web_bundles}"
   COMPILE_OPTIONS "-Wa,-I${anqa_web_folder}")
 
-# What a snapshot names the engine by: what it means is decided by its WebAssembly, whatever compiles that.
+# What snapshots and bytecode name the engine by: what it means is decided by its WebAssembly, whatever compiles that.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${anqa_js_wasm}")
 file(SHA256 "${anqa_js_wasm}" anqa_js_sha256)
-set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/snapshot.c" PROPERTIES
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/snapshot.c" "${PROJECT_SOURCE_DIR}/src/js/bytecode.c" PROPERTIES
   COMPILE_DEFINITIONS "ANQA_JS_ENGINE=\"${anqa_js_sha256}\"")
