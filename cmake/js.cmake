@@ -32,6 +32,7 @@ add_custom_command(OUTPUT "${ANQA_JS_OBJECT}"
 set_source_files_properties("${ANQA_JS_OBJECT}" PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
 add_custom_target(anqa_js_engine DEPENDS "${ANQA_JS_OBJECT}")
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/boot.S" PROPERTIES OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/boot.js")
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/debug.S" PROPERTIES OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/debug.js")
 
 # The modules of the web platform, each bundled with what it takes from npm (src/js/web/web.h).
 find_program(ANQA_ESBUILD esbuild HINTS "${PROJECT_SOURCE_DIR}/node_modules/.bin")

@@ -93,7 +93,7 @@ anqa_test(harness_test unit test/harness_test.c)
 
 file(GLOB sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/test" test/*/*_test.c)
 if(NOT ANQA_JS)
-  list(FILTER sources EXCLUDE REGEX "^(js/|soak/park_)")
+  list(FILTER sources EXCLUDE REGEX "^(js/|control/javascript|soak/park_)")
 endif()
 if(NOT ANQA_CURL)
   list(FILTER sources EXCLUDE REGEX "^js/(net|fetch|websocket|eventsource)")
@@ -186,6 +186,18 @@ if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
   anqa_add_script(js_script_test test/js/scripts/card.tsx OPTIONS --jsx=transform --jsx-factory=element)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()
+
+if(TARGET js_bytecode_test AND TARGET anqa_command)
+  anqa_add_script(js_bytecode_test test/js/scripts/greeter.ts BYTECODE)
+endif()
+
+if(TARGET js_coverage_test)
+  anqa_add_script(js_coverage_test test/js/scripts/counted.ts COVERAGE)
+endif()
+
+if(TARGET js_debug_test)
+  anqa_add_script(js_debug_test test/js/scripts/greeter.ts)
 endif()
 
 # Snapshots come back in other programs: one that goes on with them, and one that is killed.
@@ -285,7 +297,11 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
       set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "ROOMS=$<TARGET_FILE:clients_rooms>")
     endforeach()
-    foreach(thing commands observe)
+    set(commands commands observe)
+    if(ANQA_JS)
+      list(APPEND commands js)
+    endif()
+    foreach(thing IN LISTS commands)
       anqa_register(cli_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/cli/${thing}_test.mjs")
       set_tests_properties(cli_${thing}_test PROPERTIES RUN_SERIAL ON
         ENVIRONMENT "ANQA=$<TARGET_FILE:anqa_command>;CHAT_ROOM=$<TARGET_FILE:example_chat_room>;SCREENSHOTS=${PROJECT_SOURCE_DIR}/build/screenshots")

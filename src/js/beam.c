@@ -267,8 +267,7 @@ static const anqa_js_handler *handler_arg(struct js *js, uint64_t value)
     return handler;
 }
 
-/* An id that boot.js has given; no other number is one. */
-static uint32_t id_of(uint64_t value)
+uint32_t beam_id(uint64_t value)
 {
     double id = 0;
 
@@ -282,7 +281,7 @@ static uint64_t op_call(struct js *js, const uint64_t *args)
 
     if (handler == NULL || !beam_parcel(js, args[2], &value))
         return JS_EXCEPTION;
-    return start_handler(js, handler, id_of(args[0]), value);
+    return start_handler(js, handler, beam_id(args[0]), value);
 }
 
 static uint64_t op_call_sync(struct js *js, const uint64_t *args)
@@ -405,7 +404,7 @@ static uint64_t op_timer(struct js *js, const uint64_t *args)
 
 static uint64_t op_settled(struct js *js, const uint64_t *args)
 {
-    beam_settled(js, id_of(args[0]), args[1] == JS_TRUE, args[2]);
+    beam_settled(js, beam_id(args[0]), args[1] == JS_TRUE, args[2]);
     return JS_UNDEFINED;
 }
 

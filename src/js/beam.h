@@ -55,6 +55,8 @@ extern const char beam_timer_tag[];
 
 /* The import: boxes in, a box out, or 0 with an exception set. */
 uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv);
+/* An id that boot.js has given; 0: it is none. */
+uint32_t beam_id(uint64_t value);
 /* Starts a process that runs `run` with a copy of `arg`; the promise that boot.js has noted as `id` becomes what it
  * returns, made by beam_answer: a value, or the message of an Error. `name`, which must last: for logs. Undefined, or
  * JS_EXCEPTION. */

@@ -263,9 +263,9 @@ uint64_t tools_process_info(struct js *js, const uint64_t *args)
     anqa_value_put_pid(&writer, anqa_self().bits);
     put_number(&writer, "memory", js->engine.memory.size);
     put_number(&writer, "memoryLimit", js->memory_limit);
-    put_number(&writer, "turns", js->turns);
-    put_number(&writer, "preemptions", js->preemptions);
-    put_number(&writer, "timeMs", js->ticks / TICKS_PER_MS);
+    put_number(&writer, "turns", js->face.turns);
+    put_number(&writer, "preemptions", js->face.preemptions);
+    put_number(&writer, "timeMs", js->face.ticks / TICKS_PER_MS);
     put_number(&writer, "messageQueue", anqa_mailbox_length());
     put_number(&writer, "pendingCalls", js->task_count);
     put_number(&writer, "waitingCalls", js->waiting_count);

@@ -12,7 +12,8 @@
 
   // What is on the stack may be `host` or a function of ours: Error.prepareStackTrace gets their names and places, not them.
   Error.prepareStackTrace = (error, sites) => sites;
-  delete Object.getPrototypeOf(new Error().stack[0]).getFunction;
+  const callSite = Object.getPrototypeOf(new Error().stack[0]), { getFunction } = callSite; // for debug.js
+  delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
@@ -381,35 +382,30 @@
   // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
   // of it may be a key that scripts must not see.
   const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete } = Map.prototype;
-  let busy = 0, firstLong, lastLong;
+  let busy = 0, firstLong, lastLong; // those that wait
   // As web.ask. wait() is called when it does not start at once.
   function askLong(start, wait) {
     return new Promise((resolve, reject) => {
       const job = { start, resolve, reject, next: undefined };
-      if (busy < 2) return beginLong(job);
-      wait?.();
       if (firstLong === undefined) firstLong = job; else lastLong.next = job;
       lastLong = job;
+      if (busy < 2) startLong(); else wait?.();
     });
   }
-  function beginLong({ start, resolve, reject }) {
-    const id = nextId++;
-    busy++;
-    try {
-      start(id);
-    } catch (error) {
-      endLong();
-      reject(error);
-      return;
+  function startLong() {
+    while (busy < 2 && firstLong !== undefined) {
+      const job = firstLong, id = nextId++;
+      firstLong = job.next;
+      try {
+        job.start(id);
+      } catch (error) {
+        job.reject(error);
+        continue;
+      }
+      const ended = (settle) => (value) => { busy--; startLong(); settle(value); };
+      busy++;
+      apply(mapSet, pending, [id, [ended(job.resolve), ended(job.reject)]]);
     }
-    apply(mapSet, pending, [id, [(value) => { endLong(); resolve(value); }, (error) => { endLong(); reject(error); }]]);
-  }
-  function endLong() {
-    busy--;
-    const job = firstLong;
-    if (job === undefined) return;
-    firstLong = job.next;
-    beginLong(job);
   }
 
   // ---- what modules of the web platform are given
@@ -519,6 +515,7 @@
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
     hear, web, told, restored,
+    () => [timers.size, watched.size, open.size, sources.size], getFunction,
     (name, ...args) => tools[name](...args),
   ];
 })

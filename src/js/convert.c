@@ -456,7 +456,7 @@ uint64_t convert_in_json(struct js *js, anqa_json json)
     return value;
 }
 
-static uint64_t bytes_in(struct js *js, anqa_str bytes)
+uint64_t convert_bytes(struct js *js, anqa_str bytes)
 {
     uint32_t at = turn_put(js, bytes.ptr, bytes.len);
     uint64_t value;
@@ -564,7 +564,7 @@ uint64_t convert_in(struct js *js, anqa_value value)
     case ANQA_VALUE_DOUBLE: (void)anqa_value_get_double(value, &d); return convert_double(d);
     case ANQA_VALUE_BIGINT: return bigint_in(js, value);
     case ANQA_VALUE_STRING: return convert_string(js, anqa_value_str(value));
-    case ANQA_VALUE_BYTES: return bytes_in(js, anqa_value_str(value));
+    case ANQA_VALUE_BYTES: return convert_bytes(js, anqa_value_str(value));
     case ANQA_VALUE_ARRAY: return array_in(js, value);
     case ANQA_VALUE_MAP: return map_in(js, value);
     case ANQA_VALUE_DATE:

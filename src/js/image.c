@@ -12,7 +12,10 @@
 
 #include "base/random.h"
 #include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
 #include "js/pages.h"
@@ -27,8 +30,6 @@
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
-    EVAL_MODULE = 1,
-    EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
     TIMERS_DEFAULT = 10000,
@@ -94,6 +95,7 @@ void image_free(struct js_image *image)
     free(image->source_map);
     free(image->text);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
@@ -255,6 +257,33 @@ static bool find_random(struct js *js)
     return false;
 }
 
+static void spin(struct js *js, uint32_t rounds)
+{
+    const char *text = anqa_tmp_printf("for (let i = 0; i < %u; i++);", rounds);
+
+    turn_free(js, turn_eval(js, anqa_str_of(text), "polls", 0));
+}
+
+/* The counter that goes down by one with each round of a loop. */
+static void find_polls(struct js *js)
+{
+    enum { FEW = 50, MANY = 250 };
+    struct js_image *image = js->image;
+    const void *context = js_at(js, image->ctx, CONTEXT_SPAN);
+    const uint32_t *before, *between;
+
+    before = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, FEW);
+    between = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, MANY);
+    for (uint32_t i = 0; i < CONTEXT_SPAN / 4; i++) {
+        uint32_t few = before[i] - between[i];
+        uint32_t many = between[i] - js_u32(js, image->ctx + i * 4);
+        if (few >= FEW && few < MANY && many - few == MANY - FEW)
+            image->polls = image->ctx + i * 4;
+    }
+}
+
 /* Top-level code that calls Math.random gets what its source alone decides. */
 static void seed_random(struct js *js)
 {
@@ -298,6 +327,7 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
     if (!find_random(js))
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
+    find_polls(js);
     seed_random(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
@@ -363,6 +393,17 @@ static bool add_export(struct js *js, uint32_t atom)
     turn_free(js, value);
     if (!ok)
         return true;
+    if (anqa_str_is(name, DEBUG_READER)) {
+        image->module = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+        return true;
+    }
+    value = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+    if (turn_is_exception(value))
+        turn_free(js, q_JS_GetException(&js->engine, image->ctx));
+    ok = coverage_take_export(js, name, value);
+    turn_free(js, value);
+    if (ok)
+        return true;
     image->exports[image->export_count] =
         (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
     if (image->exports[image->export_count].name == NULL)
@@ -388,7 +429,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
     js->engine.sp = sp;
     if (!ok)
         return failed(js, "does not show its exports", err);
-    if (count > EXPORTS_MAX)
+    if (count > EXPORTS_MAX + 3 /* of ours */)
         return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
             js->script->name, count, EXPORTS_MAX);
     image->exports = calloc(count + 1, sizeof *image->exports);
@@ -400,12 +441,12 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
-static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
+static anqa_status load(struct js *js, anqa_str source, bool is_bytecode, anqa_error *err)
 {
     struct engine *e = &js->engine;
     const char *name = js->image->text == NULL ? js->script->name
                                                : anqa_tmp_printf("%s/spawned", js->script->name);
-    uint64_t module = turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    uint64_t module = is_bytecode ? bytecode_read(js, source) : debug_compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -491,8 +532,10 @@ static void make_in_turn(struct js *js, void *arg)
         making->status = boot(js, making->err);
     if (making->status == ANQA_OK && (!web_load(js) || !seal(js)))
         making->status = failed(js, "finds no web platform", making->err);
+    if (making->status == ANQA_OK && !debug_load(js))
+        making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
-        making->status = load(js, making->source.text, making->err);
+        making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
     q_JS_RunGC(&js->engine, js->image->rt);
@@ -546,6 +589,7 @@ static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script
     image->script = script;
     image->fd = -1;
     image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
     image->apis = web_closure(script->apis);
     atomic_init(&image->hot_count, IMAGE_HOT_NONE);
     image->next = rt->images;
@@ -690,6 +734,7 @@ static void forget(struct js_image *image)
     free(image->exports);
     free(image->source_map);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->fd >= 0)
         close(image->fd);
     image->files = NULL;
@@ -698,6 +743,7 @@ static void forget(struct js_image *image)
     image->source_map = NULL;
     image->has_timers = false;
     image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
     image->fd = -1;
 }
 
@@ -772,5 +818,6 @@ anqa_status image_open(struct js *js, anqa_error *err)
     }
     js->engine.sp = image->sp;
     js->fresh = true;
+    atomic_store_explicit(&js->face.memory, js->engine.memory.size, memory_order_relaxed);
     return ANQA_OK;
 }

@@ -11,6 +11,7 @@
 #include <anqa/log.h>
 
 #include "js/beam.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/preempt.h"
 #include "js/turn.h"
@@ -128,6 +129,7 @@ uint32_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint32_t pages)
         return UINT32_MAX;
     memory->pages += pages;
     memory->size += pages * PAGE;
+    atomic_store_explicit(&js->face.memory, memory->size, memory_order_relaxed);
     return was;
 }
 
@@ -156,8 +158,10 @@ uint32_t Z_envZ_host_call(
 
 uint32_t Z_envZ_host_interrupt(void *env)
 {
-    const struct js *js = env;
+    struct js *js = env;
 
+    if (js->look || js->sample)
+        debug_safe_point(js);
     return js->interrupt;
 }
 

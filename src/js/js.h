@@ -18,7 +18,10 @@
 #define JS_JS_H
 
 /* IWYU pragma: begin_exports */
+#include <stdatomic.h>
+
 #include <anqa/js.h>
+#include <anqa/js_debug.h>
 
 #include "js/engine/engine.h"
 #include "js/image.h"
@@ -57,6 +60,24 @@ struct js_waiting {
     uint8_t form; /* of the answer, see server.c */
     anqa_caller caller;
 };
+
+/* What others see of a process. Owner: the process, which alone writes; the list is guarded by js_rt.lock. */
+struct js_face {
+    struct js *next, **link;
+    anqa_pid pid;
+    _Atomic(uint64_t) turns, preemptions, ticks;
+    _Atomic(uint64_t)
+        asked_until_ms; /* written by who asks: a turn is to look for questions until then; 0: not */
+    _Atomic(uint32_t) memory;
+    _Atomic(uint8_t) status; /* an anqa_js_status */
+};
+
+/* Adds to a number that others read. */
+static inline void js_count(_Atomic(uint64_t) *number)
+{
+    atomic_store_explicit(
+        number, atomic_load_explicit(number, memory_order_relaxed) + 1, memory_order_relaxed);
+}
 
 /* Owner: the process; the gen_server's state. */
 struct js {
@@ -98,19 +119,29 @@ struct js {
     uint32_t resets;
     anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
-    anqa_pid net;                       /* works for it (web/net.h); zero: nobody */
-    uint64_t turns, preemptions, ticks; /* for info */
+    anqa_pid net; /* works for it (web/net.h); zero: nobody */
+    struct js_face face;
     uint8_t rejected_count;
     bool in_turn;
-    bool loading;   /* the image is being made: nothing but the language is there */
-    bool interrupt; /* the engine is to give up the turn */
-    bool endless;   /* more jobs came than a turn may run: the process ends with the turn */
-    bool restored;  /* began as a snapshot */
-    bool kept;      /* has a store and an id: see store.h */
-    bool unsaved;   /* a turn has run since the last snapshot for the store */
+    bool loading;    /* the image is being made: nothing but the language is there */
+    bool interrupt;  /* the engine is to give up the turn */
+    bool endless;    /* more jobs came than a turn may run: the process ends with the turn */
+    bool restored;   /* began as a snapshot */
+    bool kept;       /* has a store and an id: see store.h */
+    bool unsaved;    /* a turn has run since the last snapshot for the store */
+    bool fresh;      /* has run nothing since it was mapped */
+    bool look;       /* the next safe point is to look for questions of a debugger */
+    bool sample;     /* ... to note the stack for a profile */
+    bool inspecting; /* what runs is a debugger's */
+    bool paused;
     bool has_spawned;
-    bool fresh; /* has run nothing since it was mapped */
 };
+
+static inline void js_status(struct js *js, anqa_js_status status)
+{
+    atomic_store_explicit(
+        &js->face.status, (uint8_t)(js->paused ? ANQA_JS_PAUSED : status), memory_order_relaxed);
+}
 
 /* ---------------------------------------------------------------- memory of the window */
 

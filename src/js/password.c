@@ -192,10 +192,8 @@ static bool hash_arg(struct js *js, uint64_t value, struct password *ret_passwor
 uint64_t password_op(struct js *js, const uint64_t *args)
 {
     struct work *work = anqa_arena_calloc(anqa_tmp(), 1, sizeof *work);
-    double id = 0;
     uint64_t result;
 
-    (void)convert_number(args[0], &id);
     work->verifies = JS_TAG(args[1]) != JS_TAG_UNDEFINED;
     if (!password_arg(js, args[2], work) ||
         !(work->verifies ? hash_arg(js, args[1], &work->password)
@@ -207,7 +205,7 @@ uint64_t password_op(struct js *js, const uint64_t *args)
         work->password.salt_len = SALT_MADE;
         image_random(js, work->password.salt, SALT_MADE);
     }
-    result = beam_start(js, "password", run, work, sizeof *work, (uint32_t)id);
+    result = beam_start(js, "password", run, work, sizeof *work, beam_id(args[0]));
     subtle_cleanse(work, sizeof *work);
     return result;
 }

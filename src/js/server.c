@@ -10,7 +10,10 @@
 
 #include "js/ask.h"
 #include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/park.h"
 #include "js/preempt.h"
@@ -59,6 +62,9 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
+    debug_leave(js);
+    if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
+        coverage_harvest(js); /* it is ended in the midst of one */
     spawn_end_children(js, pid);
     park_leave(js);
     spawn_leave(js);
@@ -181,37 +187,48 @@ static bool begin(struct js *js, double restored_ms, anqa_reason *ret_why)
     return !starting.failed;
 }
 
-/* What the process begins as: *snapshot, if it is one, or what its store has. False: as the image, or it does not. */
-static bool find_snapshot(
-    struct js *js, anqa_buf *snapshot, anqa_status *ret_status, anqa_error *err)
+/* What the process begins as: what it was given, or what its store has; else its ptr stays NULL. */
+static anqa_status find_snapshot(struct js *js, anqa_buf *snapshot, anqa_error *err)
 {
-    *ret_status = ANQA_OK;
+    anqa_status status = ANQA_OK;
+
     if (snapshot->ptr == NULL && js->kept) {
-        *ret_status = store_load(js, snapshot, err);
-        if (*ret_status == ANQA_E_NOT_FOUND)
-            *ret_status = ANQA_OK;
-        else if (*ret_status == ANQA_OK)
-            snapshot_hold(*snapshot);
+        status = store_load(js, snapshot, err);
+        if (status == ANQA_E_NOT_FOUND)
+            return ANQA_OK;
     }
-    return *ret_status == ANQA_OK && snapshot->ptr != NULL;
+    if (status == ANQA_OK && snapshot->ptr != NULL)
+        snapshot_hold(*snapshot);
+    return status;
 }
 
-/* Of its store: what has been refused is not worth a start, if the store says so. */
-static anqa_status put(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+/* given: not by its store. What has been refused is not worth a start, if the store says so. */
+static anqa_status put(
+    struct js *js, anqa_buf snapshot, bool given, double *ret_ms, anqa_error *err)
 {
-    const anqa_js_store *store = js->script->store;
     anqa_str id = anqa_child_id();
-    anqa_buf snapshot = given;
-    anqa_status status;
+    anqa_status status =
+        snapshot.ptr == NULL ? ANQA_OK : snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
 
-    if (!find_snapshot(js, &snapshot, &status, err))
-        return status;
-    status = snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
-    if (status == ANQA_OK || given.ptr != NULL || !store->anew)
+    if (status == ANQA_OK || given || !js->script->store->anew)
         return status;
     anqa_log(ANQA_WARN, "js.snapshot_refused", "script=%s id=%.*s error=%s next=begins_anew",
         js->script->name, ANQA_FMT(id), err->text);
     return ANQA_OK;
+}
+
+/* From the image, or the snapshot. A failure is one of the start. */
+static anqa_status open_memory(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+{
+    anqa_buf snapshot = given;
+    anqa_status status =
+        find_snapshot(js, &snapshot, err); /* which may take long: before there is a window */
+
+    if (status == ANQA_OK && image_open(js, err) != ANQA_OK)
+        status = ANQA_E_STOPPED;
+    if (status == ANQA_OK)
+        status = put(js, snapshot, given.ptr != NULL, ret_ms, err);
+    return status;
 }
 
 anqa_next anqa_js_init_(void *state, const void *arg)
@@ -238,14 +255,13 @@ anqa_next anqa_js_init_(void *state, const void *arg)
             ? !spawn_claim(js, arg, head->arg_size, &js->arg)
             : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &snapshot))
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
-    if (snapshot.ptr != NULL)
-        snapshot_hold(snapshot);
     store_begin(js);
     set_limits(js);
     engine_prepare(&js->engine, js);
-    if (image_open(js, &err) != ANQA_OK)
+    debug_join(js);
+    status = open_memory(js, snapshot, &restored_ms, &err);
+    if (status == ANQA_E_STOPPED)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    status = put(js, snapshot, &restored_ms, &err);
     if (status != ANQA_OK)
         child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
     anqa_defer_run_to(mark);
@@ -547,9 +563,9 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
-        .turns = js->turns,
-        .preemptions = js->preemptions,
-        .time_ms = js->ticks / TICKS_PER_MS,
+        .turns = js->face.turns,
+        .preemptions = js->face.preemptions,
+        .time_ms = js->face.ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
         .parked = parked,
@@ -668,6 +684,14 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
     anqa_caller caller = anqa_msg_caller(msg);
     struct request r = {.caller = &caller, .form = FORM_BARE};
 
+    if (bytecode_is_request(msg)) {
+        bytecode_answer(js, msg);
+        return anqa_noreply();
+    }
+    if (debug_is_question(msg)) {
+        debug_answer(js, msg);
+        return anqa_noreply();
+    }
     if (anqa_tag_is(msg->tag, js_info_tag)) {
         answer_info(js, &caller);
         return anqa_noreply();

@@ -146,7 +146,7 @@ anqa_status snapshot_take(struct js *js, anqa_buf *ret_bytes, anqa_error *err)
     uint8_t digest[SHA256_LEN], witness[SHA256_LEN];
     anqa_deferred mark = anqa_defer_mark();
     struct head head;
-    char *tail;
+    char *tail = NULL;
     anqa_status status = fill_head(js, &head, err);
 
     if (status != ANQA_OK)
@@ -277,8 +277,8 @@ static anqa_status check_numbers(const struct js *js, const struct head *head, a
 {
     if (head->pages > js->memory_limit / WASM_PAGE)
         return anqa_fail(err, ANQA_E_LIMIT,
-            "the snapshot of script '%s' has %u KiB of memory, more than limits.memory allows",
-            js->script->name, head->pages * (WASM_PAGE / 1024));
+            "the snapshot of script '%s' has %u pages of 64 KiB, more than limits.memory allows",
+            js->script->name, head->pages);
     if (head->pages < js->image->size / WASM_PAGE || head->next_id > INT32_MAX ||
         head->taken_ms > MS_MOST || head->zero != 0)
         return damaged(err, "a number is out of range");

@@ -5,14 +5,13 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include <anqa/js.h>
 #include <anqa/memory.h>
 #include <anqa/process.h>
 
-enum { FILE_NAME_MOST = 250 /* bytes; ".new" comes behind it */, TRIES = 100 };
+enum { FILE_NAME_MOST = 250 /* bytes; ".new" comes behind it */ };
 #define FILE_MOST ((off_t)4 << 30)
 
 /* What a worker does. On the heap of the process, which is kept until the worker reports back. */
@@ -75,31 +74,44 @@ static bool write_all(int fd, anqa_str bytes)
     return fsync(fd) == 0;
 }
 
-/* Whether the file that is open still has the name: not when somebody else has just put it in its place. */
-static bool is_named(int fd, int folder, const char *file)
-{
-    struct stat open_one, named;
+/* enum: what the name of a file that is open stands for: it, another one, because somebody has just put it in its place;
+ * or that cannot be told. */
+enum name { NAME_OURS, NAME_OTHERS, NAME_UNKNOWN };
 
-    return fstat(fd, &open_one) == 0 && fstatat(folder, file, &named, 0) == 0 &&
-           open_one.st_ino == named.st_ino && open_one.st_dev == named.st_dev;
+static enum name name_of(int fd, int folder, const char *file)
+{
+    struct stat ours, named;
+
+    if (fstat(fd, &ours) != 0)
+        return NAME_UNKNOWN;
+    if (fstatat(folder, file, &named, 0) != 0)
+        return errno == ENOENT ? NAME_OTHERS : NAME_UNKNOWN;
+    return ours.st_ino == named.st_ino && ours.st_dev == named.st_dev ? NAME_OURS : NAME_OTHERS;
 }
 
-/* The new file, empty and ours alone: one that was killed may still be at work for the same id. */
+static int lock(int fd)
+{
+    int locked;
+
+    do
+        locked = flock(fd, LOCK_EX);
+    while (locked != 0 && errno == EINTR);
+    return locked;
+}
+
+/* The new file, empty and ours alone: one that was killed may still be at work for the same id. -1: errno says why. */
 static int open_new(int folder, const char *file)
 {
-    for (int i = 0; i < TRIES; i++) {
-        int fd = openat(folder, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), locked;
-        if (fd < 0)
-            return -1;
-        do
-            locked = flock(fd, LOCK_EX);
-        while (locked != 0 && errno == EINTR);
-        if (locked == 0 && is_named(fd, folder, file) && ftruncate(fd, 0) == 0)
+    for (;;) {
+        int fd = openat(folder, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        enum name name = fd >= 0 && lock(fd) == 0 ? name_of(fd, folder, file) : NAME_UNKNOWN;
+        if (name == NAME_OURS && ftruncate(fd, 0) == 0)
             return fd;
-        close(fd);
+        if (fd >= 0)
+            close(fd);
+        if (name != NAME_OTHERS)
+            return -1;
     }
-    errno = EBUSY;
-    return -1;
 }
 
 static bool replace(int folder, const struct job *job)
@@ -214,11 +226,13 @@ static anqa_status work(const anqa_js_store *store, const anqa_js_script *script
         status = anqa_fail(err, ANQA_E_RANGE, "an id of %zu bytes is too long for a file", id.len);
     else
         status = anqa_blocking(run, job, 0);
-    if (status == ANQA_OK &&
-        job->no_folder) /* never E_NOT_FOUND: nothing is known to be not there */
-        status = anqa_fail(err, ANQA_E_IO, "the folder %s: %s", job->folder, strerror(job->errnum));
-    else if (status == ANQA_OK && job->errnum != 0)
+    if (status == ANQA_OK && job->errnum != 0)
         status = anqa_fail_errno(err, job->errnum, "%s/%s", job->folder, job->file);
+    if (status != ANQA_OK && job->no_folder) { /* then nothing is known not to be there */
+        status = ANQA_E_IO;
+        if (err != NULL)
+            err->status = status;
+    }
     if (status == ANQA_OK && ret_read != NULL)
         *ret_read = anqa_buf_ref(job->read);
     anqa_defer_run_to(mark);

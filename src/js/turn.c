@@ -7,6 +7,7 @@
 #include <anqa/memory.h>
 
 #include "js/convert.h"
+#include "js/coverage.h"
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
@@ -83,6 +84,7 @@ static void enter(void *arg)
     js->turn_ticks = js->jobs = 0;
     js->sent = 0;
     js->interrupt = false;
+    js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
     if (js->fresh)
         refresh(js);
@@ -90,8 +92,11 @@ static void enter(void *arg)
     if (js->rejected_count > 0)
         log_rejections(js);
     preempt_leave();
+    if (js->image->counter_count > 0)
+        coverage_harvest(js);
     js->in_turn = false;
-    js->turns++;
+    js_count(&js->face.turns);
+    js_status(js, ANQA_JS_IDLE);
     if (first && !js->restored &&
         atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
         image_learn(js);

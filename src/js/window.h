@@ -81,7 +81,10 @@ struct js_rt {
     uint8_t secret[32];      /* constant: the key of witnesses, see snapshot.h */
     struct map_u64 children; /* by number, see spawn.h */
     uint64_t last_child;
-    uint64_t releases; /* of images of texts; tells which has been idle for long */
+    uint64_t releases;          /* of images of texts; tells which has been idle for long */
+    struct js *live;            /* all processes */
+    struct js_profile *profile; /* the one that is taken; NULL: none is */
+    _Atomic(bool) profiling;    /* shared: whether there is one */
 };
 
 /* Bytes on the way from one process to another, wherever either of them ends: whoever has the key takes them, once. */

@@ -71,8 +71,10 @@ static anqa_str changed(const uint8_t *data, size_t size)
 {
     char *bytes = anqa_tmp_copy(good.ptr, good.len);
 
-    for (; size >= 3; data += 3, size -= 3)
-        bytes[((size_t)data[0] | (size_t)data[1] << 8) % (good.len - TAIL)] ^= (char)data[2];
+    for (; size >= 3; data += 3, size -= 3) {
+        size_t at = ((size_t)data[0] | (size_t)data[1] << 8) % (good.len - TAIL);
+        bytes[at] = (char)((uint8_t)bytes[at] ^ data[2]);
+    }
     return sealed(bytes, good.len);
 }
 
@@ -82,7 +84,8 @@ static anqa_str with_lines(const uint8_t *data, size_t size)
     char *bytes = anqa_arena_alloc(anqa_tmp(), len);
     uint64_t lines_len = size;
 
-    memcpy(bytes, good.ptr, before);
+    memcpy(
+        bytes, good.ptr, before); /* NOLINT(bugprone-not-null-terminated-result): it has a length */
     memcpy(bytes + AT_LINES_LEN, &lines_len, sizeof lines_len);
     if (size > 0)
         memcpy(bytes + before, data, size);

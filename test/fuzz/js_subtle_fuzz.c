@@ -150,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     job.family = data[2] % (SUBTLE_FAMILY_COUNT + 1);
     job.n = data[3];
     job.m = data[4] * 3u;
-    job.key = take(&at, &left, data[5] * 8u);
+    job.key = take(&at, &left, data[5] * (size_t)8);
     job.extra = take(&at, &left, data[6]);
     job.more = take(&at, &left, data[7]);
     job.data = take(&at, &left, left);

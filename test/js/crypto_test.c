@@ -13,7 +13,7 @@ static const char *async_eval(anqa_pid pid, const char *body)
 
 #define SCRIPT(text)                                                              \
     ANQA_JS_SCRIPT(.name = "crypto.js", .source = (text), .apis = ANQA_JS_CRYPTO, \
-        .limits = {.memory = (size_t)256 << 20, .turn_ms = 20000})
+        .limits = {.memory = (size_t)256 << 20, .turn_ms = 20000, .values = {.bytes = 64 << 20}})
 
 /* ---------------------------------------------------------------- limits */
 
@@ -60,6 +60,12 @@ static const struct {
         "await subtle.importKey('jwk', {kty: 'RSA', n: '_' + 'f'.repeat(340) + 'w', e: "
         "'_wAAAAAAAAAB'}, {name: 'RSA-PSS', hash: 'SHA-1'}, true, ['verify'])",
         "\"DataError: the key is malformed, or another one\""},
+    {"a prime as long as the modulus",
+        "const how = {name: 'RSA-PSS', hash: 'SHA-1'}, key = await subtle.generateKey("
+        "{...how, modulusLength: 512, publicExponent: new Uint8Array([3])}, true, ['sign']);"
+        "const jwk = await subtle.exportKey('jwk', key.privateKey); jwk.p = jwk.n;"
+        "await subtle.importKey('jwk', jwk, how, true, ['sign'])",
+        "\"DataError: the key is malformed, or another one\""},
     {"bytes of a key in DER",
         "await subtle.importKey('spki', new Uint8Array(65537), {name: 'RSA-PSS', hash: 'SHA-1'}, "
         "true, ['verify'])",
@@ -104,7 +110,28 @@ TEST(what_a_script_asks_for_is_bounded)
     js_end(rt);
 }
 
-/* What JavaScript says of the standard, where Node says something else. */
+TEST(a_long_operation_has_no_more_bytes_than_values_may_have)
+{
+    static const anqa_js_script usual = ANQA_JS_SCRIPT(.name = "usual", .source = "export {};",
+        .apis = ANQA_JS_CRYPTO, .limits = {.memory = (size_t)128 << 20, .turn_ms = 20000});
+    static const anqa_js_script less = ANQA_JS_SCRIPT(.name = "less", .source = "export {};",
+        .apis = ANQA_JS_CRYPTO, .limits = {.values = {.bytes = 100000}});
+    static const char digest[] =
+        "return (await crypto.subtle.digest('SHA-1', new Uint8Array(%s))).byteLength";
+    static const char refused[] =
+        "\"OperationError: more bytes than the limit for values of this script\"";
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&usual);
+
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "16 << 20")), "20");
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "(16 << 20) + 1")), refused);
+    pid = js_start(&less);
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "100000")), "20");
+    CHECK_STR(async_eval(pid, anqa_tmp_printf(digest, "100001")), refused);
+    js_end(rt);
+}
+
+/* Where Node says something else. */
 TEST(errors_are_those_of_the_standard)
 {
     static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");
@@ -200,6 +227,31 @@ TEST(what_waits_for_a_worker_has_the_bytes_of_its_call)
                               "new Uint8Array(b).join()).join(';');"
                               "return await text(all) === await text(wanted)"),
         "true");
+    js_end(rt);
+}
+
+TEST(keys_outlive_parking)
+{
+    static const anqa_js_script script =
+        SCRIPT("let key, sealed; const how = {name: 'AES-GCM', iv: new Uint8Array(12)};\n"
+               "export async function seal() {\n"
+               "  key = await crypto.subtle.generateKey({name: 'AES-GCM', length: 256}, false, "
+               "['encrypt', 'decrypt']);\n"
+               "  sealed = await crypto.subtle.encrypt(how, key, new Uint8Array([1, 2, 3])); }\n"
+               "export async function open() { return [...new Uint8Array(await "
+               "crypto.subtle.decrypt(how, key, sealed))]; }\n");
+    anqa_rt *rt = js_begin_with(
+        &(anqa_options){.schedulers = 1, .js_mapped = 1, .watchdog_ms = ANQA_INFINITY});
+    anqa_pid pid = js_start(&script), other;
+    anqa_js_counts now;
+
+    CHECK_STR(js_call(pid, "seal", "[]"), "null");
+    other = js_start(&script);
+    CHECK_STR(js_call(other, "seal", "[]"), "null");
+    anqa_js_get_counts(&now);
+    CHECK(now.parked >= 1);
+    CHECK_STR(js_call(pid, "open", "[]"), "[1,2,3]");
+    CHECK_STR(js_call(other, "open", "[]"), "[1,2,3]");
     js_end(rt);
 }
 

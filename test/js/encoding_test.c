@@ -61,7 +61,8 @@ static const struct {
         "[heard, c]",
         "[[],{a:1}]"},
     {"what has replaced prototypes is not asked",
-        "const wrong = () => { throw new Error('asked') };"
+        "const wrong = () => { throw 'asked' };"
+        "const raw = Uint8Array.of(97, 98, 99).buffer, view = new DataView(raw, 1);"
         "for (const C of [Map, Set, Date, RegExp, ArrayBuffer, Number, String, TextEncoder,"
         "  Object.getPrototypeOf(Uint8Array)])"
         "  for (const k of ['forEach', 'getTime', 'exec', 'slice', 'valueOf', 'subarray', "
@@ -77,13 +78,9 @@ static const struct {
         "const c = structuredClone({d: new Date(5), b: new ArrayBuffer(2), n: Object(5), r: /a/g});"
         "const d = new TextDecoder(' UTF-8 '), e = new TextEncoder();"
         "[typeof c, typeof c.d, d.encoding, d.decode(e.encode('abc')), "
-        "d.decode(e.encode('abc').buffer),"
-        " d.decode(new DataView(e.encode('abc').buffer, 1))]",
+        "d.decode(raw),"
+        " d.decode(view)]",
         "[\"object\",\"object\",\"utf-8\",\"abc\",\"abc\",\"bc\"]"},
-    {"an iterator that never ends fails its turn",
-        "try { structuredClone(0, {transfer: {*[Symbol.iterator]() { for (;;) yield 1 }}}) }"
-        "catch (e) { typeof e.name }",
-        "InternalError: interrupted: a turn of more than 1000 ms"},
 };
 
 TEST(text_bytes_and_clones_are_what_the_standards_say)
@@ -108,6 +105,7 @@ TEST(text_and_bytes_beyond_all_memory_harm_their_own_process_only)
         "structuredClone(new Uint8Array(20 << 20))",
         "const a = []; for (let i = 0; i < 1e5; i++) a.push([i]); const b = [];"
         "for (;;) b.push(structuredClone(a))",
+        "structuredClone(0, {transfer: {*[Symbol.iterator]() { for (;;) yield 1 }}})",
         "atob('A'.repeat(40 << 20))",
         "btoa('a'.repeat(20 << 20))",
     };

@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -531,6 +530,36 @@ TEST(what_no_file_can_be_made_of_is_an_error)
     CHECK_STATUS(
         anqa_js_files_save(&nowhere, &script, anqa_str_of("a"), snapshot_text, &err), ANQA_E_IO);
     js_end(rt);
+    folder_remove(&folder);
+}
+
+TEST(a_file_that_is_no_snapshot_is_refused)
+{
+    static anqa_js_store files = ANQA_JS_FILES(NULL);
+    static const anqa_js_script of_files =
+        ANQA_JS_SCRIPT(.name = "files", .source = SOURCE, .store = &files);
+    struct folder folder = folder_new();
+    anqa_start_opts opts = {.name = "one"};
+    anqa_rt *rt = store_begin_test();
+    char path[64];
+    anqa_pid pid;
+    int fd;
+
+    files.arg = folder.path;
+    CHECK_STATUS(
+        anqa_js_files_save(&files, &of_files, anqa_str_of("one"), (anqa_str){NULL, 0}, NULL),
+        ANQA_OK);
+    CHECK_STATUS(anqa_js_start_link(&of_files, NULL, &opts, &pid, NULL), ANQA_E_PARSE);
+    CHECK_STATUS(
+        anqa_js_files_save(&files, &of_files, anqa_str_of("one"), snapshot_text, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_js_start_link(&of_files, NULL, &opts, &pid, NULL), ANQA_E_PARSE);
+    snprintf(path, sizeof path, "%s/files.one", folder.path);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && ftruncate(fd, ((off_t)4 << 30) + 1) == 0 && close(fd) == 0); /* a hole */
+    CHECK_STATUS(anqa_js_start_link(&of_files, NULL, &opts, &pid, NULL), ANQA_E_IO);
+    files.arg = "/nonexistent";
+    CHECK_STATUS(anqa_js_start_link(&of_files, NULL, &opts, &pid, NULL), ANQA_E_IO);
+    store_end_test(rt);
     folder_remove(&folder);
 }
 

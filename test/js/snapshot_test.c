@@ -53,7 +53,8 @@ static const char *const topics[] = {"news", NULL};
     "const at = Date.now(), day = new Date(), drawn = Math.random();\n"                            \
     "export function born() { return [at, day, drawn]; }\n"                                        \
     "export function grow(n) { globalThis.held = new Uint8Array(n).fill(7); }\n"                   \
-    "export function held_() { return held.reduce((a, b) => a + b, 0); }\n"                        \
+    "export function held_() { let sum = 0; for (let i = 0; i < held.length; i += 1000) sum += "   \
+    "held[i]; return sum; }\n"                                                                     \
     "export function leave() { Beam.exit(); }\n"
 
 static const anqa_js_script script =
@@ -366,7 +367,7 @@ TEST(memory_that_was_added_comes_back_and_more_than_the_limit_does_not)
     (void)anqa_trap_exit(true);
     (void)js_call(pid, "grow", "[20000000]");
     bytes = take(pid);
-    CHECK_STR(json_of(restore(&script, bytes), "held_"), "140000000");
+    CHECK_STR(json_of(restore(&script, bytes), "held_"), "140000");
     CHECK_STATUS(
         anqa_js_restore_link(&small, bytes, NULL, NULL, &pid, &err), ANQA_E_LIMIT, "%s", err.text);
     CHECK(strstr(err.text, "limits.memory") != NULL, "%s", err.text);
@@ -601,6 +602,25 @@ TEST(memory_that_was_forged_ends_its_process_only)
         (void)js_kill(forged);
     }
     CHECK_STR(js_call(pid, "add", "[1]"), "1");
+    js_end(rt);
+}
+
+TEST(a_script_with_too_long_a_name_has_no_snapshots)
+{
+    static char name[257];
+    static anqa_js_script long_name =
+        ANQA_JS_SCRIPT(.name = name, .source = "export function f() { return 1; }");
+    anqa_rt *rt = js_begin(1);
+    anqa_error err = {.text = ""};
+    anqa_str bytes;
+
+    memset(name, 'n', 255);
+    CHECK_STR(js_call(restore(&long_name, take(js_start(&long_name))), "f", "[]"), "1");
+    js_end(rt);
+    name[255] = 'n';
+    rt = js_begin(1);
+    CHECK_STATUS(anqa_js_snapshot(js_start(&long_name), LONG_MS, &bytes, &err), ANQA_E_LIMIT);
+    CHECK(strstr(err.text, "more than 255 bytes") != NULL, "%s", err.text);
     js_end(rt);
 }
 

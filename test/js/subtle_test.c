@@ -1,7 +1,7 @@
 /* Jobs of crypto.subtle, asked for as no script can: crypto.js checks more, and first. */
 #include "js/web/subtle.h"
 
-#include "support.h"
+#include "harness.h"
 
 #include <stdio.h>
 #include <stdlib.h>

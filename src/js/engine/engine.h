@@ -25,6 +25,9 @@ struct engine {
     } table;
 };
 
+/* What this engine is: the SHA-256 of its WebAssembly, in hexadecimal. */
+extern const char engine_build_id[] __attribute__((visibility("hidden")));
+
 /* Once in a program, before all else. */
 void engine_setup(void);
 /* Sets what imports are called with and the table: enough for an instance whose memory is a copy of another's. */
@@ -55,6 +58,12 @@ void engine_instantiate(struct engine *engine);
         (struct engine *, uint32_t ctx, uint32_t text, uint32_t len, uint32_t name,                \
             uint32_t flags))                                                                       \
     X(JS_EvalFunction, uint64_t, (struct engine *, uint32_t ctx, uint64_t code))                   \
+    X(JS_WriteObject, uint32_t,                                                                    \
+        (struct engine *, uint32_t ctx, uint32_t ret_len, uint64_t value, uint32_t flags))         \
+    X(JS_ReadObject, uint64_t,                                                                     \
+        (struct engine *, uint32_t ctx, uint32_t bytes, uint32_t len, uint32_t flags))             \
+    X(JS_ResolveModule, uint32_t, (struct engine *, uint32_t ctx, uint64_t module))                \
+    X(JS_ComputeMemoryUsage, void, (struct engine *, uint32_t rt, uint32_t ret_usage))             \
     X(JS_GetModuleNamespace, uint64_t, (struct engine *, uint32_t ctx, uint32_t module))           \
     X(JS_Call, uint64_t,                                                                           \
         (struct engine *, uint32_t ctx, uint64_t fn, uint64_t self, uint32_t argc, uint32_t argv)) \

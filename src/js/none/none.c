@@ -1,4 +1,5 @@
 /* JavaScript processes where there are none: another processor than x86-64, or a build without them. */
+#include <anqa/js_debug.h>
 #include <anqa/js_pool.h>
 
 static const char why[] = "this build has no JavaScript processes (they need x86-64)";
@@ -97,6 +98,60 @@ anqa_status anqa_js_files_save(const anqa_js_store *store, const anqa_js_script 
 
 anqa_status anqa_js_files_drop(
     const anqa_js_store *store, const anqa_js_script *script, anqa_str id, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_compile(
+    const anqa_js_script *script, anqa_str *ret_bytecode, anqa_str *ret_source_map, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+const char *anqa_js_status_text(anqa_js_status status)
+{
+    return "?";
+}
+
+anqa_status anqa_js_processes(uint32_t limit, anqa_js_process **ret_processes, size_t *ret_count)
+{
+    return ANQA_E_UNSUPPORTED;
+}
+
+anqa_status anqa_js_pause(anqa_pid pid, uint32_t timeout_ms, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_resume(anqa_pid pid, uint32_t timeout_ms, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_variables(
+    anqa_pid pid, uint32_t timeout_ms, anqa_json *ret_variables, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_stack(anqa_pid pid, uint32_t timeout_ms, anqa_json *ret_stack, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_report(
+    anqa_pid pid, uint32_t timeout_ms, anqa_json *ret_report, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_profile(
+    const anqa_js_profile_opts *opts, anqa_js_profile_result *ret_result, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_coverage(anqa_json *ret_coverage, anqa_error *err)
 {
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }

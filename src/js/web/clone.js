@@ -22,7 +22,7 @@ export default function (web, op) {
   const ours = []; // of web.cloneable
 
   // ---- buffers and their views
-  const { slice, resize, transfer: moveBuffer } = ArrayBuffer.prototype;
+  const { transfer: moveBuffer } = ArrayBuffer.prototype;
   const lengthOf = getter(ArrayBuffer.prototype, 'byteLength'), mostOf = getter(ArrayBuffer.prototype, 'maxByteLength');
   const isResizable = getter(ArrayBuffer.prototype, 'resizable'), isDetached = getter(ArrayBuffer.prototype, 'detached');
   const TypedArray = getPrototypeOf(Uint8Array).prototype, { set: setBytes } = TypedArray;
@@ -33,8 +33,10 @@ export default function (web, op) {
 
   function copyBuffer(buffer) {
     const length = apply(lengthOf, buffer, []);
-    if (!apply(isResizable, buffer, [])) return apply(slice, buffer, [0, length]);
-    const copy = new ArrayBuffer(length, { __proto__: null, maxByteLength: apply(mostOf, buffer, []) });
+    // not its slice(), which asks what kind the buffer says it is
+    const copy = apply(isResizable, buffer, [])
+      ? new ArrayBuffer(length, { __proto__: null, maxByteLength: apply(mostOf, buffer, []) })
+      : new ArrayBuffer(length);
     apply(setBytes, new Uint8Array(copy), [new Uint8Array(buffer)]);
     return copy;
   }

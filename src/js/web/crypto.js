@@ -302,6 +302,7 @@ export default function (web, op) {
     slots.usages = usages;
     return new CryptoKey(token, slots);
   }
+  web.cloneable({ is: isKey, copy: (key) => new CryptoKey(token, slotsOf(key)) }); // slots never change
   function keyArgument(value) {
     if (!isKey(value)) throw new TypeError('that is no CryptoKey');
     return slotsOf(value);

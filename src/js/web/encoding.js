@@ -10,7 +10,7 @@ export default function (web, op) {
   const { toLowerCase, charCodeAt } = String.prototype;
   const getter = (prototype, name) => getOwnPropertyDescriptor(prototype, name).get;
   const TypedArray = getPrototypeOf(Uint8Array).prototype;
-  const { set: setBytes, subarray, slice } = TypedArray;
+  const { set: setBytes } = TypedArray;
   const partsOf = (prototype) =>
     ({ buffer: getter(prototype, 'buffer'), at: getter(prototype, 'byteOffset'), length: getter(prototype, 'byteLength') });
   const ofArray = partsOf(TypedArray), ofDataView = partsOf(DataView.prototype);
@@ -60,9 +60,11 @@ export default function (web, op) {
     }
     return source;
   }
+  const sizeOf = (bytes) => apply(ofArray.length, bytes, []);
+  const part = (bytes, from, length) => new Uint8Array(apply(ofArray.buffer, bytes, []), apply(ofArray.at, bytes, []) + from, length);
   // How many bytes at the end are a character that may go on.
   function unfinished(bytes, { number, flags }) {
-    const length = bytes.length;
+    const length = sizeOf(bytes);
     if (number === UTF16) {
       const odd = length % 2, at = length - odd - 2;
       const high = at >= 0 && (bytes[flags & BIG_ENDIAN ? at : at + 1] & 0xfc) === 0xd8;
@@ -81,9 +83,9 @@ export default function (web, op) {
     return 0;
   }
   function join(first, second) {
-    const all = new Uint8Array(first.length + second.length);
+    const length = sizeOf(first), all = new Uint8Array(length + sizeOf(second));
     apply(setBytes, all, [first]);
-    apply(setBytes, all, [second, first.length]);
+    apply(setBytes, all, [second, length]);
     return all;
   }
 
@@ -107,24 +109,25 @@ export default function (web, op) {
       let bytes = input === undefined ? none : input;
       const stream = options === undefined || options === null ? false : !!options.stream;
       const flags = order | (this.#fatal ? FATAL : 0) | (this.#ignoreBOM || this.#begun ? KEEP_BOM : 0);
-      if (!stream && !this.#begun && this.#rest.length === 0) {
+      if (!stream && !this.#begun && sizeOf(this.#rest) === 0) {
         let text = decode(bytes, number, flags);
         if (text === undefined) text = decode(bytesOf(bytes), number, flags);
         if (text === null) throw new TypeError('the bytes are not of the encoding');
         return text ?? '';
       }
       bytes = bytesOf(bytes);
-      if (this.#rest.length > 0) bytes = join(this.#rest, bytes);
+      if (sizeOf(this.#rest) > 0) bytes = join(this.#rest, bytes);
       this.#rest = none;
       if (stream && number !== WINDOWS_1252) {
         const left = unfinished(bytes, this.#encoding);
         if (left > 0) {
-          this.#rest = apply(slice, bytes, [bytes.length - left]);
-          bytes = apply(subarray, bytes, [0, bytes.length - left]);
+          const whole = sizeOf(bytes) - left;
+          this.#rest = join(part(bytes, whole, left), none); // what was given may change
+          bytes = part(bytes, 0, whole);
         }
       }
-      this.#begun = stream && (this.#begun || bytes.length > 0);
-      const text = bytes.length === 0 ? '' : decode(bytes, number, flags);
+      this.#begun = stream && (this.#begun || sizeOf(bytes) > 0);
+      const text = sizeOf(bytes) === 0 ? '' : decode(bytes, number, flags);
       if (text === null) {
         this.#rest = none;
         this.#begun = false;

@@ -22,7 +22,7 @@
     X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
     X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS | ANQA_JS_ENCODING, NULL) \
     X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
-    X(crypto, ANQA_JS_CRYPTO, ANQA_JS_EVENTS, web_crypto_ops) \
+    X(crypto, ANQA_JS_CRYPTO, WEB_CLONE, web_crypto_ops) \
     WEB_MODULE_MAP_NET(X) \
     X(worker, ANQA_JS_WORKER, ANQA_JS_EVENTS, web_worker_ops)
 

@@ -21,7 +21,8 @@
 
 /* Numbers are those of crypto.js. */
 enum subtle_kind {
-    SUBTLE_DIGEST = 1,
+    SUBTLE_NO_KIND,
+    SUBTLE_DIGEST,
     SUBTLE_HMAC,
     SUBTLE_HMAC_VERIFY, /* extra: the signature. Verifications give one byte: 1 or 0 */
     SUBTLE_CBC_ENCRYPT, /* extra: the iv */

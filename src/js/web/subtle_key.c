@@ -147,6 +147,20 @@ static bool is_odd(anqa_str number)
     return number.len > 0 && (number.ptr[number.len - 1] & 1) != 0;
 }
 
+/* Of a private key: no number is longer than it must be, and primes are odd, as Montgomery's method wants them. */
+static bool halves_are_sound(const struct parts *parts, uint32_t bits)
+{
+    const anqa_str *d = &parts->at[2], *p = &parts->at[3], *q = &parts->at[4];
+
+    for (uint32_t i = 2; i < parts->count; i++)
+        if (bits_of(parts->at[i]) == 0)
+            return false;
+    return is_odd(*p) && is_odd(*q) && bits_of(*p) > 1 && bits_of(*q) > 1 &&
+           bits_of(*p) + bits_of(*q) <= bits + 1 && bits_of(*d) <= bits &&
+           bits_of(parts->at[5]) <= bits_of(*p) && bits_of(parts->at[6]) <= bits_of(*q) &&
+           bits_of(parts->at[7]) <= bits_of(*p);
+}
+
 /* What OpenSSL takes time or memory for, or does not look at. */
 static bool rsa_is_sound(const struct parts *parts)
 {
@@ -156,12 +170,7 @@ static bool rsa_is_sound(const struct parts *parts)
         bits > SUBTLE_RSA_BITS_MAX || !is_odd(parts->at[0]) || !is_odd(parts->at[1]) ||
         bits_of(parts->at[1]) < 2 || bits_of(parts->at[1]) > 64)
         return false;
-    for (uint32_t i = 2; i < parts->count; i++)
-        if (bits_of(parts->at[i]) == 0 || bits_of(parts->at[i]) > bits)
-            return false;
-    /* primes are divided by, and Montgomery's method wants them odd */
-    return parts->count == 2 || (is_odd(parts->at[3]) && is_odd(parts->at[4]) &&
-                                    bits_of(parts->at[3]) > 1 && bits_of(parts->at[4]) > 1);
+    return parts->count == 2 || halves_are_sound(parts, bits);
 }
 
 /* Numbers of OSSL_PARAM have the least byte first. `copy` has room for it. */

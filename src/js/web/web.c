@@ -2,7 +2,6 @@
 
 #include "js/convert.h"
 #include "js/turn.h"
-#include "js/web/crypto.h"
 #include "js/web/modules.h"
 
 /* ---------------------------------------------------------------- the modules */
@@ -13,7 +12,7 @@ WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
 
 extern const struct js_op web_clone_ops[], web_events_ops[], web_encoding_ops[], web_net_ops[],
-    web_worker_ops[];
+    web_crypto_ops[], web_worker_ops[];
 
 static const struct {
     const char *name, *start, *end;

@@ -625,3 +625,8 @@ cases['names are those of the standard'] = async () => {
   return [key.algorithm.name, (await subtle.importKey('raw', some(16), { name: 'hmac', hash: 'sha-256' }, true, ['sign'])).algorithm.hash.name];
 };
 cases['members of a key belong to keys'] = () => error(() => Object.getOwnPropertyDescriptor(CryptoKey.prototype, 'type').get.call({}));
+cases['a key is cloned'] = async () => {
+  const key = await subtle.importKey('raw', some(16), 'AES-CBC', false, ['encrypt']), clone = structuredClone({ key }).key;
+  return [clone === key, clone instanceof CryptoKey, describe(clone), await error(() => subtle.exportKey('raw', clone)),
+    await subtle.encrypt({ name: 'AES-CBC', iv: some(16) }, clone, some(3))];
+};
