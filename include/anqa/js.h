@@ -37,6 +37,7 @@
  *   - timers go on with the time that they had left; due ones fire at once;
  *   - promises of Beam.call and of other work outside are rejected with an Error: nobody knows what became of it;
  *   - functions of Beam.monitor are called with the reason "restored"; links are gone;
+ *   - a CompressionStream or DecompressionStream that was given something before fails with the next chunk;
  *   - a BroadcastChannel is open again; messages that waited in the mailbox are not there; names (Beam.register) and
  *     children (Beam.spawn) are gone;
  *   - who had called and still waited for an answer gets none;
@@ -197,10 +198,15 @@ enum {
     ANQA_JS_EVENTS = 1 << 0,
     /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
     ANQA_JS_ENCODING = 1 << 1,
+    /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
+    ANQA_JS_URL = 1 << 2,
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
     ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData */
+    /* CompressionStream, DecompressionStream: gzip, deflate, deflate-raw; up to 100 at once of a process, which hold up to
+     * 8 MiB beside its limits.memory. Chunks come as they are read, of 64 KiB at most. Not in builds without zlib */
+    ANQA_JS_COMPRESSION = 1 << 7,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
      * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of
      * its own, two at once for each script's process. Limits: for one operation as many bytes as limits.values has, and
