@@ -203,7 +203,8 @@ enum {
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
-    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData */
+    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData; a form that is parsed has up to 10,000 parts */
+    ANQA_JS_HTTP = 1 << 6, /* Headers, Request, Response */
     /* CompressionStream, DecompressionStream: gzip, deflate, deflate-raw; up to 100 at once of a process, which hold up to
      * 8 MiB beside its limits.memory. Chunks come as they are read, of 64 KiB at most. Not in builds without zlib */
     ANQA_JS_COMPRESSION = 1 << 7,
