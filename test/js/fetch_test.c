@@ -603,6 +603,22 @@ TEST(the_end_of_the_process_that_works_for_a_script_is_an_error_of_what_is_under
     js_end(rt);
 }
 
+TEST(answers_under_way_are_errors_in_what_was_restored_from_a_snapshot)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member), twin = {0};
+    anqa_str bytes;
+
+    CHECK_STR(ask(pid, "keep", port, "/big", ""), "200");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &bytes, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_js_restore_link(&member, bytes, NULL, NULL, &twin, NULL), ANQA_OK);
+    CHECK(strstr(js_call(twin, "rest", "[]"), "TypeError: fetch failed: ") != NULL);
+    CHECK_STR(get(twin, port, "/"), "[200,\"hello\"]");
+    CHECK_STR(js_call(pid, "rest", "[]"), anqa_tmp_printf("%d", BIG));
+    js_end(rt);
+}
+
 TEST(answers_that_nobody_reads_any_more_hold_nothing)
 {
     anqa_rt *rt = js_begin(2);
