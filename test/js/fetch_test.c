@@ -690,6 +690,38 @@ TEST(a_process_may_ask_so_much_and_wait_so_long)
     js_end(rt);
 }
 
+/* {"method": METHOD, "headers": so many of them, with values of that length}, as what else is given. */
+static const char *init_of(const char *method, unsigned fields, unsigned len)
+{
+    size_t size = 100 + (size_t)fields * (len + 30), at;
+    char *text = anqa_arena_alloc(anqa_tmp(), size);
+
+    at = (size_t)snprintf(text, size, ", {\"method\": \"%s\", \"headers\": {", method);
+    for (unsigned i = 0; i < fields; i++)
+        at += (size_t)snprintf(
+            text + at, size - at, "%s\"x-%u\": \"%0*u\"", i == 0 ? "" : ", ", i, (int)len, 1u);
+    snprintf(text + at, size - at, "}}");
+    return text;
+}
+
+TEST(a_request_may_have_so_many_fields_and_so_long)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "get", port, "/", init_of("GET", 200, 10)), "[200,\"hello\"]");
+    CHECK_STR(ask(pid, "get", port, "/", init_of("GET", 300, 10)),
+        "TypeError: fetch failed: more than 256 headers");
+    CHECK_STR(ask(pid, "get", port, "/", init_of("GET", 1, 131072)),
+        "TypeError: fetch failed: more than 131072 bytes for the network at once");
+    CHECK_STR(ask(pid, "get", port, "/echo", init_of("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", 0, 0)),
+        "[200,\"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF 0 \"]");
+    CHECK_STR(ask(pid, "get", port, "/echo", init_of("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", 0, 0)),
+        "TypeError: fetch failed: no such request can be made");
+    js_end(rt);
+}
+
 TEST(a_connection_that_is_not_made_is_given_up)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
