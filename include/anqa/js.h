@@ -27,7 +27,29 @@
  *
  * Start. The first process of a script loads it; what memory holds then is kept, and every further process begins as a
  * copy of that: its top-level code does not run again. So top-level code may prepare what all will share, but cannot
- * use Beam's functions. An exported `init(arg)` runs in each process when it starts.
+ * use Beam's functions. An exported `init(arg)` runs in each process when it starts. Top-level code runs once for all
+ * processes and comes to the same wherever it runs: in it all clocks stand at 0 (Date.now() is 0), and what is random
+ * follows from the source alone.
+ *
+ * Snapshots. A process can be made bytes between two turns (anqa_js_snapshot), and a process begin as these bytes
+ * (anqa_js_restore_link), on the same server or on one started later: with all that its memory holds, closures, classes,
+ * generators, pending promises and timers, without running its top-level code or `init`. What is outside of its memory is not in them:
+ *   - timers go on with the time that they had left; due ones fire at once;
+ *   - promises of Beam.call and of other work outside are rejected with an Error: nobody knows what became of it;
+ *   - functions of Beam.monitor are called with the reason "restored"; links are gone;
+ *   - a CompressionStream or DecompressionStream that was given something before fails with the next chunk;
+ *   - a BroadcastChannel is open again; messages that waited in the mailbox are not there; names (Beam.register) and
+ *     children (Beam.spawn) are gone;
+ *   - who had called and still waited for an answer gets none;
+ *   - Beam.self() is the new process; Beam.id() is what it is started for. Pids and references kept in memory are what
+ *     they were while the server that the snapshot was taken in lives; on any other they are nobody's;
+ *   - Math.random and what else is random is seeded anew: two processes of one snapshot differ in it; clocks are those
+ *     of the server: performance.now() may show less than before;
+ *   - an exported `restored(arg)` runs, as `init` in any other start, when all that has been told.
+ * A snapshot holds what differs from what all processes of the script began as, so it is small, and only of use where
+ * that is the same: with the same source, .apis and limits, and the same build of this library's engine. Anything else is
+ * refused by name. A `store` has it done for supervised processes. Snapshots are checked, but not secret and not signed: keep them as
+ * you keep the program's data. A forged one can do what a script could do that its forger wrote.
  *
  * Memory. A process has the pages that it wrote to as its own; after ten seconds without a message (see
  * ANQA_JS_SCRIPT_RESTING) it gives back those that are again as they were at the start.
@@ -42,7 +64,7 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, sizes of values, promise jobs (the turn fails and the process ends: what queues more of them than a
+ * outstanding calls, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn fails and the process ends: what queues more of them than a
  * turn may run never comes to an end).
  *
  * In JavaScript:
@@ -71,6 +93,12 @@
  *     Beam.peek(promise)            what it has become, the promise itself while it is pending, and what is no promise as it is;
  *                                   Beam.peek.status(promise): "pending", "fulfilled" or "rejected"
  *     Beam.inspect(value), Beam.escapeHTML(text)
+ *     Beam.password.hash(text, {rounds})
+ *                                   promise of "$pbkdf2-sha256$i=<rounds>$<salt>$<key>": PBKDF2 with HMAC-SHA-256, 600,000 rounds when
+ *                                   left out, 1,000 to 10,000,000; of a password of at most 1,024 bytes; needs OpenSSL
+ *     Beam.password.verify(hash, text)
+ *                                   promise of whether it is that password; rejected for what is no such hash. Both run on
+ *                                   a worker, two at once for each script's process
  *     Beam.processInfo()            {pid, id, memory, memoryLimit, turns, preemptions, timeMs, messageQueue, pendingCalls,
  *                                   waitingCalls, names, children}; children: of its whole family
  *     Beam.systemInfo()             {schedulers, processes, uptimeMs, version}
@@ -103,6 +131,7 @@
 #ifndef ANQA_JS_H
 #define ANQA_JS_H
 
+#include <anqa/buf.h>
 #include <anqa/gen_server.h>
 #include <anqa/registry.h>
 #include <anqa/value.h>
@@ -131,6 +160,20 @@ typedef struct anqa_js_handler {
     anqa_status (*run)(const anqa_js_request *request, anqa_value_writer *result);
 } anqa_js_handler;
 
+/** Of fetch, WebSocket and EventSource. Zero fields stand for the defaults. */
+typedef struct anqa_js_net_limits {
+    uint32_t requests;   /* at once, each until its answer is over; 0: 100 */
+    uint32_t sockets;    /* WebSockets at once; 0: 20 */
+    uint32_t connect_ms; /* for the look-up of a name, TCP and TLS; 0: 10,000 */
+    uint32_t head_ms; /* without a byte of the request sent, nor the head of an answer; 0: 30,000 */
+    uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
+    uint32_t head_bytes;    /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
+    uint32_t url_bytes;     /* 0: 16 KiB */
+    uint32_t message_bytes; /* of a message that comes over a WebSocket; 0: 16 MiB */
+    uint64_t
+        body_bytes; /* of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB */
+} anqa_js_net_limits;
+
 /** Zero fields stand for the defaults. */
 typedef struct anqa_js_limits {
     size_t memory;    /* bytes of the engine's memory; 0: 64 MiB; at least 4 MiB, at most 2 GiB */
@@ -142,6 +185,7 @@ typedef struct anqa_js_limits {
      * the limits of the script for itself: so a script can use as much as 1 + children processes may */
     uint32_t children;
     anqa_value_limits values; /* of what crosses */
+    anqa_js_net_limits net;
 } anqa_js_limits;
 
 /**
@@ -152,14 +196,35 @@ enum {
     /* EventTarget, Event and its kind, AbortController, AbortSignal, MessageChannel, reportError.
      * What a listener throws is logged. */
     ANQA_JS_EVENTS = 1 << 0,
+    /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
+    ANQA_JS_ENCODING = 1 << 1,
+    /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
+    ANQA_JS_URL = 1 << 2,
+    /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
+     * TextDecoderStream */
+    ANQA_JS_STREAMS = 1 << 4,
+    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData; a form that is parsed has up to 10,000 parts */
+    ANQA_JS_HTTP = 1 << 6, /* Headers, Request, Response */
+    /* CompressionStream, DecompressionStream: gzip, deflate, deflate-raw; up to 100 at once of a process, which hold up to
+     * 8 MiB beside its limits.memory. Chunks come as they are read, of 64 KiB at most. Not in builds without zlib */
+    ANQA_JS_COMPRESSION = 1 << 7,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
-     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
-     * own, two at once for each script's process. Limits: 48 MiB for one operation, 65,536 bytes derived at once, 10,000,000
-     * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
-     * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
-     * do not. Without OpenSSL subtle refuses with NotSupportedError. */
-    ANQA_JS_CRYPTO = 1 << 8
+     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of
+     * its own, two at once for each script's process. Limits: for one operation as many bytes as limits.values has, and
+     * 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are
+     * made. Keys are kept in the memory of the script's process, and so in its snapshots. In deterministic runs random
+     * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
+     * NotSupportedError. */
+    ANQA_JS_CRYPTO = 1 << 8,
+    ANQA_JS_WEBSOCKET = 1 << 10, /* WebSocket, as a client; where hosts are listed */
+    /* Worker: a child (see above) with the script's modules, handlers and limits, given as the text of a classic script or as a
+     * data URL; so limits.children is to be more than 0. postMessage both ways, with what Beam.send can send; onmessage, onerror
+     * (what its top-level code or a listener throws, and its end when that was none of its own), terminate. In it: self, name,
+     * postMessage, onmessage, close. It is not linked to its parent, and ends with it. */
+    ANQA_JS_WORKER = 1 << 16
 };
+
+struct anqa_js_store;
 
 /** What a script is. `static const`: processes point to it. Made by ANQA_JS_SCRIPT. */
 typedef struct anqa_js_script {
@@ -170,17 +235,29 @@ typedef struct anqa_js_script {
      * all that anqa_add_script can (cmake/script.cmake): TypeScript, JSX as tsconfig.json says, packages, JSON, texts. */
     const char *source;
     size_t source_len;      /* 0: up to its NUL */
-    const char *source_map; /* of `source`; NULL: none */
+    const char *source_map; /* of `source` or `bytecode`; NULL: none */
+    /* What anqa_js_compile has made of the source, in place of that. Trusted, as the program itself: it is not checked as
+     * a text is, though what it does stays in the sandbox. It is for the engine that it was made by, and for a script of
+     * this name; the start fails otherwise, and says so. */
+    const char *bytecode;
+    size_t bytecode_len; /* 0: as its head says */
     const char *path;
     const anqa_js_handler *handlers; /* {0} ends them; NULL: none */
     /* Where it may open a BroadcastChannel: "prices", or "room:*" for all that begin so; NULL ends them, or: none */
     const char *const *topics;
+    /* Where fetch, WebSocket and EventSource may go: "api.example.org", "*.example.org:8443", "*:*" for everywhere; NULL ends
+     * them, or: nowhere. Without a port that of the scheme. Addresses of this machine, of private networks and
+     * others that are not for the public are refused, wherever they come from, unless the entry is such an address
+     * ("127.0.0.1:8080"), "localhost", or says "private:db.internal:9200". */
+    const char *const *hosts;
+    const char *ca_file; /* certificates to trust, PEM; NULL: those of the system */
     /* Where it may register itself and find others by name; NULL: nowhere. Processes of C may be in it too. */
     const anqa_registry *registry;
     uint32_t apis; /* ANQA_JS_EVENTS and its like */
     bool
         stays_mapped; /* its processes are never parked: each has one of the `js_mapped` places until it ends */
     anqa_js_limits limits;
+    const struct anqa_js_store *store; /* where its processes' snapshots are kept; NULL: nowhere */
 } anqa_js_script;
 
 /* The parts of the gen_server; not to be called. */
@@ -189,7 +266,8 @@ ANQA_API anqa_next anqa_js_call_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
-#define ANQA_JS_STATE_SIZE_ 448
+ANQA_API void anqa_js_terminate_(void *state, anqa_reason reason);
+#define ANQA_JS_STATE_SIZE_ 640
 
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
@@ -202,6 +280,7 @@ ANQA_API void anqa_js_hibernate_(void *state);
             .handle_any_cast = anqa_js_cast_,         \
             .handle_any_info = anqa_js_info_,         \
             .hibernate = anqa_js_hibernate_,          \
+            .terminate = anqa_js_terminate_,          \
             .hibernate_after_ms = (after_ms),         \
             .label = "javascript"},                   \
         __VA_ARGS__                                   \
@@ -214,6 +293,15 @@ ANQA_API void anqa_js_hibernate_(void *state);
  */
 ANQA_API anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
     const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Compiles a script: processes of one that has the result as its `bytecode` start their first process without reading
+ * text, which takes a tenth of a second for 500 KB, a few milliseconds as bytecode. Functions have no text of their own
+ * then (toString). ret_source_map: may be NULL; empty: none.   Both live as long as the current event.
+ * Fails: E_SCRIPT (it does not compile), E_INVALID, E_LIMIT, else as a start.   Context: process; waits.
+ */
+ANQA_API anqa_status anqa_js_compile(const anqa_js_script *script, anqa_str *ret_bytecode,
+    anqa_str *ret_source_map, anqa_error *err) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- asking */
 
@@ -244,8 +332,100 @@ ANQA_API anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_j
 ANQA_API anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout_ms,
     anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
 
+/**
+ * The same with variables: vars is a map of names to values. The source sees them as a function's own, and so do the functions
+ * that it makes, as long as they live; nothing of them is left elsewhere. What it declares with `var` or as a function is its
+ * own too. Fails also with E_TYPE: vars is no map.
+ */
+ANQA_API anqa_status anqa_js_eval_with(anqa_pid to, anqa_str source, anqa_value vars,
+    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error,
+    anqa_error *err) ANQA_MUST_CHECK;
+
+/** Names of the global properties that the script has added: an array of strings. For tools. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_globals(
+    anqa_pid pid, uint32_t timeout_ms, anqa_value *ret_names, anqa_error *err) ANQA_MUST_CHECK;
+/** A property of the global object: its value, undefined when there is none. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_get_global(anqa_pid pid, anqa_str name, uint32_t timeout_ms,
+    anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+/** Sets one. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_set_global(anqa_pid pid, anqa_str name, anqa_value value,
+    uint32_t timeout_ms, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Lets a process begin anew: its memory is mapped from the script's image, and `init` runs again with the argument of its
+ * start. It keeps its pid, its place with its supervisor, the name it was started with, its links and what waits in its
+ * mailbox. Gone are its timers, subscriptions, monitors, and the names that it has registered; its children have ended;
+ * its Beam.calls run to their end, unheard; calls from outside that wait for a promise fail with E_SCRIPT. What a store has of it
+ * counts no more: the new state is saved over it.
+ * Fails: E_NOPROC, E_DIED (`init` threw: the process has ended), E_TIMEOUT as anqa_try_call.
+ */
+ANQA_API anqa_status anqa_js_reset(
+    anqa_pid pid, uint32_t timeout_ms, anqa_error *err) ANQA_MUST_CHECK;
+
 /** Sends a value to its Beam.onMessage. As anqa_send; never waits. */
 ANQA_API anqa_status anqa_js_send(anqa_pid to, anqa_value value);
+
+/* ---------------------------------------------------------------- snapshots */
+
+/**
+ * The process as bytes, see above. It answers between two turns, so it waits for a Beam.callSync to come back.
+ * ret_snapshot: lives as long as the current event.
+ * Fails: E_LIMIT, E_NOMEM, else as anqa_try_call.
+ */
+ANQA_API anqa_status anqa_js_snapshot(
+    anqa_pid pid, uint32_t timeout_ms, anqa_str *ret_snapshot, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * As anqa_js_start_link, of a process that begins as a snapshot. arg: for the script's `restored`.
+ * Fails: E_PARSE (damaged, or none), E_VERSION (of another format, engine, source or image: err says of which), E_INVALID (of
+ * another script), E_LIMIT (more memory than limits.memory), else as anqa_js_start_link.
+ */
+ANQA_API anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot,
+    const anqa_value *arg, const anqa_start_opts *opts, anqa_pid *ret_pid,
+    anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Where snapshots of a script's processes are kept, so that each begins as the last one that was saved: after a crash of the
+ * process, and after one of the server. Processes are told apart by Beam.id(): a child's id, or the name it is started by;
+ * one that has neither is not kept. Functions get the store itself as `store`; they run in processes and may wait.
+ *
+ *     static const anqa_js_store rooms_store = ANQA_JS_FILES("/var/lib/chat/rooms", .every_ms = 1000);
+ *     static const anqa_js_script room = ANQA_JS_SCRIPT(.name = "room", .path = "room.ts", .store = &rooms_store);
+ *
+ * A process is saved `every_ms` after the first turn since it was last saved, so what happened since then is what a
+ * `kill -9` can cost. It is saved once more when it is told to end (by its supervisor, or anqa_gen_server_stop); not when
+ * it crashes. Its mailbox is not saved. A script that ends itself with Beam.exit() is done: `drop`.
+ */
+typedef struct anqa_js_store {
+    /* The last snapshot, which the caller takes over. E_NOT_FOUND: it begins anew; anything else: it does not start */
+    anqa_status (*load)(const struct anqa_js_store *store, const anqa_js_script *script,
+        anqa_str id, anqa_buf *ret_snapshot, anqa_error *err);
+    /* Keeps this one instead, whole or not at all. A failure is logged, and it is tried again after every_ms */
+    anqa_status (*save)(const struct anqa_js_store *store, const anqa_js_script *script,
+        anqa_str id, anqa_str snapshot, anqa_error *err);
+    anqa_status (*drop)(const struct anqa_js_store *store, const anqa_js_script *script,
+        anqa_str id, anqa_error *err); /* forgets it; NULL: it stays */
+    const void *arg;                   /* yours */
+    uint32_t every_ms;                 /* 0: 10,000 */
+    /* What is refused (see anqa_js_restore_link), as after a change of the script, is logged and the process begins anew;
+     * false: it does not start */
+    bool anew;
+} anqa_js_store;
+
+/* Of ANQA_JS_FILES. */
+ANQA_API anqa_status anqa_js_files_load(const anqa_js_store *store, const anqa_js_script *script,
+    anqa_str id, anqa_buf *ret_snapshot, anqa_error *err);
+ANQA_API anqa_status anqa_js_files_save(const anqa_js_store *store, const anqa_js_script *script,
+    anqa_str id, anqa_str snapshot, anqa_error *err);
+ANQA_API anqa_status anqa_js_files_drop(
+    const anqa_js_store *store, const anqa_js_script *script, anqa_str id, anqa_error *err);
+
+/** A store of files in a folder that exists, one for each process, replaced as a whole and synchronised; other members in the rest. */
+#define ANQA_JS_FILES(folder, ...)                                                          \
+    {                                                                                       \
+        .load = anqa_js_files_load, .save = anqa_js_files_save, .drop = anqa_js_files_drop, \
+        .arg = (folder), __VA_ARGS__                                                        \
+    }
 
 /** What Beam.send sends to a process of C: a PLAIN message of this tag, whose body is one value, checked. */
 #define ANQA_JS_MESSAGE "js.message"
@@ -262,6 +442,21 @@ typedef struct anqa_js_info {
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;
+
+/** What is in the memory of a process, as its engine counts. */
+typedef struct anqa_js_memory {
+    size_t total, limit; /* bytes that it has, and may have */
+    uint64_t used;       /* bytes of what follows, about */
+    uint64_t pieces;     /* allocated */
+    uint64_t atoms, strings, objects, properties, shapes, functions;
+    uint64_t code; /* bytes of functions' code */
+    uint64_t arrays;
+    uint64_t buffers, buffer_bytes; /* of ArrayBuffers */
+} anqa_js_memory;
+
+/** It looks at all of the memory: for tools. Fails as anqa_try_call. */
+ANQA_API anqa_status anqa_js_get_memory(
+    anqa_pid pid, uint32_t timeout_ms, anqa_js_memory *ret_memory, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Does not wake a parked process. Fails as anqa_try_call. */
 ANQA_API anqa_status anqa_js_get_info(

@@ -20,6 +20,27 @@ static const struct command commands[] = {
     {"resume", "PID|NAME", "has a suspended server go on", command_resume, NULL},
     {"trace", "PID|NAME [--count N]", "prints what a process receives, sends and handles",
         command_trace, "--count: ends after so many events; otherwise with ^C"},
+    {"js", "ps|stack|variables|... [PID]", "looks into JavaScript processes", command_js,
+        "ps [--limit N]         who there is, the youngest first (default: 100)\n"
+        "stack PID|NAME         where its turn is, innermost first\n"
+        "variables PID|NAME     what the variables of its script hold, and what it has made "
+        "global\n"
+        "report PID|NAME        what its memory holds, and what it waits for\n"
+        "pause PID|NAME         has it take no turn, or stop in the midst of one; its messages "
+        "wait\n"
+        "resume PID|NAME        has it go on\n"
+        "profile [PID|NAME] [--script NAME] [--seconds N] [--svg FILE]\n"
+        "                       counts the stacks that compute, of one process, of those of a "
+        "script, or of all, for\n"
+        "                       some time (default: 5); prints them folded, or writes a flame "
+        "graph\n"
+        "coverage [--lcov FILE] what has run of scripts that count it (anqa_add_script(... "
+        "COVERAGE)), or that as\n"
+        "                       lcov's tracefile\n"
+        "compile FILE --out FILE [--name NAME]\n"
+        "                       makes bytecode of a module that imports nothing, for this "
+        "version's engine; asks no\n"
+        "                       program. NAME is the script's (default: the file's)"},
     {"system", "", "schedulers, memory, counts", command_system, NULL},
     {"metrics", "", "everything that is measured, as Prometheus reads it", command_metrics, NULL},
     {"log", "[LEVEL]", "tells the log's level, or sets it", command_log,

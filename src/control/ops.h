@@ -11,6 +11,14 @@
         const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
 
 CONTROL_OP(control_info);
+CONTROL_OP(control_js_coverage);
+CONTROL_OP(control_js_pause);
+CONTROL_OP(control_js_processes);
+CONTROL_OP(control_js_profile);
+CONTROL_OP(control_js_report);
+CONTROL_OP(control_js_resume);
+CONTROL_OP(control_js_stack);
+CONTROL_OP(control_js_variables);
 CONTROL_OP(control_kill);
 CONTROL_OP(control_metrics);
 CONTROL_OP(control_process_list);

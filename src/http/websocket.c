@@ -220,8 +220,10 @@ static const char *head_fault(const struct websocket *ws, unsigned char first, u
         return "reserved bits are set";
     if ((opcode > WEBSOCKET_BINARY && opcode < WEBSOCKET_CLOSE) || opcode > WEBSOCKET_PONG)
         return "unknown opcode";
-    if ((second & 0x80) == 0)
+    if ((second & 0x80) == 0 && !ws->client)
         return "a frame is not masked";
+    if ((second & 0x80) != 0 && ws->client)
+        return "a frame is masked";
     if (opcode < WEBSOCKET_CLOSE)
         return NULL;
     if ((first & 0x80) == 0)
@@ -282,7 +284,7 @@ static enum websocket_result read_head(struct websocket *ws, char *bytes, size_t
     frame->opcode = at[0] & 0x0f;
     frame->len = at[1] & 0x7f;
     extended = frame->len < 126 ? 0 : frame->len == 126 ? 2 : 8;
-    frame->head = 2 + extended + 4;
+    frame->head = 2 + extended + (ws->client ? 0 : 4);
     event->need = frame->head;
     if (len < 2 + extended)
         return WEBSOCKET_MORE;
@@ -411,9 +413,10 @@ static enum websocket_result take_data(struct websocket *ws, const struct frame 
 }
 
 /* Codes that a peer may not send. */
-static bool is_code_reserved(unsigned code)
+static bool is_code_reserved(unsigned code, bool client)
 {
-    return code < 1000 || (code >= 1004 && code <= 1006) || (code >= 1012 && code <= 2999);
+    return code < 1000 || (code >= 1004 && code <= 1006) ||
+           (code >= (client ? 1015 : 1012) && code <= 2999);
 }
 
 static enum websocket_result take_close(
@@ -426,7 +429,7 @@ static enum websocket_result take_close(
     event->peer_code = frame->len == 0 ? CODE_NONE : (uint16_t)(at[0] << 8 | at[1]);
     if (frame->len != 0) {
         event->payload = anqa_str_make(frame->payload + 2, (size_t)frame->len - 2);
-        if (is_code_reserved(event->peer_code))
+        if (is_code_reserved(event->peer_code, ws->client))
             return broken(ws, event, CODE_PROTOCOL, "a reserved close code");
         if (!utf8_valid(event->payload.ptr, event->payload.len))
             return broken(ws, event, CODE_PROTOCOL, "the reason of a close is not UTF-8");
@@ -495,7 +498,8 @@ enum websocket_result websocket_read(struct websocket *ws, char *bytes, size_t l
         if (result != WEBSOCKET_MESSAGE)
             break;
         frame.payload = bytes + at + frame.head;
-        websocket_mask(frame.payload, (size_t)frame.len, (unsigned char *)frame.payload - 4);
+        if (!ws->client)
+            websocket_mask(frame.payload, (size_t)frame.len, (unsigned char *)frame.payload - 4);
         result = take_frame(ws, &frame, limits.message_bytes, ret_event);
         if (result == WEBSOCKET_BUSY)
             break;

@@ -1,5 +1,6 @@
 /*
- * WebSocket (RFC 6455) for a server: the handshake, frames in, frames out.
+ * WebSocket (RFC 6455) for a server: the handshake, frames in, frames out. Frames in also for a client (`client`): there
+ * none is masked, and the codes 1012 to 1014 are a server's to send.
  *
  * Frames are read where they lie. The caller holds bytes that came from the network and calls websocket_read until it says
  * WEBSOCKET_MORE; a whole frame is unmasked in place and given out as a slice, so that a message in one frame, which nearly all
@@ -82,7 +83,7 @@ extern const struct websocket_limits websocket_default_limits;
 
 struct websocket_message;
 
-/* Starts zeroed, but for `deflate`. */
+/* Starts zeroed, but for `deflate` and `client`. */
 struct websocket {
     struct websocket_message *
         message; /* of several frames or compressed: under way, or given out last; what later ones may refer to; else NULL */
@@ -90,6 +91,7 @@ struct websocket {
     bool under_way : 1; /* a message has begun, and has not ended */
     bool inflating : 1; /* it is whole: the frame that ended it was unmasked and is not taken yet */
     bool ended : 1;     /* it was given out */
+    bool client : 1;    /* we are: what comes is not masked */
     struct ws_deflate deflate;
 };
 

@@ -38,6 +38,7 @@ enum beam_op {
     BEAM_PEEK,
     BEAM_PROCESS_INFO,
     BEAM_SYSTEM_INFO,
+    BEAM_PASSWORD,
     BEAM_OP_COUNT
 };
 
@@ -47,11 +48,15 @@ struct js_task {
     uint32_t id;
 };
 
+enum { BEAM_TOPICS_MAX = 100 }; /* of BroadcastChannels, open at once */
+
 /* The tag of messages to ourselves; told apart by address. */
 extern const char beam_timer_tag[];
 
 /* The import: boxes in, a box out, or 0 with an exception set. */
 uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv);
+/* An id that boot.js has given; 0: it is none. */
+uint32_t beam_id(uint64_t value);
 /* Starts a process that runs `run` with a copy of `arg`; the promise that boot.js has noted as `id` becomes what it
  * returns, made by beam_answer: a value, or the message of an Error. `name`, which must last: for logs. Undefined, or
  * JS_EXCEPTION. */
@@ -59,8 +64,15 @@ uint64_t beam_start(struct js *js, const char *name, anqa_payload (*run)(void *a
     const void *arg, size_t size, uint32_t id);
 /* Context: the process that was started. */
 anqa_payload beam_answer(bool ok, const void *ptr, size_t len);
+/* The bytes of a value that is to go to another process. False: an exception is set, also when the turn has sent as much as it
+ * may: what waits in mailboxes counts against nobody's memory. */
+bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value);
 /* Takes back all names that the process has registered. */
 void beam_forget_names(struct js *js);
+/* Ends all subscriptions. */
+void beam_forget_topics(struct js *js);
+/* Their processes go on; nobody hears of them any more. */
+void beam_forget_tasks(struct js *js);
 /* A task's result or end. False: it is no task's. Context: a turn. */
 bool beam_on_result(struct js *js, const anqa_msg *msg);
 /* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */

@@ -59,7 +59,7 @@ uint64_t tools_uuid(struct js *js, const uint64_t *args)
     uint64_t now = wall_ms() * UUID_COUNTER, random[2], a, b;
     char text[40];
 
-    image_random(random, sizeof random);
+    image_random(js, random, sizeof random);
     if (js->last_uuid / UUID_COUNTER < now / UUID_COUNTER)
         js->last_uuid = now + random[0] % (UUID_COUNTER / 2);
     else
@@ -214,6 +214,7 @@ uint64_t tools_escape(struct js *js, const uint64_t *args)
     for (size_t i = 0; i < text.len; i++) {
         const char *escaped = entity(text.ptr[i]);
         size_t size = escaped == NULL ? 1 : strlen(escaped);
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
         memcpy(out + len, escaped == NULL ? &text.ptr[i] : escaped, size);
         len += size;
     }
@@ -262,9 +263,9 @@ uint64_t tools_process_info(struct js *js, const uint64_t *args)
     anqa_value_put_pid(&writer, anqa_self().bits);
     put_number(&writer, "memory", js->engine.memory.size);
     put_number(&writer, "memoryLimit", js->memory_limit);
-    put_number(&writer, "turns", js->turns);
-    put_number(&writer, "preemptions", js->preemptions);
-    put_number(&writer, "timeMs", js->ticks / TICKS_PER_MS);
+    put_number(&writer, "turns", js->face.turns);
+    put_number(&writer, "preemptions", js->face.preemptions);
+    put_number(&writer, "timeMs", js->face.ticks / TICKS_PER_MS);
     put_number(&writer, "messageQueue", anqa_mailbox_length());
     put_number(&writer, "pendingCalls", js->task_count);
     put_number(&writer, "waitingCalls", js->waiting_count);

@@ -5,14 +5,15 @@
   const LOG = 0, CALL = 1, CALL_SYNC = 2, SEND = 3, SELF = 4, ID = 5, MONITOR = 6, DEMONITOR = 7, LINK = 8, UNLINK = 9,
     EXIT = 10, NOW = 11, TIMER = 12, SETTLED = 13, TEXT = 14, SUBSCRIBE = 15, UNSUBSCRIBE = 16, PUBLISH = 17,
     SPAWN = 18, REGISTER = 19, UNREGISTER = 20, WHEREIS = 21, UNIQUE = 22, MAKE_REF = 23, NANOSECONDS = 24, UUID = 25,
-    HASH = 26, ESCAPE = 27, PEEK = 28, PROCESS_INFO = 29, SYSTEM_INFO = 30;
+    HASH = 26, ESCAPE = 27, PEEK = 28, PROCESS_INFO = 29, SYSTEM_INFO = 30, PASSWORD = 31;
   const global = globalThis;
   const { Map, Set, WeakMap, WeakSet, Promise, Error, TypeError, RangeError, Symbol, Array, Object, String, Number, Boolean, JSON,
     BigInt, Date, RegExp, ArrayBuffer, SharedArrayBuffer, DataView, Uint8Array, Reflect, Function, eval: evaluate, parseInt } = global;
 
   // What is on the stack may be `host` or a function of ours: Error.prepareStackTrace gets their names and places, not them.
   Error.prepareStackTrace = (error, sites) => sites;
-  delete Object.getPrototypeOf(new Error().stack[0]).getFunction;
+  const callSite = Object.getPrototypeOf(new Error().stack[0]), { getFunction } = callSite; // for debug.js
+  delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
@@ -99,7 +100,7 @@
     const due = heap.length > 0 ? heap[0].due : Infinity;
     if (due === armed) return;
     armed = due;
-    host(TIMER, due === Infinity ? -1 : due);
+    host(TIMER, due === Infinity ? -1 : due < 0 ? 0 : due);
   }
   function schedule(timer, ms) {
     timer.due = host(NOW) + ms;
@@ -154,9 +155,11 @@
     }
     return true;
   }
-  // The clock stood still between the making of the image and the start of this process.
-  function rebase(ms) {
-    for (const timer of heap) timer.due += ms;
+  // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot. After a reset
+  // ids begin elsewhere: what is told of those before it must not reach who has them now.
+  function rebase(ms, ids = 0) {
+    nextId += ids;
+    for (let i = 0; i < heap.length; i++) heap[i].due += ms;
     armed = NaN;
     arm();
   }
@@ -214,8 +217,8 @@
   Object.freeze(peek);
 
   // ---- Beam
-  const pending = new Map(); // id of a call -> [resolve, reject]
-  const watched = new Map(); // text of a reference -> function
+  let pending = new Map(); // id of a call -> [resolve, reject]
+  let watched = new Map(); // text of a reference -> [function, pid]
   let receive;
   const Beam = {
     call(name, ...args) {
@@ -236,7 +239,7 @@
     monitor(pid, fn) {
       if (typeof fn !== 'function') throw new TypeError('monitor needs a function');
       const ref = host(MONITOR, pid);
-      watched.set(host(TEXT, ref), fn);
+      watched.set(host(TEXT, ref), [fn, pid]);
       return ref;
     },
     demonitor(ref) { return watched.delete(host(TEXT, ref)) && host(DEMONITOR, ref); },
@@ -259,6 +262,10 @@
     peek,
     processInfo() { return Object.assign(host(PROCESS_INFO), { id: host(ID) }); },
     systemInfo() { return host(SYSTEM_INFO); },
+    password: Object.freeze({
+      hash(text, options) { return askLong((id) => host(PASSWORD, id, undefined, text, options?.rounds)); },
+      verify(hash, text) { return askLong((id) => host(PASSWORD, id, hash ?? null, text)); },
+    }),
     version: limits.version,
   };
 
@@ -372,8 +379,38 @@
   const hear = BroadcastChannel?.hear;
   if (hear !== undefined) delete BroadcastChannel.hear;
 
+  // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
+  // of it may be a key that scripts must not see.
+  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete, forEach: mapForEach } = Map.prototype;
+  let busy = 0, firstLong, lastLong; // those that wait
+  // As web.ask. wait() is called when it does not start at once.
+  function askLong(start, wait) {
+    return new Promise((resolve, reject) => {
+      const job = { start, resolve, reject, next: undefined };
+      if (firstLong === undefined) firstLong = job; else lastLong.next = job;
+      lastLong = job;
+      if (busy < 2) startLong(); else wait?.();
+    });
+  }
+  function startLong() {
+    while (busy < 2 && firstLong !== undefined) {
+      const job = firstLong, id = nextId++;
+      firstLong = job.next;
+      try {
+        job.start(id);
+      } catch (error) {
+        job.reject(error);
+        continue;
+      }
+      const ended = (settle) => (value) => { busy--; startLong(); settle(value); };
+      busy++;
+      apply(mapSet, pending, [id, [ended(job.resolve), ended(job.reject)]]);
+    }
+  }
+
   // ---- what modules of the web platform are given
   const sources = new Map(); // id -> function
+  const restorers = [];
   const web = {
     host, limits, inspect, log, global, Pid, Ref,
     timers: { add, clear },
@@ -390,17 +427,59 @@
         pending.set(id, [resolve, reject]);
       });
     },
+    askLong,
     // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
-    source(fn) {
-      const id = nextId++;
+    source(fn, id = nextId++) {
       sources.set(id, fn);
       return id;
     },
     drop(id) { return sources.delete(id); },
+    // fn is called when the process begins as a snapshot: what worked for it outside is gone.
+    onRestore(fn) { restorers[restorers.length] = fn; },
   };
   function told(id, value) {
     const fn = sources.get(id);
     if (fn !== undefined) return fn(value);
+  }
+
+  // ---- what the host's tools ask
+  let builtIn; // names of globals before the script
+  const tools = {
+    seal() { builtIn = new Set(Reflect.ownKeys(global)); },
+    // The source sees the variables as if it stood in a function that has them.
+    eval(source, vars) {
+      const names = Object.keys(vars);
+      for (const name of names)
+        if (!/^[A-Za-z_$][\w$]*$/.test(name) || name === 'eval' || name === 'arguments') throw new TypeError(`'${name}' is no name of a variable`);
+      // `eval` is given, too: only under this name, and being that function, does it see what is around it
+      return Function('eval', ...names, 'return eval(arguments[arguments.length - 1])')(
+        evaluate, ...names.map((name) => vars[name]), source);
+    },
+    globals() { return Reflect.ownKeys(global).filter((key) => typeof key === 'string' && !builtIn.has(key)); },
+    get(name) { return global[name]; },
+    set(name, value) { global[name] = value; },
+  };
+
+  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it. With
+  // functions as they were, as above.
+  function attempt(fn, a, b, c) {
+    try {
+      fn(a, b, c);
+    } catch (error) {
+      log(3, ['restored from a snapshot, but:', error]);
+    }
+  }
+  function restored(ms) {
+    const calls = pending, watches = watched;
+    pending = new Map();
+    watched = new Map();
+    rebase(ms);
+    apply(mapForEach, open, [(_, topic) => attempt(host, SUBSCRIBE, topic)]);
+    for (let i = 0; i < restorers.length; i++) attempt(restorers[i]);
+    apply(mapForEach, calls, [(call) => {
+      call[1](new Error('the process was restored from a snapshot: what became of the call is not known'));
+    }]);
+    apply(mapForEach, watches, [(watch) => attempt(watch[0], watch[1], 'restored')]);
   }
 
   function fail(name, message) {
@@ -424,19 +503,21 @@
     Pid.prototype, Ref.prototype, fire, rebase,
     (value, from) => { if (receive !== undefined) return receive(value, from); log(2, ['a message was dropped: no Beam.onMessage']); },
     (id, ok, value) => {
-      const [resolve, reject] = pending.get(id);
-      pending.delete(id);
-      if (ok) resolve(value); else reject(new Error(value));
+      const call = apply(mapGet, pending, [id]);
+      apply(mapDelete, pending, [id]);
+      if (ok) call[0](value); else call[1](new Error(value));
     },
     (key, pid, reason) => {
-      const fn = watched.get(key);
+      const watch = watched.get(key);
       watched.delete(key);
-      if (fn !== undefined) return fn(pid, reason);
+      if (watch !== undefined) return watch[0](pid, reason);
     },
     (id, promise) => { promise.then((v) => host(SETTLED, id, true, v), (e) => host(SETTLED, id, false, e)); },
     fail,
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
-    hear, web, told,
+    hear, web, told, restored,
+    () => [timers.size, watched.size, open.size, sources.size], getFunction,
+    (name, ...args) => tools[name](...args),
   ];
 })

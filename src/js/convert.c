@@ -67,24 +67,36 @@ static void put_number(anqa_value_writer *writer, double d)
 /* ---------------------------------------------------------------- pids and references */
 
 /* An own property under a key that scripts cannot name: nothing of theirs runs. */
-static bool private_bits(struct js *js, uint64_t value, uint32_t atom, uint64_t *ret_bits)
+static bool private_number(struct js *js, uint64_t object, uint32_t atom, uint64_t *ret_number)
 {
     struct engine *e = &js->engine;
-    uint32_t sp = e->sp, at;
-    bool found;
+    uint32_t sp = e->sp, at = js_frame(js, DESCRIPTOR + 16);
+    bool found = (int32_t)q_JS_GetOwnProperty(e, js->image->ctx, at, object, atom) > 0;
 
-    if (JS_TAG(value) != JS_TAG_OBJECT || q_JS_IsProxy(e, value))
-        return false;
-    at = js_frame(js, DESCRIPTOR + 16);
-    found = (int32_t)q_JS_GetOwnProperty(e, js->image->ctx, at, value, atom) > 0;
     if (found) {
-        uint64_t bits = js_u64(js, at + 8);
-        found = q_JS_ToBigInt64(e, js->image->ctx, at + DESCRIPTOR, bits) == 0;
-        *ret_bits = js_u64(js, at + DESCRIPTOR);
-        turn_free(js, bits);
+        uint64_t number = js_u64(js, at + 8);
+        found = q_JS_ToBigInt64(e, js->image->ctx, at + DESCRIPTOR, number) == 0;
+        *ret_number = js_u64(js, at + DESCRIPTOR);
+        turn_free(js, number);
     }
     e->sp = sp;
     return found;
+}
+
+/* What an object of ours stands for. If it was made before the process came here as a snapshot, that is nobody. */
+static bool private_bits(struct js *js, uint64_t value, uint32_t atom, uint64_t *ret_bits)
+{
+    uint64_t epoch = 0;
+
+    if (JS_TAG(value) != JS_TAG_OBJECT || q_JS_IsProxy(&js->engine, value) ||
+        !private_number(js, value, atom, ret_bits))
+        return false;
+    if (js->epoch != 0) {
+        (void)private_number(js, value, js->image->epoch_atom, &epoch);
+        if (epoch != js->epoch)
+            *ret_bits = 0;
+    }
+    return true;
 }
 
 bool convert_pid(struct js *js, uint64_t value, anqa_pid *ret_pid)
@@ -97,16 +109,20 @@ bool convert_ref(struct js *js, uint64_t value, anqa_ref *ret_ref)
     return private_bits(js, value, js->image->ref_atom, &ret_ref->bits);
 }
 
+static bool define_private(struct js *js, uint64_t object, uint32_t atom, uint64_t number)
+{
+    return (int32_t)q_JS_DefinePropertyValue(&js->engine, js->image->ctx, object, atom,
+               q_JS_NewBigInt64(&js->engine, js->image->ctx, number), 0) >= 0;
+}
+
 static uint64_t handle_in(struct js *js, enum boot_part prototype, uint32_t atom, uint64_t bits)
 {
-    struct engine *e = &js->engine;
-    uint32_t ctx = js->image->ctx;
-    uint64_t object = q_JS_NewObjectProto(e, ctx, js->image->parts[prototype]);
+    uint64_t object = q_JS_NewObjectProto(&js->engine, js->image->ctx, js->image->parts[prototype]);
 
     if (turn_is_exception(object))
         return object;
-    if ((int32_t)q_JS_DefinePropertyValue(e, ctx, object, atom, q_JS_NewBigInt64(e, ctx, bits), 0) <
-        0) {
+    if (!define_private(js, object, atom, bits) ||
+        (js->epoch != 0 && !define_private(js, object, js->image->epoch_atom, js->epoch))) {
         turn_free(js, object);
         return JS_EXCEPTION;
     }
@@ -440,7 +456,7 @@ uint64_t convert_in_json(struct js *js, anqa_json json)
     return value;
 }
 
-static uint64_t bytes_in(struct js *js, anqa_str bytes)
+uint64_t convert_bytes(struct js *js, anqa_str bytes)
 {
     uint32_t at = turn_put(js, bytes.ptr, bytes.len);
     uint64_t value;
@@ -548,7 +564,7 @@ uint64_t convert_in(struct js *js, anqa_value value)
     case ANQA_VALUE_DOUBLE: (void)anqa_value_get_double(value, &d); return convert_double(d);
     case ANQA_VALUE_BIGINT: return bigint_in(js, value);
     case ANQA_VALUE_STRING: return convert_string(js, anqa_value_str(value));
-    case ANQA_VALUE_BYTES: return bytes_in(js, anqa_value_str(value));
+    case ANQA_VALUE_BYTES: return convert_bytes(js, anqa_value_str(value));
     case ANQA_VALUE_ARRAY: return array_in(js, value);
     case ANQA_VALUE_MAP: return map_in(js, value);
     case ANQA_VALUE_DATE:

@@ -17,6 +17,8 @@ bool convert_out_json(struct js *js, uint64_t value, anqa_json *ret_json);
 uint64_t convert_in_json(struct js *js, anqa_json json);
 
 uint64_t convert_string(struct js *js, anqa_str text);
+/* A new Uint8Array. */
+uint64_t convert_bytes(struct js *js, anqa_str bytes);
 /* The pid or reference that an object stands for; false: it is none. No exception. */
 bool convert_pid(struct js *js, uint64_t value, anqa_pid *ret_pid);
 bool convert_ref(struct js *js, uint64_t value, anqa_ref *ret_ref);

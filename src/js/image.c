@@ -1,7 +1,6 @@
 #include "js/image.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,11 @@
 #include <anqa/memory.h>
 
 #include "base/random.h"
+#include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
 #include "js/pages.h"
@@ -27,11 +30,8 @@
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
-    EVAL_MODULE = 1,
-    EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
-    TOPICS_MAX = 100, /* open at once by one process */
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
@@ -46,12 +46,45 @@ static void random_of_seed(struct sched *s, char *bytes, size_t len)
         bytes[i] = (char)(sched_random(s) >> 56);
 }
 
-void image_random(void *bytes, size_t len)
+/* SplitMix64 (Steele, Lea, Flood 2014). */
+static void random_of_source(struct js_image *image, char *bytes, size_t len)
 {
-    if (sched_self != NULL && sched_self->deterministic)
+    for (size_t i = 0; i < len; i++) {
+        uint64_t z = image->seed += 0x9e3779b97f4a7c15u;
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        bytes[i] = (char)((z ^ z >> 31) >> 56);
+    }
+}
+
+void image_random(struct js *js, void *bytes, size_t len)
+{
+    if (js->loading)
+        random_of_source(js->image, bytes, len);
+    else if (sched_self->deterministic)
         random_of_seed(sched_self, bytes, len);
     else
         random_bytes(bytes, len);
+}
+
+bool image_hash(struct js *js, uint8_t ret_hash[static SHA256_LEN])
+{
+    struct js_image *image = js->image;
+    bool known;
+
+    pthread_mutex_lock(&js->rt->lock);
+    known = image->hashed;
+    if (known)
+        memcpy(ret_hash, image->hash, sizeof image->hash);
+    pthread_mutex_unlock(&js->rt->lock);
+    if (known || image->view == NULL)
+        return known;
+    sha256_of(image->view, image->size, ret_hash);
+    pthread_mutex_lock(&js->rt->lock);
+    memcpy(image->hash, ret_hash, sizeof image->hash);
+    image->hashed = true;
+    pthread_mutex_unlock(&js->rt->lock);
+    return true;
 }
 
 void image_free(struct js_image *image)
@@ -62,6 +95,7 @@ void image_free(struct js_image *image)
     free(image->source_map);
     free(image->text);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
@@ -223,6 +257,43 @@ static bool find_random(struct js *js)
     return false;
 }
 
+static void spin(struct js *js, uint32_t rounds)
+{
+    const char *text = anqa_tmp_printf("for (let i = 0; i < %u; i++);", rounds);
+
+    turn_free(js, turn_eval(js, anqa_str_of(text), "polls", 0));
+}
+
+/* The counter that goes down by one with each round of a loop. */
+static void find_polls(struct js *js)
+{
+    enum { FEW = 50, MANY = 250 };
+    struct js_image *image = js->image;
+    const void *context = js_at(js, image->ctx, CONTEXT_SPAN);
+    const uint32_t *before, *between;
+
+    before = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, FEW);
+    between = (const uint32_t *)(const void *)anqa_tmp_copy(context, CONTEXT_SPAN);
+    spin(js, MANY);
+    for (uint32_t i = 0; i < CONTEXT_SPAN / 4; i++) {
+        uint32_t few = before[i] - between[i];
+        uint32_t many = between[i] - js_u32(js, image->ctx + i * 4);
+        if (few >= FEW && few < MANY && many - few == MANY - FEW)
+            image->polls = image->ctx + i * 4;
+    }
+}
+
+/* Top-level code that calls Math.random gets what its source alone decides. */
+static void seed_random(struct js *js)
+{
+    uint64_t seed = 0;
+
+    while (seed == 0)
+        image_random(js, &seed, sizeof seed);
+    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
+}
+
 static uint32_t private_atom(struct js *js, const char *name)
 {
     struct engine *e = &js->engine;
@@ -256,19 +327,24 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
     if (!find_random(js))
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
+    find_polls(js);
+    seed_random(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
-    return image->pid_atom == 0 || image->ref_atom == 0 ? no_memory(js, err) : ANQA_OK;
+    image->epoch_atom = private_atom(js, "epoch");
+    return image->pid_atom == 0 || image->ref_atom == 0 || image->epoch_atom == 0
+               ? no_memory(js, err)
+               : ANQA_OK;
 }
 
 static uint64_t limits_object(struct js *js)
 {
     char text[96];
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
+    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s', worker: %s})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX,
-        anqa_version());
+        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX,
+        anqa_version(), js->image->worker ? "true" : "false");
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 
@@ -297,6 +373,16 @@ static anqa_status boot(struct js *js, anqa_error *err)
     return ANQA_OK;
 }
 
+/* What is global by now is none of the script's. */
+static bool seal(struct js *js)
+{
+    uint64_t value = turn_call(
+        js, js->image->parts[BOOT_TOOLS], (uint64_t[]){convert_string(js, anqa_str_of("seal"))}, 1);
+
+    turn_free(js, value);
+    return !turn_is_exception(value);
+}
+
 static bool add_export(struct js *js, uint32_t atom)
 {
     struct js_image *image = js->image;
@@ -307,12 +393,25 @@ static bool add_export(struct js *js, uint32_t atom)
     turn_free(js, value);
     if (!ok)
         return true;
+    if (anqa_str_is(name, DEBUG_READER)) {
+        image->module = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+        return true;
+    }
+    value = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+    if (turn_is_exception(value))
+        turn_free(js, q_JS_GetException(&js->engine, image->ctx));
+    ok = coverage_take_export(js, name, value);
+    turn_free(js, value);
+    if (ok)
+        return true;
     image->exports[image->export_count] =
         (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
     if (image->exports[image->export_count].name == NULL)
         return false;
     if (anqa_str_is(name, "init"))
         image->init = (int32_t)image->export_count;
+    if (anqa_str_is(name, "restored"))
+        image->restored = (int32_t)image->export_count;
     image->export_count++;
     return true;
 }
@@ -330,7 +429,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
     js->engine.sp = sp;
     if (!ok)
         return failed(js, "does not show its exports", err);
-    if (count > EXPORTS_MAX)
+    if (count > EXPORTS_MAX + 3 /* of ours */)
         return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
             js->script->name, count, EXPORTS_MAX);
     image->exports = calloc(count + 1, sizeof *image->exports);
@@ -342,12 +441,12 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
-static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
+static anqa_status load(struct js *js, anqa_str source, bool is_bytecode, anqa_error *err)
 {
     struct engine *e = &js->engine;
     const char *name = js->image->text == NULL ? js->script->name
                                                : anqa_tmp_printf("%s/spawned", js->script->name);
-    uint64_t module = turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
+    uint64_t module = is_bytecode ? bytecode_read(js, source) : debug_compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -379,6 +478,7 @@ static anqa_status keep(struct js *js, anqa_error *err)
     size_t left = js->engine.memory.size;
 
     ANQA_INVARIANT(left > 0);
+    memset(js->engine.memory.data, 0, js->engine.sp); /* a stack that nobody is on */
     image->fd = memfd_create("anqa-js", MFD_CLOEXEC);
     if (image->fd < 0)
         return anqa_fail_errno(err, errno, "a memory file for script '%s'", js->script->name);
@@ -430,10 +530,12 @@ static void make_in_turn(struct js *js, void *arg)
     making->status = start_engine(js, making->err);
     if (making->status == ANQA_OK)
         making->status = boot(js, making->err);
-    if (making->status == ANQA_OK && !web_load(js))
+    if (making->status == ANQA_OK && (!web_load(js) || !seal(js)))
         making->status = failed(js, "finds no web platform", making->err);
+    if (making->status == ANQA_OK && !debug_load(js))
+        making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
-        making->status = load(js, making->source.text, making->err);
+        making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
     q_JS_RunGC(&js->engine, js->image->rt);
@@ -486,7 +588,8 @@ static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script
         return NULL;
     image->script = script;
     image->fd = -1;
-    image->init = -1;
+    image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
     image->apis = web_closure(script->apis);
     atomic_init(&image->hot_count, IMAGE_HOT_NONE);
     image->next = rt->images;
@@ -631,6 +734,7 @@ static void forget(struct js_image *image)
     free(image->exports);
     free(image->source_map);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->fd >= 0)
         close(image->fd);
     image->files = NULL;
@@ -638,7 +742,8 @@ static void forget(struct js_image *image)
     image->export_count = 0;
     image->source_map = NULL;
     image->has_timers = false;
-    image->init = -1;
+    image->init = image->restored = -1;
+    image->module = JS_UNDEFINED;
     image->fd = -1;
 }
 
@@ -658,11 +763,25 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     js->image = image;
     image->source_map =
         making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
-    image->made_ms = anqa_now_ms();
+    sha256_of(making.source.text.ptr, making.source.text.len, image->source_hash);
+    memcpy(&image->seed, image->source_hash, sizeof image->seed);
     js->loading = true;
     turn_run(js, make_in_turn, &making);
     js->loading = false;
     return making.status == ANQA_OK ? keep(js, err) : making.status;
+}
+
+bool image_renew(struct js *js)
+{
+    const struct js_image *image = js->image;
+
+    if (!window_renew(js->rt, js->window))
+        return false;
+    js->engine.memory.pages = image->size / 65536;
+    js->engine.memory.size = image->size;
+    js->engine.sp = image->sp;
+    js->fresh = true;
+    return true;
 }
 
 anqa_status image_open(struct js *js, anqa_error *err)
@@ -699,5 +818,6 @@ anqa_status image_open(struct js *js, anqa_error *err)
     }
     js->engine.sp = image->sp;
     js->fresh = true;
+    atomic_store_explicit(&js->face.memory, js->engine.memory.size, memory_order_relaxed);
     return ANQA_OK;
 }

@@ -7,6 +7,10 @@
  *
  * Everything below that names a place in the engine's memory holds in every copy.
  *
+ * Whoever makes the image of the same script with the same library gets the same bytes, also in another program run on
+ * another day: while it is made the clocks stand at 0 and what is random follows from the source. So a snapshot need not
+ * hold the image, only what names it (snapshot.h).
+ *
  * Owner: struct js_rt. The image of a script lives as long as the runtime. Those of files that have changed are `stale`:
  * processes that still run keep them. The image of a text that came at run time (spawn.h) is counted by its users; when it has none
  * it is kept for the next one who brings the same text, as long as IMAGE_IDLE_MAX others and IMAGE_IDLE_BYTES allow.
@@ -20,6 +24,8 @@
 #include <stdint.h>
 
 #include <anqa/js.h>
+
+#include "base/sha256.h" // IWYU pragma: export
 
 struct js;
 struct js_rt;
@@ -42,6 +48,10 @@ enum boot_part {
     BOOT_HEAR,
     BOOT_WEB,
     BOOT_TOLD,
+    BOOT_RESTORED,
+    BOOT_COUNTS,
+    BOOT_GET_FUNCTION,
+    BOOT_TOOLS,
     BOOT_COUNT
 };
 
@@ -76,16 +86,26 @@ struct js_image {
     uint32_t sp, rt, ctx;
     uint64_t namespace;
     uint64_t parts[BOOT_COUNT];
-    uint32_t pid_atom, ref_atom;
-    uint32_t random;  /* where Math.random's state is */
-    uint32_t apis;    /* with all that they need */
-    bool has_timers;  /* that top-level code has set */
-    uint64_t made_ms; /* when, by the clock that they count by */
+    uint32_t pid_atom, ref_atom, epoch_atom;
+    uint32_t random; /* where Math.random's state is */
+    uint32_t polls;  /* where the engine counts down to the next look at interrupts; 0: not known */
+    uint64_t debug_parts[2]; /* what debug.js returns, see debug.h */
+    uint64_t module;         /* what reads variables of the module; undefined: nothing does */
+    uint32_t apis;           /* with all that they need */
+    bool has_timers;         /* that top-level code has set, by a clock that stood at 0 */
+    uint64_t seed;           /* of what is random while it is made */
+    uint8_t source_hash[SHA256_LEN];
+    uint8_t
+        hash[SHA256_LEN]; /* of its bytes; not constant: guarded by js_rt.lock, see image_hash */
+    bool hashed;          /* likewise */
     struct js_export *exports;
     uint32_t export_count;
-    int32_t init;     /* which of them is `init`; -1: there is none */
-    char *source_map; /* NULL: none */
+    int32_t init, restored; /* which of them is `init`, `restored`; -1: there is none */
+    char *source_map;       /* NULL: none */
     struct source_files *files;
+    char *coverage; /* what its counters stand for (coverage.h), JSON; NULL: nothing is counted */
+    uint32_t counters_at, counter_count;
+    _Atomic(uint64_t) *counters; /* shared: sums of all processes */
     struct js_run hot[IMAGE_HOT_RUNS];
     _Atomic(uint32_t)
         hot_count; /* shared; IMAGE_HOT_NONE: not known yet, _BUSY: somebody finds out */
@@ -102,6 +122,8 @@ extern const char js_boot_start[], js_boot_end[];
 /* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
  * Context: process, on a large stack; may wait. */
 anqa_status image_open(struct js *js, anqa_error *err);
+/* The memory is again what it was at the start. False: the system refuses. Context: the process, mapped, in no turn. */
+bool image_renew(struct js *js);
 /* The export of that name; NULL: there is none. */
 const struct js_export *image_export(const struct js_image *image, anqa_str name);
 void image_free(struct js_image *image);
@@ -119,7 +141,9 @@ void image_shrink(struct js *js);
 /* What its memory holds that the image does not (lines.h), malloc'ed; NULL and 0: nothing. False: no memory for that.
  * Context: any thread, while the process is in no turn; takes no memory of the calling process. */
 bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len);
-/* Random bytes, in deterministic mode those of the seed. */
-void image_random(void *bytes, size_t len);
+/* Random bytes; in deterministic mode those of the runtime's seed, while the image is made those of its source. */
+void image_random(struct js *js, void *bytes, size_t len);
+/* The SHA-256 of the image of a process, worked out at the first call. False: no memory to read it in. */
+bool image_hash(struct js *js, uint8_t ret_hash[static SHA256_LEN]);
 
 #endif

@@ -11,6 +11,7 @@
 #include <anqa/log.h>
 
 #include "js/beam.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/preempt.h"
 #include "js/turn.h"
@@ -128,6 +129,7 @@ uint32_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint32_t pages)
         return UINT32_MAX;
     memory->pages += pages;
     memory->size += pages * PAGE;
+    atomic_store_explicit(&js->face.memory, memory->size, memory_order_relaxed);
     return was;
 }
 
@@ -156,8 +158,10 @@ uint32_t Z_envZ_host_call(
 
 uint32_t Z_envZ_host_interrupt(void *env)
 {
-    const struct js *js = env;
+    struct js *js = env;
 
+    if (js->look || js->sample)
+        debug_safe_point(js);
     return js->interrupt;
 }
 
@@ -203,28 +207,30 @@ uint32_t Z_wasi_snapshot_preview1Z_fd_write(
     void *env, uint32_t fd, uint32_t iovs, uint32_t count, uint32_t ret_written);
 
 /* The monotonic clock is the runtime's, which is a fake one in deterministic mode; there it stands for the one on the wall too,
- * so that dates are repeated. Microseconds are nobody's business. */
+ * so that dates are repeated. Microseconds are nobody's business. While an image is made both stand at 0: whoever makes
+ * it again gets the same. */
 uint32_t Z_wasi_snapshot_preview1Z_clock_time_get(
     void *env, uint32_t clock, uint64_t precision, uint32_t ret_ns)
 {
     struct js *js = env;
     bool wall = clock == 0 && !sched_self->deterministic;
     struct timespec now = {0};
-    uint64_t ns;
+    uint64_t ns = 0;
 
-    if (wall)
+    if (wall && !js->loading)
         clock_gettime(CLOCK_REALTIME, &now);
-    ns = wall ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
-              : anqa_now_ms() * 1000000u;
+    if (!js->loading)
+        ns = wall ? (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec
+                  : anqa_now_ms() * 1000000u;
     memcpy(js_at(js, ret_ns, sizeof ns), &ns, sizeof ns);
     return WASI_OK;
 }
 
 uint32_t Z_wasi_snapshot_preview1Z_random_get(void *env, uint32_t at, uint32_t len)
 {
-    const struct js *js = env;
+    struct js *js = env;
 
-    image_random(js_at(js, at, len), len);
+    image_random(js, js_at(js, at, len), len);
     return WASI_OK;
 }
 

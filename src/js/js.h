@@ -18,7 +18,10 @@
 #define JS_JS_H
 
 /* IWYU pragma: begin_exports */
+#include <stdatomic.h>
+
 #include <anqa/js.h>
+#include <anqa/js_debug.h>
 
 #include "js/engine/engine.h"
 #include "js/image.h"
@@ -58,6 +61,24 @@ struct js_waiting {
     anqa_caller caller;
 };
 
+/* What others see of a process. Owner: the process, which alone writes; the list is guarded by js_rt.lock. */
+struct js_face {
+    struct js *next, **link;
+    anqa_pid pid;
+    _Atomic(uint64_t) turns, preemptions, ticks;
+    _Atomic(uint64_t)
+        asked_until_ms; /* written by who asks: a turn is to look for questions until then; 0: not */
+    _Atomic(uint32_t) memory;
+    _Atomic(uint8_t) status; /* an anqa_js_status */
+};
+
+/* Adds to a number that others read. */
+static inline void js_count(_Atomic(uint64_t) *number)
+{
+    atomic_store_explicit(
+        number, atomic_load_explicit(number, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 /* Owner: the process; the gen_server's state. */
 struct js {
     struct engine engine; /* its env is this struct */
@@ -66,6 +87,7 @@ struct js {
     struct js_image *image;
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
+    anqa_arena scratch;    /* of operations: empty when none runs */
     _Atomic(uint32_t) use; /* shared: enum js_use, see park.h */
     uint32_t lines_len;
     uint8_t *lines;           /* PARKED: its memory (lines.h), malloc'ed; NULL: the image's */
@@ -74,31 +96,55 @@ struct js {
     uint32_t turn_ticks; /* ticks of the turn that runs */
     uint32_t soft, hard; /* limits on that, in ticks */
     uint32_t jobs;       /* run in this turn */
+    uint64_t sent;       /* bytes, in this turn */
     uint32_t waiting_count, waiting_size;
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
     uint32_t task_count, task_size;
+    struct codecs *codecs; /* of web/compression.c; on the heap; NULL: none were asked for */
     uint32_t rejected
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    uint32_t op_depth; /* operations that run: one that calls back may lead to another */
+    uint64_t
+        epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
+    anqa_timer timer;          /* the nearest of the script's timers */
+    anqa_timer save_timer;     /* see store.h */
+    anqa_ref saving;           /* of the task that saves; 0: none does */
     struct js_child *self;     /* what it was started as by another; NULL: by C */
     struct js_child *children; /* guarded by js_rt.lock */
     struct js_family *family;  /* that begins with this process; as above */
     char **names;              /* that it has registered; on the heap */
     uint32_t name_count;
+    char **topics; /* that it has subscribed to; on the heap */
+    uint32_t topic_count;
+    uint32_t resets;
+    anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
-    anqa_timer timer; /* the nearest of the script's timers */
-    uint64_t timer_due_ms;
-    uint64_t turns, preemptions, ticks; /* for info */
+    anqa_pid net; /* works for it (web/net.h); zero: nobody */
+    struct js_face face;
     uint8_t rejected_count;
     bool in_turn;
-    bool loading;   /* the image is being made: nothing but the language is there */
-    bool interrupt; /* the engine is to give up the turn */
-    bool endless;   /* more jobs came than a turn may run: the process ends with the turn */
+    bool loading;    /* the image is being made: nothing but the language is there */
+    bool interrupt;  /* the engine is to give up the turn */
+    bool endless;    /* more jobs came than a turn may run: the process ends with the turn */
+    bool restored;   /* began as a snapshot */
+    bool kept;       /* has a store and an id: see store.h */
+    bool unsaved;    /* a turn has run since the last snapshot for the store */
+    bool fresh;      /* has run nothing since it was mapped */
+    bool look;       /* the next safe point is to look for questions of a debugger */
+    bool sample;     /* ... to note the stack for a profile */
+    bool inspecting; /* what runs is a debugger's */
+    bool paused;
     bool has_spawned;
-    bool fresh; /* has run nothing since it was mapped */
 };
+
+static inline void js_status(struct js *js, anqa_js_status status)
+{
+    atomic_store_explicit(
+        &js->face.status, (uint8_t)(js->paused ? ANQA_JS_PAUSED : status), memory_order_relaxed);
+}
 
 /* ---------------------------------------------------------------- memory of the window */
 

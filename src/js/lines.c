@@ -45,7 +45,7 @@ static void write_line(struct writing *w, uint32_t number, const uint8_t *line, 
     bytes[len++] = (uint8_t)mask;
     bytes[len++] = (uint8_t)(mask >> 8);
     for (; mask != 0; mask &= mask - 1) {
-        memcpy(bytes + len, line + __builtin_ctz(mask) * WORD, WORD);
+        memcpy(bytes + len, line + (size_t)__builtin_ctz(mask) * WORD, WORD);
         len += WORD;
     }
     if (w->len <= w->room && len <= w->room - w->len)
@@ -110,6 +110,7 @@ static bool decode(const uint8_t *at, size_t len, uint8_t *memory, uint32_t size
 {
     const uint8_t *end = at + len;
     uint32_t next = 0, lines = size / LINES_LINE, gap = 0, mask;
+    uint8_t *line;
 
     while (at < end) {
         at = read_varint(at, end, &gap);
@@ -117,12 +118,13 @@ static bool decode(const uint8_t *at, size_t len, uint8_t *memory, uint32_t size
             return false;
         mask = (uint32_t)at[0] | (uint32_t)at[1] << 8;
         at += 2;
-        if (mask == 0 || end - at < __builtin_popcount(mask) * WORD)
+        if (mask == 0 || (size_t)(end - at) < (size_t)__builtin_popcount(mask) * WORD)
             return false;
         next += gap;
+        line = memory == NULL ? NULL : memory + (size_t)next * LINES_LINE;
         for (; mask != 0; mask &= mask - 1, at += WORD)
-            if (memory != NULL)
-                memcpy(memory + next * LINES_LINE + (uint32_t)__builtin_ctz(mask) * WORD, at, WORD);
+            if (line != NULL)
+                memcpy(line + (size_t)__builtin_ctz(mask) * WORD, at, WORD);
         next++;
     }
     return true;

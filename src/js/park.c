@@ -1,6 +1,7 @@
 #include "js/park.h"
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <anqa/telemetry.h>
@@ -185,11 +186,11 @@ static bool stop_waiting(struct js *js)
     return granted;
 }
 
-static anqa_status wait_for_place(struct js *js, uint64_t ref, uint32_t timeout_ms, anqa_error *err)
+static anqa_status wait_for_place(struct js *js, uint32_t timeout_ms, anqa_error *err)
 {
     uint64_t deadline = sched_now(sched_self) + timeout_ms;
 
-    (void)proc_wait_event(sched_self, ref, deadline, ANQA_PROCESS_RUNNABLE);
+    (void)proc_wait_event(sched_self, js->waiter->ref, deadline, ANQA_PROCESS_RUNNABLE);
     if (stop_waiting(js))
         return ANQA_OK;
     return anqa_fail(err, ANQA_E_LIMIT,
@@ -198,30 +199,43 @@ static anqa_status wait_for_place(struct js *js, uint64_t ref, uint32_t timeout_
         js->rt->limit, timeout_ms);
 }
 
-/* A place at once: true. Else there is a process that can be parked for one, which is PARKING; or NULL, and the caller
- * is in the queue. */
-static bool find_place(struct js *js, struct js_waiter *waiter, struct js **ret_victim)
+/* At the end of the queue. False: no memory. The lock is held. */
+static bool queue_up(struct js *js)
+{
+    struct js_waiter *waiter = malloc(sizeof *waiter);
+
+    if (waiter == NULL)
+        return false;
+    *waiter = (struct js_waiter){.pid = anqa_self(), .ref = sched_new_ref(sched_self)};
+    anqa_list_node_init(&waiter->node);
+    anqa_list_push(&js->rt->waiting, &waiter->node);
+    js->waiter = waiter;
+    return true;
+}
+
+enum found { FOUND_PLACE, FOUND_VICTIM, FOUND_QUEUE, FOUND_NO_MEMORY };
+
+/* A place; or a process that can be parked for one and is PARKING; or the caller is in the queue. */
+static enum found find_place(struct js *js, struct js **ret_victim)
 {
     struct js_rt *rt = js->rt;
-    bool found;
+    enum found found = FOUND_PLACE;
 
     pthread_mutex_lock(&rt->lock);
-    found = rt->mapped < rt->limit;
-    rt->mapped += found;
-    *ret_victim = NULL;
-    if (!found) {
-        /* Before looking, in one order with what park_end does: it sees that somebody waits, or we see that it is
-         * IDLE. */
-        atomic_fetch_add_explicit(&rt->waiters, 1, memory_order_seq_cst);
-        if (anqa_list_empty(&rt->waiting)) /* nobody pushes in */
-            *ret_victim = choose(rt);
-        if (*ret_victim == NULL) {
-            anqa_list_push(&rt->waiting, &waiter->node);
-            js->waiter = waiter;
-        } else {
-            atomic_fetch_sub_explicit(&rt->waiters, 1, memory_order_relaxed);
-        }
+    if (rt->mapped < rt->limit) {
+        rt->mapped++;
+        pthread_mutex_unlock(&rt->lock);
+        return FOUND_PLACE;
     }
+    /* Before looking, in one order with what park_end does: it sees that somebody waits, or we see that it is IDLE. */
+    atomic_fetch_add_explicit(&rt->waiters, 1, memory_order_seq_cst);
+    *ret_victim = anqa_list_empty(&rt->waiting) ? choose(rt) : NULL; /* nobody pushes in */
+    if (*ret_victim != NULL)
+        found = FOUND_VICTIM;
+    else
+        found = queue_up(js) ? FOUND_QUEUE : FOUND_NO_MEMORY;
+    if (found != FOUND_QUEUE)
+        atomic_fetch_sub_explicit(&rt->waiters, 1, memory_order_relaxed);
     pthread_mutex_unlock(&rt->lock);
     return found;
 }
@@ -229,23 +243,18 @@ static bool find_place(struct js *js, struct js_waiter *waiter, struct js **ret_
 static anqa_status take_place(
     struct js *js, uint32_t timeout_ms, struct parked *ret_parked, anqa_error *err)
 {
-    struct js_waiter *waiter = calloc(1, sizeof *waiter);
     struct js *victim = NULL;
 
-    if (waiter == NULL)
-        return anqa_fail(err, ANQA_E_NOMEM, "a JavaScript process");
-    waiter->pid = anqa_self();
-    waiter->ref = sched_new_ref(sched_self);
-    anqa_list_node_init(&waiter->node);
-    for (int i = 0; i < TRIES; i++) {
-        if (find_place(js, waiter, &victim) || (victim != NULL && park(victim, ret_parked))) {
-            free(waiter);
-            return ANQA_OK;
+    for (int i = 0; i < TRIES; i++)
+        switch (find_place(js, &victim)) {
+        case FOUND_PLACE: return ANQA_OK;
+        case FOUND_VICTIM:
+            if (park(victim, ret_parked))
+                return ANQA_OK;
+            break;
+        case FOUND_QUEUE: return wait_for_place(js, timeout_ms, err);
+        case FOUND_NO_MEMORY: break;
         }
-        if (victim == NULL)
-            return wait_for_place(js, waiter->ref, timeout_ms, err);
-    }
-    free(waiter);
     return anqa_fail(err, ANQA_E_NOMEM, "no memory to park a JavaScript process");
 }
 
@@ -265,11 +274,11 @@ static bool lower_limit(struct js_rt *rt)
 anqa_status park_take(struct js *js, struct js_image *image, uint32_t timeout_ms, anqa_error *err)
 {
     struct js_rt *rt = js->rt;
-    struct parked parked = {0};
     anqa_status status;
     bool again;
 
     do {
+        struct parked parked = {0};
         status = take_place(js, timeout_ms, &parked, err);
         if (status != ANQA_OK)
             return status;
@@ -277,13 +286,11 @@ anqa_status park_take(struct js *js, struct js_image *image, uint32_t timeout_ms
         again = status == ANQA_E_LIMIT && lower_limit(rt);
         if (status != ANQA_OK)
             pass_place(rt);
+        else if (!js->script->stays_mapped)
+            list_window(rt, js->window, js);
+        tell_parked(rt, &parked);
     } while (again);
-    if (status != ANQA_OK)
-        return status;
-    if (!js->script->stays_mapped)
-        list_window(rt, js->window, js);
-    tell_parked(rt, &parked);
-    return ANQA_OK;
+    return status;
 }
 
 /* ---------------------------------------------------------------- turns */
@@ -331,12 +338,16 @@ static void wake(struct js *js)
 
 void park_begin(struct js *js)
 {
-    while (!swap_use(js, JS_IDLE, JS_BUSY))
-        switch (atomic_load_explicit(&js->use, memory_order_acquire)) {
-        case JS_BUSY: return; /* it starts, or is never parked */
-        case JS_PARKED: wake(js); return;
-        case JS_PARKING: anqa_yield();
+    while (!swap_use(js, JS_IDLE, JS_BUSY)) {
+        uint32_t use = atomic_load_explicit(&js->use, memory_order_acquire);
+        if (use == JS_BUSY) /* it starts, or is never parked */
+            return;
+        if (use == JS_PARKED) {
+            wake(js);
+            return;
         }
+        anqa_yield();
+    }
 }
 
 /* Somebody waits for a place: that of this process, which is IDLE, is his. */
@@ -355,11 +366,17 @@ static void give_way(struct js *js)
     }
 }
 
+/* BUSY for good. */
+static bool is_never_parked(const struct js *js)
+{
+    return js->script->stays_mapped || js->image->view == NULL;
+}
+
 void park_end_unused(struct js *js)
 {
     struct js_rt *rt = js->rt;
 
-    if (js->script->stays_mapped || js->image->view == NULL)
+    if (is_never_parked(js))
         return;
     /* in one order with what find_place does */
     atomic_store_explicit(&js->use, JS_IDLE, memory_order_seq_cst);
@@ -375,7 +392,7 @@ void park_end(struct js *js)
 
 bool park_try_begin(struct js *js)
 {
-    return swap_use(js, JS_IDLE, JS_BUSY) || js->script->stays_mapped;
+    return swap_use(js, JS_IDLE, JS_BUSY) || is_never_parked(js);
 }
 
 bool park_is(const struct js *js)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "js/debug.h"
 #include "js/js.h"
 #include "runtime/deep.h"
 #include "runtime/fault.h"
@@ -107,8 +108,9 @@ void js_preempted(struct js *js)
     anqa_priority priority;
 
     js_thread.note = 0;
-    js->ticks++;
-    js->preemptions++;
+    js_count(&js->face.ticks);
+    js_count(&js->face.preemptions);
+    debug_tick(js);
     if (++js->turn_ticks >= js->soft)
         js->interrupt = true;
     if (js->turn_ticks >= js->hard)

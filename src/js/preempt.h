@@ -60,6 +60,13 @@ static inline void preempt_enter(struct js *js)
         preempt_arm(js);
 }
 
+/* For C that works for long: whether the process has had its time. Returns when it has its turn again. */
+static inline void preempt_point(struct js *js)
+{
+    if (js_thread.note)
+        js_preempted(js);
+}
+
 static inline void preempt_leave(void)
 {
     js_thread.running = NULL;

@@ -1,10 +1,6 @@
 /*
- * The process: a gen_server that hands what arrives to its script, and the functions that ask it.
- *
- * A call of anqa_js_call and its like has one of the tags below and a payload of its own: a byte for the form of the
- * answer, a byte for the length of the function's name, the name, the arguments. Its answer is a byte, then a value or
- * JSON text; or FORM_ERROR and a value: an array of name, message, stack. Any other call is one of anqa_call: its tag is the
- * function, its body the argument, the answer bare JSON.
+ * The process: a gen_server that hands what arrives to its script. What is asked of it, and how, is in ask.h; any other call
+ * is one of anqa_call: its tag is the function, its body the argument, the answer bare JSON.
  */
 #include <stdio.h>
 
@@ -12,12 +8,18 @@
 #include <anqa/memory.h>
 #include <anqa/pubsub.h>
 
+#include "js/ask.h"
 #include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
+#include "js/debug.h"
 #include "js/js.h"
 #include "js/park.h"
 #include "js/preempt.h"
+#include "js/snapshot.h"
 #include "js/spawn.h"
+#include "js/store.h"
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/child.h"
@@ -26,19 +28,27 @@
 
 static_assert(sizeof(struct js) <= ANQA_JS_STATE_SIZE_, "ANQA_JS_STATE_SIZE_ in anqa/js.h");
 
-static const char call_tag[] = "$js.call";
-static const char eval_tag[] = "$js.eval";
-static const char info_tag[] = "$js.info";
-
-/* enum: forms of answers; BARE is never sent */
-enum { FORM_BARE, FORM_VALUE = 'v', FORM_JSON = 'j', FORM_ERROR = 'e' };
-
 enum {
     ARGS_MAX = 64,
-    NAME_MAX_LEN = 255,
     DEFAULT_CALLS = 1000,
     DEFAULT_TURN_MS = 1000,
     FIRES_MAX = 1000 /* timers in one turn */
+};
+/* enum: numbers of the engine's JSMemoryUsage */
+enum {
+    USAGE_USED = 2,
+    USAGE_PIECES = 4,
+    USAGE_ATOMS = 5,
+    USAGE_STRINGS = 7,
+    USAGE_OBJECTS = 9,
+    USAGE_PROPERTIES = 11,
+    USAGE_SHAPES = 13,
+    USAGE_FUNCTIONS = 15,
+    USAGE_CODE = 17,
+    USAGE_ARRAYS = 21,
+    USAGE_BUFFERS = 24,
+    USAGE_BUFFER_BYTES = 25,
+    USAGE_FIELDS = 26
 };
 #define MEMORY_DEFAULT ((size_t)64 << 20)
 #define MEMORY_LEAST ((size_t)4 << 20)
@@ -52,6 +62,10 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
+    anqa_arena_done(&js->scratch); /* it may have ended in the midst of an operation */
+    debug_leave(js);
+    if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
+        coverage_harvest(js); /* it is ended in the midst of one */
     spawn_end_children(js, pid);
     park_leave(js);
     spawn_leave(js);
@@ -76,22 +90,22 @@ static void set_limits(struct js *js)
 
 struct starting {
     anqa_value arg;
+    double restored_ms; /* since the snapshot was taken */
     anqa_js_error error;
     bool failed;
 };
 
-static void run_init(struct js *js, void *arg)
+static void run_export(struct js *js, struct starting *starting, int32_t which)
 {
-    struct starting *starting = arg;
     struct js_image *image = js->image;
-    uint64_t init = q_JS_GetProperty(
-        &js->engine, image->ctx, image->namespace, image->exports[image->init].atom);
-    uint64_t value = turn_is_exception(init) ? init : convert_in(js, starting->arg);
+    uint64_t fn =
+        q_JS_GetProperty(&js->engine, image->ctx, image->namespace, image->exports[which].atom);
+    uint64_t value = turn_is_exception(fn) ? fn : convert_in(js, starting->arg);
     struct js_outcome outcome;
 
     if (!turn_is_exception(value))
-        value = turn_call(js, init, &value, 1);
-    turn_free(js, init);
+        value = turn_call(js, fn, &value, 1);
+    turn_free(js, fn);
     outcome = turn_settle(js, value);
     starting->failed = outcome.kind == OUTCOME_ERROR;
     starting->error = outcome.error;
@@ -99,16 +113,123 @@ static void run_init(struct js *js, void *arg)
         turn_free(js, outcome.value);
 }
 
+static void run_init(struct js *js, void *arg)
+{
+    run_export(js, arg, js->image->init);
+}
+
+/* Before anything else that is of the snapshot runs, it hears that it is one. */
+static void run_restored(struct js *js, void *arg)
+{
+    struct starting *starting = arg;
+    uint64_t value = turn_call(js, js->image->parts[BOOT_RESTORED],
+        (uint64_t[]){convert_double(starting->restored_ms)}, 1);
+    struct js_outcome outcome = turn_settle(js, value);
+
+    starting->failed = outcome.kind == OUTCOME_ERROR;
+    starting->error = outcome.error;
+    if (!starting->failed)
+        turn_free(js, outcome.value);
+    if (!starting->failed && js->image->restored >= 0)
+        run_export(js, starting, js->image->restored);
+}
+
 /* Only so that the timers of top-level code are counted from now. */
 static void run_nothing(struct js *js, void *arg)
 {
 }
 
-static ANQA_NORETURN void init_failed(const struct js *js, const anqa_js_error *error)
+static anqa_reason init_failed(const struct js *js, const anqa_js_error *error)
 {
-    anqa_exit(anqa_error_reason("script '%s': init: %.*s%s%.*s\n%.*s", js->script->name,
-        ANQA_FMT(error->name), error->name.len > 0 ? ": " : "", ANQA_FMT(error->message),
-        ANQA_FMT(error->stack)));
+    return anqa_error_reason("script '%s': %s: %.*s%s%.*s\n%.*s", js->script->name,
+        js->restored ? "restored" : "init", ANQA_FMT(error->name), error->name.len > 0 ? ": " : "",
+        ANQA_FMT(error->message), ANQA_FMT(error->stack));
+}
+
+/* What a start is given by anqa_js_restore_link: the key of a parcel with the snapshot, then the argument. Told apart by
+ * address: nobody outside of this program can write one. */
+struct restore_arg {
+    const char *mark;
+    uint64_t key;
+};
+static const char restore_mark[] = "$js.restore";
+
+/* Takes the argument apart. False: the parcel is gone. */
+static bool read_arg(struct js *js, const void *arg, size_t size, anqa_buf *ret_snapshot)
+{
+    struct restore_arg restore = {NULL, 0};
+
+    *ret_snapshot = (anqa_buf){0};
+    if (size >= sizeof restore)
+        memcpy(&restore, arg, sizeof restore);
+    if (restore.mark != restore_mark) {
+        js->arg = (anqa_value){arg, size};
+        return true;
+    }
+    js->arg = (anqa_value){(const char *)arg + sizeof restore, size - sizeof restore};
+    return js_parcel_take(js->rt, restore.key, ret_snapshot);
+}
+
+/* What a process does with fresh memory. False: it failed. */
+static bool begin(struct js *js, double restored_ms, anqa_reason *ret_why)
+{
+    struct starting starting = {.arg = js->arg, .restored_ms = restored_ms};
+
+    if (js->restored)
+        turn_run(js, run_restored, &starting);
+    else if (js->image->init >= 0)
+        turn_run(js, run_init, &starting);
+    else if (js->image->has_timers)
+        turn_run(js, run_nothing, NULL);
+    else
+        park_end(js);
+    if (starting.failed)
+        *ret_why = init_failed(js, &starting.error);
+    return !starting.failed;
+}
+
+/* What the process begins as: what it was given, or what its store has; else its ptr stays NULL. */
+static anqa_status find_snapshot(struct js *js, anqa_buf *snapshot, anqa_error *err)
+{
+    anqa_status status = ANQA_OK;
+
+    if (snapshot->ptr == NULL && js->kept) {
+        status = store_load(js, snapshot, err);
+        if (status == ANQA_E_NOT_FOUND)
+            return ANQA_OK;
+    }
+    if (status == ANQA_OK && snapshot->ptr != NULL)
+        snapshot_hold(*snapshot);
+    return status;
+}
+
+/* given: not by its store. What has been refused is not worth a start, if the store says so. */
+static anqa_status put(
+    struct js *js, anqa_buf snapshot, bool given, double *ret_ms, anqa_error *err)
+{
+    anqa_str id = anqa_child_id();
+    anqa_status status =
+        snapshot.ptr == NULL ? ANQA_OK : snapshot_put(js, anqa_buf_str(snapshot), ret_ms, err);
+
+    if (status == ANQA_OK || given || !js->script->store->anew)
+        return status;
+    anqa_log(ANQA_WARN, "js.snapshot_refused", "script=%s id=%.*s error=%s next=begins_anew",
+        js->script->name, ANQA_FMT(id), err->text);
+    return ANQA_OK;
+}
+
+/* From the image, or the snapshot. A failure is one of the start. */
+static anqa_status open_memory(struct js *js, anqa_buf given, double *ret_ms, anqa_error *err)
+{
+    anqa_buf snapshot = given;
+    anqa_status status =
+        find_snapshot(js, &snapshot, err); /* which may take long: before there is a window */
+
+    if (status == ANQA_OK && image_open(js, err) != ANQA_OK)
+        status = ANQA_E_STOPPED;
+    if (status == ANQA_OK)
+        status = put(js, snapshot, given.ptr != NULL, ret_ms, err);
+    return status;
 }
 
 anqa_next anqa_js_init_(void *state, const void *arg)
@@ -116,7 +237,11 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     struct js *js = state;
     struct sched *s;
     struct child_head *head = proc_self(&s)->state;
-    struct starting starting = {.arg = {NULL, 0}};
+    anqa_deferred mark = anqa_defer_mark();
+    anqa_buf snapshot = {0};
+    double restored_ms = 0;
+    anqa_status status;
+    anqa_reason why;
     anqa_error err;
 
     js->rt = js_rt_get();
@@ -127,23 +252,26 @@ anqa_next anqa_js_init_(void *state, const void *arg)
         ANQA_CONTAINER_OF((anqa_gen_server *)(uintptr_t)head->spec, anqa_js_script, server);
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
-    if (js->script == &spawn_spec && !spawn_claim(js, arg, head->arg_size, &starting.arg))
+    if (js->script == &spawn_spec
+            ? !spawn_claim(js, arg, head->arg_size, &js->arg)
+            : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &snapshot))
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
-    if (js->self == NULL && head->arg_size > 0)
-        starting.arg = (anqa_value){arg, head->arg_size};
+    store_begin(js);
     set_limits(js);
     engine_prepare(&js->engine, js);
-    if (image_open(js, &err) != ANQA_OK)
+    debug_join(js);
+    status = open_memory(js, snapshot, &restored_ms, &err);
+    if (status == ANQA_E_STOPPED)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
-    if (js->image->init >= 0)
-        turn_run(js, run_init, &starting);
-    else if (js->image->has_timers)
-        turn_run(js, run_nothing, NULL);
-    else
-        park_end(js);
-    if (starting.failed)
-        init_failed(js, &starting.error);
-    return anqa_noreply();
+    if (status != ANQA_OK)
+        child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
+    anqa_defer_run_to(mark);
+    return begin(js, restored_ms, &why) ? anqa_noreply() : anqa_stop_with(why);
+}
+
+void anqa_js_terminate_(void *state, anqa_reason reason)
+{
+    store_end(state, reason);
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -307,7 +435,7 @@ static void answer(struct js *js, const anqa_caller *caller, int form, uint64_t 
 struct request {
     const anqa_caller *caller; /* NULL: a cast */
     int form;
-    bool eval;
+    enum { ASK_CALL, ASK_EVAL, ASK_TOOL } what;
     bool spread; /* an array of JSON is the list of arguments */
     anqa_str name;
     anqa_str args; /* JSON or a value, by form; of eval: the source */
@@ -383,11 +511,26 @@ static uint64_t eval(struct js *js, const struct request *r)
     return value;
 }
 
+/* boot.js's `tools`: the name, then the arguments. */
+static uint64_t call_tool(struct js *js, const struct request *r)
+{
+    uint64_t argv[ARGS_MAX + 1];
+    uint32_t argc;
+
+    if (!arguments(js, r, argv + 1, &argc))
+        return JS_EXCEPTION;
+    argv[0] = convert_string(js, r->name);
+    return turn_call(js, js->image->parts[BOOT_TOOLS], argv, argc + 1);
+}
+
 static void run_request(struct js *js, void *arg)
 {
     const struct request *r = arg;
 
-    answer(js, r->caller, r->form, r->eval ? eval(js, r) : call_export(js, r));
+    answer(js, r->caller, r->form,
+        r->what == ASK_EVAL   ? eval(js, r)
+        : r->what == ASK_TOOL ? call_tool(js, r)
+                              : call_export(js, r));
 }
 
 /* The parts of a payload of ours. False: it is none. */
@@ -406,10 +549,12 @@ static bool request_read(const anqa_msg *msg, struct request *r)
     r->name = anqa_str_make(at + 2, name_len);
     r->args = anqa_str_make(at + 2 + name_len, msg->body.len - 2 - name_len);
     r->spread = true;
-    r->eval = anqa_tag_is(msg->tag, eval_tag);
+    r->what = anqa_tag_is(msg->tag, js_eval_tag)   ? ASK_EVAL
+              : anqa_tag_is(msg->tag, js_tool_tag) ? ASK_TOOL
+                                                   : ASK_CALL;
     if (r->form != FORM_VALUE)
         return r->form == FORM_JSON;
-    return r->eval || r->args.len == 0 ||
+    return r->what == ASK_EVAL || r->args.len == 0 ||
            anqa_value_check(r->args.ptr, r->args.len, NULL, &checked) == ANQA_OK;
 }
 
@@ -419,9 +564,9 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
     anqa_js_info info = {
         .memory = js->engine.memory.size,
         .memory_limit = js->memory_limit,
-        .turns = js->turns,
-        .preemptions = js->preemptions,
-        .time_ms = js->ticks / TICKS_PER_MS,
+        .turns = js->face.turns,
+        .preemptions = js->face.preemptions,
+        .time_ms = js->face.ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
         .waiting_calls = js->waiting_count,
         .parked = parked,
@@ -431,17 +576,141 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
     anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
 }
 
+static void measure(struct js *js, void *arg)
+{
+    uint64_t numbers[USAGE_FIELDS];
+    uint32_t sp = js->engine.sp, at = js_frame(js, sizeof numbers);
+    anqa_js_memory *memory = arg;
+
+    memset(js_at(js, at, sizeof numbers), 0, sizeof numbers);
+    q_JS_ComputeMemoryUsage(&js->engine, js->image->rt, at);
+    memcpy(numbers, js_at(js, at, sizeof numbers), sizeof numbers);
+    js->engine.sp = sp;
+    *memory = (anqa_js_memory){.total = js->engine.memory.size,
+        .limit = js->memory_limit,
+        .used = numbers[USAGE_USED],
+        .pieces = numbers[USAGE_PIECES],
+        .atoms = numbers[USAGE_ATOMS],
+        .strings = numbers[USAGE_STRINGS],
+        .objects = numbers[USAGE_OBJECTS],
+        .properties = numbers[USAGE_PROPERTIES],
+        .shapes = numbers[USAGE_SHAPES],
+        .functions = numbers[USAGE_FUNCTIONS],
+        .code = numbers[USAGE_CODE],
+        .arrays = numbers[USAGE_ARRAYS],
+        .buffers = numbers[USAGE_BUFFERS],
+        .buffer_bytes = numbers[USAGE_BUFFER_BYTES]};
+}
+
+static void answer_memory(struct js *js, const anqa_caller *caller)
+{
+    anqa_js_memory memory = {0};
+
+    turn_run(js, measure, &memory);
+    anqa_reply_to(caller, anqa_bytes(&memory, sizeof memory));
+}
+
+/* ---------------------------------------------------------------- beginning anew */
+
+/* Calls from outside and to handlers that nobody will answer in the new state. */
+static void drop_calls(struct js *js)
+{
+    anqa_js_error error = {.name = anqa_str_of("Error"),
+        .message = anqa_str_of("the process was reset before it had answered")};
+
+    beam_forget_tasks(js);
+    for (uint32_t i = 0; i < js->waiting_size; i++) {
+        if (js->waiting[i].id != 0)
+            answer_error(js, &js->waiting[i].caller, js->waiting[i].form, &error);
+        js->waiting[i].id = 0;
+    }
+    js->waiting_count = 0;
+}
+
+/* A process that works for this one alone: nothing that it tells is to come later. */
+static void stop_helper(anqa_pid *helper)
+{
+    anqa_ref ref;
+
+    if (anqa_pid_is_none(*helper))
+        return;
+    ref = anqa_monitor(*helper);
+    anqa_exit_signal(*helper, ANQA_KILL);
+    (void)anqa_receive_ref(ref, ANQA_INFINITY);
+    *helper = (anqa_pid){0};
+}
+
+static void reset(struct js *js)
+{
+    anqa_reason why;
+
+    drop_calls(js);
+    stop_helper(&js->net);
+    web_forget_told();
+    spawn_stop_children(js);
+    beam_forget_names(js);
+    beam_forget_topics(js);
+    if (js->timer.bits != 0)
+        (void)anqa_timer_cancel(js->timer);
+    js->timer.bits = 0;
+    js->resets++;
+    park_begin(js);
+    if (!image_renew(js))
+        anqa_exit(anqa_reason_make(
+            ANQA_REASON_SYSTEM_LIMIT, "the memory of a process cannot be given back"));
+    js->restored = false;
+    if (!begin(js, 0, &why))
+        anqa_exit(why);
+}
+
+/* The bytes; or FORM_REFUSED, a status and why. */
+static void answer_snapshot(struct js *js, const anqa_caller *caller)
+{
+    anqa_buf bytes;
+    anqa_error err;
+    anqa_status status = snapshot_take(js, &bytes, &err);
+
+    if (status != ANQA_OK) {
+        anqa_reply_to(caller, formed(FORM_REFUSED, anqa_tmp_printf("%c%s", (char)status, err.text),
+                                  1 + strlen(err.text)));
+        return;
+    }
+    anqa_reply_to(caller, anqa_shared(bytes));
+    anqa_buf_unref(bytes);
+}
+
 anqa_next anqa_js_call_(void *state, anqa_msg *msg)
 {
     struct js *js = state;
     anqa_caller caller = anqa_msg_caller(msg);
     struct request r = {.caller = &caller, .form = FORM_BARE};
 
-    if (anqa_tag_is(msg->tag, info_tag)) {
+    if (bytecode_is_request(msg)) {
+        bytecode_answer(js, msg);
+        return anqa_noreply();
+    }
+    if (debug_is_question(msg)) {
+        debug_answer(js, msg);
+        return anqa_noreply();
+    }
+    if (anqa_tag_is(msg->tag, js_info_tag)) {
         answer_info(js, &caller);
         return anqa_noreply();
     }
-    if (anqa_tag_is(msg->tag, call_tag) || anqa_tag_is(msg->tag, eval_tag)) {
+    if (anqa_tag_is(msg->tag, js_memory_tag)) {
+        answer_memory(js, &caller);
+        return anqa_noreply();
+    }
+    if (anqa_tag_is(msg->tag, js_reset_tag)) {
+        reset(js);
+        return anqa_reply_payload(anqa_bytes("", 1));
+    }
+    if (anqa_tag_is(msg->tag, js_snapshot_tag)) {
+        answer_snapshot(js, &caller);
+        return anqa_noreply();
+    }
+    if (anqa_tag_is(msg->tag, js_call_tag) || anqa_tag_is(msg->tag, js_eval_tag) ||
+        anqa_tag_is(msg->tag, js_tool_tag)) {
         if (!request_read(msg, &r))
             return anqa_reply_error("malformed request");
     } else {
@@ -569,6 +838,11 @@ static void dropped(const anqa_msg *msg)
         anqa_pid_text(msg->from, from));
 }
 
+static bool is_normal(anqa_reason reason)
+{
+    return anqa_reason_get_kind(reason) == ANQA_REASON_NORMAL;
+}
+
 anqa_next anqa_js_info_(void *state, anqa_msg *msg)
 {
     struct js *js = state;
@@ -576,6 +850,12 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
     anqa_value checked;
     struct told told;
 
+    if (js->kept) {
+        if (msg->kind == ANQA_MSG_EXIT && !is_normal(msg->u.reason)) /* as if it trapped none */
+            return anqa_stop_with(anqa_reason_ref(msg->u.reason));
+        if (msg->kind == ANQA_MSG_EXIT || store_on_message(js, msg))
+            return anqa_noreply();
+    }
     if (msg->kind == ANQA_MSG_DOWN || msg->kind == ANQA_MSG_REPLY)
         turn_run(js, settled, msg);
     else if (msg->kind == ANQA_MSG_TIMEOUT && msg->tag == beam_timer_tag) {
@@ -605,23 +885,23 @@ void anqa_js_hibernate_(void *state)
     park_end_unused(js);
 }
 
-/* ---------------------------------------------------------------- starting and asking */
+/* ---------------------------------------------------------------- starting */
 
-anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+static anqa_status start(const anqa_js_script *script, const void *arg, size_t arg_size,
     const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
 {
     static const anqa_start_opts standard = {0};
-    struct child_start start = {.kind = CHILD_SERVER, .spec = &script->server, .link = true};
+    struct child_start start = {.kind = CHILD_SERVER,
+        .spec = &script->server,
+        .arg = arg,
+        .arg_size = arg_size,
+        .link = true};
 
     if (opts == NULL)
         opts = &standard;
     if (opts->registry != NULL && opts->name == NULL)
         return anqa_fail(err, ANQA_E_INVALID, "a start in registry '%s' needs .name, the key",
             opts->registry->name);
-    if (arg != NULL) {
-        start.arg = arg->ptr;
-        start.arg_size = arg->len;
-    }
     start.id = anqa_str_of(opts->name != NULL ? opts->name : script->server.name);
     start.named = opts->name != NULL;
     start.registry = opts->registry;
@@ -630,108 +910,50 @@ anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *a
     return child_start(&start, ret_pid, err);
 }
 
-static anqa_status read_error(anqa_value value, anqa_js_error *ret_error, anqa_error *err)
+anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
+    const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
 {
-    anqa_js_error error = {.name = anqa_value_str(anqa_value_at(value, 0)),
-        .message = anqa_value_str(anqa_value_at(value, 1)),
-        .stack = anqa_value_str(anqa_value_at(value, 2))};
-
-    if (ret_error != NULL)
-        *ret_error = error;
-    return anqa_fail(err, ANQA_E_SCRIPT, "%.*s%s%.*s\n%.*s", ANQA_FMT(error.name),
-        error.name.len > 0 ? ": " : "", ANQA_FMT(error.message), ANQA_FMT(error.stack));
+    return start(
+        script, arg == NULL ? NULL : arg->ptr, arg == NULL ? 0 : arg->len, opts, ret_pid, err);
 }
 
-/* Asks with a payload of ours; the bytes behind the form of the answer. */
-static anqa_status ask(anqa_pid to, const char *tag, int form, const char *name, anqa_str args,
-    uint32_t timeout_ms, anqa_str *ret_answer, anqa_js_error *ret_error, anqa_error *err)
+static void drop_parcel(void *arg)
 {
-    size_t name_len = strlen(name);
-    const anqa_msg *msg = NULL;
-    anqa_value value;
-    anqa_status status;
-    char *bytes;
+    uint64_t *key = arg;
+    anqa_buf bytes;
 
-    if (name_len > NAME_MAX_LEN)
-        return anqa_fail(
-            err, ANQA_E_INVALID, "the name of a function has more than %d bytes", NAME_MAX_LEN);
-    bytes = anqa_arena_alloc(anqa_tmp(), 2 + name_len + args.len);
-    bytes[0] = (char)form;
-    bytes[1] = (char)name_len;
-    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
-    memcpy(bytes + 2, name, name_len);
-    if (args.len > 0)
-        memcpy(bytes + 2 + name_len, args.ptr, args.len);
-    status = anqa_try_call_payload(
-        to, tag, anqa_bytes(bytes, 2 + name_len + args.len), timeout_ms, &msg, err);
+    if (js_parcel_take(js_rt_get(), *key, &bytes))
+        anqa_buf_unref(bytes);
+    anqa_heap_free(key);
+}
+
+anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot,
+    const anqa_value *arg, const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    size_t arg_len = arg == NULL ? 0 : arg->len, size = sizeof(struct restore_arg) + arg_len;
+    struct js_rt *rt = js_rt_get();
+    struct restore_arg *given;
+    anqa_deferred mark;
+    uint64_t *key;
+    anqa_buf bytes;
+    anqa_status status = snapshot_check(snapshot, err);
+
     if (status != ANQA_OK)
         return status;
-    if (msg->body.len > 0 && msg->body.ptr[0] == form) {
-        *ret_answer = anqa_str_make(msg->body.ptr + 1, msg->body.len - 1);
-        return ANQA_OK;
+    key = anqa_heap_calloc(1, sizeof *key);
+    if (rt != NULL && anqa_buf_copy(snapshot.ptr, snapshot.len, &bytes) == ANQA_OK)
+        *key = js_parcel_put(rt, bytes);
+    if (*key == 0) {
+        anqa_heap_free(key);
+        return anqa_fail(err, ANQA_E_NOMEM, "a snapshot of script '%s'", script->name);
     }
-    if (msg->body.len > 0 && msg->body.ptr[0] == FORM_ERROR &&
-        anqa_value_check(msg->body.ptr + 1, msg->body.len - 1, NULL, &value) == ANQA_OK)
-        return read_error(value, ret_error, err);
-    return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
-}
-
-static anqa_status ask_value(anqa_pid to, const char *tag, const char *name, anqa_str args,
-    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
-{
-    anqa_str answer = {NULL, 0};
-    anqa_value value = {NULL, 0};
-    anqa_status status = ask(to, tag, FORM_VALUE, name, args, timeout_ms, &answer, ret_error, err);
-
-    if (status == ANQA_OK && anqa_value_check(answer.ptr, answer.len, NULL, &value) != ANQA_OK)
-        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
-    if (status == ANQA_OK && ret_value != NULL)
-        *ret_value = value;
+    mark = anqa_defer_mark();
+    (void)anqa_defer(drop_parcel, key); /* if it is not taken: killed meanwhile, or not begun */
+    given = anqa_arena_alloc(anqa_tmp(), size);
+    *given = (struct restore_arg){restore_mark, *key};
+    if (arg_len > 0)
+        memcpy(given + 1, arg->ptr, arg_len);
+    status = start(script, given, size, opts, ret_pid, err);
+    anqa_defer_run_to(mark);
     return status;
-}
-
-anqa_status anqa_js_call(anqa_pid to, const char *function, const anqa_value *args,
-    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
-{
-    anqa_str bytes = args == NULL ? (anqa_str){NULL, 0} : anqa_str_make(args->ptr, args->len);
-
-    return ask_value(to, call_tag, function, bytes, timeout_ms, ret_value, ret_error, err);
-}
-
-anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout_ms, anqa_value *ret_value,
-    anqa_js_error *ret_error, anqa_error *err)
-{
-    return ask_value(to, eval_tag, "", source, timeout_ms, ret_value, ret_error, err);
-}
-
-anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_json args,
-    uint32_t timeout_ms, anqa_json *ret_json, anqa_js_error *ret_error, anqa_error *err)
-{
-    anqa_str answer = {NULL, 0};
-    anqa_status status = ask(to, call_tag, FORM_JSON, function, anqa_json_text(args), timeout_ms,
-        &answer, ret_error, err);
-
-    if (status == ANQA_OK && ret_json != NULL)
-        *ret_json = anqa_json_of(answer);
-    return status;
-}
-
-anqa_status anqa_js_send(anqa_pid to, anqa_value value)
-{
-    return anqa_send(to, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len));
-}
-
-anqa_status anqa_js_get_info(
-    anqa_pid pid, uint32_t timeout_ms, anqa_js_info *ret_info, anqa_error *err)
-{
-    const anqa_msg *msg = NULL;
-    anqa_status status =
-        anqa_try_call_payload(pid, info_tag, anqa_nothing(), timeout_ms, &msg, err);
-
-    if (status != ANQA_OK)
-        return status;
-    if (msg->body.len != sizeof *ret_info)
-        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
-    memcpy(ret_info, msg->body.ptr, sizeof *ret_info);
-    return ANQA_OK;
 }

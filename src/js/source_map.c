@@ -108,33 +108,51 @@ static const char *read_place(const char *at, const char *end, struct place *ret
     return at;
 }
 
-anqa_str source_map_apply(const char *map, const char *name, anqa_str stack)
+/* ---------------------------------------------------------------- maps */
+
+bool source_map_read(const char *text, struct source_map *ret)
 {
-    anqa_str mappings, out = {"", 0};
-    anqa_json json, sources, source;
+    anqa_json json;
+
+    return text != NULL && anqa_json_parse(anqa_str_of(text), NULL, &json, NULL) == ANQA_OK &&
+           anqa_json_get_str(anqa_tmp(), json, "mappings", &ret->mappings) == ANQA_OK &&
+           anqa_json_get(json, "sources", &ret->sources) == ANQA_OK;
+}
+
+bool source_map_find(const struct source_map *map, uint32_t *line, uint32_t *column, anqa_str *file)
+{
+    struct segment s;
+    anqa_json source;
+
+    if (!find(map->mappings, (struct place){*line, *column}, &s) || s.source < 0 || s.line < 0 ||
+        s.source_column < 0 || anqa_json_at(map->sources, (size_t)s.source, &source) != ANQA_OK ||
+        anqa_json_to_str(anqa_tmp(), source, file) != ANQA_OK)
+        return false;
+    *line = (uint32_t)s.line + 1;
+    *column = (uint32_t)s.source_column + 1;
+    return true;
+}
+
+anqa_str source_map_apply(const char *text, const char *name, anqa_str stack)
+{
+    anqa_str out = {"", 0}, file;
+    struct source_map map;
     const char *at = stack.ptr, *end = at + stack.len, *copied = at;
     const size_t name_len = strlen(name);
 
-    if (anqa_json_parse(anqa_str_of(map), NULL, &json, NULL) != ANQA_OK ||
-        anqa_json_get_str(anqa_tmp(), json, "mappings", &mappings) != ANQA_OK ||
-        anqa_json_get(json, "sources", &sources) != ANQA_OK)
+    if (!source_map_read(text, &map))
         return stack;
     while (name_len > 0 && (at = memmem(at, (size_t)(end - at), name, name_len)) != NULL) {
         struct place place;
-        struct segment s;
-        anqa_str file;
         const char *behind = NULL;
         if (at + name_len < end && at[name_len] == ':')
             behind = read_place(at + name_len + 1, end, &place);
-        if (behind == NULL || !find(mappings, place, &s) || s.source < 0 || s.line < 0 ||
-            s.source_column < 0 || anqa_json_at(sources, (size_t)s.source, &source) != ANQA_OK ||
-            anqa_json_to_str(anqa_tmp(), source, &file) != ANQA_OK) {
+        if (behind == NULL || !source_map_find(&map, &place.line, &place.column, &file)) {
             at += name_len;
             continue;
         }
-        out =
-            anqa_str_of(anqa_tmp_printf("%.*s%.*s%.*s:%lld:%lld", ANQA_FMT(out), (int)(at - copied),
-                copied, ANQA_FMT(file), (long long)s.line + 1, (long long)s.source_column + 1));
+        out = anqa_str_of(anqa_tmp_printf("%.*s%.*s%.*s:%u:%u", ANQA_FMT(out), (int)(at - copied),
+            copied, ANQA_FMT(file), place.line, place.column));
         at = copied = behind;
     }
     if (copied == stack.ptr)

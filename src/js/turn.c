@@ -7,12 +7,22 @@
 #include <anqa/memory.h>
 
 #include "js/convert.h"
+#include "js/coverage.h"
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
+#include "js/spawn.h"
+#include "js/store.h"
+#include "js/web/web.h"
 #include "runtime/deep.h"
 
-enum { DEFAULT_JOBS = 100000, TEXT_MAX = 8192, THROW_MAX = 300 };
+enum {
+    DEFAULT_JOBS = 100000,
+    TEXT_MAX = 8192,
+    THROW_MAX = 300,
+    RESETS_APART = 1000, /* after so many, ids come again */
+    IDS_APART = 1 << 21
+};
 
 /* ---------------------------------------------------------------- entering */
 
@@ -55,12 +65,13 @@ static void refresh(struct js *js)
     if (!js->window->warm)
         image_warm(js);
     while (seed == 0)
-        image_random(&seed, sizeof seed);
+        image_random(js, &seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
-    if (js->image->has_timers)
-        turn_free(
-            js, turn_call(js, js->image->parts[BOOT_REBASE],
-                    (uint64_t[]){convert_double((double)(anqa_now_ms() - js->image->made_ms))}, 1));
+    if ((js->image->has_timers || js->resets > 0) && !js->restored)
+        turn_free(js, turn_call(js, js->image->parts[BOOT_REBASE],
+                          (uint64_t[]){convert_double((double)anqa_now_ms()),
+                              convert_double((double)(js->resets % RESETS_APART) * IDS_APART)},
+                          2));
 }
 
 static void enter(void *arg)
@@ -71,7 +82,9 @@ static void enter(void *arg)
 
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
+    js->sent = 0;
     js->interrupt = false;
+    js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
     if (js->fresh)
         refresh(js);
@@ -79,9 +92,12 @@ static void enter(void *arg)
     if (js->rejected_count > 0)
         log_rejections(js);
     preempt_leave();
+    if (js->image->counter_count > 0)
+        coverage_harvest(js);
     js->in_turn = false;
-    js->turns++;
-    if (first &&
+    js_count(&js->face.turns);
+    js_status(js, ANQA_JS_IDLE);
+    if (first && !js->restored &&
         atomic_load_explicit(&js->image->hot_count, memory_order_relaxed) == IMAGE_HOT_NONE)
         image_learn(js);
 }
@@ -91,6 +107,8 @@ void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
     if (!js->loading)
         park_begin(js);
     deep_call(enter, &(struct entry){js, work, arg});
+    if (js->kept && !js->loading)
+        store_note_turn(js);
     if (!js->loading)
         park_end(js);
     if (js->endless && !js->loading)
@@ -249,6 +267,8 @@ void turn_log_error(struct js *js, const char *id, const anqa_js_error *error)
     anqa_log(ANQA_ERROR, id, "script=%s process=%s error=%.*s message=%.*s stack=%.*s",
         js->script->name, anqa_pid_text(anqa_self(), pid), ANQA_FMT(error->name),
         ANQA_FMT(error->message), ANQA_FMT(error->stack));
+    if (js->self != NULL && js->self->worker)
+        web_worker_failed(js, error);
 }
 
 /* ---------------------------------------------------------------- what follows */

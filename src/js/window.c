@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/random.h"
 #include "js/image.h"
 #include "js/pages.h"
 #include "js/preempt.h"
@@ -29,6 +31,7 @@ static void *rt_make(anqa_rt *rt)
     anqa_list_init(&made->used);
     anqa_list_init(&made->waiting);
     pthread_mutex_init(&made->lock, NULL);
+    random_bytes(made->secret, sizeof made->secret);
     preempt_setup();
     return made;
 }
@@ -43,6 +46,61 @@ static void windows_free(struct js_window *window)
     }
 }
 
+struct js_parcel {
+    struct js_parcel *next;
+    uint64_t key;
+    anqa_buf bytes;
+};
+
+static struct js_parcel *parcel_unlink(struct js_parcel **at)
+{
+    struct js_parcel *parcel = *at;
+
+    *at = parcel->next;
+    return parcel;
+}
+
+static void parcel_free(struct js_parcel *parcel)
+{
+    anqa_buf_unref(parcel->bytes);
+    free(parcel);
+}
+
+uint64_t js_parcel_put(struct js_rt *rt, anqa_buf bytes)
+{
+    struct js_parcel *parcel = calloc(1, sizeof *parcel);
+    uint64_t key;
+
+    if (parcel == NULL) {
+        anqa_buf_unref(bytes);
+        return 0;
+    }
+    parcel->bytes = bytes;
+    pthread_mutex_lock(&rt->lock);
+    key = parcel->key = ++rt->last_parcel;
+    parcel->next = rt->parcels;
+    rt->parcels = parcel;
+    pthread_mutex_unlock(&rt->lock);
+    return key;
+}
+
+bool js_parcel_take(struct js_rt *rt, uint64_t key, anqa_buf *ret_bytes)
+{
+    struct js_parcel **at, *parcel = NULL;
+
+    pthread_mutex_lock(&rt->lock);
+    for (at = &rt->parcels; *at != NULL && (*at)->key != key; at = &(*at)->next)
+        ;
+    if (*at != NULL)
+        parcel = parcel_unlink(at);
+    pthread_mutex_unlock(&rt->lock);
+    if (parcel == NULL)
+        return false;
+    *ret_bytes = anqa_buf_ref(parcel->bytes);
+    parcel_free(parcel);
+    return true;
+}
+
 static void rt_drop(void *object)
 {
     struct js_rt *rt = object;
@@ -55,6 +113,8 @@ static void rt_drop(void *object)
         windows_free(image->free);
         image_free(image);
     }
+    while (rt->parcels != NULL)
+        parcel_free(parcel_unlink(&rt->parcels));
     map_u64_done(&rt->children);
     if (rt->pagemap >= 0)
         close(rt->pagemap);
@@ -230,7 +290,7 @@ static bool drop_own(const struct js_window *window, struct pages *pages, uint32
 }
 
 /* The memory is again what the image holds. */
-static bool window_renew(struct js_rt *rt, struct js_window *window, bool warm)
+static bool restore(struct js_rt *rt, struct js_window *window, bool warm)
 {
     const struct js_image *image = window->image;
     uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire), at = 0;
@@ -273,6 +333,12 @@ static bool cut_tail(struct js_window *window)
     return true;
 }
 
+bool window_renew(struct js_rt *rt, struct js_window *window)
+{
+    window->touched = false;
+    return cut_tail(window) && restore(rt, window, true);
+}
+
 /* Into the list where the next one looks for it. The lock is held. */
 static void window_put(
     struct js_rt *rt, struct js_image *image, struct js_window *window, bool shown, bool warm)
@@ -292,7 +358,7 @@ void window_give(struct js_rt *rt, struct js_window *window)
     struct js_image *image = window->image;
     bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
     bool renew = window->touched || window->warm != warm;
-    bool shown = image != NULL && cut_tail(window) && (!renew || window_renew(rt, window, warm));
+    bool shown = image != NULL && cut_tail(window) && (!renew || restore(rt, window, warm));
     bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
     pthread_mutex_lock(&rt->lock);

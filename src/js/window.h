@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <anqa/buf.h>
 #include <anqa/js.h>
 #include <anqa/runtime.h>
 
@@ -40,6 +41,7 @@
 
 struct js;
 struct js_image;
+struct js_parcel;
 
 struct js_window {
     uint8_t *base;
@@ -74,10 +76,20 @@ struct js_rt {
     int timers[64];                 /* the ticks of its threads */
     uint32_t timer_count;
     struct js_image *images;
+    struct js_parcel *parcels;
+    uint64_t last_parcel;
+    uint8_t secret[32];      /* constant: the key of witnesses, see snapshot.h */
     struct map_u64 children; /* by number, see spawn.h */
     uint64_t last_child;
-    uint64_t releases; /* of images of texts; tells which has been idle for long */
+    uint64_t releases;          /* of images of texts; tells which has been idle for long */
+    struct js *live;            /* all processes */
+    struct js_profile *profile; /* the one that is taken; NULL: none is */
+    _Atomic(bool) profiling;    /* shared: whether there is one */
 };
+
+/* Bytes on the way from one process to another, wherever either of them ends: whoever has the key takes them, once. */
+uint64_t js_parcel_put(struct js_rt *rt, anqa_buf bytes); /* takes them over; 0: no memory */
+bool js_parcel_take(struct js_rt *rt, uint64_t key, anqa_buf *ret_bytes);
 
 /* The calling process's; made at the first call. NULL: no memory. */
 struct js_rt *js_rt_get(void);
@@ -94,6 +106,8 @@ bool window_grow(struct js_window *window, uint32_t size);
 /* Shows the image in a window that showed nothing. */
 anqa_status window_show(struct js_window *window, struct js_image *image, anqa_error *err);
 void window_give(struct js_rt *rt, struct js_window *window);
+/* One that is out shows its image as when it was taken. False: the system refuses. */
+bool window_renew(struct js_rt *rt, struct js_window *window);
 /* Takes all pages of free windows that an image has left, which is gone after that. */
 void windows_empty(struct js_rt *rt, struct js_window *list);
 

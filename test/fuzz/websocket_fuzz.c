@@ -1,5 +1,5 @@
 /*
- * Any bytes as frames of a client, with and without compression. What must hold:
+ * Any bytes as frames of a client, with and without compression, and of a server. What must hold:
  *  - however they are cut, the same events come of them;
  *  - text is UTF-8, messages and control frames keep their limits, codes are those that may be sent;
  *  - a frame that is not whole is left as it is; the bytes that are needed are more than there are;
@@ -56,9 +56,10 @@ static uint64_t mix(uint64_t hash, uint64_t x)
 }
 
 /* A hash of all events, with `step` bytes more each time. */
-static uint64_t run(const uint8_t *data, size_t size, size_t step, struct ws_deflate deflate)
+static uint64_t run(
+    const uint8_t *data, size_t size, size_t step, struct ws_deflate deflate, bool client)
 {
-    struct websocket ws = {.deflate = deflate};
+    struct websocket ws = {.deflate = deflate, .client = client};
     char *bytes = malloc(size + 1);
     size_t have = 0, at = 0;
     uint64_t hash = 1;
@@ -104,13 +105,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {.on = true, .client_bits = 15, .server_bits = 15},
         {.on = true, .client_context = true, .client_bits = 9, .server_bits = 15}};
 
-    for (size_t i = 0; i < (deflate_available ? ANQA_COUNT(modes) : 1); i++) {
-        uint64_t whole = run(data, size, size, modes[i]);
+    for (size_t i = 0; i <= (deflate_available ? ANQA_COUNT(modes) : 1); i++) {
+        bool client = i == 0;
+        struct ws_deflate mode = client ? modes[0] : modes[i - 1];
+        uint64_t whole = run(data, size, size, mode, client);
         if (size == 0)
             continue;
-        require(run(data, size, 1, modes[i]) == whole);
-        require(run(data, size, 7, modes[i]) == whole);
-        require(run(data, size, size / 2 + 1, modes[i]) == whole);
+        require(run(data, size, 1, mode, client) == whole);
+        require(run(data, size, 7, mode, client) == whole);
+        require(run(data, size, size / 2 + 1, mode, client) == whole);
     }
     return 0;
 }

@@ -2,6 +2,9 @@
 #include "support.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <anqa/telemetry.h>
 
@@ -21,6 +24,7 @@ static const char *const topics[] = {"park:*", NULL};
     "const kept = [];\n"                                                                         \
     "let big, ended = 'nobody', heard = [];\n"                                                   \
     "export function add(x) { kept.push(x); return kept.length; }\n"                             \
+    "export function add_soon(ms, x) { setTimeout(() => kept.push(x), ms); }\n"                  \
     "export function sum() { return kept.reduce((a, b) => a + b, 0); }\n"                        \
     "export function sync(ms) { return Beam.callSync('slow', ms); }\n"                           \
     "export async function later(ms) { return await Beam.call('slow', ms); }\n"                  \
@@ -297,6 +301,40 @@ TEST(of_many_that_are_busy_each_has_its_part)
     js_end(rt);
 }
 
+/* Bytes of addresses that the program has. */
+static uint64_t addresses(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    CHECK(file != NULL && fscanf(file, "%lu", &pages) == 1);
+    fclose(file);
+    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+TEST(where_addresses_end_the_limit_is_what_there_is)
+{
+    enum { COUNT = 20 };
+    anqa_rt *rt = begin(1, 0);
+    anqa_pid pids[COUNT];
+    struct rlimit limit;
+
+    pids[0] = js_start(&script);
+    CHECK_STR(js_call(pids[0], "add", "[1]"), "1"); /* all else is there */
+    CHECK_EQ(getrlimit(RLIMIT_AS, &limit), 0);
+    limit.rlim_cur = addresses() + ((rlim_t)26 << 30); /* for six windows */
+    CHECK_EQ(setrlimit(RLIMIT_AS, &limit), 0);
+    for (int i = 1; i < COUNT; i++) {
+        pids[i] = js_start(&script);
+        CHECK_STR(js_call(pids[i], "add", "[1]"), "1");
+    }
+    CHECK(counts().mapped_limit >= 2 && counts().mapped_limit <= 7, "%u", counts().mapped_limit);
+    CHECK_EQ(counts().mapped + counts().parked, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_STR(js_call(pids[i], "sum", "[]"), "1");
+    js_end(rt);
+}
+
 TEST(who_waits_too_long_gives_up_and_says_why)
 {
     anqa_rt *rt = js_begin_with(&(anqa_options){.deterministic = true, .seed = 1, .js_mapped = 2});
@@ -389,7 +427,7 @@ static void step(uint64_t *seed, anqa_pid pid, struct model *model)
 {
     uint32_t n = roll(seed, 1000);
 
-    switch (roll(seed, 16)) {
+    switch (roll(seed, 32)) {
     case 0:
         model->grown = n + 1;
         (void)js_call(pid, "grow", anqa_tmp_printf("[1, %u]", model->grown));
@@ -507,45 +545,85 @@ TEST(who_is_killed_at_any_moment_leaves_its_place_and_its_memory, .timeout_ms = 
 
 /* ---------------------------------------------------------------- without memory */
 
-static anqa_pid start_somehow(void)
-{
-    anqa_pid pid;
+enum { KEPT = 3 };
 
-    for (int i = 0; i < 10; i++)
-        if (anqa_js_start_link(&script, NULL, NULL, &pid, NULL) == ANQA_OK)
-            return pid;
-    CHECK(false, "it does not start");
-    return (anqa_pid){0};
+/* What was told of each process, and what it may hold if an answer was lost with who asked. */
+struct told {
+    anqa_pid pids[KEPT];
+    int64_t least[KEPT], most[KEPT];
+};
+
+static bool revive(struct told *told, int i)
+{
+    if (anqa_is_alive(told->pids[i]))
+        return true;
+    told->least[i] = told->most[i] = 0;
+    if (anqa_js_start_link(&script, NULL, NULL, &told->pids[i], NULL) != ANQA_OK)
+        return false;
+    anqa_unlink(told->pids[i]);
+    return true;
 }
 
-TEST(without_memory_nothing_is_lost_that_is_not_told)
+static void add_to_each(void *state)
+{
+    struct told *told = *(struct told **)state;
+
+    for (int i = 0; i < KEPT; i++) {
+        const anqa_msg *msg;
+        int64_t count = -1;
+        if (!revive(told, i))
+            continue;
+        told->most[i]++;
+        msg = anqa_receive_ref(ask(told->pids[i], "add", "1"), LONG_MS);
+        CHECK(msg != NULL);
+        if (msg->kind != ANQA_MSG_REPLY)
+            continue;
+        CHECK_STATUS(anqa_json_to_int(msg->body, &count), ANQA_OK);
+        CHECK(count > told->least[i] && count <= told->most[i]);
+        told->least[i] = told->most[i] = count;
+    }
+}
+
+TEST(without_memory_nothing_is_lost_that_is_not_told, .timeout_ms = 120000)
 {
     anqa_rt *rt = begin(1, 1);
-    int failures = 0, calls[3] = {0};
-    anqa_pid pids[3];
+    struct told told = {0}, *at = &told;
+    anqa_spawn_opts opts = {
+        .run = add_to_each, .arg = &at, .arg_size = sizeof at, .monitor = true, .trap_exit = true};
+    anqa_ref ref;
+
+    CHECK_STATUS(anqa_spawn(&opts, NULL, &ref), ANQA_OK);
+    CHECK_STR(js_ended(ref), "normal");
+    CHECK_EQ(told.least[2], 1);
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        if (anqa_spawn(&opts, NULL, &ref) == ANQA_OK)
+            CHECK(anqa_receive_ref(ref, LONG_MS) != NULL);
+    }
+    CHECK(counts().parks > 3);
+    CHECK(counts().mapped == 1 && counts().parked <= 2);
+    js_end(rt);
+}
+
+TEST(who_cannot_be_parked_for_want_of_memory_stays_and_who_needs_his_place_ends)
+{
+    anqa_rt *rt = begin(1, 1);
+    anqa_pid a = js_start(&script), b;
+    anqa_ref ref;
 
     anqa_trap_exit(true);
-    for (int i = 0; i < 3; i++)
-        pids[i] = js_start(&script);
-    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
-        for (int i = 0; i < 3; i++) {
-            const anqa_msg *msg = anqa_receive_ref(ask(pids[i], "add", "1"), LONG_MS);
-            CHECK(msg != NULL);
-            if (msg->kind == ANQA_MSG_REPLY) {
-                CHECK_STR(anqa_tmp_printf("%.*s", ANQA_FMT(msg->body)),
-                    anqa_tmp_printf("%d", ++calls[i]));
-                continue;
-            }
-            failures++;
-            if (anqa_is_alive(pids[i]))
-                continue;
-            calls[i] = 0;
-            pids[i] = start_somehow();
-        }
-    }
-    CHECK(failures > 0);
-    CHECK(counts().parks > 3);
-    CHECK_EQ(counts().mapped + counts().parked, 3);
+    CHECK_STR(js_call(a, "add", "[1]"), "1");
+    CHECK_STR(js_call(a, "add_soon", "[100, 2]"), "null");
+    b = js_start(&script);
+    CHECK_STR(js_call(b, "add", "[5]"), "1");
+    CHECK(info_of(a).parked);
+    ref = anqa_monitor(a);
+    harness_out_of_memory(true);
+    anqa_sleep(200);
+    harness_out_of_memory(false);
+    CHECK_STR(js_ended(ref), "system_limit"); /* there was no memory for words either */
+    CHECK(!info_of(b).parked);
+    CHECK_STR(js_call(b, "sum", "[]"), "5");
+    CHECK_EQ(counts().mapped, 1);
     js_end(rt);
 }
 

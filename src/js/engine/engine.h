@@ -55,6 +55,12 @@ void engine_instantiate(struct engine *engine);
         (struct engine *, uint32_t ctx, uint32_t text, uint32_t len, uint32_t name,                \
             uint32_t flags))                                                                       \
     X(JS_EvalFunction, uint64_t, (struct engine *, uint32_t ctx, uint64_t code))                   \
+    X(JS_WriteObject, uint32_t,                                                                    \
+        (struct engine *, uint32_t ctx, uint32_t ret_len, uint64_t value, uint32_t flags))         \
+    X(JS_ReadObject, uint64_t,                                                                     \
+        (struct engine *, uint32_t ctx, uint32_t bytes, uint32_t len, uint32_t flags))             \
+    X(JS_ResolveModule, uint32_t, (struct engine *, uint32_t ctx, uint64_t module))                \
+    X(JS_ComputeMemoryUsage, void, (struct engine *, uint32_t rt, uint32_t ret_usage))             \
     X(JS_GetModuleNamespace, uint64_t, (struct engine *, uint32_t ctx, uint32_t module))           \
     X(JS_Call, uint64_t,                                                                           \
         (struct engine *, uint32_t ctx, uint64_t fn, uint64_t self, uint32_t argc, uint32_t argv)) \

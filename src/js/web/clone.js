@@ -8,7 +8,7 @@
 //
 // A SharedArrayBuffer is refused: processes share nothing, and a script has no second thread.
 export default function (web, op) {
-  const { Object, Reflect, Array, ArrayBuffer, Map, Set, Date, RegExp, Error, DOMException, DataView, Uint8Array, Number, String,
+  const { Object, Reflect, Array, ArrayBuffer, Map, Set, Date, RegExp, Error, DOMException, DataView, Uint8Array, TypeError, Number, String,
     Boolean, BigInt } = globalThis;
   const { apply } = Reflect;
   const { keys, hasOwn, defineProperty, setPrototypeOf, getPrototypeOf, getOwnPropertyDescriptor } = Object;
@@ -22,7 +22,7 @@ export default function (web, op) {
   const ours = []; // of web.cloneable
 
   // ---- buffers and their views
-  const { slice, resize, transfer: moveBuffer } = ArrayBuffer.prototype;
+  const { transfer: moveBuffer } = ArrayBuffer.prototype;
   const lengthOf = getter(ArrayBuffer.prototype, 'byteLength'), mostOf = getter(ArrayBuffer.prototype, 'maxByteLength');
   const isResizable = getter(ArrayBuffer.prototype, 'resizable'), isDetached = getter(ArrayBuffer.prototype, 'detached');
   const TypedArray = getPrototypeOf(Uint8Array).prototype, { set: setBytes } = TypedArray;
@@ -33,8 +33,10 @@ export default function (web, op) {
 
   function copyBuffer(buffer) {
     const length = apply(lengthOf, buffer, []);
-    if (!apply(isResizable, buffer, [])) return apply(slice, buffer, [0, length]);
-    const copy = new ArrayBuffer(length, { __proto__: null, maxByteLength: apply(mostOf, buffer, []) });
+    // not its slice(), which asks what kind the buffer says it is
+    const copy = apply(isResizable, buffer, [])
+      ? new ArrayBuffer(length, { __proto__: null, maxByteLength: apply(mostOf, buffer, []) })
+      : new ArrayBuffer(length);
     apply(setBytes, new Uint8Array(copy), [new Uint8Array(buffer)]);
     return copy;
   }
@@ -47,14 +49,13 @@ export default function (web, op) {
   const errors = { __proto__: null };
   for (const name of ['EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError'])
     errors[name] = globalThis[name].prototype;
+  const stackOf = getter(Error.prototype, 'stack');
   function copyError(error) {
     const copy = new Error(), prototype = errors[`${error.name}`];
     if (prototype !== undefined) setPrototypeOf(copy, prototype);
-    for (let i = 0; i < 2; i++) {
-      const key = i === 0 ? 'stack' : 'message', value = getOwnPropertyDescriptor(error, key)?.value;
-      delete copy[key];
-      if (value !== undefined) hide(copy, key, `${value}`);
-    }
+    const message = getOwnPropertyDescriptor(error, 'message')?.value, stack = apply(stackOf, error, []);
+    if (message !== undefined) hide(copy, 'message', `${message}`);
+    hide(copy, 'stack', typeof stack === 'string' ? stack : ''); // what Error.prepareStackTrace has made may be anything
     return copy;
   }
   const hide = (object, key, value) => defineProperty(object, key, { __proto__: null, value, writable: true, configurable: true });
@@ -97,10 +98,11 @@ export default function (web, op) {
     const work = []; // { from, to, keys, count, at, hidden }: whose members are being copied, the innermost last; no keys: indices
 
     for (let i = 0; i < (transfer?.length ?? 0); i++) {
-      const object = transfer[i], isObject = typeof object === 'object' && object !== null;
-      const isBuffer = isObject && ways.get(kindOf(object)) === BUFFER;
+      const object = transfer[i];
+      if (kindOf(object) === 0) throw new TypeError('what is to be moved is no object');
+      const isBuffer = ways.get(kindOf(object)) === BUFFER;
       let own;
-      for (let k = 0; isObject && !isBuffer && own === undefined && k < ours.length; k++)
+      for (let k = 0; !isBuffer && own === undefined && k < ours.length; k++)
         if (ours[k].move !== undefined && ours[k].is(object)) own = ours[k];
       if (!isBuffer && own === undefined) refuse('what is to be moved is neither an ArrayBuffer nor a port: it');
       if (copies.has(object)) refuse('what is to be moved twice');

@@ -10,13 +10,14 @@
 #include "js/convert.h"
 #include "js/image.h"
 #include "js/turn.h"
-#include "js/web/crypto.h"
 #include "js/web/subtle.h"
+#include "js/web/web.h"
 
 enum {
-    UINT8_ARRAY = 2,        /* as in convert.c */
-    TEXT_MAX = 4 << 20,     /* of keys as JSON, and the like */
-    ANSWER_SECRET = 1 << 24 /* of the number that says what to do */
+    DEFAULT_MOST = 16 << 20, /* bytes of a long operation, as for values */
+    UINT8_ARRAY = 2,         /* as in convert.c */
+    TEXT_MAX = 4 << 20,      /* of keys as JSON, and the like */
+    ANSWER_SECRET = 1 << 24  /* of the number that says what to do */
 };
 
 /* ---------------------------------------------------------------- values */
@@ -53,18 +54,6 @@ static bool u32_arg(struct js *js, uint64_t value, uint32_t *ret_number)
     return true;
 }
 
-static uint64_t bytes_in(struct js *js, const void *bytes, size_t len)
-{
-    uint32_t at = turn_put(js, bytes, len);
-    uint64_t value;
-
-    if (at == 0)
-        return q_JS_ThrowOutOfMemory(&js->engine, js->image->ctx);
-    value = q_JS_NewUint8ArrayCopy(&js->engine, js->image->ctx, at, (uint32_t)len);
-    q_free(&js->engine, at);
-    return value;
-}
-
 /* ---------------------------------------------------------------- random bytes */
 
 static uint64_t not_while_loading(struct js *js, const char *what)
@@ -85,7 +74,7 @@ static uint64_t op_random(struct js *js, const uint64_t *args)
         return not_while_loading(js, "crypto's random values");
     if (bytes.len > 65536)
         return turn_throw(js, "RangeError", "too many random bytes");
-    image_random((void *)(uintptr_t)bytes.ptr, bytes.len);
+    image_random(js, (void *)(uintptr_t)bytes.ptr, bytes.len);
     return JS_UNDEFINED;
 }
 
@@ -211,7 +200,7 @@ static uint64_t run_in_turn(struct js *js, struct subtle_job *job)
     anqa_section_begin();
     subtle_run(job);
     anqa_section_end();
-    result = job->error == NULL ? bytes_in(js, job->out, job->len)
+    result = job->error == NULL ? convert_bytes(js, anqa_str_make((const char *)job->out, job->len))
                                 : convert_string(js, anqa_str_of(failure(job)));
     subtle_cleanse(job->out, job->size);
     return result;
@@ -222,6 +211,19 @@ static bool is_random(const struct subtle_job *job)
 {
     return job->kind == SUBTLE_GENERATE || job->kind == SUBTLE_OAEP_ENCRYPT ||
            (job->kind == SUBTLE_SIGN && job->family != SUBTLE_RSA && job->family != SUBTLE_ED25519);
+}
+
+/* What is given to a process is copied, so it is bounded as all that crosses. */
+static bool is_too_much(const struct js *js, struct subtle_job *job)
+{
+    size_t most = js->script->limits.values.bytes;
+
+    if (job->key.len + job->data.len + job->extra.len + job->more.len <=
+        (most == 0 ? DEFAULT_MOST : most))
+        return false;
+    job->error = "OperationError";
+    job->why = "more bytes than the limit for values of this script";
+    return true;
 }
 
 static bool job_arg(
@@ -245,7 +247,7 @@ static bool job_arg(
  * is wrong; null where the job is long and id is 0. With another id it becomes the answer of a process. */
 static uint64_t op_run(struct js *js, const uint64_t *args)
 {
-    struct subtle_job job = {0};
+    struct subtle_job job = {.seconds = SUBTLE_RSA_SECONDS};
     unsigned char seed[SUBTLE_SEED];
     uint32_t id, flags;
     uint64_t result;
@@ -259,12 +261,14 @@ static uint64_t op_run(struct js *js, const uint64_t *args)
     if (js->loading && (is_long || is_random(&job)))
         return not_while_loading(
             js, is_long ? "long operations of crypto" : "random values of crypto");
+    if (is_long && is_too_much(js, &job))
+        return convert_string(js, anqa_str_of(failure(&job)));
     if (is_long && id == 0)
         return JS_NULL;
     if (id != 0)
         return start_long(js, &job, id, (flags & ANSWER_SECRET) != 0);
     if (job.kind == SUBTLE_GENERATE) {
-        image_random(seed, sizeof seed);
+        image_random(js, seed, sizeof seed);
         job.extra = anqa_str_make((const char *)seed, sizeof seed);
     }
     result = run_in_turn(js, &job);
@@ -292,7 +296,7 @@ static uint64_t op_bytes(struct js *js, const uint64_t *args)
 
     if (!turn_text(js, args[0], &text))
         return turn_throw(js, "TypeError", "no text");
-    return bytes_in(js, text.ptr, text.len);
+    return convert_bytes(js, text);
 }
 
 static uint64_t op_base64(struct js *js, const uint64_t *args)
@@ -327,7 +331,7 @@ static uint64_t op_unbase64(struct js *js, const uint64_t *args)
     if (text.len > TEXT_MAX ||
         base64_decode(text, BASE64_URL | BASE64_NO_PAD, bytes, &len) != ANQA_OK)
         return JS_NULL;
-    result = bytes_in(js, bytes, len);
+    result = convert_bytes(js, anqa_str_make(bytes, len));
     subtle_cleanse(bytes, len);
     return result;
 }

@@ -11,11 +11,10 @@ export default function (web, op) {
     UNWRAP = 10, PBKDF2 = 11, HKDF = 12, GENERATE = 13, IMPORT_PUBLIC = 14, IMPORT_PARTS = 15, IMPORT_SPKI = 16, IMPORT_PKCS8 = 17,
     EXPORT_SPKI = 18, EXPORT_PKCS8 = 19, SIGN = 20, VERIFY = 21, OAEP_ENCRYPT = 22, OAEP_DECRYPT = 23, DERIVE = 24;
   const SECRET = 1 << 24; // the answer of a process comes as text, which nobody's `then` sees
-  const LONG_AT_ONCE = 2; // operations in processes of their own; others wait for them
   const { Object, Reflect, Symbol, Number, Math, String, Promise, TypeError, DOMException, Uint8Array, ArrayBuffer, DataView, JSON } =
     globalThis;
   const { apply } = Reflect;
-  const { host, ask } = web;
+  const { host, askLong } = web;
 
   // ---- what scripts may replace, as it was
   const getter = (object, name) => Object.getOwnPropertyDescriptor(object, name).get;
@@ -106,53 +105,34 @@ export default function (web, op) {
       const colon = apply(indexOf, answer, [':']);
       throw fail(apply(slice, answer, [1, colon]), apply(slice, answer, [colon + 1]));
     }
-    const bytes = new Uint8Array((answer.length - 1) / 2);
-    for (let i = 0; i < bytes.length; i++)
+    const length = (answer.length - 1) / 2, bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++)
       bytes[i] = (digit(apply(charCodeAt, answer, [1 + 2 * i])) << 4) | digit(apply(charCodeAt, answer, [2 + 2 * i]));
     return bytes;
   }
-  let running = 0, first = null, last = null; // those that wait
-  function ended() {
-    running--;
-    if (first === null) return;
-    const next = first;
-    first = next.next;
-    if (first === null) last = null;
-    begin(next);
-  }
-  function begin(job) {
-    running++;
-    const answer = ask((id) => {
-      const refused = host(RUN, id, job.what, job.n, job.m, job.key, job.data, job.extra, job.more);
-      if (refused !== undefined) result(refused);
-    });
-    apply(then, answer, [(value) => {
-      ended();
-      try {
-        job.resolve(job.finish(result(value)));
-      } catch (error) {
-        job.reject(error);
-      }
-    }, (error) => {
-      ended();
-      job.reject(error instanceof DOMException ? error : fail('OperationError', error.message));
-    }]);
-  }
-  const kept = (bytes) => bytes === undefined ? undefined : copy(bytes);
   // What finish(bytes) makes of the result, or a promise of it.
   function run(what, { n = 0, m = 0, key, data, extra, more }, finish) {
     const answer = host(RUN, 0, what, n, m, key, data, extra, more);
     if (answer !== null) return finish(result(answer));
     return new Promise((resolve, reject) => {
-      const job = { __proto__: null, what, n, m, key, data, extra, more, finish, resolve, reject, next: null };
-      if (running < LONG_AT_ONCE) return begin(job);
-      job.data = kept(data);
-      job.extra = kept(extra);
-      job.more = kept(more);
-      if (last === null) first = job; else last.next = job;
-      last = job;
+      const promise = askLong((id) => {
+        const refused = host(RUN, id, what, n, m, key, data, extra, more);
+        if (refused !== undefined) result(refused);
+      }, () => {
+        data = kept(data);
+        extra = kept(extra);
+        more = kept(more);
+      });
+      apply(then, promise, [(value) => {
+        try {
+          resolve(finish(result(value)));
+        } catch (error) {
+          reject(error);
+        }
+      }, (error) => reject(error instanceof DOMException ? error : fail('OperationError', error.message))]);
     });
   }
+  const kept = (bytes) => bytes === undefined ? undefined : copy(bytes);
   const isTrue = (bytes) => bytes[0] === 1;
 
   // ---- algorithms and their parameters
@@ -322,6 +302,7 @@ export default function (web, op) {
     slots.usages = usages;
     return new CryptoKey(token, slots);
   }
+  web.cloneable({ is: isKey, copy: (key) => new CryptoKey(token, slotsOf(key)) }); // slots never change
   function keyArgument(value) {
     if (!isKey(value)) throw new TypeError('that is no CryptoKey');
     return slotsOf(value);
@@ -387,7 +368,7 @@ export default function (web, op) {
     }
     needUsages(usages);
     const bytes = random(ceil(length / 8));
-    if (length % 8 !== 0) bytes[bytes.length - 1] &= 256 - (1 << (8 - (length % 8)));
+    if (length % 8 !== 0) bytes[lengthOf(bytes) - 1] &= 256 - (1 << (8 - (length % 8)));
     return keyOf({ __proto__: null, type: 'secret', name, hash, length, bytes }, extractable, usages);
   }
 
@@ -400,7 +381,7 @@ export default function (web, op) {
     if (!isObject(from)) throw new TypeError('the key is no JsonWebKey');
     for (let i = 0; i < JWK_TEXTS.length; i++) {
       const value = from[JWK_TEXTS[i]];
-      if (value !== undefined) jwk[JWK_TEXTS[i]] = `${value}`;
+      if (value !== undefined) jwk[JWK_TEXTS[i]] = String(value); // a template would be a call of concat
     }
     if (from.ext !== undefined) jwk.ext = !!from.ext;
     if (from.oth !== undefined) jwk.oth = true;

@@ -9,7 +9,7 @@
 //   handlers(Class, ...types)  gives the class the attributes on<type>
 //   onAbort(signal, fn)        fn() when it is aborted, before its listeners; returns a function that takes that back
 //   isSignal(value)            whether it is an AbortSignal
-//   report(what, error)        logs what nobody caught
+//   report(what, error)        logs what nobody caught, and tells `reported(error)`, which another module may set
 //   task(fn)                   fn() in a turn of its own, after those that were given before
 export default function (web, op) {
   const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException, performance } = globalThis;
@@ -27,7 +27,10 @@ export default function (web, op) {
     if (!isObject(value)) throw new TypeError('options are an object');
     return value;
   }
-  function report(what, error) { web.log(3, [`${what}:`, error]); }
+  function report(what, error) {
+    web.log(3, [`${what}:`, error]);
+    web.events.reported?.(error);
+  }
   // Members of an interface are seen by for-in, unlike those of a class.
   function shown(Class) {
     for (const object of [Class.prototype, Class])
@@ -43,69 +46,62 @@ export default function (web, op) {
   }
 
   // ---- events
-  let isEvent, begin, end, stopped, hear, isPrevented, prevent;
+  const BUBBLES = 1, CANCELABLE = 2, COMPOSED = 4, STOP = 8, STOP_NOW = 16, PREVENTED = 32, PASSIVE = 64, TRUSTED = 128;
+  let isEvent, begin, end, isStopped, setPassive, prevent;
   class Event {
-    #type; #bubbles = false; #cancelable = false; #composed = false;
-    #target = null; #current = null; #phase = 0; #time;
-    #dispatching = false; #stop = false; #stopNow = false; #prevented = false; #passive = false; #trusted = false;
-    constructor(type, init) {
+    #type; #flags = 0; #time;
+    #target = null; #current = null; // that it is at, while it is dispatched
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       this.#type = `${type}`;
       this.#time = apply(now, performance, []);
+      if (init === undefined || init === null) return;
       init = options(init);
-      if (init === undefined) return;
-      this.#bubbles = !!init.bubbles;
-      this.#cancelable = !!init.cancelable;
-      this.#composed = !!init.composed;
+      this.#flags = (init.bubbles ? BUBBLES : 0) | (init.cancelable ? CANCELABLE : 0) | (init.composed ? COMPOSED : 0);
     }
     get type() { return this.#type; }
     get target() { return this.#target; }
     get srcElement() { return this.#target; }
     get currentTarget() { return this.#current; }
-    get eventPhase() { return this.#phase; }
-    get bubbles() { return this.#bubbles; }
-    get cancelable() { return this.#cancelable; }
-    get composed() { return this.#composed; }
-    get defaultPrevented() { return this.#prevented; }
-    get returnValue() { return !this.#prevented; }
+    get eventPhase() { return this.#current === null ? 0 : AT_TARGET; }
+    get bubbles() { return (this.#flags & BUBBLES) !== 0; }
+    get cancelable() { return (this.#flags & CANCELABLE) !== 0; }
+    get composed() { return (this.#flags & COMPOSED) !== 0; }
+    get defaultPrevented() { return (this.#flags & PREVENTED) !== 0; }
+    get returnValue() { return (this.#flags & PREVENTED) === 0; }
     set returnValue(value) { if (!value) prevent(this); }
-    get cancelBubble() { return this.#stop; }
-    set cancelBubble(value) { if (value) this.#stop = true; }
+    get cancelBubble() { return (this.#flags & STOP) !== 0; }
+    set cancelBubble(value) { if (value) this.#flags |= STOP; }
     get timeStamp() { return this.#time; }
-    get isTrusted() { return this.#trusted; }
+    get isTrusted() { return (this.#flags & TRUSTED) !== 0; }
     composedPath() { return this.#current === null ? [] : [this.#current]; }
-    stopPropagation() { this.#stop = true; }
-    stopImmediatePropagation() { this.#stop = this.#stopNow = true; }
+    stopPropagation() { this.#flags |= STOP; }
+    stopImmediatePropagation() { this.#flags |= STOP | STOP_NOW; }
     preventDefault() { prevent(this); }
     initEvent(type, bubbles = false, cancelable = false) {
       need(1, arguments.length, 'initEvent');
       type = `${type}`;
-      if (this.#dispatching) return;
+      if (this.#current !== null) return;
       this.#type = type;
-      this.#bubbles = !!bubbles;
-      this.#cancelable = !!cancelable;
-      this.#stop = this.#stopNow = this.#prevented = this.#trusted = false;
+      this.#flags = (this.#flags & COMPOSED) | (bubbles ? BUBBLES : 0) | (cancelable ? CANCELABLE : 0);
       this.#target = null;
     }
     static {
       isEvent = (value) => isObject(value) && #type in value;
       begin = (event, target, trusted) => {
-        if (event.#dispatching) throw new DOMException('the event is being dispatched', 'InvalidStateError');
-        event.#dispatching = true;
-        event.#trusted = trusted;
+        if (event.#current !== null) throw new DOMException('the event is being dispatched', 'InvalidStateError');
+        event.#flags = (event.#flags & ~TRUSTED) | (trusted ? TRUSTED : 0);
         event.#target = event.#current = target;
-        event.#phase = AT_TARGET;
         return event.#type;
       };
       end = (event) => {
-        event.#dispatching = event.#stop = event.#stopNow = false;
+        event.#flags &= ~(STOP | STOP_NOW | PASSIVE);
         event.#current = null;
-        event.#phase = 0;
+        return (event.#flags & PREVENTED) === 0;
       };
-      stopped = (event, now) => (now ? event.#stopNow : event.#stop);
-      hear = (event, passive) => { event.#passive = passive; };
-      isPrevented = (event) => event.#prevented;
-      prevent = (event) => { if (event.#cancelable && !event.#passive) event.#prevented = true; };
+      isStopped = (event, flag) => (event.#flags & flag) !== 0;
+      setPassive = (event, passive) => { event.#flags = passive ? event.#flags | PASSIVE : event.#flags & ~PASSIVE; };
+      prevent = (event) => { if ((event.#flags & (CANCELABLE | PASSIVE)) === CANCELABLE) event.#flags |= PREVENTED; };
     }
   }
   shown(Event);
@@ -114,7 +110,7 @@ export default function (web, op) {
 
   class CustomEvent extends Event {
     #detail = null;
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (init?.detail !== undefined) this.#detail = init.detail;
@@ -127,7 +123,7 @@ export default function (web, op) {
   }
   class MessageEvent extends Event {
     #data = null; #origin = ''; #lastEventId = ''; #source = null; #ports = Object.freeze([]);
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -146,7 +142,7 @@ export default function (web, op) {
   }
   class ErrorEvent extends Event {
     #message = ''; #filename = ''; #lineno = 0; #colno = 0; #error;
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -165,7 +161,7 @@ export default function (web, op) {
   }
   class CloseEvent extends Event {
     #wasClean = false; #code = 0; #reason = '';
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -180,7 +176,7 @@ export default function (web, op) {
   }
   class ProgressEvent extends Event {
     #lengthComputable = false; #loaded = 0; #total = 0;
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -202,7 +198,7 @@ export default function (web, op) {
     // type -> listeners in their order; what is in a list while an event goes through it may be taken out, see `removed`
     #lists = undefined;
     #handlers = undefined; // type -> the listener that calls the attribute on<type>
-    addEventListener(type, callback, init) {
+    addEventListener(type, callback, init = undefined) {
       need(2, arguments.length, 'addEventListener');
       if (!(#lists in this)) throw new TypeError('not an EventTarget');
       type = `${type}`;
@@ -226,7 +222,7 @@ export default function (web, op) {
       listen(this, type, listener);
       if (signal !== undefined) listener.off = onAbort(signal, () => unlisten(this, type, listener));
     }
-    removeEventListener(type, callback, init) {
+    removeEventListener(type, callback, init = undefined) {
       need(2, arguments.length, 'removeEventListener');
       type = `${type}`;
       const capture = isObject(init) ? !!init.capture : !!init;
@@ -252,35 +248,40 @@ export default function (web, op) {
           prevent(event);
         }
       }
+      function hear(target, type, event, listener) {
+        if (listener.once) unlisten(target, type, listener);
+        if (listener.passive) setPassive(event, true);
+        try {
+          call(target, event, listener);
+        } catch (error) {
+          report(`a listener of "${type}" failed`, error);
+        }
+        if (listener.passive) setPassive(event, false);
+      }
       // Calls those listeners that were there when it began.
       function pass(target, type, event, capture) {
         const list = target.#lists?.[type];
         if (list === undefined) return;
+        if (list.length === 1) {
+          if (list[0].capture === capture) hear(target, type, event, list[0]);
+          return;
+        }
         const heard = [];
         for (let i = 0; i < list.length; i++)
           if (list[i].capture === capture) heard[heard.length] = list[i];
-        for (let i = 0; i < heard.length && !stopped(event, true); i++) {
-          const listener = heard[i];
-          if (listener.removed) continue;
-          if (listener.once) unlisten(target, type, listener);
-          hear(event, listener.passive);
-          try {
-            call(target, event, listener);
-          } catch (error) {
-            report(`a listener of "${type}" failed`, error);
-          }
-          hear(event, false);
-        }
+        for (let i = 0; i < heard.length && !isStopped(event, STOP_NOW); i++)
+          if (!heard[i].removed) hear(target, type, event, heard[i]);
       }
       dispatch = (target, event, trusted) => {
         const type = begin(event, target, trusted);
+        let allowed;
         try {
-          if (!stopped(event, false)) pass(target, type, event, true);
-          if (!stopped(event, false)) pass(target, type, event, false);
+          if (!isStopped(event, STOP)) pass(target, type, event, true);
+          if (!isStopped(event, STOP)) pass(target, type, event, false);
         } finally {
-          end(event);
+          allowed = end(event);
         }
-        return !isPrevented(event);
+        return allowed;
       };
       listen = (target, type, listener) => {
         const lists = target.#lists ??= { __proto__: null };
@@ -341,14 +342,14 @@ export default function (web, op) {
     #sweep = 16; // when that many are there, those that are gone are taken out
     #kept = undefined; // those of them that somebody waits for
     #timed = false;
-    constructor(given) {
+    constructor(given = undefined) {
       if (given !== key) throw new TypeError('signals are made by an AbortController');
       super();
     }
     get aborted() { return this.#aborted; }
     get reason() { return this.#reason; }
     throwIfAborted() { if (this.#aborted) throw this.#reason; }
-    static abort(reason) { return makeAborted(reason); }
+    static abort(reason = undefined) { return makeAborted(reason); }
     static timeout(ms) {
       need(1, arguments.length, 'timeout');
       return makeTimed(ms);
@@ -462,7 +463,7 @@ export default function (web, op) {
   class AbortController {
     #signal = new AbortSignal(key);
     get signal() { return this.#signal; }
-    abort(reason) { abort(this.#signal, reason); }
+    abort(reason = undefined) { abort(this.#signal, reason); }
   }
   shown(AbortController);
 
@@ -485,6 +486,9 @@ export default function (web, op) {
   function poke() {
     if (!web.host(op, poked)) web.timers.add(run, 1, [], false);
   }
+  web.onRestore(() => {
+    if (tasks.length > first) poke(); // the message was in the mailbox
+  });
   function task(fn) {
     tasks[tasks.length] = fn;
     if (tasks.length === first + 1) poke();
@@ -495,11 +499,11 @@ export default function (web, op) {
   let entangle, deliver;
   class MessagePort extends EventTarget {
     #other = undefined; #queue = []; #first = 0; #started = false; #detached = false;
-    constructor(given) {
+    constructor(given = undefined) {
       if (given !== key) throw new TypeError('ports are made by a MessageChannel');
       super();
     }
-    postMessage(message, init) {
+    postMessage(message, init = undefined) {
       need(1, arguments.length, 'postMessage');
       let transfer = options(init);
       if (transfer !== undefined && transfer[Symbol.iterator] === undefined) transfer = transfer.transfer;

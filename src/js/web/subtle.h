@@ -21,7 +21,8 @@
 
 /* Numbers are those of crypto.js. */
 enum subtle_kind {
-    SUBTLE_DIGEST = 1,
+    SUBTLE_NO_KIND,
+    SUBTLE_DIGEST,
     SUBTLE_HMAC,
     SUBTLE_HMAC_VERIFY, /* extra: the signature. Verifications give one byte: 1 or 0 */
     SUBTLE_CBC_ENCRYPT, /* extra: the iv */
@@ -85,6 +86,7 @@ struct subtle_job {
     enum subtle_hash hash;
     enum subtle_family family;
     uint32_t n, m;
+    uint32_t seconds; /* at most, to make an RSA key; others do not look at it */
     anqa_str key, data, extra, more;
     unsigned char
         *out; /* `size` bytes, at least subtle_room; may hold rubbish where the job fails */

@@ -12,7 +12,7 @@ struct parts {
 };
 
 const EVP_MD *subtle_md(enum subtle_hash hash);
-/* Sets an error; false. */
+/* Sets an error, unless there is one; false. */
 bool subtle_fail(struct subtle_job *job, const char *error, const char *why);
 /* Appends to the result. False: there is no room, and the job has failed. */
 bool subtle_put(struct subtle_job *job, const void *bytes, size_t len);

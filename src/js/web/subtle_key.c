@@ -147,6 +147,20 @@ static bool is_odd(anqa_str number)
     return number.len > 0 && (number.ptr[number.len - 1] & 1) != 0;
 }
 
+/* Of a private key: no number is longer than it must be, and primes are odd, as Montgomery's method wants them. */
+static bool halves_are_sound(const struct parts *parts, uint32_t bits)
+{
+    const anqa_str *d = &parts->at[2], *p = &parts->at[3], *q = &parts->at[4];
+
+    for (uint32_t i = 2; i < parts->count; i++)
+        if (bits_of(parts->at[i]) == 0)
+            return false;
+    return is_odd(*p) && is_odd(*q) && bits_of(*p) > 1 && bits_of(*q) > 1 &&
+           bits_of(*p) + bits_of(*q) <= bits + 1 && bits_of(*d) <= bits &&
+           bits_of(parts->at[5]) <= bits_of(*p) && bits_of(parts->at[6]) <= bits_of(*q) &&
+           bits_of(parts->at[7]) <= bits_of(*p);
+}
+
 /* What OpenSSL takes time or memory for, or does not look at. */
 static bool rsa_is_sound(const struct parts *parts)
 {
@@ -156,12 +170,7 @@ static bool rsa_is_sound(const struct parts *parts)
         bits > SUBTLE_RSA_BITS_MAX || !is_odd(parts->at[0]) || !is_odd(parts->at[1]) ||
         bits_of(parts->at[1]) < 2 || bits_of(parts->at[1]) > 64)
         return false;
-    for (uint32_t i = 2; i < parts->count; i++)
-        if (bits_of(parts->at[i]) == 0 || bits_of(parts->at[i]) > bits)
-            return false;
-    /* primes are divided by, and Montgomery's method wants them odd */
-    return parts->count == 2 || (is_odd(parts->at[3]) && is_odd(parts->at[4]) &&
-                                    bits_of(parts->at[3]) > 1 && bits_of(parts->at[4]) > 1);
+    return parts->count == 2 || halves_are_sound(parts, bits);
 }
 
 /* Numbers of OSSL_PARAM have the least byte first. `copy` has room for it. */
@@ -333,7 +342,7 @@ static int stop_when_late(EVP_PKEY_CTX *ctx)
     return now.tv_sec < *end;
 }
 
-static EVP_PKEY *make_rsa(uint32_t bits, BIGNUM *exponent)
+static EVP_PKEY *make_rsa(uint32_t bits, BIGNUM *exponent, uint32_t seconds)
 {
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
     EVP_PKEY *pkey = NULL;
@@ -341,7 +350,7 @@ static EVP_PKEY *make_rsa(uint32_t bits, BIGNUM *exponent)
     time_t end;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    end = now.tv_sec + SUBTLE_RSA_SECONDS;
+    end = now.tv_sec + seconds;
     if (ctx != NULL && EVP_PKEY_keygen_init(ctx) == 1 &&
         EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, (int)bits) == 1 &&
         EVP_PKEY_CTX_set1_rsa_keygen_pubexp(ctx, exponent) == 1) {
@@ -366,7 +375,7 @@ static bool generate_rsa(struct subtle_job *job)
         return subtle_fail(job, operation, "no public exponent");
     exponent = BN_bin2bn(subtle_u8(job->data), (int)job->data.len, NULL);
     if (exponent != NULL)
-        pkey = make_rsa(job->n, exponent);
+        pkey = make_rsa(job->n, exponent, job->seconds);
     BN_free(exponent);
     ok = pkey != NULL && put_rsa(job, pkey, true);
     EVP_PKEY_free(pkey);
@@ -643,8 +652,7 @@ bool subtle_sign(struct subtle_job *job)
 
     EVP_MD_CTX_free(ctx);
     EVP_PKEY_free(pkey);
-    return ok || subtle_fail(job, job->error == NULL ? operation : job->error,
-                     job->error == NULL ? "no signature could be made" : job->why);
+    return ok || subtle_fail(job, operation, "no signature could be made");
 }
 
 static bool is_signed(const struct subtle_job *job, EVP_MD_CTX *ctx, EVP_PKEY *pkey)
@@ -724,7 +732,9 @@ bool subtle_oaep(struct subtle_job *job)
         return subtle_fail(job, "NotSupportedError", "no such encryption");
     pkey = job_key(job, !seal);
     ctx = pkey == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    ok = ctx != NULL && oaep(job, ctx, seal);
+    /* RFC 8017, 7.1.2: sealed bytes are as long as the modulus; OpenSSL takes fewer as a number */
+    ok = ctx != NULL && (seal || job->data.len == (size_t)EVP_PKEY_get_size(pkey)) &&
+         oaep(job, ctx, seal);
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(pkey);
     return ok || subtle_fail(job, operation, seal ? "cannot be encrypted" : "cannot be decrypted");

@@ -1,4 +1,4 @@
-import { greeting, type Person } from './words';
+import { greeting, pass, type Person } from './words';
 
 let greeted = 0;
 
@@ -10,4 +10,8 @@ export function greet(person: Person): string {
 export function fail(): never {
   const where: string = 'deep inside';
   throw new RangeError(where);
+}
+
+export function wait(): never {
+  for (;;) pass();
 }

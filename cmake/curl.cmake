@@ -1,0 +1,13 @@
+# fetch, WebSocket and EventSource of scripts are over libcurl. Where it cannot be had scripts have none of them.
+anqa_optional(CURL "fetch, WebSocket and EventSource of scripts, over libcurl" "/src/js/web/net[a-z_]*\\.c$")
+if(NOT ANQA_JS)
+  set(ANQA_CURL OFF)
+endif()
+if(ANQA_CURL)
+  find_library(ANQA_LIBCURL curl)
+  find_path(ANQA_LIBCURL_INCLUDE curl/curl.h)
+  if(NOT ANQA_LIBCURL OR NOT ANQA_LIBCURL_INCLUDE)
+    anqa_missing(CURL libcurl libcurl4-openssl-dev)
+  endif()
+  set(ANQA_CURL_LIBRARIES curl)
+endif()

@@ -1,0 +1,397 @@
+/* WebSocket of scripts, against servers that do as they must and servers that do not. */
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <anqa/net.h>
+
+#include "net_server.h"
+
+static const char source[] =
+    "let socket, events = [];\n"
+    "const wait = (fn) => new Promise((done) => { const look = () => { const v = fn();\n"
+    "  if (v) done(v); else setTimeout(look, 1); }; look(); });\n"
+    "export function open(url, protocols) {\n"
+    "  events = []; socket = new WebSocket(url, protocols); socket.binaryType = 'arraybuffer';\n"
+    "  socket.onopen = () => events.push('open ' + socket.protocol);\n"
+    "  socket.onmessage = ({data}) => events.push(typeof data === 'string' ? data : [...new "
+    "Uint8Array(data)].join());\n"
+    "  socket.onerror = (e) => events.push('error');\n"
+    "  socket.onclose = (e) => events.push(`close ${e.code} ${e.reason} ${e.wasClean}`);\n"
+    "  return wait(() => socket.readyState !== 0 && events.length > 0 && (socket.readyState === 1 "
+    "|| socket.readyState === 3) && events); }\n"
+    "export function send(text) { socket.send(text); }\n"
+    "export function bytes(list) { socket.send(new Uint8Array(list)); }\n"
+    "export function close(code, reason) { socket.close(code, reason); return ended(); }\n"
+    "export function ended() { return wait(() => socket.readyState === 3 && events); }\n"
+    "export function heard(n) { return wait(() => events.length >= n && events.slice(0, n)); }\n"
+    "export function state() { return [socket.readyState, socket.bufferedAmount]; }\n"
+    "export async function large(n) { const text = 'a\\u00e9\\u20ac\\u{1f600}'.repeat(n);\n"
+    "  const had = events.length; socket.send(text); const buffered = socket.bufferedAmount;\n"
+    "  await wait(() => events.length > had); return [buffered, events[had] === text, "
+    "socket.bufferedAmount]; }\n"
+    "export async function largeBytes(n) { const bytes = new Uint8Array(n).map((_, i) => i);\n"
+    "  let got; socket.onmessage = ({data}) => { got = new Uint8Array(data); };\n"
+    "  socket.send(bytes); await wait(() => got); return got.length === n && got.every((b, i) => b "
+    "=== bytes[i]); }\n"
+    "export async function many(n) { let got = 0; socket.onmessage = ({data}) => { if (data === "
+    "String(got)) got++; };\n"
+    "  for (let i = 0; i < n; i++) socket.send(String(i)); await wait(() => got === n); return "
+    "socket.bufferedAmount; }\n"
+    "export function busy(ms) { const end = Date.now() + ms; while (Date.now() < end); }\n"
+    "let all = [];\n"
+    "export async function openMany(url, n) { let open = 0, failed = 0;\n"
+    "  for (let i = 0; i < n; i++) { const s = new WebSocket(url); all.push(s); s.onopen = () => "
+    "open++; s.onerror = () => failed++; }\n"
+    "  await wait(() => open + failed === n); return [open, failed]; }\n";
+
+static const char *const hosts[] = {"127.0.0.1:*", "localhost:*", NULL};
+
+static const anqa_js_script member =
+    ANQA_JS_SCRIPT(.name = "member", .source = source, .hosts = hosts, .apis = ANQA_JS_WEBSOCKET,
+        .limits = {.net = {.head_ms = 300, .head_bytes = 4096, .message_bytes = 8 << 20}});
+
+static const char *open_at(anqa_pid pid, uint16_t port, const char *path, const char *protocols)
+{
+    return js_call(
+        pid, "open", anqa_tmp_printf("[\"ws://127.0.0.1:%u%s\", %s]", port, path, protocols));
+}
+
+/* ---------------------------------------------------------------- a server that does as it must */
+
+static void echo(anqa_tcp tcp)
+{
+    const char *head = net_read_head(tcp);
+    unsigned first = 0;
+    size_t len;
+
+    net_ws_accept(tcp, head,
+        net_field(head, "sec-websocket-protocol: ") == NULL ? ""
+                                                            : "Sec-WebSocket-Protocol: two\r\n");
+    for (;;) {
+        const char *bytes = net_ws_get(tcp, &first, &len);
+        net_ws_put(tcp, first, bytes, len);
+        if (first == 0x88)
+            return;
+    }
+}
+
+TEST(what_is_sent_comes_back)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
+    CHECK_STR(js_call(pid, "send", "[\"h\\u00e9 \\ud83d\\ude00\"]"), "null");
+    CHECK_STR(js_call(pid, "send", "[\"\"]"), "null");
+    CHECK_STR(js_call(pid, "bytes", "[[0, 255, 1]]"), "null");
+    CHECK_STR(js_call(pid, "heard", "[4]"),
+        "[\"open \",\"h\xc3\xa9 \xf0\x9f\x98\x80\",\"\",\"0,255,1\"]");
+    CHECK_STR(js_call(pid, "close", "[3000, \"b\\u00fcrger\"]"),
+        "[\"open \",\"h\xc3\xa9 \xf0\x9f\x98\x80\",\"\",\"0,255,1\",\"close 3000 b\xc3\xbcrger "
+        "true\"]");
+    CHECK_STR(js_call(pid, "state", "[]"), "[3,0]");
+    js_end(rt);
+}
+
+TEST(sockets_of_a_snapshot_are_closed_and_new_ones_open)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member), twin = {0};
+    anqa_str bytes;
+
+    CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &bytes, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_js_restore_link(&member, bytes, NULL, NULL, &twin, NULL), ANQA_OK);
+    CHECK_STR(js_call(twin, "ended", "[]"), "[\"open \",\"error\",\"close 1006  false\"]");
+    CHECK_STR(open_at(twin, port, "/", "[]"), "[\"open \"]");
+    CHECK_STR(js_call(pid, "send", "[\"still here\"]"), "null");
+    CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"still here\"]");
+    js_end(rt);
+}
+
+TEST(long_messages_go_in_parts_and_come_back_whole)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
+    CHECK_STR(js_call(pid, "large", "[100000]"), "[1000000,true,0]");
+    CHECK_STR(js_call(pid, "largeBytes", "[3000001]"), "true");
+    CHECK_STR(js_call(pid, "many", "[5000]"), "0");
+    js_end(rt);
+}
+
+TEST(a_subprotocol_is_agreed_on)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(open_at(pid, port, "/", "[\"one\", \"two\"]"), "[\"open two\"]");
+    CHECK_STR(open_at(pid, port, "/", "\"one\""), "[\"error\",\"close 1006  false\"]");
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- servers that do otherwise, by path */
+
+static _Atomic(unsigned) seen_close;
+static _Atomic(size_t) flooded;
+
+static void wait_for_close(anqa_tcp tcp)
+{
+    unsigned first = 0;
+    size_t len;
+
+    for (;;) {
+        const char *bytes = net_ws_get(tcp, &first, &len);
+        if (first == 0x88) {
+            atomic_store(
+                &seen_close, len < 2 ? 1 : (unsigned)((uint8_t)bytes[0] << 8 | (uint8_t)bytes[1]));
+            return;
+        }
+    }
+}
+
+static void odd(anqa_tcp tcp)
+{
+    const char *head = net_read_head(tcp);
+    static const char zeros[1 << 16];
+    unsigned first = 0;
+    size_t len;
+
+    if (net_asks(head, "GET /silent "))
+        anqa_sleep(LONG_MS);
+    if (net_asks(head, "GET /gone "))
+        return;
+    if (net_asks(head, "GET /page ")) {
+        net_answer(tcp, "", "a page");
+        return;
+    }
+    if (net_asks(head, "GET /liar "))
+        net_say(tcp, "HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+    if (net_asks(head, "GET /endless "))
+        for (;;)
+            net_say(tcp, "X: y\r\n");
+    if (net_asks(head, "GET /extension "))
+        net_ws_accept(tcp, head, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    net_ws_accept(tcp, head, "");
+    if (net_asks(head, "GET /early ")) /* behind the head, at once */
+        net_ws_put(tcp, 0x81, "early", 5);
+    if (net_asks(head, "GET /masked "))
+        net_put(tcp, "\x81\x81\1\2\3\4x", 7);
+    if (net_asks(head, "GET /reserved "))
+        net_put(tcp, "\xf1\x01x", 3);
+    if (net_asks(head, "GET /latin "))
+        net_ws_put(tcp, 0x81, "\xe9", 1);
+    if (net_asks(head, "GET /huge "))
+        net_put(tcp, "\x82\x7f\0\0\0\0\0\x80\0\1", 10);
+    if (net_asks(head, "GET /bye "))
+        net_ws_put(tcp, 0x88, "\x0f\xa0why", 5);
+    if (net_asks(head, "GET /restart "))
+        net_ws_put(tcp, 0x88, "\x03\xf4", 2);
+    if (net_asks(head, "GET /ping ")) {
+        net_ws_put(tcp, 0x89, "are you", 7);
+        if (strcmp(net_ws_get(tcp, &first, &len), "are you") == 0 && first == 0x8a)
+            net_ws_put(tcp, 0x81, "you are", 7);
+    }
+    if (net_asks(head, "GET /parts ")) {
+        net_ws_put(tcp, 0x01, "one ", 4);
+        net_ws_put(tcp, 0x89, "", 0);
+        net_ws_put(tcp, 0x80, "message", 7);
+    }
+    if (net_asks(head, "GET /cut ")) {
+        net_put(tcp, "\x81\x05he", 4);
+        return;
+    }
+    if (net_asks(head, "GET /flood "))
+        for (;;) {
+            net_ws_put(tcp, 0x82, zeros, sizeof zeros);
+            atomic_fetch_add(&flooded, sizeof zeros);
+        }
+    if (net_asks(head, "GET /stubborn "))
+        anqa_sleep(LONG_MS);
+    wait_for_close(tcp);
+    if (net_asks(head, "GET /early "))
+        net_ws_put(tcp, 0x88, "", 0);
+}
+
+static const struct {
+    const char *path, *events;
+    unsigned code; /* what the server is told in the end; 0: nothing */
+} oddities[] = {
+    {"/silent", "[\"error\",\"close 1006  false\"]", 0},
+    {"/gone", "[\"error\",\"close 1006  false\"]", 0},
+    {"/page", "[\"error\",\"close 1006  false\"]", 0},
+    {"/liar", "[\"error\",\"close 1006  false\"]", 0},
+    {"/endless", "[\"error\",\"close 1006  false\"]", 0},
+    {"/extension", "[\"error\",\"close 1006  false\"]", 0},
+    {"/masked", "[\"open \",\"error\",\"close 1006  false\"]", 1002},
+    {"/reserved", "[\"open \",\"error\",\"close 1006  false\"]", 1002},
+    {"/latin", "[\"open \",\"error\",\"close 1006  false\"]", 1007},
+    {"/huge", "[\"open \",\"error\",\"close 1006  false\"]", 1009},
+    {"/cut", "[\"open \",\"error\",\"close 1006  false\"]", 0},
+    {"/bye", "[\"open \",\"close 4000 why true\"]", 4000},
+    {"/restart", "[\"open \",\"close 1012  true\"]", 1012},
+};
+
+TEST(a_server_that_breaks_the_protocol_is_left)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(odd);
+    anqa_pid pid = js_start(&member);
+
+    for (size_t i = 0; i < ANQA_COUNT(oddities); i++) {
+        atomic_store(&seen_close, 0);
+        (void)open_at(pid, port, oddities[i].path, "[]");
+        CHECK_STR(js_call(pid, "ended", "[]"), oddities[i].events, "%s", oddities[i].path);
+        for (int j = 0; j < 1000 && atomic_load(&seen_close) != oddities[i].code; j++)
+            anqa_sleep(2);
+        CHECK_EQ(atomic_load(&seen_close), oddities[i].code, "%s", oddities[i].path);
+    }
+    js_end(rt);
+}
+
+TEST(pings_are_answered_and_parts_put_together)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(odd);
+    anqa_pid pid = js_start(&member);
+
+    (void)open_at(pid, port, "/ping", "[]");
+    CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"you are\"]");
+    (void)open_at(pid, port, "/parts", "[]");
+    CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"one message\"]");
+    (void)open_at(pid, port, "/early", "[]");
+    CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"early\"]");
+    CHECK_STR(js_call(pid, "close", "[]"), "[\"open \",\"early\",\"close 1005  true\"]");
+    js_end(rt);
+}
+
+TEST(who_does_not_close_is_not_waited_for_for_ever)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(odd);
+    anqa_pid pid = js_start(&member);
+
+    (void)open_at(pid, port, "/stubborn", "[]");
+    CHECK_STR(js_call(pid, "close", "[1000]"), "[\"open \",\"error\",\"close 1006  false\"]");
+    js_end(rt);
+}
+
+TEST(a_script_that_does_not_read_slows_the_server_down)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(odd);
+    anqa_pid pid = js_start(&member);
+    size_t first;
+
+    (void)open_at(pid, port, "/flood", "[]");
+    for (int i = 0; i < 2; i++) { /* what it has taken meanwhile is behind it in the second */
+        first = atomic_load(&flooded);
+        (void)js_call(pid, "busy", "[400]");
+    }
+    CHECK(atomic_load(&flooded) - first < (size_t)16 << 20, "%zu bytes",
+        atomic_load(&flooded) - first);
+    CHECK(first > 0);
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- where it may go */
+
+static const anqa_js_script nowhere =
+    ANQA_JS_SCRIPT(.name = "nowhere", .source = source, .apis = ANQA_JS_WEBSOCKET);
+static const anqa_js_script everywhere = ANQA_JS_SCRIPT(.name = "everywhere", .source = source,
+    .apis = ANQA_JS_WEBSOCKET, .hosts = (const char *const[]){"*:*", NULL});
+
+TEST(hosts_that_are_not_listed_and_private_addresses_are_not_reached)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pids[] = {js_start(&nowhere), js_start(&everywhere)};
+
+    for (size_t i = 0; i < ANQA_COUNT(pids); i++) {
+        CHECK_STR(open_at(pids[i], port, "/", "[]"), "[\"error\",\"close 1006  false\"]");
+        CHECK_STR(js_call(pids[i], "open", anqa_tmp_printf("[\"ws://localhost:%u/\", []]", port)),
+            "[\"error\",\"close 1006  false\"]");
+    }
+    CHECK_EQ(net_accepted(), 0);
+    js_end(rt);
+}
+
+TEST(localhost_is_reached_when_it_is_listed)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(
+        js_call(pid, "open", anqa_tmp_printf("[\"ws://localhost:%u/\", []]", port)), "[\"open \"]");
+    js_end(rt);
+}
+
+TEST(a_process_may_have_so_many_sockets)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(
+        js_call(pid, "openMany", anqa_tmp_printf("[\"ws://127.0.0.1:%u/\", 22]", port)), "[20,2]");
+    js_end(rt);
+}
+
+TEST(the_end_of_the_process_is_the_end_of_its_sockets)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid first = js_start(&member), pid; /* the image stays */
+    unsigned before;
+
+    anqa_unlink(first);
+    (void)js_kill(first);
+    before = net_open_files();
+    pid = js_start(&member);
+
+    CHECK_STR(
+        js_call(pid, "openMany", anqa_tmp_printf("[\"ws://127.0.0.1:%u/\", 20]", port)), "[20,0]");
+    CHECK(net_open_files() >= before + 40);
+    anqa_unlink(pid);
+    (void)js_kill(pid);
+    for (int i = 0; i < 1000 && net_served_now() > 0; i++)
+        anqa_sleep(2);
+    CHECK_EQ(net_served_now(), 0);
+    for (int i = 0; i < 1000 && net_open_files() > before; i++)
+        anqa_sleep(2);
+    CHECK(net_open_files() <= before, "%u files, %u before", net_open_files(), before);
+    js_end(rt);
+}
+
+static void talk(anqa_tcp tcp)
+{
+    net_ws_accept(tcp, net_read_head(tcp), "");
+    for (;;) {
+        net_ws_put(tcp, 0x81, "news", 4);
+        anqa_sleep(1);
+    }
+}
+
+TEST(a_reset_process_hears_nothing_of_its_sockets)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t chatty = net_serve(talk), quiet = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    for (int i = 0; i < 3; i++) {
+        CHECK(strncmp(open_at(pid, chatty, "/", "[]"), "[\"open \"", 8) == 0);
+        CHECK_STR(js_call(pid, "heard", "[3]"), "[\"open \",\"news\",\"news\"]");
+        CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+        CHECK_STR(open_at(pid, quiet, "/", "[]"), "[\"open \"]");
+        CHECK_STR(js_call(pid, "send", "[\"mine\"]"), "null");
+        CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"mine\"]");
+    }
+    js_end(rt);
+}
