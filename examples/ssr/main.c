@@ -7,7 +7,7 @@
  */
 #include <anqa/anqa.h>
 
-#define PATIENCE_MS 1000
+#define PATIENCE_MS 5000
 
 /* ---------------------------------------------------------------- what there is */
 
@@ -17,8 +17,7 @@ struct item {
 };
 
 static const struct item items[] = {
-    {"sencha", "Sencha, green", 790, 12},
-    {"assam", "Assam, black", 650, 0},
+    {"sencha", "Sencha, green", 790, 12}, {"assam", "Assam, black", 650, 0},
     {"mint", "Peppermint <fresh>", 420, 30},
     {"lost", "Lost in the count", 100, -1}, /* its page fails */
 };
@@ -41,7 +40,8 @@ static void put_item(anqa_value_writer *w, const struct item *item)
 
 static const anqa_js_script pages = ANQA_JS_SCRIPT(.name = "pages", .path = EXAMPLE_DIR "/pages.js",
     .limits = {.memory = (size_t)16 << 20, .turn_ms = 200});
-static const anqa_js_pool pool = ANQA_JS_POOL("pages", .script = &pages, .size = 4);
+static const anqa_js_pool pool =
+    ANQA_JS_POOL("pages", .script = &pages, .size = 4, .waiting = 1000);
 
 /* The arguments of a page: one map, whose members come between the two. */
 static void page_begin(anqa_value_writer *w)
@@ -54,18 +54,24 @@ static void page_begin(anqa_value_writer *w)
 static void page_send(anqa_conn *conn, const char *page, anqa_value_writer *w)
 {
     anqa_value args, html;
+    anqa_status status;
     anqa_error err;
 
     anqa_value_end(w);
     anqa_value_end(w);
-    if (anqa_value_done(w, &args) == ANQA_OK &&
-        anqa_js_pool_run(
-            anqa_whereis("pages"), page, &args, PATIENCE_MS, &html, NULL, &err) == ANQA_OK) {
+    status = anqa_value_done(w, &args);
+    if (status != ANQA_OK)
+        (void)anqa_fail(&err, status, "its data: %s", anqa_status_text(status));
+    else
+        status =
+            anqa_js_pool_run(anqa_whereis("pages"), page, &args, PATIENCE_MS, &html, NULL, &err);
+    if (status == ANQA_OK) {
         anqa_send_html(conn, 200, anqa_value_str(html));
         return;
     }
-    anqa_log(ANQA_ERROR, "ssr.page_failed", "page=%s why=%s", page, err.text);
-    anqa_send_text(conn, 500, anqa_str_of("This page has a problem.\n"));
+    anqa_log(ANQA_ERROR, "ssr.page_failed", "page=%s error=%s", page, err.text);
+    anqa_send_text(
+        conn, status == ANQA_E_FULL ? 503 : 500, anqa_str_of("This page has a problem.\n"));
 }
 
 static void shop(anqa_conn *conn, const void *opts)
