@@ -8,7 +8,7 @@ install(EXPORT anqaTargets NAMESPACE anqa:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/
 
 configure_package_config_file(cmake/anqaConfig.cmake.in ${PROJECT_BINARY_DIR}/anqaConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/anqa NO_SET_AND_CHECK_MACRO)
-install(FILES cmake/script.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/anqa)
+install(FILES cmake/script.cmake cmake/coverage.mjs DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/anqa)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/anqaConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/anqaConfig.cmake ${PROJECT_BINARY_DIR}/anqaConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/anqa)

@@ -188,6 +188,18 @@ if(TARGET js_script_test)
   target_compile_definitions(js_script_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endif()
 
+if(TARGET js_bytecode_test AND TARGET anqa_command)
+  anqa_add_script(js_bytecode_test test/js/scripts/greeter.ts BYTECODE)
+endif()
+
+if(TARGET js_coverage_test)
+  anqa_add_script(js_coverage_test test/js/scripts/counted.ts COVERAGE)
+endif()
+
+if(TARGET js_debug_test)
+  anqa_add_script(js_debug_test test/js/scripts/greeter.ts)
+endif()
+
 # Snapshots come back in other programs: one that goes on with them, and one that is killed.
 if(TARGET js_snapshot_programs_test)
   anqa_test_program(js_snapshot_programs test/js/fixture/programs_fixture.c test/js/programs.c test/js/support.c)
@@ -200,9 +212,6 @@ if(TARGET js_snapshot_store_test)
   set_target_properties(js_snapshot_rooms PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
   target_compile_definitions(js_snapshot_store_test PRIVATE SNAPSHOT_ROOMS="$<TARGET_FILE:js_snapshot_rooms>")
   add_dependencies(js_snapshot_store_test js_snapshot_rooms)
-endif()
-if(TARGET js_debug_test)
-  anqa_add_script(js_debug_test test/js/scripts/greeter.ts)
 endif()
 
 # A library that is neither the application nor Anqa: faults in it are not contained.

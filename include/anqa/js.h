@@ -63,7 +63,7 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, sizes of values, promise jobs (the turn fails and the process ends: what queues more of them than a
+ * outstanding calls, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn fails and the process ends: what queues more of them than a
  * turn may run never comes to an end).
  *
  * In JavaScript:
@@ -209,6 +209,11 @@ enum {
      * do not. Without OpenSSL subtle refuses with NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
     ANQA_JS_WEBSOCKET = 1 << 10, /* WebSocket, as a client; where hosts are listed */
+    /* Worker: a child (see above) with the script's modules, handlers and limits, given as the text of a classic script or as a
+     * data URL; so limits.children is to be more than 0. postMessage both ways, with what Beam.send can send; onmessage, onerror
+     * (what its top-level code or a listener throws, and its end when that was none of its own), terminate. In it: self, name,
+     * postMessage, onmessage, close. It is not linked to its parent, and ends with it. */
+    ANQA_JS_WORKER = 1 << 16
 };
 
 struct anqa_js_store;
@@ -222,7 +227,12 @@ typedef struct anqa_js_script {
      * all that anqa_add_script can (cmake/script.cmake): TypeScript, JSX as tsconfig.json says, packages, JSON, texts. */
     const char *source;
     size_t source_len;      /* 0: up to its NUL */
-    const char *source_map; /* of `source`; NULL: none */
+    const char *source_map; /* of `source` or `bytecode`; NULL: none */
+    /* What anqa_js_compile has made of the source, in place of that. Trusted, as the program itself: it is not checked as
+     * a text is, though what it does stays in the sandbox. It is for the engine that it was made by, and for a script of
+     * this name; the start fails otherwise, and says so. */
+    const char *bytecode;
+    size_t bytecode_len; /* 0: as its head says */
     const char *path;
     const anqa_js_handler *handlers; /* {0} ends them; NULL: none */
     /* Where it may open a BroadcastChannel: "prices", or "room:*" for all that begin so; NULL ends them, or: none */
@@ -249,7 +259,7 @@ ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
 ANQA_API void anqa_js_terminate_(void *state, anqa_reason reason);
-#define ANQA_JS_STATE_SIZE_ 576
+#define ANQA_JS_STATE_SIZE_ 640
 
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
@@ -275,6 +285,15 @@ ANQA_API void anqa_js_terminate_(void *state, anqa_reason reason);
  */
 ANQA_API anqa_status anqa_js_start_link(const anqa_js_script *script, const anqa_value *arg,
     const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Compiles a script: processes of one that has the result as its `bytecode` start their first process without reading
+ * text, which takes a tenth of a second for 500 KB, a few milliseconds as bytecode. Functions have no text of their own
+ * then (toString). ret_source_map: may be NULL; empty: none.   Both live as long as the current event.
+ * Fails: E_SCRIPT (it does not compile), E_INVALID, E_LIMIT, else as a start.   Context: process; waits.
+ */
+ANQA_API anqa_status anqa_js_compile(const anqa_js_script *script, anqa_str *ret_bytecode,
+    anqa_str *ret_source_map, anqa_error *err) ANQA_MUST_CHECK;
 
 /* ---------------------------------------------------------------- asking */
 
@@ -304,6 +323,36 @@ ANQA_API anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_j
 /** Runs source text in the process and waits for its value, as anqa_js_call. For tools and tests. */
 ANQA_API anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout_ms,
     anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * The same with variables: vars is a map of names to values. The source sees them as a function's own, and so do the functions
+ * that it makes, as long as they live; nothing of them is left elsewhere. What it declares with `var` or as a function is its
+ * own too. Fails also with E_TYPE: vars is no map.
+ */
+ANQA_API anqa_status anqa_js_eval_with(anqa_pid to, anqa_str source, anqa_value vars,
+    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error,
+    anqa_error *err) ANQA_MUST_CHECK;
+
+/** Names of the global properties that the script has added: an array of strings. For tools. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_globals(
+    anqa_pid pid, uint32_t timeout_ms, anqa_value *ret_names, anqa_error *err) ANQA_MUST_CHECK;
+/** A property of the global object: its value, undefined when there is none. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_get_global(anqa_pid pid, anqa_str name, uint32_t timeout_ms,
+    anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+/** Sets one. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_set_global(anqa_pid pid, anqa_str name, anqa_value value,
+    uint32_t timeout_ms, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Lets a process begin anew: its memory is mapped from the script's image, and `init` runs again with the argument of its
+ * start. It keeps its pid, its place with its supervisor, the name it was started with, its links and what waits in its
+ * mailbox. Gone are its timers, subscriptions, monitors, and the names that it has registered; its children have ended;
+ * its Beam.calls run to their end, unheard; calls from outside that wait for a promise fail with E_SCRIPT. What a store has of it
+ * counts no more: the new state is saved over it.
+ * Fails: E_NOPROC, E_DIED (`init` threw: the process has ended), E_TIMEOUT as anqa_try_call.
+ */
+ANQA_API anqa_status anqa_js_reset(
+    anqa_pid pid, uint32_t timeout_ms, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Sends a value to its Beam.onMessage. As anqa_send; never waits. */
 ANQA_API anqa_status anqa_js_send(anqa_pid to, anqa_value value);
@@ -385,6 +434,21 @@ typedef struct anqa_js_info {
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;
+
+/** What is in the memory of a process, as its engine counts. */
+typedef struct anqa_js_memory {
+    size_t total, limit; /* bytes that it has, and may have */
+    uint64_t used;       /* bytes of what follows, about */
+    uint64_t pieces;     /* allocated */
+    uint64_t atoms, strings, objects, properties, shapes, functions;
+    uint64_t code; /* bytes of functions' code */
+    uint64_t arrays;
+    uint64_t buffers, buffer_bytes; /* of ArrayBuffers */
+} anqa_js_memory;
+
+/** It looks at all of the memory: for tools. Fails as anqa_try_call. */
+ANQA_API anqa_status anqa_js_get_memory(
+    anqa_pid pid, uint32_t timeout_ms, anqa_js_memory *ret_memory, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Does not wake a parked process. Fails as anqa_try_call. */
 ANQA_API anqa_status anqa_js_get_info(

@@ -120,6 +120,16 @@ typedef struct anqa_js_profile_result {
 ANQA_API anqa_status anqa_js_profile(const anqa_js_profile_opts *opts,
     anqa_js_profile_result *ret_result, anqa_error *err) ANQA_MUST_CHECK;
 
+/* ---------------------------------------------------------------- coverage */
+
+/**
+ * [{"script", "coverage"}] for each script whose bundle counts what of it runs (anqa_add_script(... COVERAGE)): since the
+ * start, by all its processes, also those that have ended; turns that still go on are not in it. The coverage is Istanbul's:
+ * for each source file statements, functions, and how often they ran. Branches are not counted, packages neither.
+ * Fails: E_NOMEM, E_LIMIT, E_UNSUPPORTED.
+ */
+ANQA_API anqa_status anqa_js_coverage(anqa_json *ret_coverage, anqa_error *err) ANQA_MUST_CHECK;
+
 ANQA_END_DECLS
 
 #endif

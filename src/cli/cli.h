@@ -125,6 +125,8 @@ void table_print(struct table *table, FILE *out);
 enum cli_status command_gen_cert(struct cli *cli);
 enum cli_status command_info(struct cli *cli);
 enum cli_status command_js(struct cli *cli);
+enum cli_status js_compile(struct cli *cli);
+enum cli_status js_coverage(struct cli *cli);
 enum cli_status command_list(struct cli *cli);
 enum cli_status command_log(struct cli *cli);
 enum cli_status command_metrics(struct cli *cli);

@@ -230,7 +230,8 @@ static const struct {
     const char *name;
     enum cli_status (*run)(struct cli *cli);
 } subcommands[] = {{"ps", js_ps}, {"variables", js_variables}, {"stack", js_stack},
-    {"report", js_report}, {"pause", js_pause}, {"resume", js_resume}, {"profile", js_profile}};
+    {"report", js_report}, {"pause", js_pause}, {"resume", js_resume}, {"profile", js_profile},
+    {"coverage", js_coverage}, {"compile", js_compile}};
 
 enum cli_status command_js(struct cli *cli)
 {

@@ -33,7 +33,14 @@ static const struct command commands[] = {
         "                       counts the stacks that compute, of one process, of those of a "
         "script, or of all, for\n"
         "                       some time (default: 5); prints them folded, or writes a flame "
-        "graph"},
+        "graph\n"
+        "coverage [--lcov FILE] what has run of scripts that count it (anqa_add_script(... "
+        "COVERAGE)), or that as\n"
+        "                       lcov's tracefile\n"
+        "compile FILE --out FILE [--name NAME]\n"
+        "                       makes bytecode of a module that imports nothing, for this "
+        "version's engine; asks no\n"
+        "                       program. NAME is the script's (default: the file's)"},
     {"system", "", "schedulers, memory, counts", command_system, NULL},
     {"metrics", "", "everything that is measured, as Prometheus reads it", command_metrics, NULL},
     {"log", "[LEVEL]", "tells the log's level, or sets it", command_log,

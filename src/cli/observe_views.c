@@ -40,7 +40,7 @@ static void draw_title(struct observe *observe)
 
     line_put(&line, LOOK_PLAIN, text_cut(cli, title, left));
     line_to(&line, left);
-    line_text(&line, observe->is_connected ? LOOK_PLAIN : LOOK_RED, state);
+    line_add_text(&line, observe->is_connected ? LOOK_PLAIN : LOOK_RED, state);
     line_end(&line);
 }
 
@@ -52,9 +52,9 @@ static void put_figure(struct line *line, const char *title, anqa_str text)
     if (line->width + strlen(blanks) + strlen(title) + 1 + text_width(text) >
         (size_t)line->screen->columns)
         return;
-    line_text(line, LOOK_DIM, blanks);
-    line_text(line, LOOK_DIM, title);
-    line_text(line, LOOK_PLAIN, " ");
+    line_add_text(line, LOOK_DIM, blanks);
+    line_add_text(line, LOOK_DIM, title);
+    line_add_text(line, LOOK_PLAIN, " ");
     line_put(line, LOOK_PLAIN, text);
 }
 
@@ -72,7 +72,7 @@ static void draw_figures(struct observe *observe, anqa_json system)
     if (faults > 0)
         put_figure(&line, "faults", text_count(cli, faults));
     if (anqa_json_bool(system, "tainted", false))
-        line_text(&line, LOOK_RED | LOOK_BOLD, "   tainted");
+        line_add_text(&line, LOOK_RED | LOOK_BOLD, "   tainted");
     line_end(&line);
 }
 
@@ -84,17 +84,17 @@ static void put_bar(struct line *line, const struct cli *cli, size_t number, dou
     char text[16];
 
     snprintf(text, sizeof text, "%3zu ", number);
-    line_text(line, LOOK_DIM, text);
-    line_text(line, LOOK_DIM, cli->utf8 ? "▕" : "[");
+    line_add_text(line, LOOK_DIM, text);
+    line_add_text(line, LOOK_DIM, cli->utf8 ? "▕" : "[");
     for (size_t i = 0; i < BAR_WIDTH; i++) {
         if (i < full)
-            line_text(line, look, cli->utf8 ? "█" : "#");
+            line_add_text(line, look, cli->utf8 ? "█" : "#");
         else
-            line_text(line, LOOK_DIM, cli->utf8 ? "░" : " ");
+            line_add_text(line, LOOK_DIM, cli->utf8 ? "░" : " ");
     }
-    line_text(line, LOOK_DIM, cli->utf8 ? "▏" : "]");
+    line_add_text(line, LOOK_DIM, cli->utf8 ? "▏" : "]");
     snprintf(text, sizeof text, "%3d%% ", (int)(busy * 100 + 0.5));
-    line_text(line, LOOK_PLAIN, text);
+    line_add_text(line, LOOK_PLAIN, text);
 }
 
 #define BAR_COLUMNS (4 + 1 + BAR_WIDTH + 1 + 5)
@@ -163,21 +163,21 @@ static void draw_foot(struct observe *observe)
     line = line_begin(&observe->screen,
         observe->confirm != CONFIRM_NONE ? LOOK_REVERSE | LOOK_YELLOW : LOOK_PLAIN);
     if (observe->confirm != CONFIRM_NONE) {
-        line_text(&line, LOOK_BOLD, observe->confirm == CONFIRM_KILL ? " kill " : " suspend ");
-        line_text(&line, LOOK_BOLD, observe->target);
-        line_text(&line, LOOK_BOLD, "? y: yes, any other key: no");
+        line_add_text(&line, LOOK_BOLD, observe->confirm == CONFIRM_KILL ? " kill " : " suspend ");
+        line_add_text(&line, LOOK_BOLD, observe->target);
+        line_add_text(&line, LOOK_BOLD, "? y: yes, any other key: no");
     } else if (observe->is_typing) {
-        line_text(&line, LOOK_BOLD, " filter: ");
-        line_text(&line, LOOK_PLAIN, observe->filter);
-        line_text(&line, LOOK_REVERSE, " ");
-        line_text(&line, LOOK_DIM, "  Enter keeps it, Esc clears it");
+        line_add_text(&line, LOOK_BOLD, " filter: ");
+        line_add_text(&line, LOOK_PLAIN, observe->filter);
+        line_add_text(&line, LOOK_REVERSE, " ");
+        line_add_text(&line, LOOK_DIM, "  Enter keeps it, Esc clears it");
     } else if (observe->message_until_ms > clock_mono_ms()) {
-        line_text(&line, LOOK_YELLOW, " ");
+        line_add_text(&line, LOOK_YELLOW, " ");
         line_put(&line, LOOK_YELLOW, text_clean(observe->cli, anqa_str_of(observe->message)));
     } else if (observe->filter[0] != '\0' && observe->view == observe->list) {
-        line_text(&line, LOOK_YELLOW, " filter: ");
-        line_text(&line, LOOK_YELLOW, observe->filter);
-        line_text(&line, LOOK_DIM, "  Esc clears it");
+        line_add_text(&line, LOOK_YELLOW, " filter: ");
+        line_add_text(&line, LOOK_YELLOW, observe->filter);
+        line_add_text(&line, LOOK_DIM, "  Esc clears it");
     } else {
         line_put(&line, LOOK_DIM, hints(observe));
     }
@@ -221,7 +221,7 @@ static void draw_note(struct observe *observe, unsigned look, const char *text)
 {
     struct line line = line_begin(&observe->screen, LOOK_PLAIN);
 
-    line_text(&line, LOOK_PLAIN, " ");
+    line_add_text(&line, LOOK_PLAIN, " ");
     line_put(&line, look, text_clean(observe->cli, anqa_str_of(text)));
     line_end(&line);
 }
@@ -308,7 +308,7 @@ static void draw_columns(struct observe *observe, const struct shown_column *col
 {
     struct line line = line_begin(&observe->screen, LOOK_PLAIN);
 
-    line_text(&line, LOOK_PLAIN, " ");
+    line_add_text(&line, LOOK_PLAIN, " ");
     for (size_t i = 0; i < count; i++) {
         const struct column *column = &process_columns[columns[i].column];
         bool is_sorted = is_sorted_by(observe, columns[i].column);
@@ -395,13 +395,13 @@ static void draw_tree_row(struct observe *observe, const struct tree_row *row, b
 {
     struct line line = line_begin(&observe->screen, is_chosen ? LOOK_REVERSE : LOOK_PLAIN);
 
-    line_text(&line, LOOK_PLAIN, " ");
+    line_add_text(&line, LOOK_PLAIN, " ");
     line_put(&line, LOOK_DIM, row->prefix);
     line_put(&line, row->is_supervisor ? LOOK_BOLD : LOOK_PLAIN, row->name);
-    line_text(&line, LOOK_PLAIN, "  ");
+    line_add_text(&line, LOOK_PLAIN, "  ");
     line_put(&line, LOOK_DIM, row->pid);
     if (row->note.len > 0) {
-        line_text(&line, LOOK_PLAIN, "  ");
+        line_add_text(&line, LOOK_PLAIN, "  ");
         line_put(&line, LOOK_YELLOW, row->note);
     }
     line_end(&line);
@@ -479,10 +479,10 @@ static void draw_text_line(struct observe *observe, const struct text_line *text
 {
     struct line line = line_begin(&observe->screen, LOOK_PLAIN);
 
-    line_text(&line, LOOK_PLAIN, " ");
+    line_add_text(&line, LOOK_PLAIN, " ");
     if (text->title != NULL) {
         line_cell(&line, LOOK_CYAN, anqa_str_of(text->title), 14, false);
-        line_text(&line, LOOK_PLAIN, " ");
+        line_add_text(&line, LOOK_PLAIN, " ");
     }
     line_put(&line, text->look, text->text);
     line_end(&line);
@@ -516,12 +516,12 @@ static void draw_trace(struct observe *observe)
     struct place *place = &observe->place;
     size_t rows, first;
 
-    line_text(&line, LOOK_BOLD, " trace of ");
-    line_text(&line, LOOK_BOLD, observe->target);
-    line_text(&line, LOOK_DIM,
+    line_add_text(&line, LOOK_BOLD, " trace of ");
+    line_add_text(&line, LOOK_BOLD, observe->target);
+    line_add_text(&line, LOOK_DIM,
         anqa_arena_printf(&observe->cli->arena, "  %zu events", observe->event_count));
     if (answer->id == 0 && observe->is_connected)
-        line_text(&line, LOOK_RED, answer->error[0] != '\0' ? "  refused" : "  ended");
+        line_add_text(&line, LOOK_RED, answer->error[0] != '\0' ? "  refused" : "  ended");
     line_end(&line);
     if (answer->error[0] != '\0')
         draw_note(observe, LOOK_RED, answer->error);
@@ -564,16 +564,16 @@ static void draw_help(struct observe *observe)
 
     for (size_t i = first; i < count && i < first + rows; i++) {
         struct line line = line_begin(&observe->screen, LOOK_PLAIN);
-        line_text(&line, LOOK_PLAIN, " ");
+        line_add_text(&line, LOOK_PLAIN, " ");
         line_cell(&line, LOOK_CYAN, anqa_str_of(table[i].keys), 20, false);
-        line_text(&line, LOOK_PLAIN, table[i].what);
+        line_add_text(&line, LOOK_PLAIN, table[i].what);
         line_end(&line);
     }
 }
 
 void observe_draw(struct observe *observe)
 {
-    static void (*const views[])(struct observe *observe) = {
+    static void (*const views[])(struct observe * observe) = {
         [VIEW_PROCESSES] = draw_processes,
         [VIEW_TREE] = draw_tree,
         [VIEW_PROCESS] = draw_process_view,

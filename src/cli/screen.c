@@ -285,7 +285,7 @@ void line_put(struct line *line, unsigned look, anqa_str clean)
     line->width += text_width(clean);
 }
 
-void line_text(struct line *line, unsigned look, const char *text)
+void line_add_text(struct line *line, unsigned look, const char *text)
 {
     line_put(line, look, anqa_str_of(text));
 }

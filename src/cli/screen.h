@@ -76,7 +76,7 @@ int picture_left(const struct screen *screen);
 struct line line_begin(struct screen *screen, unsigned under);
 /* Adds a clean text. */
 void line_put(struct line *line, unsigned look, anqa_str clean);
-void line_text(struct line *line, unsigned look, const char *text);
+void line_add_text(struct line *line, unsigned look, const char *text);
 /* Adds blanks up to a column. */
 void line_to(struct line *line, size_t column);
 /* A clean text in a field of so many columns: cut, or with blanks before or behind it. */

@@ -125,3 +125,16 @@ anqa_status control_js_profile(
         (unsigned long long)result.samples, (unsigned long long)result.lost);
     return ANQA_OK;
 }
+
+/* ---------------------------------------------------------------- coverage */
+
+anqa_status control_js_coverage(
+    const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
+{
+    anqa_json coverage;
+    anqa_status status = anqa_js_coverage(&coverage, err);
+
+    if (status == ANQA_OK)
+        *ret_answer = anqa_jsonf("{'scripts': %p}", &coverage);
+    return status;
+}

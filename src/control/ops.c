@@ -107,6 +107,7 @@ static const struct control_op ops[] = {
     {"js_resume", "has a paused one go on (process)", false, control_js_resume},
     {"js_profile", "counts the stacks that compute (process or script, time_ms)", false,
         control_js_profile},
+    {"js_coverage", "what has run of scripts that count it", false, control_js_coverage},
     {"log_level", "tells the log's level, or sets it (level)", false, op_log_level},
     {"stop", "stops the program in order", false, op_stop},
     {"restart", "has a successor take the program's place", false, op_restart},

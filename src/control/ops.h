@@ -11,6 +11,7 @@
         const struct control_request *request, anqa_json *ret_answer, anqa_error *err)
 
 CONTROL_OP(control_info);
+CONTROL_OP(control_js_coverage);
 CONTROL_OP(control_js_pause);
 CONTROL_OP(control_js_processes);
 CONTROL_OP(control_js_profile);

@@ -155,8 +155,10 @@
     }
     return true;
   }
-  // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot.
-  function rebase(ms) {
+  // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot. After a reset
+  // ids begin elsewhere: what is told of those before it must not reach who has them now.
+  function rebase(ms, ids = 0) {
+    nextId += ids;
     for (let i = 0; i < heap.length; i++) heap[i].due += ms;
     armed = NaN;
     arm();
@@ -427,8 +429,7 @@
     },
     askLong,
     // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
-    source(fn) {
-      const id = nextId++;
+    source(fn, id = nextId++) {
       sources.set(id, fn);
       return id;
     },
@@ -440,6 +441,24 @@
     const fn = sources.get(id);
     if (fn !== undefined) return fn(value);
   }
+
+  // ---- what the host's tools ask
+  let builtIn; // names of globals before the script
+  const tools = {
+    seal() { builtIn = new Set(Reflect.ownKeys(global)); },
+    // The source sees the variables as if it stood in a function that has them.
+    eval(source, vars) {
+      const names = Object.keys(vars);
+      for (const name of names)
+        if (!/^[A-Za-z_$][\w$]*$/.test(name) || name === 'eval' || name === 'arguments') throw new TypeError(`'${name}' is no name of a variable`);
+      // `eval` is given, too: only under this name, and being that function, does it see what is around it
+      return Function('eval', ...names, 'return eval(arguments[arguments.length - 1])')(
+        evaluate, ...names.map((name) => vars[name]), source);
+    },
+    globals() { return Reflect.ownKeys(global).filter((key) => typeof key === 'string' && !builtIn.has(key)); },
+    get(name) { return global[name]; },
+    set(name, value) { global[name] = value; },
+  };
 
   // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it. With
   // functions as they were, as above.
@@ -499,5 +518,6 @@
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
     hear, web, told, restored,
     () => [timers.size, watched.size, open.size, sources.size], getFunction,
+    (name, ...args) => tools[name](...args),
   ];
 })

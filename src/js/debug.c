@@ -20,6 +20,8 @@
 #include "runtime/sched.h"
 
 enum {
+    EVAL_MODULE = 1, /* the engine's flags */
+    EVAL_COMPILE_ONLY = 32,
     READ_MAX = 1000,                   /* variables of a module */
     INSPECT_TICKS = 100 * TICKS_PER_MS /* of code of the script, in one answer */
 };
@@ -222,7 +224,7 @@ static void read_line(struct names *names, const char *at, const char *end)
 /*
  *     function $anqa_reader(n) { switch (n) { case 0: return posts; case 1: return post; } return ["posts", "post"]; }
  */
-anqa_str debug_with_reader(anqa_str source)
+static anqa_str with_reader(anqa_str source)
 {
     static const char head[] = "\nfunction $anqa_reader(n) { switch (n) {";
     static const char middle[] = " } return [";
@@ -254,6 +256,20 @@ anqa_str debug_with_reader(anqa_str source)
         to += snprintf(to, names->all[i].len + 4, "\"%.*s\",", ANQA_FMT(names->all[i]));
     to += snprintf(to, sizeof tail, "%s", tail);
     return anqa_str_make(text, (size_t)(to - text));
+}
+
+uint64_t debug_compile(struct js *js, anqa_str source, const char *name)
+{
+    anqa_str whole = with_reader(source);
+    uint64_t module = whole.len > source.len
+                          ? turn_eval(js, whole, name, EVAL_MODULE | EVAL_COMPILE_ONLY)
+                          : JS_EXCEPTION;
+
+    if (!turn_is_exception(module))
+        return module;
+    if (whole.len > source.len)
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+    return turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
 }
 
 bool debug_load(struct js *js)

@@ -26,8 +26,9 @@ void debug_leave(struct js *js);
 
 /* Evaluates debug.js. Context: a turn, the image is being made. False: an exception is set. */
 bool debug_load(struct js *js);
-/* The source with a function behind it that reads its variables; itself, when it has none. */
-anqa_str debug_with_reader(anqa_str source);
+/* A module that was not evaluated yet, or JS_EXCEPTION. Behind the source it has a function that reads its variables, unless
+ * it has none, or that is what does not compile. Context: a turn. */
+uint64_t debug_compile(struct js *js, anqa_str source, const char *name);
 
 bool debug_is_question(const anqa_msg *msg);
 /* Answers, and when it was told to pause returns when it is resumed. Context: between two turns. */

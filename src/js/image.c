@@ -11,7 +11,10 @@
 #include <anqa/memory.h>
 
 #include "base/random.h"
+#include "js/beam.h"
+#include "js/bytecode.h"
 #include "js/convert.h"
+#include "js/coverage.h"
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
@@ -27,11 +30,8 @@
 enum {
     STACK_LIMIT = 256 << 10, /* of JavaScript, inside of its memory */
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
-    EVAL_MODULE = 1,
-    EVAL_COMPILE_ONLY = 32,
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
-    TOPICS_MAX = 100, /* open at once by one process */
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
@@ -95,6 +95,7 @@ void image_free(struct js_image *image)
     free(image->source_map);
     free(image->text);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
@@ -256,16 +257,6 @@ static bool find_random(struct js *js)
     return false;
 }
 
-/* Top-level code that calls Math.random gets what its source alone decides. */
-static void seed_random(struct js *js)
-{
-    uint64_t seed = 0;
-
-    while (seed == 0)
-        image_random(js, &seed, sizeof seed);
-    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
-}
-
 static void spin(struct js *js, uint32_t rounds)
 {
     const char *text = anqa_tmp_printf("for (let i = 0; i < %u; i++);", rounds);
@@ -291,6 +282,16 @@ static void find_polls(struct js *js)
         if (few >= FEW && few < MANY && many - few == MANY - FEW)
             image->polls = image->ctx + i * 4;
     }
+}
+
+/* Top-level code that calls Math.random gets what its source alone decides. */
+static void seed_random(struct js *js)
+{
+    uint64_t seed = 0;
+
+    while (seed == 0)
+        image_random(js, &seed, sizeof seed);
+    memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
 }
 
 static uint32_t private_atom(struct js *js, const char *name)
@@ -326,8 +327,8 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
     if (!find_random(js))
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
-    seed_random(js);
     find_polls(js);
+    seed_random(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
     image->epoch_atom = private_atom(js, "epoch");
@@ -340,10 +341,10 @@ static uint64_t limits_object(struct js *js)
 {
     char text[96];
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
+    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s', worker: %s})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX,
-        anqa_version());
+        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX,
+        anqa_version(), js->image->worker ? "true" : "false");
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 
@@ -372,6 +373,16 @@ static anqa_status boot(struct js *js, anqa_error *err)
     return ANQA_OK;
 }
 
+/* What is global by now is none of the script's. */
+static bool seal(struct js *js)
+{
+    uint64_t value = turn_call(
+        js, js->image->parts[BOOT_TOOLS], (uint64_t[]){convert_string(js, anqa_str_of("seal"))}, 1);
+
+    turn_free(js, value);
+    return !turn_is_exception(value);
+}
+
 static bool add_export(struct js *js, uint32_t atom)
 {
     struct js_image *image = js->image;
@@ -386,6 +397,13 @@ static bool add_export(struct js *js, uint32_t atom)
         image->module = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
         return true;
     }
+    value = q_JS_GetProperty(&js->engine, image->ctx, image->namespace, atom);
+    if (turn_is_exception(value))
+        turn_free(js, q_JS_GetException(&js->engine, image->ctx));
+    ok = coverage_take_export(js, name, value);
+    turn_free(js, value);
+    if (ok)
+        return true;
     image->exports[image->export_count] =
         (struct js_export){.name = strndup(name.ptr, name.len), .atom = atom};
     if (image->exports[image->export_count].name == NULL)
@@ -411,7 +429,7 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
     js->engine.sp = sp;
     if (!ok)
         return failed(js, "does not show its exports", err);
-    if (count > EXPORTS_MAX + 1)
+    if (count > EXPORTS_MAX + 3 /* of ours */)
         return anqa_fail(err, ANQA_E_LIMIT, "script '%s' exports %u names, more than %d",
             js->script->name, count, EXPORTS_MAX);
     image->exports = calloc(count + 1, sizeof *image->exports);
@@ -423,27 +441,12 @@ static anqa_status list_exports(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
-/* With a reader of its variables behind it, unless that is what does not compile. */
-static uint64_t compile(struct js *js, anqa_str source, const char *name)
-{
-    anqa_str whole = debug_with_reader(source);
-    uint64_t module = whole.len > source.len
-                          ? turn_eval(js, whole, name, EVAL_MODULE | EVAL_COMPILE_ONLY)
-                          : JS_EXCEPTION;
-
-    if (!turn_is_exception(module))
-        return module;
-    if (whole.len > source.len)
-        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
-    return turn_eval(js, source, name, EVAL_MODULE | EVAL_COMPILE_ONLY);
-}
-
-static anqa_status load(struct js *js, anqa_str source, anqa_error *err)
+static anqa_status load(struct js *js, anqa_str source, bool is_bytecode, anqa_error *err)
 {
     struct engine *e = &js->engine;
     const char *name = js->image->text == NULL ? js->script->name
                                                : anqa_tmp_printf("%s/spawned", js->script->name);
-    uint64_t module = compile(js, source, name);
+    uint64_t module = is_bytecode ? bytecode_read(js, source) : debug_compile(js, source, name);
     struct js_outcome outcome;
 
     if (turn_is_exception(module))
@@ -527,12 +530,12 @@ static void make_in_turn(struct js *js, void *arg)
     making->status = start_engine(js, making->err);
     if (making->status == ANQA_OK)
         making->status = boot(js, making->err);
-    if (making->status == ANQA_OK && !web_load(js))
+    if (making->status == ANQA_OK && (!web_load(js) || !seal(js)))
         making->status = failed(js, "finds no web platform", making->err);
     if (making->status == ANQA_OK && !debug_load(js))
         making->status = failed(js, "cannot be prepared", making->err);
     if (making->status == ANQA_OK)
-        making->status = load(js, making->source.text, making->err);
+        making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
     q_JS_RunGC(&js->engine, js->image->rt);
@@ -731,6 +734,7 @@ static void forget(struct js_image *image)
     free(image->exports);
     free(image->source_map);
     source_files_free(image->files);
+    coverage_forget(image);
     if (image->fd >= 0)
         close(image->fd);
     image->files = NULL;
@@ -765,6 +769,19 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     turn_run(js, make_in_turn, &making);
     js->loading = false;
     return making.status == ANQA_OK ? keep(js, err) : making.status;
+}
+
+bool image_renew(struct js *js)
+{
+    const struct js_image *image = js->image;
+
+    if (!window_renew(js->rt, js->window))
+        return false;
+    js->engine.memory.pages = image->size / 65536;
+    js->engine.memory.size = image->size;
+    js->engine.sp = image->sp;
+    js->fresh = true;
+    return true;
 }
 
 anqa_status image_open(struct js *js, anqa_error *err)

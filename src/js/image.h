@@ -51,6 +51,7 @@ enum boot_part {
     BOOT_RESTORED,
     BOOT_COUNTS,
     BOOT_GET_FUNCTION,
+    BOOT_TOOLS,
     BOOT_COUNT
 };
 
@@ -87,21 +88,24 @@ struct js_image {
     uint64_t parts[BOOT_COUNT];
     uint32_t pid_atom, ref_atom, epoch_atom;
     uint32_t random; /* where Math.random's state is */
-    uint32_t apis;   /* with all that they need */
-    bool has_timers; /* that top-level code has set, by a clock that stood at 0 */
-    uint64_t seed;   /* of what is random while it is made */
+    uint32_t polls;  /* where the engine counts down to the next look at interrupts; 0: not known */
+    uint64_t debug_parts[2]; /* what debug.js returns, see debug.h */
+    uint64_t module;         /* what reads variables of the module; undefined: nothing does */
+    uint32_t apis;           /* with all that they need */
+    bool has_timers;         /* that top-level code has set, by a clock that stood at 0 */
+    uint64_t seed;           /* of what is random while it is made */
     uint8_t source_hash[SHA256_LEN];
     uint8_t
         hash[SHA256_LEN]; /* of its bytes; not constant: guarded by js_rt.lock, see image_hash */
     bool hashed;          /* likewise */
-    uint32_t polls;  /* where the engine counts down to the next look at interrupts; 0: not known */
-    uint64_t debug_parts[2]; /* what debug.js returns, see debug.h */
-    uint64_t module;         /* what reads variables of the module; undefined: nothing does */
     struct js_export *exports;
     uint32_t export_count;
     int32_t init, restored; /* which of them is `init`, `restored`; -1: there is none */
     char *source_map;       /* NULL: none */
     struct source_files *files;
+    char *coverage; /* what its counters stand for (coverage.h), JSON; NULL: nothing is counted */
+    uint32_t counters_at, counter_count;
+    _Atomic(uint64_t) *counters; /* shared: sums of all processes */
     struct js_run hot[IMAGE_HOT_RUNS];
     _Atomic(uint32_t)
         hot_count; /* shared; IMAGE_HOT_NONE: not known yet, _BUSY: somebody finds out */
@@ -118,6 +122,8 @@ extern const char js_boot_start[], js_boot_end[];
 /* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
  * Context: process, on a large stack; may wait. */
 anqa_status image_open(struct js *js, anqa_error *err);
+/* The memory is again what it was at the start. False: the system refuses. Context: the process, mapped, in no turn. */
+bool image_renew(struct js *js);
 /* The export of that name; NULL: there is none. */
 const struct js_export *image_export(const struct js_image *image, anqa_str name);
 void image_free(struct js_image *image);

@@ -1,6 +1,7 @@
 #include "js/source.h"
 
 #include "base/base64.h"
+#include "js/bytecode.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,9 +31,9 @@ extern char **environ;
 
 anqa_status source_check(const anqa_js_script *script, anqa_error *err)
 {
-    if (script->path == NULL && script->source == NULL)
-        return anqa_fail(
-            err, ANQA_E_INVALID, "script '%s' has neither .source nor .path", script->name);
+    if (script->path == NULL && script->source == NULL && script->bytecode == NULL)
+        return anqa_fail(err, ANQA_E_INVALID,
+            "script '%s' has neither .source nor .path nor .bytecode", script->name);
     if (script->path != NULL && access(script->path, R_OK) != 0)
         return anqa_fail_errno(err, errno, "script '%s', file %s", script->name, script->path);
     return ANQA_OK;
@@ -390,7 +391,11 @@ anqa_status source_read(const anqa_js_script *script, struct js_source *ret_sour
 {
     size_t len = script->source_len;
 
-    *ret_source = (struct js_source){0};
+    *ret_source = (struct js_source){.map = anqa_str_of(script->source_map)};
+    if (script->bytecode != NULL) {
+        ret_source->is_bytecode = true;
+        return bytecode_check(script, &ret_source->text, err);
+    }
     if (script->path != NULL)
         return read_path(script, ret_source, err);
     if (len == 0)
@@ -399,6 +404,5 @@ anqa_status source_read(const anqa_js_script *script, struct js_source *ret_sour
         return anqa_fail(
             err, ANQA_E_LIMIT, "script '%s' is longer than %zu bytes", script->name, SOURCE_MAX);
     ret_source->text = anqa_str_make(script->source, len);
-    ret_source->map = anqa_str_of(script->source_map);
     return ANQA_OK;
 }

@@ -18,6 +18,7 @@ struct source_files {
 
 struct js_source {
     anqa_str text;              /* with a NUL behind it; lives as long as the event */
+    bool is_bytecode;           /* it is code, not text (bytecode.h) */
     anqa_str map;               /* JSON; empty: none */
     struct source_files *files; /* the caller's; NULL: the script has no file */
 };

@@ -96,9 +96,47 @@ test("answers that are none are no harm", async (t) => {
   assert.equal((await anqa("js", "profile", "--seconds", "1")).code, FAILED);
 });
 
+test("coverage is shown as a table, or written for lcov", async (t) => {
+  const range = (line) => ({ start: { line, column: 0 }, end: { line, column: null } });
+  const file = { path: "rooms/room.ts", statementMap: { 0: range(4), 1: range(2), 2: range(4) }, fnMap: { 0: { name: "post\n\u001b", loc: range(2) }, 1: { name: "never", loc: range(9) } },
+    s: { 0: 1, 1: 0, 2: 7 }, f: { 0: 3, 1: 0 } };
+  await t.keep(pretend("odd", (request) => ok(request, { scripts: [{ script: "room", coverage: { "rooms/room.ts": file, "odd.ts": 3, "empty.ts": {} } }, 1] })));
+  const { out } = await anqa("js", "coverage");
+  assert.match(out, /^FILE +STATEMENTS +FUNCTIONS$/m);
+  assert.match(out, /^rooms\/room\.ts +2 of 3, +66 % +1 of 2, +50 %$/m);
+  const lcov = path.join(runtimeDir, "lcov.info");
+  assert.deepEqual(await anqa("js", "coverage", "--lcov", lcov), { code: OK, out: "", err: "" });
+  assert.ok(fs.readFileSync(lcov, "utf8").startsWith("TN:\nSF:rooms/room.ts\nFN:2,post??\nFNDA:3,post??\nFN:9,never\nFNDA:0,never\nFNF:2\nFNH:1\n" +
+    "DA:2,0\nDA:4,7\nLF:2\nLH:1\nend_of_record\n"), fs.readFileSync(lcov, "utf8"));
+  assert.match((await anqa("js", "coverage", "--lcov", "/nowhere/x")).err, /^anqa: cannot write \/nowhere\/x: /);
+});
+
+test("without scripts that count there is no coverage", async (t) => {
+  await room(t);
+  assert.match((await anqa("js", "coverage")).out, /^no script counts what of it runs/);
+  assert.deepEqual(await anqaJson("js", "coverage"), { scripts: [] });
+});
+
+test("bytecode is made of a module, and what is wrong with one is told with its place", async () => {
+  const [file, out] = [path.join(runtimeDir, "m.js"), path.join(runtimeDir, "m.bytecode")];
+  fs.writeFileSync(file, "export const one = 1;\n");
+  assert.deepEqual(await anqa("js", "compile", file, "--out", out), { code: OK, out: "", err: "" });
+  assert.equal(fs.readFileSync(out).subarray(0, 8).toString("latin1"), "anqa-js\u0001");
+  assert.ok(fs.readFileSync(out).includes("m.js"));
+  fs.writeFileSync(file, "export const one = ;\n");
+  const wrong = await anqa("js", "compile", file, "--out", out, "--name", "named.js");
+  assert.equal(wrong.code, FAILED);
+  assert.match(wrong.err, /^anqa: script 'named\.js' does not compile: SyntaxError: .*named\.js:1:/);
+  assert.match((await anqa("js", "compile", "/nowhere/m.js", "--out", out)).err, /^anqa: cannot read \/nowhere\/m\.js: /);
+  fs.writeFileSync(file, "x".repeat((16 << 20) + 1));
+  assert.match((await anqa("js", "compile", file, "--out", out)).err, /m\.js is longer than 16777216 bytes/);
+  fs.writeFileSync(file, "1");
+  assert.match((await anqa("js", "compile", file, "--out", "/nowhere/x")).err, /^anqa: cannot write \/nowhere\/x: /);
+});
+
 test("mistakes are told", async () => {
   for (const args of [[], ["dance"], ["stack"], ["stack", "a", "b"], ["ps", "x"], ["ps", "--limit", "10001"], ["profile", "--seconds", "0"],
-    ["profile", "--seconds", "601"], ["profile", "a", "b"]]) {
+    ["profile", "--seconds", "601"], ["profile", "a", "b"], ["compile"], ["compile", "a.js"]]) {
     const { code, out, err } = await anqa("js", ...args);
     assert.equal(code, USAGE, args);
     assert.equal(out, "");
