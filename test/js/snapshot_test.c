@@ -390,6 +390,30 @@ TEST(memory_that_was_added_comes_back_and_more_than_the_limit_does_not)
     js_end(rt);
 }
 
+TEST(who_was_restored_can_be_reset)
+{
+    static const anqa_js_script ticking = ANQA_JS_SCRIPT(.name = "ticking",
+        .source = "let n = 0; setTimeout(() => { n += 100; }, 50);\n"
+                  "export function add(by) { return n += by; }\n");
+    anqa_rt *rt = fake_clock();
+    anqa_pid pid = js_start(&ticking);
+
+    CHECK_STR(js_call(pid, "add", "[1]"), "1");
+    anqa_sleep(20);
+    pid = restore(&ticking, take(pid));
+    anqa_sleep(29);
+    CHECK_STR(js_call(pid, "add", "[1]"), "2");
+    anqa_sleep(2);
+    CHECK_STR(js_call(pid, "add", "[1]"), "103");
+    CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+    CHECK_STR(js_call(pid, "add", "[1]"), "1");
+    anqa_sleep(49);
+    CHECK_STR(js_call(pid, "add", "[1]"), "2");
+    anqa_sleep(2);
+    CHECK_STR(js_call(pid, "add", "[1]"), "103");
+    js_end(rt);
+}
+
 TEST(a_parked_process_has_its_snapshot_and_sleeps_on)
 {
     anqa_rt *rt = js_begin_with(
