@@ -454,6 +454,30 @@ TEST(tasks_that_wait_in_the_mailbox_are_done_all_the_same)
     js_end(rt);
 }
 
+TEST(workers_of_a_snapshot_have_failed_and_new_ones_work)
+{
+    static const anqa_js_script working = ANQA_JS_SCRIPT(.name = "working",
+        .source = "const told = [];\n"
+                  "export function work() { const w = new Worker('onmessage = (e) => "
+                  "postMessage(e.data + 1)');\n"
+                  "  w.onmessage = (e) => told.push(e.data);\n"
+                  "  w.onerror = (e) => { e.preventDefault(); told.push(e.message); };\n"
+                  "  w.postMessage(1); }\n"
+                  "export function said() { return told; }\n",
+        .apis = ANQA_JS_WORKER, .limits.children = 4);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&working), twin;
+
+    (void)json_of(pid, "work");
+    check_said(pid, "[2]");
+    twin = restore(&working, take(pid));
+    CHECK_STR(json_of(twin, "said"), "[2,\"restored\"]");
+    (void)json_of(twin, "work");
+    check_said(twin, "[2,\"restored\",2]");
+    check_said(pid, "[2]");
+    js_end(rt);
+}
+
 TEST(children_have_snapshots_of_what_they_run)
 {
     static const anqa_js_script parent = ANQA_JS_SCRIPT(.name = "parent",
