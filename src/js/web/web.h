@@ -49,4 +49,16 @@ void web_forget_told(void);
 bool web_told(
     const anqa_msg *msg, const anqa_value_limits *limits, uint32_t *ret_id, anqa_value *ret_value);
 
+/* ---------------------------------------------------------------- for operations */
+
+/* Memory until the operation ends, however that comes. Not anqa_tmp(): a turn may be very many operations. */
+anqa_arena *web_scratch(struct js *js);
+/* A string of the engine as well-formed UTF-8, in scratch memory; lone surrogates are U+FFFD. False: it is
+ * none, or is too long; an exception is set. */
+bool web_text(struct js *js, uint64_t value, anqa_str *ret_text);
+/* Text in which malformed bytes are U+FFFD, as decoders have it. In scratch memory, or the same. */
+anqa_str web_well_formed(struct js *js, anqa_str text);
+/* Where the bytes of a Uint8Array lie: in the window, for js_at. False: it is none, or has none. No exception. */
+bool web_bytes(struct js *js, uint64_t value, uint32_t *ret_at, uint32_t *ret_len);
+
 #endif
