@@ -199,6 +199,9 @@ enum {
     ANQA_JS_ENCODING = 1 << 1,
     /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
     ANQA_JS_URL = 1 << 2,
+    /* performance: now (tenths of milliseconds since the process has started), timeOrigin, mark, measure; the last 10,000 */
+    ANQA_JS_PERFORMANCE = 1 << 3,
+    ANQA_JS_LOCKS = 1 << 6, /* navigator.locks, among what one process does; 10,000 at once */
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
@@ -210,6 +213,7 @@ enum {
      * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
      * do not. Without OpenSSL subtle refuses with NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
+    ANQA_JS_STORAGE = 1 << 9,    /* localStorage, in the memory of the process; 5 Mi characters */
     ANQA_JS_WEBSOCKET = 1 << 10, /* WebSocket, as a client; where hosts are listed */
 };
 
