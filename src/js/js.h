@@ -96,10 +96,12 @@ struct js {
     uint32_t turn_ticks; /* ticks of the turn that runs */
     uint32_t soft, hard; /* limits on that, in ticks */
     uint32_t jobs;       /* run in this turn */
+    uint64_t sent;       /* bytes, in this turn */
     uint32_t waiting_count, waiting_size;
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
     uint32_t task_count, task_size;
+    struct codecs *codecs; /* of web/compression.c; on the heap; NULL: none were asked for */
     uint32_t rejected
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
@@ -116,6 +118,10 @@ struct js {
     struct js_family *family;  /* that begins with this process; as above */
     char **names;              /* that it has registered; on the heap */
     uint32_t name_count;
+    char **topics; /* that it has subscribed to; on the heap */
+    uint32_t topic_count;
+    uint32_t resets;
+    anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
     anqa_pid net; /* works for it (web/net.h); zero: nobody */
     struct js_face face;

@@ -10,6 +10,12 @@
 #define WEB_CLONE (1u << 31)
 
 /* clang-format off */
+#if defined ANQA_ZLIB
+#define WEB_MODULE_MAP_ZLIB(X) \
+    X(compression, ANQA_JS_COMPRESSION, ANQA_JS_STREAMS, web_compression_ops)
+#else
+#define WEB_MODULE_MAP_ZLIB(X)
+#endif
 #if defined ANQA_CURL
 #define WEB_MODULE_MAP_NET(X) \
     X(websocket, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTS, web_net_ops)
@@ -26,7 +32,10 @@
     X(storage, ANQA_JS_STORAGE, 0, NULL) \
     X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS | ANQA_JS_ENCODING, NULL) \
     X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
+    X(http, ANQA_JS_HTTP, ANQA_JS_BLOB | ANQA_JS_URL, NULL) \
     X(crypto, ANQA_JS_CRYPTO, WEB_CLONE, web_crypto_ops) \
     WEB_MODULE_MAP_NET(X) \
+    X(worker, ANQA_JS_WORKER, ANQA_JS_EVENTS, web_worker_ops) \
+    WEB_MODULE_MAP_ZLIB(X) \
 
 #endif
