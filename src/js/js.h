@@ -106,6 +106,7 @@ struct js {
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    uint64_t started, started_wall; /* see web_start_clock */
     uint32_t op_depth; /* operations that run: one that calls back may lead to another */
     uint64_t
         epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */

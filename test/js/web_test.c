@@ -68,6 +68,25 @@ static const struct {
         "  () => e.encode(Symbol()), () => e.encodeInto('x', 5), () => structuredClone(Symbol()),"
         "  () => structuredClone(() => 1), () => structuredClone({get a() { throw new Error }}),"
         "  () => structuredClone(0, {transfer: [{}]}), () => atob('!'), () => btoa('\\u1234'))"},
+    {"performance",
+        "performance.mark('a'); performance.measure('m', 'a'); performance.getEntries();"
+        "performance.clearMarks(); performance.toJSON();"
+        "fails(() => performance.mark(), () => performance.measure('m', 'none'), () => new "
+        "Performance(),"
+        "  () => performance.mark('m', {get startTime() { throw new Error }}),"
+        "  () => performance.now.call(5), () => performance.mark('m', {detail: () => 1}))"},
+    {"locks", "navigator.locks.request('a', () => { throw new Error('x') }).catch(() => 1);"
+              "navigator.locks.request('a', {signal: new AbortController().signal}, () => 1);"
+              "navigator.locks.request('a', {steal: true}, () => 1); navigator.locks.query();"
+              "fails(() => new Lock(), () => navigator.locks.request().catch(() => 1),"
+              "  () => navigator.locks.request.call(5).catch(() => 1))"},
+    {"storage",
+        "localStorage.a = 1; localStorage.setItem('b', 2); localStorage.key(0); delete "
+        "localStorage.a;"
+        "Object.keys(localStorage); localStorage.clear();"
+        "fails(() => localStorage.setItem(), () => new Storage(), () => "
+        "localStorage.setItem(Symbol(), 1),"
+        "  () => Object.freeze(localStorage), () => { localStorage.a = 'x'.repeat(6 << 20) })"},
     {"url", "const u = new URL('//u:p@\\u00e4/b?c=d', 'http://h'); u.host = '\\u00e9'; "
             "u.searchParams.sort();"
             "u.searchParams.append('x', 'y'); u.searchParams.delete('c'); "
