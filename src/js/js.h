@@ -87,6 +87,7 @@ struct js {
     struct js_image *image;
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
+    anqa_arena scratch;    /* of operations: empty when none runs */
     _Atomic(uint32_t) use; /* shared: enum js_use, see park.h */
     uint32_t lines_len;
     uint8_t *lines;           /* PARKED: its memory (lines.h), malloc'ed; NULL: the image's */
@@ -95,14 +96,17 @@ struct js {
     uint32_t turn_ticks; /* ticks of the turn that runs */
     uint32_t soft, hard; /* limits on that, in ticks */
     uint32_t jobs;       /* run in this turn */
+    uint64_t sent;       /* bytes, in this turn */
     uint32_t waiting_count, waiting_size;
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
     uint32_t task_count, task_size;
+    struct codecs *codecs; /* of web/compression.c; on the heap; NULL: none were asked for */
     uint32_t rejected
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    uint32_t op_depth; /* operations that run: one that calls back may lead to another */
     uint64_t
         epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
     anqa_timer timer;          /* the nearest of the script's timers */
@@ -113,6 +117,10 @@ struct js {
     struct js_family *family;  /* that begins with this process; as above */
     char **names;              /* that it has registered; on the heap */
     uint32_t name_count;
+    char **topics; /* that it has subscribed to; on the heap */
+    uint32_t topic_count;
+    uint32_t resets;
+    anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
     anqa_pid net; /* works for it (web/net.h); zero: nobody */
     struct js_face face;

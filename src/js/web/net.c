@@ -19,10 +19,10 @@
 enum {
     MAILBOX = 1024,
     EVENTS = 32,
-    ROUNDS = 8,      /* of reading events, until others have their turn */
-    IDLE_MS = 10000, /* without a job: the process ends */
+    ROUNDS = 8,     /* of reading events, until others have their turn */
+    IDLE_MS = 5000, /* without a job: the process ends */
     STUCK_MS = 20,
-    KEPT_ALIVE = 8 /* connections that nobody uses */
+    KEPT_ALIVE = 32 /* connections that nobody uses */
 };
 
 static const char ask_tag[] = "$js.net";

@@ -26,11 +26,17 @@
 #ifndef JS_WEB_NET_H
 #define JS_WEB_NET_H
 
+/* IWYU pragma: begin_exports */
 #include <curl/curl.h>
+#include <curl/easy.h>
+#include <curl/multi.h>
+#include <curl/system.h>
+#include <curl/urlapi.h>
 
 #include "base/list.h"
-#include "js/web/net_policy.h" // IWYU pragma: export
-#include "js/web/web.h"        // IWYU pragma: export
+#include "js/web/net_policy.h"
+#include "js/web/web.h"
+/* IWYU pragma: end_exports */
 
 enum {
     NET_WINDOW = 256 << 10,    /* bytes told or asked for ahead */

@@ -553,12 +553,12 @@ static bool socket_flush(struct net_job *job)
 
 static uint64_t socket_due(const struct net_job *job)
 {
-    return ANQA_CONTAINER_OF(job, const struct socket, job)->due_ms;
+    return socket_of((struct net_job *)(uintptr_t)job)->due_ms;
 }
 
 static const char *socket_late(const struct net_job *job)
 {
-    return ANQA_CONTAINER_OF(job, const struct socket, job)->stage < OPEN
+    return socket_of((struct net_job *)(uintptr_t)job)->stage < OPEN
                ? "there is no answer in time"
                : "the other side does not close";
 }

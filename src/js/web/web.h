@@ -41,8 +41,24 @@ const struct js_op *web_op(const struct js *js, uint32_t number);
 /* For a process that works for a script: `value` arrives at the function that was given to web.source() as `id`.
  * Fails as anqa_send. */
 anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value);
+/* In a worker: its parent is told what nobody has caught. */
+void web_worker_failed(struct js *js, const anqa_js_error *error);
+/* Takes those that wait out of the mailbox. Context: the script's process, between two turns. */
+void web_forget_told(void);
 /* Whether a message is one of web_tell's; id and value are then written. */
 bool web_told(
     const anqa_msg *msg, const anqa_value_limits *limits, uint32_t *ret_id, anqa_value *ret_value);
+
+/* ---------------------------------------------------------------- for operations */
+
+/* Memory until the operation ends, however that comes. Not anqa_tmp(): a turn may be very many operations. */
+anqa_arena *web_scratch(struct js *js);
+/* A string of the engine as well-formed UTF-8, in scratch memory; lone surrogates are U+FFFD. False: it is
+ * none, or is too long; an exception is set. */
+bool web_text(struct js *js, uint64_t value, anqa_str *ret_text);
+/* Text in which malformed bytes are U+FFFD, as decoders have it. In scratch memory, or the same. */
+anqa_str web_well_formed(struct js *js, anqa_str text);
+/* Where the bytes of a Uint8Array lie: in the window, for js_at. False: it is none, or has none. No exception. */
+bool web_bytes(struct js *js, uint64_t value, uint32_t *ret_at, uint32_t *ret_len);
 
 #endif
