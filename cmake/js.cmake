@@ -66,8 +66,9 @@ add_custom_command(OUTPUT "${anqa_web_folder}/idna_table.h"
   DEPENDS cmake/idna.mjs "${PROJECT_SOURCE_DIR}/package-lock.json" VERBATIM)
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/idna.c" PROPERTIES
   OBJECT_DEPENDS "${anqa_web_folder}/idna_table.h" INCLUDE_DIRECTORIES "${anqa_web_folder}")
-# What a snapshot names the engine by: what it means is decided by its WebAssembly, whatever compiles that.
+
+# What snapshots and bytecode name the engine by: what it means is decided by its WebAssembly, whatever compiles that.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${anqa_js_wasm}")
 file(SHA256 "${anqa_js_wasm}" anqa_js_sha256)
-set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/snapshot.c" PROPERTIES
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/snapshot.c" "${PROJECT_SOURCE_DIR}/src/js/bytecode.c" PROPERTIES
   COMPILE_DEFINITIONS "ANQA_JS_ENGINE=\"${anqa_js_sha256}\"")

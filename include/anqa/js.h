@@ -209,16 +209,18 @@ enum {
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
-    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData */
+    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData; a form that is parsed has up to 10,000 parts */
+    ANQA_JS_HTTP = 1 << 6, /* Headers, Request, Response */
     /* CompressionStream, DecompressionStream: gzip, deflate, deflate-raw; up to 100 at once of a process, which hold up to
      * 8 MiB beside its limits.memory. Chunks come as they are read, of 64 KiB at most. Not in builds without zlib */
     ANQA_JS_COMPRESSION = 1 << 7,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
-     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
-     * own, two at once for each script's process. Limits: as many bytes for one operation as limits.values has, and 48 MiB; 65,536 bytes derived at once, 10,000,000
-     * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
-     * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
-     * do not. Without OpenSSL subtle refuses with NotSupportedError. */
+     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of
+     * its own, two at once for each script's process. Limits: for one operation as many bytes as limits.values has, and
+     * 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are
+     * made. Keys are kept in the memory of the script's process, and so in its snapshots. In deterministic runs random
+     * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
+     * NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
     ANQA_JS_HTTP = 1 << 6,         /* Headers, Request, Response, without a network */
     ANQA_JS_WEBSOCKET = 1 << 10,   /* WebSocket, as a client; where `hosts` are listed */

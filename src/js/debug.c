@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <anqa/gen_server.h>
@@ -153,8 +154,10 @@ static const char *skip_value(const char *at, const char *end)
 
     for (; at < end; at++) {
         if (quote != '\0') {
-            at += *at == '\\';
-            quote = at < end && *at == quote ? '\0' : quote;
+            if (*at == '\\')
+                at++;
+            else if (*at == quote)
+                quote = '\0';
         } else if (*at == '"' || *at == '\'' || *at == '`') {
             quote = *at;
         } else if (*at == '(' || *at == '[' || *at == '{') {

@@ -177,27 +177,37 @@ anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa
     return status;
 }
 
-/* One that is to be told, or whose place was only reserved. False: there are none. */
+/* The lock is held. NULL: there are none. */
+static struct js_child *pop(struct js *js)
+{
+    struct js_child *child = js->children;
+
+    if (child == NULL)
+        return NULL;
+    js->children = child->next;
+    if (child->next != NULL)
+        child->next->link = &js->children;
+    child->link = NULL;
+    return child;
+}
+
+/* One that is to be told (nobody: its place was only reserved). False: there are none. */
 static bool next_child(struct js *js, anqa_pid *ret_pid)
 {
     struct js_image *image = NULL;
     struct js_child *child;
-    bool is;
 
     pthread_mutex_lock(&js->rt->lock);
-    child = js->children;
-    is = child != NULL;
-    if (is) {
+    child = pop(js);
+    if (child != NULL) {
         *ret_pid = child->pid;
         if (anqa_pid_is_none(child->pid))
             image = record_remove(js->rt, child);
-        else
-            list_remove(child);
     }
     pthread_mutex_unlock(&js->rt->lock);
     if (image != NULL)
         image_release(js->rt, image);
-    return is;
+    return child != NULL;
 }
 
 void spawn_end_children(struct js *js, anqa_pid self)

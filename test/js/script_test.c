@@ -149,7 +149,8 @@ static void project_begin(char folder[])
 static void project_end(const char *folder)
 {
     CHECK_EQ(chdir("/"), 0);
-    CHECK_EQ(system(anqa_tmp_printf("rm -r %s", folder)), 0); /* NOLINT(cert-env33-c) */
+    CHECK_EQ(system(anqa_tmp_printf("rm -r %s", folder)),
+        0); /* NOLINT(concurrency-mt-unsafe): of this test */
 }
 
 TEST(a_change_of_what_a_file_imports_is_seen_by_the_next_process)

@@ -121,6 +121,18 @@ static const struct {
         "d.readable.getReader().read().catch(() => 0);"
         "bad.write('text').catch(() => 0); bad.closed.catch(() => 0); bad.ready.catch(() => 0);"
         "fails(() => new CompressionStream('x'), () => new DecompressionStream())"},
+    {"http",
+        "const h = new Headers([['a', 'b'], ['set-cookie', 'c']]); h.append('a', 'd'); [...h];"
+        "h.forEach(() => 0); h.getSetCookie(); const r = new Response('body', { headers: h });"
+        "r.clone().text(); r.blob(); Response.json({ a: 1 }).json(); Response.error();"
+        "const q = new Request('http://h/', { method: 'POST', body: new FormData(), signal: "
+        "AbortSignal.abort() });"
+        "q.clone().formData(); q.signal.aborted; new Request(q).body.getReader().read();"
+        "new Response('x').formData().catch(() => 0); new Response(new Blob(['x'])).body.tee();"
+        "fails(() => new Headers(5), () => new Headers({ 'a b': 'c' }), () => h.set('a', '\\n'),"
+        "  () => new Request('x'), () => new Request('http://h/', { body: 'x' }),"
+        "  () => new Response('x', { status: 204 }), () => Response.redirect('x', 1),"
+        "  () => new Request('http://h/', { get method() { throw new Error('x') } }))"},
 };
 
 TEST(no_script_gets_hold_of_the_hosts_function)

@@ -31,10 +31,10 @@
     X(url, ANQA_JS_URL, 0, web_url_ops) \
     X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS | ANQA_JS_ENCODING, NULL) \
     X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
+    X(http, ANQA_JS_HTTP, ANQA_JS_BLOB | ANQA_JS_URL, NULL) \
     X(crypto, ANQA_JS_CRYPTO, WEB_CLONE, web_crypto_ops) \
     X(http, ANQA_JS_HTTP, ANQA_JS_BLOB | ANQA_JS_URL, NULL) \
     X(worker, ANQA_JS_WORKER, ANQA_JS_EVENTS, web_worker_ops) \
     WEB_MODULE_MAP_ZLIB(X) \
-    WEB_MODULE_MAP_NET(X)
 
 #endif
