@@ -15,7 +15,7 @@ public="arena=base buf=base json=base config=base value=base log=free telemetry=
     js_debug=js conn=http websocket=http router=http plugs=http compress=http html=http endpoint=channel raw_socket=channel
     tls=http token=http cookie=http session=http params=http csrf=http
     supervisor=otp gen_server=otp gen_statem=otp task=otp agent=otp registry=otp application=otp anqa=otp
-    backoff=otp partition_supervisor=otp requests=otp table=otp pg=otp retry=otp control=otp"
+    backoff=otp partition_supervisor=otp requests=otp table=otp pg=otp retry=otp control=otp js_pool=js"
 
 check() { # $1: root; prints each violation, and "checked N includes"
     (

@@ -26,6 +26,7 @@
 #include <anqa/introspect.h>
 #include <anqa/js.h>
 #include <anqa/js_debug.h>
+#include <anqa/js_pool.h>
 #include <anqa/json.h>
 #include <anqa/log.h>
 #include <anqa/memory.h>

@@ -63,7 +63,7 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, sizes of values, promise jobs (the turn fails and the process ends: what queues more of them than a
+ * outstanding calls, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn fails and the process ends: what queues more of them than a
  * turn may run never comes to an end).
  *
  * In JavaScript:
@@ -202,13 +202,19 @@ enum {
     ANQA_JS_STREAMS = 1 << 4,
     ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData */
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
-     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
-     * own, two at once for each script's process. Limits: as many bytes for one operation as limits.values has, and 48 MiB; 65,536 bytes derived at once, 10,000,000
-     * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
-     * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
-     * do not. Without OpenSSL subtle refuses with NotSupportedError. */
+     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of
+     * its own, two at once for each script's process. Limits: for one operation as many bytes as limits.values has, and
+     * 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are
+     * made. Keys are kept in the memory of the script's process, and so in its snapshots. In deterministic runs random
+     * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
+     * NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
     ANQA_JS_WEBSOCKET = 1 << 10, /* WebSocket, as a client; where hosts are listed */
+    /* Worker: a child (see above) with the script's modules, handlers and limits, given as the text of a classic script or as a
+     * data URL; so limits.children is to be more than 0. postMessage both ways, with what Beam.send can send; onmessage, onerror
+     * (what its top-level code or a listener throws, and its end when that was none of its own), terminate. In it: self, name,
+     * postMessage, onmessage, close. It is not linked to its parent, and ends with it. */
+    ANQA_JS_WORKER = 1 << 16
 };
 
 struct anqa_js_store;
@@ -254,7 +260,7 @@ ANQA_API anqa_next anqa_js_cast_(void *state, anqa_msg *msg);
 ANQA_API anqa_next anqa_js_info_(void *state, anqa_msg *msg);
 ANQA_API void anqa_js_hibernate_(void *state);
 ANQA_API void anqa_js_terminate_(void *state, anqa_reason reason);
-#define ANQA_JS_STATE_SIZE_ 576
+#define ANQA_JS_STATE_SIZE_ 640
 
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
@@ -318,6 +324,36 @@ ANQA_API anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_j
 /** Runs source text in the process and waits for its value, as anqa_js_call. For tools and tests. */
 ANQA_API anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout_ms,
     anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * The same with variables: vars is a map of names to values. The source sees them as a function's own, and so do the functions
+ * that it makes, as long as they live; nothing of them is left elsewhere. What it declares with `var` or as a function is its
+ * own too. Fails also with E_TYPE: vars is no map.
+ */
+ANQA_API anqa_status anqa_js_eval_with(anqa_pid to, anqa_str source, anqa_value vars,
+    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error,
+    anqa_error *err) ANQA_MUST_CHECK;
+
+/** Names of the global properties that the script has added: an array of strings. For tools. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_globals(
+    anqa_pid pid, uint32_t timeout_ms, anqa_value *ret_names, anqa_error *err) ANQA_MUST_CHECK;
+/** A property of the global object: its value, undefined when there is none. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_get_global(anqa_pid pid, anqa_str name, uint32_t timeout_ms,
+    anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+/** Sets one. As anqa_js_call. */
+ANQA_API anqa_status anqa_js_set_global(anqa_pid pid, anqa_str name, anqa_value value,
+    uint32_t timeout_ms, anqa_js_error *ret_error, anqa_error *err) ANQA_MUST_CHECK;
+
+/**
+ * Lets a process begin anew: its memory is mapped from the script's image, and `init` runs again with the argument of its
+ * start. It keeps its pid, its place with its supervisor, the name it was started with, its links and what waits in its
+ * mailbox. Gone are its timers, subscriptions, monitors, and the names that it has registered; its children have ended;
+ * its Beam.calls run to their end, unheard; calls from outside that wait for a promise fail with E_SCRIPT. What a store has of it
+ * counts no more: the new state is saved over it.
+ * Fails: E_NOPROC, E_DIED (`init` threw: the process has ended), E_TIMEOUT as anqa_try_call.
+ */
+ANQA_API anqa_status anqa_js_reset(
+    anqa_pid pid, uint32_t timeout_ms, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Sends a value to its Beam.onMessage. As anqa_send; never waits. */
 ANQA_API anqa_status anqa_js_send(anqa_pid to, anqa_value value);
@@ -399,6 +435,21 @@ typedef struct anqa_js_info {
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;
+
+/** What is in the memory of a process, as its engine counts. */
+typedef struct anqa_js_memory {
+    size_t total, limit; /* bytes that it has, and may have */
+    uint64_t used;       /* bytes of what follows, about */
+    uint64_t pieces;     /* allocated */
+    uint64_t atoms, strings, objects, properties, shapes, functions;
+    uint64_t code; /* bytes of functions' code */
+    uint64_t arrays;
+    uint64_t buffers, buffer_bytes; /* of ArrayBuffers */
+} anqa_js_memory;
+
+/** It looks at all of the memory: for tools. Fails as anqa_try_call. */
+ANQA_API anqa_status anqa_js_get_memory(
+    anqa_pid pid, uint32_t timeout_ms, anqa_js_memory *ret_memory, anqa_error *err) ANQA_MUST_CHECK;
 
 /** Does not wake a parked process. Fails as anqa_try_call. */
 ANQA_API anqa_status anqa_js_get_info(

@@ -177,6 +177,41 @@ bool beam_on_result(struct js *js, const anqa_msg *msg)
     return true;
 }
 
+void beam_forget_tasks(struct js *js)
+{
+    while (js->task_count > 0)
+        anqa_request_cancel(take_task(js, 0).ref);
+}
+
+/* ---------------------------------------------------------------- lists of texts that a process holds */
+
+static uint32_t find_text(char *const *list, uint32_t count, anqa_str text)
+{
+    uint32_t i = 0;
+
+    while (i < count && !anqa_str_is(text, list[i]))
+        i++;
+    return i;
+}
+
+/* text: without a NUL. */
+static void note_text(char ***list, uint32_t *count, uint32_t most, anqa_str text)
+{
+    char *copy = anqa_heap_alloc(text.len + 1);
+
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    if (*list == NULL)
+        *list = anqa_heap_alloc(most * sizeof **list);
+    (*list)[(*count)++] = copy;
+}
+
+static void forget_text(char **list, uint32_t *count, uint32_t i)
+{
+    anqa_heap_free(list[i]);
+    list[i] = list[--*count];
+}
+
 /* ---------------------------------------------------------------- the operations; values are borrowed */
 
 static bool text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
@@ -187,6 +222,19 @@ static bool text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
 static bool pid_arg(struct js *js, uint64_t value, anqa_pid *ret_pid)
 {
     return convert_pid(js, value, ret_pid) || (turn_throw(js, "TypeError", "not a pid"), false);
+}
+
+static bool may_send(struct js *js, size_t len)
+{
+    js->sent += len;
+    return js->sent <= js->memory_limit ||
+           (turn_throw(js, "RangeError", "more than %u bytes sent in one turn", js->memory_limit),
+               false);
+}
+
+bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value)
+{
+    return convert_out_whole(js, value, ret_value) && may_send(js, ret_value->len);
 }
 
 static uint64_t op_log(struct js *js, const uint64_t *args)
@@ -231,7 +279,7 @@ static uint64_t op_call(struct js *js, const uint64_t *args)
     const anqa_js_handler *handler = handler_arg(js, args[1]);
     anqa_value value;
 
-    if (handler == NULL || !convert_out_whole(js, args[2], &value))
+    if (handler == NULL || !beam_parcel(js, args[2], &value))
         return JS_EXCEPTION;
     return start_handler(js, handler, beam_id(args[0]), value);
 }
@@ -258,7 +306,7 @@ static uint64_t op_send(struct js *js, const uint64_t *args)
     anqa_pid pid;
     anqa_value value;
 
-    if (!pid_arg(js, args[0], &pid) || !convert_out_whole(js, args[1], &value))
+    if (!pid_arg(js, args[0], &pid) || !beam_parcel(js, args[1], &value))
         return JS_EXCEPTION;
     if (anqa_send(pid, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len)) == ANQA_E_FULL)
         return turn_throw(js, "Error", "the mailbox of the receiver is full");
@@ -405,20 +453,38 @@ static uint64_t op_subscribe(struct js *js, const uint64_t *args)
 
     if (!topic_arg(js, args[0], &topic))
         return JS_EXCEPTION;
-    status = anqa_subscribe(topic);
+    if (js->topic_count == BEAM_TOPICS_MAX)
+        return turn_throw(js, "RangeError", "more than %d topics", BEAM_TOPICS_MAX);
+    status = memchr(topic.ptr, '\0', topic.len) != NULL ? ANQA_E_INVALID : anqa_subscribe(topic);
     if (status != ANQA_OK)
         return turn_throw(
             js, "Error", "the topic cannot be subscribed: %s", anqa_status_text(status));
+    note_text(&js->topics, &js->topic_count, BEAM_TOPICS_MAX, topic);
     return JS_UNDEFINED;
+}
+
+static void forget_topic(struct js *js, uint32_t i)
+{
+    anqa_unsubscribe(anqa_str_of(js->topics[i]));
+    forget_text(js->topics, &js->topic_count, i);
+}
+
+void beam_forget_topics(struct js *js)
+{
+    while (js->topic_count > 0)
+        forget_topic(js, js->topic_count - 1);
 }
 
 static uint64_t op_unsubscribe(struct js *js, const uint64_t *args)
 {
     anqa_str topic;
+    uint32_t i;
 
     if (!topic_arg(js, args[0], &topic))
         return JS_EXCEPTION;
-    anqa_unsubscribe(topic);
+    i = find_text(js->topics, js->topic_count, topic);
+    if (i < js->topic_count)
+        forget_topic(js, i);
     return JS_UNDEFINED;
 }
 
@@ -430,7 +496,7 @@ static uint64_t op_publish(struct js *js, const uint64_t *args)
     anqa_status status;
 
     if (!topic_arg(js, args[0], &topic) || !text_arg(js, args[1], &event) ||
-        !text_arg(js, args[2], &text))
+        !text_arg(js, args[2], &text) || !may_send(js, text.len))
         return JS_EXCEPTION;
     /* Checked as any text of a script: its own JSON.stringify could be replaced. */
     if (anqa_json_parse(text, NULL, &payload, &err) != ANQA_OK)
@@ -453,10 +519,9 @@ static uint64_t op_spawn(struct js *js, const uint64_t *args)
     anqa_pid pid;
     anqa_error err;
 
-    if ((what == SPAWN_TEXT && !text_arg(js, args[0], &text)) ||
-        !convert_out_whole(js, args[1], &arg))
+    if ((what == SPAWN_TEXT && !text_arg(js, args[0], &text)) || !beam_parcel(js, args[1], &arg))
         return JS_EXCEPTION;
-    if (spawn_child(js, what, text, arg, &pid, &err) != ANQA_OK)
+    if (spawn_child(js, what, text, arg, 0, &pid, &err) != ANQA_OK)
         return turn_throw(js, "Error", "%s", err.text);
     return convert_pid_in(js, pid);
 }
@@ -475,26 +540,6 @@ static bool name_arg(struct js *js, uint64_t value, anqa_str *ret_name)
     return true;
 }
 
-static uint32_t find_name(const struct js *js, anqa_str name)
-{
-    uint32_t i = 0;
-
-    while (i < js->name_count && !anqa_str_is(name, js->names[i]))
-        i++;
-    return i;
-}
-
-static void note_name(struct js *js, anqa_str name)
-{
-    char *copy = anqa_heap_alloc(name.len + 1);
-
-    memcpy(copy, name.ptr, name.len);
-    copy[name.len] = '\0';
-    if (js->names == NULL)
-        js->names = anqa_heap_alloc(NAMES_MAX * sizeof *js->names);
-    js->names[js->name_count++] = copy;
-}
-
 static uint64_t op_register(struct js *js, const uint64_t *args)
 {
     anqa_str name;
@@ -511,15 +556,14 @@ static uint64_t op_register(struct js *js, const uint64_t *args)
         return turn_throw(js, "Error",
             status == ANQA_E_EXISTS ? "the name '%.*s' is taken" : "the name '%.*s' cannot be had",
             ANQA_FMT(name));
-    note_name(js, name);
+    note_text(&js->names, &js->name_count, NAMES_MAX, name);
     return JS_UNDEFINED;
 }
 
 static void forget_name(struct js *js, uint32_t i)
 {
     (void)anqa_registry_unregister(js->script->registry, anqa_str_of(js->names[i]));
-    anqa_heap_free(js->names[i]);
-    js->names[i] = js->names[--js->name_count];
+    forget_text(js->names, &js->name_count, i);
 }
 
 void beam_forget_names(struct js *js)
@@ -535,7 +579,7 @@ static uint64_t op_unregister(struct js *js, const uint64_t *args)
 
     if (!name_arg(js, args[0], &name))
         return JS_EXCEPTION;
-    i = find_name(js, name);
+    i = find_text(js->names, js->name_count, name);
     if (i == js->name_count)
         return JS_FALSE;
     forget_name(js, i);

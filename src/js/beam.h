@@ -48,6 +48,8 @@ struct js_task {
     uint32_t id;
 };
 
+enum { BEAM_TOPICS_MAX = 100 }; /* of BroadcastChannels, open at once */
+
 /* The tag of messages to ourselves; told apart by address. */
 extern const char beam_timer_tag[];
 
@@ -62,8 +64,15 @@ uint64_t beam_start(struct js *js, const char *name, anqa_payload (*run)(void *a
     const void *arg, size_t size, uint32_t id);
 /* Context: the process that was started. */
 anqa_payload beam_answer(bool ok, const void *ptr, size_t len);
+/* The bytes of a value that is to go to another process. False: an exception is set, also when the turn has sent as much as it
+ * may: what waits in mailboxes counts against nobody's memory. */
+bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value);
 /* Takes back all names that the process has registered. */
 void beam_forget_names(struct js *js);
+/* Ends all subscriptions. */
+void beam_forget_topics(struct js *js);
+/* Their processes go on; nobody hears of them any more. */
+void beam_forget_tasks(struct js *js);
 /* A task's result or end. False: it is no task's. Context: a turn. */
 bool beam_on_result(struct js *js, const anqa_msg *msg);
 /* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */

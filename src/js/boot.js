@@ -155,9 +155,11 @@
     }
     return true;
   }
-  // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot.
-  function rebase(ms) {
-    for (const timer of heap) timer.due += ms;
+  // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot. After a reset
+  // ids begin elsewhere: what is told of those before it must not reach who has them now.
+  function rebase(ms, ids = 0) {
+    nextId += ids;
+    for (let i = 0; i < heap.length; i++) heap[i].due += ms;
     armed = NaN;
     arm();
   }
@@ -215,8 +217,8 @@
   Object.freeze(peek);
 
   // ---- Beam
-  const pending = new Map(); // id of a call -> [resolve, reject]
-  const watched = new Map(); // text of a reference -> [function, pid]
+  let pending = new Map(); // id of a call -> [resolve, reject]
+  let watched = new Map(); // text of a reference -> [function, pid]
   let receive;
   const Beam = {
     call(name, ...args) {
@@ -379,7 +381,7 @@
 
   // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
   // of it may be a key that scripts must not see.
-  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete } = Map.prototype;
+  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete, forEach: mapForEach } = Map.prototype;
   let busy = 0, firstLong, lastLong; // those that wait
   // As web.ask. wait() is called when it does not start at once.
   function askLong(start, wait) {
@@ -427,38 +429,57 @@
     },
     askLong,
     // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
-    source(fn) {
-      const id = nextId++;
+    source(fn, id = nextId++) {
       sources.set(id, fn);
       return id;
     },
     drop(id) { return sources.delete(id); },
     // fn is called when the process begins as a snapshot: what worked for it outside is gone.
-    onRestore(fn) { restorers.push(fn); },
+    onRestore(fn) { restorers[restorers.length] = fn; },
   };
   function told(id, value) {
     const fn = sources.get(id);
     if (fn !== undefined) return fn(value);
   }
 
-  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it.
+  // ---- what the host's tools ask
+  let builtIn; // names of globals before the script
+  const tools = {
+    seal() { builtIn = new Set(Reflect.ownKeys(global)); },
+    // The source sees the variables as if it stood in a function that has them.
+    eval(source, vars) {
+      const names = Object.keys(vars);
+      for (const name of names)
+        if (!/^[A-Za-z_$][\w$]*$/.test(name) || name === 'eval' || name === 'arguments') throw new TypeError(`'${name}' is no name of a variable`);
+      // `eval` is given, too: only under this name, and being that function, does it see what is around it
+      return Function('eval', ...names, 'return eval(arguments[arguments.length - 1])')(
+        evaluate, ...names.map((name) => vars[name]), source);
+    },
+    globals() { return Reflect.ownKeys(global).filter((key) => typeof key === 'string' && !builtIn.has(key)); },
+    get(name) { return global[name]; },
+    set(name, value) { global[name] = value; },
+  };
+
+  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it. With
+  // functions as they were, as above.
+  function attempt(fn, a, b, c) {
+    try {
+      fn(a, b, c);
+    } catch (error) {
+      log(3, ['restored from a snapshot, but:', error]);
+    }
+  }
   function restored(ms) {
-    const calls = [...pending.values()], watches = [...watched.values()];
-    const attempt = (fn, ...args) => {
-      try {
-        fn(...args);
-      } catch (error) {
-        log(3, ['restored from a snapshot, but:', error]);
-      }
-    };
-    pending.clear();
-    watched.clear();
+    const calls = pending, watches = watched;
+    pending = new Map();
+    watched = new Map();
     rebase(ms);
-    for (const topic of open.keys()) attempt(host, SUBSCRIBE, topic);
-    for (const fn of restorers) attempt(fn);
-    for (const [, reject] of calls)
-      reject(new Error('the process was restored from a snapshot: what became of the call is not known'));
-    for (const [fn, pid] of watches) attempt(fn, pid, 'restored');
+    apply(mapForEach, open, [(_, topic) => attempt(host, SUBSCRIBE, topic)]);
+    for (let i = 0; i < restorers.length; i++) attempt(restorers[i]);
+    apply(mapForEach, calls, [(call) => {
+      call[1](new Error('the process was restored from a snapshot: what became of the call is not known'));
+    }]);
+    apply(mapForEach, watches, [(watch) => attempt(watch[0], watch[1], 'restored')]);
   }
 
   function fail(name, message) {
@@ -497,5 +518,6 @@
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
     hear, web, told, restored,
     () => [timers.size, watched.size, open.size, sources.size], getFunction,
+    (name, ...args) => tools[name](...args),
   ];
 })

@@ -11,6 +11,7 @@
 #include <anqa/memory.h>
 
 #include "base/random.h"
+#include "js/beam.h"
 #include "js/bytecode.h"
 #include "js/convert.h"
 #include "js/coverage.h"
@@ -31,7 +32,6 @@ enum {
     CONTEXT_SPAN = 2048,     /* where Math.random's state is looked for */
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
-    TOPICS_MAX = 100, /* open at once by one process */
     TIMERS_DEFAULT = 10000,
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
@@ -341,10 +341,10 @@ static uint64_t limits_object(struct js *js)
 {
     char text[96];
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s'})",
+    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s', worker: %s})",
         js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : TOPICS_MAX,
-        anqa_version());
+        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX,
+        anqa_version(), js->image->worker ? "true" : "false");
     return turn_eval(js, anqa_str_of(text), "limits", 0);
 }
 
@@ -371,6 +371,16 @@ static anqa_status boot(struct js *js, anqa_error *err)
         image->parts[i] = q_JS_GetPropertyInt64(e, image->ctx, list, i);
     turn_free(js, list);
     return ANQA_OK;
+}
+
+/* What is global by now is none of the script's. */
+static bool seal(struct js *js)
+{
+    uint64_t value = turn_call(
+        js, js->image->parts[BOOT_TOOLS], (uint64_t[]){convert_string(js, anqa_str_of("seal"))}, 1);
+
+    turn_free(js, value);
+    return !turn_is_exception(value);
 }
 
 static bool add_export(struct js *js, uint32_t atom)
@@ -520,7 +530,7 @@ static void make_in_turn(struct js *js, void *arg)
     making->status = start_engine(js, making->err);
     if (making->status == ANQA_OK)
         making->status = boot(js, making->err);
-    if (making->status == ANQA_OK && !web_load(js))
+    if (making->status == ANQA_OK && (!web_load(js) || !seal(js)))
         making->status = failed(js, "finds no web platform", making->err);
     if (making->status == ANQA_OK && !debug_load(js))
         making->status = failed(js, "cannot be prepared", making->err);
@@ -759,6 +769,19 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     turn_run(js, make_in_turn, &making);
     js->loading = false;
     return making.status == ANQA_OK ? keep(js, err) : making.status;
+}
+
+bool image_renew(struct js *js)
+{
+    const struct js_image *image = js->image;
+
+    if (!window_renew(js->rt, js->window))
+        return false;
+    js->engine.memory.pages = image->size / 65536;
+    js->engine.memory.size = image->size;
+    js->engine.sp = image->sp;
+    js->fresh = true;
+    return true;
 }
 
 anqa_status image_open(struct js *js, anqa_error *err)

@@ -51,6 +51,7 @@ enum boot_part {
     BOOT_RESTORED,
     BOOT_COUNTS,
     BOOT_GET_FUNCTION,
+    BOOT_TOOLS,
     BOOT_COUNT
 };
 
@@ -121,6 +122,8 @@ extern const char js_boot_start[], js_boot_end[];
 /* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
  * Context: process, on a large stack; may wait. */
 anqa_status image_open(struct js *js, anqa_error *err);
+/* The memory is again what it was at the start. False: the system refuses. Context: the process, mapped, in no turn. */
+bool image_renew(struct js *js);
 /* The export of that name; NULL: there is none. */
 const struct js_export *image_export(const struct js_image *image, anqa_str name);
 void image_free(struct js_image *image);

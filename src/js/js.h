@@ -96,6 +96,7 @@ struct js {
     uint32_t turn_ticks; /* ticks of the turn that runs */
     uint32_t soft, hard; /* limits on that, in ticks */
     uint32_t jobs;       /* run in this turn */
+    uint64_t sent;       /* bytes, in this turn */
     uint32_t waiting_count, waiting_size;
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
@@ -114,6 +115,10 @@ struct js {
     struct js_family *family;  /* that begins with this process; as above */
     char **names;              /* that it has registered; on the heap */
     uint32_t name_count;
+    char **topics; /* that it has subscribed to; on the heap */
+    uint32_t topic_count;
+    uint32_t resets;
+    anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
     anqa_pid net; /* works for it (web/net.h); zero: nobody */
     struct js_face face;

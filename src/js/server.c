@@ -1,10 +1,6 @@
 /*
- * The process: a gen_server that hands what arrives to its script, and the functions that ask it.
- *
- * A call of anqa_js_call and its like has one of the tags below and a payload of its own: a byte for the form of the
- * answer, a byte for the length of the function's name, the name, the arguments. Its answer is a byte, then a value or
- * JSON text; or FORM_ERROR and a value: an array of name, message, stack. Any other call is one of anqa_call: its tag is the
- * function, its body the argument, the answer bare JSON.
+ * The process: a gen_server that hands what arrives to its script. What is asked of it, and how, is in ask.h; any other call
+ * is one of anqa_call: its tag is the function, its body the argument, the answer bare JSON.
  */
 #include <stdio.h>
 
@@ -12,6 +8,7 @@
 #include <anqa/memory.h>
 #include <anqa/pubsub.h>
 
+#include "js/ask.h"
 #include "js/beam.h"
 #include "js/bytecode.h"
 #include "js/convert.h"
@@ -31,20 +28,27 @@
 
 static_assert(sizeof(struct js) <= ANQA_JS_STATE_SIZE_, "ANQA_JS_STATE_SIZE_ in anqa/js.h");
 
-static const char call_tag[] = "$js.call";
-static const char eval_tag[] = "$js.eval";
-static const char info_tag[] = "$js.info";
-static const char snapshot_tag[] = "$js.snapshot";
-
-/* enum: forms of answers; BARE is never sent */
-enum { FORM_BARE, FORM_VALUE = 'v', FORM_JSON = 'j', FORM_ERROR = 'e', FORM_REFUSED = 'r' };
-
 enum {
     ARGS_MAX = 64,
-    NAME_MAX_LEN = 255,
     DEFAULT_CALLS = 1000,
     DEFAULT_TURN_MS = 1000,
     FIRES_MAX = 1000 /* timers in one turn */
+};
+/* enum: numbers of the engine's JSMemoryUsage */
+enum {
+    USAGE_USED = 2,
+    USAGE_PIECES = 4,
+    USAGE_ATOMS = 5,
+    USAGE_STRINGS = 7,
+    USAGE_OBJECTS = 9,
+    USAGE_PROPERTIES = 11,
+    USAGE_SHAPES = 13,
+    USAGE_FUNCTIONS = 15,
+    USAGE_CODE = 17,
+    USAGE_ARRAYS = 21,
+    USAGE_BUFFERS = 24,
+    USAGE_BUFFER_BYTES = 25,
+    USAGE_FIELDS = 26
 };
 #define MEMORY_DEFAULT ((size_t)64 << 20)
 #define MEMORY_LEAST ((size_t)4 << 20)
@@ -134,11 +138,11 @@ static void run_nothing(struct js *js, void *arg)
 {
 }
 
-static ANQA_NORETURN void init_failed(const struct js *js, const anqa_js_error *error)
+static anqa_reason init_failed(const struct js *js, const anqa_js_error *error)
 {
-    anqa_exit(anqa_error_reason("script '%s': %s: %.*s%s%.*s\n%.*s", js->script->name,
+    return anqa_error_reason("script '%s': %s: %.*s%s%.*s\n%.*s", js->script->name,
         js->restored ? "restored" : "init", ANQA_FMT(error->name), error->name.len > 0 ? ": " : "",
-        ANQA_FMT(error->message), ANQA_FMT(error->stack)));
+        ANQA_FMT(error->message), ANQA_FMT(error->stack));
 }
 
 /* What a start is given by anqa_js_restore_link: the key of a parcel with the snapshot, then the argument. Told apart by
@@ -150,8 +154,7 @@ struct restore_arg {
 static const char restore_mark[] = "$js.restore";
 
 /* Takes the argument apart. False: the parcel is gone. */
-static bool read_arg(
-    struct js *js, const void *arg, size_t size, struct starting *starting, anqa_buf *ret_snapshot)
+static bool read_arg(struct js *js, const void *arg, size_t size, anqa_buf *ret_snapshot)
 {
     struct restore_arg restore = {NULL, 0};
 
@@ -159,25 +162,29 @@ static bool read_arg(
     if (size >= sizeof restore)
         memcpy(&restore, arg, sizeof restore);
     if (restore.mark != restore_mark) {
-        starting->arg = (anqa_value){arg, size};
+        js->arg = (anqa_value){arg, size};
         return true;
     }
-    starting->arg = (anqa_value){(const char *)arg + sizeof restore, size - sizeof restore};
+    js->arg = (anqa_value){(const char *)arg + sizeof restore, size - sizeof restore};
     return js_parcel_take(js->rt, restore.key, ret_snapshot);
 }
 
-static void begin(struct js *js, struct starting *starting)
+/* What a process does with fresh memory. False: it failed. */
+static bool begin(struct js *js, double restored_ms, anqa_reason *ret_why)
 {
+    struct starting starting = {.arg = js->arg, .restored_ms = restored_ms};
+
     if (js->restored)
-        turn_run(js, run_restored, starting);
+        turn_run(js, run_restored, &starting);
     else if (js->image->init >= 0)
-        turn_run(js, run_init, starting);
+        turn_run(js, run_init, &starting);
     else if (js->image->has_timers)
         turn_run(js, run_nothing, NULL);
     else
         park_end(js);
-    if (starting->failed)
-        init_failed(js, &starting->error);
+    if (starting.failed)
+        *ret_why = init_failed(js, &starting.error);
+    return !starting.failed;
 }
 
 /* What the process begins as: what it was given, or what its store has; else its ptr stays NULL. */
@@ -229,10 +236,11 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     struct js *js = state;
     struct sched *s;
     struct child_head *head = proc_self(&s)->state;
-    struct starting starting = {.arg = {NULL, 0}};
     anqa_deferred mark = anqa_defer_mark();
     anqa_buf snapshot = {0};
+    double restored_ms = 0;
     anqa_status status;
+    anqa_reason why;
     anqa_error err;
 
     js->rt = js_rt_get();
@@ -244,21 +252,20 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     js->hook.run = give_back;
     exit_hook_add(&js->hook);
     if (js->script == &spawn_spec
-            ? !spawn_claim(js, arg, head->arg_size, &starting.arg)
-            : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &starting, &snapshot))
+            ? !spawn_claim(js, arg, head->arg_size, &js->arg)
+            : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &snapshot))
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
     store_begin(js);
     set_limits(js);
     engine_prepare(&js->engine, js);
     debug_join(js);
-    status = open_memory(js, snapshot, &starting.restored_ms, &err);
+    status = open_memory(js, snapshot, &restored_ms, &err);
     if (status == ANQA_E_STOPPED)
         return anqa_stop_with(anqa_error_reason("%s", err.text));
     if (status != ANQA_OK)
         child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
     anqa_defer_run_to(mark);
-    begin(js, &starting);
-    return anqa_noreply();
+    return begin(js, restored_ms, &why) ? anqa_noreply() : anqa_stop_with(why);
 }
 
 void anqa_js_terminate_(void *state, anqa_reason reason)
@@ -427,7 +434,7 @@ static void answer(struct js *js, const anqa_caller *caller, int form, uint64_t 
 struct request {
     const anqa_caller *caller; /* NULL: a cast */
     int form;
-    bool eval;
+    enum { ASK_CALL, ASK_EVAL, ASK_TOOL } what;
     bool spread; /* an array of JSON is the list of arguments */
     anqa_str name;
     anqa_str args; /* JSON or a value, by form; of eval: the source */
@@ -503,11 +510,26 @@ static uint64_t eval(struct js *js, const struct request *r)
     return value;
 }
 
+/* boot.js's `tools`: the name, then the arguments. */
+static uint64_t call_tool(struct js *js, const struct request *r)
+{
+    uint64_t argv[ARGS_MAX + 1];
+    uint32_t argc;
+
+    if (!arguments(js, r, argv + 1, &argc))
+        return JS_EXCEPTION;
+    argv[0] = convert_string(js, r->name);
+    return turn_call(js, js->image->parts[BOOT_TOOLS], argv, argc + 1);
+}
+
 static void run_request(struct js *js, void *arg)
 {
     const struct request *r = arg;
 
-    answer(js, r->caller, r->form, r->eval ? eval(js, r) : call_export(js, r));
+    answer(js, r->caller, r->form,
+        r->what == ASK_EVAL   ? eval(js, r)
+        : r->what == ASK_TOOL ? call_tool(js, r)
+                              : call_export(js, r));
 }
 
 /* The parts of a payload of ours. False: it is none. */
@@ -526,10 +548,12 @@ static bool request_read(const anqa_msg *msg, struct request *r)
     r->name = anqa_str_make(at + 2, name_len);
     r->args = anqa_str_make(at + 2 + name_len, msg->body.len - 2 - name_len);
     r->spread = true;
-    r->eval = anqa_tag_is(msg->tag, eval_tag);
+    r->what = anqa_tag_is(msg->tag, js_eval_tag)   ? ASK_EVAL
+              : anqa_tag_is(msg->tag, js_tool_tag) ? ASK_TOOL
+                                                   : ASK_CALL;
     if (r->form != FORM_VALUE)
         return r->form == FORM_JSON;
-    return r->eval || r->args.len == 0 ||
+    return r->what == ASK_EVAL || r->args.len == 0 ||
            anqa_value_check(r->args.ptr, r->args.len, NULL, &checked) == ANQA_OK;
 }
 
@@ -549,6 +573,93 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
     };
 
     anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
+}
+
+static void measure(struct js *js, void *arg)
+{
+    uint64_t numbers[USAGE_FIELDS];
+    uint32_t sp = js->engine.sp, at = js_frame(js, sizeof numbers);
+    anqa_js_memory *memory = arg;
+
+    memset(js_at(js, at, sizeof numbers), 0, sizeof numbers);
+    q_JS_ComputeMemoryUsage(&js->engine, js->image->rt, at);
+    memcpy(numbers, js_at(js, at, sizeof numbers), sizeof numbers);
+    js->engine.sp = sp;
+    *memory = (anqa_js_memory){.total = js->engine.memory.size,
+        .limit = js->memory_limit,
+        .used = numbers[USAGE_USED],
+        .pieces = numbers[USAGE_PIECES],
+        .atoms = numbers[USAGE_ATOMS],
+        .strings = numbers[USAGE_STRINGS],
+        .objects = numbers[USAGE_OBJECTS],
+        .properties = numbers[USAGE_PROPERTIES],
+        .shapes = numbers[USAGE_SHAPES],
+        .functions = numbers[USAGE_FUNCTIONS],
+        .code = numbers[USAGE_CODE],
+        .arrays = numbers[USAGE_ARRAYS],
+        .buffers = numbers[USAGE_BUFFERS],
+        .buffer_bytes = numbers[USAGE_BUFFER_BYTES]};
+}
+
+static void answer_memory(struct js *js, const anqa_caller *caller)
+{
+    anqa_js_memory memory = {0};
+
+    turn_run(js, measure, &memory);
+    anqa_reply_to(caller, anqa_bytes(&memory, sizeof memory));
+}
+
+/* ---------------------------------------------------------------- beginning anew */
+
+/* Calls from outside and to handlers that nobody will answer in the new state. */
+static void drop_calls(struct js *js)
+{
+    anqa_js_error error = {.name = anqa_str_of("Error"),
+        .message = anqa_str_of("the process was reset before it had answered")};
+
+    beam_forget_tasks(js);
+    for (uint32_t i = 0; i < js->waiting_size; i++) {
+        if (js->waiting[i].id != 0)
+            answer_error(js, &js->waiting[i].caller, js->waiting[i].form, &error);
+        js->waiting[i].id = 0;
+    }
+    js->waiting_count = 0;
+}
+
+/* A process that works for this one alone: nothing that it tells is to come later. */
+static void stop_helper(anqa_pid *helper)
+{
+    anqa_ref ref;
+
+    if (anqa_pid_is_none(*helper))
+        return;
+    ref = anqa_monitor(*helper);
+    anqa_exit_signal(*helper, ANQA_KILL);
+    (void)anqa_receive_ref(ref, ANQA_INFINITY);
+    *helper = (anqa_pid){0};
+}
+
+static void reset(struct js *js)
+{
+    anqa_reason why;
+
+    drop_calls(js);
+    stop_helper(&js->net);
+    web_forget_told();
+    spawn_stop_children(js);
+    beam_forget_names(js);
+    beam_forget_topics(js);
+    if (js->timer.bits != 0)
+        (void)anqa_timer_cancel(js->timer);
+    js->timer.bits = 0;
+    js->resets++;
+    park_begin(js);
+    if (!image_renew(js))
+        anqa_exit(anqa_reason_make(
+            ANQA_REASON_SYSTEM_LIMIT, "the memory of a process cannot be given back"));
+    js->restored = false;
+    if (!begin(js, 0, &why))
+        anqa_exit(why);
 }
 
 /* The bytes; or FORM_REFUSED, a status and why. */
@@ -581,15 +692,24 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
         debug_answer(js, msg);
         return anqa_noreply();
     }
-    if (anqa_tag_is(msg->tag, info_tag)) {
+    if (anqa_tag_is(msg->tag, js_info_tag)) {
         answer_info(js, &caller);
         return anqa_noreply();
     }
-    if (anqa_tag_is(msg->tag, snapshot_tag)) {
+    if (anqa_tag_is(msg->tag, js_memory_tag)) {
+        answer_memory(js, &caller);
+        return anqa_noreply();
+    }
+    if (anqa_tag_is(msg->tag, js_reset_tag)) {
+        reset(js);
+        return anqa_reply_payload(anqa_bytes("", 1));
+    }
+    if (anqa_tag_is(msg->tag, js_snapshot_tag)) {
         answer_snapshot(js, &caller);
         return anqa_noreply();
     }
-    if (anqa_tag_is(msg->tag, call_tag) || anqa_tag_is(msg->tag, eval_tag)) {
+    if (anqa_tag_is(msg->tag, js_call_tag) || anqa_tag_is(msg->tag, js_eval_tag) ||
+        anqa_tag_is(msg->tag, js_tool_tag)) {
         if (!request_read(msg, &r))
             return anqa_reply_error("malformed request");
     } else {
@@ -764,7 +884,7 @@ void anqa_js_hibernate_(void *state)
     park_end_unused(js);
 }
 
-/* ---------------------------------------------------------------- starting and asking */
+/* ---------------------------------------------------------------- starting */
 
 static anqa_status start(const anqa_js_script *script, const void *arg, size_t arg_size,
     const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
@@ -835,128 +955,4 @@ anqa_status anqa_js_restore_link(const anqa_js_script *script, anqa_str snapshot
     status = start(script, given, size, opts, ret_pid, err);
     anqa_defer_run_to(mark);
     return status;
-}
-
-static anqa_status read_error(anqa_value value, anqa_js_error *ret_error, anqa_error *err)
-{
-    anqa_js_error error = {.name = anqa_value_str(anqa_value_at(value, 0)),
-        .message = anqa_value_str(anqa_value_at(value, 1)),
-        .stack = anqa_value_str(anqa_value_at(value, 2))};
-
-    if (ret_error != NULL)
-        *ret_error = error;
-    return anqa_fail(err, ANQA_E_SCRIPT, "%.*s%s%.*s\n%.*s", ANQA_FMT(error.name),
-        error.name.len > 0 ? ": " : "", ANQA_FMT(error.message), ANQA_FMT(error.stack));
-}
-
-/* Asks with a payload of ours; the bytes behind the form of the answer. */
-static anqa_status ask(anqa_pid to, const char *tag, int form, const char *name, anqa_str args,
-    uint32_t timeout_ms, anqa_str *ret_answer, anqa_js_error *ret_error, anqa_error *err)
-{
-    size_t name_len = strlen(name);
-    const anqa_msg *msg = NULL;
-    anqa_value value;
-    anqa_status status;
-    char *bytes;
-
-    if (name_len > NAME_MAX_LEN)
-        return anqa_fail(
-            err, ANQA_E_INVALID, "the name of a function has more than %d bytes", NAME_MAX_LEN);
-    bytes = anqa_arena_alloc(anqa_tmp(), 2 + name_len + args.len);
-    bytes[0] = (char)form;
-    bytes[1] = (char)name_len;
-    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
-    memcpy(bytes + 2, name, name_len);
-    if (args.len > 0)
-        memcpy(bytes + 2 + name_len, args.ptr, args.len);
-    status = anqa_try_call_payload(
-        to, tag, anqa_bytes(bytes, 2 + name_len + args.len), timeout_ms, &msg, err);
-    if (status != ANQA_OK)
-        return status;
-    if (msg->body.len > 0 && msg->body.ptr[0] == form) {
-        *ret_answer = anqa_str_make(msg->body.ptr + 1, msg->body.len - 1);
-        return ANQA_OK;
-    }
-    if (msg->body.len > 0 && msg->body.ptr[0] == FORM_ERROR &&
-        anqa_value_check(msg->body.ptr + 1, msg->body.len - 1, NULL, &value) == ANQA_OK)
-        return read_error(value, ret_error, err);
-    return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
-}
-
-static anqa_status ask_value(anqa_pid to, const char *tag, const char *name, anqa_str args,
-    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
-{
-    anqa_str answer = {NULL, 0};
-    anqa_value value = {NULL, 0};
-    anqa_status status = ask(to, tag, FORM_VALUE, name, args, timeout_ms, &answer, ret_error, err);
-
-    if (status == ANQA_OK && anqa_value_check(answer.ptr, answer.len, NULL, &value) != ANQA_OK)
-        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
-    if (status == ANQA_OK && ret_value != NULL)
-        *ret_value = value;
-    return status;
-}
-
-anqa_status anqa_js_call(anqa_pid to, const char *function, const anqa_value *args,
-    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
-{
-    anqa_str bytes = args == NULL ? (anqa_str){NULL, 0} : anqa_str_make(args->ptr, args->len);
-
-    return ask_value(to, call_tag, function, bytes, timeout_ms, ret_value, ret_error, err);
-}
-
-anqa_status anqa_js_eval(anqa_pid to, anqa_str source, uint32_t timeout_ms, anqa_value *ret_value,
-    anqa_js_error *ret_error, anqa_error *err)
-{
-    return ask_value(to, eval_tag, "", source, timeout_ms, ret_value, ret_error, err);
-}
-
-anqa_status anqa_js_call_json(anqa_pid to, const char *function, anqa_json args,
-    uint32_t timeout_ms, anqa_json *ret_json, anqa_js_error *ret_error, anqa_error *err)
-{
-    anqa_str answer = {NULL, 0};
-    anqa_status status = ask(to, call_tag, FORM_JSON, function, anqa_json_text(args), timeout_ms,
-        &answer, ret_error, err);
-
-    if (status == ANQA_OK && ret_json != NULL)
-        *ret_json = anqa_json_of(answer);
-    return status;
-}
-
-anqa_status anqa_js_send(anqa_pid to, anqa_value value)
-{
-    return anqa_send(to, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len));
-}
-
-anqa_status anqa_js_snapshot(
-    anqa_pid pid, uint32_t timeout_ms, anqa_str *ret_snapshot, anqa_error *err)
-{
-    const anqa_msg *msg = NULL;
-    anqa_status status =
-        anqa_try_call_payload(pid, snapshot_tag, anqa_nothing(), timeout_ms, &msg, err);
-
-    if (status != ANQA_OK)
-        return status;
-    if (msg->body.len > 2 && msg->body.ptr[0] == FORM_REFUSED)
-        return anqa_fail(
-            err, (anqa_status)msg->body.ptr[1], "%.*s", (int)msg->body.len - 2, msg->body.ptr + 2);
-    if (msg->body.len == 0 || msg->body.ptr[0] != SNAPSHOT_FIRST)
-        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
-    *ret_snapshot = anqa_str_make(msg->body.ptr, msg->body.len);
-    return ANQA_OK;
-}
-
-anqa_status anqa_js_get_info(
-    anqa_pid pid, uint32_t timeout_ms, anqa_js_info *ret_info, anqa_error *err)
-{
-    const anqa_msg *msg = NULL;
-    anqa_status status =
-        anqa_try_call_payload(pid, info_tag, anqa_nothing(), timeout_ms, &msg, err);
-
-    if (status != ANQA_OK)
-        return status;
-    if (msg->body.len != sizeof *ret_info)
-        return anqa_fail(err, ANQA_E_PARSE, "what was asked is no JavaScript process");
-    memcpy(ret_info, msg->body.ptr, sizeof *ret_info);
-    return ANQA_OK;
 }

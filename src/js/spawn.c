@@ -99,8 +99,8 @@ static struct js_image *record_remove(struct js_rt *rt, struct js_child *child)
 
 /* ---------------------------------------------------------------- the parent's side */
 
-static anqa_status reserve(
-    struct js *js, enum spawn_what what, anqa_str text, uint64_t *ret_id, anqa_error *err)
+static anqa_status reserve(struct js *js, enum spawn_what what, anqa_str text, uint32_t told,
+    uint64_t *ret_id, anqa_error *err)
 {
     struct js_image *image = NULL;
     struct js_child *child;
@@ -118,6 +118,7 @@ static anqa_status reserve(
         status = err->status;
     else {
         child->image = image;
+        child->told = told;
         *ret_id = child->id;
     }
     pthread_mutex_unlock(&js->rt->lock);
@@ -142,7 +143,7 @@ static void take_back(struct js *js, uint64_t id)
 }
 
 anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa_value arg,
-    anqa_pid *ret_pid, anqa_error *err)
+    uint32_t told, anqa_pid *ret_pid, anqa_error *err)
 {
     struct child_start start = {.kind = CHILD_SERVER, .spec = &spawn_spec.server};
     anqa_status status;
@@ -156,7 +157,7 @@ anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa
         return anqa_fail(
             err, ANQA_E_LIMIT, "the text of a script has more than %d bytes", TEXT_MAX);
     js->has_spawned = true;
-    status = reserve(js, what, text, &id, err);
+    status = reserve(js, what, text, told, &id, err);
     if (status != ANQA_OK)
         return status;
     bytes = anqa_arena_alloc(anqa_tmp(), sizeof id + arg.len);
@@ -206,6 +207,21 @@ void spawn_end_children(struct js *js, anqa_pid self)
     while (js->has_spawned && next_child(js, &pid))
         if (!anqa_pid_is_none(pid))
             proc_exit_signal(sched_self, self, pid, ANQA_SHUTDOWN);
+}
+
+void spawn_stop_children(struct js *js)
+{
+    anqa_pid pid = {0};
+    anqa_ref ref;
+
+    while (js->has_spawned && next_child(js, &pid)) {
+        if (anqa_pid_is_none(pid))
+            continue;
+        ref = anqa_monitor(pid);
+        child_unlink(pid);
+        anqa_exit_signal(pid, ANQA_SHUTDOWN);
+        (void)anqa_receive_ref(ref, ANQA_INFINITY);
+    }
 }
 
 uint32_t spawn_children(const struct js *js)

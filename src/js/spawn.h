@@ -32,12 +32,13 @@ struct js_child {
     anqa_pid parent;
     anqa_pid pid; /* nobody: not claimed yet */
     bool worker;
+    uint32_t told; /* of a worker: what its parent knows it by, see web_tell */
 };
 
 /* Starts one and waits until its init is through; it is linked to the caller unless it is a worker. arg: an encoded value.
  * Fails: E_PERMISSION (limits.children is 0), E_LIMIT, E_NOMEM, else as a start. Context: a turn, in the host; waits. */
 anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa_value arg,
-    anqa_pid *ret_pid, anqa_error *err);
+    uint32_t told, anqa_pid *ret_pid, anqa_error *err);
 
 /* The spec that children are started with. */
 extern const anqa_js_script spawn_spec;
@@ -46,6 +47,8 @@ extern const anqa_js_script spawn_spec;
 bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_arg);
 /* Ends the children of a process. Context: `self`, also in its exit hook. */
 void spawn_end_children(struct js *js, anqa_pid self);
+/* Ends them and waits until they have; their ends are no news to the process. Context: between two turns; waits. */
+void spawn_stop_children(struct js *js);
 /* In the exit hook, when the window has been given back. */
 void spawn_leave(struct js *js);
 /* Living children of the process and of all that began with the same. */

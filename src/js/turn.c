@@ -11,10 +11,18 @@
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source_map.h"
+#include "js/spawn.h"
 #include "js/store.h"
+#include "js/web/web.h"
 #include "runtime/deep.h"
 
-enum { DEFAULT_JOBS = 100000, TEXT_MAX = 8192, THROW_MAX = 300 };
+enum {
+    DEFAULT_JOBS = 100000,
+    TEXT_MAX = 8192,
+    THROW_MAX = 300,
+    RESETS_APART = 1000, /* after so many, ids come again */
+    IDS_APART = 1 << 21
+};
 
 /* ---------------------------------------------------------------- entering */
 
@@ -59,9 +67,11 @@ static void refresh(struct js *js)
     while (seed == 0)
         image_random(js, &seed, sizeof seed);
     memcpy(js_at(js, js->image->random, sizeof seed), &seed, sizeof seed);
-    if (js->image->has_timers && !js->restored)
+    if ((js->image->has_timers || js->resets > 0) && !js->restored)
         turn_free(js, turn_call(js, js->image->parts[BOOT_REBASE],
-                          (uint64_t[]){convert_double((double)(anqa_now_ms()))}, 1));
+                          (uint64_t[]){convert_double((double)anqa_now_ms()),
+                              convert_double((double)(js->resets % RESETS_APART) * IDS_APART)},
+                          2));
 }
 
 static void enter(void *arg)
@@ -72,6 +82,7 @@ static void enter(void *arg)
 
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
+    js->sent = 0;
     js->interrupt = false;
     js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
@@ -256,6 +267,8 @@ void turn_log_error(struct js *js, const char *id, const anqa_js_error *error)
     anqa_log(ANQA_ERROR, id, "script=%s process=%s error=%.*s message=%.*s stack=%.*s",
         js->script->name, anqa_pid_text(anqa_self(), pid), ANQA_FMT(error->name),
         ANQA_FMT(error->message), ANQA_FMT(error->stack));
+    if (js->self != NULL && js->self->worker)
+        web_worker_failed(js, error);
 }
 
 /* ---------------------------------------------------------------- what follows */

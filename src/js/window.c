@@ -290,7 +290,7 @@ static bool drop_own(const struct js_window *window, struct pages *pages, uint32
 }
 
 /* The memory is again what the image holds. */
-static bool window_renew(struct js_rt *rt, struct js_window *window, bool warm)
+static bool restore(struct js_rt *rt, struct js_window *window, bool warm)
 {
     const struct js_image *image = window->image;
     uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire), at = 0;
@@ -333,6 +333,12 @@ static bool cut_tail(struct js_window *window)
     return true;
 }
 
+bool window_renew(struct js_rt *rt, struct js_window *window)
+{
+    window->touched = false;
+    return cut_tail(window) && restore(rt, window, true);
+}
+
 /* Into the list where the next one looks for it. The lock is held. */
 static void window_put(
     struct js_rt *rt, struct js_image *image, struct js_window *window, bool shown, bool warm)
@@ -352,7 +358,7 @@ void window_give(struct js_rt *rt, struct js_window *window)
     struct js_image *image = window->image;
     bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
     bool renew = window->touched || window->warm != warm;
-    bool shown = image != NULL && cut_tail(window) && (!renew || window_renew(rt, window, warm));
+    bool shown = image != NULL && cut_tail(window) && (!renew || restore(rt, window, warm));
     bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
     pthread_mutex_lock(&rt->lock);

@@ -15,6 +15,7 @@ static const anqa_registry names = {.name = "victims"};
 
 static const anqa_js_script victim = ANQA_JS_SCRIPT(.name = "victim",
     .source = "export function ping() { return 1; }", .handlers = handlers, .registry = &names,
+    .apis = ANQA_JS_WORKER,
     .limits = {
         .memory = (size_t)32 << 20, .turn_ms = 200, .jobs = 20000, .timers = 1000, .children = 3});
 
@@ -137,6 +138,21 @@ static const struct {
     {"text that is no text", "Beam.spawn({toString() { return Beam.spawn(this) }})", ERROR},
     {"argument that spawns",
         "const o = {get a() { return Beam.spawn('1', o) }}; Beam.spawn('1', o)", ERROR},
+    {"worker bomb",
+        "const s = 'const s = ' + JSON.stringify('for (;;) new Worker(\"for (;;);\")') + '; for "
+        "(;;) "
+        "new Worker(s)'; for (;;) new Worker(s)",
+        ERROR},
+    {"worker that is posted to without end",
+        "const w = new Worker('for (;;);'); for (;;) w.postMessage('x'.repeat(1 << 20))", ERROR},
+    {"worker that posts without end",
+        "new Worker('setInterval(() => { for (;;) postMessage(1) }, 1)'); Beam.sleep(300)",
+        FINE | ERROR},
+    {"workers that come and go",
+        "for (let i = 0; i < 100; i++) { try { new Worker('1').terminate() } catch {} } 1",
+        FINE | ERROR},
+    {"messages to itself without end", "for (;;) Beam.send(Beam.self(), 'x'.repeat(1 << 20))",
+        ERROR},
     {"names without end", "for (let i = 0; ; i++) Beam.register('n' + i)", ERROR},
     {"names taken and given back",
         "for (let i = 0; i < 20000; i++) { Beam.register('m' + i); "

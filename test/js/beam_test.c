@@ -212,6 +212,39 @@ TEST(messages_arrive_and_pids_in_them_can_be_answered)
     js_end(rt);
 }
 
+static const char *const sender_topics[] = {"t", NULL};
+
+TEST(a_turn_sends_no_more_bytes_than_its_memory_has)
+{
+    static const anqa_js_script sender =
+        ANQA_JS_SCRIPT(.name = "sender", .source = "export function f() {}", .handlers = handlers,
+            .topics = sender_topics, .limits = {.memory = (size_t)16 << 20});
+    static const char *const ways[] = {
+        "Beam.send(Beam.self(), m)", "Beam.call('nothing', m)", "b.postMessage(m)"};
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&sender);
+
+    CHECK_STR(js_eval(pid, "globalThis.m = 'x'.repeat(1 << 20); globalThis.b = new "
+                           "BroadcastChannel('t'); Beam.onMessage(() => {}); 1"),
+        "1");
+    for (size_t i = 0; i < ANQA_COUNT(ways); i++) {
+        for (int again = 0; again < 2; again++) /* each turn anew */
+            CHECK_STR(js_eval(pid, anqa_tmp_printf("for (let i = 0; i < 12; i++) %s; 1", ways[i])),
+                "1", "%s", ways[i]);
+        CHECK_STR(
+            js_eval(pid, anqa_tmp_printf("(async () => { for (let i = 0; i < 17; i++) await %s; "
+                                         "})()",
+                             ways[i])),
+            strstr(ways[i], "call") != NULL
+                ? "undefined" /* each waits for its answer, in a turn of its own */
+                : "RangeError: more than 16777216 bytes sent in one turn",
+            "%s", ways[i]);
+    }
+    CHECK_STR(js_eval(pid, "Promise.all(Array.from({length: 17}, () => Beam.call('nothing', m)))"),
+        "RangeError: more than 16777216 bytes sent in one turn");
+    js_end(rt);
+}
+
 TEST(init_gets_its_argument_and_a_process_its_name)
 {
     anqa_rt *rt = js_begin(1);

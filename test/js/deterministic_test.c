@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "deterministic.js",
     .source = "let sum = 0;\n"
@@ -9,7 +10,10 @@ static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "deterministic.js",
               "export function in_a_minute() {\n"
               "  return new Promise((done) => setTimeout(() => done(sum), 60000)); }\n"
               "export function now() { return Date.now(); }\n"
-              "export function random() { return Math.random(); }\n");
+              "export function random() { return Math.random(); }\n"
+              "export function once() { return [Beam.randomUUIDv7(), "
+              "String(Beam.nanoseconds()), String(Beam.uniqueInteger()), "
+              "String(Beam.makeRef())].join(); }\n");
 
 static anqa_pid start(void)
 {
@@ -61,6 +65,29 @@ static double random_of(uint64_t seed)
         anqa_json_to_double(call(js_start(&script), "random", ANQA_JSON_NULL), &random), ANQA_OK);
     js_end(rt);
     return random;
+}
+
+/* What is there once, in a runtime with that seed. */
+static const char *once_of(uint64_t seed, char text[static 300])
+{
+    const anqa_options options = {.deterministic = true, .seed = seed};
+    anqa_rt *rt = NULL;
+    anqa_json once;
+
+    CHECK_STATUS(anqa_start(&options, &rt, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+    once = call(js_start(&script), "once", ANQA_JSON_NULL);
+    (void)snprintf(text, 300, "%.*s", ANQA_FMT(once));
+    js_end(rt);
+    return text;
+}
+
+TEST(a_seed_repeats_what_is_there_once)
+{
+    char first[300], again[300], other[300];
+
+    CHECK_STR(once_of(1, first), once_of(1, again));
+    CHECK(strcmp(first, once_of(2, other)) != 0);
 }
 
 TEST(a_seed_repeats_math_random)

@@ -166,6 +166,24 @@ TEST(processes_of_one_snapshot_differ_in_their_random_numbers)
     js_end(rt);
 }
 
+static bool is_news(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, ANQA_JS_MESSAGE);
+}
+
+static void watch(anqa_pid pid, anqa_pid whom)
+{
+    anqa_value_writer writer;
+    anqa_value args;
+
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_array_begin(&writer);
+    anqa_value_put_pid(&writer, whom.bits);
+    anqa_value_end(&writer);
+    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
+    CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, NULL, NULL, NULL), ANQA_OK);
+}
+
 static anqa_rt *fake_clock(void)
 {
     const anqa_options options = {.deterministic = true, .seed = 1};
@@ -222,6 +240,29 @@ TEST(calls_that_had_no_answer_are_rejected)
     js_end(rt);
 }
 
+/* Who has replaced what the language gives learns nothing, and stands in nobody's way. */
+TEST(a_script_that_has_replaced_the_language_hears_all_the_same)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    (void)js_call(pid, "call", "[\"never\"]");
+    watch(pid, pid);
+    (void)json_of(pid, "listen");
+    (void)js_eval(pid,
+        "globalThis.seen = []; for (const p of [Map.prototype, Set.prototype, Array.prototype])\n"
+        "  for (const k of ['values', 'keys', 'entries', 'forEach', 'clear', 'get', "
+        "Symbol.iterator])\n"
+        "    if (k in p) p[k] = function () { seen.push(String(k)); throw new Error('not yours'); "
+        "}; 0");
+    pid = restore(&script, take(pid));
+    CHECK_STR(js_eval(pid, "seen.length"), "0");
+    CHECK_STR(json_of(pid, "said"), "[[true,\"restored\"],\"the process was restored from a "
+                                    "snapshot: what became of the call is "
+                                    "not known\",[\"restored\",null]]");
+    js_end(rt);
+}
+
 TEST(a_call_from_outside_is_answered_by_whom_it_was_made_to)
 {
     anqa_rt *rt = js_begin(1);
@@ -262,39 +303,14 @@ TEST(a_snapshot_waits_for_the_turn_and_for_callSync)
 TEST(monitors_end_as_restored)
 {
     anqa_rt *rt = js_begin(1);
-    anqa_pid pid = js_start(&script), twin, other = js_start(&script);
-    anqa_value_writer writer;
-    anqa_value args;
+    anqa_pid pid = js_start(&script), twin;
 
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_array_begin(&writer);
-    anqa_value_put_pid(&writer, other.bits);
-    anqa_value_end(&writer);
-    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
-    CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, NULL, NULL, NULL), ANQA_OK);
+    watch(pid, js_start(&script));
     twin = restore(&script, take(pid));
     CHECK_STR(json_of(twin, "said"), "[[true,\"restored\"],[\"restored\",null]]");
     CHECK_STR(json_of(twin, "unwatch"), "false");
     CHECK_STR(json_of(pid, "unwatch"), "true");
     js_end(rt);
-}
-
-static bool is_news(const anqa_msg *msg, void *arg)
-{
-    return anqa_tag_is(msg->tag, ANQA_JS_MESSAGE);
-}
-
-static void watch(anqa_pid pid, anqa_pid whom)
-{
-    anqa_value_writer writer;
-    anqa_value args;
-
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_array_begin(&writer);
-    anqa_value_put_pid(&writer, whom.bits);
-    anqa_value_end(&writer);
-    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
-    CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, NULL, NULL, NULL), ANQA_OK);
 }
 
 TEST(pids_stay_what_they_are_while_the_server_lives_and_are_nobodys_in_the_next)

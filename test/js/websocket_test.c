@@ -94,6 +94,23 @@ TEST(what_is_sent_comes_back)
     js_end(rt);
 }
 
+TEST(sockets_of_a_snapshot_are_closed_and_new_ones_open)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member), twin = {0};
+    anqa_str bytes;
+
+    CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &bytes, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_js_restore_link(&member, bytes, NULL, NULL, &twin, NULL), ANQA_OK);
+    CHECK_STR(js_call(twin, "ended", "[]"), "[\"open \",\"error\",\"close 1006  false\"]");
+    CHECK_STR(open_at(twin, port, "/", "[]"), "[\"open \"]");
+    CHECK_STR(js_call(pid, "send", "[\"still here\"]"), "null");
+    CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"still here\"]");
+    js_end(rt);
+}
+
 TEST(long_messages_go_in_parts_and_come_back_whole)
 {
     anqa_rt *rt = js_begin(2);
@@ -350,5 +367,31 @@ TEST(the_end_of_the_process_is_the_end_of_its_sockets)
     for (int i = 0; i < 1000 && net_open_files() > before; i++)
         anqa_sleep(2);
     CHECK(net_open_files() <= before, "%u files, %u before", net_open_files(), before);
+    js_end(rt);
+}
+
+static void talk(anqa_tcp tcp)
+{
+    net_ws_accept(tcp, net_read_head(tcp), "");
+    for (;;) {
+        net_ws_put(tcp, 0x81, "news", 4);
+        anqa_sleep(1);
+    }
+}
+
+TEST(a_reset_process_hears_nothing_of_its_sockets)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t chatty = net_serve(talk), quiet = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    for (int i = 0; i < 3; i++) {
+        CHECK(strncmp(open_at(pid, chatty, "/", "[]"), "[\"open \"", 8) == 0);
+        CHECK_STR(js_call(pid, "heard", "[3]"), "[\"open \",\"news\",\"news\"]");
+        CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+        CHECK_STR(open_at(pid, quiet, "/", "[]"), "[\"open \"]");
+        CHECK_STR(js_call(pid, "send", "[\"mine\"]"), "null");
+        CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"mine\"]");
+    }
     js_end(rt);
 }

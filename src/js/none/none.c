@@ -1,6 +1,7 @@
 /* JavaScript processes where there are none: another processor than x86-64, or a build without them. */
 #include <anqa/js.h>
 #include <anqa/js_debug.h>
+#include <anqa/js_pool.h>
 
 static const char why[] = "this build has no JavaScript processes (they need x86-64)";
 
@@ -152,6 +153,103 @@ anqa_status anqa_js_profile(
 }
 
 anqa_status anqa_js_coverage(anqa_json *ret_coverage, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_eval_with(anqa_pid to, anqa_str source, anqa_value vars, uint32_t timeout_ms,
+    anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_globals(
+    anqa_pid pid, uint32_t timeout_ms, anqa_value *ret_names, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_get_global(anqa_pid pid, anqa_str name, uint32_t timeout_ms,
+    anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_set_global(anqa_pid pid, anqa_str name, anqa_value value, uint32_t timeout_ms,
+    anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_reset(anqa_pid pid, uint32_t timeout_ms, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_get_memory(
+    anqa_pid pid, uint32_t timeout_ms, anqa_js_memory *ret_memory, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_next anqa_js_pool_init_(void *state, const void *arg)
+{
+    return anqa_stop_with(anqa_error_reason("%s", why));
+}
+
+anqa_next anqa_js_pool_call_(void *state, anqa_msg *msg)
+{
+    return anqa_reply_error(why);
+}
+
+anqa_next anqa_js_pool_cast_(void *state, anqa_msg *msg)
+{
+    return anqa_noreply();
+}
+
+anqa_next anqa_js_pool_info_(void *state, anqa_msg *msg)
+{
+    return anqa_noreply();
+}
+
+void anqa_js_pool_terminate_(void *state, anqa_reason reason)
+{
+}
+
+void anqa_js_pool_checkin(anqa_pid pool, anqa_pid process)
+{
+}
+
+void anqa_js_pool_discard(anqa_pid pool, anqa_pid process)
+{
+}
+
+anqa_status anqa_js_pool_start_link(
+    const anqa_js_pool *pool, const anqa_start_opts *opts, anqa_pid *ret_pid, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_pool_checkout(
+    anqa_pid pool, uint32_t timeout_ms, anqa_pid *ret_process, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_pool_run(anqa_pid pool, const char *function, const anqa_value *args,
+    uint32_t timeout_ms, anqa_value *ret_value, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_pool_run_json(anqa_pid pool, const char *function, anqa_json args,
+    uint32_t timeout_ms, anqa_json *ret_json, anqa_js_error *ret_error, anqa_error *err)
+{
+    return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
+}
+
+anqa_status anqa_js_pool_get_info(
+    anqa_pid pool, uint32_t timeout_ms, anqa_js_pool_info *ret_info, anqa_error *err)
 {
     return anqa_fail(err, ANQA_E_UNSUPPORTED, "%s", why);
 }

@@ -9,7 +9,7 @@
 //   handlers(Class, ...types)  gives the class the attributes on<type>
 //   onAbort(signal, fn)        fn() when it is aborted, before its listeners; returns a function that takes that back
 //   isSignal(value)            whether it is an AbortSignal
-//   report(what, error)        logs what nobody caught
+//   report(what, error)        logs what nobody caught, and tells `reported(error)`, which another module may set
 //   task(fn)                   fn() in a turn of its own, after those that were given before
 export default function (web, op) {
   const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException, performance } = globalThis;
@@ -27,7 +27,10 @@ export default function (web, op) {
     if (!isObject(value)) throw new TypeError('options are an object');
     return value;
   }
-  function report(what, error) { web.log(3, [`${what}:`, error]); }
+  function report(what, error) {
+    web.log(3, [`${what}:`, error]);
+    web.events.reported?.(error);
+  }
   // Members of an interface are seen by for-in, unlike those of a class.
   function shown(Class) {
     for (const object of [Class.prototype, Class])

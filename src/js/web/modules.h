@@ -24,5 +24,6 @@
     X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
     X(crypto, ANQA_JS_CRYPTO, WEB_CLONE, web_crypto_ops) \
     WEB_MODULE_MAP_NET(X) \
+    X(worker, ANQA_JS_WORKER, ANQA_JS_EVENTS, web_worker_ops) \
 
 #endif

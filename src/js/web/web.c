@@ -12,7 +12,7 @@ WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
 
 extern const struct js_op web_clone_ops[], web_events_ops[], web_encoding_ops[], web_net_ops[],
-    web_crypto_ops[];
+    web_crypto_ops[], web_worker_ops[];
 
 static const struct {
     const char *name, *start, *end;
@@ -100,6 +100,19 @@ anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value)
     if (value.len > 0)
         memcpy(bytes + sizeof id, value.ptr, value.len);
     return anqa_send(script, told_tag, anqa_bytes(bytes, sizeof id + value.len));
+}
+
+static bool is_told(const anqa_msg *msg, void *arg)
+{
+    return msg->tag == told_tag;
+}
+
+void web_forget_told(void)
+{
+    const anqa_msg *msg;
+
+    while ((msg = anqa_receive_if(is_told, NULL, 0)) != NULL)
+        anqa_msg_free(msg);
 }
 
 bool web_told(
