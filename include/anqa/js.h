@@ -208,7 +208,7 @@ enum {
     ANQA_JS_URL = 1 << 2,
     /* performance: now (tenths of milliseconds since the process has started), timeOrigin, mark, measure; the last 10,000 */
     ANQA_JS_PERFORMANCE = 1 << 3,
-    ANQA_JS_LOCKS = 1 << 6, /* navigator.locks, among what one process does; 10,000 at once */
+    ANQA_JS_LOCKS = 1 << 13, /* navigator.locks, among what one process does; 10,000 at once */
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,

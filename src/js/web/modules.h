@@ -38,5 +38,6 @@
     X(crypto, ANQA_JS_CRYPTO, WEB_CLONE, web_crypto_ops) \
     X(worker, ANQA_JS_WORKER, ANQA_JS_EVENTS, web_worker_ops) \
     WEB_MODULE_MAP_ZLIB(X) \
+    WEB_MODULE_MAP_NET(X)
 
 #endif
