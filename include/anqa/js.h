@@ -206,6 +206,9 @@ enum {
     ANQA_JS_ENCODING = 1 << 1,
     /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
     ANQA_JS_URL = 1 << 2,
+    /* performance: now (tenths of milliseconds since the process has started), timeOrigin, mark, measure; the last 10,000 */
+    ANQA_JS_PERFORMANCE = 1 << 3,
+    ANQA_JS_LOCKS = 1 << 13, /* navigator.locks, among what one process does; 10,000 at once */
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
@@ -222,6 +225,7 @@ enum {
      * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
      * NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
+    ANQA_JS_STORAGE = 1 << 9,      /* localStorage, in the memory of the process; 5 Mi characters */
     ANQA_JS_WEBSOCKET = 1 << 10,   /* WebSocket, as a client; where `hosts` are listed */
     ANQA_JS_FETCH = 1 << 11,       /* fetch, with all of ANQA_JS_HTTP; likewise */
     ANQA_JS_EVENTSOURCE = 1 << 12, /* EventSource; likewise */

@@ -29,6 +29,9 @@
     X(events, ANQA_JS_EVENTS, WEB_CLONE, web_events_ops) \
     X(encoding, ANQA_JS_ENCODING, WEB_CLONE, web_encoding_ops) \
     X(url, ANQA_JS_URL, 0, web_url_ops) \
+    X(performance, ANQA_JS_PERFORMANCE, ANQA_JS_EVENTS | WEB_CLONE, NULL) \
+    X(locks, ANQA_JS_LOCKS, ANQA_JS_EVENTS | WEB_CLONE, NULL) \
+    X(storage, ANQA_JS_STORAGE, 0, NULL) \
     X(streams, ANQA_JS_STREAMS, ANQA_JS_EVENTS | ANQA_JS_ENCODING, NULL) \
     X(blob, ANQA_JS_BLOB, ANQA_JS_STREAMS, NULL) \
     X(http, ANQA_JS_HTTP, ANQA_JS_BLOB | ANQA_JS_URL, NULL) \
