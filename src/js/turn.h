@@ -37,6 +37,8 @@ uint32_t turn_put(struct js *js, const void *bytes, size_t len);
 uint64_t turn_eval(struct js *js, anqa_str text, const char *name, uint32_t flags);
 /* The text of any value, by its toString; false: that failed, and no exception is left. */
 bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text);
+/* The same in an arena, where texts of many operations are not to wait for the end of the event. */
+bool turn_text_in(struct js *js, uint64_t value, anqa_arena *arena, anqa_str *ret_text);
 void turn_log_error(struct js *js, const char *id, const anqa_js_error *error);
 void turn_note_rejection(struct js *js, uint32_t promise, uint32_t reason, bool handled);
 
