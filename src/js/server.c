@@ -258,6 +258,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
     store_begin(js);
     set_limits(js);
+    web_start_clock(js);
     engine_prepare(&js->engine, js);
     debug_join(js);
     status = open_memory(js, snapshot, &restored_ms, &err);
