@@ -155,6 +155,12 @@ static uint64_t op_close(struct js *js, const uint64_t *args)
     return JS_TRUE;
 }
 
+void web_drop_codecs(struct js *js)
+{
+    while (js->codecs != NULL && js->codecs->count > 0)
+        codec_free(js->codecs->list[--js->codecs->count]);
+}
+
 /* A Uint8Array that is given. */
 static bool bytes_arg(struct js *js, uint64_t value, uint32_t *ret_at, uint32_t *ret_len)
 {
