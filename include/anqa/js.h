@@ -202,7 +202,6 @@ enum {
     ANQA_JS_URL = 1 << 2,
     /* performance: now (tenths of milliseconds since the process has started), timeOrigin, mark, measure; the last 10,000 */
     ANQA_JS_PERFORMANCE = 1 << 3,
-    ANQA_JS_LOCKS = 1 << 6, /* navigator.locks, among what one process does; 10,000 at once */
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
@@ -225,6 +224,7 @@ enum {
      * data URL; so limits.children is to be more than 0. postMessage both ways, with what Beam.send can send; onmessage, onerror
      * (what its top-level code or a listener throws, and its end when that was none of its own), terminate. In it: self, name,
      * postMessage, onmessage, close. It is not linked to its parent, and ends with it. */
+    ANQA_JS_LOCKS = 1 << 13, /* navigator.locks, among what one process does; 10,000 at once */
     ANQA_JS_WORKER = 1 << 16
 };
 
