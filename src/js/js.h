@@ -66,8 +66,9 @@ struct js_face {
     struct js *next, **link;
     anqa_pid pid;
     _Atomic(uint64_t) turns, preemptions, ticks;
-    _Atomic(uint64_t)
-        asked_until_ms; /* written by who asks: a turn is to look for questions until then; 0: not */
+    /* A turn is to look for questions until this time, in ms * ASKED_UNIT, with a number that tells who asked last; 0: not.
+     * Written by who asks, and set back by the process. */
+    _Atomic(uint64_t) asked;
     _Atomic(uint32_t) memory;
     _Atomic(uint8_t) status; /* an anqa_js_status */
 };

@@ -98,7 +98,16 @@ static struct codec *codec_of(const struct js *js, uint64_t value)
 
 /* ---------------------------------------------------------------- operations */
 
-/* (format, inflates): a number for it. format: 0 gzip, 1 zlib, 2 neither. */
+/* As many as may be: what nobody holds is collected, which gives states back by jobs, and -1 asks for another try. */
+static uint64_t full(struct js *js, uint64_t again, const char *what)
+{
+    if (again == JS_TRUE)
+        return turn_throw(js, "RangeError", "%s", what);
+    q_JS_RunGC(&js->engine, js->image->rt);
+    return convert_double(-1);
+}
+
+/* (format, inflates, again): a number for it. format: 0 gzip, 1 zlib, 2 neither. */
 static uint64_t op_open(struct js *js, const uint64_t *args)
 {
     static const int bits[] = {WINDOW_BITS + GZIP, WINDOW_BITS, -WINDOW_BITS};
@@ -112,8 +121,8 @@ static uint64_t op_open(struct js *js, const uint64_t *args)
     if (js->codecs == NULL)
         js->codecs = anqa_heap_calloc(1, sizeof *js->codecs);
     if (js->codecs->count == CODECS_MAX)
-        return turn_throw(
-            js, "RangeError", "more than %d streams compress or decompress", CODECS_MAX);
+        return full(js, args[2],
+            anqa_tmp_printf("more than %d streams compress or decompress", CODECS_MAX));
     codec = anqa_heap_calloc(1, sizeof *codec);
     image_random(js, &random, sizeof random);
     codec->id = (double)(random >> 12);
@@ -127,8 +136,9 @@ static uint64_t op_open(struct js *js, const uint64_t *args)
                                    bits[(int)format], MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
     if (status != Z_OK) {
         anqa_heap_free(codec);
-        return turn_throw(js, "RangeError",
-            "streams that compress and decompress hold more than %d MiB", MEMORY_MAX >> 20);
+        return full(js, args[2],
+            anqa_tmp_printf(
+                "streams that compress and decompress hold more than %d MiB", MEMORY_MAX >> 20));
     }
     js->codecs->list[js->codecs->count++] = codec;
     return convert_double(codec->id);

@@ -6,16 +6,17 @@ import {
   text, then, uncurry,
 } from './lib/base.js';
 
-const PIECE = 65536, MALFORMED = -1, LOST = -2;
+const PIECE = 65536; // most bytes that one operation reads or writes
+const FULL = -1, LOST = -2, WRITTEN = 2 ** 20, ENDED = 2 ** 40; // what operations answer
 const FORMATS = ['gzip', 'deflate', 'deflate-raw'];
 
 export default function (web, op) {
   const { host, streams } = web, { floor } = Math;
-  const open = (format, inflates) => host(op, format, inflates);
+  const open = (format, inflates, again) => host(op, format, inflates, again);
   const close = (id) => host(op + 1, id);
   const run = (id, bytes, from, to, last) => host(op + 2, id, bytes, from, to, last);
   const collected = new FinalizationRegistry(close);
-  const register = uncurry(FinalizationRegistry.prototype.register), unregister = uncurry(FinalizationRegistry.prototype.unregister);
+  const register = uncurry(FinalizationRegistry.prototype.register);
 
   function formatOf(given) {
     const name = text(given);
@@ -26,29 +27,35 @@ export default function (web, op) {
   function makeCodec(format, inflates) {
     let id, ended = false;
     const key = {}; // lives as long as the stream does
-    function start() {
-      id = open(format, inflates);
-      register(collected, key, id, key);
+    // Calls fn when there is a state. Where there are as many as there may be, those of streams that nobody holds any more
+    // are given back by a job that waits by then.
+    function begin(fn) {
+      if (id !== undefined) return fn();
+      const start = (again) => {
+        if (ended) return undefined;
+        const made = open(format, inflates, again);
+        if (made === FULL) return then(resolved(undefined), () => start(true));
+        id = made;
+        register(collected, key, id);
+        return fn();
+      };
+      return start(false);
     }
     function end() {
       ended = true;
       if (id === undefined) return;
-      unregister(collected, key);
       close(id);
       id = undefined;
     }
     // Works through `bytes` from `at` on; waits after each piece until it is read.
     function work(bytes, at, last, t) {
-      if (id === undefined) start();
       for (;;) {
         const to = new Uint8Array(PIECE), answer = run(id, bytes, at, to, last);
-        if (answer < 0) {
-          throw new TypeError(answer === LOST ? 'the state of this stream was lost when its process was restored' :
-            'what is to be decompressed is malformed');
-        }
-        at += answer % 0x100000;
-        const made = floor(answer / 0x100000) % 0x100000, all = at === byteLength(bytes);
-        if (answer >= 0x10000000000) end();
+        if (answer === LOST) throw new TypeError('the state of this stream was lost when its process was restored');
+        if (answer < 0) throw new TypeError('what is to be decompressed is malformed');
+        at += answer % WRITTEN;
+        const made = floor(answer / WRITTEN) % WRITTEN, all = at === byteLength(bytes);
+        if (answer >= ENDED) end();
         if (made > 0) t.enqueue(made === PIECE ? to : copyBytes(subBytes(to, 0, made)));
         if (ended && !all) throw new TypeError('something follows what is to be decompressed');
         if (ended || (all && made < PIECE)) return undefined;
@@ -70,15 +77,18 @@ export default function (web, op) {
     }
     return streams.transform({
       transform(chunk, t) {
-        const bytes = bytesOf(chunk);
-        if (bytes === undefined) throw new TypeError('a chunk is neither a buffer nor a view of one');
-        if (byteLength(bytes) === 0) return undefined;
-        if (ended) throw new TypeError('something follows what is to be decompressed');
-        return attempt(() => work(copyBytes(bytes), 0, false, t));
+        return attempt(() => {
+          const bytes = bytesOf(chunk);
+          if (bytes === undefined) throw new TypeError('a chunk is neither a buffer nor a view of one');
+          if (byteLength(bytes) === 0) return undefined;
+          if (ended) throw new TypeError('something follows what is to be decompressed');
+          const mine = copyBytes(bytes);
+          return begin(() => work(mine, 0, false, t));
+        });
       },
       flush(t) {
         if (ended) return undefined;
-        return attempt(() => then(resolved(work(nothing, 0, true, t)), () => {
+        return attempt(() => then(resolved(begin(() => work(nothing, 0, true, t))), () => {
           if (!ended) throw new TypeError('what is to be decompressed ends early');
         }));
       },
