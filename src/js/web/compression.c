@@ -6,7 +6,7 @@
  * when their stream is collected, and with the process. An image never has any, and a process that was restored has none: their
  * numbers are random, so one from before means nothing after.
  */
-#include "js/web/web.h"
+#include "js/web/compression.h"
 
 #include <zconf.h>
 #include <zlib.h>
@@ -16,6 +16,7 @@
 #include "js/convert.h"
 #include "js/preempt.h"
 #include "js/turn.h"
+#include "js/web/web.h"
 
 enum {
     PIECE_MAX = 64 << 10,
@@ -60,7 +61,7 @@ static voidpf take(voidpf opaque, uInt items, uInt size)
 static void put(voidpf opaque, voidpf memory)
 {
     struct codec *codec = opaque;
-    size_t *piece = (size_t *)((char *)memory - 16);
+    size_t *piece = (size_t *)(void *)((char *)memory - 16);
 
     codec->all->memory -= *piece;
     anqa_heap_free(piece);
@@ -73,6 +74,12 @@ static void codec_free(struct codec *codec)
     else
         (void)deflateEnd(&codec->z);
     anqa_heap_free(codec);
+}
+
+void compression_forget(struct js *js)
+{
+    while (js->codecs != NULL && js->codecs->count > 0)
+        codec_free(js->codecs->list[--js->codecs->count]);
 }
 
 /* The place of a codec in the list; the number of them: there is none. */

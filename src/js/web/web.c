@@ -2,6 +2,7 @@
 
 #include "js/convert.h"
 #include "js/turn.h"
+#include "js/web/compression.h"
 #include "js/web/modules.h"
 
 /* ---------------------------------------------------------------- the modules */
@@ -139,4 +140,13 @@ bool web_told(
     memcpy(ret_id, msg->body.ptr, sizeof *ret_id);
     return anqa_value_check(msg->body.ptr + sizeof *ret_id, msg->body.len - sizeof *ret_id, limits,
                ret_value) == ANQA_OK;
+}
+
+/* ---------------------------------------------------------------- what modules hold */
+
+void web_forget_held(struct js *js)
+{
+#ifdef ANQA_ZLIB
+    compression_forget(js);
+#endif
 }
