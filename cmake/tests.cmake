@@ -198,6 +198,10 @@ if(TARGET js_bytecode_test AND TARGET anqa_command)
   anqa_add_script(js_bytecode_test test/js/scripts/greeter.ts BYTECODE)
 endif()
 
+if(TARGET js_http_test)
+  anqa_add_script(js_http_test test/js/scripts/http_network.js)
+endif()
+
 if(TARGET js_coverage_test)
   anqa_add_script(js_coverage_test test/js/scripts/counted.ts COVERAGE)
 endif()
