@@ -281,11 +281,12 @@ if(TARGET anqa AND TARGET example_chat_room_assets)
   anqa_register(clients_presence_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/presence_test.mjs")
   set_tests_properties(clients_presence_test PROPERTIES RUN_SERIAL ON
     ENVIRONMENT "PRESENCE_SERVER=$<TARGET_FILE:presence_server>")
-  if(TARGET example_rule_engine_assets)
-    anqa_register(clients_rule_engine_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/rule_engine_test.mjs")
-    set_tests_properties(clients_rule_engine_test PROPERTIES RUN_SERIAL ON
-      ENVIRONMENT "RULE_ENGINE=$<TARGET_FILE:example_rule_engine>")
-  endif()
+  foreach(thing rule_engine ssr) # what these examples do for their users
+    string(TOUPPER "${thing}" variable)
+    anqa_register(clients_${thing}_test clients "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/test/clients/${thing}_test.mjs")
+    set_tests_properties(clients_${thing}_test PROPERTIES RUN_SERIAL ON
+      ENVIRONMENT "${variable}=$<TARGET_FILE:example_${thing}>")
+  endforeach()
   if(TARGET example_chat_room)
     set(clients channels life page restart)
     if(ANQA_ZLIB)

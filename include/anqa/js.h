@@ -121,6 +121,12 @@
  * unlinked it. When the parent ends, whatever the reason and the links, its children end with SHUTDOWN. The image of a text
  * is kept while a process runs it, and for some that nobody runs: starting a text again costs no loading.
  *
+ * The network (ANQA_JS_FETCH, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTSOURCE; in builds with libcurl). As the standards have it, with
+ * these differences. Nothing is reached but what `hosts` lists, by any hop of a redirect; no cookies are kept, no proxy of the
+ * environment is used, and requests are HTTP/1.1. Fields that say where a message ends or who is asked (host, content-length,
+ * connection, ...) are left out of what a script sets. A redirect of a request with redirect: "manual" is given out as it is. The end
+ * of a process ends what it has under way; so does a crash of the process that works for it, which is an error of each.
+ *
  * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that
  * comes from elsewhere goes to the handler that was there when the first script started.
  *
@@ -200,6 +206,9 @@ enum {
     ANQA_JS_ENCODING = 1 << 1,
     /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
     ANQA_JS_URL = 1 << 2,
+    /* performance: now (tenths of milliseconds since the process has started), timeOrigin, mark, measure; the last 10,000 */
+    ANQA_JS_PERFORMANCE = 1 << 3,
+    ANQA_JS_LOCKS = 1 << 13, /* navigator.locks, among what one process does; 10,000 at once */
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
@@ -216,7 +225,10 @@ enum {
      * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
      * NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
-    ANQA_JS_WEBSOCKET = 1 << 10, /* WebSocket, as a client; where hosts are listed */
+    ANQA_JS_STORAGE = 1 << 9,      /* localStorage, in the memory of the process; 5 Mi characters */
+    ANQA_JS_WEBSOCKET = 1 << 10,   /* WebSocket, as a client; where `hosts` are listed */
+    ANQA_JS_FETCH = 1 << 11,       /* fetch, with all of ANQA_JS_HTTP; likewise */
+    ANQA_JS_EVENTSOURCE = 1 << 12, /* EventSource; likewise */
     /* Worker: a child (see above) with the script's modules, handlers and limits, given as the text of a classic script or as a
      * data URL; so limits.children is to be more than 0. postMessage both ways, with what Beam.send can send; onmessage, onerror
      * (what its top-level code or a listener throws, and its end when that was none of its own), terminate. In it: self, name,

@@ -258,6 +258,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
     store_begin(js);
     set_limits(js);
+    web_start_clock(js);
     engine_prepare(&js->engine, js);
     debug_join(js);
     status = open_memory(js, snapshot, &restored_ms, &err);
@@ -266,7 +267,10 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     if (status != ANQA_OK)
         child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
     anqa_defer_run_to(mark);
-    return begin(js, restored_ms, &why) ? anqa_noreply() : anqa_stop_with(why);
+    if (!begin(js, restored_ms, &why))
+        return anqa_stop_with(why);
+    spawn_link(js);
+    return anqa_noreply();
 }
 
 void anqa_js_terminate_(void *state, anqa_reason reason)

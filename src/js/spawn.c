@@ -169,9 +169,7 @@ anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa
     start.id = anqa_str_of(js->script->name);
     preempt_leave();
     status = child_start(&start, ret_pid, err);
-    if (status == ANQA_OK && what != SPAWN_WORKER)
-        anqa_link(*ret_pid);
-    else if (status != ANQA_OK)
+    if (status != ANQA_OK)
         take_back(js, id);
     preempt_enter(js);
     return status;
@@ -278,6 +276,12 @@ bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_ar
     pthread_mutex_unlock(&js->rt->lock);
     *ret_arg = (anqa_value){(const char *)arg + sizeof id, size - sizeof id};
     return js->self != NULL;
+}
+
+void spawn_link(const struct js *js)
+{
+    if (js->self != NULL && !js->self->worker)
+        (void)anqa_link(js->self->parent);
 }
 
 void spawn_leave(struct js *js)

@@ -246,6 +246,37 @@ TEST(a_proxy_that_never_answers_is_given_up)
     js_end(rt);
 }
 
+TEST(a_script_that_spoils_built_ins_is_seen_all_the_same)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "spoilt",
+        .source =
+            "let kept = new Map([[1, [2]]]);\n"
+            "export function spoil() {\n"
+            "  const no = () => { throw 1; };\n"
+            "  for (const of of [Array, Map, Set, String, Object, Function, Error, Symbol, Date])\n"
+            "    for (const name of Object.getOwnPropertyNames(of.prototype))\n"
+            "      try { if (name !== 'constructor') Object.defineProperty(of.prototype, name, "
+            "{get: no, set: no}); } catch {}\n"
+            "  Error.prepareStackTrace = no; Error.stackTraceLimit = 1; Error = no;\n"
+            "  for (const name of ['Map', 'Set', 'JSON', 'String', 'Object', 'Reflect', 'Array']) "
+            "globalThis[name] = no;\n"
+            "  for (;;);\n"
+            "}\n",
+        .limits = {.turn_ms = 600000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    const char *text;
+
+    anqa_cast(pid, "spoil", (anqa_json){NULL, 0});
+    await_status(pid, ANQA_JS_RUNNING);
+    anqa_sleep(20);
+    text = stack(pid);
+    CHECK(strstr(text, "\"spoil\",\"file\":\"spoilt\"") != NULL, "%s", text);
+    text = variables(pid);
+    CHECK(strstr(text, "\"name\":\"kept\"") != NULL, "%s", text);
+    js_end(rt);
+}
+
 TEST(the_stack_of_a_turn_that_goes_on_is_told)
 {
     anqa_rt *rt = js_begin(1);

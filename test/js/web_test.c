@@ -68,6 +68,25 @@ static const struct {
         "  () => e.encode(Symbol()), () => e.encodeInto('x', 5), () => structuredClone(Symbol()),"
         "  () => structuredClone(() => 1), () => structuredClone({get a() { throw new Error }}),"
         "  () => structuredClone(0, {transfer: [{}]}), () => atob('!'), () => btoa('\\u1234'))"},
+    {"performance",
+        "performance.mark('a'); performance.measure('m', 'a'); performance.getEntries();"
+        "performance.clearMarks(); performance.toJSON();"
+        "fails(() => performance.mark(), () => performance.measure('m', 'none'), () => new "
+        "Performance(),"
+        "  () => performance.mark('m', {get startTime() { throw new Error }}),"
+        "  () => performance.now.call(5), () => performance.mark('m', {detail: () => 1}))"},
+    {"locks", "navigator.locks.request('a', () => { throw new Error('x') }).catch(() => 1);"
+              "navigator.locks.request('a', {signal: new AbortController().signal}, () => 1);"
+              "navigator.locks.request('a', {steal: true}, () => 1); navigator.locks.query();"
+              "fails(() => new Lock(), () => navigator.locks.request().catch(() => 1),"
+              "  () => navigator.locks.request.call(5).catch(() => 1))"},
+    {"storage",
+        "localStorage.a = 1; localStorage.setItem('b', 2); localStorage.key(0); delete "
+        "localStorage.a;"
+        "Object.keys(localStorage); localStorage.clear();"
+        "fails(() => localStorage.setItem(), () => new Storage(), () => "
+        "localStorage.setItem(Symbol(), 1),"
+        "  () => Object.freeze(localStorage), () => { localStorage.a = 'x'.repeat(6 << 20) })"},
     {"url", "const u = new URL('//u:p@\\u00e4/b?c=d', 'http://h'); u.host = '\\u00e9'; "
             "u.searchParams.sort();"
             "u.searchParams.append('x', 'y'); u.searchParams.delete('c'); "
@@ -77,6 +96,22 @@ static const struct {
             "  () => new URL({toString() { throw new Error }}), () => new URLSearchParams([1]),"
             "  () => new URLSearchParams({get a() { throw new Error }}), () => "
             "u.searchParams.get(Symbol()))"},
+    {"fetch",
+        "fetch('http://127.0.0.1:1/', { method: 'POST', body: 'x' }).catch(() => 0);"
+        "fetch('http://127.0.0.1:1/', { signal: AbortSignal.timeout(1) }).catch(() => 0);"
+        "fetch('http://127.0.0.1:1/', { method: 'POST', duplex: 'half', body: new ReadableStream({"
+        "  pull(c) { c.enqueue(new Uint8Array(5)) } }) }).catch(() => 0);"
+        "fetch().catch(() => 0); fetch(Symbol()).catch(() => 0);"},
+    {"eventsource",
+        "const s = new EventSource('http://127.0.0.1:1/'); s.onerror = () => { throw 1 };"
+        "s.addEventListener('x', () => 0); new EventSource('http://127.0.0.1:2/').close();"
+        "fails(() => new EventSource(), () => new EventSource('x'), () => new "
+        "EventSource(Symbol()))"},
+    {"websocket",
+        "const s = new WebSocket('ws://127.0.0.1:1/'); s.onerror = s.onclose = () => { throw 1 };"
+        "fails(() => new WebSocket(), () => new WebSocket('x'), () => s.send('x'), () => s.send(),"
+        "  () => s.close(5), () => new WebSocket('ws://h/', ['a', 'a']),"
+        "  () => new WebSocket('ws://h/', Symbol())); s.close()"},
     {"streams",
         "const s = new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(5)) }, type: 'bytes' });"
         "const [a, b] = s.tee(), t = new TransformStream(), log = [];"

@@ -10,11 +10,13 @@
 //   onAbort(signal, fn)        fn() when it is aborted, before its listeners; returns a function that takes that back
 //   isSignal(value)            whether it is an AbortSignal
 //   report(what, error)        logs what nobody caught, and tells `reported(error)`, which another module may set
+//   shown(Class)               makes a class look like an interface of the platform
 //   task(fn)                   fn() in a turn of its own, after those that were given before
+//   now(), origin()            milliseconds since the process has started, and when that was
 export default function (web, op) {
-  const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException, performance } = globalThis;
+  const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException } = globalThis;
   const { apply } = Reflect;
-  const now = performance.now;
+  const now = () => web.host(op + 1);
   const AT_TARGET = 2;
 
   const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
@@ -54,7 +56,7 @@ export default function (web, op) {
     constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       this.#type = `${type}`;
-      this.#time = apply(now, performance, []);
+      this.#time = now();
       if (init === undefined || init === null) return;
       init = options(init);
       this.#flags = (init.bubbles ? BUBBLES : 0) | (init.cancelable ? CANCELABLE : 0) | (init.composed ? COMPOSED : 0);
@@ -583,7 +585,7 @@ export default function (web, op) {
   shown(MessagePort);
   shown(MessageChannel);
 
-  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task };
+  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task, now, origin: () => web.host(op + 2), shown };
   web.define({ Event, CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent, EventTarget, AbortSignal, AbortController,
     MessagePort, MessageChannel, reportError });
 }

@@ -39,8 +39,10 @@
 /* IWYU pragma: end_exports */
 
 enum {
-    NET_WINDOW = 256 << 10,    /* bytes told or asked for ahead */
-    NET_PART = 64 << 10,       /* bytes in one message, both ways */
+    NET_WINDOW = 256 << 10, /* bytes told or asked for ahead */
+    NET_PART = 64 << 10,    /* bytes in one message, both ways */
+    NET_COST =
+        256, /* what each message takes of a window beside its bytes: it bounds their number */
     NET_ASKED_MAX = 128 << 10, /* bytes of a message of the script's */
     NET_HELD_MAX = 16 << 20    /* bytes that one reading of a compressed body may become */
 };

@@ -35,6 +35,8 @@ struct js_op {
 uint32_t web_closure(uint32_t apis);
 /* Loads the modules that the script asks for. Context: a turn, the image is being made. False: an exception is set. */
 bool web_load(struct js *js);
+/* The process starts: what scripts see of the time counts from here. */
+void web_start_clock(struct js *js);
 /* The operation of that number, which is not one of Beam's; NULL: there is none, or not for this script. */
 const struct js_op *web_op(const struct js *js, uint32_t number);
 
