@@ -1,5 +1,7 @@
 #include "js/web/web.h"
 
+#include <assert.h>
+
 #include "js/convert.h"
 #include "js/turn.h"
 #include "js/web/compression.h"
@@ -25,6 +27,11 @@ static const struct {
     WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
 };
+
+#define WEB_ADDED(name, flag, needs, ops) +(uint64_t)(flag)
+#define WEB_UNITED(name, flag, needs, ops) | (uint64_t)(flag)
+static_assert((0 WEB_MODULE_MAP(WEB_ADDED)) == (0 WEB_MODULE_MAP(WEB_UNITED)),
+    "two modules have the same flag");
 
 uint32_t web_closure(uint32_t apis)
 {
