@@ -60,7 +60,7 @@ static voidpf take(voidpf opaque, uInt items, uInt size)
 static void put(voidpf opaque, voidpf memory)
 {
     struct codec *codec = opaque;
-    size_t *piece = (size_t *)((char *)memory - 16);
+    size_t *piece = (size_t *)(void *)((char *)memory - 16);
 
     codec->all->memory -= *piece;
     anqa_heap_free(piece);
