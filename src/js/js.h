@@ -88,6 +88,7 @@ struct js {
     struct js_image *image;
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
+    anqa_arena scratch;    /* of operations: empty when none runs */
     _Atomic(uint32_t) use; /* shared: enum js_use, see park.h */
     uint32_t lines_len;
     uint8_t *lines;           /* PARKED: its memory (lines.h), malloc'ed; NULL: the image's */
@@ -101,10 +102,13 @@ struct js {
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
     uint32_t task_count, task_size;
+    struct codecs *codecs; /* of web/compression.c; on the heap; NULL: none were asked for */
     uint32_t rejected
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    uint64_t started, started_wall; /* see web_start_clock */
+    uint32_t op_depth; /* operations that run: one that calls back may lead to another */
     uint64_t
         epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
     anqa_timer timer;          /* the nearest of the script's timers */

@@ -131,6 +131,33 @@ TEST(a_long_operation_has_no_more_bytes_than_values_may_have)
     js_end(rt);
 }
 
+/* Memory of an event ends with the event only: were it used, this would be some 200 MB. */
+TEST(what_a_turn_asks_for_again_and_again_does_not_add_up)
+{
+    static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");
+    anqa_rt *rt = js_begin_with(&(anqa_options){
+        .schedulers = 1, .heap_quota = (size_t)4 << 20, .watchdog_ms = ANQA_INFINITY});
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(
+        async_eval(pid, "const how = {name: 'AES-CBC', iv: new Uint8Array(16)}, bytes = new "
+                        "Uint8Array(60000), k = 'A'.repeat(80000);"
+                        "const key = await subtle.generateKey({name: 'AES-CBC', length: 128}, "
+                        "true, ['encrypt']);"
+                        "const hmac = {name: 'HMAC', hash: 'SHA-1'}, long = 'x'.repeat(60000);"
+                        "let refused = 0;"
+                        "for (let i = 0; i < 700; i++) {"
+                        "  await subtle.encrypt(how, key, bytes);"
+                        "  await subtle.exportKey('jwk', await subtle.importKey('jwk', {kty: "
+                        "'oct', k}, hmac, true, ['sign']));"
+                        "  await Beam.password.hash(long).catch(() => refused++);"
+                        "  await Beam.password.verify(long, 'x').catch(() => refused++);"
+                        "}"
+                        "return refused"),
+        "1400");
+    js_end(rt);
+}
+
 /* Where Node says something else. */
 TEST(errors_are_those_of_the_standard)
 {

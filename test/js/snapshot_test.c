@@ -390,6 +390,30 @@ TEST(memory_that_was_added_comes_back_and_more_than_the_limit_does_not)
     js_end(rt);
 }
 
+TEST(who_was_restored_can_be_reset)
+{
+    static const anqa_js_script ticking = ANQA_JS_SCRIPT(.name = "ticking",
+        .source = "let n = 0; setTimeout(() => { n += 100; }, 50);\n"
+                  "export function add(by) { return n += by; }\n");
+    anqa_rt *rt = fake_clock();
+    anqa_pid pid = js_start(&ticking);
+
+    CHECK_STR(js_call(pid, "add", "[1]"), "1");
+    anqa_sleep(20);
+    pid = restore(&ticking, take(pid));
+    anqa_sleep(29);
+    CHECK_STR(js_call(pid, "add", "[1]"), "2");
+    anqa_sleep(2);
+    CHECK_STR(js_call(pid, "add", "[1]"), "103");
+    CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+    CHECK_STR(js_call(pid, "add", "[1]"), "1");
+    anqa_sleep(49);
+    CHECK_STR(js_call(pid, "add", "[1]"), "2");
+    anqa_sleep(2);
+    CHECK_STR(js_call(pid, "add", "[1]"), "103");
+    js_end(rt);
+}
+
 TEST(a_parked_process_has_its_snapshot_and_sleeps_on)
 {
     anqa_rt *rt = js_begin_with(
@@ -427,6 +451,30 @@ TEST(tasks_that_wait_in_the_mailbox_are_done_all_the_same)
     anqa_sleep(20);
     check_said(restore(&posting, take(pid)), "[1,2]");
     check_said(pid, "[1,2]");
+    js_end(rt);
+}
+
+TEST(workers_of_a_snapshot_have_failed_and_new_ones_work)
+{
+    static const anqa_js_script working = ANQA_JS_SCRIPT(.name = "working",
+        .source = "const told = [];\n"
+                  "export function work() { const w = new Worker('onmessage = (e) => "
+                  "postMessage(e.data + 1)');\n"
+                  "  w.onmessage = (e) => told.push(e.data);\n"
+                  "  w.onerror = (e) => { e.preventDefault(); told.push(e.message); };\n"
+                  "  w.postMessage(1); }\n"
+                  "export function said() { return told; }\n",
+        .apis = ANQA_JS_WORKER, .limits.children = 4);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&working), twin;
+
+    (void)json_of(pid, "work");
+    check_said(pid, "[2]");
+    twin = restore(&working, take(pid));
+    CHECK_STR(json_of(twin, "said"), "[2,\"restored\"]");
+    (void)json_of(twin, "work");
+    check_said(twin, "[2,\"restored\",2]");
+    check_said(pid, "[2]");
     js_end(rt);
 }
 

@@ -120,6 +120,16 @@ TEST(long_messages_go_in_parts_and_come_back_whole)
     CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
     CHECK_STR(js_call(pid, "large", "[100000]"), "[1000000,true,0]");
     CHECK_STR(js_call(pid, "largeBytes", "[3000001]"), "true");
+    js_end(rt);
+}
+
+TEST(many_messages_at_once_wait_for_their_turn)
+{
+    anqa_rt *rt = js_begin(1);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
     CHECK_STR(js_call(pid, "many", "[5000]"), "0");
     js_end(rt);
 }
