@@ -1,5 +1,5 @@
 # The browser side of an example: examples/<name>/assets/ becomes the folder examples/<name>/assets of the build tree, in
-# which app.js is one file with everything that it imports; examples/<name>/*.ts, scripts of sandboxed processes, become
+# which app.js is one file with everything that it imports; examples/<name>/*.ts and *.tsx, scripts of sandboxed processes, become
 # examples/<name>/*.js. Both are made by esbuild, which ./dev installs by npm.
 #
 # Programs find them beside themselves: <folder of the program>/<name>/assets. The program's target depends on them.
@@ -19,7 +19,7 @@ endfunction()
 function(anqa_example_assets name folder)
   set(built "${PROJECT_BINARY_DIR}/examples/${name}")
   file(GLOB assets CONFIGURE_DEPENDS "${folder}/assets/*")
-  file(GLOB scripts CONFIGURE_DEPENDS "${folder}/*.ts")
+  file(GLOB scripts CONFIGURE_DEPENDS "${folder}/*.ts" "${folder}/*.tsx")
   set(outputs)
   foreach(asset IN LISTS assets)
     get_filename_component(file "${asset}" NAME)
@@ -34,7 +34,7 @@ function(anqa_example_assets name folder)
   endforeach()
   foreach(script IN LISTS scripts)
     get_filename_component(file "${script}" NAME_WE)
-    anqa_bundle("${name}/${file}.js" "${script}" "${built}/${file}.js")
+    anqa_bundle("${name}/${file}.js" "${script}" "${built}/${file}.js" OPTIONS --jsx=automatic --jsx-import-source=preact)
     list(APPEND outputs "${built}/${file}.js")
   endforeach()
   if(outputs AND NOT ANQA_ESBUILD)

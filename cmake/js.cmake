@@ -54,10 +54,21 @@ foreach(module IN LISTS anqa_web_modules)
 endforeach()
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/web.S" PROPERTIES
   OBJECT_DEPENDS "${PROJECT_SOURCE_DIR}/src/js/web/modules.h;${anqa_web_bundles}"
-  COMPILE_OPTIONS "-Wa,-I${anqa_web_folder}")
+  COMPILE_OPTIONS "-Wa,-I${PROJECT_BINARY_DIR}")
 
-# What a snapshot names the engine by: what it means is decided by its WebAssembly, whatever compiles that.
+# What becomes of the characters of domain names, of the npm package tr46.
+find_program(ANQA_NODE node)
+if(NOT ANQA_NODE OR NOT EXISTS "${PROJECT_SOURCE_DIR}/node_modules/tr46")
+  message(FATAL_ERROR "JavaScript processes need node and npm's tr46: run ./dev setup (or npm ci), or build without them: -DANQA_JS=OFF")
+endif()
+add_custom_command(OUTPUT "${anqa_web_folder}/idna_table.h"
+  COMMAND "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/cmake/idna.mjs" "${anqa_web_folder}/idna_table.h"
+  DEPENDS cmake/idna.mjs "${PROJECT_SOURCE_DIR}/package-lock.json" VERBATIM)
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/idna.c" PROPERTIES
+  OBJECT_DEPENDS "${anqa_web_folder}/idna_table.h" INCLUDE_DIRECTORIES "${anqa_web_folder}")
+
+# What snapshots and bytecode name the engine by: what it means is decided by its WebAssembly, whatever compiles that.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${anqa_js_wasm}")
 file(SHA256 "${anqa_js_wasm}" anqa_js_sha256)
-set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/snapshot.c" PROPERTIES
+set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/snapshot.c" "${PROJECT_SOURCE_DIR}/src/js/bytecode.c" PROPERTIES
   COMPILE_DEFINITIONS "ANQA_JS_ENGINE=\"${anqa_js_sha256}\"")

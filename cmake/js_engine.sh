@@ -36,7 +36,6 @@ fi
 "$cc" -std=gnu17 -O2 -fPIC -fvisibility=hidden -fno-strict-aliasing -fwrapv -ffp-contract=off -fno-math-errno \
     -fno-reorder-functions -fno-reorder-blocks-and-partition -fstack-clash-protection -fno-stack-protector \
     -fasynchronous-unwind-tables -fcf-protection=none -U_FORTIFY_SOURCE -w -DNDEBUG -DWASM_RT_MEMCHECK_SIGNAL_HANDLER=1 \
-    -DENGINE_BUILD_ID="\"$(sha256sum "$wasm" | cut -d " " -f 1)\"" \
     -I"$out" -I"$root/src" -c "$root/src/js/engine/engine.c" -o "$out/engine.tmp.o"
 "$objcopy" --rename-section .text=anqa_js_text,contents,alloc,load,readonly,code "$out/engine.tmp.o"
 mv "$out/engine.tmp.o" "$out/engine.o"

@@ -37,6 +37,7 @@
  *   - timers go on with the time that they had left; due ones fire at once;
  *   - promises of Beam.call and of other work outside are rejected with an Error: nobody knows what became of it;
  *   - functions of Beam.monitor are called with the reason "restored"; links are gone;
+ *   - a CompressionStream or DecompressionStream that was given something before fails with the next chunk;
  *   - a BroadcastChannel is open again; messages that waited in the mailbox are not there; names (Beam.register) and
  *     children (Beam.spawn) are gone;
  *   - who had called and still waited for an answer gets none;
@@ -120,6 +121,12 @@
  * unlinked it. When the parent ends, whatever the reason and the links, its children end with SHUTDOWN. The image of a text
  * is kept while a process runs it, and for some that nobody runs: starting a text again costs no loading.
  *
+ * The network (ANQA_JS_FETCH, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTSOURCE; in builds with libcurl). As the standards have it, with
+ * these differences. Nothing is reached but what `hosts` lists, by any hop of a redirect; no cookies are kept, no proxy of the
+ * environment is used, and requests are HTTP/1.1. Fields that say where a message ends or who is asked (host, content-length,
+ * connection, ...) are left out of what a script sets. A redirect of a request with redirect: "manual" is given out as it is. The end
+ * of a process ends what it has under way; so does a crash of the process that works for it, which is an error of each.
+ *
  * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that
  * comes from elsewhere goes to the handler that was there when the first script started.
  *
@@ -197,18 +204,31 @@ enum {
     ANQA_JS_EVENTS = 1 << 0,
     /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
     ANQA_JS_ENCODING = 1 << 1,
+    /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
+    ANQA_JS_URL = 1 << 2,
+    /* performance: now (tenths of milliseconds since the process has started), timeOrigin, mark, measure; the last 10,000 */
+    ANQA_JS_PERFORMANCE = 1 << 3,
+    ANQA_JS_LOCKS = 1 << 13, /* navigator.locks, among what one process does; 10,000 at once */
     /* ReadableStream (also of bytes), WritableStream, TransformStream, queuing strategies, TextEncoderStream,
      * TextDecoderStream */
     ANQA_JS_STREAMS = 1 << 4,
-    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData */
+    ANQA_JS_BLOB = 1 << 5, /* Blob, File, FormData; a form that is parsed has up to 10,000 parts */
+    ANQA_JS_HTTP = 1 << 6, /* Headers, Request, Response */
+    /* CompressionStream, DecompressionStream: gzip, deflate, deflate-raw; up to 100 at once of a process, which hold up to
+     * 8 MiB beside its limits.memory. Chunks come as they are read, of 64 KiB at most. Not in builds without zlib */
+    ANQA_JS_COMPRESSION = 1 << 7,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
-     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of its
-     * own, two at once for each script's process. Limits: as many bytes for one operation as limits.values has, and 48 MiB; 65,536 bytes derived at once, 10,000,000
-     * rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's
-     * process. In deterministic runs random values, and keys but those of RSA, repeat; signatures with random parts
-     * do not. Without OpenSSL subtle refuses with NotSupportedError. */
+     * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of
+     * its own, two at once for each script's process. Limits: for one operation as many bytes as limits.values has, and
+     * 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are
+     * made. Keys are kept in the memory of the script's process, and so in its snapshots. In deterministic runs random
+     * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
+     * NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
-    ANQA_JS_WEBSOCKET = 1 << 10, /* WebSocket, as a client; where hosts are listed */
+    ANQA_JS_STORAGE = 1 << 9,      /* localStorage, in the memory of the process; 5 Mi characters */
+    ANQA_JS_WEBSOCKET = 1 << 10,   /* WebSocket, as a client; where `hosts` are listed */
+    ANQA_JS_FETCH = 1 << 11,       /* fetch, with all of ANQA_JS_HTTP; likewise */
+    ANQA_JS_EVENTSOURCE = 1 << 12, /* EventSource; likewise */
     /* Worker: a child (see above) with the script's modules, handlers and limits, given as the text of a classic script or as a
      * data URL; so limits.children is to be more than 0. postMessage both ways, with what Beam.send can send; onmessage, onerror
      * (what its top-level code or a listener throws, and its end when that was none of its own), terminate. In it: self, name,

@@ -636,6 +636,7 @@ static uint64_t run_op(struct js *js, const uint64_t *args)
 {
     const struct js_op *op = NULL;
     double number = -1;
+    uint64_t result;
 
     if (convert_number(args[0], &number) && number >= 0 && number < UINT32_MAX)
         op = number < BEAM_OP_COUNT ? &ops[(int)number] : web_op(js, (uint32_t)number);
@@ -645,7 +646,11 @@ static uint64_t run_op(struct js *js, const uint64_t *args)
         return turn_throw(js, "Error",
             "Beam cannot be used in top-level code, which runs once for all processes: do that in "
             "an exported init()");
-    return op->run(js, args + 1);
+    js->op_depth++;
+    result = op->run(js, args + 1);
+    if (--js->op_depth == 0)
+        anqa_arena_done(&js->scratch);
+    return result;
 }
 
 uint32_t beam_call(struct js *js, uint32_t argc, uint32_t argv)

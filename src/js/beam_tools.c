@@ -214,6 +214,7 @@ uint64_t tools_escape(struct js *js, const uint64_t *args)
     for (size_t i = 0; i < text.len; i++) {
         const char *escaped = entity(text.ptr[i]);
         size_t size = escaped == NULL ? 1 : strlen(escaped);
+        /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
         memcpy(out + len, escaped == NULL ? &text.ptr[i] : escaped, size);
         len += size;
     }

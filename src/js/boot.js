@@ -159,7 +159,7 @@
   // ids begin elsewhere: what is told of those before it must not reach who has them now.
   function rebase(ms, ids = 0) {
     nextId += ids;
-    for (const timer of heap) timer.due += ms;
+    for (let i = 0; i < heap.length; i++) heap[i].due += ms;
     armed = NaN;
     arm();
   }
@@ -217,8 +217,8 @@
   Object.freeze(peek);
 
   // ---- Beam
-  const pending = new Map(); // id of a call -> [resolve, reject]
-  const watched = new Map(); // text of a reference -> [function, pid]
+  let pending = new Map(); // id of a call -> [resolve, reject]
+  let watched = new Map(); // text of a reference -> [function, pid]
   let receive;
   const Beam = {
     call(name, ...args) {
@@ -381,7 +381,7 @@
 
   // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
   // of it may be a key that scripts must not see.
-  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete } = Map.prototype;
+  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete, forEach: mapForEach } = Map.prototype;
   let busy = 0, firstLong, lastLong; // those that wait
   // As web.ask. wait() is called when it does not start at once.
   function askLong(start, wait) {
@@ -435,7 +435,7 @@
     },
     drop(id) { return sources.delete(id); },
     // fn is called when the process begins as a snapshot: what worked for it outside is gone.
-    onRestore(fn) { restorers.push(fn); },
+    onRestore(fn) { restorers[restorers.length] = fn; },
   };
   function told(id, value) {
     const fn = sources.get(id);
@@ -460,24 +460,26 @@
     set(name, value) { global[name] = value; },
   };
 
-  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it.
+  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it. With
+  // functions as they were, as above.
+  function attempt(fn, a, b, c) {
+    try {
+      fn(a, b, c);
+    } catch (error) {
+      log(3, ['restored from a snapshot, but:', error]);
+    }
+  }
   function restored(ms) {
-    const calls = [...pending.values()], watches = [...watched.values()];
-    const attempt = (fn, ...args) => {
-      try {
-        fn(...args);
-      } catch (error) {
-        log(3, ['restored from a snapshot, but:', error]);
-      }
-    };
-    pending.clear();
-    watched.clear();
+    const calls = pending, watches = watched;
+    pending = new Map();
+    watched = new Map();
     rebase(ms);
-    for (const topic of open.keys()) attempt(host, SUBSCRIBE, topic);
-    for (const fn of restorers) attempt(fn);
-    for (const [, reject] of calls)
-      reject(new Error('the process was restored from a snapshot: what became of the call is not known'));
-    for (const [fn, pid] of watches) attempt(fn, pid, 'restored');
+    apply(mapForEach, open, [(_, topic) => attempt(host, SUBSCRIBE, topic)]);
+    for (let i = 0; i < restorers.length; i++) attempt(restorers[i]);
+    apply(mapForEach, calls, [(call) => {
+      call[1](new Error('the process was restored from a snapshot: what became of the call is not known'));
+    }]);
+    apply(mapForEach, watches, [(watch) => attempt(watch[0], watch[1], 'restored')]);
   }
 
   function fail(name, message) {

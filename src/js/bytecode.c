@@ -3,7 +3,7 @@
 #include <anqa/gen_server.h>
 #include <anqa/memory.h>
 
-#include "base/sha1.h"
+#include "base/sha256.h"
 #include "js/debug.h"
 #include "js/source.h"
 #include "js/turn.h"
@@ -21,37 +21,28 @@ static const char compile_tag[] = "$js.compile"; /* told apart by address */
 
 /* ---------------------------------------------------------------- reading */
 
-static void digest_of(const char *behind, size_t len, unsigned char digest[static SHA1_LEN])
-{
-    struct sha1 sha1;
-
-    sha1_init(&sha1);
-    sha1_feed(&sha1, behind, len);
-    sha1_finish(&sha1, digest);
-}
-
 anqa_status bytecode_check(const anqa_js_script *script, anqa_str *ret_code, anqa_error *err)
 {
     const char *at = script->bytecode;
-    unsigned char digest[SHA1_LEN];
+    unsigned char digest[SHA256_LEN];
     uint32_t name_len, len;
 
     if ((script->bytecode_len > 0 && script->bytecode_len < BYTECODE_HEAD) ||
         memcmp(at, BYTECODE_MAGIC, 8) != 0)
         return anqa_fail(err, ANQA_E_INVALID, "script '%s': that is no bytecode", script->name);
-    if (memcmp(at + 8, engine_build_id, ENGINE_LEN) != 0)
+    if (memcmp(at + 8, ANQA_JS_ENGINE, ENGINE_LEN) != 0)
         return anqa_fail(err, ANQA_E_INVALID,
             "the bytecode of script '%s' is of another engine (%.8s, this is %.8s): compile it "
             "again",
-            script->name, at + 8, engine_build_id);
+            script->name, at + 8, ANQA_JS_ENGINE);
     memcpy(&name_len, at + BYTECODE_HEAD - 8, 4);
     memcpy(&len, at + BYTECODE_HEAD - 4, 4);
     if (script->bytecode_len > 0 &&
         script->bytecode_len != (uint64_t)BYTECODE_HEAD + name_len + len)
         return anqa_fail(
             err, ANQA_E_INVALID, "the bytecode of script '%s' is not whole", script->name);
-    digest_of(at + BYTECODE_HEAD - 8, 8 + (size_t)name_len + len, digest);
-    if (memcmp(digest, at + 8 + ENGINE_LEN, SHA1_LEN) != 0)
+    sha256_of(at + BYTECODE_HEAD - 8, 8 + (size_t)name_len + len, digest);
+    if (memcmp(digest, at + 8 + ENGINE_LEN, SHA256_LEN) != 0)
         return anqa_fail(
             err, ANQA_E_INVALID, "the bytecode of script '%s' is damaged", script->name);
     if (!anqa_str_is(anqa_str_make(at + BYTECODE_HEAD, name_len), script->name))
@@ -63,10 +54,10 @@ anqa_status bytecode_check(const anqa_js_script *script, anqa_str *ret_code, anq
 
 void bytecode_seal(char *bytes, size_t len)
 {
-    unsigned char digest[SHA1_LEN];
+    unsigned char digest[SHA256_LEN];
 
-    digest_of(bytes + BYTECODE_HEAD - 8, len - (BYTECODE_HEAD - 8), digest);
-    memcpy(bytes + 8 + ENGINE_LEN, digest, SHA1_LEN);
+    sha256_of(bytes + BYTECODE_HEAD - 8, len - (BYTECODE_HEAD - 8), digest);
+    memcpy(bytes + 8 + ENGINE_LEN, digest, SHA256_LEN);
 }
 
 uint64_t bytecode_read(struct js *js, anqa_str code)
@@ -140,7 +131,7 @@ void bytecode_answer(struct js *js, const anqa_msg *msg)
 
     turn_run(js, compile, &compiling);
     bytes = anqa_arena_alloc(anqa_tmp(), 1 + compiling.out.len);
-    bytes[0] = compiling.ok;
+    bytes[0] = compiling.ok ? 1 : 0;
     memcpy(bytes + 1, compiling.out.ptr, compiling.out.len);
     anqa_reply_to(&caller, anqa_bytes(bytes, 1 + compiling.out.len));
 }
@@ -164,11 +155,13 @@ static anqa_str with_head(const anqa_js_script *script, anqa_str code)
     char *bytes = anqa_arena_alloc(anqa_tmp(), all);
 
     memcpy(bytes, BYTECODE_MAGIC, 8);
-    memcpy(bytes + 8, engine_build_id, ENGINE_LEN);
+    memcpy(bytes + 8, ANQA_JS_ENGINE, ENGINE_LEN);
     memcpy(bytes + BYTECODE_HEAD - 8, &name_len, 4);
     memcpy(bytes + BYTECODE_HEAD - 4, &len, 4);
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
     memcpy(bytes + BYTECODE_HEAD, script->name, name_len);
-    memcpy(bytes + BYTECODE_HEAD + name_len, code.ptr, code.len);
+    if (code.len > 0)
+        memcpy(bytes + BYTECODE_HEAD + name_len, code.ptr, code.len);
     bytecode_seal(bytes, all);
     return anqa_str_make(bytes, all);
 }

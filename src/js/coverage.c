@@ -1,6 +1,7 @@
 #include "js/coverage.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <anqa/memory.h>

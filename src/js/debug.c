@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <anqa/gen_server.h>
@@ -22,7 +23,8 @@
 enum {
     EVAL_MODULE = 1, /* the engine's flags */
     EVAL_COMPILE_ONLY = 32,
-    READ_MAX = 1000,                   /* variables of a module */
+    READ_MAX = 1000, /* variables of a module */
+    ASKED_UNIT = 1024,
     INSPECT_TICKS = 100 * TICKS_PER_MS /* of code of the script, in one answer */
 };
 
@@ -153,8 +155,10 @@ static const char *skip_value(const char *at, const char *end)
 
     for (; at < end; at++) {
         if (quote != '\0') {
-            at += *at == '\\';
-            quote = at < end && *at == quote ? '\0' : quote;
+            if (*at == '\\')
+                at++;
+            else if (*at == quote)
+                quote = '\0';
         } else if (*at == '"' || *at == '\'' || *at == '`') {
             quote = *at;
         } else if (*at == '(' || *at == '[' || *at == '{') {
@@ -294,24 +298,40 @@ bool debug_load(struct js *js)
 
 /* ---------------------------------------------------------------- in the engine */
 
-/* Calls a function for a debugger: what it takes is not the turn's, and has a limit. Takes argv over. */
-static uint64_t inspect(struct js *js, uint64_t function, const uint64_t *argv, uint32_t argc)
+/* What runs between the two is a debugger's: what it takes is not the turn's, and has a limit. */
+struct inspecting {
+    uint32_t ticks, soft;
+    bool interrupt;
+};
+
+static struct inspecting inspect_begin(struct js *js)
 {
-    uint32_t ticks = js->turn_ticks, soft = js->soft;
-    bool interrupt = js->interrupt;
-    uint64_t value;
+    struct inspecting was = {js->turn_ticks, js->soft, js->interrupt};
 
     js->inspecting = true;
     js->interrupt = false;
     js->turn_ticks = 0;
     js->soft = INSPECT_TICKS;
-    value = turn_call(js, function, argv, argc);
+    return was;
+}
+
+static void inspect_end(struct js *js, struct inspecting was)
+{
+    js->inspecting = false;
+    js->interrupt = was.interrupt;
+    js->turn_ticks = was.ticks;
+    js->soft = was.soft;
+}
+
+/* Takes argv over. */
+static uint64_t inspect(struct js *js, uint64_t function, const uint64_t *argv, uint32_t argc)
+{
+    struct inspecting was = inspect_begin(js);
+    uint64_t value = turn_call(js, function, argv, argc);
+
     if (turn_is_exception(value))
         turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
-    js->inspecting = false;
-    js->interrupt = interrupt;
-    js->turn_ticks = ticks;
-    js->soft = soft;
+    inspect_end(js, was);
     return value;
 }
 
@@ -461,15 +481,18 @@ static void look(struct js *js, struct looking *looking)
 static void look_at_variables(struct js *js, struct looking *looking)
 {
     uint64_t module = js->image->module, value;
+    struct inspecting was;
 
     if (JS_TAG(module) == JS_TAG_OBJECT)
         module = q_JS_DupValue(&js->engine, js->image->ctx, module);
     value = inspect(js, js->image->debug_parts[DEBUG_VARIABLES], &module, 1);
+    was = inspect_begin(js); /* a script may have changed what JSON is */
     looking->answer = failed(ANQA_E_LIMIT, "its variables take too long to be shown, or memory");
     if (!turn_is_exception(value) && convert_out_json(js, value, &looking->json))
         looking->answer = (struct answer){ANQA_OK, anqa_json_text(looking->json)};
     else if (!turn_is_exception(value))
         turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+    inspect_end(js, was);
     turn_free(js, value);
 }
 
@@ -490,9 +513,12 @@ static void look_at_memory(struct js *js, struct looking *looking)
     struct engine *e = &js->engine;
     uint32_t sp = e->sp, out = js_frame(js, USAGE_FIELDS * 8 + 64);
     static const char *const names[] = {"timers", "monitors", "topics", "sources"};
+    struct inspecting was;
     uint64_t counts;
 
+    was = inspect_begin(js);
     q_JS_ComputeMemoryUsage(e, js->image->rt, out);
+    inspect_end(js, was);
     anqa_json_writer_init(w, anqa_tmp(), 0);
     anqa_json_begin_object(w);
     anqa_json_key(w, "memory");
@@ -602,17 +628,23 @@ void debug_answer(struct js *js, const anqa_msg *msg)
 
 /* ---------------------------------------------------------------- in a turn */
 
+/* Unless somebody has asked since. */
+static void stop_looking(struct js *js, uint64_t asked)
+{
+    atomic_compare_exchange_strong_explicit(
+        &js->face.asked, &asked, 0, memory_order_relaxed, memory_order_relaxed);
+}
+
 void debug_tick(struct js *js)
 {
-    uint64_t until = atomic_load_explicit(&js->face.asked_until_ms, memory_order_relaxed);
+    uint64_t asked = atomic_load_explicit(&js->face.asked, memory_order_relaxed);
 
     if (js->loading || js->inspecting)
         return;
     js->sample = atomic_load_explicit(&js->rt->profiling, memory_order_relaxed);
-    js->look = until != 0;
-    if (until != 0 && anqa_now_ms() > until)
-        atomic_compare_exchange_strong_explicit(
-            &js->face.asked_until_ms, &until, 0, memory_order_relaxed, memory_order_relaxed);
+    js->look = asked != 0;
+    if (asked != 0 && anqa_now_ms() > asked / ASKED_UNIT)
+        stop_looking(js, asked);
     if ((js->sample || js->look) && js->image->polls != 0) {
         uint32_t soon = 1;
         memcpy(js_at(js, js->image->polls, sizeof soon), &soon, sizeof soon);
@@ -626,6 +658,7 @@ static bool is_question(const anqa_msg *msg, void *arg)
 
 static void answer_questions(struct js *js)
 {
+    uint64_t asked = atomic_load_explicit(&js->face.asked, memory_order_relaxed);
     const anqa_msg *msg;
 
     preempt_leave();
@@ -637,6 +670,8 @@ static void answer_questions(struct js *js)
         }
         preempt_leave();
         anqa_msg_free(msg);
+        stop_looking(
+            js, asked); /* of two who ask at once the other is looked for again by his own word */
     }
     preempt_enter(js);
 }
@@ -670,8 +705,9 @@ static anqa_status announce(anqa_pid pid, uint32_t timeout_ms, anqa_error *err)
     while (js != NULL && !anqa_pid_eq(js->face.pid, pid))
         js = js->face.next;
     if (js != NULL)
-        atomic_store_explicit(
-            &js->face.asked_until_ms, anqa_now_ms() + timeout_ms, memory_order_relaxed);
+        atomic_store_explicit(&js->face.asked,
+            (anqa_now_ms() + timeout_ms) * ASKED_UNIT + rt->questions++ % ASKED_UNIT,
+            memory_order_relaxed);
     pthread_mutex_unlock(&rt->lock);
     if (js != NULL)
         return ANQA_OK;

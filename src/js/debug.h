@@ -2,7 +2,7 @@
  * A debugger's side of a process: its row in the list of all (struct js_face), questions, and safe points.
  *
  * A question is a call with a tag of ours. Between two turns it is a message as any other (server.c). For a turn that goes
- * on, who asks leaves word in the face (asked_until_ms): the next tick sees that and has the engine come to a safe point
+ * on, who asks leaves word in the face (`asked`): the next tick sees that and has the engine come to a safe point
  * soon, where debug_safe_point takes questions out of the mailbox and answers them on top of the turn's own frames. That
  * is sound because the engine calls its interrupt handler only where a call of JavaScript could stand.
  *

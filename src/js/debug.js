@@ -1,5 +1,6 @@
 // What a debugger sees of a process: evaluated once for each image, behind boot.js and before the script, which can replace
-// what is global but not what is kept here. Nothing in here calls a getter of the script, or takes its word for what is a
+// what is global but not what is kept here; so it loops by index and puts texts together by +, as templates and iteration go
+// through prototypes. Nothing in here calls a getter of the script, or takes its word for what is a
 // function; code of a script runs in here where it has made a Proxy, and that has a limit (debug.c).
 (function (getFunction) {
   'use strict';
@@ -20,7 +21,7 @@
     sites = undefined;
     apply(prepare.set, Error, [keep]);
     apply(limit.set, Error, [64]);
-    void new Error().stack;
+    new Error();
     apply(limit.set, Error, [most]);
     apply(prepare.set, Error, [was]);
     return sites;
@@ -35,19 +36,20 @@
       const site = all[i], fn = apply(getFunction, site, []), file = apply(getFileName, site, []);
       const line = places ? apply(getLineNumber, site, []) : 0, column = places ? apply(getColumnNumber, site, []) : 0;
       const ours = typeof fn === 'function';
-      text += `${apply(getFunctionName, site, []) ?? ''}\x01${file ?? ''}\x01${line > 0 ? line : 0}\x01${column > 0 ? column : 0}\x01` +
-        `${(ours && apply(lineOf, fn, [])) || 0}\x01${(ours && apply(columnOf, fn, [])) || 0}\x01`;
+      text += (apply(getFunctionName, site, []) ?? '') + '\x01' + (file ?? '') + '\x01' + (line > 0 ? line : 0) + '\x01' +
+        (column > 0 ? column : 0) + '\x01' + ((ours && apply(lineOf, fn, [])) || 0) + '\x01' +
+        ((ours && apply(columnOf, fn, [])) || 0) + '\x01';
     }
     return text;
   }
 
   // ---- variables
-  const sizes = [[Map, getter(Map.prototype, 'size')], [Set, getter(Set.prototype, 'size')]];
+  const sizeOf = { Map: getter(Map.prototype, 'size'), Set: getter(Set.prototype, 'size') };
   const nextOf = { Map: new Map().entries().next, Set: new Set().values().next };
   const entriesOf = { Map: Map.prototype.entries, Set: Set.prototype.values };
   const lengthOf = getter(getPrototypeOf(Uint8Array.prototype), 'length');
   const { getTime, toISOString } = Date.prototype, { toString: regexpText } = RegExp.prototype;
-  const cut = (text, length) => (text.length > length ? `${apply(slice, text, [0, length])}...` : text);
+  const cut = (text, length) => (text.length > length ? apply(slice, text, [0, length]) + '...' : text);
 
   // Who made it: the name of the constructor, as far as it stands there.
   function maker(value) {
@@ -66,16 +68,16 @@
   function listed(parts, more, open, close) {
     let text = '';
     for (let i = 0; i < parts.length; i++) text += (i > 0 ? ', ' : '') + parts[i];
-    if (more > 0) text += `${parts.length > 0 ? ', ' : ''}${more} more`;
-    return `${open}${text}${close}`;
+    if (more > 0) text += (parts.length > 0 ? ', ' : '') + more + ' more';
+    return open + text + close;
   }
   function collection(value, name, size, depth) {
     const all = apply(entriesOf[name], value, []), parts = [];
     for (let i = 0; i < size && i < 5; i++) {
       const { value: entry } = apply(nextOf[name], all, []);
-      parts[i] = name === 'Map' ? `${shown(entry[0], depth + 1)} => ${shown(entry[1], depth + 1)}` : shown(entry, depth + 1);
+      parts[i] = name === 'Map' ? shown(entry[0], depth + 1) + ' => ' + shown(entry[1], depth + 1) : shown(entry, depth + 1);
     }
-    return listed(parts, size - parts.length, `${name}(${size}) {`, '}');
+    return listed(parts, size - parts.length, name + '(' + size + ') {', '}');
   }
   function property(object, key, depth) {
     const found = getOwnPropertyDescriptor(object, key);
@@ -88,26 +90,26 @@
     if (isArray(value) || isView(value)) {
       const length = isArray(value) ? getOwnPropertyDescriptor(value, 'length').value : value instanceof DataView ? 0 : apply(lengthOf, value, []);
       for (let i = 0; i < length && i < 10; i++) parts[i] = property(value, i, depth);
-      return listed(parts, length - parts.length, `${isArray(value) ? '' : maker(value)}[`, ']');
+      return listed(parts, length - parts.length, (isArray(value) ? '' : maker(value)) + '[', ']');
     }
-    for (const [of, size] of sizes)
-      if (value instanceof of) return collection(value, of === Map ? 'Map' : 'Set', apply(size, value, []), depth);
+    if (value instanceof Map) return collection(value, 'Map', apply(sizeOf.Map, value, []), depth);
+    if (value instanceof Set) return collection(value, 'Set', apply(sizeOf.Set, value, []), depth);
     if (value instanceof Date) return is(apply(getTime, value, []), NaN) ? 'Invalid Date' : apply(toISOString, value, []);
     if (value instanceof RegExp) return apply(regexpText, value, []);
     if (value instanceof Error) {
       const message = getOwnPropertyDescriptor(value, 'message')?.value;
-      return `${maker(value)}: ${typeof message === 'string' ? cut(message, 200) : ''}`;
+      return maker(value) + ': ' + (typeof message === 'string' ? cut(message, 200) : '');
     }
     const keys = ownKeys(value), made = maker(value);
     for (let i = 0; i < keys.length && i < 10; i++)
-      parts[i] = `${typeof keys[i] === 'symbol' ? shown(keys[i]) : cut(keys[i], 64)}: ${property(value, keys[i], depth)}`;
-    return listed(parts, keys.length - parts.length, made === '' || made === 'Object' ? '{' : `${made} {`, '}');
+      parts[i] = (typeof keys[i] === 'symbol' ? shown(keys[i]) : cut(keys[i], 64)) + ': ' + property(value, keys[i], depth);
+    return listed(parts, keys.length - parts.length, made === '' || made === 'Object' ? '{' : made + ' {', '}');
   }
   const { toString: symbolText } = Symbol.prototype;
   function shown(value, depth = 0) {
     switch (typeof value) {
       case 'string': return stringify(cut(value, depth === 0 ? 200 : 50));
-      case 'bigint': return `${cut(String(value), 200)}n`;
+      case 'bigint': return cut(String(value), 200) + 'n';
       case 'symbol': return cut(apply(symbolText, value, []), 100);
       case 'function': return cut(String(getOwnPropertyDescriptor(value, 'name')?.value ?? ''), 64) || 'anonymous';
       case 'object': break;

@@ -66,8 +66,9 @@ struct js_face {
     struct js *next, **link;
     anqa_pid pid;
     _Atomic(uint64_t) turns, preemptions, ticks;
-    _Atomic(uint64_t)
-        asked_until_ms; /* written by who asks: a turn is to look for questions until then; 0: not */
+    /* A turn is to look for questions until this time, in ms * ASKED_UNIT, with a number that tells who asked last; 0: not.
+     * Written by who asks, and set back by the process. */
+    _Atomic(uint64_t) asked;
     _Atomic(uint32_t) memory;
     _Atomic(uint8_t) status; /* an anqa_js_status */
 };
@@ -87,6 +88,7 @@ struct js {
     struct js_image *image;
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
+    anqa_arena scratch;    /* of operations: empty when none runs */
     _Atomic(uint32_t) use; /* shared: enum js_use, see park.h */
     uint32_t lines_len;
     uint8_t *lines;           /* PARKED: its memory (lines.h), malloc'ed; NULL: the image's */
@@ -100,10 +102,13 @@ struct js {
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
     uint32_t task_count, task_size;
+    struct codecs *codecs; /* of web/compression.c; on the heap; NULL: none were asked for */
     uint32_t rejected
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */
     uint32_t rejected_promises[4];
     uint32_t next_id;
+    uint64_t started, started_wall; /* see web_start_clock */
+    uint32_t op_depth; /* operations that run: one that calls back may lead to another */
     uint64_t
         epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
     anqa_timer timer;          /* the nearest of the script's timers */

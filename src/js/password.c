@@ -149,20 +149,31 @@ static bool is_text(uint64_t value)
     return JS_TAG(value) == JS_TAG_STRING || JS_TAG(value) == JS_TAG_STRING_ROPE;
 }
 
+/* A string of at most `most` bytes. False: it is none, or longer. */
+static bool copy_text(struct js *js, uint64_t value, char *out, size_t most, size_t *ret_len)
+{
+    anqa_str text = {NULL, 0};
+    uint32_t borrowed = is_text(value) ? turn_text_begin(js, value, &text) : 0;
+
+    if (borrowed == 0)
+        return false;
+    if (text.len > 0 && text.len <= most)
+        memcpy(out, text.ptr, text.len);
+    *ret_len = text.len;
+    turn_text_done(js, borrowed);
+    return text.len <= most;
+}
+
 static bool password_arg(struct js *js, uint64_t value, struct work *work)
 {
-    anqa_str text;
+    size_t len;
 
-    if (!is_text(value) || !turn_text(js, value, &text))
+    if (!is_text(value))
         return turn_throw(js, "TypeError", "a password is a string"), false;
-    if (text.len <= PASSWORD_BYTES_MAX) {
-        work->len = (uint32_t)text.len;
-        memcpy(work->text, text.ptr, text.len);
-    }
-    subtle_cleanse((void *)(uintptr_t)text.ptr, text.len);
-    if (text.len > PASSWORD_BYTES_MAX)
+    if (!copy_text(js, value, work->text, sizeof work->text, &len))
         return turn_throw(js, "RangeError", "a password has at most %u bytes", PASSWORD_BYTES_MAX),
                false;
+    work->len = (uint32_t)len;
     return true;
 }
 
@@ -182,30 +193,36 @@ static bool rounds_arg(struct js *js, uint64_t value, uint32_t *ret_rounds)
 
 static bool hash_arg(struct js *js, uint64_t value, struct password *ret_password)
 {
-    anqa_str text;
+    char text[PASSWORD_HASH_MAX];
+    size_t len;
 
-    if (is_text(value) && turn_text(js, value, &text) && password_read(text, ret_password))
+    if (copy_text(js, value, text, sizeof text, &len) &&
+        password_read(anqa_str_make(text, len), ret_password))
         return true;
     return turn_throw(js, "TypeError", "that is no hash of a password"), false;
 }
 
+static bool work_arg(struct js *js, const uint64_t *args, struct work *work)
+{
+    work->verifies = JS_TAG(args[1]) != JS_TAG_UNDEFINED;
+    if (!password_arg(js, args[2], work))
+        return false;
+    if (work->verifies)
+        return hash_arg(js, args[1], &work->password);
+    work->password.salt_len = SALT_MADE;
+    image_random(js, work->password.salt, SALT_MADE);
+    return rounds_arg(js, args[3], &work->password.rounds);
+}
+
 uint64_t password_op(struct js *js, const uint64_t *args)
 {
-    struct work *work = anqa_arena_calloc(anqa_tmp(), 1, sizeof *work);
-    uint64_t result;
+    struct work work = {0};
+    uint64_t result = JS_EXCEPTION;
+    double id = 0;
 
-    work->verifies = JS_TAG(args[1]) != JS_TAG_UNDEFINED;
-    if (!password_arg(js, args[2], work) ||
-        !(work->verifies ? hash_arg(js, args[1], &work->password)
-                         : rounds_arg(js, args[3], &work->password.rounds))) {
-        subtle_cleanse(work, sizeof *work);
-        return JS_EXCEPTION;
-    }
-    if (!work->verifies) {
-        work->password.salt_len = SALT_MADE;
-        image_random(js, work->password.salt, SALT_MADE);
-    }
-    result = beam_start(js, "password", run, work, sizeof *work, beam_id(args[0]));
-    subtle_cleanse(work, sizeof *work);
+    (void)convert_number(args[0], &id);
+    if (work_arg(js, args, &work))
+        result = beam_start(js, "password", run, &work, sizeof work, (uint32_t)id);
+    subtle_cleanse(&work, sizeof work);
     return result;
 }

@@ -1,6 +1,7 @@
 #include "js/profile.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <anqa/memory.h>
@@ -214,8 +215,8 @@ static anqa_str fold(const struct js_profile *profile)
     size_t all = profile->stacks.count, i = 0;
     struct counted **list = anqa_arena_alloc(anqa_tmp(), (all + 1) * sizeof(struct counted *));
     struct map_iter it = {0};
-    struct maps maps = {NULL};
-    struct text text = {NULL};
+    struct maps maps = {.image = NULL};
+    struct text text = {.ptr = NULL};
     anqa_str key;
     void *value;
 

@@ -62,6 +62,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
+    anqa_arena_done(&js->scratch); /* it may have ended in the midst of an operation */
     debug_leave(js);
     if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
         coverage_harvest(js); /* it is ended in the midst of one */
@@ -257,6 +258,7 @@ anqa_next anqa_js_init_(void *state, const void *arg)
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
     store_begin(js);
     set_limits(js);
+    web_start_clock(js);
     engine_prepare(&js->engine, js);
     debug_join(js);
     status = open_memory(js, snapshot, &restored_ms, &err);
@@ -265,7 +267,10 @@ anqa_next anqa_js_init_(void *state, const void *arg)
     if (status != ANQA_OK)
         child_failed(head, status, err.text, anqa_error_reason("%s", err.text));
     anqa_defer_run_to(mark);
-    return begin(js, restored_ms, &why) ? anqa_noreply() : anqa_stop_with(why);
+    if (!begin(js, restored_ms, &why))
+        return anqa_stop_with(why);
+    spawn_link(js);
+    return anqa_noreply();
 }
 
 void anqa_js_terminate_(void *state, anqa_reason reason)

@@ -182,6 +182,7 @@ static anqa_status split(anqa_str bytes, struct parts *parts, anqa_error *err)
 {
     struct head *head = &parts->head;
 
+    *parts = (struct parts){0};
     if (bytes.len < sizeof head->magic || memcmp(bytes.ptr, MAGIC, sizeof head->magic) != 0)
         return anqa_fail(err, ANQA_E_PARSE, "this is no snapshot of a JavaScript process");
     if (bytes.len < offsetof(struct head, name_len))

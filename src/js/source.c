@@ -80,7 +80,10 @@ void source_files_free(struct source_files *files)
 static bool add_file(struct source_files *files, const char *path)
 {
     files->paths[files->count] = strdup(path);
-    return files->paths[files->count] != NULL && ++files->count > 0;
+    if (files->paths[files->count] == NULL)
+        return false;
+    files->count++;
+    return true;
 }
 
 /* The file itself, and what its map names. Of packages nothing is watched: they change when they are installed. */

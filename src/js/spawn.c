@@ -169,35 +169,43 @@ anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa
     start.id = anqa_str_of(js->script->name);
     preempt_leave();
     status = child_start(&start, ret_pid, err);
-    if (status == ANQA_OK && what != SPAWN_WORKER)
-        anqa_link(*ret_pid);
-    else if (status != ANQA_OK)
+    if (status != ANQA_OK)
         take_back(js, id);
     preempt_enter(js);
     return status;
 }
 
-/* One that is to be told, or whose place was only reserved. False: there are none. */
+/* The lock is held. NULL: there are none. */
+static struct js_child *pop(struct js *js)
+{
+    struct js_child *child = js->children;
+
+    if (child == NULL)
+        return NULL;
+    js->children = child->next;
+    if (child->next != NULL)
+        child->next->link = &js->children;
+    child->link = NULL;
+    return child;
+}
+
+/* One that is to be told (nobody: its place was only reserved). False: there are none. */
 static bool next_child(struct js *js, anqa_pid *ret_pid)
 {
     struct js_image *image = NULL;
     struct js_child *child;
-    bool is;
 
     pthread_mutex_lock(&js->rt->lock);
-    child = js->children;
-    is = child != NULL;
-    if (is) {
+    child = pop(js);
+    if (child != NULL) {
         *ret_pid = child->pid;
         if (anqa_pid_is_none(child->pid))
             image = record_remove(js->rt, child);
-        else
-            list_remove(child);
     }
     pthread_mutex_unlock(&js->rt->lock);
     if (image != NULL)
         image_release(js->rt, image);
-    return is;
+    return child != NULL;
 }
 
 void spawn_end_children(struct js *js, anqa_pid self)
@@ -268,6 +276,12 @@ bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_ar
     pthread_mutex_unlock(&js->rt->lock);
     *ret_arg = (anqa_value){(const char *)arg + sizeof id, size - sizeof id};
     return js->self != NULL;
+}
+
+void spawn_link(const struct js *js)
+{
+    if (js->self != NULL && !js->self->worker)
+        (void)anqa_link(js->self->parent);
 }
 
 void spawn_leave(struct js *js)

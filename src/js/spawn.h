@@ -35,7 +35,7 @@ struct js_child {
     uint32_t told; /* of a worker: what its parent knows it by, see web_tell */
 };
 
-/* Starts one and waits until its init is through; it is linked to the caller unless it is a worker. arg: an encoded value.
+/* Starts one and waits until its init is through; then it is linked to the caller, unless it is a worker. arg: an encoded value.
  * Fails: E_PERMISSION (limits.children is 0), E_LIMIT, E_NOMEM, else as a start. Context: a turn, in the host; waits. */
 anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa_value arg,
     uint32_t told, anqa_pid *ret_pid, anqa_error *err);
@@ -45,6 +45,9 @@ extern const anqa_js_script spawn_spec;
 /* In a child: takes over what `arg` (the gen_server's argument) names, and the value that follows it. False: its parent
  * has ended. */
 bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_arg);
+/* In a child whose start has succeeded: not before, as a start that fails is an error of the parent and not its end; and not by the
+ * parent, which might find that it has ended already. */
+void spawn_link(const struct js *js);
 /* Ends the children of a process. Context: `self`, also in its exit hook. */
 void spawn_end_children(struct js *js, anqa_pid self);
 /* Ends them and waits until they have; their ends are no news to the process. Context: between two turns; waits. */

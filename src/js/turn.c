@@ -170,6 +170,23 @@ bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text)
     return true;
 }
 
+uint32_t turn_text_begin(struct js *js, uint64_t string, anqa_str *ret_text)
+{
+    uint32_t sp = js->engine.sp, out = js_frame(js, 16);
+    uint32_t text = q_JS_ToCStringLen2(&js->engine, js->image->ctx, out, string, 0);
+    uint32_t len = js_u32(js, out);
+
+    js->engine.sp = sp;
+    if (text != 0)
+        *ret_text = anqa_str_make(js_at(js, text, len), len);
+    return text;
+}
+
+void turn_text_done(struct js *js, uint32_t text)
+{
+    q_JS_FreeCString(&js->engine, js->image->ctx, text);
+}
+
 uint64_t turn_eval(struct js *js, anqa_str text, const char *name, uint32_t flags)
 {
     uint32_t code = turn_put(js, text.ptr, text.len), file = turn_put(js, name, strlen(name));

@@ -83,6 +83,7 @@ struct js_rt {
     uint64_t last_child;
     uint64_t releases;          /* of images of texts; tells which has been idle for long */
     struct js *live;            /* all processes */
+    uint64_t questions;         /* asked so far */
     struct js_profile *profile; /* the one that is taken; NULL: none is */
     _Atomic(bool) profiling;    /* shared: whether there is one */
 };

@@ -84,8 +84,8 @@ static anqa_str with_lines(const uint8_t *data, size_t size)
     char *bytes = anqa_arena_alloc(anqa_tmp(), len);
     uint64_t lines_len = size;
 
-    memcpy(
-        bytes, good.ptr, before); /* NOLINT(bugprone-not-null-terminated-result): it has a length */
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
+    memcpy(bytes, good.ptr, before);
     memcpy(bytes + AT_LINES_LEN, &lines_len, sizeof lines_len);
     if (size > 0)
         memcpy(bytes + before, data, size);

@@ -151,7 +151,7 @@ TEST(damaged_bytecode_harms_its_own_process_only, .timeout_ms = 120000)
             random ^= random << 13;
             random ^= random >> 17;
             random ^= random << 5;
-            copy[head + random % (bytes.len - head)] ^= (char)(1 << (random >> 29));
+            copy[head + random % (bytes.len - head)] ^= (char)(1u << (random >> 29) & 0x7f);
         }
         seal(copy, bytes.len, strlen(source.name));
         scripts[i] = (anqa_js_script)ANQA_JS_SCRIPT(.name = "counter.js", .bytecode = copy,

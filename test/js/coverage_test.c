@@ -160,3 +160,43 @@ TEST(of_scripts_that_do_not_count_nothing_is_told)
     CHECK_STR(anqa_tmp_printf("%.*s", ANQA_FMT(all)), "[]");
     js_end(rt);
 }
+
+TEST(exports_that_only_look_like_coverage_are_passed_over)
+{
+    static const anqa_js_script scripts[] = {
+        ANQA_JS_SCRIPT(.name = "no_array",
+            .source =
+                "const c = 7, m = '{}'; export { c as 'anqa:counters', m as 'anqa:coverage' };"),
+        ANQA_JS_SCRIPT(.name = "no_json",
+            .source = "const c = new Uint8Array(8), m = '{'; export { c as 'anqa:counters', m as "
+                      "'anqa:coverage' };"),
+        ANQA_JS_SCRIPT(.name = "no_text",
+            .source = "const c = new Uint8Array(8), m = {toString() { throw 1; }}; export { c as "
+                      "'anqa:counters', m as 'anqa:coverage' };"),
+        ANQA_JS_SCRIPT(.name = "too_many", /* 2^20 counters are the most */
+            .source =
+                "const c = new Uint8Array(4 * 1024 * 1024 + 4).fill(1), m = '{\"a\": {\"s\": 0, "
+                "\"statementMap\": {\"0\":{}}}}'; export { c as 'anqa:counters', m as "
+                "'anqa:coverage' };"),
+        ANQA_JS_SCRIPT(.name = "beyond",
+            .source = "const c = new Uint8Array(8).fill(1), m = '{\"a\": {\"s\": 4294967300, "
+                      "\"statementMap\": {\"0\":{}}, \"f\": 1, \"fnMap\": {\"0\":{},\"1\":"
+                      "{}}}, \"b\": 3}'; "
+                      "export { c as 'anqa:counters', m as 'anqa:coverage' };"),
+    };
+    static const char *const told[] = {"[{\"script\":\"no_array\",\"coverage\":{}}]", "[]", "[]",
+        "[{\"script\":\"too_many\",\"coverage\":{\"a\":{\"s\":{\"0\":0},\"statementMap\":{\"0\":{}}"
+        "}}}]",
+        "[{\"script\":\"beyond\",\"coverage\":{\"a\":{\"s\":{\"0\":0},\"statementMap\":{\"0\":{}},"
+        "\"f\":{\"0\":16843009,\"1\":0},\"fnMap\":{\"0\":{},\"1\":{}}},\"b\":{}}}]"};
+
+    for (size_t i = 0; i < ANQA_COUNT(scripts); i++) {
+        anqa_rt *rt = js_begin(1);
+        anqa_json all = {NULL, 0};
+        anqa_pid pid = js_start(&scripts[i]);
+        CHECK_STR(js_eval(pid, "1"), "1");
+        CHECK_STATUS(anqa_js_coverage(&all, NULL), ANQA_OK);
+        CHECK_STR(anqa_tmp_printf("%.*s", ANQA_FMT(all)), told[i], "%s", scripts[i].name);
+        js_end(rt);
+    }
+}

@@ -131,6 +131,33 @@ TEST(a_long_operation_has_no_more_bytes_than_values_may_have)
     js_end(rt);
 }
 
+/* Memory of an event ends with the event only: were it used, this would be some 200 MB. */
+TEST(what_a_turn_asks_for_again_and_again_does_not_add_up)
+{
+    static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");
+    anqa_rt *rt = js_begin_with(&(anqa_options){
+        .schedulers = 1, .heap_quota = (size_t)4 << 20, .watchdog_ms = ANQA_INFINITY});
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(
+        async_eval(pid, "const how = {name: 'AES-CBC', iv: new Uint8Array(16)}, bytes = new "
+                        "Uint8Array(60000), k = 'A'.repeat(80000);"
+                        "const key = await subtle.generateKey({name: 'AES-CBC', length: 128}, "
+                        "true, ['encrypt']);"
+                        "const hmac = {name: 'HMAC', hash: 'SHA-1'}, long = 'x'.repeat(60000);"
+                        "let refused = 0;"
+                        "for (let i = 0; i < 700; i++) {"
+                        "  await subtle.encrypt(how, key, bytes);"
+                        "  await subtle.exportKey('jwk', await subtle.importKey('jwk', {kty: "
+                        "'oct', k}, hmac, true, ['sign']));"
+                        "  await Beam.password.hash(long).catch(() => refused++);"
+                        "  await Beam.password.verify(long, 'x').catch(() => refused++);"
+                        "}"
+                        "return refused"),
+        "1400");
+    js_end(rt);
+}
+
 /* Where Node says something else. */
 TEST(errors_are_those_of_the_standard)
 {
@@ -155,6 +182,49 @@ TEST(errors_are_those_of_the_standard)
                               "'AES-CBC', true, ['decrypt']);"
                               "await subtle.exportKey('spki', k)"),
         "\"NotSupportedError: AES-CBC keys have no format spki\"");
+    js_end(rt);
+}
+
+/* OpenSSL takes a shorter number, too: one of 256 begins with a byte of nothing. */
+TEST(what_was_sealed_is_as_long_as_the_key)
+{
+    static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");
+    anqa_rt *rt = js_begin(1);
+
+    CHECK_STR(
+        async_eval(js_start(&script),
+            "const how = {name: 'RSA-OAEP', hash: 'SHA-1'};"
+            "const {publicKey, privateKey} = await subtle.generateKey("
+            "{...how, modulusLength: 1024, publicExponent: new Uint8Array([3])}, true, ['encrypt', "
+            "'decrypt']);"
+            "let sealed;"
+            "do sealed = new Uint8Array(await subtle.encrypt(how, publicKey, new Uint8Array(4)));"
+            "while (sealed[0] !== 0);"
+            "await subtle.decrypt(how, privateKey, sealed);"
+            "await subtle.decrypt(how, privateKey, sealed.slice(1))"),
+        "\"OperationError: cannot be decrypted\"");
+    js_end(rt);
+}
+
+TEST(nothing_stands_behind_a_key)
+{
+    static const anqa_js_script script = SCRIPT("export {}; globalThis.subtle = crypto.subtle;");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    for (int private = 0; private < 2; private ++)
+        CHECK_STR(
+            async_eval(pid,
+                anqa_tmp_printf(
+                    "const form = '%s', usages = ['%s'];"
+                    "const made = await subtle.generateKey('Ed25519', true, ['sign', 'verify']);"
+                    "const der = new Uint8Array(await subtle.exportKey(form, made.%s));"
+                    "await subtle.importKey(form, der, 'Ed25519', true, usages);"
+                    "await subtle.importKey(form, new Uint8Array([...der, 0]), 'Ed25519', true, "
+                    "usages)",
+                    private ? "pkcs8" : "spki", private ? "sign" : "verify",
+                    private ? "privateKey" : "publicKey")),
+            "\"DataError: the key is malformed, or another one\"");
     js_end(rt);
 }
 
@@ -252,6 +322,40 @@ TEST(keys_outlive_parking)
     CHECK(now.parked >= 1);
     CHECK_STR(js_call(pid, "open", "[]"), "[1,2,3]");
     CHECK_STR(js_call(other, "open", "[]"), "[1,2,3]");
+    js_end(rt);
+}
+
+TEST(keys_and_operations_that_wait_go_with_a_snapshot)
+{
+    static const anqa_js_script script = SCRIPT(
+        "let key, sealed, said = []; const how = {name: 'AES-GCM', iv: new Uint8Array(12)};\n"
+        "export async function begin() {\n"
+        "  key = await crypto.subtle.generateKey({name: 'AES-GCM', length: 256}, false, "
+        "['encrypt', 'decrypt']);\n"
+        "  sealed = await crypto.subtle.encrypt(how, key, new Uint8Array([1, 2, 3]));\n"
+        "  const base = await crypto.subtle.importKey('raw', new Uint8Array(8), 'PBKDF2', false, "
+        "['deriveBits']);\n"
+        "  for (const iterations of [3000000, 3000000, 2000])\n"
+        "    crypto.subtle.deriveBits({name: 'PBKDF2', hash: 'SHA-512', salt: new Uint8Array(8), "
+        "iterations}, base, 8)\n"
+        "      .then((b) => said.push(b.byteLength), (e) => said.push(e.name)); }\n"
+        "export async function open() { return [...new Uint8Array(await crypto.subtle.decrypt(how, "
+        "key, sealed))]; }\n"
+        "export async function all() { while (said.length < 3) await Beam.sleep(5); return said; "
+        "}\n");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script), second = {0};
+    anqa_str bytes = {NULL, 0};
+    anqa_error err = {.text = ""};
+
+    CHECK_STR(js_call(pid, "begin", "[]"), "null");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &bytes, &err), ANQA_OK, "%s", err.text);
+    CHECK_STATUS(
+        anqa_js_restore_link(&script, bytes, NULL, NULL, &second, &err), ANQA_OK, "%s", err.text);
+    CHECK_STR(js_call(second, "open", "[]"), "[1,2,3]");
+    CHECK_STR(js_call(second, "all", "[]"), "[\"OperationError\",\"OperationError\",1]");
+    (void)anqa_trap_exit(true);
+    CHECK_STR(js_kill(pid), "killed");
     js_end(rt);
 }
 

@@ -1,6 +1,7 @@
 /* A debugger's view of processes that run: who there is, variables, stacks, pausing, profiles. */
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <anqa/introspect.h>
@@ -169,6 +170,71 @@ TEST(of_very_many_variables_a_thousand_are_shown)
     js_end(rt);
 }
 
+TEST(of_a_module_with_very_many_variables_a_thousand_are_read)
+{
+    static char text[1100 * 32];
+    anqa_js_script script = ANQA_JS_SCRIPT(.name = "wide", .source = text);
+    anqa_rt *rt = js_begin(1);
+    anqa_json all = {NULL, 0};
+    size_t len = 0, count = 0;
+    anqa_json_iter it;
+
+    for (int i = 0; i < 1100; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "let v%d = %d;\n", i, i);
+    CHECK_STATUS(anqa_js_variables(js_start(&script), LONG_MS, &all, NULL), ANQA_OK);
+    it = anqa_json_each(all);
+    while (anqa_json_next(&it))
+        count++;
+    CHECK_EQ(count, 1000);
+    js_end(rt);
+}
+
+TEST(a_script_with_more_declarations_on_a_line_is_read_as_far_as_it_goes)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "lines",
+        .source = "let a = {x: [1, ','], y: '\\','}, b = (1, 2), c\n"
+                  "var d = `,${1}`, e = /x,/, f = 6; let g = 7;\n"
+                  "export const h = 8, [i] = [9];\n"
+                  "export default class J {}\n"
+                  "async function k() {}\n  let l = 1;\n"
+                  "let h\u00e9 = 10;\n");
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(variable(pid, "a", "text"), "{x: [1, \",\"], y: \"',\"}");
+    CHECK_STR(variable(pid, "b", "text"), "2");
+    CHECK_STR(variable(pid, "c", "text"), "undefined");
+    CHECK_STR(variable(pid, "d", "text"), "\",1\"");
+    CHECK_STR(variable(pid, "f", "text"), "6");
+    CHECK_STR(variable(pid, "h", "text"), "8");
+    CHECK_STR(variable(pid, "J", "kind"), "class");
+    CHECK_STR(variable(pid, "k", "kind"), "function");
+    CHECK_STR(variable(pid, "l", "text"), "not there");
+    CHECK_STR(variable(pid, "h\u00e9", "text"), "10");
+    js_end(rt);
+}
+
+TEST(a_stack_has_at_most_64_functions)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "deep",
+        .source = "export function down(n) { if (n > 0) return down(n - 1) + 1; for (;;); }",
+        .limits = {.turn_ms = 600000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_json frames = {NULL, 0};
+    anqa_json_iter it;
+    size_t count = 0;
+
+    anqa_cast(pid, "down", anqa_json_of(anqa_str_of("200")));
+    await_status(pid, ANQA_JS_RUNNING);
+    CHECK_STATUS(anqa_js_stack(pid, LONG_MS, &frames, NULL), ANQA_OK);
+    it = anqa_json_each(frames);
+    while (anqa_json_next(&it))
+        count++;
+    CHECK(count >= 60 && count <= 64, "%zu", count);
+    js_end(rt);
+}
+
 TEST(a_proxy_that_never_answers_is_given_up)
 {
     anqa_rt *rt = js_begin(1);
@@ -177,6 +243,37 @@ TEST(a_proxy_that_never_answers_is_given_up)
     CHECK_STR(js_call(pid, "trap", "[]"), "null");
     CHECK_STR(variables(pid), "its variables take too long to be shown, or memory");
     CHECK_STR(js_call(pid, "post", "[1]"), "1");
+    js_end(rt);
+}
+
+TEST(a_script_that_spoils_built_ins_is_seen_all_the_same)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "spoilt",
+        .source =
+            "let kept = new Map([[1, [2]]]);\n"
+            "export function spoil() {\n"
+            "  const no = () => { throw 1; };\n"
+            "  for (const of of [Array, Map, Set, String, Object, Function, Error, Symbol, Date])\n"
+            "    for (const name of Object.getOwnPropertyNames(of.prototype))\n"
+            "      try { if (name !== 'constructor') Object.defineProperty(of.prototype, name, "
+            "{get: no, set: no}); } catch {}\n"
+            "  Error.prepareStackTrace = no; Error.stackTraceLimit = 1; Error = no;\n"
+            "  for (const name of ['Map', 'Set', 'JSON', 'String', 'Object', 'Reflect', 'Array']) "
+            "globalThis[name] = no;\n"
+            "  for (;;);\n"
+            "}\n",
+        .limits = {.turn_ms = 600000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    const char *text;
+
+    anqa_cast(pid, "spoil", (anqa_json){NULL, 0});
+    await_status(pid, ANQA_JS_RUNNING);
+    anqa_sleep(20);
+    text = stack(pid);
+    CHECK(strstr(text, "\"spoil\",\"file\":\"spoilt\"") != NULL, "%s", text);
+    text = variables(pid);
+    CHECK(strstr(text, "\"name\":\"kept\"") != NULL, "%s", text);
     js_end(rt);
 }
 
@@ -195,7 +292,7 @@ TEST(the_stack_of_a_turn_that_goes_on_is_told)
     CHECK(strstr(text, "{\"function\":\"spin\",\"file\":\"room.js\",\"line\":7,") != NULL, "%s",
         text);
     CHECK_STR(variable(pid, "limit", "text"), "3");
-    CHECK_EQ(find(pid).status, ANQA_JS_RUNNING);
+    CHECK(find(pid).status == ANQA_JS_RUNNING);
     js_end(rt);
 }
 
@@ -237,7 +334,7 @@ TEST(a_turn_is_paused_and_goes_on_where_it_was)
     await_status(pid, ANQA_JS_RUNNING);
     CHECK_STATUS(anqa_js_pause(pid, LONG_MS, NULL), ANQA_OK);
     CHECK_STATUS(anqa_js_pause(pid, LONG_MS, NULL), ANQA_OK);
-    CHECK_EQ(find(pid).status, ANQA_JS_PAUSED);
+    CHECK(find(pid).status == ANQA_JS_PAUSED);
     first = variable(pid, "n", "text");
     anqa_sleep(20);
     CHECK_STR(variable(pid, "n", "text"), first);
@@ -263,7 +360,7 @@ TEST(a_paused_process_takes_no_turns_and_its_messages_wait)
     CHECK_STATUS(
         anqa_js_call(pid, "post", NULL, 20, NULL, NULL, &err), ANQA_E_TIMEOUT, "%s", err.text);
     CHECK_STR(variable(pid, "posts", "text"), "[]");
-    CHECK_EQ(find(pid).status, ANQA_JS_PAUSED);
+    CHECK(find(pid).status == ANQA_JS_PAUSED);
     CHECK_STR(stack(pid), "[]");
     CHECK_STATUS(anqa_js_resume(pid, LONG_MS, NULL), ANQA_OK);
     CHECK_STR(js_call(pid, "post", "[\"c\"]"), "4");
@@ -286,7 +383,7 @@ TEST(a_paused_process_can_be_stopped_suspended_and_killed)
     CHECK_STATUS(anqa_js_pause(idle, LONG_MS, NULL), ANQA_OK);
     CHECK_STATUS(anqa_sys_suspend(idle, LONG_MS, NULL), ANQA_OK);
     CHECK_STATUS(anqa_sys_resume(idle, LONG_MS, NULL), ANQA_OK);
-    CHECK_EQ(find(idle).status, ANQA_JS_PAUSED);
+    CHECK(find(idle).status == ANQA_JS_PAUSED);
     ref = anqa_monitor(idle);
     CHECK_STATUS(anqa_gen_server_stop(idle, ANQA_NORMAL, LONG_MS), ANQA_OK);
     CHECK_STR(js_ended(ref), "normal");

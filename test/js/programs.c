@@ -17,7 +17,8 @@ const anqa_js_script programs_script = ANQA_JS_SCRIPT(.name = "programs.js",
         "    try { say(i, k, S[i % S.length](k)); } catch (e) { say(i, k, 'threw', e.message); }\n"
         "  }\n"
         "}\n"
-        "export function report() { return trace.join('\\n'); }\n");
+        "export function report() { return trace.join('\\n'); }\n",
+    .apis = ANQA_JS_EVENTS | ANQA_JS_ENCODING | ANQA_JS_STREAMS | ANQA_JS_BLOB);
 
 /*
  * Each makes one thing and adds a function to S that uses it; what happens by itself is said. $a, $b and $c become
@@ -131,6 +132,35 @@ static const char *const things[] = {
     "o.error.cause + (ref.deref() === S); });"
     "  function structure({ d, ...rest }, k) { return { d: new Date(d.getTime() + k * 1000), "
     "...rest }; } }",
+    /* the web platform */
+    "{ const { port1, port2 } = new MessageChannel(); port1.onmessage = (e) => say('$n heard', "
+    "e.data.k);"
+    "  S.push((k) => { port2.postMessage({ k, also: [$a] }); return 'posted'; }); }",
+    "{ const c = new AbortController(); c.signal.addEventListener('abort', () => say('$n aborted', "
+    "c.signal.reason));"
+    "  AbortSignal.timeout($a * 9).addEventListener('abort', (e) => say('$n timeout', "
+    "e.target.reason.name));"
+    "  S.push((k) => { if (k % 20 === 0) c.abort('by ' + k); return c.signal.aborted; }); }",
+    "{ let i = 0; const r = new ReadableStream({ async pull(c) { await sleep($a); c.enqueue(i++); "
+    "if (i > $b % 7 + 2) c.close(); } });"
+    "  (async () => { for await (const x of r) say('$n read', x); say('$n end'); })(); S.push(() "
+    "=> r.locked); }",
+    "{ const t = new TransformStream({ async transform(x, c) { await sleep(x % 7); c.enqueue(x * "
+    "$a); } }), w = t.writable.getWriter();"
+    "  t.readable.pipeTo(new WritableStream({ write(x) { say('$n wrote', x); } })); S.push((k) => "
+    "{ w.write(k); return w.desiredSize; }); }",
+    "{ let o = { m: new Map([[1, new Set([$a])]]), d: new Date($b) }; o.self = o; S.push((k) => { "
+    "o = structuredClone(o); o.m.set(k, new Set([k]));"
+    "    if (o.m.size > 8) o.m.clear(); return o.m.size + String(o.self === o) + "
+    "[...o.m.keys()].join(); }); }",
+    "{ const d = new TextDecoder(), bytes = new "
+    "TextEncoder().encode('h\\u00e9\\u20ac\\u{1f600}$a'.repeat($c)); let at = 0;"
+    "  S.push((k) => { const part = d.decode(bytes.subarray(at, at += k % 3 + 1), { stream: true "
+    "}); if (at >= bytes.length) at = 0;"
+    "    return part; }); }",
+    "{ const blob = new Blob(['$a', new Uint8Array([$b, $c])]); S.push((k) => { blob.slice(k % "
+    "2).arrayBuffer().then((b) => say('$n blob',"
+    "    new Uint8Array(b).join())); return blob.size; }); }",
 };
 
 struct random {

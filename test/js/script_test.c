@@ -149,7 +149,8 @@ static void project_begin(char folder[])
 static void project_end(const char *folder)
 {
     CHECK_EQ(chdir("/"), 0);
-    CHECK_EQ(system(anqa_tmp_printf("rm -r %s", folder)), 0); /* NOLINT(cert-env33-c) */
+    CHECK_EQ(system(anqa_tmp_printf("rm -r %s", folder)),
+        0); /* NOLINT(concurrency-mt-unsafe): of this test */
 }
 
 TEST(a_change_of_what_a_file_imports_is_seen_by_the_next_process)
@@ -258,6 +259,36 @@ TEST(of_very_many_imported_files_the_first_are_looked_at)
     CHECK_STR(js_call(js_start(&script), "sum", "[]"), "300");
     write_file("f0.ts", "export default 10;");
     CHECK_STR(js_call(js_start(&script), "sum", "[]"), "1308");
+    project_end(folder);
+    js_end(rt);
+}
+
+TEST(errors_and_warnings_of_esbuild_are_logged_one_by_one_up_to_twenty)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "many", .path = "wrong.ts");
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_rt *rt = js_begin(1);
+    anqa_error err = {.text = ""};
+    const char *text = "if (Math.PI === NaN) throw 1;\n", *log;
+    size_t count = 0;
+    anqa_pid pid;
+
+    anqa_trap_exit(true);
+    project_begin(folder);
+    for (int i = 0; i < 30; i++)
+        text = anqa_tmp_printf("%simport './lost%d';\n", text, i);
+    write_file("wrong.ts", text);
+    anqa_log_set_level(ANQA_WARN);
+    anqa_test_capture_log(ANQA_WARN);
+    CHECK_STATUS(anqa_js_start_link(&script, NULL, NULL, &pid, &err), ANQA_E_STOPPED);
+    CHECK(strstr(err.text, "(the first of 30 errors)") != NULL, "%s", err.text);
+    log = anqa_test_captured_log();
+    CHECK(strstr(log, "js.bundle_warning") != NULL && strstr(log, "place=wrong.ts:1:12") != NULL,
+        "%s", log);
+    CHECK(strstr(log, "place=wrong.ts:2:7") != NULL, "%s", log);
+    for (const char *at = log; (at = strstr(at, "js.bundle_")) != NULL; at++)
+        count++;
+    CHECK_EQ(count, 20);
     project_end(folder);
     js_end(rt);
 }

@@ -166,6 +166,24 @@ TEST(processes_of_one_snapshot_differ_in_their_random_numbers)
     js_end(rt);
 }
 
+static bool is_news(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, ANQA_JS_MESSAGE);
+}
+
+static void watch(anqa_pid pid, anqa_pid whom)
+{
+    anqa_value_writer writer;
+    anqa_value args;
+
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_array_begin(&writer);
+    anqa_value_put_pid(&writer, whom.bits);
+    anqa_value_end(&writer);
+    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
+    CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, NULL, NULL, NULL), ANQA_OK);
+}
+
 static anqa_rt *fake_clock(void)
 {
     const anqa_options options = {.deterministic = true, .seed = 1};
@@ -222,6 +240,29 @@ TEST(calls_that_had_no_answer_are_rejected)
     js_end(rt);
 }
 
+/* Who has replaced what the language gives learns nothing, and stands in nobody's way. */
+TEST(a_script_that_has_replaced_the_language_hears_all_the_same)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    (void)js_call(pid, "call", "[\"never\"]");
+    watch(pid, pid);
+    (void)json_of(pid, "listen");
+    (void)js_eval(pid,
+        "globalThis.seen = []; for (const p of [Map.prototype, Set.prototype, Array.prototype])\n"
+        "  for (const k of ['values', 'keys', 'entries', 'forEach', 'clear', 'get', "
+        "Symbol.iterator])\n"
+        "    if (k in p) p[k] = function () { seen.push(String(k)); throw new Error('not yours'); "
+        "}; 0");
+    pid = restore(&script, take(pid));
+    CHECK_STR(js_eval(pid, "seen.length"), "0");
+    CHECK_STR(json_of(pid, "said"), "[[true,\"restored\"],\"the process was restored from a "
+                                    "snapshot: what became of the call is "
+                                    "not known\",[\"restored\",null]]");
+    js_end(rt);
+}
+
 TEST(a_call_from_outside_is_answered_by_whom_it_was_made_to)
 {
     anqa_rt *rt = js_begin(1);
@@ -262,39 +303,14 @@ TEST(a_snapshot_waits_for_the_turn_and_for_callSync)
 TEST(monitors_end_as_restored)
 {
     anqa_rt *rt = js_begin(1);
-    anqa_pid pid = js_start(&script), twin, other = js_start(&script);
-    anqa_value_writer writer;
-    anqa_value args;
+    anqa_pid pid = js_start(&script), twin;
 
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_array_begin(&writer);
-    anqa_value_put_pid(&writer, other.bits);
-    anqa_value_end(&writer);
-    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
-    CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, NULL, NULL, NULL), ANQA_OK);
+    watch(pid, js_start(&script));
     twin = restore(&script, take(pid));
     CHECK_STR(json_of(twin, "said"), "[[true,\"restored\"],[\"restored\",null]]");
     CHECK_STR(json_of(twin, "unwatch"), "false");
     CHECK_STR(json_of(pid, "unwatch"), "true");
     js_end(rt);
-}
-
-static bool is_news(const anqa_msg *msg, void *arg)
-{
-    return anqa_tag_is(msg->tag, ANQA_JS_MESSAGE);
-}
-
-static void watch(anqa_pid pid, anqa_pid whom)
-{
-    anqa_value_writer writer;
-    anqa_value args;
-
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_array_begin(&writer);
-    anqa_value_put_pid(&writer, whom.bits);
-    anqa_value_end(&writer);
-    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
-    CHECK_STATUS(anqa_js_call(pid, "watch", &args, LONG_MS, NULL, NULL, NULL), ANQA_OK);
 }
 
 TEST(pids_stay_what_they_are_while_the_server_lives_and_are_nobodys_in_the_next)
@@ -374,6 +390,30 @@ TEST(memory_that_was_added_comes_back_and_more_than_the_limit_does_not)
     js_end(rt);
 }
 
+TEST(who_was_restored_can_be_reset)
+{
+    static const anqa_js_script ticking = ANQA_JS_SCRIPT(.name = "ticking",
+        .source = "let n = 0; setTimeout(() => { n += 100; }, 50);\n"
+                  "export function add(by) { return n += by; }\n");
+    anqa_rt *rt = fake_clock();
+    anqa_pid pid = js_start(&ticking);
+
+    CHECK_STR(js_call(pid, "add", "[1]"), "1");
+    anqa_sleep(20);
+    pid = restore(&ticking, take(pid));
+    anqa_sleep(29);
+    CHECK_STR(js_call(pid, "add", "[1]"), "2");
+    anqa_sleep(2);
+    CHECK_STR(js_call(pid, "add", "[1]"), "103");
+    CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+    CHECK_STR(js_call(pid, "add", "[1]"), "1");
+    anqa_sleep(49);
+    CHECK_STR(js_call(pid, "add", "[1]"), "2");
+    anqa_sleep(2);
+    CHECK_STR(js_call(pid, "add", "[1]"), "103");
+    js_end(rt);
+}
+
 TEST(a_parked_process_has_its_snapshot_and_sleeps_on)
 {
     anqa_rt *rt = js_begin_with(
@@ -411,6 +451,30 @@ TEST(tasks_that_wait_in_the_mailbox_are_done_all_the_same)
     anqa_sleep(20);
     check_said(restore(&posting, take(pid)), "[1,2]");
     check_said(pid, "[1,2]");
+    js_end(rt);
+}
+
+TEST(workers_of_a_snapshot_have_failed_and_new_ones_work)
+{
+    static const anqa_js_script working = ANQA_JS_SCRIPT(.name = "working",
+        .source = "const told = [];\n"
+                  "export function work() { const w = new Worker('onmessage = (e) => "
+                  "postMessage(e.data + 1)');\n"
+                  "  w.onmessage = (e) => told.push(e.data);\n"
+                  "  w.onerror = (e) => { e.preventDefault(); told.push(e.message); };\n"
+                  "  w.postMessage(1); }\n"
+                  "export function said() { return told; }\n",
+        .apis = ANQA_JS_WORKER, .limits.children = 4);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&working), twin;
+
+    (void)json_of(pid, "work");
+    check_said(pid, "[2]");
+    twin = restore(&working, take(pid));
+    CHECK_STR(json_of(twin, "said"), "[2,\"restored\"]");
+    (void)json_of(twin, "work");
+    check_said(twin, "[2,\"restored\",2]");
+    check_said(pid, "[2]");
     js_end(rt);
 }
 

@@ -205,6 +205,19 @@ TEST(a_child_that_fails_ends_its_parent_unless_that_has_unlinked)
     js_end(rt);
 }
 
+TEST(a_child_that_ends_at_once_is_no_end_of_its_parent)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&parent);
+
+    CHECK_STR(js_eval(pid, "(async () => { for (let i = 0; i < 300; i++) { Beam.spawn('export "
+                           "function init() { setTimeout(Beam.exit, 0) }'); if (i % 3 === 0) while "
+                           "(Beam.processInfo().children > 0) await Beam.sleep(1); } })()"),
+        "undefined");
+    CHECK_STR(js_eval(pid, "1"), "1");
+    js_end(rt);
+}
+
 /* What a child gets of each limit: as much as its parent, and no more. */
 TEST(no_quota_is_escaped_by_starting_another)
 {

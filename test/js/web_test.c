@@ -34,7 +34,8 @@ static const char look[] =
     "while (todo.length > 0 && seen.size < 20000) { const v = todo.pop();\n"
     "  if (seen.has(v)) continue; seen.add(v);\n"
     "  if (typeof v === 'function' && v.name === 'host') found++;\n"
-    "  if (typeof v === 'object' && Object.hasOwn(v, 'host')) found++;\n"
+    "  if (typeof v === 'object' && typeof Object.getOwnPropertyDescriptor(v, 'host')?.value === "
+    "'function') found++;\n"
     "  for (const k of Reflect.ownKeys(v)) { const d = Object.getOwnPropertyDescriptor(v, k);\n"
     "    for (const inner of [d.value, d.get, d.set])\n"
     "      if (typeof inner === 'function' || (typeof inner === 'object' && inner !== null)) "
@@ -67,6 +68,90 @@ static const struct {
         "  () => e.encode(Symbol()), () => e.encodeInto('x', 5), () => structuredClone(Symbol()),"
         "  () => structuredClone(() => 1), () => structuredClone({get a() { throw new Error }}),"
         "  () => structuredClone(0, {transfer: [{}]}), () => atob('!'), () => btoa('\\u1234'))"},
+    {"performance",
+        "performance.mark('a'); performance.measure('m', 'a'); performance.getEntries();"
+        "performance.clearMarks(); performance.toJSON();"
+        "fails(() => performance.mark(), () => performance.measure('m', 'none'), () => new "
+        "Performance(),"
+        "  () => performance.mark('m', {get startTime() { throw new Error }}),"
+        "  () => performance.now.call(5), () => performance.mark('m', {detail: () => 1}))"},
+    {"locks", "navigator.locks.request('a', () => { throw new Error('x') }).catch(() => 1);"
+              "navigator.locks.request('a', {signal: new AbortController().signal}, () => 1);"
+              "navigator.locks.request('a', {steal: true}, () => 1); navigator.locks.query();"
+              "fails(() => new Lock(), () => navigator.locks.request().catch(() => 1),"
+              "  () => navigator.locks.request.call(5).catch(() => 1))"},
+    {"storage",
+        "localStorage.a = 1; localStorage.setItem('b', 2); localStorage.key(0); delete "
+        "localStorage.a;"
+        "Object.keys(localStorage); localStorage.clear();"
+        "fails(() => localStorage.setItem(), () => new Storage(), () => "
+        "localStorage.setItem(Symbol(), 1),"
+        "  () => Object.freeze(localStorage), () => { localStorage.a = 'x'.repeat(6 << 20) })"},
+    {"url", "const u = new URL('//u:p@\\u00e4/b?c=d', 'http://h'); u.host = '\\u00e9'; "
+            "u.searchParams.sort();"
+            "u.searchParams.append('x', 'y'); u.searchParams.delete('c'); "
+            "[...u.searchParams.entries()];"
+            "fails(() => new URL('a'), () => new URL(Symbol()), () => { u.href = 'a' }, () => "
+            "URL.parse(),"
+            "  () => new URL({toString() { throw new Error }}), () => new URLSearchParams([1]),"
+            "  () => new URLSearchParams({get a() { throw new Error }}), () => "
+            "u.searchParams.get(Symbol()))"},
+    {"fetch",
+        "fetch('http://127.0.0.1:1/', { method: 'POST', body: 'x' }).catch(() => 0);"
+        "fetch('http://127.0.0.1:1/', { signal: AbortSignal.timeout(1) }).catch(() => 0);"
+        "fetch('http://127.0.0.1:1/', { method: 'POST', duplex: 'half', body: new ReadableStream({"
+        "  pull(c) { c.enqueue(new Uint8Array(5)) } }) }).catch(() => 0);"
+        "fetch().catch(() => 0); fetch(Symbol()).catch(() => 0);"},
+    {"eventsource",
+        "const s = new EventSource('http://127.0.0.1:1/'); s.onerror = () => { throw 1 };"
+        "s.addEventListener('x', () => 0); new EventSource('http://127.0.0.1:2/').close();"
+        "fails(() => new EventSource(), () => new EventSource('x'), () => new "
+        "EventSource(Symbol()))"},
+    {"websocket",
+        "const s = new WebSocket('ws://127.0.0.1:1/'); s.onerror = s.onclose = () => { throw 1 };"
+        "fails(() => new WebSocket(), () => new WebSocket('x'), () => s.send('x'), () => s.send(),"
+        "  () => s.close(5), () => new WebSocket('ws://h/', ['a', 'a']),"
+        "  () => new WebSocket('ws://h/', Symbol())); s.close()"},
+    {"streams",
+        "const s = new ReadableStream({ pull(c) { c.enqueue(new Uint8Array(5)) }, type: 'bytes' });"
+        "const [a, b] = s.tee(), t = new TransformStream(), log = [];"
+        "a.getReader({ mode: 'byob' }).read(new Uint8Array(3)).then((r) => log.push(r));"
+        "b.pipeThrough(t).pipeTo(new WritableStream({ write() { throw new Error('full') } }))"
+        "  .catch(() => 0);"
+        "ReadableStream.from([1, 2]).values().next(); new TextDecoderStream().writable.getWriter();"
+        "fails(() => a.getReader(), () => new ReadableStream({ type: 'x' }), () => s.pipeTo(5),"
+        "  () => new WritableStream({ get write() { throw new Error('x') } }),"
+        "  () => new ReadableStream({ start(c) { c.close(); c.enqueue(5) } }),"
+        "  () => new ReadableStreamBYOBRequest(), () => new CountQueuingStrategy(5))"},
+    {"blob",
+        "const b = new Blob(['abc', new Uint8Array(5)], { type: 'a/b', endings: 'native' });"
+        "b.text(); b.stream().getReader().read(); b.slice(1, 2).arrayBuffer();"
+        "const f = new FormData(); f.append('a', b, 'name'); f.set('b', 'c'); f.set('a', 'x');"
+        "for (const [n, v] of f) f.getAll(n); f.forEach(() => 0);"
+        "fails(() => new Blob(5), () => new Blob([Symbol()]), () => new File(), () => f.append(),"
+        "  () => new FormData({}), () => f.append('a', 'b', 'c'), () => b.slice(Symbol()),"
+        "  () => new Blob([{ toString() { throw new Error('x') } }]))"},
+    {"compression",
+        "const c = new CompressionStream('gzip'), d = new DecompressionStream('deflate');"
+        "const w = c.writable.getWriter(), r = c.readable.getReader();"
+        "w.write(new Uint8Array(200000)).catch(() => 0); w.close().catch(() => 0);"
+        "r.read().then(() => r.read()); const bad = d.writable.getWriter();"
+        "bad.write(new Uint8Array([1, 2, 3])).catch(() => 0); "
+        "d.readable.getReader().read().catch(() => 0);"
+        "bad.write('text').catch(() => 0); bad.closed.catch(() => 0); bad.ready.catch(() => 0);"
+        "fails(() => new CompressionStream('x'), () => new DecompressionStream())"},
+    {"http",
+        "const h = new Headers([['a', 'b'], ['set-cookie', 'c']]); h.append('a', 'd'); [...h];"
+        "h.forEach(() => 0); h.getSetCookie(); const r = new Response('body', { headers: h });"
+        "r.clone().text(); r.blob(); Response.json({ a: 1 }).json(); Response.error();"
+        "const q = new Request('http://h/', { method: 'POST', body: new FormData(), signal: "
+        "AbortSignal.abort() });"
+        "q.clone().formData(); q.signal.aborted; new Request(q).body.getReader().read();"
+        "new Response('x').formData().catch(() => 0); new Response(new Blob(['x'])).body.tee();"
+        "fails(() => new Headers(5), () => new Headers({ 'a b': 'c' }), () => h.set('a', '\\n'),"
+        "  () => new Request('x'), () => new Request('http://h/', { body: 'x' }),"
+        "  () => new Response('x', { status: 204 }), () => Response.redirect('x', 1),"
+        "  () => new Request('http://h/', { get method() { throw new Error('x') } }))"},
 };
 
 TEST(no_script_gets_hold_of_the_hosts_function)

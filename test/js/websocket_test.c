@@ -94,6 +94,23 @@ TEST(what_is_sent_comes_back)
     js_end(rt);
 }
 
+TEST(sockets_of_a_snapshot_are_closed_and_new_ones_open)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member), twin = {0};
+    anqa_str bytes;
+
+    CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &bytes, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_js_restore_link(&member, bytes, NULL, NULL, &twin, NULL), ANQA_OK);
+    CHECK_STR(js_call(twin, "ended", "[]"), "[\"open \",\"error\",\"close 1006  false\"]");
+    CHECK_STR(open_at(twin, port, "/", "[]"), "[\"open \"]");
+    CHECK_STR(js_call(pid, "send", "[\"still here\"]"), "null");
+    CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open \",\"still here\"]");
+    js_end(rt);
+}
+
 TEST(long_messages_go_in_parts_and_come_back_whole)
 {
     anqa_rt *rt = js_begin(2);
@@ -103,6 +120,16 @@ TEST(long_messages_go_in_parts_and_come_back_whole)
     CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
     CHECK_STR(js_call(pid, "large", "[100000]"), "[1000000,true,0]");
     CHECK_STR(js_call(pid, "largeBytes", "[3000001]"), "true");
+    js_end(rt);
+}
+
+TEST(many_messages_at_once_wait_for_their_turn)
+{
+    anqa_rt *rt = js_begin(1);
+    uint16_t port = net_serve(echo);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(open_at(pid, port, "/", "[]"), "[\"open \"]");
     CHECK_STR(js_call(pid, "many", "[5000]"), "0");
     js_end(rt);
 }

@@ -115,8 +115,6 @@ _Static_assert(
 
 static Z_quickjs_instance_t model;
 
-const char engine_build_id[] = ENGINE_BUILD_ID;
-
 void engine_setup(void)
 {
     Z_quickjs_init_module();

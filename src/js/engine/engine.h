@@ -25,9 +25,6 @@ struct engine {
     } table;
 };
 
-/* What this engine is: the SHA-256 of its WebAssembly, in hexadecimal. */
-extern const char engine_build_id[] __attribute__((visibility("hidden")));
-
 /* Once in a program, before all else. */
 void engine_setup(void);
 /* Sets what imports are called with and the table: enough for an instance whose memory is a copy of another's. */

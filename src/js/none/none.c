@@ -1,5 +1,4 @@
 /* JavaScript processes where there are none: another processor than x86-64, or a build without them. */
-#include <anqa/js.h>
 #include <anqa/js_debug.h>
 #include <anqa/js_pool.h>
 

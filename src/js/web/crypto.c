@@ -4,6 +4,8 @@
  * Keys are bytes in the memory of the script's process, behind private fields (crypto.js), and come with each job. So
  * whatever keeps that memory keeps them.
  */
+#include <stdio.h>
+
 #include <anqa/memory.h>
 
 #include "base/base64.h"
@@ -14,6 +16,7 @@
 #include "js/web/web.h"
 
 enum {
+    FAILURE_MAX = 160,
     DEFAULT_MOST = 16 << 20, /* bytes of a long operation, as for values */
     UINT8_ARRAY = 2,         /* as in convert.c */
     TEXT_MAX = 4 << 20,      /* of keys as JSON, and the like */
@@ -87,9 +90,18 @@ struct long_job {
 };
 
 /* A failed job as a string: "!" and the name of a DOMException, ":", words. */
-static const char *failure(const struct subtle_job *job)
+static anqa_str failure(const struct subtle_job *job, char text[static FAILURE_MAX])
 {
-    return anqa_tmp_printf("!%s:%s", job->error, job->why);
+    int len = snprintf(text, FAILURE_MAX, "!%s:%s", job->error, job->why);
+
+    return anqa_str_make(text, len < FAILURE_MAX ? (size_t)len : FAILURE_MAX - 1);
+}
+
+static uint64_t failed(struct js *js, const struct subtle_job *job)
+{
+    char text[FAILURE_MAX];
+
+    return convert_string(js, failure(job, text));
 }
 
 static void run_on_worker(void *job)
@@ -118,11 +130,12 @@ static anqa_payload answer_of(const struct subtle_job *job, bool secret)
     anqa_value_writer writer;
     anqa_value value = {NULL, 0};
     anqa_payload payload;
+    char text[FAILURE_MAX];
 
     anqa_value_writer_init(
         &writer, anqa_tmp(), &(anqa_value_limits){.bytes = SUBTLE_BYTES_MAX + 65536});
     if (job->error != NULL)
-        anqa_value_put_str(&writer, anqa_str_of(failure(job)));
+        anqa_value_put_str(&writer, failure(job, text));
     else if (secret)
         put_secret(&writer, job);
     else
@@ -178,7 +191,7 @@ static uint64_t start_long(struct js *js, const struct subtle_job *job, uint32_t
 
     for (size_t i = 0; i < ANQA_COUNT(pieces); i++)
         size += pieces[i].len;
-    given = anqa_arena_alloc(anqa_tmp(), size);
+    given = anqa_heap_alloc(size);
     *given = (struct long_job){.job = *job, .secret = secret};
     at = (char *)(given + 1);
     for (size_t i = 0; i < ANQA_COUNT(pieces); i++) {
@@ -188,21 +201,24 @@ static uint64_t start_long(struct js *js, const struct subtle_job *job, uint32_t
     }
     result = beam_start(js, "crypto", run_long, given, size, id);
     subtle_cleanse(given, size);
+    anqa_heap_free(given);
     return result;
 }
 
+/* On the heap, not in memory of the event: a turn may ask for very much, one after the other. */
 static uint64_t run_in_turn(struct js *js, struct subtle_job *job)
 {
     uint64_t result;
 
     job->size = subtle_room(job);
-    job->out = anqa_arena_alloc(anqa_tmp(), job->size);
+    job->out = anqa_heap_alloc(job->size);
     anqa_section_begin();
     subtle_run(job);
     anqa_section_end();
     result = job->error == NULL ? convert_bytes(js, anqa_str_make((const char *)job->out, job->len))
-                                : convert_string(js, anqa_str_of(failure(job)));
+                                : failed(js, job);
     subtle_cleanse(job->out, job->size);
+    anqa_heap_free(job->out);
     return result;
 }
 
@@ -256,13 +272,13 @@ static uint64_t op_run(struct js *js, const uint64_t *args)
     if (!u32_arg(js, args[0], &id) || !job_arg(js, args + 1, &flags, &job))
         return JS_EXCEPTION;
     if (!subtle_check(&job))
-        return convert_string(js, anqa_str_of(failure(&job)));
+        return failed(js, &job);
     is_long = subtle_is_long(&job);
     if (js->loading && (is_long || is_random(&job)))
         return not_while_loading(
             js, is_long ? "long operations of crypto" : "random values of crypto");
     if (is_long && is_too_much(js, &job))
-        return convert_string(js, anqa_str_of(failure(&job)));
+        return failed(js, &job);
     if (is_long && id == 0)
         return JS_NULL;
     if (id != 0)
@@ -284,19 +300,34 @@ static uint64_t op_text(struct js *js, const uint64_t *args)
 
     if (!bytes_arg(js, args[0], &bytes))
         return JS_EXCEPTION;
-    if (bytes.len > TEXT_MAX)
-        return JS_NULL;
-    /* the engine may move what it is given */
-    return convert_string(js, anqa_str_make(anqa_tmp_copy(bytes.ptr, bytes.len), bytes.len));
+    return bytes.len > TEXT_MAX ? JS_NULL : convert_string(js, bytes);
+}
+
+static bool is_string(uint64_t value)
+{
+    return JS_TAG(value) == JS_TAG_STRING || JS_TAG(value) == JS_TAG_STRING_ROPE;
+}
+
+/* As turn_text_begin. */
+static uint32_t text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
+{
+    if (is_string(value))
+        return turn_text_begin(js, value, ret_text);
+    turn_throw(js, "TypeError", "no text");
+    return 0;
 }
 
 static uint64_t op_bytes(struct js *js, const uint64_t *args)
 {
     anqa_str text;
+    uint32_t borrowed = text_arg(js, args[0], &text);
+    uint64_t result;
 
-    if (!turn_text(js, args[0], &text))
-        return turn_throw(js, "TypeError", "no text");
-    return convert_bytes(js, text);
+    if (borrowed == 0)
+        return JS_EXCEPTION;
+    result = convert_bytes(js, text);
+    turn_text_done(js, borrowed);
+    return result;
 }
 
 static uint64_t op_base64(struct js *js, const uint64_t *args)
@@ -310,29 +341,38 @@ static uint64_t op_base64(struct js *js, const uint64_t *args)
         return JS_EXCEPTION;
     if (bytes.len > TEXT_MAX)
         return JS_NULL;
-    text = anqa_arena_alloc(anqa_tmp(), base64_encoded_len(bytes.len) + 1);
+    text = anqa_heap_alloc(base64_encoded_len(bytes.len) + 1);
     len = base64_encode(bytes.ptr, bytes.len, BASE64_URL | BASE64_NO_PAD, text);
     result = convert_string(js, anqa_str_make(text, len));
     subtle_cleanse(text, len);
+    anqa_heap_free(text);
     return result;
 }
 
 /* Null: that is none. */
+static uint64_t unbase64(struct js *js, anqa_str text)
+{
+    char *bytes = anqa_heap_alloc(base64_decoded_len(text.len));
+    size_t len = 0;
+    uint64_t result = JS_NULL;
+
+    if (base64_decode(text, BASE64_URL | BASE64_NO_PAD, bytes, &len) == ANQA_OK)
+        result = convert_bytes(js, anqa_str_make(bytes, len));
+    subtle_cleanse(bytes, len);
+    anqa_heap_free(bytes);
+    return result;
+}
+
 static uint64_t op_unbase64(struct js *js, const uint64_t *args)
 {
     anqa_str text;
-    char *bytes;
-    size_t len = 0;
+    uint32_t borrowed = text_arg(js, args[0], &text);
     uint64_t result;
 
-    if (!turn_text(js, args[0], &text))
-        return turn_throw(js, "TypeError", "no text");
-    bytes = anqa_arena_alloc(anqa_tmp(), base64_decoded_len(text.len));
-    if (text.len > TEXT_MAX ||
-        base64_decode(text, BASE64_URL | BASE64_NO_PAD, bytes, &len) != ANQA_OK)
-        return JS_NULL;
-    result = convert_bytes(js, anqa_str_make(bytes, len));
-    subtle_cleanse(bytes, len);
+    if (borrowed == 0)
+        return JS_EXCEPTION;
+    result = text.len > TEXT_MAX ? JS_NULL : unbase64(js, text);
+    turn_text_done(js, borrowed);
     return result;
 }
 

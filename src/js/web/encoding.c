@@ -4,6 +4,9 @@
  *
  * Bytes of buffers are read where they lie: nothing of the script runs meanwhile, also where the process is preempted.
  */
+#include <anqa/memory.h>
+
+#include "base/utf8.h"
 #include "js/convert.h"
 #include "js/preempt.h"
 #include "js/turn.h"
@@ -66,6 +69,25 @@ static void look_around(struct js *js, size_t at, size_t *next)
         return;
     *next = at + PIECE;
     preempt_point(js);
+}
+
+anqa_str web_well_formed(struct js *js, anqa_str text)
+{
+    static const char replacement[] = "\xef\xbf\xbd";
+    size_t len = 0, next = PIECE;
+    char *to;
+
+    if (utf8_valid(text.ptr, text.len))
+        return text;
+    to = anqa_arena_alloc(web_scratch(js), text.len * 3);
+    for (size_t i = 0; i < text.len;) {
+        int n = utf8_next((const uint8_t *)text.ptr + i, text.len - i);
+        memcpy(to + len, n > 0 ? text.ptr + i : replacement, n > 0 ? (size_t)n : 3);
+        len += n > 0 ? (size_t)n : 3;
+        i += (size_t)(n < 0 ? -n : n);
+        look_around(js, i, &next);
+    }
+    return anqa_str_make(to, len);
 }
 
 /* What bytes come to. */
@@ -262,8 +284,7 @@ static uint64_t decode_windows_1252(struct js *js, uint32_t at, uint32_t len)
 
 /* ---------------------------------------------------------------- the operations */
 
-/* Where the bytes of a Uint8Array lie. False: it is none, or they are no more. */
-static bool bytes_of(struct js *js, uint64_t value, uint32_t *ret_at, uint32_t *ret_len)
+bool web_bytes(struct js *js, uint64_t value, uint32_t *ret_at, uint32_t *ret_len)
 {
     struct engine *e = &js->engine;
     uint32_t sp = e->sp, out;
@@ -287,7 +308,7 @@ static uint64_t op_decode(struct js *js, const uint64_t *args)
     uint32_t at, len;
     double encoding = 0, flags = 0;
 
-    if (!bytes_of(js, args[0], &at, &len))
+    if (!web_bytes(js, args[0], &at, &len))
         return JS_UNDEFINED;
     (void)convert_number(args[1], &encoding);
     (void)convert_number(args[2], &flags);
@@ -339,6 +360,20 @@ static void replace_surrogates(struct js *js, uint8_t *bytes, size_t len)
     }
 }
 
+bool web_text(struct js *js, uint64_t value, anqa_str *ret_text)
+{
+    uint32_t len = 0, text = text_of(js, value, &len);
+    char *copy;
+
+    if (text == 0)
+        return false;
+    copy = anqa_arena_copy(web_scratch(js), js_at(js, text, len), len);
+    q_JS_FreeCString(&js->engine, js->image->ctx, text);
+    replace_surrogates(js, (uint8_t *)copy, len);
+    *ret_text = anqa_str_make(copy, len);
+    return true;
+}
+
 /* (string): its bytes as a Uint8Array. */
 static uint64_t op_encode(struct js *js, const uint64_t *args)
 {
@@ -352,7 +387,7 @@ static uint64_t op_encode(struct js *js, const uint64_t *args)
     q_JS_FreeCString(e, js->image->ctx, text);
     if (!turn_is_exception(bytes)) {
         uint32_t at;
-        if (bytes_of(js, bytes, &at, &len))
+        if (web_bytes(js, bytes, &at, &len))
             replace_surrogates(js, js_at(js, at, len), len);
     }
     return bytes;
@@ -369,7 +404,7 @@ static uint64_t op_encode_into(struct js *js, const uint64_t *args)
     size_t next = PIECE;
     uint64_t result;
 
-    if (!bytes_of(js, args[1], &at, &room) &&
+    if (!web_bytes(js, args[1], &at, &room) &&
         (JS_TAG(args[1]) != JS_TAG_OBJECT || (int32_t)q_JS_GetTypedArrayType(e, args[1]) < 0))
         return JS_UNDEFINED;
     text = text_of(js, args[0], &len);

@@ -94,7 +94,7 @@ export default function (web, op) {
     #encoding; #fatal = false; #ignoreBOM = false;
     #rest = none; // of a character that may go on in the next piece
     #begun = false; // in the midst of a stream, behind what may have been a BOM
-    constructor(label, options) {
+    constructor(label = undefined, options = undefined) {
       this.#encoding = encodingOf(label === undefined ? 'utf-8' : `${label}`);
       if (options === undefined || options === null) return;
       if (typeof options !== 'object' && typeof options !== 'function') throw new TypeError('options are an object');
@@ -104,7 +104,7 @@ export default function (web, op) {
     get encoding() { return this.#encoding.name; }
     get fatal() { return this.#fatal; }
     get ignoreBOM() { return this.#ignoreBOM; }
-    decode(input, options) {
+    decode(input = undefined, options = undefined) {
       const { number, flags: order } = this.#encoding;
       let bytes = input === undefined ? none : input;
       const stream = options === undefined || options === null ? false : !!options.stream;
@@ -139,7 +139,7 @@ export default function (web, op) {
   class TextEncoder {
     #brand = true;
     get encoding() { return this.#brand ? 'utf-8' : undefined; }
-    encode(input) {
+    encode(input = undefined) {
       if (!this.#brand) return undefined;
       return encode(input === undefined ? '' : `${input}`);
     }
@@ -158,7 +158,7 @@ export default function (web, op) {
     Object.defineProperty(Class.prototype, Symbol.toStringTag, { value: Class.name, configurable: true });
   }
 
-  function structuredClone(value, options) {
+  function structuredClone(value, options = undefined) {
     if (arguments.length === 0) throw new TypeError('structuredClone needs a value');
     const transfer = options === undefined || options === null ? undefined : options.transfer;
     return web.clone(value, transfer === undefined ? undefined : [...transfer]);

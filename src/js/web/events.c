@@ -1,5 +1,8 @@
-/* Tasks: what is to run in a turn of its own. */
+/* Tasks: what is to run in a turn of its own. And the time since the process has started. */
+#include <time.h>
+
 #include "js/convert.h"
+#include "runtime/sched.h"
 #include "js/web/web.h"
 
 /* Something for the function that web.source() knows as that number. False: not now, use a timer. */
@@ -19,4 +22,31 @@ static uint64_t op_task(struct js *js, const uint64_t *args)
                : JS_FALSE;
 }
 
-const struct js_op web_events_ops[] = {{op_task, true}, {0}};
+/* Tenths of milliseconds: what is finer would tell a script about others. In deterministic runs the clock is the runtime's. */
+static uint64_t tenths(clockid_t clock)
+{
+    struct timespec now;
+
+    if (sched_self->deterministic)
+        return anqa_now_ms() * 10;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 10000 + (uint64_t)now.tv_nsec / 100000;
+}
+
+void web_start_clock(struct js *js)
+{
+    js->started = tenths(CLOCK_MONOTONIC);
+    js->started_wall = tenths(CLOCK_REALTIME);
+}
+
+static uint64_t op_now(struct js *js, const uint64_t *args)
+{
+    return convert_double((double)(tenths(CLOCK_MONOTONIC) - js->started) / 10);
+}
+
+static uint64_t op_origin(struct js *js, const uint64_t *args)
+{
+    return convert_double((double)js->started_wall / 10);
+}
+
+const struct js_op web_events_ops[] = {{op_task, true}, {op_now, true}, {op_origin, true}, {0}};

@@ -10,11 +10,13 @@
 //   onAbort(signal, fn)        fn() when it is aborted, before its listeners; returns a function that takes that back
 //   isSignal(value)            whether it is an AbortSignal
 //   report(what, error)        logs what nobody caught, and tells `reported(error)`, which another module may set
+//   shown(Class)               makes a class look like an interface of the platform
 //   task(fn)                   fn() in a turn of its own, after those that were given before
+//   now(), origin()            milliseconds since the process has started, and when that was
 export default function (web, op) {
-  const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException, performance } = globalThis;
+  const { Object, Reflect, Symbol, Number, Math, Set, TypeError, WeakRef, FinalizationRegistry, DOMException } = globalThis;
   const { apply } = Reflect;
-  const now = performance.now;
+  const now = () => web.host(op + 1);
   const AT_TARGET = 2;
 
   const isObject = (value) => (typeof value === 'object' && value !== null) || typeof value === 'function';
@@ -51,10 +53,10 @@ export default function (web, op) {
   class Event {
     #type; #flags = 0; #time;
     #target = null; #current = null; // that it is at, while it is dispatched
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       this.#type = `${type}`;
-      this.#time = apply(now, performance, []);
+      this.#time = now();
       if (init === undefined || init === null) return;
       init = options(init);
       this.#flags = (init.bubbles ? BUBBLES : 0) | (init.cancelable ? CANCELABLE : 0) | (init.composed ? COMPOSED : 0);
@@ -110,7 +112,7 @@ export default function (web, op) {
 
   class CustomEvent extends Event {
     #detail = null;
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (init?.detail !== undefined) this.#detail = init.detail;
@@ -123,7 +125,7 @@ export default function (web, op) {
   }
   class MessageEvent extends Event {
     #data = null; #origin = ''; #lastEventId = ''; #source = null; #ports = Object.freeze([]);
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -142,7 +144,7 @@ export default function (web, op) {
   }
   class ErrorEvent extends Event {
     #message = ''; #filename = ''; #lineno = 0; #colno = 0; #error;
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -161,7 +163,7 @@ export default function (web, op) {
   }
   class CloseEvent extends Event {
     #wasClean = false; #code = 0; #reason = '';
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -176,7 +178,7 @@ export default function (web, op) {
   }
   class ProgressEvent extends Event {
     #lengthComputable = false; #loaded = 0; #total = 0;
-    constructor(type, init) {
+    constructor(type, init = undefined) {
       need(1, arguments.length, 'an event');
       super(type, init);
       if (!isObject(init)) return;
@@ -198,7 +200,7 @@ export default function (web, op) {
     // type -> listeners in their order; what is in a list while an event goes through it may be taken out, see `removed`
     #lists = undefined;
     #handlers = undefined; // type -> the listener that calls the attribute on<type>
-    addEventListener(type, callback, init) {
+    addEventListener(type, callback, init = undefined) {
       need(2, arguments.length, 'addEventListener');
       if (!(#lists in this)) throw new TypeError('not an EventTarget');
       type = `${type}`;
@@ -222,7 +224,7 @@ export default function (web, op) {
       listen(this, type, listener);
       if (signal !== undefined) listener.off = onAbort(signal, () => unlisten(this, type, listener));
     }
-    removeEventListener(type, callback, init) {
+    removeEventListener(type, callback, init = undefined) {
       need(2, arguments.length, 'removeEventListener');
       type = `${type}`;
       const capture = isObject(init) ? !!init.capture : !!init;
@@ -342,14 +344,14 @@ export default function (web, op) {
     #sweep = 16; // when that many are there, those that are gone are taken out
     #kept = undefined; // those of them that somebody waits for
     #timed = false;
-    constructor(given) {
+    constructor(given = undefined) {
       if (given !== key) throw new TypeError('signals are made by an AbortController');
       super();
     }
     get aborted() { return this.#aborted; }
     get reason() { return this.#reason; }
     throwIfAborted() { if (this.#aborted) throw this.#reason; }
-    static abort(reason) { return makeAborted(reason); }
+    static abort(reason = undefined) { return makeAborted(reason); }
     static timeout(ms) {
       need(1, arguments.length, 'timeout');
       return makeTimed(ms);
@@ -463,7 +465,7 @@ export default function (web, op) {
   class AbortController {
     #signal = new AbortSignal(key);
     get signal() { return this.#signal; }
-    abort(reason) { abort(this.#signal, reason); }
+    abort(reason = undefined) { abort(this.#signal, reason); }
   }
   shown(AbortController);
 
@@ -499,11 +501,11 @@ export default function (web, op) {
   let entangle, deliver;
   class MessagePort extends EventTarget {
     #other = undefined; #queue = []; #first = 0; #started = false; #detached = false;
-    constructor(given) {
+    constructor(given = undefined) {
       if (given !== key) throw new TypeError('ports are made by a MessageChannel');
       super();
     }
-    postMessage(message, init) {
+    postMessage(message, init = undefined) {
       need(1, arguments.length, 'postMessage');
       let transfer = options(init);
       if (transfer !== undefined && transfer[Symbol.iterator] === undefined) transfer = transfer.transfer;
@@ -583,7 +585,7 @@ export default function (web, op) {
   shown(MessagePort);
   shown(MessageChannel);
 
-  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task };
+  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task, now, origin: () => web.host(op + 2), shown };
   web.define({ Event, CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent, EventTarget, AbortSignal, AbortController,
     MessagePort, MessageChannel, reportError });
 }

@@ -19,10 +19,10 @@
 enum {
     MAILBOX = 1024,
     EVENTS = 32,
-    ROUNDS = 8,      /* of reading events, until others have their turn */
-    IDLE_MS = 10000, /* without a job: the process ends */
+    ROUNDS = 8,     /* of reading events, until others have their turn */
+    IDLE_MS = 5000, /* without a job: the process ends */
     STUCK_MS = 20,
-    KEPT_ALIVE = 8 /* connections that nobody uses */
+    KEPT_ALIVE = 32 /* connections that nobody uses */
 };
 
 static const char ask_tag[] = "$js.net";
@@ -683,7 +683,7 @@ static uint64_t op_start(struct js *js, const uint64_t *args)
     return convert_pid_in(js, js->net);
 }
 
-/* send(ask, id, value) */
+/* send(ask, id, value): false when its mailbox is full; when it has ended, that is told by its monitor. */
 static uint64_t op_send(struct js *js, const uint64_t *args)
 {
     double ask = -1, id = 0;
@@ -705,9 +705,7 @@ static uint64_t op_send(struct js *js, const uint64_t *args)
     memcpy(bytes, &head, sizeof head);
     memcpy(bytes + sizeof head, value.ptr, value.len);
     status = anqa_send(js->net, ask_tag, anqa_bytes(bytes, sizeof head + value.len));
-    if (status != ANQA_OK)
-        return turn_throw(js, "Error", "the network: %s", anqa_status_text(status));
-    return JS_UNDEFINED;
+    return status == ANQA_OK || status == ANQA_E_NOPROC ? JS_TRUE : JS_FALSE;
 }
 
 /* stop() */

@@ -26,15 +26,23 @@
 #ifndef JS_WEB_NET_H
 #define JS_WEB_NET_H
 
+/* IWYU pragma: begin_exports */
 #include <curl/curl.h>
+#include <curl/easy.h>
+#include <curl/multi.h>
+#include <curl/system.h>
+#include <curl/urlapi.h>
 
 #include "base/list.h"
-#include "js/web/net_policy.h" // IWYU pragma: export
-#include "js/web/web.h"        // IWYU pragma: export
+#include "js/web/net_policy.h"
+#include "js/web/web.h"
+/* IWYU pragma: end_exports */
 
 enum {
-    NET_WINDOW = 256 << 10,    /* bytes told or asked for ahead */
-    NET_PART = 64 << 10,       /* bytes in one message, both ways */
+    NET_WINDOW = 256 << 10, /* bytes told or asked for ahead */
+    NET_PART = 64 << 10,    /* bytes in one message, both ways */
+    NET_COST =
+        256, /* what each message takes of a window beside its bytes: it bounds their number */
     NET_ASKED_MAX = 128 << 10, /* bytes of a message of the script's */
     NET_HELD_MAX = 16 << 20    /* bytes that one reading of a compressed body may become */
 };

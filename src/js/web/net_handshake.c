@@ -17,7 +17,9 @@ void handshake_key(struct handshake *handshake)
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    if (c < 'A' || c > 'Z')
+        return c;
+    return (char)((unsigned char)c | 0x20);
 }
 
 static bool same(anqa_str a, anqa_str b, bool exact)

@@ -1,7 +1,7 @@
 #include "js/web/net_policy.h"
 
 #include <arpa/inet.h>
-#include <stdlib.h>
+#include <netinet/in.h>
 
 /* ---------------------------------------------------------------- addresses */
 
@@ -128,7 +128,9 @@ static bool literal(anqa_str host, uint8_t ret_bytes[16])
 
 static char lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+    if (c < 'A' || c > 'Z')
+        return c;
+    return (char)((unsigned char)c | 0x20);
 }
 
 static bool same_name(anqa_str a, anqa_str b)

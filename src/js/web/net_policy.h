@@ -12,8 +12,7 @@
 #ifndef JS_WEB_NET_POLICY_H
 #define JS_WEB_NET_POLICY_H
 
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include <sys/socket.h> // IWYU pragma: export
 
 #include <anqa/js.h>
 

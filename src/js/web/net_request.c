@@ -28,7 +28,7 @@ struct request {
     int64_t length; /* of the body, or ENDLESS */
     uint64_t given; /* bytes of it that came */
     size_t up_at;   /* of a body that is kept: where the next byte is */
-    size_t sent;    /* bytes that libcurl has taken, and the script has not heard of */
+    size_t sent;    /* of the window: what is free again, and the script has not heard of */
     struct net_bytes up, head, down;
     size_t head_bytes; /* of the answer's heads */
     long status;
@@ -309,6 +309,7 @@ static void take_body(struct request *request, anqa_str bytes)
     if (!request->has_body || request->body_over)
         return;
     request->given += bytes.len;
+    request->sent += NET_COST; /* the message is taken */
     if (known && request->given > (uint64_t)request->length)
         net_fail(&request->job, "refused", "a body that is longer than was said");
     else if (!request->kept && net_bytes_count(&request->up) > NET_WINDOW)
@@ -361,7 +362,7 @@ static bool tell_down(struct request *request)
             return false;
         net_bytes_take(&request->down, len);
         request->job.net->held -= len;
-        request->untaken += len;
+        request->untaken += len + NET_COST;
     }
     return net_bytes_count(&request->down) == 0;
 }

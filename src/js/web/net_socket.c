@@ -3,7 +3,7 @@
  * handshake (net_handshake.h) and the frames (http/websocket.h) are ours. It has a multi handle of its own: there nothing looks
  * through connections that are not in use.
  *
- * The script may be a window ahead with what it sends; what it sends costs its bytes and COST for each frame, and is
+ * The script may be a window ahead with what it sends; what it sends costs its bytes and NET_COST for each frame, and is
  * acknowledged when the kernel has it. Messages that come are told in parts, no more than a window ahead; when that is full,
  * nothing is read.
  */
@@ -21,7 +21,6 @@
 #include "js/web/net_handshake.h"
 
 enum {
-    COST = 16,       /* of a frame, beside its bytes */
     CLOSE_MS = 5000, /* for the other side to close, too */
     READ_BYTES = 16 << 10,
     READS = 16, /* at once, until others have their turn */
@@ -403,7 +402,7 @@ static void take_part(struct socket *socket, enum net_ask ask, anqa_str bytes)
     }
     add_frame(socket, socket->fragmented ? WEBSOCKET_CONTINUATION : opcode, last, bytes);
     socket->fragmented = !last;
-    socket->cost += bytes.len + COST;
+    socket->cost += bytes.len + NET_COST;
 }
 
 static void take_close(struct socket *socket, anqa_value value)
@@ -462,7 +461,7 @@ static bool tell_part(struct socket *socket, size_t len)
     else
         anqa_value_put_bytes(&writer, part);
     anqa_value_put_bool(&writer, len == socket->message.len);
-    anqa_value_put_int(&writer, (int64_t)(len + COST));
+    anqa_value_put_int(&writer, (int64_t)(len + NET_COST));
     anqa_value_end(&writer);
     if (anqa_value_done(&writer, &value) != ANQA_OK)
         anqa_exit(anqa_error_reason("what the network tells cannot be written"));
@@ -476,7 +475,7 @@ static void tell_message(struct socket *socket)
         size_t len = part_len(socket->message, socket->message_text);
         if (!tell_part(socket, len))
             return;
-        socket->untaken += len + COST;
+        socket->untaken += len + NET_COST;
         socket->telling = len < socket->message.len;
         socket->message = anqa_str_make(socket->message.ptr + len, socket->message.len - len);
     }
@@ -553,12 +552,12 @@ static bool socket_flush(struct net_job *job)
 
 static uint64_t socket_due(const struct net_job *job)
 {
-    return ANQA_CONTAINER_OF(job, const struct socket, job)->due_ms;
+    return socket_of((struct net_job *)(uintptr_t)job)->due_ms;
 }
 
 static const char *socket_late(const struct net_job *job)
 {
-    return ANQA_CONTAINER_OF(job, const struct socket, job)->stage < OPEN
+    return socket_of((struct net_job *)(uintptr_t)job)->stage < OPEN
                ? "there is no answer in time"
                : "the other side does not close";
 }

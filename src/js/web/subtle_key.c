@@ -732,7 +732,9 @@ bool subtle_oaep(struct subtle_job *job)
         return subtle_fail(job, "NotSupportedError", "no such encryption");
     pkey = job_key(job, !seal);
     ctx = pkey == NULL ? NULL : EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    ok = ctx != NULL && oaep(job, ctx, seal);
+    /* RFC 8017, 7.1.2: sealed bytes are as long as the modulus; OpenSSL takes fewer as a number */
+    ok = ctx != NULL && (seal || job->data.len == (size_t)EVP_PKEY_get_size(pkey)) &&
+         oaep(job, ctx, seal);
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(pkey);
     return ok || subtle_fail(job, operation, seal ? "cannot be encrypted" : "cannot be decrypted");

@@ -11,8 +11,8 @@
 WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
 
-extern const struct js_op web_clone_ops[], web_events_ops[], web_encoding_ops[], web_net_ops[],
-    web_crypto_ops[], web_worker_ops[];
+extern const struct js_op web_clone_ops[], web_events_ops[], web_encoding_ops[], web_url_ops[],
+    web_compression_ops[], web_net_ops[], web_crypto_ops[], web_worker_ops[];
 
 static const struct {
     const char *name, *start, *end;
@@ -86,6 +86,21 @@ const struct js_op *web_op(const struct js *js, uint32_t number)
     for (uint32_t i = 0; op != NULL && op->run != NULL && i < row; i++)
         op++;
     return op == NULL || op->run == NULL ? NULL : op;
+}
+
+/* ---------------------------------------------------------------- memory of operations */
+
+static void no_scratch(anqa_arena *arena, size_t wanted)
+{
+    anqa_exit(anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT,
+        "JavaScript: an operation has no memory for %zu bytes more", wanted));
+}
+
+anqa_arena *web_scratch(struct js *js)
+{
+    js->scratch.limit = (size_t)js->memory_limit * 4;
+    js->scratch.on_fail = no_scratch;
+    return &js->scratch;
 }
 
 /* ---------------------------------------------------------------- what processes tell */

@@ -35,6 +35,8 @@ struct js_op {
 uint32_t web_closure(uint32_t apis);
 /* Loads the modules that the script asks for. Context: a turn, the image is being made. False: an exception is set. */
 bool web_load(struct js *js);
+/* The process starts: what scripts see of the time counts from here. */
+void web_start_clock(struct js *js);
 /* The operation of that number, which is not one of Beam's; NULL: there is none, or not for this script. */
 const struct js_op *web_op(const struct js *js, uint32_t number);
 
@@ -48,5 +50,17 @@ void web_forget_told(void);
 /* Whether a message is one of web_tell's; id and value are then written. */
 bool web_told(
     const anqa_msg *msg, const anqa_value_limits *limits, uint32_t *ret_id, anqa_value *ret_value);
+
+/* ---------------------------------------------------------------- for operations */
+
+/* Memory until the operation ends, however that comes. Not anqa_tmp(): a turn may be very many operations. */
+anqa_arena *web_scratch(struct js *js);
+/* A string of the engine as well-formed UTF-8, in scratch memory; lone surrogates are U+FFFD. False: it is
+ * none, or is too long; an exception is set. */
+bool web_text(struct js *js, uint64_t value, anqa_str *ret_text);
+/* Text in which malformed bytes are U+FFFD, as decoders have it. In scratch memory, or the same. */
+anqa_str web_well_formed(struct js *js, anqa_str text);
+/* Where the bytes of a Uint8Array lie: in the window, for js_at. False: it is none, or has none. No exception. */
+bool web_bytes(struct js *js, uint64_t value, uint32_t *ret_at, uint32_t *ret_len);
 
 #endif

@@ -1,13 +1,12 @@
 // WebSocket (WebSockets Standard), as a client. Handshake, frames and pings are net_socket.c's.
-import { ASK, PART, WINDOW, link } from './net/link.js';
+import { ASK, COST, PART, WINDOW, link } from './net/link.js';
 
 export default function (web, op) {
   const { Object, String, Number, Math, Symbol, TypeError, ArrayBuffer, Uint8Array, Set, Array, DOMException, EventTarget, Event,
-    MessageEvent, ErrorEvent, CloseEvent, Blob } = globalThis;
+    MessageEvent, ErrorEvent, CloseEvent, Blob, URL } = globalThis;
   const { fire, handlers } = web.events;
   const net = link(web, op);
   const CONNECTING = 0, OPEN = 1, CLOSING = 2, CLOSED = 3;
-  const COST = 16; // of a frame beside its bytes, as net_socket.c counts it
   const CHARS = PART / 4; // of a part of text: at most three bytes each
 
   function utf8Length(text) {
@@ -22,11 +21,17 @@ export default function (web, op) {
   const syntax = (message) => new DOMException(message, 'SyntaxError');
 
   function address(url) {
-    const parts = /^(ws|http)(s?):(\/\/[^/?#\s]+)([^#\s]*)$/i.exec(String(url).trim());
-    if (parts === null) throw syntax('no URL of ws or wss without a fragment');
-    const [, , secure, host, path] = parts;
-    const origin = `ws${secure}:${host}`.toLowerCase();
-    return [origin, origin + (path.startsWith('/') ? path : `/${path}`)];
+    let parsed;
+    try {
+      parsed = new URL(String(url));
+    } catch {
+      throw syntax('no URL');
+    }
+    if (parsed.protocol === 'http:') parsed.protocol = 'ws:';
+    else if (parsed.protocol === 'https:') parsed.protocol = 'wss:';
+    if (parsed.protocol !== 'ws:' && parsed.protocol !== 'wss:') throw syntax('the URL is none of ws or wss');
+    if (parsed.href.includes('#')) throw syntax('the URL has a fragment');
+    return [parsed.origin, parsed.href];
   }
   function offered(protocols) {
     const all = typeof protocols === 'object' && protocols !== null ? Array.from(protocols, String) : [String(protocols)];
@@ -42,7 +47,7 @@ export default function (web, op) {
   };
 
   class WebSocket extends EventTarget {
-    #url; #origin; #job; #state = CONNECTING; #protocol = ''; #binary = Blob === undefined ? 'arraybuffer' : 'blob';
+    #url; #origin; #job; #state = CONNECTING; #protocol = ''; #binary = 'blob';
     #queue = []; // messages: {value, at, length, text}, or a promise of the bytes of a Blob
     #flights = []; // bytes of frames that were given out and are not sent
     #room = WINDOW; #buffered = 0; #closing; // what close() has asked for, when the queue is empty
@@ -60,7 +65,7 @@ export default function (web, op) {
     get extensions() { return ''; }
     get binaryType() { return this.#binary; }
     set binaryType(type) {
-      if (type === 'arraybuffer' || (type === 'blob' && Blob !== undefined)) this.#binary = type;
+      if (type === 'arraybuffer' || type === 'blob') this.#binary = type;
     }
     send(data) {
       if (arguments.length === 0) throw new TypeError('send needs something to send');
@@ -68,7 +73,7 @@ export default function (web, op) {
       let message;
       if (ArrayBuffer.isView(data)) message = { value: new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice() };
       else if (data instanceof ArrayBuffer) message = { value: new Uint8Array(data).slice() };
-      else if (Blob !== undefined && data instanceof Blob) message = { blob: data, length: data.size };
+      else if (data instanceof Blob) message = { blob: data, length: data.size };
       else message = { value: String(data).toWellFormed(), text: true };
       message.at = 0;
       message.length ??= message.text ? utf8Length(message.value) : message.value.length;
@@ -153,7 +158,7 @@ export default function (web, op) {
       this.#pump();
     }
     #part([word, part, last, cost]) {
-      this.#job.send(ASK.TAKEN, cost);
+      this.#job.take(cost);
       this.#parts.push(part);
       if (!last) return;
       const parts = this.#parts;

@@ -1,5 +1,7 @@
-// compare.mjs RUNNER CASES: runs the cases in Node and in a JavaScript process, and reports in TAP where they differ.
-import { execFileSync } from 'node:child_process';
+// compare.mjs RUNNER CASES: runs the cases in Node and in a JavaScript process, and reports in TAP where they differ. Cases that export
+// `server`, a listener of node:http, have one for each of the two at the URL of globalThis.SERVER.
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,18 +13,29 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'anqa-web-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const bundle = join(folder, 'cases.mjs'), script = join(folder, 'cases.js');
-const contents = `import { cases } from ${JSON.stringify(resolve(file))};
+const { server } = await import(pathToFileURL(resolve(file)));
+async function serve() {
+  if (server === undefined) return 'undefined';
+  const listening = createServer(server);
+  await new Promise((done) => listening.listen(0, '127.0.0.1', done));
+  return JSON.stringify(`http://127.0.0.1:${listening.address().port}`);
+}
+const contents = (url) => `globalThis.SERVER = ${url};
+import { cases } from ${JSON.stringify(resolve(file))};
 import { run } from ${JSON.stringify(join(here, 'run.mjs'))};
 export const all = () => run(cases);`;
 for (const outfile of [bundle, script])
-  buildSync({ stdin: { contents, resolveDir: here }, bundle: true, format: 'esm', target: 'es2023', outfile });
+  buildSync({ stdin: { contents: contents(await serve()), resolveDir: here }, bundle: true, format: 'esm', target: 'es2023', outfile });
 
 console.log('TAP version 13');
 const alive = setInterval(() => {}, 1000); // some timers of Node do not keep it going
 const theirs = await (await import(pathToFileURL(bundle))).all();
 clearInterval(alive);
-const ours = JSON.parse(execFileSync(runner, [script], { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 180_000,
-  stdio: ['ignore', 'pipe', 'inherit'] }));
+const ours = JSON.parse(await new Promise((done, failed) => {
+  const child = execFile(runner, [script], { encoding: 'utf8', maxBuffer: 1 << 28, timeout: 180_000 },
+    (error, out) => (error === null ? done(out) : failed(error)));
+  child.stderr.pipe(process.stderr);
+}));
 const names = Object.keys(theirs);
 let failed = 0;
 console.log(`1..${names.length}`);

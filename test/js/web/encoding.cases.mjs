@@ -248,4 +248,6 @@ for (const [name, make] of Object.entries({
   'null': () => [null], 'a number': () => [5], 'the same twice': () => { const b = new ArrayBuffer(1); return [b, b]; },
 })) add(`there is no transfer of ${name}`, () => error(() => structuredClone(0, { transfer: make() })).slice(0, 1));
 
+add('functions take as many arguments as elsewhere', () => [TextDecoder, TextEncoder, TextDecoder.prototype.decode, TextEncoder.prototype.encode, TextEncoder.prototype.encodeInto, atob, btoa].map((f) => [f.name, f.length]));
+
 export { cases };

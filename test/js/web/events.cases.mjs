@@ -196,4 +196,8 @@ const channel = {
   'a channel needs new': () => MessageChannel(),
 };
 
-export const cases = { ...event, ...target, ...exception, ...abort, ...channel };
+const lengths = {
+  'functions take as many arguments as elsewhere': () => [Event, CustomEvent, MessageEvent, EventTarget, AbortController, AbortSignal, DOMException, EventTarget.prototype.addEventListener, EventTarget.prototype.removeEventListener, EventTarget.prototype.dispatchEvent, AbortSignal.any, AbortSignal.timeout, AbortSignal.abort, AbortController.prototype.abort, Event.prototype.preventDefault].map((f) => [f.name, f.length]),
+};
+
+export const cases = { ...lengths, ...event, ...target, ...exception, ...abort, ...channel };

@@ -112,16 +112,17 @@ export function encodeForm(form) {
   };
   for (let i = 0; i < list.length; i++) {
     const name = list[i][0], value = list[i][1];
-    const head = `--${boundary}\r\nContent-Disposition: form-data; name="${escape(lines(name))}"`;
+    const head = '--' + boundary + '\r\nContent-Disposition: form-data; name="' + escape(lines(name)) + '"';
     if (typeof value === 'string') {
-      add(encode(`${head}\r\n\r\n${lines(value)}\r\n`));
+      add(encode(head + '\r\n\r\n' + lines(value) + '\r\n'));
     } else {
-      add(encode(`${head}; filename="${escape(fileName(value))}"\r\nContent-Type: ${blobType(value) || 'application/octet-stream'}\r\n\r\n`));
+      const type = blobType(value) || 'application/octet-stream';
+      add(encode(head + '; filename="' + escape(fileName(value)) + '"\r\nContent-Type: ' + type + '\r\n\r\n'));
       add(blobBytes(value));
       add(encode('\r\n'));
     }
   }
-  add(encode(`--${boundary}--\r\n`));
+  add(encode('--' + boundary + '--\r\n'));
   return { bytes: joinBytes(parts, total), boundary };
 }
 
@@ -206,7 +207,7 @@ function head(bytes, from) {
 
 export function parseForm(bytes, boundary) {
   if (boundary.length === 0 || boundary.length > 200) throw broken('its boundary is no good');
-  const first = encode(`--${boundary}`), between = encode(`\r\n--${boundary}`), list = [];
+  const first = encode('--' + boundary), between = encode('\r\n--' + boundary), list = [];
   let at = startsWith(bytes, CRLF, 0) ? 2 : 0;
   if (!startsWith(bytes, first, at)) throw broken('it does not begin with its boundary');
   at += byteLength(first);

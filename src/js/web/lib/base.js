@@ -16,7 +16,9 @@ const ignore = () => {};
 // ---- promises
 const promiseThen = uncurry(Promise.prototype.then);
 export const then = (promise, ok, failed) => promiseThen(promise, ok, failed);
-export const resolved = (value) => new Promise((resolve) => { resolve(value); });
+// What is a promise is not wrapped once more.
+const promiseResolve = Promise.resolve;
+export const resolved = (value) => apply(promiseResolve, Promise, [value]);
 export const rejected = (reason) => new Promise((resolve, reject) => { reject(reason); });
 // Nobody needs to look at it: its rejection is no news.
 export const quiet = (promise) => { promiseThen(promise, undefined, ignore); return promise; };
@@ -169,6 +171,10 @@ export function count(value, name) {
   if (!isFinite(n) || n < 0 || n > MAX_SAFE_INTEGER) throw new TypeError(`${name} is no count`);
   return n + 0;
 }
-export const text = (value) => `${value}`;
+// No template: the engine makes those by String.prototype.concat.
+export function text(value) {
+  if (typeof value === 'symbol') throw new TypeError('a symbol has no text');
+  return String(value);
+}
 const toWellFormed = uncurry(String.prototype.toWellFormed);
-export const scalarText = (value) => toWellFormed(`${value}`);
+export const scalarText = (value) => toWellFormed(text(value));

@@ -1,7 +1,9 @@
 // The script's side of its network process (net.h): jobs, and what is told of them. Shared by the modules that use it.
 export const ASK = { REQUEST: 0, BODY: 1, BODY_END: 2, TAKEN: 3, DROP: 4, SOCKET: 5, TEXT: 6, TEXT_LAST: 7, BYTES: 8,
   BYTES_LAST: 9, CLOSE: 10 };
-export const WINDOW = 256 << 10, PART = 64 << 10; // bytes: ahead of what was asked for or taken; in one message
+// Bytes: ahead of what was asked for or taken; in one message; what that costs beside its own. As in net.h.
+export const WINDOW = 256 << 10, PART = 64 << 10, COST = 256;
+const RETRY_MS = 2;
 
 export function link(web, op) {
   if (web.net !== undefined) return web.net;
@@ -10,6 +12,21 @@ export function link(web, op) {
   const jobs = { __proto__: null }; // id -> what hears of it
   let count = 0, running = false, monitored, source;
 
+  // What the mailbox of the process had no room for goes as soon as it has, in order.
+  let unsent = [];
+  function post(ask, id, value) {
+    const waits = unsent.length > 0;
+    if (!waits && web.host(SEND, ask, id, value)) return;
+    if (!waits) web.timers.add(again, RETRY_MS, [], false);
+    unsent.push([ask, id, value]);
+  }
+  function again() {
+    let gone = 0;
+    while (gone < unsent.length && web.host(SEND, ...unsent[gone])) gone++;
+    unsent = unsent.slice(gone);
+    if (unsent.length > 0) web.timers.add(again, RETRY_MS, [], false);
+  }
+
   function forget(id) {
     web.drop(id);
     delete jobs[id];
@@ -17,6 +34,7 @@ export function link(web, op) {
   }
   function ended() {
     running = false;
+    unsent = [];
     for (const id in jobs) {
       const hear = jobs[id];
       forget(id);
@@ -35,7 +53,7 @@ export function link(web, op) {
     running = true;
   }
   class Job {
-    #id;
+    #id; #taken = 0;
     constructor(ask, what, hear) {
       start();
       const id = web.source((told) => {
@@ -47,7 +65,7 @@ export function link(web, op) {
       jobs[id] = hear;
       count++;
       try {
-        web.host(SEND, ask, id, what);
+        post(ask, id, what);
       } catch (error) {
         forget(id);
         throw error;
@@ -55,7 +73,14 @@ export function link(web, op) {
     }
     get lives() { return jobs[this.#id] !== undefined; }
     send(ask, value) {
-      if (this.lives) web.host(SEND, ask, this.#id, value);
+      if (this.lives) post(ask, this.#id, value);
+    }
+    // So much of what was told is taken; said in few words.
+    take(cost) {
+      this.#taken += cost;
+      if (this.#taken < WINDOW / 4) return;
+      this.send(ASK.TAKEN, this.#taken);
+      this.#taken = 0;
     }
     drop() {
       if (!this.lives) return;

@@ -108,6 +108,7 @@ export class Transform {
   }
   cancel(reason) {
     const { writable, work } = this;
+    if (this.finishing !== undefined) this.unblock(); // a flush may wait to be read
     return this.finish(() => work?.cancel(reason) ?? resolved(undefined), () => {
       if (writable.state === 'errored') return writable;
       writable.controller.failIfWritable(reason);

@@ -1,0 +1,89 @@
+// fetch (Fetch Standard, 5.6), over the network of net.h.
+import { exchanges } from './net/exchange.js';
+
+export default function (web, op) {
+  const { Promise, TypeError, WeakRef, FinalizationRegistry } = globalThis;
+  const { http, streams, events } = web;
+  const { exchange } = exchanges(web, op);
+  // Who lets go of an answer that was not read to its end lets go of its transfer.
+  const unread = new FinalizationRegistry((incoming) => incoming.cancel());
+
+  function ofBytes(bytes) {
+    let rest = bytes;
+    return {
+      length: bytes.length,
+      next() {
+        const all = rest;
+        rest = undefined;
+        return Promise.resolve(all);
+      },
+      again: () => ofBytes(bytes),
+    };
+  }
+  const ofReader = (reader) => ({
+    length: -1,
+    async next() {
+      const { value, done } = await reader.next();
+      if (done) return undefined;
+      const bytes = http.bytesOf(value);
+      if (bytes !== undefined) return bytes;
+      const error = new TypeError('a chunk of a body is neither a view nor a buffer');
+      reader.cancel(error);
+      throw error;
+    },
+    cancel: (error) => reader.cancel(error).then(undefined, () => {}),
+  });
+  function bodyOf(request) {
+    const taken = http.takeBody(request);
+    if (taken === null) return undefined;
+    return taken.bytes !== undefined ? ofBytes(taken.bytes) : ofReader(taken.reader);
+  }
+
+  // The stream that scripts read: what is asked for is taken.
+  function streamOf(incoming, off) {
+    let controller;
+    const end = (error) => {
+      off?.();
+      unread.unregister(incoming);
+      const to = controller.deref();
+      if (error === undefined) to?.close();
+      else to?.fail(error.value);
+    };
+    const stream = streams.readable({
+      start(c) { controller = new WeakRef(c); },
+      pull: (c) => incoming.next().then((part) => (part === undefined ? end() : c.enqueue(part)), (value) => end({ value })),
+      cancel() {
+        off?.();
+        unread.unregister(incoming);
+        incoming.cancel();
+      },
+    }, { bytes: true, mark: 0 });
+    incoming.onFail = (value) => end({ value });
+    unread.register(stream, incoming, incoming);
+    return stream;
+  }
+  const isEmpty = (method, status) => method === 'HEAD' || status === 204 || status === 205 || status === 304;
+
+  async function fetch(input, init) {
+    if (arguments.length === 0) throw new TypeError('fetch needs something to fetch');
+    const request = http.request(input, init), { method, url, redirect, signal } = request, body = bodyOf(request);
+    if (signal?.aborted) {
+      body?.cancel?.(signal.reason);
+      throw signal.reason;
+    }
+    const { status, reason, headers, url: last, redirected, body: incoming, off } = await exchange({
+      url, method, redirect, body, headers: http.fieldsOf(request),
+      onAbort: signal && ((stop) => events.onAbort(signal, () => stop(signal.reason))),
+    });
+    const empty = isEmpty(method, status);
+    if (empty) {
+      off?.();
+      incoming.cancel();
+    }
+    return http.makeResponse({
+      status, statusText: reason, headers, url: last.split('#', 1)[0], redirected, type: 'basic',
+      body: empty ? null : streamOf(incoming, off),
+    });
+  }
+  web.define({ fetch });
+}

@@ -1,0 +1,716 @@
+/* fetch of scripts, against servers that do as they must and servers that do not. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <anqa/net.h>
+
+#include "net_server.h"
+
+static const char source[] =
+    "const kept = [];\n"
+    "const wait = (ms) => new Promise((done) => setTimeout(done, ms));\n"
+    "export async function get(url, init) { const r = await fetch(url, init);\n"
+    "  return [r.status, await r.text()]; }\n"
+    "export async function seen(url) { const r = await fetch(url);\n"
+    "  return [r.status, r.statusText, r.ok, r.headers.get('x-one'), r.headers.get('x-none'), "
+    "r.headers.getSetCookie(), r.url, r.redirected, await r.text()]; }\n"
+    "export async function where(url, init) { const r = await fetch(url, init);\n"
+    "  const t = await r.text(); return [r.status, r.redirected, r.url.replace(/:\\d+/, ''), t]; "
+    "}\n"
+    "export async function keep(url) { const r = await fetch(url); kept.push(r); return r.status; "
+    "}\n"
+    "export async function rest() { let n = 0; const reader = kept.pop().body.getReader();\n"
+    "  for (;;) { const {value, done} = await reader.read(); if (done) return n; n += "
+    "value.length; } }\n"
+    "export async function first() { const reader = kept.pop().body.getReader();\n"
+    "  const {value} = await reader.read(); await reader.cancel(); return value.length; }\n"
+    "export async function parts(url) { const r = await fetch(url), reader = r.body.getReader(), "
+    "all = [];\n"
+    "  for (;;) { const {value, done} = await reader.read(); if (done) return all;\n"
+    "    all.push(String.fromCharCode(...value)); await fetch(url + '-next'); } }\n"
+    "export async function until(url) { const r = await fetch(url), reader = r.body.getReader(); "
+    "let n = 0;\n"
+    "  try { for (;;) { const {value, done} = await reader.read(); if (done) return [n, 'done']; n "
+    "+= value.length; } }\n"
+    "  catch (e) { return [n, e.name, e.message]; } }\n"
+    "export async function abortAfter(url, ms) { const c = new AbortController(); setTimeout(() => "
+    "c.abort(), ms);\n"
+    "  try { const r = await fetch(url, {signal: c.signal}); await r.text(); return 'done'; } "
+    "catch (e) { return e.name; } }\n"
+    "export async function timeout(url, ms) {\n"
+    "  try { await fetch(url, {signal: AbortSignal.timeout(ms)}); return 'done'; } catch (e) { "
+    "return e.name; } }\n"
+    "export async function aborted(url) {\n"
+    "  try { await fetch(url, {signal: AbortSignal.abort('why')}); return 'done'; } catch (e) { "
+    "return e; } }\n"
+    "let made = 0; export function madeSoFar() { return made; }\n"
+    "export async function upload(url, n, size) { made = 0;\n"
+    "  const body = new ReadableStream({ pull(c) { if (made === n) return c.close(); made++; "
+    "c.enqueue(new Uint8Array(size).fill(made)); } }, {highWaterMark: 0});\n"
+    "  const r = await fetch(url, {method: 'POST', body, duplex: 'half'}); return [r.status, await "
+    "r.text()]; }\n"
+    "export async function post(url, n) { const r = await fetch(url, {method: 'POST', body: new "
+    "Uint8Array(n).fill(7)}); return [r.status, await r.text()]; }\n"
+    "export async function many(url, n, at) { let ok = 0, left = n;\n"
+    "  const one = async () => { while (left-- > 0) { const r = await fetch(url); if (await "
+    "r.text() === 'hello') ok++; } };\n"
+    "  await Promise.all(Array.from({length: at}, one)); return ok; }\n"
+    "export async function outcomes(url, n) { const all = await "
+    "Promise.allSettled(Array.from({length: n}, () => "
+    "fetch(url)));\n"
+    "  const failed = all.filter((a) => a.status === 'rejected'); return [failed.length, "
+    "failed[0]?.reason.message]; }\n"
+    "export async function unread(url, n) { let ok = 0;\n"
+    "  for (let i = 0; i < n; i++) { const r = await fetch(url); if (r.status === 200) ok++; } "
+    "return ok; }\n"
+    "export function start(url) { fetch(url).then((r) => kept.push(r), () => {}); }\n";
+
+static const anqa_js_script member = ANQA_JS_SCRIPT(.name = "member", .source = source,
+    .hosts = (const char *const[]){"127.0.0.1:*", NULL}, .apis = ANQA_JS_FETCH);
+
+static const char *at(uint16_t port, const char *path)
+{
+    return anqa_tmp_printf("http://127.0.0.1:%u%s", port, path);
+}
+
+/* Calls a function with a URL and what else is given. */
+static const char *ask(
+    anqa_pid pid, const char *function, uint16_t port, const char *path, const char *more)
+{
+    return js_call(pid, function, anqa_tmp_printf("[\"%s\"%s]", at(port, path), more));
+}
+
+static const char *get(anqa_pid pid, uint16_t port, const char *path)
+{
+    return ask(pid, "get", port, path, "");
+}
+
+/* ---------------------------------------------------------------- a server, by path */
+
+enum { BIG = 64 << 20 };
+
+static _Atomic(size_t) written, read_back;
+static _Atomic(bool) go_on;
+static _Atomic(unsigned) bodies;
+
+/* The body of a request, counted and thrown away but for the first 100 bytes. */
+static size_t take_body(anqa_tcp tcp, const char *head, char *first)
+{
+    const char *length = net_field(head, "content-length: ");
+    size_t left = length == NULL ? 0 : strtoul(length, NULL, 10), all = 0;
+    char line[64], bytes[4096];
+
+    first[0] = '\0';
+    for (;;) {
+        if (length == NULL && net_field(head, "transfer-encoding: chunked") != NULL) {
+            size_t len = 0;
+            do
+                net_get(tcp, line + len, 1);
+            while (line[len++] != '\n' && len < sizeof line);
+            left = strtoul(line, NULL, 16);
+            if (left == 0) {
+                net_get(tcp, line, 2);
+                return all;
+            }
+        }
+        while (left > 0) {
+            size_t n = left < sizeof bytes ? left : sizeof bytes;
+            net_get(tcp, bytes, n);
+            if (all == 0)
+                snprintf(first, 100, "%.*s", n > 99 ? 99 : (int)n, bytes);
+            all += n;
+            left -= n;
+            atomic_fetch_add(&read_back, n);
+        }
+        if (length != NULL || net_field(head, "transfer-encoding: chunked") == NULL)
+            return all;
+        net_get(tcp, line, 2);
+    }
+}
+
+static void put_big(anqa_tcp tcp)
+{
+    static const char bytes[64 << 10];
+
+    net_say(tcp, anqa_tmp_printf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", BIG));
+    for (size_t n = 0; n < BIG; n += sizeof bytes) {
+        net_put(tcp, bytes, sizeof bytes);
+        atomic_fetch_add(&written, sizeof bytes);
+    }
+}
+
+/* A chunk after each request for more of them. */
+static void put_parts(anqa_tcp tcp)
+{
+    net_say(tcp, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned before = atomic_load(&bodies);
+        net_say(tcp, anqa_tmp_printf("5\r\npart%u\r\n", i));
+        while (atomic_load(&bodies) == before)
+            anqa_sleep(1);
+    }
+    net_say(tcp, "0\r\nTrailer: x\r\n\r\n");
+}
+
+/* "hello", and 64 MiB of zeros. */
+static const unsigned char gzipped[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03,
+    0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x86, 0xa6, 0x10, 0x36, 0x05, 0x00, 0x00, 0x00};
+static const unsigned char brotlied[] = {
+    0x21, 0x10, 0x00, 0x04, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x03};
+static const unsigned char bomb[] = {0xcf, 0xff, 0xff, 0x7f, 0xf8, 0x27, 0x00, 0xe2, 0xb1, 0x40,
+    0x20, 0xf7, 0xfe, 0x9f, 0xff, 0xff, 0xff, 0xf0, 0x4f, 0x00, 0xc4, 0x61, 0x01, 0x80, 0xee, 0xfd,
+    0x3f, 0xff, 0xff, 0xff, 0xe1, 0x9f, 0x00, 0x88, 0xc3, 0x22, 0x00, 0xdd, 0xfb, 0x7f, 0xfe, 0xff,
+    0xff, 0xc3, 0x3f, 0x01, 0x10, 0x87, 0x05, 0x00, 0xba, 0xf7, 0xff, 0x03};
+
+static void put_coded(anqa_tcp tcp, const char *coding, const unsigned char *bytes, size_t len)
+{
+    net_say(tcp,
+        anqa_tmp_printf(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\nContent-Length: %zu\r\n\r\n", coding, len));
+    net_put(tcp, bytes, len);
+}
+
+static void redirect(anqa_tcp tcp, const char *status, const char *to)
+{
+    net_say(tcp, anqa_tmp_printf(
+                     "HTTP/1.1 %s\r\nLocation: %s\r\nContent-Length: 4\r\n\r\ngone", status, to));
+}
+
+static void site(anqa_tcp tcp)
+{
+    for (;;) {
+        const char *head = net_read_head(tcp);
+        char first[100], path[1024] = "";
+        size_t len;
+
+        if (net_asks(head, "POST /hold ")) {
+            while (!atomic_load(&go_on))
+                anqa_sleep(1);
+        }
+        len = take_body(tcp, head, first);
+        sscanf(head, "%*s %1023s", path);
+        if (strncmp(path, "/echo", 5) == 0 || strcmp(path, "/hold") == 0)
+            net_answer(tcp, "",
+                anqa_tmp_printf("%.*s %zu %s", (int)(strchr(head, ' ') - head), head, len, first));
+        else if (strcmp(path, "/head") == 0)
+            net_answer(tcp, "", head);
+        else if (strcmp(path, "/seen") == 0)
+            net_say(tcp, "HTTP/1.1 103 Early Hints\r\nX-One: early\r\n\r\n"
+                         "HTTP/1.1 404 Not so\xe9\r\nX-One: a \r\nx-ONE:b\r\nSet-Cookie: a=1\r\n"
+                         "Set-Cookie: b=2\r\nContent-Length: 2\r\n\r\nno");
+        else if (strcmp(path, "/gzip") == 0)
+            put_coded(tcp, "gzip", gzipped, sizeof gzipped);
+        else if (strcmp(path, "/br") == 0)
+            put_coded(tcp, "br", brotlied, sizeof brotlied);
+        else if (strcmp(path, "/bomb") == 0)
+            put_coded(tcp, "br", bomb, sizeof bomb);
+        else if (strcmp(path, "/once") == 0) {
+            net_answer(tcp, "", "hello");
+            return; /* says nothing of that */
+        } else if (strcmp(path, "/big") == 0)
+            put_big(tcp);
+        else if (strcmp(path, "/parts") == 0)
+            put_parts(tcp);
+        else if (strcmp(path, "/parts-next") == 0) {
+            atomic_fetch_add(&bodies, 1);
+            net_answer(tcp, "", "");
+        } else if (strcmp(path, "/silent") == 0)
+            anqa_sleep(ANQA_INFINITY);
+        else if (strcmp(path, "/stall") == 0) {
+            net_say(tcp, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+            anqa_sleep(ANQA_INFINITY);
+        } else if (strcmp(path, "/short") == 0) {
+            net_say(tcp, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+            return;
+        } else if (strcmp(path, "/reset") == 0) {
+            net_say(tcp, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+            anqa_sleep(50);
+            (void)anqa_tcp_reset(tcp);
+            return;
+        } else if (strcmp(path, "/garbage") == 0) {
+            net_say(tcp, "220 mail.example.org ESMTP\r\n");
+            return;
+        } else if (strcmp(path, "/fields") == 0) {
+            net_say(tcp, "HTTP/1.1 200 OK\r\n");
+            for (int i = 0; i < 2000; i++)
+                net_say(tcp, anqa_tmp_printf("X-%d: 0123456789012345678901234567890\r\n", i));
+            net_say(tcp, "\r\n");
+            return;
+        } else if (strcmp(path, "/loop") == 0)
+            redirect(tcp, "302 Found", "/loop");
+        else if (strncmp(path, "/302?", 5) == 0)
+            redirect(tcp, "302 Found", path + 5);
+        else if (strncmp(path, "/303?", 5) == 0)
+            redirect(tcp, "303 See Other", path + 5);
+        else if (strncmp(path, "/307?", 5) == 0)
+            redirect(tcp, "307 Temporary Redirect", path + 5);
+        else
+            net_answer(tcp, "X-One: a\r\n", "hello");
+    }
+}
+
+/* ---------------------------------------------------------------- answers and requests */
+
+TEST(an_answer_is_what_the_server_has_said)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(get(pid, port, "/"), "[200,\"hello\"]");
+    CHECK_STR(ask(pid, "seen", port, "/seen", ""),
+        anqa_tmp_printf(
+            "[404,\"Not so\xc3\xa9\",false,\"a, b\",null,[\"a=1\",\"b=2\"],\"%s\",false,\"no\"]",
+            at(port, "/seen")));
+    js_end(rt);
+}
+
+TEST(a_request_is_what_the_script_has_said)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    const char *head;
+
+    CHECK_STR(ask(pid, "get", port, "/echo", ", {\"method\": \"POST\", \"body\": \"h\\u00e9\"}"),
+        "[200,\"POST 3 h\xc3\xa9\"]");
+    CHECK_STR(ask(pid, "get", port, "/echo", ", {\"method\": \"PUT\", \"body\": \"\"}"),
+        "[200,\"PUT 0 \"]");
+    CHECK_STR(ask(pid, "get", port, "/echo", ", {\"method\": \"POST\"}"), "[200,\"POST 0 \"]");
+    CHECK_STR(ask(pid, "get", port, "/echo", ", {\"method\": \"DELETE\"}"), "[200,\"DELETE 0 \"]");
+    CHECK_STR(ask(pid, "get", port, "/echo", ", {\"method\": \"QUERY\", \"body\": \"q\"}"),
+        "[200,\"QUERY 1 q\"]");
+    CHECK(strstr(ask(pid, "post", port, "/echo", ", 3000000"), "POST 3000000 \\u0007") != NULL);
+    head = ask(pid, "get", port, "/head",
+        ", {\"method\": \"POST\", \"body\": \"x\", \"headers\": {\"X-A\": \"b\", "
+        "\"X-Empty\": \"\"}}");
+    CHECK(strcasestr(head, "\\r\\nX-Empty:") != NULL, "%s", head);
+    CHECK(strcasestr(head, "\\r\\nContent-Length: 1\\r\\n") != NULL, "%s", head);
+    CHECK(
+        strcasestr(head, "\\r\\nContent-Type: text/plain;charset=UTF-8\\r\\n") != NULL, "%s", head);
+    CHECK(strcasestr(head, "\\r\\nExpect:") == NULL, "%s", head);
+    CHECK(strcasestr(head, "\\r\\nAccept-Encoding: gzip, deflate, br\\r\\n") != NULL, "%s", head);
+    js_end(rt);
+}
+
+TEST(a_script_says_neither_who_is_asked_nor_where_a_message_ends)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    const char *head = ask(pid, "get", port, "/head",
+        ", {\"headers\": {\"Host\": \"evil\", \"Connection\": \"close\", \"Transfer-Encoding\": "
+        "\"chunked\", \"Content-Length\": \"5\", \"Upgrade\": \"x\", \"Expect\": "
+        "\"100-continue\"}}");
+
+    CHECK(strstr(head, "evil") == NULL && strcasestr(head, "\\r\\nConnection") == NULL &&
+              strcasestr(head, "chunked") == NULL && strcasestr(head, "Content-Length") == NULL &&
+              strcasestr(head, "Upgrade") == NULL && strcasestr(head, "Expect") == NULL,
+        "%s", head);
+    CHECK(
+        strstr(head, anqa_tmp_printf("\\r\\nHost: 127.0.0.1:%u\\r\\n", port)) != NULL, "%s", head);
+    CHECK(strstr(ask(pid, "get", port, "/head", ", {\"headers\": {\"X\": \"a\\r\\nY: b\"}}"),
+              "TypeError") != NULL);
+    CHECK(strstr(ask(pid, "get", port, "/head", ", {\"headers\": {\"X\\r\\nY\": \"b\"}}"),
+              "TypeError") != NULL);
+    CHECK(strstr(ask(pid, "get", port, "/head", ", {\"method\": \"GET /x HTTP/1.1\\r\\nY: b\"}"),
+              "TypeError") != NULL);
+    CHECK(
+        strstr(ask(pid, "get", port, "/head", ", {\"method\": \"CONNECT\"}"), "TypeError") != NULL);
+    js_end(rt);
+}
+
+TEST(connections_are_kept_alive)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    for (int i = 0; i < 3; i++)
+        CHECK_STR(get(pid, port, "/"), "[200,\"hello\"]");
+    CHECK_EQ(net_accepted(), 1);
+    js_end(rt);
+}
+
+TEST(a_connection_that_has_gone_is_noticed_and_made_anew)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    for (int i = 0; i < 3; i++) {
+        CHECK_STR(get(pid, port, "/once"), "[200,\"hello\"]");
+        CHECK_STR(ask(pid, "get", port, "/echo", ", {\"method\": \"POST\", \"body\": \"abc\"}"),
+            "[200,\"POST 3 abc\"]");
+    }
+    js_end(rt);
+}
+
+TEST(an_answer_is_read_while_it_comes)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "parts", port, "/parts", ""), "[\"part0\",\"part1\",\"part2\"]");
+    js_end(rt);
+}
+
+TEST(an_answer_that_is_compressed_is_read_as_it_was)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(get(pid, port, "/gzip"), "[200,\"hello\"]");
+    CHECK_STR(get(pid, port, "/br"), "[200,\"hello\"]");
+    CHECK_STR(get(pid, port, "/bomb"),
+        "TypeError: fetch failed: the answer becomes too large when it is decompressed");
+    js_end(rt);
+}
+
+/* Until it stands still. */
+static size_t settled(_Atomic(size_t) *count)
+{
+    size_t before;
+
+    do {
+        before = atomic_load(count);
+        anqa_sleep(150);
+    } while (atomic_load(count) != before);
+    return before;
+}
+
+TEST(a_script_that_does_not_read_stops_the_server)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    anqa_js_info info;
+    anqa_error err;
+
+    CHECK_STR(ask(pid, "keep", port, "/big", ""), "200");
+    CHECK(settled(&written) < (size_t)BIG / 2, "%zu bytes", atomic_load(&written));
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, &err), ANQA_OK);
+    CHECK(info.memory < (size_t)8 << 20, "%zu bytes", info.memory);
+    CHECK_STR(js_call(pid, "rest", "[]"), anqa_tmp_printf("%d", BIG));
+    CHECK_STR(ask(pid, "keep", port, "/big", ""), "200"); /* one that is not read to its end */
+    CHECK(strcmp(js_call(pid, "first", "[]"), "0") != 0);
+    for (int i = 0; i < 1000 && net_served_now() > 0; i++)
+        anqa_sleep(2);
+    CHECK_EQ(net_served_now(), 0);
+    js_end(rt);
+}
+
+TEST(a_server_that_does_not_read_stops_the_script)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    anqa_value args = {NULL, 0};
+    anqa_value_writer writer;
+    unsigned made = 0, before;
+
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_array_begin(&writer);
+    anqa_value_put_str(&writer, anqa_str_of(at(port, "/hold")));
+    anqa_value_put_int(&writer, 1024);
+    anqa_value_put_int(&writer, 64 << 10);
+    anqa_value_end(&writer);
+    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
+    CHECK_STATUS(anqa_js_call(pid, "upload", &args, 1, NULL, NULL, NULL), ANQA_E_TIMEOUT);
+    do {
+        before = made;
+        anqa_sleep(150);
+        made = (unsigned)strtoul(js_call(pid, "madeSoFar", "[]"), NULL, 10);
+    } while (made != before || made == 0);
+    CHECK(made < 512, "%u of 1,024 parts", made);
+    atomic_store(&go_on, true);
+    for (int i = 0; i < 5000 && atomic_load(&read_back) < (size_t)64 << 20; i++)
+        anqa_sleep(2);
+    CHECK_EQ(atomic_load(&read_back), (size_t)64 << 20);
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- redirects */
+
+TEST(redirects_are_followed_as_the_request_says)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    const char *other = anqa_tmp_printf("/302?%s", at(net_serve(site), "/head")), *head;
+
+    CHECK_STR(ask(pid, "where", port, "/302?/echo", ""),
+        "[200,true,\"http://127.0.0.1/echo\",\"GET 0 \"]");
+    CHECK_STR(ask(pid, "where", port, "/302?/echo", ", {\"method\": \"POST\", \"body\": \"abc\"}"),
+        "[200,true,\"http://127.0.0.1/echo\",\"GET 0 \"]");
+    CHECK_STR(ask(pid, "where", port, "/302?/echo", ", {\"method\": \"PUT\", \"body\": \"abc\"}"),
+        "[200,true,\"http://127.0.0.1/echo\",\"PUT 3 abc\"]");
+    CHECK_STR(ask(pid, "where", port, "/303?/echo", ", {\"method\": \"PUT\", \"body\": \"abc\"}"),
+        "[200,true,\"http://127.0.0.1/echo\",\"GET 0 \"]");
+    CHECK_STR(ask(pid, "where", port, "/307?/echo", ", {\"method\": \"POST\", \"body\": \"abc\"}"),
+        "[200,true,\"http://127.0.0.1/echo\",\"POST 3 abc\"]");
+    CHECK_STR(ask(pid, "where", port, "/302?/echo", ", {\"redirect\": \"manual\"}"),
+        "[302,false,\"http://127.0.0.1/302?/echo\",\"gone\"]");
+    CHECK_STR(ask(pid, "where", port, "/302?/echo", ", {\"redirect\": \"error\"}"),
+        "TypeError: fetch failed: a redirect, which the request forbids");
+    CHECK_STR(
+        ask(pid, "where", port, "/loop", ""), "TypeError: fetch failed: more than 20 redirects");
+    CHECK_STR(ask(pid, "upload", port, "/307?/echo", ", 1, 10"),
+        "TypeError: fetch failed: a body that was a stream cannot be sent once more");
+    head = ask(pid, "get", port, "/302?/head", ", {\"headers\": {\"authorization\": \"secret\"}}");
+    CHECK(strstr(head, "secret") != NULL, "%s", head);
+    head = ask(pid, "get", port, other,
+        ", {\"headers\": {\"authorization\": \"secret\", \"cookie\": \"secret\", \"x\": \"y\"}}");
+    CHECK(strstr(head, "secret") == NULL && strstr(head, "x: y") != NULL, "%s", head);
+    js_end(rt);
+}
+
+static const char *const open_hosts[] = {"*:*", "127.0.0.1:*", NULL};
+static const anqa_js_script everywhere = ANQA_JS_SCRIPT(.name = "everywhere", .source = source,
+    .apis = ANQA_JS_FETCH, .hosts = open_hosts);
+static const anqa_js_script nowhere =
+    ANQA_JS_SCRIPT(.name = "nowhere", .source = source, .apis = ANQA_JS_FETCH);
+
+TEST(no_redirect_leads_to_where_the_script_may_not_go)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site), hidden = net_serve(site);
+    anqa_pid pid = js_start(&member), open = js_start(&everywhere);
+    const char *to_name = anqa_tmp_printf("/302?http://localhost:%u/", hidden);
+
+    CHECK_STR(get(pid, port, to_name),
+        anqa_tmp_printf(
+            "TypeError: fetch failed: localhost:%u is not among the hosts of this script", hidden));
+    CHECK_STR(get(open, port, to_name),
+        "TypeError: fetch failed: its address is none that a script may reach");
+    CHECK_STR(get(open, port, "/302?http://169.254.169.254/latest/"),
+        "TypeError: fetch failed: its address is none that a script may reach");
+    CHECK_STR(get(open, port, anqa_tmp_printf("/302?http://[::1]:%u/", hidden)),
+        "TypeError: fetch failed: its address is none that a script may reach");
+    CHECK_STR(get(open, port, anqa_tmp_printf("/302?http://[::ffff:7f00:1]:%u/", hidden)),
+        "[200,\"hello\"]"); /* which is 127.0.0.1, that is listed */
+    CHECK_STR(get(open, port, "/302?file:///etc/passwd"),
+        "TypeError: fetch failed: a redirect to what is neither http nor https");
+    CHECK_STR(get(open, port, "/302?http://a:b@127.0.0.1/"),
+        "TypeError: fetch failed: a redirect with a password");
+    js_end(rt);
+}
+
+TEST(what_is_not_listed_is_not_asked)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid none = js_start(&nowhere), open = js_start(&everywhere);
+
+    CHECK_STR(get(none, port, "/"),
+        anqa_tmp_printf(
+            "TypeError: fetch failed: 127.0.0.1:%u is not among the hosts of this script", port));
+    CHECK_STR(js_call(open, "get", anqa_tmp_printf("[\"http://localhost:%u/\"]", port)),
+        "TypeError: fetch failed: its address is none that a script may reach");
+    CHECK_STR(js_call(open, "get", anqa_tmp_printf("[\"http://0.0.0.0:%u/\"]", port)),
+        "TypeError: fetch failed: its address is none that a script may reach");
+    CHECK_EQ(net_accepted(), 0);
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- ends */
+
+TEST(a_request_is_aborted)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "aborted", port, "/", ""), "\"why\"");
+    CHECK_EQ(net_accepted(), 0);
+    CHECK_STR(ask(pid, "abortAfter", port, "/silent", ", 20"), "\"AbortError\"");
+    CHECK_STR(ask(pid, "abortAfter", port, "/stall", ", 50"), "\"AbortError\"");
+    CHECK_STR(ask(pid, "timeout", port, "/silent", ", 20"), "\"TimeoutError\"");
+    CHECK_STR(ask(pid, "abortAfter", port, "/", ", 5000"), "\"done\"");
+    js_end(rt);
+}
+
+TEST(a_server_that_breaks_off_is_an_error_behind_what_it_has_sent)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK(strncmp(ask(pid, "until", port, "/short", ""), "[4,\"TypeError\",", 15) == 0);
+    CHECK(strncmp(ask(pid, "until", port, "/reset", ""), "[4,\"TypeError\",", 15) == 0);
+    CHECK(strstr(get(pid, port, "/garbage"), "TypeError: fetch failed: ") != NULL);
+    CHECK(strstr(get(pid, 1, "/"), "TypeError: fetch failed: ") != NULL); /* nobody listens */
+    js_end(rt);
+}
+
+TEST(the_end_of_the_process_is_the_end_of_its_requests)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid first = js_start(&member), pid; /* the image stays */
+    unsigned before;
+
+    anqa_unlink(first);
+    (void)js_kill(first);
+    before = net_open_files();
+    pid = js_start(&member);
+    anqa_unlink(pid);
+    for (int i = 0; i < 30; i++)
+        (void)ask(pid, "start", port, i % 3 == 0 ? "/big" : i % 3 == 1 ? "/silent" : "/stall", "");
+    for (int i = 0; i < 2000 && net_accepted() < 30; i++)
+        anqa_sleep(2);
+    CHECK(net_open_files() >= before + 60);
+    (void)js_kill(pid);
+    for (int i = 0; i < 1000 && net_open_files() > before + net_served_now(); i++)
+        anqa_sleep(2);
+    CHECK(net_open_files() <= before + net_served_now(), "%u files, %u before", net_open_files(),
+        before);
+    js_end(rt);
+}
+
+/* Those that work for scripts. */
+static size_t networks(anqa_pid *ret_first)
+{
+    anqa_process_info *infos = NULL;
+    size_t count = 0, found = 0;
+
+    CHECK_STATUS(anqa_process_list(NULL, &infos, &count), ANQA_OK);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(infos[i].label, "network of a script") == 0 && found++ == 0)
+            *ret_first = infos[i].pid;
+    return found;
+}
+
+TEST(the_end_of_the_process_that_works_for_a_script_is_an_error_of_what_is_under_way)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member), worker = {0};
+
+    CHECK_EQ(networks(&worker), 0);
+    CHECK_STR(ask(pid, "keep", port, "/stall", ""), "200");
+    CHECK_EQ(networks(&worker), 1);
+    (void)js_kill(worker);
+    CHECK_STR(js_call(pid, "rest", "[]"), "TypeError: fetch failed: the network process has ended");
+    CHECK_STR(get(pid, port, "/"), "[200,\"hello\"]");
+    js_end(rt);
+}
+
+TEST(answers_that_nobody_reads_any_more_hold_nothing)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "unread", port, "/big", ", 150"), "150");
+    js_end(rt);
+}
+
+TEST(a_process_makes_a_thousand_requests_in_turn)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    unsigned before = net_open_files();
+
+    CHECK_STR(ask(pid, "many", port, "/", ", 1000, 20"), "1000");
+    CHECK(net_accepted() <= 40, "%u connections", net_accepted());
+    CHECK(net_open_files() <= before + 80); /* both ends of each */
+    js_end(rt);
+}
+
+TEST(who_asks_for_nothing_any_more_keeps_no_connections)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    unsigned before = net_open_files();
+
+    CHECK_STR(get(pid, port, "/"), "[200,\"hello\"]");
+    for (int i = 0; i < 4000 && net_open_files() > before; i++)
+        anqa_sleep(5);
+    CHECK(net_open_files() <= before, "%u files, %u before", net_open_files(), before);
+    CHECK_STR(get(pid, port, "/"), "[200,\"hello\"]"); /* and begins again */
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- limits */
+
+static const anqa_js_script limited = ANQA_JS_SCRIPT(.name = "limited", .source = source,
+    .apis = ANQA_JS_FETCH, .hosts = (const char *const[]){"127.0.0.1:*", NULL},
+    .limits = {.net = {.requests = 3,
+                   .connect_ms = 200,
+                   .head_ms = 400,
+                   .idle_ms = 300,
+                   .url_bytes = 100,
+                   .body_bytes = 1000000}});
+
+TEST(a_process_may_ask_so_much_and_wait_so_long)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&limited);
+    char *path = anqa_arena_alloc(anqa_tmp(), 200);
+
+    CHECK_STR(ask(pid, "outcomes", port, "/stall", ", 5"),
+        "[2,\"fetch failed: more than 3 requests at once\"]");
+    anqa_sleep(400); /* the others are given up */
+    CHECK_STR(get(pid, port, "/silent"), "TypeError: fetch failed: there is no answer in time");
+    CHECK_STR(ask(pid, "until", port, "/stall", ""),
+        "[4,\"TypeError\",\"fetch failed: nothing more comes of the answer\"]");
+    CHECK_STR(get(pid, port, "/fields"),
+        "TypeError: fetch failed: the head of the answer has more than 65536 bytes");
+    CHECK_STR(
+        get(pid, port, "/big"), "TypeError: fetch failed: an answer of more than 1000000 bytes");
+    snprintf(path, 200, "/%0120d", 1);
+    CHECK_STR(get(pid, port, path), "TypeError: fetch failed: a URL of more than 100 bytes");
+    js_end(rt);
+}
+
+TEST(a_connection_that_is_not_made_is_given_up)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fill[4];
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&limited);
+    const char *outcome;
+
+    /* Who listens with a queue that is full lets others knock. */
+    CHECK(bind(listener, (const struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(listen(listener, 0) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&address, &len) == 0);
+    for (size_t i = 0; i < ANQA_COUNT(fill); i++) {
+        fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        CHECK(connect(fill[i], (const struct sockaddr *)&address, sizeof address) == 0 ||
+              errno == EINPROGRESS);
+    }
+    outcome = get(pid, ntohs(address.sin_port), "/");
+    CHECK(strstr(outcome, "TypeError: fetch failed: ") != NULL, "%s", outcome);
+    CHECK(strstr(outcome, "Timeout was reached") != NULL, "%s", outcome);
+    for (size_t i = 0; i < ANQA_COUNT(fill); i++)
+        close(fill[i]);
+    close(listener);
+    js_end(rt);
+}
+
+static const anqa_js_script cramped =
+    ANQA_JS_SCRIPT(.name = "cramped", .source = source, .apis = ANQA_JS_FETCH,
+        .hosts = (const char *const[]){"127.0.0.1:*", NULL}, .limits = {.values = {.bytes = 1000}});
+
+TEST(who_takes_no_large_values_has_no_network)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&cramped);
+
+    CHECK(strstr(get(pid, 1, "/"), "limits.values.bytes is below 262144") != NULL, "%s",
+        get(pid, 1, "/"));
+    js_end(rt);
+}

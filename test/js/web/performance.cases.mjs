@@ -1,0 +1,48 @@
+// What is the same in Node, but for the times themselves.
+const thrown = (fn) => { try { return ['returns', fn()]; } catch (error) { return error.name; } };
+const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const clean = (fn) => { performance.clearMarks(); performance.clearMeasures(); try { return fn(); } finally { performance.clearMarks(); performance.clearMeasures(); } };
+const brief = (list) => list.filter((e) => e.entryType === 'mark' || e.entryType === 'measure').map((e) => [e.name, e.entryType, e.startTime, e.duration]);
+
+export const cases = {
+  'the time is a number that rises': () => { const a = performance.now(), b = performance.now(); return [typeof a, b >= a, a >= 0]; },
+  'the time goes on': async () => { const a = performance.now(); await later(20); return performance.now() - a >= 15; },
+  'the time of origin is on the wall': () => Math.abs(performance.timeOrigin + performance.now() - Date.now()) < 1000,
+  'the time of origin stays': () => performance.timeOrigin === performance.timeOrigin,
+  'events have the same time': () => { const a = performance.now(), e = new Event('x'), b = performance.now(); return a <= e.timeStamp && e.timeStamp <= b; },
+  'performance says what it is': () => [String(performance), performance instanceof EventTarget, typeof performance.toJSON().timeOrigin],
+  'there is one performance only': () => new Performance(),
+  'entries are not constructed': () => new PerformanceEntry(),
+  'a mark is an entry': () => clean(() => { const m = performance.mark('m'); return [m.name, m.entryType, m.duration, m.detail, m instanceof PerformanceMark, m instanceof PerformanceEntry, typeof m.startTime, String(m)]; }),
+  'a mark at a time': () => clean(() => { performance.mark('m', { startTime: 5 }); return brief(performance.getEntries()); }),
+  'a mark with a detail': () => clean(() => { const o = { a: [1] }, m = performance.mark('m', { detail: o }); o.a.push(2); return m.detail; }),
+  'a mark is made without being kept': () => clean(() => { const m = new PerformanceMark('m', { startTime: 1 }); return [m.startTime, performance.getEntriesByName('m').length]; }),
+  'a mark before the origin': () => clean(() => performance.mark('m', { startTime: -1 })),
+  'a mark needs a name': () => performance.mark(),
+  'names are made strings': () => clean(() => [performance.mark(5).name, performance.mark(null).name, performance.mark({}).name]),
+  'a detail that cannot be cloned': () => clean(() => performance.mark('m', { detail: () => 1 })),
+  'a mark as JSON': () => clean(() => JSON.stringify(performance.mark('m', { startTime: 1, detail: { a: 1 } }))),
+  'a measure from the origin': () => clean(() => { const m = performance.measure('m'); return [m.name, m.entryType, m.startTime, m.duration > 0, m.detail, m instanceof PerformanceMeasure]; }),
+  'a measure between marks': () => clean(() => { performance.mark('a', { startTime: 3 }); performance.mark('b', { startTime: 10 }); return brief([performance.measure('m', 'a', 'b')]); }),
+  'a measure from the latest mark of the name': () => clean(() => { performance.mark('a', { startTime: 3 }); performance.mark('a', { startTime: 4 }); performance.mark('b', { startTime: 10 }); return brief([performance.measure('m', 'a', 'b')]); }),
+  'a measure to a mark': () => clean(() => { performance.mark('b', { startTime: 10 }); return brief([performance.measure('m', undefined, 'b')]); }),
+  'a measure to now': () => clean(() => { performance.mark('a', { startTime: 0 }); const m = performance.measure('m', 'a'); return [m.startTime, m.duration > 0]; }),
+  'a measure of numbers': () => clean(() => brief([performance.measure('m', { start: 1, end: 5 }), performance.measure('m', { start: 1, duration: 2 }), performance.measure('m', { end: 9, duration: 2 })])),
+  'a measure of options with names': () => clean(() => { performance.mark('a', { startTime: 2 }); return brief([performance.measure('m', { start: 'a', end: 6 })]); }),
+  'a measure with a detail': () => clean(() => performance.measure('m', { start: 1, end: 2, detail: [1] }).detail),
+  'a measure of too much': () => clean(() => performance.measure('m', { start: 1, end: 2, duration: 1 })),
+  'a measure that runs back': () => clean(() => brief([performance.measure('m', { start: 5, end: 1 })])),
+  'a measure of marks that are not there': () => clean(() => [thrown(() => performance.measure('m', 'no')), thrown(() => performance.measure('m', undefined, 'no'))]),
+  'a measure needs a name': () => performance.measure(),
+  'entries in the order of their times': () => clean(() => { for (const t of [5, 1, 3, 1]) performance.mark(`m${t}`, { startTime: t }); return brief(performance.getEntries()); }),
+  'entries by type and name': () => clean(() => { performance.mark('a', { startTime: 1 }); performance.mark('b', { startTime: 2 }); performance.measure('a', { start: 1, end: 2 }); return [brief(performance.getEntriesByType('mark')), brief(performance.getEntriesByType('measure')), brief(performance.getEntriesByName('a')), brief(performance.getEntriesByName('a', 'mark')), performance.getEntriesByType('none'), performance.getEntriesByName('none')]; }),
+  'marks are cleared by name': () => clean(() => { performance.mark('a', { startTime: 1 }); performance.mark('b', { startTime: 2 }); performance.clearMarks('a'); return brief(performance.getEntries()); }),
+  'marks are cleared, measures stay': () => clean(() => { performance.mark('a', { startTime: 1 }); performance.measure('m', { start: 1, end: 2 }); performance.clearMarks(); return brief(performance.getEntries()); }),
+  'measures are cleared': () => clean(() => { performance.mark('a', { startTime: 1 }); performance.measure('m', { start: 1, end: 2 }); performance.clearMeasures('x'); performance.clearMeasures('m'); return brief(performance.getEntries()); }),
+  'a job runs before timers': () => new Promise((resolve) => { const log = []; setTimeout(() => { log.push('timer'); resolve(log); }, 0); queueMicrotask(() => log.push('job')); Promise.resolve().then(() => log.push('promise')); log.push('here'); }),
+  'a job gets nothing': () => new Promise((resolve) => queueMicrotask(function () { resolve(arguments.length); })),
+  'a job is a function': () => [undefined, null, 5, {}, 'x'].map((v) => thrown(() => queueMicrotask(v))),
+  'a job is needed': () => queueMicrotask(),
+  'jobs of jobs run before timers': () => new Promise((resolve) => { const log = []; setTimeout(() => resolve(log), 0); queueMicrotask(() => { log.push(1); queueMicrotask(() => { log.push(2); queueMicrotask(() => log.push(3)); }); }); }),
+  'queueMicrotask is a function of one': () => [queueMicrotask.name, queueMicrotask.length, queueMicrotask(() => {})],
+};
