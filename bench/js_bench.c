@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <anqa/anqa.h>
 
@@ -346,6 +347,115 @@ static double measure_memory(struct bench *b)
     return result;
 }
 
+/* ---------------------------------------------------------------- the web platform */
+
+/* One script for each part: what it does in its first call, and what it comes to beside a script of nothing. */
+static const struct api {
+    const char *name, *code;
+    uint32_t apis;
+} apis[] = {
+    {"nothing", "1", 0},
+    {"events",
+        "const t = new EventTarget(); t.addEventListener('x', () => {});"
+        "t.dispatchEvent(new Event('x')); new AbortController().abort()",
+        ANQA_JS_EVENTS},
+    {"encoding",
+        "structuredClone({a: [new TextDecoder().decode(new TextEncoder().encode('\u00e4'))]})",
+        ANQA_JS_ENCODING},
+    {"url", "new URL('/b?c=d', 'http://h/a').searchParams.get('c')", ANQA_JS_URL},
+    {"performance", "performance.mark('a'); performance.measure('m', 'a')", ANQA_JS_PERFORMANCE},
+    {"locks", "navigator.locks.request('a', () => 1)", ANQA_JS_LOCKS},
+    {"storage", "localStorage.a = 1; localStorage.getItem('a')", ANQA_JS_STORAGE},
+    {"streams", "new ReadableStream({start(c) { c.enqueue(1); c.close() }}).getReader().read()",
+        ANQA_JS_STREAMS},
+    {"blob", "new Blob(['a']).text()", ANQA_JS_BLOB},
+    {"crypto", "crypto.randomUUID()", ANQA_JS_CRYPTO},
+    {"all", "new URL('http://h/').searchParams; new EventTarget(); new TextEncoder()", UINT32_MAX},
+};
+
+struct api_cost {
+    double image_bytes; /* of pages that are not empty */
+    double make_us;     /* until the first process is there */
+    double own_bytes;   /* of a process behind its first call */
+};
+
+/* Of the image that was made last. */
+static double image_bytes(void)
+{
+    static const char empty[4096];
+    char path[64], name[64], page[4096];
+    double bytes = 0;
+
+    for (int fd = 3; fd < 256; fd++) {
+        ssize_t len;
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        len = readlink(path, name, sizeof name - 1);
+        if (len < 0)
+            continue;
+        name[len] = '\0';
+        if (strstr(name, "memfd:anqa-js") == NULL)
+            continue;
+        bytes = 0;
+        for (off_t at = 0; pread(fd, page, sizeof page, at) == sizeof page; at += sizeof page)
+            if (memcmp(page, empty, sizeof page) != 0)
+                bytes += sizeof page;
+    }
+    return bytes;
+}
+
+static void work_api(struct bench *b, uint64_t ops, bool first)
+{
+    const struct api *api = &apis[ops];
+    struct api_cost *cost = b->state;
+    anqa_pid *pids = calloc(ROOMS, sizeof *pids);
+    char source[512];
+    double before;
+    uint64_t start;
+    anqa_js_script script = ANQA_JS_SCRIPT_RESTING(
+        1, .name = "api", .source = source, .apis = api->apis, .limits = {.turn_ms = 60000});
+
+    snprintf(source, sizeof source, "export function post() { %s; return 1 }", api->code);
+    start = bench_now_ns();
+    post_to(start_room(&script));
+    cost->make_us = (double)(bench_now_ns() - start) / 1000;
+    cost->image_bytes = image_bytes();
+    for (int i = 0; i < 20; i++)
+        post_to(start_room(&script));
+    anqa_sleep(50);
+    before = own_bytes();
+    for (int i = 0; i < ROOMS; i++) {
+        pids[i] = start_room(&script);
+        post_to(pids[i]);
+    }
+    anqa_sleep(100);
+    cost->own_bytes = (own_bytes() - before) / ROOMS;
+    end_rooms(pids, ROOMS);
+    free(pids);
+}
+
+/* A row for each, on stderr; the figure is what all of them add to the image. */
+static double measure_apis(struct bench *b)
+{
+    double nothing = 0, all = 0;
+
+    for (size_t i = 0; i < ANQA_COUNT(apis); i++) {
+        struct api_cost cost = {0};
+        if (i > 0)
+            open_world(b);
+        b->state = &cost;
+        drive(b, i, work_api);
+        if (i + 1 < ANQA_COUNT(apis))
+            close_world(b);
+        if (i == 0)
+            nothing = cost.image_bytes;
+        all = cost.image_bytes - nothing;
+        fprintf(stderr, "| %s | %.0f | %.0f | %.0f |\n", apis[i].name,
+            (cost.image_bytes - (i == 0 ? 0 : nothing)) / 1024, cost.make_us,
+            cost.own_bytes / 1024);
+    }
+    return all;
+}
+
 /* ---------------------------------------------------------------- beside those that spin */
 
 static int order(const void *left, const void *right)
@@ -409,14 +519,11 @@ PROGRAM(strings, "100000")
 PROGRAM(floats, "500000")
 PROGRAM(match, "10000")
 
-#define COMPUTING(program)            \
-    {.name = #program,                \
-        .unit = "ms",                 \
-        .peer = #program,             \
-        .schedulers = BENCH_ON_1,     \
-        .setup = setup_programs,      \
-        .measure = measure_##program, \
-        .teardown = close_world}
+#define COMPUTING(program)                                                             \
+    {                                                                                  \
+        .name = #program, .unit = "ms", .peer = #program, .schedulers = BENCH_ON_1,    \
+        .setup = setup_programs, .measure = measure_##program, .teardown = close_world \
+    }
 
 const struct bench_area bench_area = {
     .name = "js",
@@ -476,6 +583,17 @@ const struct bench_area bench_area = {
                 .fresh = true,
                 .setup = open_world,
                 .measure = measure_memory,
+                .teardown = close_world},
+            {.name = "apis",
+                .unit = "bytes",
+                .note =
+                    "what the whole web platform adds to the image of a script, which its "
+                    "processes share. A row for each part goes to stderr: KB of image, us until "
+                    "the first answer of its first process, KB of a process's own.",
+                .schedulers = BENCH_ON_1,
+                .fresh = true,
+                .setup = open_world,
+                .measure = measure_apis,
                 .teardown = close_world},
             {.name = "polite_p99",
                 .unit = "us",

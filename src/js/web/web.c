@@ -1,5 +1,7 @@
 #include "js/web/web.h"
 
+#include <assert.h>
+
 #include "js/convert.h"
 #include "js/turn.h"
 #include "js/web/modules.h"
@@ -24,6 +26,11 @@ static const struct {
     WEB_MODULE_MAP(WEB_MODULE_X)
 #undef WEB_MODULE_X
 };
+
+#define WEB_ADDED(name, flag, needs, ops) +(uint64_t)(flag)
+#define WEB_UNITED(name, flag, needs, ops) | (uint64_t)(flag)
+static_assert((0 WEB_MODULE_MAP(WEB_ADDED)) == (0 WEB_MODULE_MAP(WEB_UNITED)),
+    "two modules have the same flag");
 
 uint32_t web_closure(uint32_t apis)
 {
@@ -122,10 +129,13 @@ static bool is_told(const anqa_msg *msg, void *arg)
     return msg->tag == told_tag;
 }
 
-void web_forget_told(void)
+void web_reset(struct js *js)
 {
     const anqa_msg *msg;
 
+#if defined ANQA_ZLIB
+    web_drop_codecs(js);
+#endif
     while ((msg = anqa_receive_if(is_told, NULL, 0)) != NULL)
         anqa_msg_free(msg);
 }
