@@ -196,6 +196,7 @@ endif()
 
 if(TARGET js_bytecode_test AND TARGET anqa_command)
   anqa_add_script(js_bytecode_test test/js/scripts/greeter.ts BYTECODE)
+  target_compile_definitions(js_bytecode_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 endif()
 
 if(TARGET js_http_test)

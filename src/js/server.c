@@ -650,8 +650,7 @@ static void reset(struct js *js)
 
     drop_calls(js);
     stop_helper(&js->net);
-    web_forget_told();
-    web_forget_held(js);
+    web_reset(js);
     spawn_stop_children(js);
     beam_forget_names(js);
     beam_forget_topics(js);

@@ -6,7 +6,7 @@
  * when their stream is collected, and with the process. An image never has any, and a process that was restored has none: their
  * numbers are random, so one from before means nothing after.
  */
-#include "js/web/compression.h"
+#include "js/web/web.h"
 
 #include <zconf.h>
 #include <zlib.h>
@@ -16,7 +16,6 @@
 #include "js/convert.h"
 #include "js/preempt.h"
 #include "js/turn.h"
-#include "js/web/web.h"
 
 enum {
     PIECE_MAX = 64 << 10,
@@ -74,12 +73,6 @@ static void codec_free(struct codec *codec)
     else
         (void)deflateEnd(&codec->z);
     anqa_heap_free(codec);
-}
-
-void compression_forget(struct js *js)
-{
-    while (js->codecs != NULL && js->codecs->count > 0)
-        codec_free(js->codecs->list[--js->codecs->count]);
 }
 
 /* The place of a codec in the list; the number of them: there is none. */
@@ -160,6 +153,12 @@ static uint64_t op_close(struct js *js, const uint64_t *args)
     codec_free(js->codecs->list[i]);
     js->codecs->list[i] = js->codecs->list[--js->codecs->count];
     return JS_TRUE;
+}
+
+void web_drop_codecs(struct js *js)
+{
+    while (js->codecs != NULL && js->codecs->count > 0)
+        codec_free(js->codecs->list[--js->codecs->count]);
 }
 
 /* A Uint8Array that is given. */

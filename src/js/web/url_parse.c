@@ -53,45 +53,46 @@ enum {
     FORBIDDEN_DOMAIN = 128 /* and in domains */
 };
 
+#define OF_ALL (OF_FRAGMENT | OF_QUERY | OF_SPECIAL_QUERY | OF_PATH | OF_USER)
+#define CONTROL (OF_ALL | OF_OPAQUE | FORBIDDEN_DOMAIN)
+#define HOST_ENDS (FORBIDDEN | FORBIDDEN_DOMAIN)
+
+static const uint8_t kinds[256] = {
+    [0] = CONTROL | FORBIDDEN,
+    [1 ... 8] = CONTROL,
+    ['\t'] = CONTROL | FORBIDDEN,
+    ['\n'] = CONTROL | FORBIDDEN,
+    [0x0b ... 0x0c] = CONTROL,
+    ['\r'] = CONTROL | FORBIDDEN,
+    [0x0e ... 0x1f] = CONTROL,
+    [' '] = OF_ALL | HOST_ENDS,
+    ['"'] = OF_ALL,
+    ['#'] = OF_QUERY | OF_SPECIAL_QUERY | OF_PATH | OF_USER | HOST_ENDS,
+    ['%'] = FORBIDDEN_DOMAIN,
+    ['\''] = OF_SPECIAL_QUERY,
+    ['/'] = OF_USER | HOST_ENDS,
+    [':'] = OF_USER | HOST_ENDS,
+    [';'] = OF_USER,
+    ['<'] = OF_ALL | HOST_ENDS,
+    ['='] = OF_USER,
+    ['>'] = OF_ALL | HOST_ENDS,
+    ['?'] = OF_PATH | OF_USER | HOST_ENDS,
+    ['@'] = OF_USER | HOST_ENDS,
+    ['['] = OF_USER | HOST_ENDS,
+    ['\\'] = OF_USER | HOST_ENDS,
+    [']'] = OF_USER | HOST_ENDS,
+    ['^'] = OF_PATH | OF_USER | HOST_ENDS,
+    ['`'] = OF_FRAGMENT | OF_PATH | OF_USER,
+    ['{'] = OF_PATH | OF_USER,
+    ['|'] = OF_USER | HOST_ENDS,
+    ['}'] = OF_PATH | OF_USER,
+    [0x7f] = CONTROL,
+    [0x80 ... 0xff] = OF_ALL | OF_OPAQUE,
+};
+
 static uint8_t kind_of(int c)
 {
-    uint8_t kind = 0;
-
-    if (c < 0x20 || c > 0x7e)
-        kind |= OF_FRAGMENT | OF_QUERY | OF_SPECIAL_QUERY | OF_PATH | OF_USER | OF_OPAQUE;
-    if (c < 0x20 || c == 0x7f || c == '%')
-        kind |= FORBIDDEN_DOMAIN;
-    switch (c) {
-    case '`': return kind | OF_FRAGMENT | OF_PATH | OF_USER;
-    case ' ':
-    case '<':
-    case '>':
-        return kind | OF_FRAGMENT | OF_QUERY | OF_SPECIAL_QUERY | OF_PATH | OF_USER | FORBIDDEN |
-               FORBIDDEN_DOMAIN;
-    case '"': return kind | OF_FRAGMENT | OF_QUERY | OF_SPECIAL_QUERY | OF_PATH | OF_USER;
-    case '#':
-        return kind | OF_QUERY | OF_SPECIAL_QUERY | OF_PATH | OF_USER | FORBIDDEN |
-               FORBIDDEN_DOMAIN;
-    case '\'': return kind | OF_SPECIAL_QUERY;
-    case '?': return kind | OF_PATH | OF_USER | FORBIDDEN | FORBIDDEN_DOMAIN;
-    case '{':
-    case '}': return kind | OF_PATH | OF_USER;
-    case '^': return kind | OF_PATH | OF_USER | FORBIDDEN | FORBIDDEN_DOMAIN;
-    case '/':
-    case ':':
-    case '@':
-    case '[':
-    case '\\':
-    case ']':
-    case '|': return kind | OF_USER | FORBIDDEN | FORBIDDEN_DOMAIN;
-    case ';':
-    case '=': return kind | OF_USER;
-    case 0:
-    case '\t':
-    case '\n':
-    case '\r': return kind | FORBIDDEN | FORBIDDEN_DOMAIN;
-    default: return kind;
-    }
+    return kinds[(uint8_t)c];
 }
 
 static bool is_alpha(int c)
@@ -573,6 +574,21 @@ static void begin_fragment(struct parser *p)
     p->state = FRAGMENT;
 }
 
+/* The current character, and with it all that follow and mean nothing in any state. */
+static void put_run(struct parser *p, struct text *text, int c, uint8_t set)
+{
+    size_t end = p->at;
+
+    while (end < p->len && (kind_of(p->in[end]) & (set | OF_PATH | OF_USER)) == 0)
+        end++;
+    if (end == p->at) {
+        put_encoded(p->env->arena, text, c, set);
+        return;
+    }
+    text_put(p->env->arena, text, p->in + p->at, end - p->at);
+    p->at = end - 1;
+}
+
 /* The same character again, in another state. */
 static enum verdict again(struct parser *p, enum state state)
 {
@@ -896,7 +912,7 @@ static enum verdict on_path(struct parser *p, int c)
     int count;
 
     if (c >= 0 && !is_slash(p, c) && (p->override != NO_STATE || (c != '?' && c != '#'))) {
-        put_encoded(arena, &p->buffer, c, OF_PATH);
+        put_run(p, &p->buffer, c, OF_PATH);
         return GO_ON;
     }
     count = dots(&p->buffer);
@@ -937,7 +953,7 @@ static enum verdict on_query(struct parser *p, int c)
     if (c == '#' && p->override == NO_STATE)
         begin_fragment(p);
     else if (c >= 0)
-        put_encoded(p->env->arena, &p->url->query, c, special(p) ? OF_SPECIAL_QUERY : OF_QUERY);
+        put_run(p, &p->url->query, c, special(p) ? OF_SPECIAL_QUERY : OF_QUERY);
     return GO_ON;
 }
 
@@ -981,7 +997,7 @@ static enum verdict step(struct parser *p, int c)
     case QUERY: return on_query(p, c);
     case FRAGMENT:
         if (c >= 0)
-            put_encoded(p->env->arena, &p->url->fragment, c, OF_FRAGMENT);
+            put_run(p, &p->url->fragment, c, OF_FRAGMENT);
         return GO_ON;
     case NO_STATE: break;
     }

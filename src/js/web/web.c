@@ -4,7 +4,6 @@
 
 #include "js/convert.h"
 #include "js/turn.h"
-#include "js/web/compression.h"
 #include "js/web/modules.h"
 
 /* ---------------------------------------------------------------- the modules */
@@ -130,10 +129,13 @@ static bool is_told(const anqa_msg *msg, void *arg)
     return msg->tag == told_tag;
 }
 
-void web_forget_told(void)
+void web_reset(struct js *js)
 {
     const anqa_msg *msg;
 
+#if defined ANQA_ZLIB
+    web_drop_codecs(js);
+#endif
     while ((msg = anqa_receive_if(is_told, NULL, 0)) != NULL)
         anqa_msg_free(msg);
 }
@@ -147,13 +149,4 @@ bool web_told(
     memcpy(ret_id, msg->body.ptr, sizeof *ret_id);
     return anqa_value_check(msg->body.ptr + sizeof *ret_id, msg->body.len - sizeof *ret_id, limits,
                ret_value) == ANQA_OK;
-}
-
-/* ---------------------------------------------------------------- what modules hold */
-
-void web_forget_held(struct js *js)
-{
-#ifdef ANQA_ZLIB
-    compression_forget(js);
-#endif
 }
