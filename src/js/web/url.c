@@ -100,12 +100,14 @@ static uint64_t decoded(struct js *js, const char *at, size_t len)
     size_t out = 0;
 
     for (size_t i = 0; i < len; i++) {
-        if (at[i] == '%' && i + 2 < len && hex_value(at[i + 1]) >= 0 && hex_value(at[i + 2]) >= 0) {
-            to[out++] = (char)(hex_value(at[i + 1]) << 4 | hex_value(at[i + 2]));
-            i += 2;
-        } else {
+        bool encoded = at[i] == '%' && i + 2 < len;
+        int high = encoded ? hex_value(at[i + 1]) : -1, low = encoded ? hex_value(at[i + 2]) : -1;
+        if (high < 0 || low < 0) {
             to[out++] = at[i] == '+' ? ' ' : at[i];
+            continue;
         }
+        to[out++] = (char)(high * 16 + low);
+        i += 2;
     }
     return convert_string(js, web_well_formed(js, anqa_str_make(to, out)));
 }
