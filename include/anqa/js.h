@@ -64,8 +64,8 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn fails and the process ends: what queues more of them than a
- * turn may run never comes to an end).
+ * outstanding calls, children, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn
+ * fails and the process ends: what queues more of them than a turn may run never comes to an end).
  *
  * In JavaScript:
  *
@@ -368,7 +368,7 @@ ANQA_API anqa_status anqa_js_set_global(anqa_pid pid, anqa_str name, anqa_value 
  * start. It keeps its pid, its place with its supervisor, the name it was started with, its links and what waits in its
  * mailbox. Gone are its timers, subscriptions, monitors, and the names that it has registered; its children have ended;
  * its Beam.calls run to their end, unheard; calls from outside that wait for a promise fail with E_SCRIPT. What a store has of it
- * counts no more: the new state is saved over it.
+ * counts no more: the new state is saved over it. A Worker that is reset has no source any more: end it instead.
  * Fails: E_NOPROC, E_DIED (`init` threw: the process has ended), E_TIMEOUT as anqa_try_call.
  */
 ANQA_API anqa_status anqa_js_reset(

@@ -216,7 +216,8 @@ static void forget_text(char **list, uint32_t *count, uint32_t i)
 
 static bool text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
 {
-    return turn_text(js, value, ret_text) || (turn_throw(js, "TypeError", "no text"), false);
+    return turn_text_in(js, value, web_scratch(js), ret_text) ||
+           (turn_throw(js, "TypeError", "no text"), false);
 }
 
 static bool pid_arg(struct js *js, uint64_t value, anqa_pid *ret_pid)

@@ -11,6 +11,7 @@
 #include "js/preempt.h"
 #include "js/spawn.h"
 #include "js/turn.h"
+#include "js/web/web.h"
 #include "runtime/sched.h"
 
 #define RANGE_MOST ((uint64_t)1 << 32)
@@ -173,13 +174,17 @@ static uint64_t hash_value(uint64_t hash, anqa_value value)
 uint64_t tools_hash(struct js *js, const uint64_t *args)
 {
     double range = 0;
+    anqa_value_writer writer;
     anqa_value value;
 
     if (!convert_number(args[1], &range) || !(range >= 1 && range <= (double)RANGE_MOST) ||
         range != (double)(uint64_t)range)
         return turn_throw(js, "RangeError", "the range of a hash is a whole number from 1 to 2^32");
-    if (!convert_out_whole(js, args[0], &value))
+    anqa_value_writer_init(&writer, web_scratch(js), &js->script->limits.values);
+    if (!convert_out(js, args[0], &writer))
         return JS_EXCEPTION;
+    if (anqa_value_done(&writer, &value) != ANQA_OK)
+        return turn_throw(js, "RangeError", "the value is larger than values may be");
     return convert_double((double)(hash_value(0, value) % (uint64_t)range));
 }
 
@@ -203,13 +208,13 @@ uint64_t tools_escape(struct js *js, const uint64_t *args)
     size_t len = 0;
     char *out;
 
-    if (!turn_text(js, args[0], &text))
+    if (!turn_text_in(js, args[0], web_scratch(js), &text))
         return turn_throw(js, "TypeError", "no text");
     for (size_t i = 0; i < text.len; i++)
         len += entity(text.ptr[i]) == NULL ? 1 : strlen(entity(text.ptr[i]));
     if (len >= js->memory_limit)
         return turn_throw(js, "RangeError", "the text is longer than the memory of this process");
-    out = anqa_arena_alloc(anqa_tmp(), len + 1);
+    out = anqa_arena_alloc(web_scratch(js), len + 1);
     len = 0;
     for (size_t i = 0; i < text.len; i++) {
         const char *escaped = entity(text.ptr[i]);
@@ -257,7 +262,7 @@ uint64_t tools_process_info(struct js *js, const uint64_t *args)
 {
     anqa_value_writer writer;
 
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_writer_init(&writer, web_scratch(js), NULL);
     anqa_value_map_begin(&writer);
     anqa_value_key(&writer, anqa_str_of("pid"));
     anqa_value_put_pid(&writer, anqa_self().bits);
@@ -277,10 +282,10 @@ uint64_t tools_process_info(struct js *js, const uint64_t *args)
 uint64_t tools_system_info(struct js *js, const uint64_t *args)
 {
     anqa_value_writer writer;
-    anqa_system_info *info = anqa_arena_alloc(anqa_tmp(), sizeof *info); /* large */
+    anqa_system_info *info = anqa_arena_alloc(web_scratch(js), sizeof *info); /* large */
 
     anqa_system_info_get(info);
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_writer_init(&writer, web_scratch(js), NULL);
     anqa_value_map_begin(&writer);
     put_number(&writer, "schedulers", info->scheduler_count);
     put_number(&writer, "processes", info->processes);

@@ -136,7 +136,7 @@ static bool park(struct js *js, struct parked *ret_parked)
     js->engine.memory.data = NULL;
     count(rt, len, true);
     atomic_fetch_add_explicit(&rt->parks, 1, memory_order_relaxed);
-    window_give(rt, window);
+    window_give(rt, window, true);
     /* pairs with swap_use and park_is: from here on it is the process's, which may end, and its image with it */
     atomic_store_explicit(&js->use, JS_PARKED, memory_order_release);
     return true;
@@ -418,7 +418,7 @@ void park_leave(struct js *js)
     if (js->window == NULL)
         return;
     unlist_window(rt, js->window);
-    window_give(rt, js->window);
+    window_give(rt, js->window, false);
     js->window = NULL;
     pass_place(rt);
 }

@@ -372,8 +372,7 @@ anqa_next anqa_js_pool_info_(void *state, anqa_msg *msg)
     case ANQA_MSG_DOWN: on_down(state, msg); break;
     case ANQA_MSG_EXIT: on_exit_of(state, msg); break;
     case ANQA_MSG_REPLY: on_reset(state, msg); break;
-    default:
-        anqa_log(ANQA_ERROR, "js_pool.unexpected_message", "tag=%s next=dropped", msg->tag);
+    default: anqa_log(ANQA_ERROR, "js_pool.unexpected_message", "tag=%s next=dropped", msg->tag);
     }
     return anqa_noreply();
 }

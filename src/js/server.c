@@ -650,7 +650,7 @@ static void reset(struct js *js)
 
     drop_calls(js);
     stop_helper(&js->net);
-    web_forget_told();
+    web_reset(js);
     spawn_stop_children(js);
     beam_forget_names(js);
     beam_forget_topics(js);

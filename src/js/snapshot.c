@@ -204,19 +204,19 @@ static anqa_status split(anqa_str bytes, struct parts *parts, anqa_error *err)
     return ANQA_OK;
 }
 
-static bool is_whole(anqa_str bytes, const struct parts *parts)
+static bool is_whole(anqa_str bytes)
 {
     uint8_t digest[SHA256_LEN];
 
     digest_of(bytes.ptr, bytes.len - TAIL, digest);
-    return memcmp(digest, parts->digest, sizeof digest) == 0;
+    return memcmp(digest, bytes.ptr + bytes.len - TAIL, sizeof digest) == 0;
 }
 
 static anqa_status check(anqa_str bytes, struct parts *parts, anqa_error *err)
 {
     anqa_status status = split(bytes, parts, err);
 
-    if (status == ANQA_OK && !is_whole(bytes, parts))
+    if (status == ANQA_OK && !is_whole(bytes))
         return damaged(err, "its checksum is another");
     return status;
 }

@@ -154,7 +154,7 @@ uint32_t turn_put(struct js *js, const void *bytes, size_t len)
 
 /* ---------------------------------------------------------------- errors */
 
-bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text)
+bool turn_text_in(struct js *js, uint64_t value, anqa_arena *arena, anqa_str *ret_text)
 {
     uint32_t sp = js->engine.sp, out = js_frame(js, 16);
     uint32_t text = q_JS_ToCStringLen2(&js->engine, js->image->ctx, out, value, 0);
@@ -165,9 +165,14 @@ bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text)
         turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
         return false;
     }
-    *ret_text = anqa_str_make(anqa_tmp_copy(js_at(js, text, len), len), len);
+    *ret_text = anqa_str_make(anqa_arena_copy(arena, js_at(js, text, len), len), len);
     q_JS_FreeCString(&js->engine, js->image->ctx, text);
     return true;
+}
+
+bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text)
+{
+    return turn_text_in(js, value, anqa_tmp(), ret_text);
 }
 
 uint32_t turn_text_begin(struct js *js, uint64_t string, anqa_str *ret_text)

@@ -37,6 +37,8 @@ uint32_t turn_put(struct js *js, const void *bytes, size_t len);
 uint64_t turn_eval(struct js *js, anqa_str text, const char *name, uint32_t flags);
 /* The text of any value, by its toString; false: that failed, and no exception is left. */
 bool turn_text(struct js *js, uint64_t value, anqa_str *ret_text);
+/* The same in an arena, where texts of many operations are not to wait for the end of the event. */
+bool turn_text_in(struct js *js, uint64_t value, anqa_arena *arena, anqa_str *ret_text);
 /* The text of a string where the engine has it, until turn_text_done, with no memory of the event: what a script asks for
  * again and again in one turn must not add up. 0: an exception is set. */
 uint32_t turn_text_begin(struct js *js, uint64_t string, anqa_str *ret_text);

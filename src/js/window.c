@@ -16,6 +16,7 @@
 #include "runtime/sched.h"
 
 #define DROP_GAP (8 * PAGES_SIZE)
+#define KEEP_PAGES 64u
 
 /* ---------------------------------------------------------------- a runtime's */
 
@@ -248,7 +249,7 @@ anqa_status window_take(
     else if (image == NULL && !window_clear(window))
         status = anqa_fail_errno(err, errno, "cannot unmap the memory of a JavaScript process");
     if (status != ANQA_OK) {
-        window_give(rt, window);
+        window_give(rt, window, false);
         return status;
     }
     *ret_window = window;
@@ -270,9 +271,22 @@ static bool drop(const struct js_window *window, uint32_t at, uint32_t end)
     return at == end || madvise(window->base + at, end - at, MADV_DONTNEED) == 0;
 }
 
-/* Pages that were written to hold again what the image holds. Those that were only read stay mapped, so that the next one
- * need not fault for them; but a few of them go with others, for one call costs as much. */
-static bool drop_own(const struct js_window *window, struct pages *pages, uint32_t at, uint32_t end)
+/* Makes a page hold again what the image holds. False: it does so, and its owner had no need of it. */
+static bool renew_page(const struct js_window *window, uint32_t at)
+{
+    const uint8_t *was = window->image->view + at;
+
+    if (memcmp(window->base + at, was, PAGES_SIZE) == 0)
+        return false;
+    memcpy(window->base + at, was, PAGES_SIZE);
+    return true;
+}
+
+/* Pages that were written to hold again what the image holds. They are dropped, but for `*keep` of them. Those that were
+ * only read stay mapped, so that the next one need not fault for them; but a few of them go with others, for one call
+ * costs as much. */
+static bool drop_own(
+    const struct js_window *window, struct pages *pages, uint32_t at, uint32_t end, uint32_t *keep)
 {
     uint32_t first = at, last = at; /* of what is to be dropped */
     bool ok = true;
@@ -280,6 +294,12 @@ static bool drop_own(const struct js_window *window, struct pages *pages, uint32
     for (; at < end && ok; at += PAGES_SIZE) {
         if (!pages_own(pages, at))
             continue;
+        if (*keep > 0 && renew_page(window, at)) {
+            --*keep;
+            ok = drop(window, first, last);
+            first = last = at + PAGES_SIZE;
+            continue;
+        }
         if (at - last > DROP_GAP) {
             ok = drop(window, first, last);
             first = at;
@@ -290,22 +310,24 @@ static bool drop_own(const struct js_window *window, struct pages *pages, uint32
 }
 
 /* The memory is again what the image holds. */
-static bool restore(struct js_rt *rt, struct js_window *window, bool warm)
+static bool restore(struct js_rt *rt, struct js_window *window, bool warm, bool wanted)
 {
     const struct js_image *image = window->image;
     uint32_t count = atomic_load_explicit(&image->hot_count, memory_order_acquire), at = 0;
     struct pages pages;
+    uint32_t keep;
 
     pages_begin(&pages, rt, window->base, image->size);
     window->warm = warm && count > 0 && count <= IMAGE_HOT_RUNS && image->view != NULL;
+    keep = window->warm && wanted ? KEEP_PAGES : 0;
     for (uint32_t i = 0; window->warm && i < count; i++) {
         const struct js_run *run = &image->hot[i];
-        if (!drop_own(window, &pages, at, run->at))
+        if (!drop_own(window, &pages, at, run->at, &keep))
             return false;
         memcpy(window->base + run->at, image->view + run->at, run->len);
         at = run->at + run->len;
     }
-    return drop_own(window, &pages, at, image->size);
+    return drop_own(window, &pages, at, image->size, &keep);
 }
 
 /* Whether one more may stay warm: a place among them is taken. */
@@ -336,7 +358,7 @@ static bool cut_tail(struct js_window *window)
 bool window_renew(struct js_rt *rt, struct js_window *window)
 {
     window->touched = false;
-    return cut_tail(window) && restore(rt, window, true);
+    return cut_tail(window) && restore(rt, window, true, false);
 }
 
 /* Into the list where the next one looks for it. The lock is held. */
@@ -353,12 +375,12 @@ static void window_put(
     *list = window;
 }
 
-void window_give(struct js_rt *rt, struct js_window *window)
+void window_give(struct js_rt *rt, struct js_window *window, bool wanted)
 {
     struct js_image *image = window->image;
     bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
     bool renew = window->touched || window->warm != warm;
-    bool shown = image != NULL && cut_tail(window) && (!renew || restore(rt, window, warm));
+    bool shown = image != NULL && cut_tail(window) && (!renew || restore(rt, window, warm, wanted));
     bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
     pthread_mutex_lock(&rt->lock);

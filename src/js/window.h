@@ -106,7 +106,8 @@ anqa_status window_take(
 bool window_grow(struct js_window *window, uint32_t size);
 /* Shows the image in a window that showed nothing. */
 anqa_status window_show(struct js_window *window, struct js_image *image, anqa_error *err);
-void window_give(struct js_rt *rt, struct js_window *window);
+/* wanted: somebody takes it at once, and will write to about as many pages: they are kept, up to a bound. */
+void window_give(struct js_rt *rt, struct js_window *window, bool wanted);
 /* One that is out shows its image as when it was taken. False: the system refuses. */
 bool window_renew(struct js_rt *rt, struct js_window *window);
 /* Takes all pages of free windows that an image has left, which is gone after that. */

@@ -255,6 +255,28 @@ TEST(what_was_restored_is_reset_to_its_start)
     js_end(rt);
 }
 
+TEST(a_reset_gives_back_what_compression_holds)
+{
+    static const anqa_js_script zip = ANQA_JS_SCRIPT(.name = "zip",
+        .source = "export function f() {}", .apis = ANQA_JS_COMPRESSION);
+    static const char open[] =
+        "(async () => { globalThis.all = []; for (let i = 0; i < %d; i++) { const s = new "
+        "CompressionStream('gzip'); all.push(s); s.readable.getReader().read().catch(() => {}); "
+        "await "
+        "s.writable.getWriter().write(new Uint8Array(1)); } })()";
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&zip);
+
+    if (strcmp(js_eval(pid, "typeof CompressionStream"), "\"function\"") != 0)
+        SKIP("a build without zlib");
+    for (int i = 0; i < 5; i++) { /* of about thirty there may be */
+        CHECK_STR(js_eval(pid, anqa_tmp_printf(open, 20)), "undefined");
+        CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+    }
+    CHECK(strncmp(js_eval(pid, anqa_tmp_printf(open, 40)), "RangeError: ", 12) == 0);
+    js_end(rt);
+}
+
 TEST(random_numbers_differ_after_each_reset)
 {
     anqa_rt *rt = js_begin(1);

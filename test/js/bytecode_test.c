@@ -2,6 +2,7 @@
 #include "support.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <anqa/js_debug.h>
 
@@ -65,6 +66,31 @@ TEST(bytecode_that_was_made_at_build_runs_with_the_lines_of_its_sources)
     CHECK_STATUS(anqa_js_call(pid, "fail", NULL, LONG_MS, NULL, &error, NULL), ANQA_E_SCRIPT);
     CHECK(memmem(error.stack.ptr, error.stack.len, "greeter.ts:12:", 14) != NULL, "%.*s",
         ANQA_FMT(error.stack));
+    js_end(rt);
+}
+
+TEST(a_file_is_bundled_and_compiled_with_its_map)
+{
+    static const anqa_js_script file =
+        ANQA_JS_SCRIPT(.name = "greeter", .path = "test/js/scripts/greeter.ts");
+    anqa_str bytes = {NULL, 0}, map = {NULL, 0};
+    anqa_js_script script = ANQA_JS_SCRIPT(.name = "greeter");
+    anqa_rt *rt = js_begin(1);
+    anqa_js_error error = {0};
+    anqa_error err = {.text = ""};
+
+    CHECK_EQ(chdir(SOURCE_DIR), 0);
+    CHECK_STATUS(anqa_js_compile(&file, &bytes, &map, &err), ANQA_OK, "%s", err.text);
+    script.bytecode = bytes.ptr;
+    script.bytecode_len = bytes.len;
+    script.source_map = anqa_tmp_copy(map.ptr, map.len);
+    CHECK_STATUS(
+        anqa_js_call(js_start(&script), "fail", NULL, LONG_MS, NULL, &error, NULL), ANQA_E_SCRIPT);
+    CHECK(memmem(error.stack.ptr, error.stack.len, "at fail (test/js/scripts/greeter.ts:12:", 39) !=
+              NULL,
+        "%.*s", ANQA_FMT(error.stack));
+    CHECK_STATUS(anqa_js_compile(&script, &bytes, &map, &err), ANQA_E_INVALID);
+    CHECK_STR(err.text, "script 'greeter' is bytecode already");
     js_end(rt);
 }
 

@@ -192,6 +192,22 @@ TEST(a_restored_process_has_lost_the_states_and_says_so)
     js_end(rt);
 }
 
+TEST(a_process_that_begins_anew_has_room_for_all_of_them)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_error err;
+
+    for (int round = 0; round < 3; round++) {
+        CHECK_STR(run(pid, "start(100, () => new DecompressionStream('gzip')).forEach((p) => "
+                           "p.catch(() => 0));"
+                           "await Promise.all(kept.map((k) => k.write)); return kept.length"),
+            "100", "round %d", round);
+        CHECK_STATUS(anqa_js_reset(pid, LONG_MS, &err), ANQA_OK, "%s", err.text);
+    }
+    js_end(rt);
+}
+
 TEST(top_level_code_makes_them_but_gives_them_nothing)
 {
     static const anqa_js_script early = ANQA_JS_SCRIPT(.name = "early",

@@ -543,3 +543,64 @@ TEST(a_profile_has_room_for_so_many_stacks)
     CHECK_STATUS(anqa_js_profile(&opts, &result, NULL), ANQA_E_RANGE);
     js_end(rt);
 }
+
+struct watcher {
+    anqa_pid pid;
+};
+
+static void watch(void *state)
+{
+    const struct watcher *watcher = state;
+    anqa_json json;
+
+    for (;;) {
+        CHECK_STATUS(anqa_js_stack(watcher->pid, LONG_MS, &json, NULL), ANQA_OK);
+        CHECK_STATUS(anqa_js_variables(watcher->pid, LONG_MS, &json, NULL), ANQA_OK);
+        (void)anqa_receive(0); /* ends the event, and its memory */
+        anqa_sleep(1);
+    }
+}
+
+TEST(who_looks_changes_nothing_of_what_is_computed, .timeout_ms = 120000)
+{
+    static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "mixed",
+        .source = "let kept;\n"
+                  "function* numbers(n) { for (let i = 0; i < n; i++) yield (i * 7919) % 10007; }\n"
+                  "async function sum(list) { let s = 0; for (const x of list) s += await x; "
+                  "return s; }\n"
+                  "export async function run(n) {\n"
+                  "  const out = [];\n"
+                  "  for (let i = 0; i < n; i++) {\n"
+                  "    kept = [...numbers(2000)].sort((a, b) => a - b);\n"
+                  "    out.push(kept[i], await sum(kept.slice(0, 200)));\n"
+                  "    out.push(kept.join().replace(/(\\d)(\\d)/g, (all, a, b) => b + a).length);\n"
+                  "    out.push(JSON.stringify({toJSON() { return kept.map(String); }}).length);\n"
+                  "    out.push(String(kept.reduce((s, x) => s + BigInt(x) ** 3n, 0n)));\n"
+                  "    out.push(/(a|b|ab)*c/.test('ab'.repeat(12)));\n"
+                  "    try { (function down(d) { return d > 300 ? kept.gone.x : down(d + 1); "
+                  "})(0); } catch (e) { "
+                  "out.push(e.message, e.stack.length); }\n"
+                  "  }\n"
+                  "  return out.join();\n"
+                  "}\n",
+        .limits = {.turn_ms = 600000});
+    anqa_rt *rt = js_begin(2);
+    anqa_js_profile_result result = {.samples = 0};
+    const char *right;
+    anqa_pid pid, watching, profiling;
+
+    anqa_trap_exit(true);
+    right = anqa_tmp_printf("%s", js_call(js_start(&script), "run", "[20]"));
+    pid = js_start(&script);
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = watch,
+                                .arg = &(struct watcher){pid},
+                                .arg_size = sizeof(struct watcher)},
+                     &watching, NULL),
+        ANQA_OK);
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = take_profile}, &profiling, NULL), ANQA_OK);
+    CHECK_STR(js_call(pid, "run", "[20]"), right);
+    anqa_exit_signal(watching, ANQA_KILL);
+    (void)js_kill(profiling);
+    CHECK_STATUS(anqa_js_profile(&(anqa_js_profile_opts){.time_ms = 1}, &result, NULL), ANQA_OK);
+    js_end(rt);
+}

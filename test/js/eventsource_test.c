@@ -25,6 +25,7 @@ static const anqa_js_script member = ANQA_JS_SCRIPT(.name = "member", .source = 
     .limits = {.net = {.idle_ms = 50}});
 
 static _Atomic(unsigned) asked;
+static _Atomic(bool) go_on;
 
 static void stream(anqa_tcp tcp, const char *text)
 {
@@ -54,6 +55,13 @@ static void site(anqa_tcp tcp)
         stream(tcp, "");
         anqa_sleep(300);
         net_say(tcp, "data: late\n\n");
+        anqa_sleep(ANQA_INFINITY);
+    }
+    if (net_asks(head, "GET /later ")) {
+        stream(tcp, "");
+        while (!atomic_load(&go_on))
+            anqa_sleep(1);
+        net_say(tcp, "data: at last\n\n");
         anqa_sleep(ANQA_INFINITY);
     }
     if (net_asks(head, "GET /empty "))
@@ -117,6 +125,35 @@ TEST(a_quiet_stream_is_waited_for)
 
     open_at(pid, port, "/quiet");
     CHECK_STR(js_call(pid, "heard", "[2]"), "[\"open\",\"late||http://127.0.0.1\"]");
+    js_end(rt);
+}
+
+static anqa_js_info info_of(anqa_pid pid)
+{
+    anqa_js_info info;
+
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    return info;
+}
+
+TEST(an_event_wakes_a_process_that_is_parked)
+{
+    anqa_rt *rt = js_begin_with(
+        &(anqa_options){.schedulers = 2, .js_mapped = 1, .watchdog_ms = ANQA_INFINITY});
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+    uint64_t turns;
+
+    open_at(pid, port, "/later");
+    CHECK_STR(js_call(pid, "heard", "[1]"), "[\"open\"]");
+    (void)js_start(&member); /* takes its place */
+    CHECK(info_of(pid).parked);
+    turns = info_of(pid).turns;
+    atomic_store(&go_on, true);
+    for (int i = 0; i < 2000 && info_of(pid).turns == turns; i++)
+        anqa_sleep(2);
+    CHECK(info_of(pid).turns > turns);
+    CHECK_STR(js_call(pid, "all", "[]"), "[\"open\",\"at last||http://127.0.0.1\"]");
     js_end(rt);
 }
 

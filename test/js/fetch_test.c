@@ -603,6 +603,22 @@ TEST(the_end_of_the_process_that_works_for_a_script_is_an_error_of_what_is_under
     js_end(rt);
 }
 
+TEST(answers_under_way_are_errors_in_what_was_restored_from_a_snapshot)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member), twin = {0};
+    anqa_str bytes;
+
+    CHECK_STR(ask(pid, "keep", port, "/big", ""), "200");
+    CHECK_STATUS(anqa_js_snapshot(pid, LONG_MS, &bytes, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_js_restore_link(&member, bytes, NULL, NULL, &twin, NULL), ANQA_OK);
+    CHECK(strstr(js_call(twin, "rest", "[]"), "TypeError: fetch failed: ") != NULL);
+    CHECK_STR(get(twin, port, "/"), "[200,\"hello\"]");
+    CHECK_STR(js_call(pid, "rest", "[]"), anqa_tmp_printf("%d", BIG));
+    js_end(rt);
+}
+
 TEST(answers_that_nobody_reads_any_more_hold_nothing)
 {
     anqa_rt *rt = js_begin(2);
@@ -671,6 +687,38 @@ TEST(a_process_may_ask_so_much_and_wait_so_long)
         get(pid, port, "/big"), "TypeError: fetch failed: an answer of more than 1000000 bytes");
     snprintf(path, 200, "/%0120d", 1);
     CHECK_STR(get(pid, port, path), "TypeError: fetch failed: a URL of more than 100 bytes");
+    js_end(rt);
+}
+
+/* {"method": METHOD, "headers": so many of them, with values of that length}, as what else is given. */
+static const char *init_of(const char *method, unsigned fields, unsigned len)
+{
+    size_t size = 100 + (size_t)fields * (len + 30), at;
+    char *text = anqa_arena_alloc(anqa_tmp(), size);
+
+    at = (size_t)snprintf(text, size, ", {\"method\": \"%s\", \"headers\": {", method);
+    for (unsigned i = 0; i < fields; i++)
+        at += (size_t)snprintf(
+            text + at, size - at, "%s\"x-%u\": \"%0*u\"", i == 0 ? "" : ", ", i, (int)len, 1u);
+    snprintf(text + at, size - at, "}}");
+    return text;
+}
+
+TEST(a_request_may_have_so_many_fields_and_so_long)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "get", port, "/", init_of("GET", 200, 10)), "[200,\"hello\"]");
+    CHECK_STR(ask(pid, "get", port, "/", init_of("GET", 300, 10)),
+        "TypeError: fetch failed: more than 256 headers");
+    CHECK_STR(ask(pid, "get", port, "/", init_of("GET", 1, 131072)),
+        "TypeError: fetch failed: more than 131072 bytes for the network at once");
+    CHECK_STR(ask(pid, "get", port, "/echo", init_of("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF", 0, 0)),
+        "[200,\"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF 0 \"]");
+    CHECK_STR(ask(pid, "get", port, "/echo", init_of("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", 0, 0)),
+        "TypeError: fetch failed: no such request can be made");
     js_end(rt);
 }
 

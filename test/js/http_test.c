@@ -1,5 +1,6 @@
 /* Headers, Request, Response and forms: what Node does not do, or not as the Fetch Standard says; what is bounded. What
  * Node does too is in web/http.cases.mjs. */
+#include "http_network.script.h"
 #include "support.h"
 
 #define SOURCE                                                                                    \
@@ -73,8 +74,7 @@ static const struct {
         "c.abort('x'); return [a.signal.reason, b.signal.reason, a.signal === b.signal]",
         "[\"x\",\"x\",false]"},
     {"a part may come before another without a line end in front",
-        "return [...await form('\\r\\n' + field('a', 'b') + '--' + B + '--')].join()",
-        "\"a,b\""},
+        "return [...await form('\\r\\n' + field('a', 'b') + '--' + B + '--')].join()", "\"a,b\""},
     {"a name in a form may be a token",
         "return [...await form(part('Content-Disposition: form-data; name=a', 'b') + '--' + B + "
         "'--')].join()",
@@ -171,5 +171,35 @@ TEST(a_form_there_and_back_is_the_same)
                  "    return JSON.stringify([want, got]) }"
                  "return 'same'"),
         "\"same\"");
+    js_end(rt);
+}
+
+static const struct {
+    const char *function, *result;
+} network[] = {
+    {"asked", "[\"POST\",\"http://h/x\",\"manual\",true,[\"B\",\"1\",\"a\",\"2\",\"content-type\","
+              "\"text/plain;charset=UTF-8\"]]"},
+    {"states", "[\"object\",\"undefined\",\"undefined\"]"},
+    {"bytes", "[[97,98,99],true,\"TypeError\",null]"},
+    {"chunks", "[true,[1],true,true]"},
+    {"answered",
+        "[200,\"OK\",\"http://h/x\",true,\"basic\",[[\"set-cookie\",\"a\"],[\"set-cookie\",\"b\"],"
+        "[\"x\",\"y\"]],\"TypeError\",[1,2,3],[1,2,3]]"},
+    {"known", "[null,\"\",\"hi\",\"error\"]"},
+    {"broken", "\"the connection is gone\""},
+    {"unwanted", "\"no more\""},
+    {"pulled", "6"},
+};
+
+TEST(a_module_for_the_network_takes_requests_and_makes_responses)
+{
+    static const anqa_js_script module = ANQA_JS_SCRIPT(.name = http_network_script_name,
+        .source = http_network_script, .source_map = http_network_script_map, .apis = ANQA_JS_HTTP);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&module);
+
+    for (size_t i = 0; i < ANQA_COUNT(network); i++)
+        CHECK_STR(
+            js_call(pid, network[i].function, "[]"), network[i].result, "%s", network[i].function);
     js_end(rt);
 }

@@ -155,6 +155,27 @@ TEST(top_level_code_sees_no_time_and_the_same_random_numbers_everywhere)
     CHECK(strncmp(born[0], "[0,\"1970-01-01T00:00:00.000Z\",0.", 31) == 0, "%s", born[0]);
 }
 
+TEST(the_web_platform_sees_no_time_in_top_level_code_either)
+{
+    static const anqa_js_script timed = ANQA_JS_SCRIPT(.name = "timed",
+        .source = "const e = new Event('x'), mark = performance.mark('m');\n"
+                  "const times = [e.timeStamp, mark.startTime, performance.now(), "
+                  "performance.timeOrigin];\n"
+                  "export function get() { return times; }\n",
+        .apis = ANQA_JS_EVENTS | ANQA_JS_PERFORMANCE);
+    anqa_rt *rt = js_begin(1);
+    anqa_buf bytes;
+
+    anqa_sleep(3);
+    bytes = keep(take(js_start(&timed)));
+    js_end(rt);
+    rt = js_begin(1);
+    anqa_sleep(7);
+    CHECK_STR(js_call(restore(&timed, anqa_buf_str(bytes)), "get", "[]"), "[0,0,0,0]");
+    anqa_buf_unref(bytes);
+    js_end(rt);
+}
+
 TEST(processes_of_one_snapshot_differ_in_their_random_numbers)
 {
     anqa_rt *rt = js_begin(1);

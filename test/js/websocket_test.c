@@ -139,9 +139,14 @@ TEST(a_subprotocol_is_agreed_on)
     anqa_rt *rt = js_begin(2);
     uint16_t port = net_serve(echo);
     anqa_pid pid = js_start(&member);
+    char longest[1021] = "";
 
     CHECK_STR(open_at(pid, port, "/", "[\"one\", \"two\"]"), "[\"open two\"]");
     CHECK_STR(open_at(pid, port, "/", "\"one\""), "[\"error\",\"close 1006  false\"]");
+    memset(longest, 'x', sizeof longest - 1);
+    CHECK_STR(open_at(pid, port, "/", anqa_tmp_printf("[\"two\", \"%s\"]", longest)),
+        "[\"error\",\"close 1006  false\"]");
+    CHECK_EQ(net_accepted(), 2); /* more than 1,024 bytes of them are not even asked for */
     js_end(rt);
 }
 

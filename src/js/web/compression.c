@@ -60,7 +60,7 @@ static voidpf take(voidpf opaque, uInt items, uInt size)
 static void put(voidpf opaque, voidpf memory)
 {
     struct codec *codec = opaque;
-    size_t *piece = (size_t *)((char *)memory - 16);
+    size_t *piece = (size_t *)(void *)((char *)memory - 16);
 
     codec->all->memory -= *piece;
     anqa_heap_free(piece);
@@ -153,6 +153,12 @@ static uint64_t op_close(struct js *js, const uint64_t *args)
     codec_free(js->codecs->list[i]);
     js->codecs->list[i] = js->codecs->list[--js->codecs->count];
     return JS_TRUE;
+}
+
+void web_drop_codecs(struct js *js)
+{
+    while (js->codecs != NULL && js->codecs->count > 0)
+        codec_free(js->codecs->list[--js->codecs->count]);
 }
 
 /* A Uint8Array that is given. */

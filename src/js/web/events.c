@@ -39,14 +39,17 @@ void web_start_clock(struct js *js)
     js->started_wall = tenths(CLOCK_REALTIME);
 }
 
+/* While an image is made clocks stand at 0, see image.h. */
 static uint64_t op_now(struct js *js, const uint64_t *args)
 {
+    if (js->loading)
+        return convert_double(0);
     return convert_double((double)(tenths(CLOCK_MONOTONIC) - js->started) / 10);
 }
 
 static uint64_t op_origin(struct js *js, const uint64_t *args)
 {
-    return convert_double((double)js->started_wall / 10);
+    return convert_double(js->loading ? 0 : (double)js->started_wall / 10);
 }
 
 const struct js_op web_events_ops[] = {{op_task, true}, {op_now, true}, {op_origin, true}, {0}};

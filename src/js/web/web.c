@@ -129,10 +129,13 @@ static bool is_told(const anqa_msg *msg, void *arg)
     return msg->tag == told_tag;
 }
 
-void web_forget_told(void)
+void web_reset(struct js *js)
 {
     const anqa_msg *msg;
 
+#if defined ANQA_ZLIB
+    web_drop_codecs(js);
+#endif
     while ((msg = anqa_receive_if(is_told, NULL, 0)) != NULL)
         anqa_msg_free(msg);
 }

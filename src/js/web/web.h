@@ -45,8 +45,11 @@ const struct js_op *web_op(const struct js *js, uint32_t number);
 anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value);
 /* In a worker: its parent is told what nobody has caught. */
 void web_worker_failed(struct js *js, const anqa_js_error *error);
-/* Takes those that wait out of the mailbox. Context: the script's process, between two turns. */
-void web_forget_told(void);
+/* What modules hold outside of the script's memory is given up, and what they were told and have not heard. Context: the script's
+ * process, between two turns. */
+void web_reset(struct js *js);
+/* Of the modules that have it. */
+void web_drop_codecs(struct js *js);
 /* Whether a message is one of web_tell's; id and value are then written. */
 bool web_told(
     const anqa_msg *msg, const anqa_value_limits *limits, uint32_t *ret_id, anqa_value *ret_value);
