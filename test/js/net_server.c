@@ -1,10 +1,10 @@
 #include "net_server.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include <anqa/net.h>
 

@@ -4,7 +4,7 @@
 #ifndef TEST_JS_NET_SERVER_H
 #define TEST_JS_NET_SERVER_H
 
-#include "support.h"
+#include "support.h" // IWYU pragma: export
 
 /* Listens on some port of 127.0.0.1; `serve` may exit, wait and return, which closes the connection. */
 uint16_t net_serve(void (*serve)(anqa_tcp tcp));

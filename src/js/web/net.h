@@ -44,7 +44,6 @@ enum {
     NET_COST =
         256, /* what each message takes of a window beside its bytes: it bounds their number */
     NET_ASKED_MAX = 128 << 10, /* bytes of a message of the script's */
-    NET_HELD_MAX = 16 << 20    /* bytes that one reading of a compressed body may become */
 };
 
 /* What a script asks for; the first element of op_send. */
@@ -115,7 +114,6 @@ struct net {
     struct exit_hook hook;
     struct anqa_list jobs;
     uint32_t requests, sockets;
-    size_t held; /* bytes of bodies that wait to be told, of all jobs */
     anqa_timer timer;
     uint64_t armed_ms; /* when it fires; UINT64_MAX: it does not */
     uint64_t idle_ms;  /* nothing is going on from then on */

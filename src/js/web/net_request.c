@@ -48,7 +48,6 @@ static void request_free(struct net_job *job)
 
     net_easy_free(job);
     curl_slist_free_all(request->fields);
-    job->net->held -= net_bytes_count(&request->down);
     net_bytes_free(&request->up);
     net_bytes_free(&request->head);
     net_bytes_free(&request->down);
@@ -86,25 +85,21 @@ static size_t on_head(char *bytes, size_t one, size_t len, void *arg)
 static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
 {
     struct request *request = arg;
-    struct net *net = request->job.net;
+    const struct net *net = request->job.net;
 
     request->active_ms = anqa_now_ms();
+    /* libcurl keeps these bytes, and what else one reading was decompressed to: 64 MiB, or the transfer fails. */
+    if (request->untaken + net_bytes_count(&request->down) >= NET_WINDOW) {
+        request->recv_paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
     request->total += len;
     if (request->total > net->limits.body_bytes) {
         net_fail(&request->job, "limit", "an answer of more than %llu bytes",
             (unsigned long long)net->limits.body_bytes);
         return 0;
     }
-    /* The transfer is paused when its window is full, but not before what was read has been decompressed. */
-    if (net_bytes_count(&request->down) + len > NET_HELD_MAX ||
-        net->held + len > (size_t)4 * NET_HELD_MAX) {
-        net_fail(&request->job, "limit", "the answer becomes too large when it is decompressed");
-        return 0;
-    }
-    if (!net_bytes_add(&request->down, bytes, len))
-        return 0;
-    net->held += len;
-    return len;
+    return net_bytes_add(&request->down, bytes, len) ? len : 0;
 }
 
 static size_t on_body(char *room, size_t one, size_t size, void *arg)
@@ -361,7 +356,6 @@ static bool tell_down(struct request *request)
         if (!net_tell_bytes(&request->job, net_bytes_first(&request->down), len))
             return false;
         net_bytes_take(&request->down, len);
-        request->job.net->held -= len;
         request->untaken += len + NET_COST;
     }
     return net_bytes_count(&request->down) == 0;
