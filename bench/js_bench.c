@@ -369,6 +369,9 @@ static const struct api {
     {"streams", "new ReadableStream({start(c) { c.enqueue(1); c.close() }}).getReader().read()",
         ANQA_JS_STREAMS},
     {"blob", "new Blob(['a']).text()", ANQA_JS_BLOB},
+    {"http", "new Response('a').text()", ANQA_JS_HTTP},
+    {"compression", "new CompressionStream('gzip').writable.getWriter().write(new Uint8Array(9))",
+        ANQA_JS_COMPRESSION},
     {"crypto", "crypto.randomUUID()", ANQA_JS_CRYPTO},
     {"all", "new URL('http://h/').searchParams; new EventTarget(); new TextEncoder()", UINT32_MAX},
 };

@@ -205,7 +205,8 @@ enum {
     ANQA_JS_EVENTS = 1 << 0,
     /* TextEncoder, TextDecoder (UTF-8, UTF-16, windows-1252), structuredClone; atob and btoa are always there */
     ANQA_JS_ENCODING = 1 << 1,
-    /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters */
+    /* URL, URLSearchParams; a URL has at most 1 MiB, a name beyond ASCII at most 1,024 characters, a query that is no URL's
+     * 16 MiB */
     ANQA_JS_URL = 1 << 2,
     /* performance: now (tenths of milliseconds since the process has started), timeOrigin, mark, measure; the last 10,000 */
     ANQA_JS_PERFORMANCE = 1 << 3,

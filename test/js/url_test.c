@@ -118,6 +118,31 @@ TEST(a_name_has_a_thousand_characters_at_most_beyond_ascii)
     js_end(rt);
 }
 
+TEST(a_query_has_16_mebibytes_at_most)
+{
+    static const anqa_js_script large =
+        ANQA_JS_SCRIPT(.name = "large", .source = "export const nothing = 0;", .apis = ANQA_JS_URL,
+            .limits = {.memory = (size_t)256 << 20, .turn_ms = 60000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&large);
+
+    CHECK_STR(
+        js_eval(pid, "new URLSearchParams('a=' + 'b'.repeat((16 << 20) - 2)).get('a').length"),
+        "16777214");
+    CHECK_STR(js_eval(pid, "try { new URLSearchParams('a=' + 'b'.repeat((16 << 20) - 1)) }"
+                           "catch (e) { e.name }"),
+        "\"RangeError\"");
+    CHECK_STR(
+        js_eval(pid, "new URLSearchParams({a: 'b'.repeat((16 << 20) - 2)}).toString().length"),
+        "16777216");
+    CHECK_STR(
+        js_eval(pid, "['b'.repeat((16 << 20) - 1), '\\u00e9'.repeat(3 << 20), 'b'.repeat(17 << 20)]"
+                     ".map(a => { try { new URLSearchParams({a}).toString() }"
+                     "catch (e) { return e.name } })"),
+        "[\"RangeError\",\"RangeError\",\"RangeError\"]");
+    js_end(rt);
+}
+
 /* What an operation needs is given back when it ends: a turn may be very many of them. */
 TEST(a_turn_may_parse_very_many_urls)
 {

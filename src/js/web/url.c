@@ -7,7 +7,7 @@
 #include "js/web/url_parse.h"
 #include "js/web/web.h"
 
-enum { PARTS = 12, PIECE = 64 << 10 };
+enum { PARTS = 12, FORM_MAX = 16 << 20 /* bytes of a query */ };
 
 /* ---------------------------------------------------------------- URLs */
 
@@ -100,12 +100,14 @@ static uint64_t decoded(struct js *js, const char *at, size_t len)
     size_t out = 0;
 
     for (size_t i = 0; i < len; i++) {
-        if (at[i] == '%' && i + 2 < len && hex_value(at[i + 1]) >= 0 && hex_value(at[i + 2]) >= 0) {
-            to[out++] = (char)(hex_value(at[i + 1]) << 4 | hex_value(at[i + 2]));
-            i += 2;
-        } else {
+        bool encoded = at[i] == '%' && i + 2 < len;
+        int high = encoded ? hex_value(at[i + 1]) : -1, low = encoded ? hex_value(at[i + 2]) : -1;
+        if (high < 0 || low < 0) {
             to[out++] = at[i] == '+' ? ' ' : at[i];
+            continue;
         }
+        to[out++] = (char)(high * 16 + low);
+        i += 2;
     }
     return convert_string(js, web_well_formed(js, anqa_str_make(to, out)));
 }
@@ -115,6 +117,11 @@ static bool append(struct js *js, uint64_t list, uint32_t *count, uint64_t value
 {
     return !turn_is_exception(value) && (int32_t)q_JS_DefinePropertyValueUint32(&js->engine,
                                             js->image->ctx, list, (*count)++, value, 7) >= 0;
+}
+
+static uint64_t too_long(struct js *js)
+{
+    return turn_throw(js, "RangeError", "a query of more than %d bytes", FORM_MAX);
 }
 
 /* (text): an array of names and values by turns. */
@@ -127,6 +134,8 @@ static uint64_t op_form_decode(struct js *js, const uint64_t *args)
 
     if (!web_text(js, args[0], &text))
         return JS_EXCEPTION;
+    if (text.len > FORM_MAX)
+        return too_long(js);
     list = q_JS_NewArray(&js->engine, js->image->ctx);
     ok = !turn_is_exception(list);
     for (size_t at = 0; ok && at < text.len;) {
@@ -206,7 +215,11 @@ static uint64_t op_form_encode(struct js *js, const uint64_t *args)
         turn_free(js, element);
         if (!ok)
             return JS_EXCEPTION;
+        if (text.len > FORM_MAX - form.len)
+            return too_long(js);
         form_put(js, &form, i == 0 ? '\0' : i % 2 == 0 ? '&' : '=', text);
+        if (form.len > FORM_MAX)
+            return too_long(js);
         preempt_point(js);
     }
     return convert_string(js, anqa_str_make(form.at, form.len));

@@ -412,13 +412,15 @@ static anqa_str percent_decode(anqa_arena *arena, anqa_str input)
     size_t len = 0;
 
     for (size_t i = 0; i < input.len; i++) {
-        if (input.ptr[i] == '%' && i + 2 < input.len && hex_value(input.ptr[i + 1]) >= 0 &&
-            hex_value(input.ptr[i + 2]) >= 0) {
-            to[len++] = (char)(hex_value(input.ptr[i + 1]) << 4 | hex_value(input.ptr[i + 2]));
-            i += 2;
-        } else {
+        bool encoded = input.ptr[i] == '%' && i + 2 < input.len;
+        int high = encoded ? hex_value(input.ptr[i + 1]) : -1;
+        int low = encoded ? hex_value(input.ptr[i + 2]) : -1;
+        if (high < 0 || low < 0) {
             to[len++] = input.ptr[i];
+            continue;
         }
+        to[len++] = (char)(high * 16 + low);
+        i += 2;
     }
     return anqa_str_make(to, len);
 }

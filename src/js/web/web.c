@@ -105,7 +105,6 @@ static void no_scratch(anqa_arena *arena, size_t wanted)
 
 anqa_arena *web_scratch(struct js *js)
 {
-    js->scratch.limit = (size_t)js->memory_limit * 4;
     js->scratch.on_fail = no_scratch;
     return &js->scratch;
 }
