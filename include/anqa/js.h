@@ -221,11 +221,12 @@ enum {
     ANQA_JS_COMPRESSION = 1 << 7,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
      * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of
-     * its own, two at once for each script's process. Limits: for one operation as many bytes as limits.values has, and
-     * 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are
-     * made. Keys are kept in the memory of the script's process, and so in its snapshots. In deterministic runs random
-     * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
-     * NotSupportedError. */
+     * its own, two at once for each script's process, and half as many of all as there are workers (anqa_options). Limits:
+     * for one operation as many bytes as limits.values has, and 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of
+     * PBKDF2 (64 bytes of its salt, or of HKDF's info, are one for each block that is made), 12 KiB for a key, RSA keys of
+     * 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's process, and so in its
+     * snapshots. In deterministic runs random values and keys repeat, but not RSA's and not signatures with random parts.
+     * Without OpenSSL subtle refuses with NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
     ANQA_JS_STORAGE = 1 << 9,      /* localStorage, in the memory of the process; 5 Mi characters */
     ANQA_JS_WEBSOCKET = 1 << 10,   /* WebSocket, as a client; where `hosts` are listed */
