@@ -181,6 +181,44 @@ TEST(a_key_of_another_algorithm_is_not_even_read)
     CHECK(clock() - start < CLOCKS_PER_SEC);
 }
 
+/* A private key of RSA whose modulus and private exponent have `len` bytes each, and the others half of that. */
+static anqa_str rsa_of(unsigned char *der, size_t size, size_t len)
+{
+    static const unsigned char rsa[] = {6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0},
+                               zero[] = {2, 1, 0};
+    size_t at = size, end;
+
+    for (int i = 0; i < 5; i++)
+        at = number(der, at, len / 2);
+    at = number(der, at, len); /* d */
+    at = number(der, at, 8);   /* e */
+    at = number(der, at, len); /* n */
+    at -= sizeof zero;
+    memcpy(der + at, zero, sizeof zero);
+    at = wrap(der, at, size, 0x30);
+    end = at = wrap(der, at, size, 4);
+    at -= sizeof rsa;
+    memcpy(der + at, rsa, sizeof rsa);
+    at = wrap(der, at, end, 0x30);
+    at -= sizeof zero;
+    memcpy(der + at, zero, sizeof zero);
+    at = wrap(der, at, size, 0x30);
+    return anqa_str_make((const char *)der + at, size - at);
+}
+
+TEST(the_longest_rsa_keys_are_read_and_longer_ones_are_not)
+{
+    static unsigned char der[SUBTLE_KEY_MAX];
+    struct subtle_job job = {.kind = SUBTLE_IMPORT_PKCS8, .family = SUBTLE_RSA};
+    clock_t start = clock();
+
+    job.data = rsa_of(der, sizeof der, SUBTLE_RSA_BITS_MAX / 8);
+    CHECK_STR(run(job), "fine");
+    job.data = rsa_of(der, sizeof der, SUBTLE_RSA_BITS_MAX / 8 + 2);
+    CHECK_STR(run(job), "DataError: the key is malformed, or another one");
+    CHECK(clock() - start < CLOCKS_PER_SEC / 4);
+}
+
 /* A public key of P-256 in DER, whose curve is there in numbers. */
 static const char explicit_curve[] =
     "3082014b3082010306072a8648ce3d02013081f7020101302c06072a8648ce3d0101022100ffffffff000000"
