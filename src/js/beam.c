@@ -67,7 +67,7 @@ anqa_payload beam_answer(bool ok, const void *ptr, size_t len)
 {
     char *bytes = anqa_arena_alloc(anqa_tmp(), 1 + len);
 
-    bytes[0] = ok;
+    bytes[0] = ok ? 1 : 0;
     if (len > 0)
         memcpy(bytes + 1, ptr, len);
     return anqa_bytes(bytes, 1 + len);

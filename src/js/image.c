@@ -517,6 +517,12 @@ static void fill_holes(struct js *js)
     }
 }
 
+static void settle_memory(struct js *js)
+{
+    q_JS_RunGC(&js->engine, js->image->rt);
+    fill_holes(js);
+}
+
 struct making {
     struct js_source source;
     anqa_status status;
@@ -534,12 +540,13 @@ static void make_in_turn(struct js *js, void *arg)
         making->status = failed(js, "finds no web platform", making->err);
     if (making->status == ANQA_OK && !debug_load(js))
         making->status = failed(js, "cannot be prepared", making->err);
-    if (making->status == ANQA_OK)
-        making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
-    q_JS_RunGC(&js->engine, js->image->rt);
-    fill_holes(js);
+    settle_memory(js); /* so that what the script makes lies together, too */
+    making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
+    if (making->status != ANQA_OK)
+        return;
+    settle_memory(js);
     /* A collection writes to every object, so to every page: not with the first allocation of each process. */
     q_JS_SetGCThreshold(&js->engine, js->image->rt, js->engine.memory.size);
 }

@@ -27,10 +27,12 @@ static const struct {
 #undef WEB_MODULE_X
 };
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): terms of a sum */
 #define WEB_ADDED(name, flag, needs, ops) +(uint64_t)(flag)
 #define WEB_UNITED(name, flag, needs, ops) | (uint64_t)(flag)
 static_assert((0 WEB_MODULE_MAP(WEB_ADDED)) == (0 WEB_MODULE_MAP(WEB_UNITED)),
     "two modules have the same flag");
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 uint32_t web_closure(uint32_t apis)
 {
