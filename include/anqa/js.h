@@ -64,7 +64,8 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, children, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn
+ * outstanding calls, children, sizes of values, bytes sent in one turn and given to and by
+ * Beam.callSync (as many as `memory` has), promise jobs (the turn
  * fails and the process ends: what queues more of them than a turn may run never comes to an end).
  *
  * In JavaScript:
@@ -159,7 +160,8 @@ typedef struct anqa_js_request {
 /**
  * A function that scripts may call. It writes one value (none is undefined) and returns OK, or fails.
  * Context: process: for Beam.call one of its own, for Beam.callSync the script's; may wait. If it crashes, Beam.call's
- * promise is rejected; in Beam.callSync the script's process ends.
+ * promise is rejected; in Beam.callSync the script's process ends. What it has of anqa_tmp, and what it has received and not
+ * kept, ends when it returns, in either.
  */
 typedef struct anqa_js_handler {
     const char *name;

@@ -15,6 +15,7 @@
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/task.h"
+#include "runtime/sched.h"
 
 enum {
     DEFAULT_CALLS = 1000,
@@ -235,7 +236,13 @@ static bool may_send(struct js *js, size_t len)
 
 bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value)
 {
-    return convert_out_whole(js, value, ret_value) && may_send(js, ret_value->len);
+    anqa_value_writer writer;
+
+    anqa_value_writer_init(&writer, web_scratch(js), &js->script->limits.values);
+    if (convert_out(js, value, &writer) && anqa_value_done(&writer, ret_value) == ANQA_OK)
+        return may_send(js, ret_value->len);
+    js->sent += writer.len; /* what is in vain is no cheaper */
+    return false;
 }
 
 static uint64_t op_log(struct js *js, const uint64_t *args)
@@ -285,21 +292,30 @@ static uint64_t op_call(struct js *js, const uint64_t *args)
     return start_handler(js, handler, beam_id(args[0]), value);
 }
 
+/* What a handler has received ends with it, as its temporary memory does: `held` is what the event has received before. */
+static void free_received(const struct msg *held)
+{
+    while (sched_self->act.held != held)
+        anqa_msg_free(&sched_self->act.held->pub);
+}
+
 static uint64_t op_call_sync(struct js *js, const uint64_t *args)
 {
+    const struct msg *held = sched_self->act.held;
     const anqa_js_handler *handler = handler_arg(js, args[0]);
     anqa_value value;
     anqa_error err;
+    anqa_status status;
 
-    if (handler == NULL || !convert_out_whole(js, args[1], &value))
+    if (handler == NULL || !beam_parcel(js, args[1], &value))
         return JS_EXCEPTION;
     preempt_leave();
-    if (run_handler(handler, js->script, anqa_self(), value, &value, &err) != ANQA_OK) {
-        preempt_enter(js);
-        return turn_throw(js, "Error", "%s", err.text);
-    }
+    status = run_handler(handler, js->script, anqa_self(), value, &value, &err);
+    free_received(held);
     preempt_enter(js);
-    return convert_in(js, value);
+    if (status != ANQA_OK)
+        return turn_throw(js, "Error", "%s", err.text);
+    return may_send(js, value.len) ? convert_in(js, value) : JS_EXCEPTION;
 }
 
 static uint64_t op_send(struct js *js, const uint64_t *args)
@@ -647,10 +663,9 @@ static uint64_t run_op(struct js *js, const uint64_t *args)
         return turn_throw(js, "Error",
             "Beam cannot be used in top-level code, which runs once for all processes: do that in "
             "an exported init()");
-    js->op_depth++;
+    turn_memory_begin(js);
     result = op->run(js, args + 1);
-    if (--js->op_depth == 0)
-        anqa_arena_done(&js->scratch);
+    turn_memory_end(js);
     return result;
 }
 

@@ -62,7 +62,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
-    anqa_arena_done(&js->scratch); /* it may have ended in the midst of an operation */
+    turn_memory_drop(js); /* it may have ended in the midst of an operation */
     debug_leave(js);
     if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
         coverage_harvest(js); /* it is ended in the midst of one */

@@ -97,6 +97,10 @@ const struct js_op *web_op(const struct js *js, uint32_t number)
 
 /* ---------------------------------------------------------------- memory of operations */
 
+/* All that operations take which have called each other, to the memory of the script: a text, what it is made into, and pieces
+ * outgrown on the way. */
+#define SCRATCH_TIMES 8u
+
 static void no_scratch(anqa_arena *arena, size_t wanted)
 {
     anqa_exit(anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT,
@@ -105,6 +109,9 @@ static void no_scratch(anqa_arena *arena, size_t wanted)
 
 anqa_arena *web_scratch(struct js *js)
 {
+    size_t most = (size_t)js->memory_limit * SCRATCH_TIMES;
+
+    js->scratch.limit = most > js->set_aside ? most - js->set_aside : 1;
     js->scratch.on_fail = no_scratch;
     return &js->scratch;
 }
