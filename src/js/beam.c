@@ -366,6 +366,12 @@ static uint64_t op_link(struct js *js, const uint64_t *args)
 
     if (!pid_arg(js, args[0], &pid))
         return JS_EXCEPTION;
+    if (anqa_pid_eq(pid, anqa_self()))
+        return JS_UNDEFINED;
+    /* An exit of ours ends who is linked and does not trap it: not for a script to do to others. */
+    if (!spawn_is_parent(js, pid) && !spawn_is_child(js, pid))
+        return turn_throw(
+            js, "TypeError", "only parent and child may be linked: Beam.monitor tells of others");
     anqa_link(pid);
     return JS_UNDEFINED;
 }

@@ -286,29 +286,6 @@ TEST(a_monitor_tells_who_ended_and_why)
     js_end(rt);
 }
 
-TEST(who_is_linked_dies_with_it)
-{
-    anqa_rt *rt = js_begin(1);
-    anqa_ref ref;
-    anqa_pid a, b;
-    anqa_value_writer writer;
-    anqa_value to;
-
-    anqa_trap_exit(true);
-    a = js_start(&script);
-    b = js_start(&script);
-    CHECK_STR(js_eval(a, "Beam.onMessage((p) => Beam.link(p)); 1"), "1");
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_put_pid(&writer, b.bits);
-    CHECK_STATUS(anqa_value_done(&writer, &to), ANQA_OK);
-    CHECK_STATUS(anqa_js_send(a, to), ANQA_OK);
-    CHECK_STR(js_eval(a, "1"), "1");
-    ref = anqa_monitor(a);
-    anqa_exit_signal(b, anqa_error_reason("gone"));
-    CHECK_STR(js_ended(ref), "error: gone");
-    js_end(rt);
-}
-
 /* ---------------------------------------------------------------- memory of the host */
 
 static anqa_status greedy(const anqa_js_request *request, anqa_value_writer *result)
