@@ -107,6 +107,7 @@ struct js {
     uint32_t soft, hard; /* limits on that, in ticks */
     uint32_t jobs;       /* run in this turn */
     uint64_t sent;       /* bytes, in this turn */
+    uint32_t errors;     /* that nobody has caught, in this turn */
     uint32_t waiting_count, waiting_size;
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */

@@ -751,10 +751,8 @@ static void fire(struct js *js, void *arg)
     for (uint32_t i = 0; more && ok && i < FIRES_MAX; i++) {
         uint64_t value = turn_call(js, js->image->parts[BOOT_FIRE], NULL, 0);
         more = turn_is_exception(value) || value == JS_TRUE;
-        if (turn_is_exception(value)) {
-            error = turn_exception(js);
-            turn_log_error(js, "js.timer_failed", &error);
-        }
+        if (turn_is_exception(value))
+            turn_log_exception(js, "js.timer_failed");
         ok = !js->interrupt && turn_jobs(js, &error);
     }
     if ((more || !ok) && js->timer.bits == 0) /* the others have their turn */

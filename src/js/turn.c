@@ -19,6 +19,7 @@
 
 enum {
     DEFAULT_JOBS = 100000,
+    ERRORS_MAX = 100, /* logged of one turn */
     TEXT_MAX = 8192,
     THROW_MAX = 300,
     RESETS_APART = 1000, /* after so many, ids come again */
@@ -56,6 +57,18 @@ static void log_rejections(struct js *js)
     js->rejected_count = 0;
 }
 
+static void log_left_out(struct js *js)
+{
+    char pid[ANQA_PID_TEXT];
+    anqa_js_error error = {
+        .message = anqa_str_of(anqa_tmp_printf("and %u more errors", js->errors - ERRORS_MAX))};
+
+    anqa_log(ANQA_ERROR, "js.errors_left_out", "script=%s process=%s count=%u", js->script->name,
+        anqa_pid_text(anqa_self(), pid), js->errors - ERRORS_MAX);
+    if (js->self != NULL && js->self->worker)
+        web_worker_failed(js, &error);
+}
+
 /* What must differ from all that began as the same image. */
 static void refresh(struct js *js)
 {
@@ -84,6 +97,7 @@ static void enter(void *arg)
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
     js->sent = 0;
+    js->errors = 0;
     js->interrupt = false;
     js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
@@ -92,6 +106,8 @@ static void enter(void *arg)
     entry->work(js, entry->arg);
     if (js->rejected_count > 0)
         log_rejections(js);
+    if (js->errors > ERRORS_MAX)
+        log_left_out(js);
     preempt_leave();
     if (js->image->counter_count > 0)
         coverage_harvest(js);
@@ -352,11 +368,30 @@ void turn_log_error(struct js *js, const char *id, const anqa_js_error *error)
 {
     char pid[ANQA_PID_TEXT];
 
+    js->sent += error->name.len + error->message.len + error->stack.len;
+    if (js->errors++ >= ERRORS_MAX)
+        return;
     anqa_log(ANQA_ERROR, id, "script=%s process=%s error=%.*s message=%.*s stack=%.*s",
         js->script->name, anqa_pid_text(anqa_self(), pid), ANQA_FMT(error->name),
         ANQA_FMT(error->message), ANQA_FMT(error->stack));
     if (js->self != NULL && js->self->worker)
         web_worker_failed(js, error);
+}
+
+void turn_log_exception(struct js *js, const char *id)
+{
+    uint64_t thrown = q_JS_GetException(&js->engine, js->image->ctx);
+
+    if (js->errors < ERRORS_MAX) {
+        anqa_js_error error;
+        turn_memory_begin(js);
+        error = turn_error_of(js, thrown);
+        turn_log_error(js, id, &error);
+        turn_memory_end(js);
+    } else {
+        js->errors++;
+    }
+    turn_free(js, thrown);
 }
 
 /* ---------------------------------------------------------------- what follows */
@@ -403,10 +438,8 @@ bool turn_jobs(struct js *js, anqa_js_error *ret_error)
                 .message = anqa_str_of(js->endless ? too_many_jobs(js) : interrupted(js))};
             return false;
         }
-        if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0) {
-            anqa_js_error error = turn_exception(js);
-            turn_log_error(js, "js.job_failed", &error);
-        }
+        if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0)
+            turn_log_exception(js, "js.job_failed");
     }
     e->sp = sp;
     return true;

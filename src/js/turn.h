@@ -51,7 +51,10 @@ void turn_memory_begin(struct js *js);
 void turn_memory_end(struct js *js);
 /* The process ends, perhaps in between. */
 void turn_memory_drop(struct js *js);
+/* What nobody has caught. Of one turn the first 100 are logged and told to a worker's parent, then how many more there were. */
 void turn_log_error(struct js *js, const char *id, const anqa_js_error *error);
+/* The exception that the engine holds, taken out, likewise; its texts end here. */
+void turn_log_exception(struct js *js, const char *id);
 void turn_note_rejection(struct js *js, uint32_t promise, uint32_t reason, bool handled);
 
 static inline bool turn_is_exception(uint64_t value)
