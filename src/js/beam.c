@@ -215,10 +215,22 @@ static void forget_text(char **list, uint32_t *count, uint32_t i)
 
 /* ---------------------------------------------------------------- the operations; values are borrowed */
 
-static bool text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
+bool beam_text(struct js *js, uint64_t value, anqa_str *ret_text)
 {
-    return turn_text_in(js, value, web_scratch(js), ret_text) ||
-           (turn_throw(js, "TypeError", "no text"), false);
+    anqa_str text;
+    uint32_t at = turn_text_begin(js, value, &text);
+    bool ok;
+
+    if (at == 0) {
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+        turn_throw(js, "TypeError", "no text");
+        return false;
+    }
+    ok = web_room(js, text.len);
+    if (ok)
+        *ret_text = anqa_str_make(anqa_arena_copy(web_scratch(js), text.ptr, text.len), text.len);
+    turn_text_done(js, at);
+    return ok;
 }
 
 static bool pid_arg(struct js *js, uint64_t value, anqa_pid *ret_pid)
@@ -253,7 +265,7 @@ static uint64_t op_log(struct js *js, const uint64_t *args)
     char pid[ANQA_PID_TEXT];
 
     (void)convert_number(args[0], &level);
-    if (!text_arg(js, args[1], &text))
+    if (!beam_text(js, args[1], &text))
         return JS_EXCEPTION;
     anqa_log(levels[level >= 0 && level < 4 ? (int)level : 1], "js.console",
         "script=%s process=%s text=%.*s", js->script->name, anqa_pid_text(anqa_self(), pid),
@@ -266,7 +278,7 @@ static const anqa_js_handler *handler_arg(struct js *js, uint64_t value)
     const anqa_js_handler *handler;
     anqa_str name;
 
-    if (!text_arg(js, value, &name))
+    if (!beam_text(js, value, &name))
         return NULL;
     handler = find_handler(js->script, name);
     if (handler == NULL)
@@ -390,7 +402,7 @@ static uint64_t op_exit(struct js *js, const uint64_t *args)
 {
     anqa_str text;
 
-    if (!text_arg(js, args[0], &text))
+    if (!beam_text(js, args[0], &text))
         return JS_EXCEPTION;
     preempt_leave();
     if (anqa_str_is(text, "normal"))
@@ -460,7 +472,7 @@ static bool topic_listed(const anqa_js_script *script, anqa_str topic)
 
 static bool topic_arg(struct js *js, uint64_t value, anqa_str *ret_topic)
 {
-    if (!text_arg(js, value, ret_topic))
+    if (!beam_text(js, value, ret_topic))
         return false;
     if (topic_listed(js->script, *ret_topic))
         return true;
@@ -518,8 +530,8 @@ static uint64_t op_publish(struct js *js, const uint64_t *args)
     anqa_error err;
     anqa_status status;
 
-    if (!topic_arg(js, args[0], &topic) || !text_arg(js, args[1], &event) ||
-        !text_arg(js, args[2], &text) || !may_send(js, text.len))
+    if (!topic_arg(js, args[0], &topic) || !beam_text(js, args[1], &event) ||
+        !beam_text(js, args[2], &text) || !may_send(js, text.len))
         return JS_EXCEPTION;
     /* Checked as any text of a script: its own JSON.stringify could be replaced. */
     if (anqa_json_parse(text, NULL, &payload, &err) != ANQA_OK)
@@ -542,7 +554,7 @@ static uint64_t op_spawn(struct js *js, const uint64_t *args)
     anqa_pid pid;
     anqa_error err;
 
-    if ((what == SPAWN_TEXT && !text_arg(js, args[0], &text)) || !beam_parcel(js, args[1], &arg))
+    if ((what == SPAWN_TEXT && !beam_text(js, args[0], &text)) || !beam_parcel(js, args[1], &arg))
         return JS_EXCEPTION;
     if (spawn_child(js, what, text, arg, 0, &pid, &err) != ANQA_OK)
         return turn_throw(js, "Error", "%s", err.text);
@@ -556,7 +568,7 @@ static bool name_arg(struct js *js, uint64_t value, anqa_str *ret_name)
 {
     if (js->script->registry == NULL)
         return turn_throw(js, "Error", "this script has no registry of names"), false;
-    if (!text_arg(js, value, ret_name))
+    if (!beam_text(js, value, ret_name))
         return false;
     if (ret_name->len == 0 || ret_name->len > NAME_LEN_MAX)
         return turn_throw(js, "RangeError", "a name has 1 to %d bytes", NAME_LEN_MAX), false;

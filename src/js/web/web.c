@@ -100,6 +100,9 @@ const struct js_op *web_op(const struct js *js, uint32_t number)
 /* All that operations take which have called each other, to the memory of the script: a text, what it is made into, and pieces
  * outgrown on the way. */
 #define SCRATCH_TIMES 8u
+#define VALUES_TIMES 4u
+#define BLOCK_HEAD 64u                    /* what a piece may cost beside its bytes */
+#define VALUES_DEFAULT ((size_t)16 << 20) /* as in anqa/value.h */
 
 static void no_scratch(anqa_arena *arena, size_t wanted)
 {
@@ -109,11 +112,24 @@ static void no_scratch(anqa_arena *arena, size_t wanted)
 
 anqa_arena *web_scratch(struct js *js)
 {
-    size_t most = (size_t)js->memory_limit * SCRATCH_TIMES;
+    size_t values = js->script->limits.values.bytes,
+           most = (size_t)js->memory_limit * SCRATCH_TIMES +
+                  (values == 0 ? VALUES_DEFAULT : values) * VALUES_TIMES;
 
     js->scratch.limit = most > js->set_aside ? most - js->set_aside : 1;
     js->scratch.on_fail = no_scratch;
     return &js->scratch;
+}
+
+bool web_room(struct js *js, size_t len)
+{
+    const anqa_arena *scratch = web_scratch(js);
+
+    if (scratch->held < scratch->limit && scratch->limit - scratch->held > BLOCK_HEAD &&
+        len < scratch->limit - scratch->held - BLOCK_HEAD)
+        return true;
+    turn_throw(js, "RangeError", "more memory than this operation may use");
+    return false;
 }
 
 /* ---------------------------------------------------------------- what processes tell */
