@@ -64,7 +64,8 @@
  * Limits. Each has a default; exceeding one is an error for who asked, or the end of that process: memory (allocations
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
- * outstanding calls, children, sizes of values, bytes sent in one turn (as many as `memory` has), promise jobs (the turn
+ * outstanding calls, children, sizes of values, bytes sent in one turn and given to and by
+ * Beam.callSync (as many as `memory` has), promise jobs (the turn
  * fails and the process ends: what queues more of them than a turn may run never comes to an end).
  *
  * In JavaScript:
@@ -76,6 +77,7 @@
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
+ *                                   link: of its parent or a child, after an unlink; of others a TypeError
  *     Beam.sleep(ms)                a promise
  *     Beam.spawn(text, arg)         pid of a child: a process of another text, a module whose exported `init` gets arg; see below
  *     Beam.spawn(null, arg)         one more of what this process runs
@@ -118,7 +120,8 @@
  * registry, modules of the platform and limits, never more. It counts against limits.children of the process that C has
  * started, with all others that descend from that one. Beam.spawn waits until the child has loaded and its `init` is through,
  * and throws what went wrong there. Parent and child are linked: when a child fails, so does its parent, unless that has
- * unlinked it. When the parent ends, whatever the reason and the links, its children end with SHUTDOWN. The image of a text
+ * unlinked it. A script can link nobody else: what is linked and traps no exits would end as the script pleases.
+ * When the parent ends, whatever the reason and the links, its children end with SHUTDOWN. The image of a text
  * is kept while a process runs it, and for some that nobody runs: starting a text again costs no loading.
  *
  * The network (ANQA_JS_FETCH, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTSOURCE; in builds with libcurl). As the standards have it, with
@@ -159,7 +162,8 @@ typedef struct anqa_js_request {
 /**
  * A function that scripts may call. It writes one value (none is undefined) and returns OK, or fails.
  * Context: process: for Beam.call one of its own, for Beam.callSync the script's; may wait. If it crashes, Beam.call's
- * promise is rejected; in Beam.callSync the script's process ends.
+ * promise is rejected; in Beam.callSync the script's process ends. What it has of anqa_tmp, and what it has received and not
+ * kept, ends when it returns, in either.
  */
 typedef struct anqa_js_handler {
     const char *name;

@@ -15,6 +15,7 @@
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/task.h"
+#include "runtime/sched.h"
 
 enum {
     DEFAULT_CALLS = 1000,
@@ -214,10 +215,22 @@ static void forget_text(char **list, uint32_t *count, uint32_t i)
 
 /* ---------------------------------------------------------------- the operations; values are borrowed */
 
-static bool text_arg(struct js *js, uint64_t value, anqa_str *ret_text)
+bool beam_text(struct js *js, uint64_t value, anqa_str *ret_text)
 {
-    return turn_text_in(js, value, web_scratch(js), ret_text) ||
-           (turn_throw(js, "TypeError", "no text"), false);
+    anqa_str text;
+    uint32_t at = turn_text_begin(js, value, &text);
+    bool ok;
+
+    if (at == 0) {
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+        turn_throw(js, "TypeError", "no text");
+        return false;
+    }
+    ok = web_room(js, text.len);
+    if (ok)
+        *ret_text = anqa_str_make(anqa_arena_copy(web_scratch(js), text.ptr, text.len), text.len);
+    turn_text_done(js, at);
+    return ok;
 }
 
 static bool pid_arg(struct js *js, uint64_t value, anqa_pid *ret_pid)
@@ -235,7 +248,13 @@ static bool may_send(struct js *js, size_t len)
 
 bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value)
 {
-    return convert_out_whole(js, value, ret_value) && may_send(js, ret_value->len);
+    anqa_value_writer writer;
+
+    anqa_value_writer_init(&writer, web_scratch(js), &js->script->limits.values);
+    if (convert_out(js, value, &writer) && anqa_value_done(&writer, ret_value) == ANQA_OK)
+        return may_send(js, ret_value->len);
+    js->sent += writer.len; /* what is in vain is no cheaper */
+    return false;
 }
 
 static uint64_t op_log(struct js *js, const uint64_t *args)
@@ -246,7 +265,7 @@ static uint64_t op_log(struct js *js, const uint64_t *args)
     char pid[ANQA_PID_TEXT];
 
     (void)convert_number(args[0], &level);
-    if (!text_arg(js, args[1], &text))
+    if (!beam_text(js, args[1], &text))
         return JS_EXCEPTION;
     anqa_log(levels[level >= 0 && level < 4 ? (int)level : 1], "js.console",
         "script=%s process=%s text=%.*s", js->script->name, anqa_pid_text(anqa_self(), pid),
@@ -259,7 +278,7 @@ static const anqa_js_handler *handler_arg(struct js *js, uint64_t value)
     const anqa_js_handler *handler;
     anqa_str name;
 
-    if (!text_arg(js, value, &name))
+    if (!beam_text(js, value, &name))
         return NULL;
     handler = find_handler(js->script, name);
     if (handler == NULL)
@@ -285,21 +304,30 @@ static uint64_t op_call(struct js *js, const uint64_t *args)
     return start_handler(js, handler, beam_id(args[0]), value);
 }
 
+/* What a handler has received ends with it, as its temporary memory does: `held` is what the event has received before. */
+static void free_received(const struct msg *held)
+{
+    while (sched_self->act.held != held)
+        anqa_msg_free(&sched_self->act.held->pub);
+}
+
 static uint64_t op_call_sync(struct js *js, const uint64_t *args)
 {
+    const struct msg *held = sched_self->act.held;
     const anqa_js_handler *handler = handler_arg(js, args[0]);
     anqa_value value;
     anqa_error err;
+    anqa_status status;
 
-    if (handler == NULL || !convert_out_whole(js, args[1], &value))
+    if (handler == NULL || !beam_parcel(js, args[1], &value))
         return JS_EXCEPTION;
     preempt_leave();
-    if (run_handler(handler, js->script, anqa_self(), value, &value, &err) != ANQA_OK) {
-        preempt_enter(js);
-        return turn_throw(js, "Error", "%s", err.text);
-    }
+    status = run_handler(handler, js->script, anqa_self(), value, &value, &err);
+    free_received(held);
     preempt_enter(js);
-    return convert_in(js, value);
+    if (status != ANQA_OK)
+        return turn_throw(js, "Error", "%s", err.text);
+    return may_send(js, value.len) ? convert_in(js, value) : JS_EXCEPTION;
 }
 
 static uint64_t op_send(struct js *js, const uint64_t *args)
@@ -350,6 +378,12 @@ static uint64_t op_link(struct js *js, const uint64_t *args)
 
     if (!pid_arg(js, args[0], &pid))
         return JS_EXCEPTION;
+    if (anqa_pid_eq(pid, anqa_self()))
+        return JS_UNDEFINED;
+    /* An exit of ours ends who is linked and does not trap it: not for a script to do to others. */
+    if (!spawn_is_parent(js, pid) && !spawn_is_child(js, pid))
+        return turn_throw(
+            js, "TypeError", "only parent and child may be linked: Beam.monitor tells of others");
     anqa_link(pid);
     return JS_UNDEFINED;
 }
@@ -368,7 +402,7 @@ static uint64_t op_exit(struct js *js, const uint64_t *args)
 {
     anqa_str text;
 
-    if (!text_arg(js, args[0], &text))
+    if (!beam_text(js, args[0], &text))
         return JS_EXCEPTION;
     preempt_leave();
     if (anqa_str_is(text, "normal"))
@@ -438,7 +472,7 @@ static bool topic_listed(const anqa_js_script *script, anqa_str topic)
 
 static bool topic_arg(struct js *js, uint64_t value, anqa_str *ret_topic)
 {
-    if (!text_arg(js, value, ret_topic))
+    if (!beam_text(js, value, ret_topic))
         return false;
     if (topic_listed(js->script, *ret_topic))
         return true;
@@ -496,8 +530,8 @@ static uint64_t op_publish(struct js *js, const uint64_t *args)
     anqa_error err;
     anqa_status status;
 
-    if (!topic_arg(js, args[0], &topic) || !text_arg(js, args[1], &event) ||
-        !text_arg(js, args[2], &text) || !may_send(js, text.len))
+    if (!topic_arg(js, args[0], &topic) || !beam_text(js, args[1], &event) ||
+        !beam_text(js, args[2], &text) || !may_send(js, text.len))
         return JS_EXCEPTION;
     /* Checked as any text of a script: its own JSON.stringify could be replaced. */
     if (anqa_json_parse(text, NULL, &payload, &err) != ANQA_OK)
@@ -520,7 +554,7 @@ static uint64_t op_spawn(struct js *js, const uint64_t *args)
     anqa_pid pid;
     anqa_error err;
 
-    if ((what == SPAWN_TEXT && !text_arg(js, args[0], &text)) || !beam_parcel(js, args[1], &arg))
+    if ((what == SPAWN_TEXT && !beam_text(js, args[0], &text)) || !beam_parcel(js, args[1], &arg))
         return JS_EXCEPTION;
     if (spawn_child(js, what, text, arg, 0, &pid, &err) != ANQA_OK)
         return turn_throw(js, "Error", "%s", err.text);
@@ -534,7 +568,7 @@ static bool name_arg(struct js *js, uint64_t value, anqa_str *ret_name)
 {
     if (js->script->registry == NULL)
         return turn_throw(js, "Error", "this script has no registry of names"), false;
-    if (!text_arg(js, value, ret_name))
+    if (!beam_text(js, value, ret_name))
         return false;
     if (ret_name->len == 0 || ret_name->len > NAME_LEN_MAX)
         return turn_throw(js, "RangeError", "a name has 1 to %d bytes", NAME_LEN_MAX), false;
@@ -647,10 +681,9 @@ static uint64_t run_op(struct js *js, const uint64_t *args)
         return turn_throw(js, "Error",
             "Beam cannot be used in top-level code, which runs once for all processes: do that in "
             "an exported init()");
-    js->op_depth++;
+    turn_memory_begin(js);
     result = op->run(js, args + 1);
-    if (--js->op_depth == 0)
-        anqa_arena_done(&js->scratch);
+    turn_memory_end(js);
     return result;
 }
 

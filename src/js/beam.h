@@ -64,6 +64,8 @@ uint64_t beam_start(struct js *js, const char *name, anqa_payload (*run)(void *a
     const void *arg, size_t size, uint32_t id);
 /* Context: the process that was started. */
 anqa_payload beam_answer(bool ok, const void *ptr, size_t len);
+/* The text of any value, in scratch memory. False: an exception is set. */
+bool beam_text(struct js *js, uint64_t value, anqa_str *ret_text);
 /* The bytes of a value that is to go to another process. False: an exception is set, also when the turn has sent as much as it
  * may: what waits in mailboxes counts against nobody's memory. */
 bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value);

@@ -208,12 +208,14 @@ uint64_t tools_escape(struct js *js, const uint64_t *args)
     size_t len = 0;
     char *out;
 
-    if (!turn_text_in(js, args[0], web_scratch(js), &text))
-        return turn_throw(js, "TypeError", "no text");
+    if (!beam_text(js, args[0], &text))
+        return JS_EXCEPTION;
     for (size_t i = 0; i < text.len; i++)
         len += entity(text.ptr[i]) == NULL ? 1 : strlen(entity(text.ptr[i]));
     if (len >= js->memory_limit)
         return turn_throw(js, "RangeError", "the text is longer than the memory of this process");
+    if (!web_room(js, len))
+        return JS_EXCEPTION;
     out = anqa_arena_alloc(web_scratch(js), len + 1);
     len = 0;
     for (size_t i = 0; i < text.len; i++) {

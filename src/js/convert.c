@@ -150,12 +150,15 @@ static bool refuse(struct js *js, const char *what)
 static bool put_string(struct js *js, uint64_t value, anqa_value_writer *writer)
 {
     anqa_str text;
+    uint32_t at = turn_text_begin(js, value, &text);
 
-    if (!turn_text(js, value, &text)) {
+    if (at == 0) {
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
         turn_throw(js, "RangeError", "a string is too long to be sent");
         return false;
     }
     anqa_value_put_str(writer, text);
+    turn_text_done(js, at);
     return true;
 }
 
@@ -174,7 +177,7 @@ static bool put_bigint(struct js *js, uint64_t value, anqa_value_writer *writer)
 
     if (turn_is_exception(hex))
         return false;
-    ok = turn_text(js, hex, &text);
+    ok = turn_text_in(js, hex, writer->arena, &text);
     turn_free(js, hex);
     if (!ok || text.len == 0 || text.len > DIGITS_MAX) {
         turn_throw(js, "RangeError", "a BigInt is too large to be sent");
@@ -185,7 +188,7 @@ static bool put_bigint(struct js *js, uint64_t value, anqa_value_writer *writer)
         text.ptr++;
         text.len--;
     }
-    bytes = anqa_arena_calloc(anqa_tmp(), text.len / 2 + 1, 1);
+    bytes = anqa_arena_calloc(writer->arena, text.len / 2 + 1, 1);
     for (size_t i = 0; i < text.len; i++)
         bytes[i / 2] =
             (char)((uint8_t)bytes[i / 2] | hex_digit(text.ptr[text.len - 1 - i]) << (i % 2 * 4));
@@ -219,12 +222,15 @@ static bool put_key(struct js *js, uint32_t atom, anqa_value_writer *writer)
 {
     uint64_t name = q_JS_AtomToValue(&js->engine, js->image->ctx, atom);
     anqa_str text;
-    bool ok = turn_text(js, name, &text);
+    uint32_t at = turn_text_begin(js, name, &text);
 
     turn_free(js, name);
-    if (!ok)
+    if (at == 0) {
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
         return refuse(js, "a key");
+    }
     anqa_value_key(writer, text);
+    turn_text_done(js, at);
     return true;
 }
 

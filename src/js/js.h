@@ -80,6 +80,12 @@ static inline void js_count(_Atomic(uint64_t) *number)
         number, atomic_load_explicit(number, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
+/* Memory set aside while an operation runs, see turn_memory_begin. On no stack: an exit in its midst gives it back. */
+struct js_memory {
+    struct js_memory *outer;
+    anqa_arena scratch, tmp;
+};
+
 /* Owner: the process; the gen_server's state. */
 struct js {
     struct engine engine; /* its env is this struct */
@@ -88,7 +94,10 @@ struct js {
     struct js_image *image;
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
-    anqa_arena scratch;    /* of operations: empty when none runs */
+    anqa_arena scratch;    /* of the operation that runs: empty when none does */
+    struct js_memory
+        *outer;            /* of whatever the operation that runs has come from; NULL: none runs */
+    size_t set_aside;      /* bytes of scratch memory in there */
     _Atomic(uint32_t) use; /* shared: enum js_use, see park.h */
     uint32_t lines_len;
     uint8_t *lines;           /* PARKED: its memory (lines.h), malloc'ed; NULL: the image's */
@@ -98,6 +107,7 @@ struct js {
     uint32_t soft, hard; /* limits on that, in ticks */
     uint32_t jobs;       /* run in this turn */
     uint64_t sent;       /* bytes, in this turn */
+    uint32_t errors;     /* that nobody has caught, in this turn */
     uint32_t waiting_count, waiting_size;
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
@@ -108,7 +118,6 @@ struct js {
     uint32_t rejected_promises[4];
     uint32_t next_id;
     uint64_t started, started_wall; /* see web_start_clock */
-    uint32_t op_depth; /* operations that run: one that calls back may lead to another */
     uint64_t
         epoch; /* pids and references that were made in another one are nobody's, see snapshot.h */
     anqa_timer timer;          /* the nearest of the script's timers */

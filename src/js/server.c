@@ -62,7 +62,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
 
     if (js_thread.running == js)
         preempt_leave();
-    anqa_arena_done(&js->scratch); /* it may have ended in the midst of an operation */
+    turn_memory_drop(js); /* it may have ended in the midst of an operation */
     debug_leave(js);
     if (js->in_turn && js->image != NULL && js->image->counter_count > 0)
         coverage_harvest(js); /* it is ended in the midst of one */
@@ -751,10 +751,8 @@ static void fire(struct js *js, void *arg)
     for (uint32_t i = 0; more && ok && i < FIRES_MAX; i++) {
         uint64_t value = turn_call(js, js->image->parts[BOOT_FIRE], NULL, 0);
         more = turn_is_exception(value) || value == JS_TRUE;
-        if (turn_is_exception(value)) {
-            error = turn_exception(js);
-            turn_log_error(js, "js.timer_failed", &error);
-        }
+        if (turn_is_exception(value))
+            turn_log_exception(js, "js.timer_failed");
         ok = !js->interrupt && turn_jobs(js, &error);
     }
     if ((more || !ok) && js->timer.bits == 0) /* the others have their turn */

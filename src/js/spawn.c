@@ -259,6 +259,11 @@ bool spawn_is_child(struct js *js, anqa_pid pid)
 
 /* ---------------------------------------------------------------- the child's side */
 
+bool spawn_is_parent(const struct js *js, anqa_pid pid)
+{
+    return js->self != NULL && anqa_pid_eq(js->self->parent, pid);
+}
+
 bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_arg)
 {
     struct js_child *child;

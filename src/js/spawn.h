@@ -58,5 +58,7 @@ void spawn_leave(struct js *js);
 uint32_t spawn_children(const struct js *js);
 /* Whether it is a child of the calling process. */
 bool spawn_is_child(struct js *js, anqa_pid pid);
+/* Whether it is the script's process that has started the calling one. */
+bool spawn_is_parent(const struct js *js, anqa_pid pid);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <anqa/log.h>
 #include <anqa/memory.h>
@@ -18,6 +19,7 @@
 
 enum {
     DEFAULT_JOBS = 100000,
+    ERRORS_MAX = 100, /* logged of one turn */
     TEXT_MAX = 8192,
     THROW_MAX = 300,
     RESETS_APART = 1000, /* after so many, ids come again */
@@ -55,6 +57,18 @@ static void log_rejections(struct js *js)
     js->rejected_count = 0;
 }
 
+static void log_left_out(struct js *js)
+{
+    char pid[ANQA_PID_TEXT];
+    anqa_js_error error = {
+        .message = anqa_str_of(anqa_tmp_printf("and %u more errors", js->errors - ERRORS_MAX))};
+
+    anqa_log(ANQA_ERROR, "js.errors_left_out", "script=%s process=%s count=%u", js->script->name,
+        anqa_pid_text(anqa_self(), pid), js->errors - ERRORS_MAX);
+    if (js->self != NULL && js->self->worker)
+        web_worker_failed(js, &error);
+}
+
 /* What must differ from all that began as the same image. */
 static void refresh(struct js *js)
 {
@@ -83,6 +97,7 @@ static void enter(void *arg)
     js->in_turn = true;
     js->turn_ticks = js->jobs = 0;
     js->sent = 0;
+    js->errors = 0;
     js->interrupt = false;
     js_status(js, ANQA_JS_RUNNING);
     preempt_enter(js);
@@ -91,6 +106,8 @@ static void enter(void *arg)
     entry->work(js, entry->arg);
     if (js->rejected_count > 0)
         log_rejections(js);
+    if (js->errors > ERRORS_MAX)
+        log_left_out(js);
     preempt_leave();
     if (js->image->counter_count > 0)
         coverage_harvest(js);
@@ -116,6 +133,54 @@ void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg)
             "script '%s' queues jobs without end: %s", js->script->name, too_many_jobs(js)));
 }
 
+/* ---------------------------------------------------------------- memory that ends before the event */
+
+void turn_memory_begin(struct js *js)
+{
+    struct js_memory *memory = malloc(sizeof *memory);
+    anqa_arena *tmp = anqa_tmp();
+
+    if (memory == NULL)
+        anqa_exit(
+            anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT, "JavaScript: no memory for an operation"));
+    *memory = (struct js_memory){js->outer, js->scratch, *tmp};
+    js->outer = memory;
+    js->set_aside += memory->scratch.held;
+    js->scratch = (anqa_arena){0};
+    *tmp = (anqa_arena){.limit = tmp->limit, .on_fail = tmp->on_fail};
+}
+
+/* The scratch memory of what has called. */
+static void memory_back(struct js *js, struct js_memory *memory)
+{
+    anqa_arena_done(&js->scratch);
+    js->scratch = memory->scratch;
+    js->set_aside -= memory->scratch.held;
+    js->outer = memory->outer;
+}
+
+void turn_memory_end(struct js *js)
+{
+    struct js_memory *memory = js->outer;
+    anqa_arena *tmp = anqa_tmp();
+
+    anqa_arena_done(tmp);
+    *tmp = memory->tmp;
+    memory_back(js, memory);
+    free(memory);
+}
+
+void turn_memory_drop(struct js *js)
+{
+    while (js->outer != NULL) {
+        struct js_memory *memory = js->outer;
+        anqa_arena_done(&memory->tmp); /* that of the stack is the runtime's to give back */
+        memory_back(js, memory);
+        free(memory);
+    }
+    anqa_arena_done(&js->scratch);
+}
+
 /* ---------------------------------------------------------------- calls */
 
 void turn_free(struct js *js, uint64_t value)
@@ -127,11 +192,15 @@ void turn_free(struct js *js, uint64_t value)
 uint64_t turn_call(struct js *js, uint64_t function, const uint64_t *argv, uint32_t argc)
 {
     uint32_t sp = js->engine.sp, at = js_frame(js, argc * 8);
-    uint64_t value;
+    uint64_t value = JS_UNDEFINED;
 
+    for (uint32_t i = 0; i < argc; i++)
+        if (turn_is_exception(argv[i]))
+            value = JS_EXCEPTION;
     if (argc > 0)
         memcpy(js_at(js, at, argc * 8), argv, (size_t)argc * 8);
-    value = q_JS_Call(&js->engine, js->image->ctx, function, JS_UNDEFINED, argc, at);
+    if (!turn_is_exception(value))
+        value = q_JS_Call(&js->engine, js->image->ctx, function, JS_UNDEFINED, argc, at);
     js->engine.sp = sp;
     for (uint32_t i = 0; i < argc; i++)
         turn_free(js, argv[i]);
@@ -204,6 +273,23 @@ uint64_t turn_eval(struct js *js, anqa_str text, const char *name, uint32_t flag
     return value;
 }
 
+/* turn_text, cut to what people read. */
+static bool cut_text(struct js *js, uint64_t value, anqa_str *ret_text)
+{
+    anqa_str whole;
+    uint32_t text = turn_text_begin(js, value, &whole);
+
+    if (text == 0) {
+        turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
+        return false;
+    }
+    if (whole.len > TEXT_MAX)
+        whole.len = TEXT_MAX;
+    *ret_text = anqa_str_make(anqa_tmp_copy(whole.ptr, whole.len), whole.len);
+    turn_text_done(js, text);
+    return true;
+}
+
 /* A property's text, cut to what people read; empty when it has none, or asking for it fails. */
 static anqa_str property_text(struct js *js, uint64_t object, const char *name)
 {
@@ -217,10 +303,8 @@ static anqa_str property_text(struct js *js, uint64_t object, const char *name)
     if (turn_is_exception(value))
         turn_free(js, q_JS_GetException(&js->engine, js->image->ctx));
     else if (JS_TAG(value) != JS_TAG_UNDEFINED)
-        (void)turn_text(js, value, &text);
+        (void)cut_text(js, value, &text);
     turn_free(js, value);
-    if (text.len > TEXT_MAX)
-        text.len = TEXT_MAX;
     return text;
 }
 
@@ -236,10 +320,8 @@ anqa_js_error turn_error_of(struct js *js, uint64_t thrown)
     anqa_js_error error = {.message = cannot_be_shown};
 
     if (!q_JS_IsError(&js->engine, thrown)) {
-        if (JS_TAG(thrown) == JS_TAG_SYMBOL || !turn_text(js, thrown, &error.message))
+        if (JS_TAG(thrown) == JS_TAG_SYMBOL || !cut_text(js, thrown, &error.message))
             error.message = cannot_be_shown;
-        if (error.message.len > TEXT_MAX)
-            error.message.len = TEXT_MAX;
         return error;
     }
     error.name = property_text(js, thrown, "name");
@@ -286,11 +368,30 @@ void turn_log_error(struct js *js, const char *id, const anqa_js_error *error)
 {
     char pid[ANQA_PID_TEXT];
 
+    js->sent += error->name.len + error->message.len + error->stack.len;
+    if (js->errors++ >= ERRORS_MAX)
+        return;
     anqa_log(ANQA_ERROR, id, "script=%s process=%s error=%.*s message=%.*s stack=%.*s",
         js->script->name, anqa_pid_text(anqa_self(), pid), ANQA_FMT(error->name),
         ANQA_FMT(error->message), ANQA_FMT(error->stack));
     if (js->self != NULL && js->self->worker)
         web_worker_failed(js, error);
+}
+
+void turn_log_exception(struct js *js, const char *id)
+{
+    uint64_t thrown = q_JS_GetException(&js->engine, js->image->ctx);
+
+    if (js->errors < ERRORS_MAX) {
+        anqa_js_error error;
+        turn_memory_begin(js);
+        error = turn_error_of(js, thrown);
+        turn_log_error(js, id, &error);
+        turn_memory_end(js);
+    } else {
+        js->errors++;
+    }
+    turn_free(js, thrown);
 }
 
 /* ---------------------------------------------------------------- what follows */
@@ -337,10 +438,8 @@ bool turn_jobs(struct js *js, anqa_js_error *ret_error)
                 .message = anqa_str_of(js->endless ? too_many_jobs(js) : interrupted(js))};
             return false;
         }
-        if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0) {
-            anqa_js_error error = turn_exception(js);
-            turn_log_error(js, "js.job_failed", &error);
-        }
+        if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0)
+            turn_log_exception(js, "js.job_failed");
     }
     e->sp = sp;
     return true;

@@ -18,7 +18,8 @@ void turn_run(struct js *js, void (*work)(struct js *js, void *arg), void *arg);
 
 /* ---- the rest is for code in a turn */
 
-/* Calls a function (not freed) with values that are freed, whatever comes of it. An exception is left in the engine. */
+/* Calls a function (not freed) with values that are freed, whatever comes of it. An exception is left in the engine. With one
+ * among the values, the function is not called: that one is what comes of it. */
 uint64_t turn_call(struct js *js, uint64_t function, const uint64_t *argv, uint32_t argc);
 /* Runs the jobs that wait. False: the turn has come to a limit, `*ret_error` says which. */
 bool turn_jobs(struct js *js, anqa_js_error *ret_error);
@@ -43,7 +44,17 @@ bool turn_text_in(struct js *js, uint64_t value, anqa_arena *arena, anqa_str *re
  * again and again in one turn must not add up. 0: an exception is set. */
 uint32_t turn_text_begin(struct js *js, uint64_t string, anqa_str *ret_text);
 void turn_text_done(struct js *js, uint32_t text);
+/* What follows takes scratch and temporary memory of its own, up to turn_memory_end, which gives it back: so nothing that a
+ * script does again and again in one turn adds up. They nest, as operations do that call back. Context: also outside of
+ * a turn. */
+void turn_memory_begin(struct js *js);
+void turn_memory_end(struct js *js);
+/* The process ends, perhaps in between. */
+void turn_memory_drop(struct js *js);
+/* What nobody has caught. Of one turn the first 100 are logged and told to a worker's parent, then how many more there were. */
 void turn_log_error(struct js *js, const char *id, const anqa_js_error *error);
+/* The exception that the engine holds, taken out, likewise; its texts end here. */
+void turn_log_exception(struct js *js, const char *id);
 void turn_note_rejection(struct js *js, uint32_t promise, uint32_t reason, bool handled);
 
 static inline bool turn_is_exception(uint64_t value)

@@ -1,6 +1,9 @@
 /* What scripts can do beside the language: Beam, timers, promises. */
 #include "support.h"
 
+#include <stdio.h>
+#include <unistd.h>
+
 static anqa_status add(const anqa_js_request *request, anqa_value_writer *result)
 {
     int64_t sum = 0;
@@ -283,26 +286,93 @@ TEST(a_monitor_tells_who_ended_and_why)
     js_end(rt);
 }
 
-TEST(who_is_linked_dies_with_it)
+/* ---------------------------------------------------------------- memory of the host */
+
+static anqa_status greedy(const anqa_js_request *request, anqa_value_writer *result)
+{
+    char bytes[20000];
+
+    memset(bytes, 'x', sizeof bytes);
+    anqa_value_put_str(result, anqa_str_make(anqa_tmp_copy(bytes, sizeof bytes), sizeof bytes));
+    return ANQA_OK;
+}
+
+static const char to_myself[] = "to myself";
+
+static bool is_to_myself(const anqa_msg *msg, void *arg)
+{
+    return msg->tag == to_myself;
+}
+
+static anqa_status hearing(const anqa_js_request *request, anqa_value_writer *result)
+{
+    char bytes[20000] = {0};
+
+    CHECK_STATUS(anqa_send(anqa_self(), to_myself, anqa_bytes(bytes, sizeof bytes)), ANQA_OK);
+    CHECK(anqa_receive_if(is_to_myself, NULL, 0) != NULL);
+    return ANQA_OK;
+}
+
+static const anqa_js_handler greedy_handlers[] = {{"greedy", greedy}, {"hearing", hearing}, {0}};
+static const char *const greedy_topics[] = {"t", NULL};
+static const anqa_js_script hog = ANQA_JS_SCRIPT(.name = "hog",
+    .source = "globalThis.s = 'x'.repeat(20000); globalThis.big = 2n ** 160000n;\n"
+              "globalThis.often = (f) => { let n = 0; for (let i = 0; i < 10000; i++) try { f(); "
+              "n++; } catch {} return n > 0; };",
+    .handlers = greedy_handlers, .topics = greedy_topics, .limits = {.turn_ms = 60000});
+
+static size_t resident_bytes(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    CHECK(file != NULL);
+    CHECK_EQ(fscanf(file, "%*u %zu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Each loop asks for 200 MB and more of the host, in one turn of a process whose quota is 16 MB. */
+TEST(what_a_script_asks_for_in_one_turn_does_not_add_up, .timeout_ms = 120000)
+{
+    static const char *const loops[] = {
+        "often(() => Beam.hash(s))",
+        "often(() => Beam.hash({[s]: 1}))",
+        "often(() => Beam.hash(big))",
+        "often(() => Beam.hash(new Error(s)))",
+        "!often(() => Beam.send(Beam.self(), [s, Symbol()]))",
+        "often(() => Beam.callSync('greedy'))",
+        "often(() => Beam.callSync('hearing'))",
+        "const c = new BroadcastChannel('t'); !often(() => c.postMessage(1, s))",
+        "Beam.hash({get a() { often(() => Beam.hash(s)); }}) > 0",
+        "Beam.hash({get a() { often(() => Beam.escapeHTML(s)); }}) > 0",
+    };
+    anqa_rt *rt = js_begin_with(&(anqa_options){.schedulers = 1, .heap_quota = (size_t)16 << 20});
+
+    for (size_t i = 0; i < ANQA_COUNT(loops); i++) {
+        anqa_pid pid = js_start(&hog);
+        size_t before = resident_bytes();
+        CHECK_STR(js_eval(pid, loops[i]), "true", "%s", loops[i]);
+        if (harness_slowness() == 1) /* sanitizers keep what was freed */
+            CHECK(resident_bytes() < before + ((size_t)48 << 20), "%s: %zu more", loops[i],
+                resident_bytes() - before);
+        (void)js_kill(pid);
+    }
+    js_end(rt);
+}
+
+TEST(what_goes_through_callSync_counts_as_sent)
 {
     anqa_rt *rt = js_begin(1);
-    anqa_ref ref;
-    anqa_pid a, b;
-    anqa_value_writer writer;
-    anqa_value to;
+    anqa_pid pid = js_start(&hog);
 
-    anqa_trap_exit(true);
-    a = js_start(&script);
-    b = js_start(&script);
-    CHECK_STR(js_eval(a, "Beam.onMessage((p) => Beam.link(p)); 1"), "1");
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_put_pid(&writer, b.bits);
-    CHECK_STATUS(anqa_value_done(&writer, &to), ANQA_OK);
-    CHECK_STATUS(anqa_js_send(a, to), ANQA_OK);
-    CHECK_STR(js_eval(a, "1"), "1");
-    ref = anqa_monitor(a);
-    anqa_exit_signal(b, anqa_error_reason("gone"));
-    CHECK_STR(js_ended(ref), "error: gone");
+    CHECK_STR(js_eval(pid, "for (;;) Beam.callSync('greedy')"),
+        "RangeError: more than 67108864 bytes sent in one turn");
+    CHECK_STR(js_eval(pid, "for (;;) Beam.callSync('hearing', s)"),
+        "RangeError: more than 67108864 bytes sent in one turn");
+    CHECK_STR(js_eval(pid, "for (let i = 0; i < 4000; i++) try { Beam.send(Beam.self(), [s, "
+                           "Symbol()]) } catch {} Beam.send(Beam.self(), 1)"),
+        "RangeError: more than 67108864 bytes sent in one turn");
     js_end(rt);
 }
 

@@ -205,6 +205,35 @@ TEST(a_child_that_fails_ends_its_parent_unless_that_has_unlinked)
     js_end(rt);
 }
 
+TEST(a_script_links_its_parent_and_its_children_only)
+{
+    static const char refused[] =
+        "TypeError: only parent and child may be linked: Beam.monitor tells of others";
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid, other;
+    anqa_ref ref;
+
+    anqa_trap_exit(true);
+    pid = js_start(&parent);
+    other = js_start(&parent);
+    anqa_unlink(other);
+    CHECK_STR(js_eval(other, "Beam.register('other'); 1"), "1");
+    CHECK_STATUS(anqa_registry_register(&names, anqa_str_of("c"), ANQA_JSON_NULL, NULL), ANQA_OK);
+    CHECK_STR(js_eval(pid, "Beam.link(Beam.whereis('other'))"), refused);
+    CHECK_STR(js_eval(pid, "Beam.link(Beam.whereis('c'))"), refused);
+    CHECK_STR(js_eval(pid, "Beam.link(Beam.self())"), "undefined");
+    CHECK_STR(js_eval(pid, "globalThis.kid = Beam.spawn(child, Beam.self()); 1"), "1");
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.link(Beam.whereis(\"other\"))')"),
+        anqa_tmp_printf("\"%s\"", refused));
+    CHECK_STR(js_eval(pid, "ask(kid, 'Beam.unlink(arg); Beam.link(arg); 1')"), "1");
+    CHECK_STR(js_eval(pid, "Beam.unlink(kid); Beam.link(kid); 1"), "1");
+    ref = anqa_monitor(pid);
+    CHECK_STR(js_eval(pid, "Beam.send(kid, [Beam.self(), 0, 'Beam.exit(\"gone\")']); 1"), "1");
+    CHECK_STR(js_ended(ref), "error: gone");
+    CHECK_STR(js_eval(other, "1"), "1");
+    js_end(rt);
+}
+
 TEST(a_child_that_ends_at_once_is_no_end_of_its_parent)
 {
     anqa_rt *rt = js_begin(2);

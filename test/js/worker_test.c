@@ -39,6 +39,22 @@ TEST(a_worker_and_its_parent_post_messages)
     js_end(rt);
 }
 
+/* Without that, 20 MB of texts in an event that may have 16 MB. */
+TEST(of_the_errors_of_a_turn_the_first_hundred_are_told)
+{
+    anqa_rt *rt = js_begin_with(&(anqa_options){.schedulers = 2, .heap_quota = (size_t)16 << 20});
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(
+        js_eval(pid, "const w = new Worker('const f = () => { throw new Error(\"x\".repeat(9000)); "
+                     "}; for (let i = 0; i < 900; i++) queueMicrotask(f); setTimeout(() => "
+                     "postMessage(1), 0)'); const told = []; w.onerror = (e) => { "
+                     "told.push(e.message); e.preventDefault(); }; once(w, 'message').then(() => "
+                     "[told.length, told[99].slice(0, 8), told.at(-1)])"),
+        "[101,\"Error: x\",\"and 800 more errors\"]");
+    js_end(rt);
+}
+
 TEST(messages_hold_all_that_processes_can_send)
 {
     anqa_rt *rt = js_begin(1);

@@ -368,6 +368,10 @@ bool web_text(struct js *js, uint64_t value, anqa_str *ret_text)
 
     if (text == 0)
         return false;
+    if (!web_room(js, len)) {
+        q_JS_FreeCString(&js->engine, js->image->ctx, text);
+        return false;
+    }
     copy = anqa_arena_copy(web_scratch(js), js_at(js, text, len), len);
     q_JS_FreeCString(&js->engine, js->image->ctx, text);
     replace_surrogates(js, (uint8_t *)copy, len);

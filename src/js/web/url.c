@@ -156,72 +156,105 @@ static uint64_t op_form_decode(struct js *js, const uint64_t *args)
     return JS_EXCEPTION;
 }
 
-struct form {
-    char *at;
-    size_t len, size;
-};
+static bool stays(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '*' ||
+           c == '-' || c == '.' || c == '_' || c == ' ';
+}
 
-/* At most three bytes for each of `text`, and one more. */
-static void form_put(struct js *js, struct form *form, char before, anqa_str text)
+static size_t encoded_len(anqa_str text)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        len += stays((uint8_t)text.ptr[i]) ? 1 : 3;
+    return len;
+}
+
+static void encode(char *to, anqa_str text)
 {
     static const char digits[] = "0123456789ABCDEF";
 
-    if (form->size - form->len < text.len * 3 + 1) {
-        size_t size = form->size * 2 + text.len * 3 + 256;
-        char *at = anqa_arena_alloc(web_scratch(js), size);
-        if (form->len > 0)
-            memcpy(at, form->at, form->len);
-        form->at = at;
-        form->size = size;
-    }
-    if (before != '\0')
-        form->at[form->len++] = before;
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = (uint8_t)text.ptr[i];
-        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-            c == '*' || c == '-' || c == '.' || c == '_') {
-            form->at[form->len++] = (char)c;
-        } else if (c == ' ') {
-            form->at[form->len++] = '+';
-        } else {
-            form->at[form->len++] = '%';
-            form->at[form->len++] = digits[c >> 4];
-            form->at[form->len++] = digits[c & 15];
+        if (stays(c)) {
+            *to++ = c == ' ' ? '+' : (char)c;
+            continue;
         }
+        *to++ = '%';
+        *to++ = digits[c >> 4];
+        *to++ = digits[c & 15];
     }
+}
+
+struct form {
+    char *at; /* NULL: it is only measured */
+    size_t len, size;
+};
+
+/* before: NUL for none. False: an exception is set. */
+static bool form_put(struct js *js, struct form *form, char before, anqa_str text)
+{
+    size_t more = before != '\0', len = more + encoded_len(text);
+
+    if (len > FORM_MAX - form->len)
+        return (void)too_long(js), false;
+    if (form->at != NULL && len > form->size - form->len)
+        return (void)turn_throw(js, "TypeError", "a list that changes while it is read"), false;
+    if (form->at != NULL && more > 0)
+        form->at[form->len] = before;
+    if (form->at != NULL)
+        encode(form->at + form->len + more, text);
+    form->len += len;
+    return true;
+}
+
+/* All elements; the copy of each ends with it. */
+static bool form_put_all(struct js *js, struct form *form, uint64_t list, uint64_t length)
+{
+    bool ok = true;
+
+    form->len = 0;
+    for (uint64_t i = 0; ok && i < length; i++) {
+        uint64_t element = q_JS_GetPropertyInt64(&js->engine, js->image->ctx, list, i);
+        anqa_str text;
+        turn_memory_begin(js);
+        ok = !turn_is_exception(element) && web_text(js, element, &text) &&
+             form_put(js, form,
+                 i == 0       ? '\0'
+                 : i % 2 == 0 ? '&'
+                              : '=',
+                 text);
+        turn_memory_end(js);
+        turn_free(js, element);
+        preempt_point(js);
+    }
+    return ok;
 }
 
 /* (array of names and values by turns): a text. */
 static uint64_t op_form_encode(struct js *js, const uint64_t *args)
 {
     struct engine *e = &js->engine;
-    uint32_t ctx = js->image->ctx, sp = e->sp, out;
+    uint32_t sp = e->sp, out;
     struct form form = {0};
     uint64_t length;
 
     if (JS_TAG(args[0]) != JS_TAG_OBJECT)
         return turn_throw(js, "TypeError", "no list");
     out = js_frame(js, 16);
-    if (q_JS_GetLength(e, ctx, args[0], out) != 0) {
+    if (q_JS_GetLength(e, js->image->ctx, args[0], out) != 0) {
         e->sp = sp;
         return JS_EXCEPTION;
     }
     length = js_u64(js, out);
     e->sp = sp;
-    for (uint64_t i = 0; i < length; i++) {
-        uint64_t element = q_JS_GetPropertyInt64(e, ctx, args[0], i);
-        anqa_str text;
-        bool ok = !turn_is_exception(element) && web_text(js, element, &text);
-        turn_free(js, element);
-        if (!ok)
-            return JS_EXCEPTION;
-        if (text.len > FORM_MAX - form.len)
-            return too_long(js);
-        form_put(js, &form, i == 0 ? '\0' : i % 2 == 0 ? '&' : '=', text);
-        if (form.len > FORM_MAX)
-            return too_long(js);
-        preempt_point(js);
-    }
+    if (!form_put_all(js, &form, args[0], length) || !web_room(js, form.len))
+        return JS_EXCEPTION;
+    form.size = form.len;
+    form.at = anqa_arena_alloc(web_scratch(js), form.size + 1);
+    if (!form_put_all(js, &form, args[0], length))
+        return JS_EXCEPTION;
     return convert_string(js, anqa_str_make(form.at, form.len));
 }
 

@@ -99,6 +99,13 @@ const struct js_op *web_op(const struct js *js, uint32_t number)
 
 /* ---------------------------------------------------------------- memory of operations */
 
+/* All that operations take which have called each other, to the memory of the script: a text, what it is made into, and pieces
+ * outgrown on the way. */
+#define SCRATCH_TIMES 8u
+#define VALUES_TIMES 4u
+#define BLOCK_HEAD 64u                    /* what a piece may cost beside its bytes */
+#define VALUES_DEFAULT ((size_t)16 << 20) /* as in anqa/value.h */
+
 static void no_scratch(anqa_arena *arena, size_t wanted)
 {
     anqa_exit(anqa_reason_make(ANQA_REASON_SYSTEM_LIMIT,
@@ -107,8 +114,24 @@ static void no_scratch(anqa_arena *arena, size_t wanted)
 
 anqa_arena *web_scratch(struct js *js)
 {
+    size_t values = js->script->limits.values.bytes,
+           most = (size_t)js->memory_limit * SCRATCH_TIMES +
+                  (values == 0 ? VALUES_DEFAULT : values) * VALUES_TIMES;
+
+    js->scratch.limit = most > js->set_aside ? most - js->set_aside : 1;
     js->scratch.on_fail = no_scratch;
     return &js->scratch;
+}
+
+bool web_room(struct js *js, size_t len)
+{
+    const anqa_arena *scratch = web_scratch(js);
+
+    if (scratch->held < scratch->limit && scratch->limit - scratch->held > BLOCK_HEAD &&
+        len < scratch->limit - scratch->held - BLOCK_HEAD)
+        return true;
+    turn_throw(js, "RangeError", "more memory than this operation may use");
+    return false;
 }
 
 /* ---------------------------------------------------------------- what processes tell */

@@ -58,6 +58,8 @@ bool web_told(
 
 /* Memory until the operation ends, however that comes. Not anqa_tmp(): a turn may be very many operations. */
 anqa_arena *web_scratch(struct js *js);
+/* Whether that many bytes of it may be taken: it is limited, and who takes more ends the process. False: an exception is set. */
+bool web_room(struct js *js, size_t len);
 /* A string of the engine as well-formed UTF-8, in scratch memory; lone surrogates are U+FFFD. False: it is
  * none, or is too long; an exception is set. */
 bool web_text(struct js *js, uint64_t value, anqa_str *ret_text);
