@@ -75,7 +75,7 @@
  *     Beam.send(pid, value)         a message; to a JavaScript process it arrives at its Beam.onMessage
  *     Beam.onMessage(fn)            fn(value, from) for each message
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
- *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference; Beam.demonitor(ref)
+ *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
  *                                   link: of its parent or a child, after an unlink; of others a TypeError
  *     Beam.sleep(ms)                a promise
