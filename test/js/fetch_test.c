@@ -1,5 +1,7 @@
 /* fetch of scripts, against servers that do as they must and servers that do not. */
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -68,6 +70,11 @@ static const char source[] =
     "export async function unread(url, n) { let ok = 0;\n"
     "  for (let i = 0; i < n; i++) { const r = await fetch(url); if (r.status === 200) ok++; } "
     "return ok; }\n"
+    "export async function lookAndLeave(n, port) { for (let i = 0; i < n; i++) { const c = new "
+    "AbortController();\n"
+    "  fetch(`http://a${i}.slow.test:${port}/`, {signal: c.signal}).catch(() => {}); await "
+    "wait(2); "
+    "c.abort(); await 0; } return n; }\n"
     "export function start(url) { fetch(url).then((r) => kept.push(r), () => {}); }\n";
 
 static const anqa_js_script member = ANQA_JS_SCRIPT(.name = "member", .source = source,
@@ -817,6 +824,58 @@ TEST(a_request_may_have_so_many_fields_and_so_long)
         "[200,\"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEF 0 \"]");
     CHECK_STR(ask(pid, "get", port, "/echo", init_of("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFG", 0, 0)),
         "TypeError: fetch failed: no such request can be made");
+    js_end(rt);
+}
+
+/* What everybody in this program calls: names of .slow.test take long and are not there, .name.test is this machine. */
+static atomic_uint looked, looking, looking_most;
+
+int getaddrinfo(const char *restrict name, const char *restrict service,
+    const struct addrinfo *restrict hints, struct addrinfo **restrict ret_list)
+{
+    size_t len = name == NULL ? 0 : strlen(name);
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+    unsigned now;
+
+    memcpy(&real, &symbol, sizeof real);
+    if (len > 10 && strcmp(name + len - 10, ".name.test") == 0) {
+        atomic_fetch_add(&looked, 1);
+        return real("127.0.0.1", service, hints, ret_list);
+    }
+    if (len <= 10 || strcmp(name + len - 10, ".slow.test") != 0)
+        return real(name, service, hints, ret_list);
+    now = atomic_fetch_add(&looking, 1) + 1;
+    if (now > atomic_load(&looking_most))
+        atomic_store(&looking_most, now);
+    usleep(200000);
+    atomic_fetch_sub(&looking, 1);
+    return EAI_NONAME;
+}
+
+static const anqa_js_script named = ANQA_JS_SCRIPT(.name = "named", .source = source,
+    .apis = ANQA_JS_FETCH, .hosts = (const char *const[]){"private:*:*", NULL});
+
+TEST(few_names_are_looked_up_at_once_even_when_nobody_waits_for_them)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pids[] = {js_start(&named), js_start(&named), js_start(&named)};
+
+    for (size_t i = 0; i < ANQA_COUNT(pids); i++) {
+        CHECK_STR(js_call(pids[i], "lookAndLeave", "[30, 80]"), "30");
+        anqa_unlink(pids[i]);
+        (void)js_kill(pids[i]);
+    }
+    CHECK(atomic_load(&looking_most) > 0 && atomic_load(&looking_most) <= 6, "%u look-ups at once",
+        atomic_load(&looking_most));
+    pids[0] = js_start(&named);
+    CHECK(strstr(js_call(pids[0], "get", "[\"http://b.slow.test/\"]"),
+              "Could not resolve host: b.slow.test") != NULL);
+    for (int i = 0; i < 3; i++) /* who is known is not looked up again */
+        CHECK_STR(js_call(pids[0], "get", anqa_tmp_printf("[\"http://My.name.test:%u/\"]", port)),
+            "[200,\"hello\"]");
+    CHECK_EQ(atomic_load(&looked), 1);
     js_end(rt);
 }
 
