@@ -75,6 +75,15 @@ static const char source[] =
     "  fetch(`http://a${i}.slow.test:${port}/`, {signal: c.signal}).catch(() => {}); await "
     "wait(2); "
     "c.abort(); await 0; } return n; }\n"
+    "export async function crowd(url, n) { const all = Array.from({length: n}, () => fetch(url));\n"
+    "  all.push(fetch(url, {headers: {x: '1'.repeat(131072)}})); const r = await "
+    "Promise.allSettled(all);\n"
+    "  return [r[n].reason.message, (await fetch(url)).status]; }\n"
+    "export async function abortInCancel(url) { const c = new AbortController();\n"
+    "  const body = new ReadableStream({ start(k) { k.enqueue(new Uint8Array(1)); }, cancel() { "
+    "c.abort(); } });\n"
+    "  try { const r = await fetch(url, {method: 'POST', body, duplex: 'half', signal: "
+    "c.signal}); return r.status; } catch (e) { return e.name; } }\n"
     "export function start(url) { fetch(url).then((r) => kept.push(r), () => {}); }\n";
 
 static const anqa_js_script member = ANQA_JS_SCRIPT(.name = "member", .source = source,
@@ -284,6 +293,14 @@ static void loop(anqa_tcp tcp)
     redirect(tcp, "302 Found", "/loop");
 }
 
+static void twenty_fields(anqa_tcp tcp)
+{
+    net_answer(tcp,
+        "A: 1\r\nB: 1\r\nC: 1\r\nD: 1\r\nE: 1\r\nF: 1\r\nG: 1\r\nH: 1\r\nI: 1\r\nJ: 1\r\n"
+        "K: 1\r\nL: 1\r\nM: 1\r\nN: 1\r\nO: 1\r\nP: 1\r\nQ: 1\r\nR: 1\r\nS: 1\r\nT: 1\r\n",
+        "hello");
+}
+
 static void gzip_hello(anqa_tcp tcp)
 {
     put_coded(tcp, "gzip", gzipped, sizeof gzipped);
@@ -315,6 +332,7 @@ static const struct {
     {"/garbage", garbage},
     {"/fields", many_fields},
     {"/loop", loop},
+    {"/twenty", twenty_fields},
     {"/gzip", gzip_hello},
     {"/br", brotli_hello},
     {"/bomb", brotli_bomb},
@@ -335,6 +353,10 @@ static void serve_one(anqa_tcp tcp, const char *head)
     char first[100], path[1024] = "";
     size_t len;
 
+    if (net_asks(head, "POST /early ")) { /* before the body is here */
+        redirect(tcp, "303 See Other", "/");
+        return;
+    }
     while (net_asks(head, "POST /hold ") && !atomic_load(&go_on))
         anqa_sleep(1);
     len = take_body(tcp, head, first);
@@ -639,6 +661,7 @@ TEST(a_request_is_aborted)
     CHECK_STR(ask(pid, "abortAfter", port, "/stall", ", 50"), "\"AbortError\"");
     CHECK_STR(ask(pid, "timeout", port, "/silent", ", 20"), "\"TimeoutError\"");
     CHECK_STR(ask(pid, "abortAfter", port, "/", ", 5000"), "\"done\"");
+    CHECK_STR(ask(pid, "abortInCancel", port, "/early", ""), "\"AbortError\"");
     js_end(rt);
 }
 
@@ -903,6 +926,31 @@ TEST(a_connection_that_is_not_made_is_given_up)
     for (size_t i = 0; i < ANQA_COUNT(fill); i++)
         close(fill[i]);
     close(listener);
+    js_end(rt);
+}
+
+TEST(what_cannot_be_asked_for_ends_no_other_request)
+{
+    anqa_rt *rt = js_begin(1); /* nothing is taken out of the mailbox while the script asks */
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "crowd", port, "/", ", 1100"),
+        "[\"fetch failed: more than 131072 bytes for the network at once\",200]");
+    js_end(rt);
+}
+
+static const anqa_js_script frugal =
+    ANQA_JS_SCRIPT(.name = "frugal", .source = source, .apis = ANQA_JS_FETCH,
+        .hosts = (const char *const[]){"127.0.0.1:*", NULL}, .limits = {.values = {.nodes = 20}});
+
+TEST(an_answer_has_as_many_fields_as_it_has_whatever_may_cross)
+{
+    anqa_rt *rt = js_begin(1);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&frugal);
+
+    CHECK_STR(get(pid, port, "/twenty"), "[200,\"hello\"]");
     js_end(rt);
 }
 

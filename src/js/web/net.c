@@ -23,7 +23,8 @@ enum {
     ROUNDS = 8,     /* of reading events, until others have their turn */
     IDLE_MS = 5000, /* without a job: the process ends */
     STUCK_MS = 20,
-    KEPT_ALIVE = 32 /* connections that nobody uses */
+    MESSAGE_MOST = 1 << 30, /* what limits.net.message_bytes may be */
+    KEPT_ALIVE = 32         /* connections that nobody uses */
 };
 
 static const char ask_tag[] = "$js.net";
@@ -365,6 +366,9 @@ void net_add(struct net_job *job)
 
 void net_easy_free(struct net_job *job)
 {
+    if (job->fd != CURL_SOCKET_BAD && !job->net->closing) /* the number may be another's soon */
+        (void)epoll_ctl(net_epoll(job->net), EPOLL_CTL_DEL, job->fd, NULL);
+    job->fd = CURL_SOCKET_BAD;
     anqa_section_begin();
     if (job->easy != NULL && job->multi != NULL && job->multi->handle != NULL)
         (void)curl_multi_remove_handle(job->multi->handle, job->easy); /* or it is in none */
@@ -583,6 +587,7 @@ static void set_limits(struct net *net)
 {
     const anqa_js_net_limits *given = &net->script->limits.net;
     uint32_t head = or_standard(given->head_bytes, 64 << 10);
+    uint32_t message = or_standard(given->message_bytes, 16 << 20);
 
     net->limits = (anqa_js_net_limits){
         .requests = or_standard(given->requests, 100),
@@ -592,7 +597,7 @@ static void set_limits(struct net *net)
         .idle_ms = or_standard(given->idle_ms, 300000),
         .head_bytes = head > 100 << 10 ? 100 << 10 : head,
         .url_bytes = or_standard(given->url_bytes, 16 << 10),
-        .message_bytes = or_standard(given->message_bytes, 16 << 20),
+        .message_bytes = message > MESSAGE_MOST ? MESSAGE_MOST : message,
         .body_bytes = given->body_bytes == 0 ? UINT64_MAX : given->body_bytes,
     };
 }

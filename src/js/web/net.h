@@ -104,6 +104,7 @@ struct net_job {
     struct net_multi *multi; /* where `easy` is */
     uint32_t id;
     CURL *easy;
+    curl_socket_t fd; /* its own, in the epoll instance or not; or CURL_SOCKET_BAD */
     CURLU *url;
     enum net_reach reach;
     char *name; /* "host:port", which is looked up before libcurl has `easy`; NULL: an address */

@@ -421,8 +421,8 @@ struct net_job *net_request_new(struct net *net, uint32_t id, anqa_value what)
 
     if (request == NULL)
         return NULL;
-    request->job =
-        (struct net_job){.net = net, .kind = &request_kind, .multi = &net->multi, .id = id};
+    request->job = (struct net_job){
+        .net = net, .kind = &request_kind, .multi = &net->multi, .id = id, .fd = CURL_SOCKET_BAD};
     request->active_ms = anqa_now_ms();
     anqa_list_push(&net->jobs, &request->job.node);
     if (++net->requests > net->limits.requests)
