@@ -84,6 +84,10 @@ static const char source[] =
     "c.abort(); } });\n"
     "  try { const r = await fetch(url, {method: 'POST', body, duplex: 'half', signal: "
     "c.signal}); return r.status; } catch (e) { return e.name; } }\n"
+    "export async function hold(url, n) { const failed = []; let bytes = 0;\n"
+    "  for (let i = 0; i < n; i++) try { kept.push(await fetch(url)); } catch (e) { "
+    "failed.push(e.message); }\n"
+    "  while (kept.length > 0) bytes += await rest(); return [bytes >> 20, ...failed]; }\n"
     "export function start(url) { fetch(url).then((r) => kept.push(r), () => {}); }\n";
 
 static const anqa_js_script member = ANQA_JS_SCRIPT(.name = "member", .source = source,
@@ -205,6 +209,15 @@ static const unsigned char bomb[] = {0xcf, 0xff, 0xff, 0x7f, 0xf8, 0x27, 0x00, 0
     0xff, 0x1f, 0xfe, 0x09, 0x80, 0x38, 0x2c, 0x00, 0xd0, 0xbd, 0xff, 0xe7, 0xff, 0xff, 0x3f, 0xfc,
     0x13, 0x00, 0x71, 0x58, 0x00, 0xa0, 0x7b, 0xff, 0x3f};
 
+/* 60 MiB of zeros. */
+static const unsigned char large[] = {0xcb, 0xff, 0xff, 0x3f, 0xf8, 0x27, 0x00, 0xe2, 0xb1, 0x40,
+    0x20, 0xf7, 0xfe, 0x8f, 0xff, 0xff, 0x7f, 0xf0, 0x4f, 0x00, 0xc4, 0x61, 0x11, 0x80, 0xee, 0xfd,
+    0x1f, 0xff, 0xff, 0xff, 0xe0, 0x9f, 0x00, 0x88, 0xc3, 0x02, 0x00, 0xdd, 0xfb, 0x3f, 0xfe, 0xff,
+    0xff, 0xc1, 0x3f, 0x01, 0x10, 0x87, 0x05, 0x00, 0xba, 0xf7, 0x7f, 0xfc, 0xff, 0xff, 0x83, 0x7f,
+    0x02, 0x20, 0x0e, 0x0b, 0x00, 0x74, 0xef, 0xff, 0xf8, 0xff, 0xff, 0x07, 0xff, 0x04, 0x40, 0x1c,
+    0x16, 0x00, 0xe8, 0xde, 0xff, 0xf1, 0xff, 0xff, 0x0f, 0xfe, 0x09, 0x80, 0x38, 0x2c, 0x00, 0xd0,
+    0xbd, 0xff, 0xcb, 0xff, 0xff, 0x1f, 0xfc, 0x13, 0x00, 0x71, 0x58, 0x00, 0xa0, 0x7b, 0xff, 0x03};
+
 static void put_coded(anqa_tcp tcp, const char *coding, const unsigned char *bytes, size_t len)
 {
     net_say(tcp,
@@ -316,6 +329,11 @@ static void brotli_bomb(anqa_tcp tcp)
     put_coded(tcp, "br", bomb, sizeof bomb);
 }
 
+static void brotli_large(anqa_tcp tcp)
+{
+    put_coded(tcp, "br", large, sizeof large);
+}
+
 static const struct {
     const char *path;
     void (*serve)(anqa_tcp tcp);
@@ -336,6 +354,7 @@ static const struct {
     {"/gzip", gzip_hello},
     {"/br", brotli_hello},
     {"/bomb", brotli_bomb},
+    {"/large", brotli_large},
 };
 
 static void serve_place(anqa_tcp tcp, const char *path)
@@ -935,8 +954,20 @@ TEST(what_cannot_be_asked_for_ends_no_other_request)
     uint16_t port = net_serve(site);
     anqa_pid pid = js_start(&member);
 
-    CHECK_STR(ask(pid, "crowd", port, "/", ", 1100"),
+    CHECK_STR(ask(pid, "crowd", port, "/", ", 5000"),
         "[\"fetch failed: more than 131072 bytes for the network at once\",200]");
+    js_end(rt);
+}
+
+TEST(what_waits_for_all_scripts_is_bounded)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "hold", port, "/large", ", 5"),
+        "[240,\"fetch failed: too many bytes of answers wait for their scripts\"]");
+    CHECK_STR(ask(pid, "hold", port, "/large", ", 1"), "[60]"); /* there is room again */
     js_end(rt);
 }
 

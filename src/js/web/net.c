@@ -396,6 +396,19 @@ static struct net_job *job_find(const struct net *net, uint32_t id)
     return node == NULL ? NULL : ANQA_CONTAINER_OF(node, struct net_job, node);
 }
 
+/* Before more is read. */
+static void pause_all(struct net *net)
+{
+    struct anqa_list_node *node = anqa_list_first(&net->jobs);
+
+    net->full = false;
+    for (; node != NULL; node = anqa_list_next(&net->jobs, node)) {
+        struct net_job *job = ANQA_CONTAINER_OF(node, struct net_job, node);
+        if (job->multi == &net->multi)
+            job->kind->ready(job, 0);
+    }
+}
+
 static void multi_act(struct net_multi *multi, curl_socket_t fd, int bits)
 {
     int running;
@@ -412,6 +425,8 @@ static void multi_act(struct net_multi *multi, curl_socket_t fd, int bits)
         job->kind->done(job, message->data.result);
     }
     anqa_section_end();
+    if (multi->net->full)
+        pause_all(multi->net);
 }
 
 static int curl_bits(uint32_t events)

@@ -70,8 +70,9 @@ struct net_job;
 /* What a request and a socket do differently. */
 struct net_kind {
     void (*ask)(struct net_job *job, enum net_ask ask, anqa_value value);
-    void (*done)(struct net_job *job, CURLcode result);  /* libcurl has no more to do */
-    void (*ready)(struct net_job *job, unsigned events); /* its own descriptor is, EPOLL bits */
+    void (*done)(struct net_job *job, CURLcode result); /* libcurl has no more to do */
+    void (*ready)(struct net_job *job,
+        unsigned events); /* its own descriptor is, EPOLL bits; a request: libcurl has read */
     /* Tells what there is to tell. True: the job is over, and to be freed. */
     bool (*flush)(struct net_job *job);
     uint64_t (*due)(
@@ -136,6 +137,7 @@ struct net {
     anqa_timer timer;
     uint64_t armed_ms; /* when it fires; UINT64_MAX: it does not */
     uint64_t idle_ms;  /* nothing is going on from then on */
+    bool full;         /* some request has read a window, and is to be paused */
     bool stuck;        /* the script's mailbox took no more */
     bool closing;      /* descriptors are not ours any more */
 };
