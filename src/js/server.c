@@ -873,7 +873,7 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
                    msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) == ANQA_OK)
         turn_run(js, deliver, msg);
     else if (msg->kind == ANQA_MSG_PLAIN &&
-             web_told(msg, &js->script->limits.values, &told.id, &told.value))
+             web_told(msg, &told.id, &told.value))
         turn_run(js, hear_told, &told);
     else if (msg->kind == ANQA_MSG_PLAIN && anqa_broadcast_of(msg, &view))
         turn_run(js, heard, &view);
