@@ -11,6 +11,7 @@ set(ANQA_JS_OBJECT "")
 if(NOT ANQA_JS)
   list(FILTER anqa_sources EXCLUDE REGEX "/src/js/")
   list(APPEND anqa_sources "${PROJECT_SOURCE_DIR}/src/js/none/none.c") # what is left of the area
+  add_custom_target(anqa_generated)
   return()
 endif()
 
@@ -64,6 +65,7 @@ endif()
 add_custom_command(OUTPUT "${anqa_web_folder}/idna_table.h"
   COMMAND "${ANQA_NODE}" "${PROJECT_SOURCE_DIR}/cmake/idna.mjs" "${anqa_web_folder}/idna_table.h"
   DEPENDS cmake/idna.mjs "${PROJECT_SOURCE_DIR}/package-lock.json" VERBATIM)
+add_custom_target(anqa_generated DEPENDS "${anqa_web_folder}/idna_table.h") # what tools need that read sources
 set_source_files_properties("${PROJECT_SOURCE_DIR}/src/js/web/idna.c" PROPERTIES
   OBJECT_DEPENDS "${anqa_web_folder}/idna_table.h" INCLUDE_DIRECTORIES "${anqa_web_folder}")
 

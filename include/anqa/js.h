@@ -75,7 +75,7 @@
  *     Beam.send(pid, value)         a message; to a JavaScript process it arrives at its Beam.onMessage
  *     Beam.onMessage(fn)            fn(value, from) for each message
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
- *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference; Beam.demonitor(ref)
+ *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
  *                                   link: of its parent or a child, after an unlink; of others a TypeError
  *     Beam.sleep(ms)                a promise
@@ -179,9 +179,9 @@ typedef struct anqa_js_net_limits {
     uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
     uint32_t head_bytes;    /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
     uint32_t url_bytes;     /* 0: 16 KiB */
-    uint32_t message_bytes; /* of a message that comes over a WebSocket; 0: 16 MiB */
+    uint32_t message_bytes; /* of a message that comes over a WebSocket; 0: 16 MiB, at most 1 GiB */
     /* Of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB, and what one reading of
-     * 16 KiB was decompressed to: at most 64 MiB */
+     * 16 KiB was decompressed to: at most 64 MiB, and 256 MiB in all answers of the runtime; beyond that an answer fails */
     uint64_t body_bytes;
 } anqa_js_net_limits;
 
@@ -225,11 +225,12 @@ enum {
     ANQA_JS_COMPRESSION = 1 << 7,
     /* crypto: getRandomValues, randomUUID, subtle with SHA-1 and SHA-2, HMAC, AES (CBC, CTR, GCM, KW), RSA (PKCS1-v1_5, PSS,
      * OAEP), ECDSA and ECDH (P-256, P-384, P-521), Ed25519, X25519, PBKDF2 and HKDF. What takes long runs in a process of
-     * its own, two at once for each script's process. Limits: for one operation as many bytes as limits.values has, and
-     * 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of PBKDF2, RSA keys of 16,384 bits, of 8,192 where they are
-     * made. Keys are kept in the memory of the script's process, and so in its snapshots. In deterministic runs random
-     * values and keys repeat, but not RSA's and not signatures with random parts. Without OpenSSL subtle refuses with
-     * NotSupportedError. */
+     * its own, two at once for each script's process, and half as many of all as there are workers (anqa_options). Limits:
+     * for one operation as many bytes as limits.values has, and 48 MiB; 65,536 bytes derived at once, 10,000,000 rounds of
+     * PBKDF2 (64 bytes of its salt, or of HKDF's info, are one for each block that is made), 12 KiB for a key, RSA keys of
+     * 16,384 bits, of 8,192 where they are made. Keys are kept in the memory of the script's process, and so in its
+     * snapshots. In deterministic runs random values and keys repeat, but not RSA's and not signatures with random parts.
+     * Without OpenSSL subtle refuses with NotSupportedError. */
     ANQA_JS_CRYPTO = 1 << 8,
     ANQA_JS_STORAGE = 1 << 9,      /* localStorage, in the memory of the process; 5 Mi characters */
     ANQA_JS_WEBSOCKET = 1 << 10,   /* WebSocket, as a client; where `hosts` are listed */

@@ -11,13 +11,16 @@
  * checks it in; anqa_js_pool_run does all three. A process is lent to one at a time. When all are out, one waits, in the order
  * of asking, up to a time and as many as `waiting` says.
  *
- * State. A process keeps its state from one borrower to the next, unless the pool is `fresh`: then it begins anew
- * (anqa_js_reset) each time that it comes back. A borrower may do that itself, too.
+ * State. A process keeps its state from one borrower to the next, unless the pool is `fresh`: then it is killed when it comes
+ * back, and another one starts in its place. Nothing of a borrower reaches the next one in the process: no state, no message
+ * that waits, no link, no subscription. What a script has done elsewhere (handlers, names, databases) is not taken back.
+ * A borrower may also begin anew by anqa_js_reset, over which messages that wait and links stay.
  *
  * Failing. The place of a process that ends is filled again when somebody needs it. A process is killed whose borrower ends or
  * says that it is broken; anqa_js_pool_run does so when the time is over. One that cannot be started is an error of
- * who asks, except when the pool starts: then the pool does not start. While a process starts, the pool answers nobody.
- * The processes end with their pool.
+ * who has asked for longest, except when the pool starts: then the pool does not start. One whose init takes longer than
+ * `start_ms` is killed, and has not started. While processes start, the pool goes on to lend others and keeps the times of
+ * those who wait. The processes end with their pool.
  *
  * Threads. Specs are shared and constant. All functions: process; may wait.
  */
@@ -35,10 +38,11 @@ ANQA_BEGIN_DECLS
 typedef struct anqa_js_pool {
     anqa_gen_server server; /* how it is started; filled by ANQA_JS_POOL */
     const anqa_js_script *script;
-    uint32_t size;    /* processes; 0: 10; at most ANQA_JS_POOL_MAX */
-    bool lazy;        /* they are started when they are needed, not with the pool */
-    bool fresh;       /* each borrower finds one as after its start */
-    uint32_t waiting; /* who may wait for one; 0: 100 */
+    uint32_t size;     /* processes; 0: 10; at most ANQA_JS_POOL_MAX */
+    bool lazy;         /* they are started when they are needed, not with the pool */
+    bool fresh;        /* each borrower finds one as after its start */
+    uint32_t waiting;  /* who may wait for one to come back; 0: 100 */
+    uint32_t start_ms; /* how long the init of a process may take; 0: 30,000 */
 } anqa_js_pool;
 
 /* The parts of the gen_server; not to be called. */
@@ -70,8 +74,8 @@ ANQA_API anqa_status anqa_js_pool_start_link(const anqa_js_pool *pool, const anq
 
 /**
  * Borrows a process until the caller checks it in or ends.   timeout_ms: how long to wait for one; ANQA_INFINITY is allowed.
- * Fails: E_TIMEOUT, E_FULL (as many wait as may), E_NOPROC, E_DIED (the pool), else as anqa_js_start_link: a
- * process that had to be started did not. err may be NULL.
+ * Fails: E_TIMEOUT (also: of a start), E_FULL (as many wait as may), E_NOPROC, E_DIED (the pool), else as
+ * anqa_js_start_link: a process that had to be started did not. err may be NULL.
  */
 ANQA_API anqa_status anqa_js_pool_checkout(
     anqa_pid pool, uint32_t timeout_ms, anqa_pid *ret_process, anqa_error *err) ANQA_MUST_CHECK;
@@ -95,7 +99,7 @@ ANQA_API anqa_status anqa_js_pool_run_json(anqa_pid pool, const char *function, 
 /** How a pool is. */
 typedef struct anqa_js_pool_info {
     uint32_t size, idle,
-        busy; /* what is left of size has no process just now, or one that begins anew */
+        busy; /* what is left of size has no process just now, or one that starts */
     uint32_t waiting;
     uint64_t lent, started; /* how often, since the start of the pool */
 } anqa_js_pool_info;

@@ -1,7 +1,6 @@
 /* The subcommand about JavaScript processes, which has subcommands of its own. */
 #include "cli/client.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
 #include "cli/flame.h"

@@ -1,7 +1,6 @@
 /* `anqa js compile`: asks no program; starts an engine of its own. */
 #include "cli/cli.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include <anqa/js.h>

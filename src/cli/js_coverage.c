@@ -1,7 +1,6 @@
 /* `anqa js coverage`: what has run of scripts that count, as a table or as lcov's tracefile. */
 #include "cli/client.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 

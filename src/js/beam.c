@@ -19,7 +19,9 @@
 
 enum {
     DEFAULT_CALLS = 1000,
-    NAMES_MAX = 16, /* of one process */
+    MONITORS_MAX = 10000,
+    PARCEL_COST = 128, /* of a message, beside its bytes */
+    NAMES_MAX = 16,    /* of one process */
     NAME_LEN_MAX = 255
 };
 
@@ -68,7 +70,7 @@ anqa_payload beam_answer(bool ok, const void *ptr, size_t len)
 {
     char *bytes = anqa_arena_alloc(anqa_tmp(), 1 + len);
 
-    bytes[0] = ok;
+    bytes[0] = ok ? 1 : 0;
     if (len > 0)
         memcpy(bytes + 1, ptr, len);
     return anqa_bytes(bytes, 1 + len);
@@ -240,7 +242,7 @@ static bool pid_arg(struct js *js, uint64_t value, anqa_pid *ret_pid)
 
 static bool may_send(struct js *js, size_t len)
 {
-    js->sent += len;
+    js->sent += len + PARCEL_COST;
     return js->sent <= js->memory_limit ||
            (turn_throw(js, "RangeError", "more than %u bytes sent in one turn", js->memory_limit),
                false);
@@ -352,15 +354,45 @@ static uint64_t op_id(struct js *js, const uint64_t *args)
     return convert_string(js, anqa_child_id());
 }
 
+static void note_monitor(struct js *js, anqa_ref ref)
+{
+    if (js->monitor_count == js->monitor_size) {
+        js->monitor_size = js->monitor_size == 0 ? 8 : js->monitor_size * 2;
+        js->monitors = anqa_heap_realloc(js->monitors, js->monitor_size * sizeof *js->monitors);
+    }
+    js->monitors[js->monitor_count++] = ref;
+}
+
+bool beam_forget_monitor(struct js *js, anqa_ref ref)
+{
+    uint32_t i = 0;
+
+    while (i < js->monitor_count && !anqa_ref_eq(js->monitors[i], ref))
+        i++;
+    if (i == js->monitor_count)
+        return false;
+    js->monitors[i] = js->monitors[--js->monitor_count];
+    return true;
+}
+
+void beam_forget_monitors(struct js *js)
+{
+    while (js->monitor_count > 0)
+        (void)anqa_demonitor(js->monitors[--js->monitor_count], true);
+}
+
 static uint64_t op_monitor(struct js *js, const uint64_t *args)
 {
     anqa_pid pid;
-    uint64_t ref;
+    anqa_ref ref;
 
     if (!pid_arg(js, args[0], &pid))
         return JS_EXCEPTION;
-    ref = anqa_monitor(pid).bits;
-    return convert_ref_in(js, (anqa_ref){ref});
+    if (js->monitor_count == MONITORS_MAX)
+        return turn_throw(js, "RangeError", "more than %d monitors", MONITORS_MAX);
+    ref = anqa_monitor(pid);
+    note_monitor(js, ref);
+    return convert_ref_in(js, ref);
 }
 
 static uint64_t op_demonitor(struct js *js, const uint64_t *args)
@@ -369,7 +401,7 @@ static uint64_t op_demonitor(struct js *js, const uint64_t *args)
 
     if (!convert_ref(js, args[0], &ref))
         return turn_throw(js, "TypeError", "not a reference");
-    return anqa_demonitor(ref, true) ? JS_TRUE : JS_FALSE;
+    return beam_forget_monitor(js, ref) && anqa_demonitor(ref, true) ? JS_TRUE : JS_FALSE;
 }
 
 static uint64_t op_link(struct js *js, const uint64_t *args)

@@ -73,6 +73,10 @@ bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value);
 void beam_forget_names(struct js *js);
 /* Ends all subscriptions. */
 void beam_forget_topics(struct js *js);
+/* What a monitor of the script's was is known no more. False: it is none. */
+bool beam_forget_monitor(struct js *js, anqa_ref ref);
+/* Takes back all monitors of the script's. */
+void beam_forget_monitors(struct js *js);
 /* Their processes go on; nobody hears of them any more. */
 void beam_forget_tasks(struct js *js);
 /* A task's result or end. False: it is no task's. Context: a turn. */

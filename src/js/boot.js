@@ -16,6 +16,11 @@
   delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
+  const { apply } = Reflect;
+  // Maps of ours: with functions of their own, as they were. Of those that scripts replace, none gets at what they hold.
+  class OwnMap extends Map {}
+  Object.defineProperties(OwnMap.prototype, Object.getOwnPropertyDescriptors(Map.prototype));
+
   // ---- pids and references: made by the host only; what they are is under a key that no script can name
   class Pid {
     constructor() { throw new TypeError('pids are not made by scripts'); }
@@ -66,12 +71,14 @@
     console[name] = (...values) => log(level, values);
 
   // ---- timers: a heap by due time, of which the host arms the first
-  const timers = new Map(); // id -> timer
-  let heap = [], nextId = 1, sequence = 0, armed = Infinity;
+  const timers = new OwnMap(); // id -> timer
+  // Without a prototype: what scripts put on that of arrays does not see what the heap holds.
+  const newHeap = () => Object.setPrototypeOf([], null);
+  let heap = newHeap(), nextTimer = 1, sequence = 0, armed = Infinity;
   const before = (a, b) => a.due < b.due || (a.due === b.due && a.sequence < b.sequence);
   function push(timer) {
     let i = heap.length;
-    heap.push(timer);
+    heap[i] = timer;
     while (i > 0) {
       const up = (i - 1) >> 1;
       if (!before(timer, heap[up])) break;
@@ -81,7 +88,8 @@
     heap[i] = timer;
   }
   function pop() {
-    const top = heap[0], last = heap.pop();
+    const top = heap[0], last = heap[heap.length - 1];
+    heap.length--;
     if (heap.length === 0) return top;
     let i = 0;
     for (;;) {
@@ -113,7 +121,7 @@
     if (timers.size >= limits.timers) throw new RangeError(`more than ${limits.timers} timers`);
     ms = Number(ms);
     ms = ms >= 1 && ms <= 2147483647 ? Math.trunc(ms) : ms > 1 ? 2147483647 : 1;
-    const timer = { id: nextId++, fn, args, every: repeats ? ms : 0, due: 0, sequence: 0, live: true };
+    const timer = { id: nextTimer++, fn, args, every: repeats ? ms : 0, due: 0, sequence: 0, live: true };
     timers.set(timer.id, timer);
     schedule(timer, ms);
     return timer.id;
@@ -127,8 +135,8 @@
     // Those that were cancelled before their time must not fill the heap.
     if (heap.length > 64 && heap.length > 2 * timers.size) {
       const all = heap;
-      heap = [];
-      for (const t of all) if (t.live) push(t);
+      heap = newHeap();
+      for (let i = 0; i < all.length; i++) if (all[i].live) push(all[i]);
     }
     arm();
   }
@@ -148,7 +156,7 @@
       timer.live = false;
     }
     try {
-      fn(...args);
+      apply(fn, undefined, args);
     } finally {
       armed = NaN;
       arm();
@@ -158,7 +166,7 @@
   // The clock that timers count by has gone on by so much while nothing ran: since the image was made, or a snapshot. After a reset
   // ids begin elsewhere: what is told of those before it must not reach who has them now.
   function rebase(ms, ids = 0) {
-    nextId += ids;
+    lastId = (lastId + ids) % ID_MAX;
     for (let i = 0; i < heap.length; i++) heap[i].due += ms;
     armed = NaN;
     arm();
@@ -216,14 +224,24 @@
   peek.status = (value) => STATES[host(PEEK, value, false)] ?? 'fulfilled'; // what is no promise is there already
   Object.freeze(peek);
 
+  // ---- calls and sources, by ids of one kind: what is told of one that is gone reaches no other
+  const ID_MAX = 2147483647;
+  let lastId = 0;
+  function newId() {
+    do
+      lastId = lastId >= ID_MAX ? 1 : lastId + 1;
+    while (pending.has(lastId) || sources.has(lastId));
+    return lastId;
+  }
+
   // ---- Beam
-  let pending = new Map(); // id of a call -> [resolve, reject]
-  let watched = new Map(); // text of a reference -> [function, pid]
+  let pending = new OwnMap(); // id of a call -> [resolve, reject]
+  let watched = new OwnMap(); // text of a reference -> [function, pid]
   let receive;
   const Beam = {
     call(name, ...args) {
       return new Promise((resolve, reject) => {
-        const id = nextId++;
+        const id = newId();
         host(CALL, id, String(name), args);
         pending.set(id, [resolve, reject]);
       });
@@ -325,7 +343,7 @@
   const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 
   // ---- BroadcastChannel: a topic of PubSub, whose other members may be scripts, C and sockets
-  const open = new Map(); // topic -> Set of channels
+  const open = new OwnMap(); // topic -> Set of channels
   const BroadcastChannel = limits.topics === 0 ? undefined : class BroadcastChannel {
     #name; #listeners = new Map(); // function -> whether once only
     onmessage = null;
@@ -379,9 +397,8 @@
   const hear = BroadcastChannel?.hear;
   if (hear !== undefined) delete BroadcastChannel.hear;
 
-  // ---- what keeps a worker busy: two at a time, the others after them in their order. With functions as they were: what comes
-  // of it may be a key that scripts must not see.
-  const { apply } = Reflect, { get: mapGet, set: mapSet, delete: mapDelete, forEach: mapForEach } = Map.prototype;
+  // ---- what keeps a worker busy: two at a time, the others after them in their order. What comes of it may be a
+  // key that scripts must not see.
   let busy = 0, firstLong, lastLong; // those that wait
   // As web.ask. wait() is called when it does not start at once.
   function askLong(start, wait) {
@@ -394,7 +411,7 @@
   }
   function startLong() {
     while (busy < 2 && firstLong !== undefined) {
-      const job = firstLong, id = nextId++;
+      const job = firstLong, id = newId();
       firstLong = job.next;
       try {
         job.start(id);
@@ -404,12 +421,12 @@
       }
       const ended = (settle) => (value) => { busy--; startLong(); settle(value); };
       busy++;
-      apply(mapSet, pending, [id, [ended(job.resolve), ended(job.reject)]]);
+      pending.set(id, [ended(job.resolve), ended(job.reject)]);
     }
   }
 
   // ---- what modules of the web platform are given
-  const sources = new Map(); // id -> function
+  const sources = new OwnMap(); // id -> function
   const restorers = [];
   const web = {
     host, limits, inspect, log, global, Pid, Ref,
@@ -422,14 +439,14 @@
     // A promise of what a process answers, which start(id) has the host start (beam_start).
     ask(start) {
       return new Promise((resolve, reject) => {
-        const id = nextId++;
+        const id = newId();
         start(id);
         pending.set(id, [resolve, reject]);
       });
     },
     askLong,
     // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
-    source(fn, id = nextId++) {
+    source(fn, id = newId()) {
       sources.set(id, fn);
       return id;
     },
@@ -460,8 +477,7 @@
     set(name, value) { global[name] = value; },
   };
 
-  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it. With
-  // functions as they were, as above.
+  // The process begins as a snapshot. Everything that is told runs on its own: one that fails keeps nobody from it.
   function attempt(fn, a, b, c) {
     try {
       fn(a, b, c);
@@ -471,15 +487,15 @@
   }
   function restored(ms) {
     const calls = pending, watches = watched;
-    pending = new Map();
-    watched = new Map();
+    pending = new OwnMap();
+    watched = new OwnMap();
     rebase(ms);
-    apply(mapForEach, open, [(_, topic) => attempt(host, SUBSCRIBE, topic)]);
+    open.forEach((_, topic) => attempt(host, SUBSCRIBE, topic));
     for (let i = 0; i < restorers.length; i++) attempt(restorers[i]);
-    apply(mapForEach, calls, [(call) => {
+    calls.forEach((call) => {
       call[1](new Error('the process was restored from a snapshot: what became of the call is not known'));
-    }]);
-    apply(mapForEach, watches, [(watch) => attempt(watch[0], watch[1], 'restored')]);
+    });
+    watches.forEach((watch) => attempt(watch[0], watch[1], 'restored'));
   }
 
   function fail(name, message) {
@@ -503,8 +519,8 @@
     Pid.prototype, Ref.prototype, fire, rebase,
     (value, from) => { if (receive !== undefined) return receive(value, from); log(2, ['a message was dropped: no Beam.onMessage']); },
     (id, ok, value) => {
-      const call = apply(mapGet, pending, [id]);
-      apply(mapDelete, pending, [id]);
+      const call = pending.get(id);
+      pending.delete(id);
       if (ok) call[0](value); else call[1](new Error(value));
     },
     (key, pid, reason) => {

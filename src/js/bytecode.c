@@ -154,6 +154,7 @@ static anqa_str with_head(const anqa_js_script *script, anqa_str code)
     size_t all = BYTECODE_HEAD + (size_t)name_len + len;
     char *bytes = anqa_arena_alloc(anqa_tmp(), all);
 
+    /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
     memcpy(bytes, BYTECODE_MAGIC, 8);
     memcpy(bytes + 8, ANQA_JS_ENGINE, ENGINE_LEN);
     memcpy(bytes + BYTECODE_HEAD - 8, &name_len, 4);

@@ -3,6 +3,7 @@
  * other: the engine may be exited from in here (anqa_exit), but not jumped out of into another turn.
  */
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 

@@ -112,6 +112,8 @@ struct js {
     struct js_waiting *waiting; /* on the heap */
     struct js_task *tasks;      /* Beam.calls that run; on the heap */
     uint32_t task_count, task_size;
+    anqa_ref *monitors; /* of the script's; on the heap */
+    uint32_t monitor_count, monitor_size;
     struct codecs *codecs; /* of web/compression.c; on the heap; NULL: none were asked for */
     uint32_t rejected
         [4]; /* boxes of reasons of promises that nobody has handled yet, and of the promises */

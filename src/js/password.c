@@ -11,6 +11,7 @@
 #include "js/convert.h"
 #include "js/turn.h"
 #include "js/web/subtle.h"
+#include "js/work.h"
 
 static const char begin[] = "$pbkdf2-sha256$i=";
 
@@ -90,6 +91,7 @@ size_t password_write(const struct password *password, char *out)
 
 /* What a process is given. */
 struct work {
+    anqa_pid asker;
     struct password password;
     bool verifies, done;
     unsigned char key[PASSWORD_KEY]; /* what comes of it */
@@ -124,21 +126,29 @@ static anqa_payload answer(struct work *work)
     return beam_answer(true, value.ptr, value.len);
 }
 
+static void forget(void *arg)
+{
+    subtle_cleanse(arg, sizeof(struct work));
+}
+
 static anqa_payload run(void *arg)
 {
     static const char why[] = "passwords need OpenSSL, without which this library was built";
     struct work *work = arg;
-    /* lent: should this process be killed, its memory stays until the worker is done */
-    anqa_status status = anqa_blocking(derive, work, 0);
+    anqa_deferred mark = anqa_defer_mark();
     anqa_payload payload;
+    anqa_status status;
 
+    anqa_defer(forget, work);
+    /* lent: should this process be killed, its memory stays until the worker is done */
+    status = work_blocking(work->asker, derive, work);
     if (status != ANQA_OK)
         payload = beam_answer(false, anqa_status_text(status), strlen(anqa_status_text(status)));
     else if (!work->done)
         payload = beam_answer(false, why, sizeof why - 1);
     else
         payload = answer(work);
-    subtle_cleanse(work, sizeof *work);
+    anqa_defer_run_to(mark);
     return payload;
 }
 
@@ -216,7 +226,7 @@ static bool work_arg(struct js *js, const uint64_t *args, struct work *work)
 
 uint64_t password_op(struct js *js, const uint64_t *args)
 {
-    struct work work = {0};
+    struct work work = {.asker = anqa_self()};
     uint64_t result = JS_EXCEPTION;
     double id = 0;
 

@@ -1,9 +1,10 @@
 /*
  * The pool's process, and those who ask it.
  *
- * A place is empty, or has a process that is idle, busy (lent) or begins anew. The pool is linked to its processes and traps exits;
+ * A place is empty, or has a process that starts, is idle or busy (lent). The pool is linked to its processes and traps exits;
  * it monitors who borrows and who waits. Who waits does so without a time of its own: the pool answers in any case, so
- * no process is ever handed to somebody who has given up.
+ * no process is ever handed to somebody who has given up. Once it runs the pool itself waits for nobody: a start is one of
+ * child.h whose note or end comes as a message.
  */
 #include <anqa/js_pool.h>
 
@@ -13,24 +14,25 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
-#include "js/ask.h"
 #include "otp/child.h"
 #include "runtime/proc.h"
 #include "runtime/sched.h"
 
-enum { SIZE_DEFAULT = 10, WAITING_DEFAULT = 100 };
+enum { SIZE_DEFAULT = 10, WAITING_DEFAULT = 100, START_MS_DEFAULT = 30000 };
 
 static const char checkout_tag[] = "$js_pool.checkout", info_tag[] = "$js_pool.info",
                   checkin_tag[] = "$js_pool.checkin", discard_tag[] = "$js_pool.discard",
-                  late_tag[] = "$js_pool.late";
+                  late_tag[] = "$js_pool.late", slow_tag[] = "$js_pool.slow";
 
-enum place_state { PLACE_EMPTY, PLACE_IDLE, PLACE_BUSY, PLACE_RESETTING };
+enum place_state { PLACE_EMPTY, PLACE_STARTING, PLACE_IDLE, PLACE_BUSY };
 
 struct place {
     enum place_state state;
     anqa_pid pid;
     anqa_pid borrower;
-    anqa_ref ref; /* BUSY: our monitor of the borrower; RESETTING: of the request */
+    anqa_ref
+        ref; /* BUSY: our monitor of the borrower; STARTING: of the start, and of the process */
+    anqa_timer timer; /* STARTING: when that has taken too long */
 };
 
 struct waiter {
@@ -44,7 +46,8 @@ struct pool {
     const anqa_js_pool *spec;
     struct place *places;
     struct waiter *waiters; /* in order */
-    uint32_t size, waiting, waiting_most;
+    uint32_t size, waiting,
+        waiting_most; /* waiting: beside waiting_most one for each that starts */
     uint64_t lent, started;
 };
 static_assert(sizeof(struct pool) <= ANQA_JS_POOL_STATE_SIZE_, "ANQA_JS_POOL_STATE_SIZE_");
@@ -74,17 +77,38 @@ static struct place *find_pid(struct pool *pool, anqa_pid pid)
     return NULL;
 }
 
-static struct place *find_ref(struct pool *pool, anqa_ref ref)
+static struct place *find_ref(struct pool *pool, enum place_state state, anqa_ref ref)
 {
     for (uint32_t i = 0; i < pool->size; i++)
-        if (pool->places[i].state >= PLACE_BUSY && anqa_ref_eq(pool->places[i].ref, ref))
+        if (pool->places[i].state == state && anqa_ref_eq(pool->places[i].ref, ref))
             return &pool->places[i];
     return NULL;
 }
 
+static uint32_t count_state(const struct pool *pool, enum place_state state)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < pool->size; i++)
+        count += pool->places[i].state == state;
+    return count;
+}
+
+static uint32_t or_default(uint32_t n, uint32_t otherwise)
+{
+    return n == 0 ? otherwise : n;
+}
+
+static uint32_t start_ms(const struct pool *pool)
+{
+    return or_default(pool->spec->start_ms, START_MS_DEFAULT);
+}
+
+/* Waits until it has started: for the start of the pool only. */
 static anqa_status fill(struct pool *pool, struct place *place, anqa_error *err)
 {
-    anqa_status status = anqa_js_start_link(pool->spec->script, NULL, NULL, &place->pid, err);
+    anqa_start_opts opts = {.timeout_ms = start_ms(pool)};
+    anqa_status status = anqa_js_start_link(pool->spec->script, NULL, &opts, &place->pid, err);
 
     if (status != ANQA_OK)
         return status;
@@ -93,17 +117,55 @@ static anqa_status fill(struct pool *pool, struct place *place, anqa_error *err)
     return ANQA_OK;
 }
 
+/* Does not wait. */
+static anqa_status begin(struct pool *pool, struct place *place, anqa_error *err)
+{
+    const anqa_gen_server *server = &pool->spec->script->server;
+    struct child_start start = {
+        .kind = CHILD_SERVER, .spec = server, .id = anqa_str_of(server->name), .link = true};
+    anqa_status status;
+
+    place->ref = anqa_make_ref();
+    status = child_spawn(&start, place->ref, &place->pid);
+    if (status != ANQA_OK)
+        return anqa_fail(err, status, "no process could be started: %s", anqa_status_text(status));
+    place->state = PLACE_STARTING;
+    place->timer = anqa_send_after(anqa_self(), slow_tag, anqa_nothing(), start_ms(pool));
+    return ANQA_OK;
+}
+
+/* So that as many start as somebody waits for. */
+static anqa_status begin_for(struct pool *pool, uint32_t wanted, anqa_error *err)
+{
+    anqa_status status = ANQA_OK;
+    struct place *place;
+
+    for (uint32_t n = count_state(pool, PLACE_STARTING); status == ANQA_OK && n < wanted; n++) {
+        place = find_state(pool, PLACE_EMPTY);
+        if (place == NULL)
+            break;
+        status = begin(pool, place, err);
+    }
+    return status;
+}
+
+static void end_start(struct place *place)
+{
+    (void)anqa_demonitor(place->ref, true);
+    (void)anqa_timer_cancel(place->timer);
+    place->timer.bits = 0;
+}
+
 /* Its process has ended, or is to. */
 static void empty(struct place *place, bool kill)
 {
     if (place->state == PLACE_BUSY)
         (void)anqa_demonitor(place->ref, true);
-    if (place->state == PLACE_RESETTING)
-        anqa_request_cancel(place->ref);
-    if (kill) {
-        child_unlink(place->pid);
+    if (place->state == PLACE_STARTING)
+        end_start(place);
+    child_unlink(place->pid);
+    if (kill)
         anqa_exit_signal(place->pid, ANQA_KILL);
-    }
     *place = (struct place){0};
 }
 
@@ -136,22 +198,6 @@ static struct place *find_idle(struct pool *pool)
     return place;
 }
 
-/* A process that can be lent, or why there is none: E_FULL when all are out. */
-static anqa_status find_one(struct pool *pool, struct place **ret_place, anqa_error *err)
-{
-    struct place *place = find_idle(pool);
-    anqa_status status = ANQA_OK;
-
-    if (place == NULL) {
-        place = find_state(pool, PLACE_EMPTY);
-        if (place == NULL)
-            return ANQA_E_FULL;
-        status = fill(pool, place, err);
-    }
-    *ret_place = place;
-    return status;
-}
-
 static void remove_waiter(struct pool *pool, uint32_t i)
 {
     if (pool->waiters[i].timer.bits != 0)
@@ -160,25 +206,41 @@ static void remove_waiter(struct pool *pool, uint32_t i)
     memmove(&pool->waiters[i], &pool->waiters[i + 1], (pool->waiting - i) * sizeof *pool->waiters);
 }
 
-/* Who waits gets what there is. */
+/* Who waits for longest hears why there is none. False: nobody waits. */
+static bool refuse_first(struct pool *pool, anqa_status status, const char *text)
+{
+    struct waiter first;
+
+    if (pool->waiting == 0)
+        return false;
+    first = pool->waiters[0];
+    remove_waiter(pool, 0);
+    (void)anqa_demonitor(first.ref, true);
+    answer(&first.caller, status, (anqa_pid){0}, text);
+    return true;
+}
+
+/* Who waits gets what there is, and for the others processes start. */
 static void serve(struct pool *pool)
 {
-    struct place *place = NULL;
+    struct place *place;
     anqa_error err = {.text = ""};
+    anqa_status status;
 
-    while (pool->waiting > 0) {
-        struct waiter first = pool->waiters[0];
-        anqa_status status = find_one(pool, &place, &err);
-        if (status == ANQA_E_FULL)
-            return;
-        remove_waiter(pool, 0);
-        if (status == ANQA_OK) {
+    do {
+        while (pool->waiting > 0 && (place = find_idle(pool)) != NULL) {
+            struct waiter first = pool->waiters[0];
+            remove_waiter(pool, 0);
             lend(pool, place, &first.caller, first.ref);
-            continue;
         }
-        (void)anqa_demonitor(first.ref, true);
-        answer(&first.caller, status, (anqa_pid){0}, err.text);
-    }
+        status = begin_for(pool, pool->waiting, &err);
+    } while (status != ANQA_OK && refuse_first(pool, status, err.text));
+}
+
+static const char *why_late(const struct pool *pool)
+{
+    return count_state(pool, PLACE_STARTING) > 0 ? "all processes are out or have not started yet"
+                                                 : "all processes are out";
 }
 
 static void wait_for_one(struct pool *pool, const anqa_caller *caller, uint32_t timeout_ms)
@@ -186,10 +248,10 @@ static void wait_for_one(struct pool *pool, const anqa_caller *caller, uint32_t 
     struct waiter *waiter = &pool->waiters[pool->waiting];
 
     if (timeout_ms == 0) {
-        answer(caller, ANQA_E_TIMEOUT, (anqa_pid){0}, "all processes are out");
+        answer(caller, ANQA_E_TIMEOUT, (anqa_pid){0}, why_late(pool));
         return;
     }
-    if (pool->waiting == pool->waiting_most) {
+    if (pool->waiting >= pool->waiting_most + count_state(pool, PLACE_STARTING)) {
         answer(caller, ANQA_E_FULL, (anqa_pid){0},
             anqa_tmp_printf("all processes are out, and %u wait for one", pool->waiting));
         return;
@@ -202,13 +264,16 @@ static void wait_for_one(struct pool *pool, const anqa_caller *caller, uint32_t 
 
 static void checkout(struct pool *pool, const anqa_caller *caller, uint32_t timeout_ms)
 {
-    struct place *place = NULL;
+    struct place *place = pool->waiting > 0 ? NULL : find_idle(pool);
     anqa_error err = {.text = ""};
-    anqa_status status = pool->waiting > 0 ? ANQA_E_FULL : find_one(pool, &place, &err);
+    anqa_status status;
 
-    if (status == ANQA_OK)
+    if (place != NULL) {
         lend(pool, place, caller, anqa_monitor(caller->pid));
-    else if (status == ANQA_E_FULL)
+        return;
+    }
+    status = begin_for(pool, pool->waiting + 1, &err);
+    if (status == ANQA_OK)
         wait_for_one(pool, caller, timeout_ms);
     else
         answer(caller, status, (anqa_pid){0}, err.text);
@@ -221,25 +286,18 @@ static void checkin(struct pool *pool, anqa_pid from, anqa_pid pid, bool kill)
 
     if (place == NULL || place->state != PLACE_BUSY || !anqa_pid_eq(place->borrower, from))
         return;
-    if (kill) {
+    if (kill || pool->spec->fresh) {
         empty(place, true);
     } else {
         (void)anqa_demonitor(place->ref, true);
         place->state = PLACE_IDLE;
-        if (pool->spec->fresh) {
-            place->state = PLACE_RESETTING;
-            place->ref = anqa_request(place->pid, js_reset_tag, anqa_nothing());
-        }
     }
+    if (!kill && pool->spec->fresh) /* a failure is of who needs it: then it is tried again */
+        (void)begin(pool, place, NULL);
     serve(pool);
 }
 
 /* ---------------------------------------------------------------- what arrives */
-
-static uint32_t or_default(uint32_t n, uint32_t otherwise)
-{
-    return n == 0 ? otherwise : n;
-}
 
 anqa_next anqa_js_pool_init_(void *state, const void *arg)
 {
@@ -256,7 +314,8 @@ anqa_next anqa_js_pool_init_(void *state, const void *arg)
             anqa_error_reason("a pool has a script and up to %u processes", ANQA_JS_POOL_MAX));
     pool->places = anqa_heap_alloc(pool->size * sizeof *pool->places);
     memset(pool->places, 0, pool->size * sizeof *pool->places);
-    pool->waiters = anqa_heap_alloc((size_t)pool->waiting_most * sizeof *pool->waiters);
+    pool->waiters =
+        anqa_heap_alloc(((size_t)pool->waiting_most + pool->size) * sizeof *pool->waiters);
     for (uint32_t i = 0; i < pool->size && !pool->spec->lazy; i++)
         if (fill(pool, &pool->places[i], &err) != ANQA_OK)
             return anqa_stop_with(anqa_error_reason("%s", err.text));
@@ -268,10 +327,8 @@ static void answer_info(struct pool *pool, const anqa_caller *caller)
     anqa_js_pool_info info = {
         .size = pool->size, .waiting = pool->waiting, .lent = pool->lent, .started = pool->started};
 
-    for (uint32_t i = 0; i < pool->size; i++) {
-        info.idle += pool->places[i].state == PLACE_IDLE;
-        info.busy += pool->places[i].state == PLACE_BUSY;
-    }
+    info.idle = count_state(pool, PLACE_IDLE);
+    info.busy = count_state(pool, PLACE_BUSY);
     anqa_reply_to(caller, anqa_bytes(&info, sizeof info));
 }
 
@@ -324,18 +381,71 @@ static void on_late(struct pool *pool, const anqa_msg *msg)
     waiter = pool->waiters[i];
     remove_waiter(pool, i);
     (void)anqa_demonitor(waiter.ref, true);
-    answer(&waiter.caller, ANQA_E_TIMEOUT, (anqa_pid){0}, "all processes are out");
+    answer(&waiter.caller, ANQA_E_TIMEOUT, (anqa_pid){0}, why_late(pool));
 }
 
-/* Who waits or has borrowed has ended; or a process did while it was to begin anew, of which an EXIT tells as well. */
+/* ---------------------------------------------------------------- how starts end */
+
+/* Who waits for longest hears of it. */
+static void start_failed(
+    struct pool *pool, struct place *place, anqa_status status, const char *text)
+{
+    empty(place, true);
+    if (!refuse_first(pool, status, text))
+        anqa_log(ANQA_WARN, "js_pool.start_failed", "script=%s error=%s next=tried_when_needed",
+            pool->spec->script->name, text);
+    serve(pool);
+}
+
+static void start_ended(struct pool *pool, struct place *place, anqa_reason reason)
+{
+    char text[200];
+
+    start_failed(pool, place, ANQA_E_DIED, anqa_reason_format(reason, text, sizeof text));
+}
+
+static void on_note(struct pool *pool, const anqa_msg *msg)
+{
+    struct place *place = find_ref(pool, PLACE_STARTING, msg->ref);
+    struct child_outcome outcome = child_note_read(msg);
+
+    if (place == NULL)
+        return;
+    if (outcome.status != ANQA_OK) {
+        start_failed(pool, place, outcome.status, outcome.text);
+        return;
+    }
+    end_start(place);
+    place->state = PLACE_IDLE;
+    pool->started++;
+    serve(pool);
+}
+
+static void on_slow(struct pool *pool, const anqa_msg *msg)
+{
+    for (uint32_t i = 0; i < pool->size; i++)
+        if (pool->places[i].state == PLACE_STARTING &&
+            pool->places[i].timer.bits == msg->ref.bits) {
+            start_failed(pool, &pool->places[i], ANQA_E_TIMEOUT,
+                anqa_tmp_printf("init took longer than %u ms and was killed", start_ms(pool)));
+            return;
+        }
+}
+
+/* ---------------------------------------------------------------- ends of others */
+
+/* Who waits or has borrowed has ended; or a process did while it started. */
 static void on_down(struct pool *pool, const anqa_msg *msg)
 {
-    struct place *place = find_ref(pool, msg->ref);
+    struct place *place = find_ref(pool, PLACE_BUSY, msg->ref),
+                 *starting = find_ref(pool, PLACE_STARTING, msg->ref);
     uint32_t i = find_waiter(pool, msg);
 
     if (i < pool->waiting)
         remove_waiter(pool, i);
-    if (place != NULL && place->state == PLACE_BUSY) {
+    if (starting != NULL)
+        start_ended(pool, starting, msg->u.reason);
+    if (place != NULL) {
         empty(place, true);
         serve(pool);
     }
@@ -348,6 +458,10 @@ static void on_exit_of(struct pool *pool, const anqa_msg *msg)
 
     if (place == NULL)
         return;
+    if (place->state == PLACE_STARTING) {
+        start_ended(pool, place, msg->u.reason);
+        return;
+    }
     anqa_log(ANQA_WARN, "js_pool.process_ended",
         "script=%s process=%s reason=%s next=replaced_when_needed", pool->spec->script->name,
         anqa_pid_text(msg->from, pid), anqa_reason_format(msg->u.reason, reason, sizeof reason));
@@ -355,23 +469,24 @@ static void on_exit_of(struct pool *pool, const anqa_msg *msg)
     serve(pool);
 }
 
-static void on_reset(struct pool *pool, const anqa_msg *msg)
+static void on_timeout(struct pool *pool, const anqa_msg *msg)
 {
-    struct place *place = find_ref(pool, msg->ref);
-
-    if (place == NULL || place->state != PLACE_RESETTING)
-        return;
-    place->state = PLACE_IDLE;
-    serve(pool);
+    if (anqa_tag_is(msg->tag, slow_tag))
+        on_slow(pool, msg);
+    else
+        on_late(pool, msg);
 }
 
 anqa_next anqa_js_pool_info_(void *state, anqa_msg *msg)
 {
+    if (msg->kind == ANQA_MSG_PLAIN && msg->tag == child_note_tag) {
+        on_note(state, msg);
+        return anqa_noreply();
+    }
     switch (msg->kind) {
-    case ANQA_MSG_TIMEOUT: on_late(state, msg); break;
+    case ANQA_MSG_TIMEOUT: on_timeout(state, msg); break;
     case ANQA_MSG_DOWN: on_down(state, msg); break;
     case ANQA_MSG_EXIT: on_exit_of(state, msg); break;
-    case ANQA_MSG_REPLY: on_reset(state, msg); break;
     default: anqa_log(ANQA_ERROR, "js_pool.unexpected_message", "tag=%s next=dropped", msg->tag);
     }
     return anqa_noreply();

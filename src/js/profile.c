@@ -13,8 +13,9 @@
 
 enum { TIME_MS = 5000, KEY_MAX = 8192 };
 
-/* A stack that was seen; its text is the key. */
+/* A stack that was seen; its text is the key. Of other images' the same text can stand for others. */
 struct counted {
+    struct counted *next;         /* the same text, of another image */
     const struct js_image *image; /* whose map it is for */
     const char *script;
     uint64_t count;
@@ -27,7 +28,7 @@ struct js_profile {
     anqa_pid pid;
     const char *script;
     struct map_str stacks;
-    uint32_t most; /* of them */
+    uint32_t count, most; /* of them */
     uint64_t samples, lost;
 };
 
@@ -42,29 +43,54 @@ static bool is_about(const struct js_profile *profile, const struct js *js)
     return profile->script == NULL || strcmp(profile->script, js->script->name) == 0;
 }
 
+/* Puts it into the map, or behind the first of its text. */
+static bool put(struct js_profile *profile, struct counted *first, struct counted *counted)
+{
+    if (first != NULL) {
+        counted->next = first->next;
+        first->next = counted;
+        return true;
+    }
+    return map_str_put(&profile->stacks, anqa_str_make(counted->text, counted->len), counted,
+               NULL) == ANQA_OK;
+}
+
+static struct counted *add(struct js_profile *profile, struct counted *first, const struct js *js,
+    const struct js_image *image, anqa_str text)
+{
+    struct counted *counted =
+        profile->count < profile->most ? calloc(1, sizeof *counted + text.len) : NULL;
+
+    if (counted == NULL)
+        return NULL;
+    counted->image = image;
+    counted->script = js->script->name;
+    counted->len = text.len;
+    memcpy(counted->text, text.ptr, text.len);
+    if (!put(profile, first, counted)) {
+        free(counted);
+        return NULL;
+    }
+    profile->count++;
+    return counted;
+}
+
 static void count(struct js_profile *profile, const struct js *js, anqa_str text)
 {
-    struct counted *counted = map_str_get(&profile->stacks, text);
+    /* others end, and have no map */
+    const struct js_image *image = js->image->text == NULL ? js->image : NULL;
+    struct counted *first = map_str_get(&profile->stacks, text), *counted = first;
 
-    if (counted == NULL && profile->stacks.count < profile->most)
-        counted = calloc(1, sizeof *counted + text.len);
+    while (counted != NULL && counted->image != image)
+        counted = counted->next;
+    if (counted == NULL)
+        counted = add(profile, first, js, image, text);
     if (counted == NULL) {
         profile->lost++;
         return;
     }
     profile->samples++;
-    if (counted->count++ > 0)
-        return;
-    counted->image = js->image->text == NULL ? js->image : NULL; /* others end, and have no map */
-    counted->script = js->script->name;
-    counted->len = text.len;
-    memcpy(counted->text, text.ptr, text.len);
-    if (map_str_put(&profile->stacks, anqa_str_make(counted->text, text.len), counted, NULL) !=
-        ANQA_OK) {
-        free(counted);
-        profile->samples--;
-        profile->lost++;
-    }
+    counted->count++;
 }
 
 /* Of a stack that is too long the outermost frames go. */
@@ -115,7 +141,10 @@ static void drop(void *arg)
 
     detach(profile);
     while (map_str_next(&profile->stacks, &it, &key, &value))
-        free(value);
+        for (struct counted *counted = value, *next; counted != NULL; counted = next) {
+            next = counted->next;
+            free(counted);
+        }
     map_str_done(&profile->stacks);
     free(profile);
 }
@@ -212,7 +241,7 @@ static int by_image(const void *a, const void *b)
 
 static anqa_str fold(const struct js_profile *profile)
 {
-    size_t all = profile->stacks.count, i = 0;
+    size_t all = profile->count, i = 0;
     struct counted **list = anqa_arena_alloc(anqa_tmp(), (all + 1) * sizeof(struct counted *));
     struct map_iter it = {0};
     struct maps maps = {.image = NULL};
@@ -220,8 +249,9 @@ static anqa_str fold(const struct js_profile *profile)
     anqa_str key;
     void *value;
 
-    while (i < all && map_str_next(&profile->stacks, &it, &key, &value))
-        list[i++] = value;
+    while (map_str_next(&profile->stacks, &it, &key, &value))
+        for (struct counted *counted = value; counted != NULL; counted = counted->next)
+            list[i++] = counted;
     qsort(list, i, sizeof(struct counted *), by_image);
     for (size_t at = 0; at < i; at++)
         append_stack(&text, &maps, list[at]);

@@ -256,6 +256,8 @@ anqa_next anqa_js_init_(void *state, const void *arg)
             ? !spawn_claim(js, arg, head->arg_size, &js->arg)
             : head->arg_size > 0 && !read_arg(js, arg, head->arg_size, &snapshot))
         return anqa_stop_with(anqa_error_reason("who started it has ended"));
+    if (js->self != NULL && js->script->server.mailbox_limit > 0)
+        anqa_set_mailbox_limit(js->script->server.mailbox_limit, js->script->server.overflow);
     store_begin(js);
     set_limits(js);
     web_start_clock(js);
@@ -651,6 +653,7 @@ static void reset(struct js *js)
     drop_calls(js);
     stop_helper(&js->net);
     web_reset(js);
+    beam_forget_monitors(js);
     spawn_stop_children(js);
     beam_forget_names(js);
     beam_forget_topics(js);
@@ -663,6 +666,7 @@ static void reset(struct js *js)
         anqa_exit(anqa_reason_make(
             ANQA_REASON_SYSTEM_LIMIT, "the memory of a process cannot be given back"));
     js->restored = false;
+    web_start_clock(js);
     if (!begin(js, 0, &why))
         anqa_exit(why);
 }
@@ -777,6 +781,7 @@ static void down(struct js *js, const anqa_msg *msg)
 {
     char key[ANQA_PID_TEXT], reason[400];
 
+    (void)beam_forget_monitor(js, msg->ref);
     snprintf(key, sizeof key, "#Ref<%llx>", (unsigned long long)msg->ref.bits);
     anqa_reason_format(msg->u.reason, reason, sizeof reason);
     call_part(js, BOOT_DOWN,
@@ -868,7 +873,7 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
                    msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) == ANQA_OK)
         turn_run(js, deliver, msg);
     else if (msg->kind == ANQA_MSG_PLAIN &&
-             web_told(msg, &js->script->limits.values, &told.id, &told.value))
+             web_told(msg, &told.id, &told.value))
         turn_run(js, hear_told, &told);
     else if (msg->kind == ANQA_MSG_PLAIN && anqa_broadcast_of(msg, &view))
         turn_run(js, heard, &view);

@@ -1,6 +1,12 @@
-/* The store of files: "NAME.ID" in a folder, replaced by renaming a new one. */
+/*
+ * The store of files: "NAME.ID" in a folder, replaced by renaming a new one.
+ *
+ * The new one, "NAME.ID.new", is locked by who replaces, drops or reads: one at a time. Who asked may have been killed
+ * since; what was asked before something that is done already is not done any more.
+ */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -16,6 +22,8 @@ enum { FILE_NAME_MOST = 250 /* bytes; ".new" comes behind it */ };
 
 /* What a worker does. On the heap of the process, which is kept until the worker reports back. */
 struct job {
+    struct job *older, **link; /* of all that are asked; guarded by asked_lock */
+    bool late;                 /* as above: something that was asked later has been done */
     const char *folder;
     char file[FILE_NAME_MOST + 1];
     anqa_str bytes; /* to be written */
@@ -23,6 +31,51 @@ struct job {
     int errnum;
     bool no_folder;
 };
+
+static pthread_mutex_t asked_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct job *asked; /* the latest first */
+
+/* ---------------------------------------------------------------- the order of what is asked */
+
+static void ask(struct job *job)
+{
+    pthread_mutex_lock(&asked_lock);
+    job->older = asked;
+    job->link = &asked;
+    if (asked != NULL)
+        asked->link = &job->older;
+    asked = job;
+    pthread_mutex_unlock(&asked_lock);
+}
+
+static void ask_no_more(struct job *job)
+{
+    pthread_mutex_lock(&asked_lock);
+    *job->link = job->older;
+    if (job->older != NULL)
+        job->older->link = job->link;
+    pthread_mutex_unlock(&asked_lock);
+}
+
+static bool is_late(const struct job *job)
+{
+    bool late;
+
+    pthread_mutex_lock(&asked_lock);
+    late = job->late;
+    pthread_mutex_unlock(&asked_lock);
+    return late;
+}
+
+/* The file is as it is wanted by this one, and its lock still held. */
+static void done(const struct job *job)
+{
+    pthread_mutex_lock(&asked_lock);
+    for (struct job *older = job->older; older != NULL; older = older->older)
+        if (strcmp(older->file, job->file) == 0 && strcmp(older->folder, job->folder) == 0)
+            older->late = true;
+    pthread_mutex_unlock(&asked_lock);
+}
 
 /* ---------------------------------------------------------------- names */
 
@@ -99,13 +152,20 @@ static int lock(int fd)
     return locked;
 }
 
-/* The new file, empty and ours alone: one that was killed may still be at work for the same id. -1: errno says why. */
-static int open_new(int folder, const char *file)
+static const char *name_new(char *name, const struct job *job)
+{
+    snprintf(name, FILE_NAME_MOST + 8, "%s.new", job->file);
+    return name;
+}
+
+/* The new file, ours alone: one that was killed may still be at work for the same id. flags: O_CREAT to make it. -1:
+ * errno says why. */
+static int open_new(int folder, const char *file, int flags)
 {
     for (;;) {
-        int fd = openat(folder, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        int fd = openat(folder, file, O_WRONLY | O_CLOEXEC | flags, 0600);
         enum name name = fd >= 0 && lock(fd) == 0 ? name_of(fd, folder, file) : NAME_UNKNOWN;
-        if (name == NAME_OURS && ftruncate(fd, 0) == 0)
+        if (name == NAME_OURS)
             return fd;
         if (fd >= 0)
             close(fd);
@@ -114,19 +174,15 @@ static int open_new(int folder, const char *file)
     }
 }
 
-static bool replace(int folder, const struct job *job)
+static bool replace(int folder, const char *temporary, int fd, const struct job *job)
 {
-    char temporary[FILE_NAME_MOST + 8];
-    bool ok;
-    int fd;
+    return ftruncate(fd, 0) == 0 && write_all(fd, job->bytes) &&
+           renameat(folder, temporary, folder, job->file) == 0 && fsync(folder) == 0;
+}
 
-    snprintf(temporary, sizeof temporary, "%s.new", job->file);
-    fd = open_new(folder, temporary);
-    ok = fd >= 0 && write_all(fd, job->bytes) &&
-         renameat(folder, temporary, folder, job->file) == 0 && fsync(folder) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok;
+static bool is_removed(int folder, const char *file)
+{
+    return unlinkat(folder, file, 0) == 0 || errno == ENOENT;
 }
 
 static bool read_all(int fd, struct job *job)
@@ -157,13 +213,20 @@ static bool read_all(int fd, struct job *job)
     return got >= 0;
 }
 
+/* Behind one that is being replaced; when there is no new file none is. */
 static bool load(int folder, struct job *job)
 {
+    char temporary[FILE_NAME_MOST + 8];
+    int locked = open_new(folder, name_new(temporary, job), 0);
     int fd = openat(folder, job->file, O_RDONLY | O_CLOEXEC);
     bool ok = fd >= 0 && read_all(fd, job);
+    int why = errno;
 
     if (fd >= 0)
         close(fd);
+    if (locked >= 0)
+        close(locked);
+    errno = why;
     return ok;
 }
 
@@ -179,12 +242,37 @@ static void in_folder(struct job *job, bool (*work)(int folder, struct job *job)
 
 static bool save(int folder, struct job *job)
 {
-    return replace(folder, job);
+    char temporary[FILE_NAME_MOST + 8];
+    int fd = open_new(folder, name_new(temporary, job), O_CREAT), why;
+    bool late = is_late(job), ok;
+
+    if (fd < 0)
+        return false;
+    ok = late ? is_removed(folder, temporary) : replace(folder, temporary, fd, job);
+    why = errno;
+    if (ok && !late)
+        done(job);
+    close(fd);
+    errno = why;
+    return ok;
 }
 
 static bool drop(int folder, struct job *job)
 {
-    return (unlinkat(folder, job->file, 0) == 0 || errno == ENOENT) && fsync(folder) == 0;
+    char temporary[FILE_NAME_MOST + 8];
+    int fd = open_new(folder, name_new(temporary, job), O_CREAT), why;
+    bool late = is_late(job), ok;
+
+    if (fd < 0)
+        return false;
+    ok = (late || is_removed(folder, job->file)) && is_removed(folder, temporary) &&
+         fsync(folder) == 0;
+    why = errno;
+    if (ok && !late)
+        done(job);
+    close(fd);
+    errno = why;
+    return ok;
 }
 
 static void run_load(void *job)
@@ -208,6 +296,7 @@ static void free_job(void *arg)
 {
     struct job *job = arg;
 
+    ask_no_more(job);
     anqa_buf_unref(job->read);
     anqa_heap_free(job);
 }
@@ -217,12 +306,14 @@ static anqa_status work(const anqa_js_store *store, const anqa_js_script *script
 {
     anqa_deferred mark = anqa_defer_mark();
     struct job *job = anqa_heap_calloc(1, sizeof *job);
+    bool named = name_file(job->file, script, id);
     anqa_status status;
 
-    (void)anqa_defer(free_job, job);
     job->folder = store->arg;
     job->bytes = bytes;
-    if (!name_file(job->file, script, id))
+    ask(job);
+    (void)anqa_defer(free_job, job);
+    if (!named)
         status = anqa_fail(err, ANQA_E_RANGE, "an id of %zu bytes is too long for a file", id.len);
     else
         status = anqa_blocking(run, job, 0);

@@ -14,6 +14,7 @@
 #include "js/preempt.h"
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
+#include "runtime/worker.h"
 
 #define DROP_GAP (8 * PAGES_SIZE)
 #define KEEP_PAGES 64u
@@ -23,9 +24,14 @@
 static void *rt_make(anqa_rt *rt)
 {
     struct js_rt *made = calloc(1, sizeof *made);
+    struct workers_stats workers;
 
     if (made == NULL)
         return NULL;
+    workers_get_stats(rt, &workers);
+    made->work_limit = workers.threads_max > 1 ? workers.threads_max / 2 : 1;
+    made->work_queue = workers.queue_max;
+    anqa_list_init(&made->work_waiting);
     made->rt = rt;
     made->limit = rt->options.js_mapped;
     made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

@@ -442,7 +442,8 @@ void workers_get_stats(anqa_rt *rt, struct workers_stats *ret_stats)
     struct worker_pool *pool = rt->workers;
 
     pthread_mutex_lock(&pool->lock);
-    *ret_stats = (struct workers_stats){pool->threads, pool->idle, pool->queued};
+    *ret_stats = (struct workers_stats){
+        pool->threads, pool->idle, pool->queued, pool->threads_max, pool->queue_max};
     pthread_mutex_unlock(&pool->lock);
 }
 

@@ -36,6 +36,7 @@ anqa_status worker_blocking(
 /* Counters, for tests and health. Any thread. */
 struct workers_stats {
     uint32_t threads, idle, queued;
+    uint32_t threads_max, queue_max; /* constant */
 };
 void workers_get_stats(anqa_rt *rt, struct workers_stats *ret_stats);
 /* How long a thread waits for work before it ends: 10 s, less in tests. Holds from its next wait on. */

@@ -183,7 +183,7 @@ test("a window of 40 columns and 10 rows has room for what matters", async (t) =
   await keepPicture("observe-small", lines);
   checkFrame(lines, 40, 10);
   assert.match(lines[0], /every 250 ms$/);
-  assert.match(lines[1], / \d+( MB)?$/, "the last column too");
+  assert.match(lines[1], / [\d.,]+( [KMG]B)?$/, `the last column too: ${lines[1]}`);
   await terminal.keys("G");
   await terminal.shows(/<0\.\d+\.\d+>/);
   await terminal.keys("Tab");

@@ -1,4 +1,6 @@
 /* Tools around eval: variables, globals, memory, beginning anew. */
+#include <stdlib.h>
+
 #include "support.h"
 
 static anqa_status slow(const anqa_js_request *request, anqa_value_writer *result)
@@ -347,6 +349,20 @@ TEST(a_reset_ends_timers_topics_names_monitors_and_children)
     (void)js_kill(other);
     CHECK_STR(js_eval(pid, "Beam.sleep(20).then(() => [typeof ticked, typeof heard, typeof down])"),
         "[\"undefined\",\"undefined\",\"undefined\"]");
+    js_end(rt);
+}
+
+TEST(the_clock_of_performance_begins_anew_with_a_reset)
+{
+    static const anqa_js_script clocked = ANQA_JS_SCRIPT(
+        .name = "clocked", .source = "export function f() {}", .apis = ANQA_JS_PERFORMANCE);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&clocked);
+    double before = strtod(js_eval(pid, "performance.timeOrigin"), NULL);
+
+    anqa_sleep(20);
+    CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+    CHECK(strtod(js_eval(pid, "performance.timeOrigin"), NULL) > before + 10);
     js_end(rt);
 }
 

@@ -248,6 +248,88 @@ TEST(a_turn_sends_no_more_bytes_than_its_memory_has)
     js_end(rt);
 }
 
+TEST(a_message_costs_more_than_its_bytes)
+{
+    static const anqa_js_script sender = ANQA_JS_SCRIPT(.name = "sender",
+        .source = "export function f() {}", .limits = {.memory = (size_t)4 << 20});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&sender);
+
+    CHECK_STR(js_eval(pid, "let n = 0; try { for (;;) { Beam.send(Beam.self(), 1); n++; } } catch "
+                           "(e) { [e.name, n < 40000] }"),
+        "[\"RangeError\",true]");
+    js_end(rt);
+}
+
+TEST(a_child_has_the_mailbox_limit_of_its_script)
+{
+    static anqa_js_script limited = ANQA_JS_SCRIPT(.name = "limited",
+        .source = "export function f() {}", .limits = {.children = 1});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid;
+
+    limited.server.mailbox_limit = 50;
+    pid = js_start(&limited);
+    CHECK_STR(js_eval(pid, "const p = Beam.spawn(null); let n = 0; try { for (; n < 1000; n++) "
+                           "Beam.send(p, 1); n } catch (e) { [e.message, n] }"),
+        "[\"the mailbox of the receiver is full\",50]");
+    js_end(rt);
+}
+
+TEST(replaced_functions_of_maps_and_arrays_see_nothing_of_the_host)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(
+        js_eval(pid,
+            "const seen = [], { apply } = Reflect;\n"
+            "let n = 0;\n"
+            "for (const of of [Map.prototype, Array.prototype]) for (const key of "
+            "Reflect.ownKeys(of)) {\n"
+            "  const was = Reflect.getOwnPropertyDescriptor(of, key), fn = was.value ?? was.get;\n"
+            "  if (typeof fn !== 'function' || key === 'constructor') continue;\n"
+            "  function spy(...args) { n++; seen[n] = String(key); return apply(fn, this, args); "
+            "}\n"
+            "  Object.defineProperty(of, key, was.get ? {get: spy, configurable: true} : {value: "
+            "spy, configurable: true, writable: true});\n"
+            "}\n"
+            "Object.defineProperty(Array.prototype, 0, {set(v) { n++; seen[n] = 'set 0'; }, "
+            "configurable: true});\n"
+            "n = 0;\n"
+            "const called = Beam.call('add', 1, 2);\n"
+            "const gone = setTimeout(() => {}, 5); clearTimeout(gone);\n"
+            "const ref = Beam.monitor(Beam.self(), () => {}); Beam.demonitor(ref);\n"
+            "const later = new Promise((r) => { setTimeout(r, 1, 4); });\n"
+            "called.then((v) => later.then((w) => [v, w, n, seen[1]]))"),
+        "[3,4,0,undefined]");
+    js_end(rt);
+}
+
+TEST(monitors_are_bounded_and_those_that_are_done_do_not_count)
+{
+    static const anqa_js_script watcher = ANQA_JS_SCRIPT(.name = "watcher",
+        .source = "export function init() { Beam.onMessage(() => Beam.exit()); }",
+        .limits = {.children = 2});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&watcher);
+    const char *fill = "globalThis.child = Beam.spawn(null); globalThis.downs = 0; globalThis.refs "
+                       "= []; for (let i = 0; i < 10000; i++) refs.push(Beam.monitor(child, () => "
+                       "{ downs++; })); Beam.monitor(child, () => {})";
+
+    CHECK_STR(js_eval(pid, fill), "RangeError: more than 10000 monitors");
+    CHECK_STR(js_eval(pid, "Beam.demonitor(refs[0]) && !Beam.demonitor(refs[0]) && "
+                           "typeof Beam.monitor(child, () => { downs++; })"),
+        "\"object\"");
+    CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+    CHECK_STR(js_eval(pid, fill), "RangeError: more than 10000 monitors");
+    CHECK_STR(js_eval(pid, "Beam.unlink(child); Beam.send(child, 1); (async () => { while (downs < "
+                           "10000) await Beam.sleep(1); return typeof Beam.monitor("
+                           "Beam.spawn(null), () => {}); })()"),
+        "\"object\"");
+    js_end(rt);
+}
+
 TEST(init_gets_its_argument_and_a_process_its_name)
 {
     anqa_rt *rt = js_begin(1);

@@ -4,6 +4,8 @@
  */
 #include "support.h"
 
+#include "runtime/worker.h"
+
 /* What an async function of this text returns, or what it throws, in words. */
 static const char *async_eval(anqa_pid pid, const char *body)
 {
@@ -265,6 +267,27 @@ TEST(two_long_operations_of_a_process_run_at_once_and_the_others_wait)
     CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
     CHECK(info.pending_calls <= 2);
     CHECK_STR(js_call(pid, "all", "[5]"), "5");
+    js_end(rt);
+}
+
+TEST(long_operations_of_all_scripts_leave_workers_to_others)
+{
+    anqa_rt *rt =
+        js_begin_with(&(anqa_options){.schedulers = 2, .workers = 2, .watchdog_ms = ANQA_INFINITY});
+    struct workers_stats workers;
+    anqa_pid pids[4];
+
+    (void)anqa_trap_exit(true);
+    for (size_t i = 0; i < ANQA_COUNT(pids); i++) {
+        pids[i] = js_start(&deriving);
+        for (int j = 0; j < 2; j++)
+            CHECK_STR(js_call(pids[i], "derive", "[200000]"), "null");
+    }
+    CHECK_STR(js_kill(pids[0]), "killed");
+    for (size_t i = 1; i < ANQA_COUNT(pids); i++)
+        CHECK_STR(js_call(pids[i], "all", "[2]"), "2");
+    workers_get_stats(rt, &workers);
+    CHECK_EQ(workers.threads, 1u); /* they stay for a while: no second one was ever needed */
     js_end(rt);
 }
 

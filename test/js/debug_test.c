@@ -486,6 +486,32 @@ TEST(a_profile_is_about_whom_it_was_asked_for)
     js_end(rt);
 }
 
+TEST(a_profile_tells_frames_of_two_scripts_apart_that_look_the_same)
+{
+    static const anqa_js_script twin = ANQA_JS_SCRIPT(.name = "busy.js",
+        .source = "export function run() { for (;;) ; }", .limits = {.turn_ms = 600000});
+    static const anqa_js_script other = ANQA_JS_SCRIPT(.name = "busy.js",
+        .source = "export function run() { for (;;) ; }\n", .limits = {.turn_ms = 600000});
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pids[] = {js_start(&twin), js_start(&other)};
+    anqa_js_profile_result result = {.samples = 0};
+    const char *at, *line = "run (busy.js:1) ";
+    int lines = 0;
+
+    for (size_t i = 0; i < ANQA_COUNT(pids); i++)
+        anqa_cast(pids[i], "run", (anqa_json){NULL, 0});
+    CHECK_STATUS(anqa_js_profile(&(anqa_js_profile_opts){.time_ms = 300}, &result, NULL), ANQA_OK);
+    at = anqa_tmp_printf("%.*s", ANQA_FMT(result.folded));
+    for (const char *found = at; (found = strstr(found, line)) != NULL; found += strlen(line))
+        lines++;
+    CHECK_EQ(lines, 2);
+    CHECK_STATUS(
+        anqa_js_profile(&(anqa_js_profile_opts){.time_ms = 300, .stacks = 1}, &result, NULL),
+        ANQA_OK);
+    CHECK(result.samples > 0 && result.lost > 0); /* they are two stacks */
+    js_end(rt);
+}
+
 static void take_profile(void *state)
 {
     anqa_js_profile_result result;

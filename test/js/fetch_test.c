@@ -1,5 +1,7 @@
 /* fetch of scripts, against servers that do as they must and servers that do not. */
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -68,6 +70,24 @@ static const char source[] =
     "export async function unread(url, n) { let ok = 0;\n"
     "  for (let i = 0; i < n; i++) { const r = await fetch(url); if (r.status === 200) ok++; } "
     "return ok; }\n"
+    "export async function lookAndLeave(n, port) { for (let i = 0; i < n; i++) { const c = new "
+    "AbortController();\n"
+    "  fetch(`http://a${i}.slow.test:${port}/`, {signal: c.signal}).catch(() => {}); await "
+    "wait(2); "
+    "c.abort(); await 0; } return n; }\n"
+    "export async function crowd(url, n) { const all = Array.from({length: n}, () => fetch(url));\n"
+    "  all.push(fetch(url, {headers: {x: '1'.repeat(131072)}})); const r = await "
+    "Promise.allSettled(all);\n"
+    "  return [r[n].reason.message, (await fetch(url)).status]; }\n"
+    "export async function abortInCancel(url) { const c = new AbortController();\n"
+    "  const body = new ReadableStream({ start(k) { k.enqueue(new Uint8Array(1)); }, cancel() { "
+    "c.abort(); } });\n"
+    "  try { const r = await fetch(url, {method: 'POST', body, duplex: 'half', signal: "
+    "c.signal}); return r.status; } catch (e) { return e.name; } }\n"
+    "export async function hold(url, n) { const failed = []; let bytes = 0;\n"
+    "  for (let i = 0; i < n; i++) try { kept.push(await fetch(url)); } catch (e) { "
+    "failed.push(e.message); }\n"
+    "  while (kept.length > 0) bytes += await rest(); return [bytes >> 20, ...failed]; }\n"
     "export function start(url) { fetch(url).then((r) => kept.push(r), () => {}); }\n";
 
 static const anqa_js_script member = ANQA_JS_SCRIPT(.name = "member", .source = source,
@@ -189,6 +209,15 @@ static const unsigned char bomb[] = {0xcf, 0xff, 0xff, 0x7f, 0xf8, 0x27, 0x00, 0
     0xff, 0x1f, 0xfe, 0x09, 0x80, 0x38, 0x2c, 0x00, 0xd0, 0xbd, 0xff, 0xe7, 0xff, 0xff, 0x3f, 0xfc,
     0x13, 0x00, 0x71, 0x58, 0x00, 0xa0, 0x7b, 0xff, 0x3f};
 
+/* 60 MiB of zeros. */
+static const unsigned char large[] = {0xcb, 0xff, 0xff, 0x3f, 0xf8, 0x27, 0x00, 0xe2, 0xb1, 0x40,
+    0x20, 0xf7, 0xfe, 0x8f, 0xff, 0xff, 0x7f, 0xf0, 0x4f, 0x00, 0xc4, 0x61, 0x11, 0x80, 0xee, 0xfd,
+    0x1f, 0xff, 0xff, 0xff, 0xe0, 0x9f, 0x00, 0x88, 0xc3, 0x02, 0x00, 0xdd, 0xfb, 0x3f, 0xfe, 0xff,
+    0xff, 0xc1, 0x3f, 0x01, 0x10, 0x87, 0x05, 0x00, 0xba, 0xf7, 0x7f, 0xfc, 0xff, 0xff, 0x83, 0x7f,
+    0x02, 0x20, 0x0e, 0x0b, 0x00, 0x74, 0xef, 0xff, 0xf8, 0xff, 0xff, 0x07, 0xff, 0x04, 0x40, 0x1c,
+    0x16, 0x00, 0xe8, 0xde, 0xff, 0xf1, 0xff, 0xff, 0x0f, 0xfe, 0x09, 0x80, 0x38, 0x2c, 0x00, 0xd0,
+    0xbd, 0xff, 0xcb, 0xff, 0xff, 0x1f, 0xfc, 0x13, 0x00, 0x71, 0x58, 0x00, 0xa0, 0x7b, 0xff, 0x03};
+
 static void put_coded(anqa_tcp tcp, const char *coding, const unsigned char *bytes, size_t len)
 {
     net_say(tcp,
@@ -277,6 +306,14 @@ static void loop(anqa_tcp tcp)
     redirect(tcp, "302 Found", "/loop");
 }
 
+static void twenty_fields(anqa_tcp tcp)
+{
+    net_answer(tcp,
+        "A: 1\r\nB: 1\r\nC: 1\r\nD: 1\r\nE: 1\r\nF: 1\r\nG: 1\r\nH: 1\r\nI: 1\r\nJ: 1\r\n"
+        "K: 1\r\nL: 1\r\nM: 1\r\nN: 1\r\nO: 1\r\nP: 1\r\nQ: 1\r\nR: 1\r\nS: 1\r\nT: 1\r\n",
+        "hello");
+}
+
 static void gzip_hello(anqa_tcp tcp)
 {
     put_coded(tcp, "gzip", gzipped, sizeof gzipped);
@@ -290,6 +327,11 @@ static void brotli_hello(anqa_tcp tcp)
 static void brotli_bomb(anqa_tcp tcp)
 {
     put_coded(tcp, "br", bomb, sizeof bomb);
+}
+
+static void brotli_large(anqa_tcp tcp)
+{
+    put_coded(tcp, "br", large, sizeof large);
 }
 
 static const struct {
@@ -308,9 +350,11 @@ static const struct {
     {"/garbage", garbage},
     {"/fields", many_fields},
     {"/loop", loop},
+    {"/twenty", twenty_fields},
     {"/gzip", gzip_hello},
     {"/br", brotli_hello},
     {"/bomb", brotli_bomb},
+    {"/large", brotli_large},
 };
 
 static void serve_place(anqa_tcp tcp, const char *path)
@@ -328,6 +372,10 @@ static void serve_one(anqa_tcp tcp, const char *head)
     char first[100], path[1024] = "";
     size_t len;
 
+    if (net_asks(head, "POST /early ")) { /* before the body is here */
+        redirect(tcp, "303 See Other", "/");
+        return;
+    }
     while (net_asks(head, "POST /hold ") && !atomic_load(&go_on))
         anqa_sleep(1);
     len = take_body(tcp, head, first);
@@ -632,6 +680,7 @@ TEST(a_request_is_aborted)
     CHECK_STR(ask(pid, "abortAfter", port, "/stall", ", 50"), "\"AbortError\"");
     CHECK_STR(ask(pid, "timeout", port, "/silent", ", 20"), "\"TimeoutError\"");
     CHECK_STR(ask(pid, "abortAfter", port, "/", ", 5000"), "\"done\"");
+    CHECK_STR(ask(pid, "abortInCancel", port, "/early", ""), "\"AbortError\"");
     js_end(rt);
 }
 
@@ -820,6 +869,58 @@ TEST(a_request_may_have_so_many_fields_and_so_long)
     js_end(rt);
 }
 
+/* What everybody in this program calls: names of .slow.test take long and are not there, .name.test is this machine. */
+static atomic_uint looked, looking, looking_most;
+
+int getaddrinfo(const char *restrict name, const char *restrict service,
+    const struct addrinfo *restrict hints, struct addrinfo **restrict ret_list)
+{
+    size_t len = name == NULL ? 0 : strlen(name);
+    int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+    void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
+    unsigned now;
+
+    memcpy(&real, &symbol, sizeof real);
+    if (len > 10 && strcmp(name + len - 10, ".name.test") == 0) {
+        atomic_fetch_add(&looked, 1);
+        return real("127.0.0.1", service, hints, ret_list);
+    }
+    if (len <= 10 || strcmp(name + len - 10, ".slow.test") != 0)
+        return real(name, service, hints, ret_list);
+    now = atomic_fetch_add(&looking, 1) + 1;
+    if (now > atomic_load(&looking_most))
+        atomic_store(&looking_most, now);
+    usleep(200000);
+    atomic_fetch_sub(&looking, 1);
+    return EAI_NONAME;
+}
+
+static const anqa_js_script named = ANQA_JS_SCRIPT(.name = "named", .source = source,
+    .apis = ANQA_JS_FETCH, .hosts = (const char *const[]){"private:*:*", NULL});
+
+TEST(few_names_are_looked_up_at_once_even_when_nobody_waits_for_them)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pids[] = {js_start(&named), js_start(&named), js_start(&named)};
+
+    for (size_t i = 0; i < ANQA_COUNT(pids); i++) {
+        CHECK_STR(js_call(pids[i], "lookAndLeave", "[30, 80]"), "30");
+        anqa_unlink(pids[i]);
+        (void)js_kill(pids[i]);
+    }
+    CHECK(atomic_load(&looking_most) > 0 && atomic_load(&looking_most) <= 6, "%u look-ups at once",
+        atomic_load(&looking_most));
+    pids[0] = js_start(&named);
+    CHECK(strstr(js_call(pids[0], "get", "[\"http://b.slow.test/\"]"),
+              "Could not resolve host: b.slow.test") != NULL);
+    for (int i = 0; i < 3; i++) /* who is known is not looked up again */
+        CHECK_STR(js_call(pids[0], "get", anqa_tmp_printf("[\"http://My.name.test:%u/\"]", port)),
+            "[200,\"hello\"]");
+    CHECK_EQ(atomic_load(&looked), 1);
+    js_end(rt);
+}
+
 TEST(a_connection_that_is_not_made_is_given_up)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -844,6 +945,43 @@ TEST(a_connection_that_is_not_made_is_given_up)
     for (size_t i = 0; i < ANQA_COUNT(fill); i++)
         close(fill[i]);
     close(listener);
+    js_end(rt);
+}
+
+TEST(what_cannot_be_asked_for_ends_no_other_request)
+{
+    anqa_rt *rt = js_begin(1); /* nothing is taken out of the mailbox while the script asks */
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "crowd", port, "/", ", 5000"),
+        "[\"fetch failed: more than 131072 bytes for the network at once\",200]");
+    js_end(rt);
+}
+
+TEST(what_waits_for_all_scripts_is_bounded)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&member);
+
+    CHECK_STR(ask(pid, "hold", port, "/large", ", 5"),
+        "[240,\"fetch failed: too many bytes of answers wait for their scripts\"]");
+    CHECK_STR(ask(pid, "hold", port, "/large", ", 1"), "[60]"); /* there is room again */
+    js_end(rt);
+}
+
+static const anqa_js_script frugal =
+    ANQA_JS_SCRIPT(.name = "frugal", .source = source, .apis = ANQA_JS_FETCH,
+        .hosts = (const char *const[]){"127.0.0.1:*", NULL}, .limits = {.values = {.nodes = 20}});
+
+TEST(an_answer_has_as_many_fields_as_it_has_whatever_may_cross)
+{
+    anqa_rt *rt = js_begin(1);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&frugal);
+
+    CHECK_STR(get(pid, port, "/twenty"), "[200,\"hello\"]");
     js_end(rt);
 }
 

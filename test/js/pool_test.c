@@ -329,21 +329,111 @@ TEST(a_fresh_pool_lends_processes_as_after_their_start)
 {
     anqa_rt *rt = js_begin(1);
     anqa_pid pool = start(&fresh), a;
-    const char *id = run(pool, "id", "[]", LONG_MS);
+    anqa_ref ref;
 
     for (int i = 0; i < 3; i++)
         CHECK_STR(run(pool, "count", "[]", LONG_MS), "1");
-    CHECK_STR(run(pool, "id", "[]", LONG_MS), id); /* the same process */
-    CHECK_EQ(info_of(pool).started, 1);
     a = borrow(pool);
+    ref = anqa_monitor(a);
     CHECK_STR(js_call(a, "count", "[]"), "1");
     CHECK_STR(js_call(a, "count", "[]"), "2");
     CHECK_STATUS(anqa_js_reset(a, LONG_MS, NULL), ANQA_OK); /* in between, by the borrower */
     CHECK_STR(js_call(a, "count", "[]"), "1");
+    anqa_js_pool_checkin(pool, a);
+    CHECK_STR(js_ended(ref), "killed");
+    CHECK_STR(run(pool, "count", "[]", LONG_MS), "1");
     js_end(rt);
 }
 
-TEST(a_process_that_does_not_begin_anew_is_replaced)
+TEST(what_a_borrower_has_sent_or_linked_reaches_no_other_of_a_fresh_pool)
+{
+    static const char *const topics[] = {"news", NULL};
+    static const anqa_js_script stained = ANQA_JS_SCRIPT(.name = "stained",
+        .source = "let got = 0; const c = () => { new BroadcastChannel('news').onmessage = () => { "
+                  "got++; }; };\n"
+                  "export function init() { c(); Beam.onMessage(() => { got++; }); }\n"
+                  "export function stain(n) { for (let i = 0; i < n; i++) Beam.send(Beam.self(), "
+                  "i); Beam.link(Beam.spawn('setTimeout(() => Beam.exit(\"broken\"), 20)')); }\n"
+                  "export async function seen() { await Beam.sleep(50); return got; }",
+        .topics = topics, .limits = {.children = 1});
+    static const anqa_js_pool clean =
+        ANQA_JS_POOL(NULL, .script = &stained, .size = 1, .fresh = true);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pool = start(&clean);
+
+    CHECK_STR(run(pool, "stain", "[100]", LONG_MS), "null");
+    CHECK_STR(run(pool, "seen", "[]", LONG_MS), "0");
+    js_end(rt);
+}
+
+static const anqa_js_script stuck = ANQA_JS_SCRIPT(.name = "stuck",
+    .source = "export function init() { while (Beam.whereis('stuck')) ; }\n"
+              "export function work() { return 1; }",
+    .registry = &names, .limits = {.turn_ms = 60000});
+
+TEST(an_init_that_hangs_holds_up_neither_the_pool_nor_who_waits)
+{
+    static const anqa_js_pool hanging = ANQA_JS_POOL(NULL, .script = &stuck, .size = 2);
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pool = start(&hanging), a = borrow(pool), b = borrow(pool), c = {0};
+    anqa_error err = {.text = ""};
+    uint64_t begun;
+
+    CHECK_STATUS(anqa_registry_register(stuck.registry, anqa_str_of("stuck"), ANQA_JSON_NULL, NULL),
+        ANQA_OK);
+    anqa_js_pool_discard(pool, a);
+    begun = anqa_now_ms();
+    CHECK_STR(run(pool, "work", "[]", 50), "E_TIMEOUT");
+    CHECK(anqa_now_ms() - begun < 20000);
+    CHECK_STATUS(anqa_js_pool_checkout(pool, 10, &c, &err), ANQA_E_TIMEOUT);
+    CHECK_STR(err.text, "all processes are out or have not started yet");
+    anqa_js_pool_checkin(pool, b); /* that of another serves on */
+    CHECK_STR(run(pool, "work", "[]", LONG_MS), "1");
+    js_end(rt);
+}
+
+TEST(an_init_that_takes_too_long_is_killed_and_an_error_of_who_waits)
+{
+    static const anqa_js_pool hanging =
+        ANQA_JS_POOL(NULL, .script = &stuck, .size = 1, .lazy = true, .start_ms = 50);
+    static const anqa_js_pool eager = ANQA_JS_POOL(NULL, .script = &stuck, .start_ms = 50);
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pool = start(&hanging), c = {0};
+    anqa_error err = {.text = ""};
+
+    anqa_trap_exit(true);
+    CHECK_STATUS(anqa_registry_register(stuck.registry, anqa_str_of("stuck"), ANQA_JSON_NULL, NULL),
+        ANQA_OK);
+    CHECK_STATUS(anqa_js_pool_checkout(pool, LONG_MS, &c, &err), ANQA_E_TIMEOUT);
+    CHECK_STR(err.text, "init took longer than 50 ms and was killed");
+    CHECK_STATUS(anqa_js_pool_start_link(&eager, NULL, &c, &err), ANQA_E_STOPPED);
+    CHECK_STATUS(anqa_registry_unregister(stuck.registry, anqa_str_of("stuck")), ANQA_OK);
+    CHECK_STR(run(pool, "work", "[]", LONG_MS), "1");
+    CHECK_EQ(info_of(pool).started, 1);
+    js_end(rt);
+}
+
+TEST(who_waits_for_a_start_takes_no_place_of_those_who_wait_for_others)
+{
+    static const anqa_js_pool lazy =
+        ANQA_JS_POOL(NULL, .script = &page, .size = 4, .lazy = true, .waiting = 1);
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pool = start(&lazy);
+
+    for (uint32_t i = 0; i < 4; i++) {
+        struct waiting w = {pool, anqa_self(), i, LONG_MS};
+        anqa_pid pid;
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.run = wait_in_line, .arg = &w, .arg_size = sizeof w},
+                &pid, NULL),
+            ANQA_OK);
+    }
+    for (int i = 0; i < 4; i++)
+        CHECK_STR(strchr(next_turn(), ' '), " OK");
+    js_end(rt);
+}
+
+TEST(a_process_of_a_fresh_pool_that_does_not_start_again_is_an_error_of_who_needs_it)
 {
     static const anqa_js_script second = ANQA_JS_SCRIPT(.name = "second",
         .source =
@@ -359,7 +449,7 @@ TEST(a_process_that_does_not_begin_anew_is_replaced)
     CHECK_STATUS(
         anqa_registry_register(second.registry, anqa_str_of("ran"), ANQA_JSON_NULL, NULL), ANQA_OK);
     anqa_js_pool_checkin(pool, a);
-    CHECK(strstr(js_ended(ref), "twice") != NULL);
+    CHECK_STR(js_ended(ref), "killed");
     CHECK_STR(run(pool, "work", "[]", LONG_MS), "E_STOPPED");
     CHECK_STATUS(anqa_registry_unregister(second.registry, anqa_str_of("ran")), ANQA_OK);
     CHECK_STR(run(pool, "work", "[]", LONG_MS), "1");

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -605,4 +606,67 @@ TEST(files_are_replaced_as_a_whole_also_by_several_at_once)
     CHECK_EQ(file_count(&folder), 1);
     js_end(rt);
     folder_remove(&folder);
+}
+
+struct late {
+    const anqa_js_store *files;
+    anqa_str text; /* NULL: the file is dropped */
+};
+
+static void save_or_drop(void *arg)
+{
+    const struct late *late = arg;
+    anqa_str id = anqa_str_of("a");
+
+    if (late->text.ptr == NULL)
+        CHECK_STATUS(anqa_js_files_drop(late->files, &script, id, NULL), ANQA_OK);
+    else
+        CHECK_STATUS(anqa_js_files_save(late->files, &script, id, late->text, NULL), ANQA_OK);
+}
+
+/* In a process of its own, whose worker has time to come to the lock. */
+static anqa_pid start_late(const anqa_js_store *files, anqa_str text, anqa_ref *ret_ref)
+{
+    struct late late = {files, text};
+    anqa_pid pid = {0};
+
+    CHECK_STATUS(
+        anqa_spawn(
+            &(anqa_spawn_opts){
+                .run = save_or_drop, .arg = &late, .arg_size = sizeof late, .monitor = true},
+            &pid, ret_ref),
+        ANQA_OK);
+    anqa_sleep(30);
+    return pid;
+}
+
+TEST(a_save_of_who_was_killed_undoes_nothing_that_was_asked_after_it)
+{
+    for (int dropped = 0; dropped < 2; dropped++) {
+        struct folder folder = folder_new();
+        anqa_js_store files = ANQA_JS_FILES(folder.path);
+        anqa_rt *rt = js_begin(1);
+        char path[100];
+        anqa_ref ref;
+        anqa_buf got;
+        int fd;
+
+        snprintf(path, sizeof path, "%s/kept%%2ejs.a.new", folder.path);
+        fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        CHECK(fd >= 0 && flock(fd, LOCK_EX) == 0);
+        (void)js_kill(start_late(&files, anqa_str_of("old"), &ref));
+        (void)start_late(&files, dropped ? (anqa_str){NULL, 0} : anqa_str_of("new"), &ref);
+        close(fd);
+        CHECK_STR(js_ended(ref), "normal");
+        anqa_sleep(50);
+        if (!dropped) {
+            CHECK_STATUS(
+                anqa_js_files_load(&files, &script, anqa_str_of("a"), &got, NULL), ANQA_OK);
+            CHECK(anqa_str_is(anqa_buf_str(got), "new"));
+            anqa_buf_unref(got);
+        }
+        js_end(rt);
+        CHECK_EQ(file_count(&folder), dropped ? 0 : 1);
+        folder_remove(&folder);
+    }
 }

@@ -1,6 +1,7 @@
 /* WebSocket of scripts, against servers that do as they must and servers that do not. */
 #include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
 #include <anqa/net.h>
 
@@ -37,6 +38,7 @@ static const char source[] =
     "String(got)) got++; };\n"
     "  for (let i = 0; i < n; i++) socket.send(String(i)); await wait(() => got === n); return "
     "socket.bufferedAmount; }\n"
+    "export function still() { socket.send('go'); Beam.callSync('pause'); }\n"
     "export function busy(ms) { const end = Date.now() + ms; while (Date.now() < end); }\n"
     "let all = [];\n"
     "export async function openMany(url, n) { let open = 0, failed = 0;\n"
@@ -227,6 +229,14 @@ static void odd(anqa_tcp tcp)
             net_ws_put(tcp, 0x82, zeros, sizeof zeros);
             atomic_fetch_add(&flooded, sizeof zeros);
         }
+    if (net_asks(head, "GET /swept ")) {
+        (void)net_ws_get(tcp, &first, &len);
+        for (size_t sent = 0; sent < (size_t)512 << 10; sent += sizeof zeros)
+            net_ws_put(tcp, 0x82, zeros, sizeof zeros);
+        anqa_sleep(50);
+        (void)anqa_tcp_reset(tcp);
+        anqa_exit(ANQA_NORMAL);
+    }
     if (net_asks(head, "GET /stubborn "))
         anqa_sleep(LONG_MS);
     wait_for_close(tcp);
@@ -312,6 +322,44 @@ TEST(a_script_that_does_not_read_slows_the_server_down)
     CHECK(atomic_load(&flooded) - first < (size_t)16 << 20, "%zu bytes",
         atomic_load(&flooded) - first);
     CHECK(first > 0);
+    js_end(rt);
+}
+
+static unsigned cpu_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (unsigned)(now.tv_sec * 1000 + now.tv_nsec / 1000000);
+}
+
+static _Atomic(unsigned) spent_ms;
+
+static anqa_status pause_script(const anqa_js_request *request, anqa_value_writer *result)
+{
+    unsigned before;
+
+    anqa_sleep(250);
+    before = cpu_ms();
+    anqa_sleep(400);
+    atomic_store(&spent_ms, cpu_ms() - before);
+    return ANQA_OK;
+}
+
+static const anqa_js_script pausing =
+    ANQA_JS_SCRIPT(.name = "pausing", .source = source, .hosts = hosts, .apis = ANQA_JS_WEBSOCKET,
+        .handlers = (const anqa_js_handler[]){{"pause", pause_script}, {0}});
+
+TEST(a_connection_that_is_reset_while_nobody_reads_costs_nothing)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(odd);
+    anqa_pid pid = js_start(&pausing);
+
+    (void)open_at(pid, port, "/swept", "[]");
+    CHECK_STR(js_call(pid, "still", "[]"), "null");
+    CHECK(atomic_load(&spent_ms) < 200, "%u ms", atomic_load(&spent_ms));
+    CHECK(strstr(js_call(pid, "ended", "[]"), "close 1006  false") != NULL);
     js_end(rt);
 }
 

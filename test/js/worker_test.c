@@ -74,6 +74,21 @@ TEST(messages_hold_all_that_processes_can_send)
     js_end(rt);
 }
 
+TEST(a_worker_whose_source_cannot_be_told_is_none)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    for (int i = 0; i < 5; i++) /* more than there may be children */
+        CHECK_STR(js_eval(pid, "globalThis.n = 0; try { new Worker('\\ud800') } catch (e) { "
+                               "[e.name, e.message.includes('children')] }"),
+            "[\"TypeError\",false]");
+    CHECK_STR(js_eval(pid, "(async () => { while (Beam.processInfo().children > 0) await "
+                           "Beam.sleep(1); return 'none'; })()"),
+        "\"none\"");
+    js_end(rt);
+}
+
 TEST(a_source_may_be_a_data_url)
 {
     anqa_rt *rt = js_begin(1);

@@ -14,6 +14,7 @@
 #include "js/turn.h"
 #include "js/web/subtle.h"
 #include "js/web/web.h"
+#include "js/work.h"
 
 enum {
     FAILURE_MAX = 160,
@@ -87,6 +88,8 @@ static uint64_t op_random(struct js *js, const uint64_t *args)
 struct long_job {
     struct subtle_job job; /* its pointers are of no use there */
     bool secret;           /* the answer goes as text, see crypto.js */
+    anqa_pid asker;
+    size_t len; /* of what follows */
 };
 
 /* A failed job as a string: "!" and the name of a DOMException, ":", words. */
@@ -155,11 +158,20 @@ static anqa_str take(const char **at, size_t len)
     return bytes;
 }
 
+static void forget(void *arg)
+{
+    struct long_job *given = arg;
+
+    subtle_cleanse(given + 1, given->len);
+    subtle_cleanse(given->job.out, given->job.size);
+}
+
 static anqa_payload run_long(void *arg)
 {
     struct long_job *given = arg;
     struct subtle_job *job = &given->job;
-    const char *at = (const char *)(given + 1), *start = at;
+    const char *at = (const char *)(given + 1);
+    anqa_deferred mark = anqa_defer_mark();
     anqa_payload payload;
     anqa_status status;
 
@@ -167,17 +179,18 @@ static anqa_payload run_long(void *arg)
     job->data = take(&at, job->data.len);
     job->extra = take(&at, job->extra.len);
     job->more = take(&at, job->more.len);
+    job->size = 0;
+    anqa_defer(forget, given);
+    job->out = anqa_heap_alloc(subtle_room(job));
     job->size = subtle_room(job);
-    job->out = anqa_arena_alloc(anqa_tmp(), job->size);
     /* lent: should this process be killed, all of it stays until the worker is done */
-    status = anqa_blocking(run_on_worker, job, 0);
+    status = work_blocking(given->asker, run_on_worker, job);
     if (status != ANQA_OK) {
         job->error = "OperationError";
         job->why = anqa_status_text(status);
     }
     payload = answer_of(job, given->secret);
-    subtle_cleanse((void *)(uintptr_t)start, (size_t)(at - start));
-    subtle_cleanse(job->out, job->size);
+    anqa_defer_run_to(mark);
     return payload;
 }
 
@@ -192,7 +205,8 @@ static uint64_t start_long(struct js *js, const struct subtle_job *job, uint32_t
     for (size_t i = 0; i < ANQA_COUNT(pieces); i++)
         size += pieces[i].len;
     given = anqa_heap_alloc(size);
-    *given = (struct long_job){.job = *job, .secret = secret};
+    *given = (struct long_job){
+        .job = *job, .secret = secret, .asker = anqa_self(), .len = size - sizeof *given};
     at = (char *)(given + 1);
     for (size_t i = 0; i < ANQA_COUNT(pieces); i++) {
         if (pieces[i].len > 0)

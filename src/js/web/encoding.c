@@ -201,8 +201,9 @@ static uint64_t decode_utf8(struct js *js, uint32_t at, uint32_t len, uint32_t f
 
 static uint16_t unit_at(const uint8_t *bytes, uint32_t i, bool big)
 {
-    return (uint16_t)(big ? bytes[2 * i] << 8 | bytes[2 * i + 1]
-                          : bytes[2 * i] | bytes[2 * i + 1] << 8);
+    const uint8_t *unit = bytes + (size_t)i * 2;
+
+    return (uint16_t)(big ? unit[0] << 8 | unit[1] : unit[0] | unit[1] << 8);
 }
 
 static bool is_high(uint16_t unit)
@@ -351,7 +352,7 @@ static void replace_surrogates(struct js *js, uint8_t *bytes, size_t len)
         uint8_t *found = memchr(at, 0xed, piece);
         at = found == NULL ? at + piece : found;
         if (found != NULL && end - at >= 3 && at[1] >= 0xa0) {
-            memcpy(at, "\xef\xbf\xbd", 3);
+            memcpy(at, (const uint8_t[]){0xef, 0xbf, 0xbd}, 3);
             at += 3;
         } else if (found != NULL) {
             at++;

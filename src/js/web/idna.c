@@ -209,6 +209,28 @@ static int digit_of(uint32_t c)
     return c >= '0' && c <= '9' ? (int)(c - '0') + 26 : -1;
 }
 
+/* A number of variable length (RFC 3492, 3.3), added to *i. */
+static bool decode_number(
+    const uint32_t *from, size_t count, size_t *at, uint32_t bias, uint64_t *i)
+{
+    uint64_t weight = 1;
+
+    for (uint32_t k = BASE;; k += BASE) {
+        int digit = *at < count ? digit_of(from[(*at)++]) : -1;
+        uint32_t t = threshold(k, bias);
+        if (digit < 0)
+            return false;
+        *i += (uint64_t)digit * weight;
+        if (*i > UINT32_MAX)
+            return false;
+        if ((uint32_t)digit < t)
+            return true;
+        weight *= BASE - t;
+        if (weight > UINT32_MAX)
+            return false;
+    }
+}
+
 static bool decode(const uint32_t *from, size_t count, struct idna_name *label)
 {
     uint64_t n = FIRST, i = 0;
@@ -222,21 +244,9 @@ static bool decode(const uint32_t *from, size_t count, struct idna_name *label)
         if (!add(label, from[k]))
             return false;
     while (at < count) {
-        uint64_t old = i, weight = 1;
-        for (uint32_t k = BASE;; k += BASE) {
-            int digit = at < count ? digit_of(from[at++]) : -1;
-            uint32_t t = threshold(k, bias);
-            if (digit < 0)
-                return false;
-            i += (uint64_t)digit * weight;
-            if (i > UINT32_MAX)
-                return false;
-            if ((uint32_t)digit < t)
-                break;
-            weight *= BASE - t;
-            if (weight > UINT32_MAX)
-                return false;
-        }
+        uint64_t old = i;
+        if (!decode_number(from, count, &at, bias, &i))
+            return false;
         if (label->count == IDNA_CHARACTERS_MAX)
             return false;
         bias = adapt((uint32_t)(i - old), (uint32_t)label->count + 1, old == 0);

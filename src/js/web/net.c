@@ -1,5 +1,6 @@
 #include "js/web/net.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -22,7 +23,8 @@ enum {
     ROUNDS = 8,     /* of reading events, until others have their turn */
     IDLE_MS = 5000, /* without a job: the process ends */
     STUCK_MS = 20,
-    KEPT_ALIVE = 32 /* connections that nobody uses */
+    MESSAGE_MOST = 1 << 30, /* what limits.net.message_bytes may be */
+    KEPT_ALIVE = 32         /* connections that nobody uses */
 };
 
 static const char ask_tag[] = "$js.net";
@@ -246,6 +248,14 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
     return CURL_SOCKET_BAD;
 }
 
+/* Addresses need no thread; names are known already. */
+static int on_look_up(void *resolver, void *unused, void *arg)
+{
+    const struct net_job *job = arg;
+
+    return job->name != NULL;
+}
+
 /* What is common to all. */
 static bool set_options(struct net_job *job)
 {
@@ -256,8 +266,8 @@ static bool set_options(struct net_job *job)
            curl_easy_setopt(easy, CURLOPT_PRIVATE, job) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, job->text) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-           /* a look-up that goes on is left to end by itself: its thread is not waited for */
-           curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_look_up) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, job) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROXY, "") ==
                CURLE_OK && /* nor what the environment says */
@@ -268,6 +278,20 @@ static bool set_options(struct net_job *job)
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, job) == CURLE_OK &&
            (net->script->ca_file == NULL ||
                curl_easy_setopt(easy, CURLOPT_CAINFO, net->script->ca_file) == CURLE_OK);
+}
+
+/* What of it is to be looked up. False: the job has failed. */
+static bool set_name(struct net_job *job, const char *host, const char *port)
+{
+    struct in_addr address;
+
+    if (host[0] == '[' || inet_pton(AF_INET, host, &address) == 1)
+        return true;
+    if (strlen(host) > NET_HOST_MAX || strchr(host, ':') != NULL)
+        return net_fail(job, "refused", "no name of a host"), false;
+    if (asprintf(&job->name, "%s:%s", host, port) < 0)
+        return job->name = NULL, net_fail(job, "network", "out of memory"), false;
+    return true;
 }
 
 /* Whether the URL may be asked; else the job has failed. */
@@ -289,6 +313,7 @@ static bool check_url(struct net_job *job)
         ok = job->reach != NET_REFUSED;
         if (!ok)
             net_fail(job, "refused", "%.100s:%s is not among the hosts of this script", host, port);
+        ok = ok && set_name(job, host, port);
     }
     curl_free(scheme);
     curl_free(host);
@@ -328,7 +353,7 @@ bool net_easy(struct net_job *job, anqa_str url)
     return ok;
 }
 
-void net_go(struct net_job *job)
+void net_add(struct net_job *job)
 {
     CURLMcode code;
 
@@ -341,13 +366,21 @@ void net_go(struct net_job *job)
 
 void net_easy_free(struct net_job *job)
 {
+    if (job->fd != CURL_SOCKET_BAD && !job->net->closing) /* the number may be another's soon */
+        (void)epoll_ctl(net_epoll(job->net), EPOLL_CTL_DEL, job->fd, NULL);
+    job->fd = CURL_SOCKET_BAD;
     anqa_section_begin();
     if (job->easy != NULL && job->multi != NULL && job->multi->handle != NULL)
         (void)curl_multi_remove_handle(job->multi->handle, job->easy); /* or it is in none */
     curl_easy_cleanup(job->easy);
     curl_url_cleanup(job->url);
+    curl_slist_free_all(job->resolve);
+    free(job->name);
     job->easy = NULL;
     job->url = NULL;
+    job->resolve = NULL;
+    job->name = NULL;
+    job->look = NET_LOOK_NONE;
     job->done = true;
     anqa_section_end();
 }
@@ -361,6 +394,19 @@ static struct net_job *job_find(const struct net *net, uint32_t id)
     while (node != NULL && ANQA_CONTAINER_OF(node, struct net_job, node)->id != id)
         node = anqa_list_next(&net->jobs, node);
     return node == NULL ? NULL : ANQA_CONTAINER_OF(node, struct net_job, node);
+}
+
+/* Before more is read. */
+static void pause_all(struct net *net)
+{
+    struct anqa_list_node *node = anqa_list_first(&net->jobs);
+
+    net->full = false;
+    for (; node != NULL; node = anqa_list_next(&net->jobs, node)) {
+        struct net_job *job = ANQA_CONTAINER_OF(node, struct net_job, node);
+        if (job->multi == &net->multi)
+            job->kind->ready(job, 0);
+    }
 }
 
 static void multi_act(struct net_multi *multi, curl_socket_t fd, int bits)
@@ -379,6 +425,8 @@ static void multi_act(struct net_multi *multi, curl_socket_t fd, int bits)
         job->kind->done(job, message->data.result);
     }
     anqa_section_end();
+    if (multi->net->full)
+        pause_all(multi->net);
 }
 
 static int curl_bits(uint32_t events)
@@ -441,6 +489,8 @@ static void run_timers(struct net *net)
             multi_timer(job->multi, now);
         if (job->failure == NULL && job->kind->due(job) <= now)
             net_fail(job, "timeout", "%s", job->kind->late(job));
+        if (job->look != NET_LOOK_NONE && job->look_due_ms <= now)
+            net_fail(job, "timeout", "the name of the host is not found in time");
     }
 }
 
@@ -468,14 +518,17 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t next_due(const struct net *net)
 {
-    uint64_t due = earlier(net->multi.due_ms, net->idle_ms);
+    uint64_t due = earlier(earlier(net->multi.due_ms, net->idle_ms), net->look_ms);
     struct anqa_list_node *node = anqa_list_first(&net->jobs);
 
     for (; node != NULL; node = anqa_list_next(&net->jobs, node)) {
         const struct net_job *job = ANQA_CONTAINER_OF(node, struct net_job, node);
         if (job->multi != NULL && !job->done)
             due = earlier(due, job->multi->due_ms);
-        due = earlier(due, job->failure != NULL ? UINT64_MAX : job->kind->due(job));
+        if (job->failure == NULL)
+            due = earlier(due, job->kind->due(job));
+        if (job->failure == NULL && job->look != NET_LOOK_NONE)
+            due = earlier(due, job->look_due_ms);
     }
     return net->stuck ? earlier(due, anqa_now_ms() + STUCK_MS) : due;
 }
@@ -515,6 +568,7 @@ static void drive(struct net *net)
 
     if (read_events(net))
         fd_drained(net->entry);
+    net_look_on(net);
     run_timers(net);
     flush_all(net);
     look_idle(net);
@@ -536,6 +590,7 @@ static void on_exit_hook(struct exit_hook *hook, anqa_pid pid)
         job->kind->free(job);
     }
     net_multi_close(&net->multi);
+    net_look_close(net);
 }
 
 static uint32_t or_standard(uint32_t given, uint32_t standard)
@@ -547,6 +602,7 @@ static void set_limits(struct net *net)
 {
     const anqa_js_net_limits *given = &net->script->limits.net;
     uint32_t head = or_standard(given->head_bytes, 64 << 10);
+    uint32_t message = or_standard(given->message_bytes, 16 << 20);
 
     net->limits = (anqa_js_net_limits){
         .requests = or_standard(given->requests, 100),
@@ -556,7 +612,7 @@ static void set_limits(struct net *net)
         .idle_ms = or_standard(given->idle_ms, 300000),
         .head_bytes = head > 100 << 10 ? 100 << 10 : head,
         .url_bytes = or_standard(given->url_bytes, 16 << 10),
-        .message_bytes = or_standard(given->message_bytes, 16 << 20),
+        .message_bytes = message > MESSAGE_MOST ? MESSAGE_MOST : message,
         .body_bytes = given->body_bytes == 0 ? UINT64_MAX : given->body_bytes,
     };
 }
@@ -585,7 +641,7 @@ static void net_init(void *state)
     net->entry->is_unix = 1; /* it is not TCP: only what is waited for is watched */
     set_limits(net);
     anqa_list_init(&net->jobs);
-    net->armed_ms = net->idle_ms = UINT64_MAX;
+    net->armed_ms = net->idle_ms = net->look_ms = UINT64_MAX;
     net->hook.run = on_exit_hook;
     exit_hook_add(&net->hook);
     net->watch = anqa_monitor(net->owner);
@@ -642,7 +698,8 @@ static void net_handle(void *state, const anqa_msg *msg)
         anqa_exit(ANQA_NORMAL);
     if (msg->kind == ANQA_MSG_PLAIN && msg->tag == ask_tag) /* by address: nobody else has it */
         take_ask(net, msg);
-    else if (msg->kind == ANQA_MSG_TIMEOUT && msg->ref.bits == net->timer.bits)
+    else if (!net_look_heard(net, msg) && msg->kind == ANQA_MSG_TIMEOUT &&
+             msg->ref.bits == net->timer.bits)
         net->armed_ms = UINT64_MAX;
     drive(net);
 }

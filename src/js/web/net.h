@@ -10,7 +10,7 @@
  *
  * Waiting. libcurl (its multi interface, driven by sockets) never blocks: its descriptors are in an epoll instance of the
  * process, level-triggered, and that instance is a descriptor as any other for the poller of the scheduler. Names are looked up
- * on threads of libcurl's.
+ * by net_look.c, on workers.
  *
  * Back-pressure. Of a body that comes, so many bytes are told ahead of the script's taking them as a window holds; beyond
  * that the transfer is paused. A body that goes is asked for in the same way: the script may be a window ahead.
@@ -44,6 +44,9 @@ enum {
     NET_COST =
         256, /* what each message takes of a window beside its bytes: it bounds their number */
     NET_ASKED_MAX = 128 << 10, /* bytes of a message of the script's */
+    NET_HOST_MAX = 255,        /* bytes of a name that is looked up */
+    NET_LINE_MAX = 1024,       /* and of what is known of it */
+    NET_NAMES = 8,             /* known at once */
 };
 
 /* What a script asks for; the first element of op_send. */
@@ -67,14 +70,23 @@ struct net_job;
 /* What a request and a socket do differently. */
 struct net_kind {
     void (*ask)(struct net_job *job, enum net_ask ask, anqa_value value);
-    void (*done)(struct net_job *job, CURLcode result);  /* libcurl has no more to do */
-    void (*ready)(struct net_job *job, unsigned events); /* its own descriptor is, EPOLL bits */
+    void (*done)(struct net_job *job, CURLcode result); /* libcurl has no more to do */
+    void (*ready)(struct net_job *job,
+        unsigned events); /* its own descriptor is, EPOLL bits; a request: libcurl has read */
     /* Tells what there is to tell. True: the job is over, and to be freed. */
     bool (*flush)(struct net_job *job);
     uint64_t (*due)(
         const struct net_job *job); /* when it fails for want of time; UINT64_MAX: never */
     const char *(*late)(const struct net_job *job); /* and why; static */
     void (*free)(struct net_job *job);
+};
+
+enum net_look { NET_LOOK_NONE, NET_LOOK_WAITS, NET_LOOK_RUNS };
+
+/* A name that was looked up. */
+struct net_name {
+    char *line; /* as CURLOPT_RESOLVE has it: "+host:port:address,..." */
+    uint64_t until_ms;
 };
 
 /* One libcurl multi handle. */
@@ -93,8 +105,13 @@ struct net_job {
     struct net_multi *multi; /* where `easy` is */
     uint32_t id;
     CURL *easy;
+    curl_socket_t fd; /* its own, in the epoll instance or not; or CURL_SOCKET_BAD */
     CURLU *url;
     enum net_reach reach;
+    char *name; /* "host:port", which is looked up before libcurl has `easy`; NULL: an address */
+    enum net_look look;
+    uint64_t look_due_ms;
+    struct curl_slist *resolve; /* what was found */
     bool done;
     bool refused;        /* an address of its name */
     const char *failure; /* NULL: none; else its kind: "refused", "limit", "timeout", "network" */
@@ -114,9 +131,13 @@ struct net {
     struct exit_hook hook;
     struct anqa_list jobs;
     uint32_t requests, sockets;
+    uint32_t looking; /* look-ups that were begun and have said nothing */
+    uint64_t look_ms; /* when to try once more to begin one; UINT64_MAX: never */
+    struct net_name names[NET_NAMES];
     anqa_timer timer;
     uint64_t armed_ms; /* when it fires; UINT64_MAX: it does not */
     uint64_t idle_ms;  /* nothing is going on from then on */
+    bool full;         /* some request has read a window, and is to be paused */
     bool stuck;        /* the script's mailbox took no more */
     bool closing;      /* descriptors are not ours any more */
 };
@@ -132,8 +153,10 @@ struct net_job *net_socket_new(struct net *net, uint32_t id, anqa_value what);
 /* Makes job->easy, with all that requests and sockets have in common, for an http(s) URL that the script may reach. False:
  * the job has failed. */
 bool net_easy(struct net_job *job, anqa_str url);
-/* Hands it to libcurl. */
+/* Hands it to libcurl, when its name is looked up. */
 void net_go(struct net_job *job);
+/* At once. */
+void net_add(struct net_job *job);
 /* Takes it back from there, and frees it. */
 void net_easy_free(struct net_job *job);
 
@@ -141,6 +164,13 @@ void net_easy_free(struct net_job *job);
 void net_fail(struct net_job *job, const char *failure, const char *format, ...) ANQA_PRINTF(3, 4);
 /* With what libcurl says. */
 void net_fail_curl(struct net_job *job, CURLcode result);
+
+/* Begins look-ups, as many as may be at once. */
+void net_look_on(struct net *net);
+/* Whether the message is of one that has ended, which goes on then. */
+bool net_look_heard(struct net *net, const anqa_msg *msg);
+/* Forgets names. */
+void net_look_close(struct net *net);
 
 bool net_multi_open(struct net_multi *multi, struct net *net, uint32_t id);
 void net_multi_close(struct net_multi *multi);

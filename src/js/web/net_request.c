@@ -1,4 +1,5 @@
 /* One HTTP request of a script: a transfer of libcurl's. It follows no redirects: fetch.js does, and each hop comes by here. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,9 +11,13 @@
 
 enum {
     METHOD_MAX = 32,
-    FIELDS_MAX = 256, /* of a request */
-    ENDLESS = -1      /* length of a body that is not known */
+    FIELDS_MAX = 256,       /* of a request */
+    ENDLESS = -1,           /* length of a body that is not known */
+    DOWN_MAX = 64 << 20,    /* bytes of one answer that wait, decompressed; and */
+    WAITING_MAX = 256 << 20 /* of all in the runtime */
 };
+
+static atomic_size_t waiting; /* shared: bytes in the `down` of all requests */
 
 /* Owner: the network process. */
 struct request {
@@ -20,6 +25,7 @@ struct request {
     struct curl_slist *fields;
     bool endless; /* its answer may rest as long as it likes */
     bool told_head;
+    bool coded;     /* the answer's body is compressed */
     bool head_over; /* the lines of a head that are in `head` are all */
     bool recv_paused, send_paused;
     bool has_body;  /* the request */
@@ -50,6 +56,7 @@ static void request_free(struct net_job *job)
     curl_slist_free_all(request->fields);
     net_bytes_free(&request->up);
     net_bytes_free(&request->head);
+    atomic_fetch_sub(&waiting, net_bytes_count(&request->down));
     net_bytes_free(&request->down);
     anqa_list_remove(&job->node);
     job->net->requests--;
@@ -71,8 +78,11 @@ static size_t on_head(char *bytes, size_t one, size_t len, void *arg)
             request->job.net->limits.head_bytes);
         return 0;
     }
-    if (len >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
+    if (len >= 5 && memcmp(bytes, "HTTP/", 5) == 0) {
         net_bytes_take(&request->head, net_bytes_count(&request->head));
+        request->coded = false;
+    }
+    request->coded |= len > 17 && strncasecmp(bytes, "content-encoding:", 17) == 0;
     if (!net_bytes_add(&request->head, bytes, len))
         return 0;
     if (len <= 2 && (bytes[0] == '\r' || bytes[0] == '\n')) {
@@ -82,14 +92,33 @@ static size_t on_head(char *bytes, size_t one, size_t len, void *arg)
     return len;
 }
 
+static bool is_full(const struct request *request)
+{
+    return request->untaken + net_bytes_count(&request->down) >= NET_WINDOW;
+}
+
+static bool down_add(struct request *request, const char *bytes, size_t len)
+{
+    bool much = atomic_fetch_add(&waiting, len) + len > WAITING_MAX;
+
+    if (much)
+        net_fail(&request->job, "limit", "too many bytes of answers wait for their scripts");
+    else if (net_bytes_count(&request->down) + len > DOWN_MAX)
+        net_fail(&request->job, "limit", "the answer becomes too large when it is decompressed");
+    else if (net_bytes_add(&request->down, bytes, len))
+        return true;
+    atomic_fetch_sub(&waiting, len);
+    return false;
+}
+
 static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
 {
     struct request *request = arg;
-    const struct net *net = request->job.net;
+    struct net *net = request->job.net;
 
     request->active_ms = anqa_now_ms();
-    /* libcurl keeps these bytes, and what else one reading was decompressed to: 64 MiB, or the transfer fails. */
-    if (request->untaken + net_bytes_count(&request->down) >= NET_WINDOW) {
+    /* What one reading is decompressed to is taken, or libcurl would keep it, and nobody would count it; then it is paused. */
+    if (is_full(request) && !request->coded) {
         request->recv_paused = true;
         return CURL_WRITEFUNC_PAUSE;
     }
@@ -99,7 +128,10 @@ static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
             (unsigned long long)net->limits.body_bytes);
         return 0;
     }
-    return net_bytes_add(&request->down, bytes, len) ? len : 0;
+    if (!down_add(request, bytes, len))
+        return 0;
+    net->full |= is_full(request);
+    return len;
 }
 
 static size_t on_body(char *room, size_t one, size_t size, void *arg)
@@ -281,7 +313,7 @@ static bool request_prepare(struct request *request, anqa_value what)
 /* Tells libcurl what rests and what does not. */
 static void set_pause(struct request *request)
 {
-    bool full = request->untaken + net_bytes_count(&request->down) >= NET_WINDOW;
+    bool full = is_full(request);
     bool starved = request->send_paused && !request->body_over &&
                    net_bytes_count(&request->up) == (request->kept ? request->up_at : 0);
     if (request->job.done || request->job.failure != NULL ||
@@ -356,6 +388,7 @@ static bool tell_down(struct request *request)
         if (!net_tell_bytes(&request->job, net_bytes_first(&request->down), len))
             return false;
         net_bytes_take(&request->down, len);
+        atomic_fetch_sub(&waiting, len);
         request->untaken += len + NET_COST;
     }
     return net_bytes_count(&request->down) == 0;
@@ -400,9 +433,10 @@ static const char *request_late(const struct net_job *job)
     return request->head_over ? "nothing more comes of the answer" : "there is no answer in time";
 }
 
-/* It has no descriptor of its own. */
+/* It has no descriptor of its own: libcurl has read. */
 static void request_ready(struct net_job *job, unsigned events)
 {
+    set_pause(request_of(job));
 }
 
 static const struct net_kind request_kind = {
@@ -421,8 +455,8 @@ struct net_job *net_request_new(struct net *net, uint32_t id, anqa_value what)
 
     if (request == NULL)
         return NULL;
-    request->job =
-        (struct net_job){.net = net, .kind = &request_kind, .multi = &net->multi, .id = id};
+    request->job = (struct net_job){
+        .net = net, .kind = &request_kind, .multi = &net->multi, .id = id, .fd = CURL_SOCKET_BAD};
     request->active_ms = anqa_now_ms();
     anqa_list_push(&net->jobs, &request->job.node);
     if (++net->requests > net->limits.requests)

@@ -47,7 +47,6 @@ struct socket {
     enum stage stage;
     char *protocols; /* offered */
     char *head;      /* of the request */
-    curl_socket_t fd;
     bool told_open;
     bool fragmented; /* a message of ours has begun */
     bool more;       /* there may be frames in `in` that were not looked at */
@@ -74,8 +73,6 @@ static void socket_free(struct net_job *job)
 {
     struct socket *socket = socket_of(job);
 
-    if (socket->fd != CURL_SOCKET_BAD && !job->net->closing)
-        (void)epoll_ctl(net_epoll(job->net), EPOLL_CTL_DEL, socket->fd, NULL);
     net_easy_free(job);
     net_multi_close(&socket->multi);
     websocket_done(&socket->ws);
@@ -107,16 +104,19 @@ static const anqa_str nothing = {"", 0};
 /* What the epoll instance is to say. */
 static void watch(struct socket *socket)
 {
-    bool readable = socket->untaken < NET_WINDOW && !socket->telling;
-    bool writable = net_bytes_count(&socket->out) > 0;
+    bool over = socket->stage == OVER;
+    bool readable = !over && socket->untaken < NET_WINDOW && !socket->telling;
+    bool writable = !over && net_bytes_count(&socket->out) > 0;
     struct epoll_event event = {.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
-        .data.u64 = (uint64_t)socket->job.id << 32 | (uint32_t)socket->fd};
+        .data.u64 = (uint64_t)socket->job.id << 32 | (uint32_t)socket->job.fd};
 
-    if (socket->fd == CURL_SOCKET_BAD ||
+    if (socket->job.fd == CURL_SOCKET_BAD ||
         (readable == socket->readable && writable == socket->writable))
         return;
-    if (epoll_ctl(net_epoll(socket->job.net), EPOLL_CTL_MOD, socket->fd, &event) != 0 &&
-        epoll_ctl(net_epoll(socket->job.net), EPOLL_CTL_ADD, socket->fd, &event) != 0)
+    if (!readable && !writable) /* or errors would be said of it all the time */
+        (void)epoll_ctl(net_epoll(socket->job.net), EPOLL_CTL_DEL, socket->job.fd, NULL);
+    else if (epoll_ctl(net_epoll(socket->job.net), EPOLL_CTL_MOD, socket->job.fd, &event) != 0 &&
+             epoll_ctl(net_epoll(socket->job.net), EPOLL_CTL_ADD, socket->job.fd, &event) != 0)
         net_fail(&socket->job, "network", "no descriptor can be watched");
     socket->readable = readable;
     socket->writable = writable;
@@ -309,8 +309,8 @@ static void socket_done(struct net_job *job, CURLcode result)
     struct socket *socket = socket_of(job);
 
     if (result == CURLE_OK)
-        result = curl_easy_getinfo(job->easy, CURLINFO_ACTIVESOCKET, &socket->fd);
-    if (result != CURLE_OK || socket->fd == CURL_SOCKET_BAD) {
+        result = curl_easy_getinfo(job->easy, CURLINFO_ACTIVESOCKET, &socket->job.fd);
+    if (result != CURLE_OK || socket->job.fd == CURL_SOCKET_BAD) {
         net_fail_curl(job, result);
         return;
     }
@@ -579,7 +579,7 @@ struct net_job *net_socket_new(struct net *net, uint32_t id, anqa_value what)
     if (socket == NULL)
         return NULL;
     socket->job = (struct net_job){.net = net, .kind = &socket_kind, .id = id};
-    socket->fd = CURL_SOCKET_BAD;
+    socket->job.fd = CURL_SOCKET_BAD;
     socket->ws.client = true;
     socket->due_ms = anqa_now_ms() + net->limits.head_ms;
     anqa_list_push(&net->jobs, &socket->job.node);

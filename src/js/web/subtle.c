@@ -83,13 +83,17 @@ static bool run_hmac(struct subtle_job *job)
 {
     unsigned char mac[EVP_MAX_MD_SIZE];
     unsigned int len = 0;
+    bool ok;
 
     if (!hmac(job, mac, &len))
         return subtle_fail(job, operation, "no HMAC");
     if (job->kind == SUBTLE_HMAC)
-        return subtle_put(job, mac, len);
-    return subtle_put(job,
-        job->extra.len == len && CRYPTO_memcmp(mac, job->extra.ptr, len) == 0 ? "\1" : "\0", 1);
+        ok = subtle_put(job, mac, len);
+    else
+        ok = subtle_put(job,
+            job->extra.len == len && CRYPTO_memcmp(mac, job->extra.ptr, len) == 0 ? "\1" : "\0", 1);
+    OPENSSL_cleanse(mac, sizeof mac);
+    return ok;
 }
 
 /* ---------------------------------------------------------------- AES */
@@ -339,12 +343,19 @@ static const struct {
     [SUBTLE_DERIVE] = {subtle_derive, NEEDS_FAMILY | NEEDS_KEY},
 };
 
-/* Blocks of PBKDF2 that a job makes; each costs the same. */
-static uint64_t pbkdf2_rounds(const struct subtle_job *job)
+/* What deriving costs, in rounds of PBKDF2: each block of the result reads the salt, or the info, anew. */
+static uint64_t rounds_of(const struct subtle_job *job)
 {
     uint64_t block = (uint64_t)EVP_MD_get_size(subtle_md(job->hash));
+    uint64_t blocks = (job->m + block - 1) / block;
 
-    return job->n * ((job->m + block - 1) / block);
+    return job->kind == SUBTLE_PBKDF2 ? blocks * (job->n + job->extra.len / 64)
+                                      : blocks * (1 + job->more.len / 64);
+}
+
+static bool derives(enum subtle_kind kind)
+{
+    return kind == SUBTLE_PBKDF2 || kind == SUBTLE_HKDF;
 }
 
 static bool reads_a_key(enum subtle_kind kind)
@@ -381,9 +392,12 @@ bool subtle_check(struct subtle_job *job)
         return subtle_fail(job, "NotSupportedError", "no such operation");
     if (!check_sizes(job))
         return false;
-    if (job->kind == SUBTLE_PBKDF2 && (job->n == 0 || pbkdf2_rounds(job) > SUBTLE_ROUNDS_MAX))
+    if (job->kind == SUBTLE_PBKDF2 && job->n == 0)
+        return subtle_fail(job, operation, "PBKDF2 without rounds");
+    if (derives(job->kind) && rounds_of(job) > SUBTLE_ROUNDS_MAX)
         return subtle_fail(job, operation,
-            job->n == 0 ? "PBKDF2 without rounds" : "more than 10,000,000 rounds of PBKDF2");
+            job->kind == SUBTLE_PBKDF2 ? "more than 10,000,000 rounds of PBKDF2"
+                                       : "so much info for so many bytes takes HKDF too long");
     return true;
 }
 
@@ -408,7 +422,8 @@ bool subtle_is_long(const struct subtle_job *job)
         return true;
     switch (job->kind) {
     case SUBTLE_GENERATE: return job->family == SUBTLE_RSA || job->family == SUBTLE_RSA_PSS;
-    case SUBTLE_PBKDF2: return pbkdf2_rounds(job) > 1000;
+    case SUBTLE_PBKDF2:
+    case SUBTLE_HKDF: return rounds_of(job) > 1000;
     case SUBTLE_SIGN:
     case SUBTLE_VERIFY:
     case SUBTLE_OAEP_ENCRYPT:

@@ -75,10 +75,11 @@ enum subtle_family {
 #define SUBTLE_RSA_BITS_MAX 16384u   /* of keys that come from outside */
 #define SUBTLE_RSA_MADE_MAX 8192u    /* of keys that are made here */
 #define SUBTLE_RSA_SECONDS 60u       /* at most, to make one */
-#define SUBTLE_ROUNDS_MAX 10000000u  /* of PBKDF2, for each 64 bytes or fewer that it makes */
+#define SUBTLE_ROUNDS_MAX 10000000u  /* that bytes are derived by, see subtle.c */
 #define SUBTLE_MADE_MAX 65536u       /* bytes that are derived at once */
 #define SUBTLE_BYTES_MAX (48u << 20) /* of everything that a job is given */
-#define SUBTLE_KEY_MAX 65536u        /* bytes of a key, in any form, that is not secret bytes */
+#define SUBTLE_KEY_MAX \
+    12288u /* bytes of a key, in any form, that is not secret bytes: RSA of 16,384 bits takes 9.3 KiB */
 
 /* Owner: whoever asks. What it points to is borrowed. */
 struct subtle_job {

@@ -1,6 +1,7 @@
 /* Keys of two halves: made, read, written and used. */
 #include "js/web/subtle_int.h"
 
+#include <openssl/asn1.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -8,6 +9,7 @@
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/obj_mac.h>
+#include <openssl/objects.h>
 #include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
@@ -450,10 +452,41 @@ bool subtle_generate(struct subtle_job *job)
 
 /* ---------------------------------------------------------------- read and written */
 
-static EVP_PKEY *read_spki(anqa_str data)
+/* Asked before the key itself is read: to read one of another algorithm may take OpenSSL minutes. */
+static bool is_algorithm_of(const X509_ALGOR *algorithm, enum subtle_family family)
+{
+    const ASN1_OBJECT *object;
+    const void *parameter;
+    int type;
+
+    X509_ALGOR_get0(&object, &type, &parameter, algorithm);
+    if (OBJ_obj2nid(object) != type_of(family))
+        return false;
+    return !is_curve(family) ||
+           (type == V_ASN1_OBJECT && OBJ_obj2nid(parameter) == curves[family].nid);
+}
+
+/* OpenSSL reads the key with what is around it: so the algorithm is read apart, and first. */
+static bool spki_is_of(anqa_str data, enum subtle_family family)
+{
+    const unsigned char *at = subtle_u8(data);
+    X509_ALGOR *algorithm = NULL;
+    long len = 0;
+    int tag = 0, class = 0;
+    bool ok;
+
+    if (ASN1_get_object(&at, &len, &tag, &class, (long)data.len) == V_ASN1_CONSTRUCTED &&
+        tag == V_ASN1_SEQUENCE && class == V_ASN1_UNIVERSAL)
+        algorithm = d2i_X509_ALGOR(NULL, &at, len);
+    ok = algorithm != NULL && is_algorithm_of(algorithm, family);
+    X509_ALGOR_free(algorithm);
+    return ok;
+}
+
+static EVP_PKEY *read_spki(anqa_str data, enum subtle_family family)
 {
     const unsigned char *at = subtle_u8(data), *end = at + data.len;
-    EVP_PKEY *pkey = d2i_PUBKEY(NULL, &at, (long)data.len);
+    EVP_PKEY *pkey = spki_is_of(data, family) ? d2i_PUBKEY(NULL, &at, (long)data.len) : NULL;
 
     if (pkey != NULL && at == end)
         return pkey;
@@ -461,12 +494,16 @@ static EVP_PKEY *read_spki(anqa_str data)
     return NULL;
 }
 
-static EVP_PKEY *read_pkcs8(anqa_str data)
+static EVP_PKEY *read_pkcs8(anqa_str data, enum subtle_family family)
 {
     const unsigned char *at = subtle_u8(data), *end = at + data.len;
     PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)data.len);
-    EVP_PKEY *pkey = info != NULL && at == end ? EVP_PKCS82PKEY(info) : NULL;
+    const X509_ALGOR *algorithm = NULL;
+    EVP_PKEY *pkey = NULL;
 
+    if (info != NULL && at == end && PKCS8_pkey_get0(NULL, NULL, NULL, &algorithm, info) == 1 &&
+        is_algorithm_of(algorithm, family))
+        pkey = EVP_PKCS82PKEY(info);
     PKCS8_PRIV_KEY_INFO_free(info); /* overwrites the key's octets */
     return pkey;
 }
@@ -542,8 +579,8 @@ bool subtle_import(struct subtle_job *job)
     EVP_PKEY *pkey;
 
     switch (job->kind) {
-    case SUBTLE_IMPORT_SPKI: pkey = read_spki(job->data); break;
-    case SUBTLE_IMPORT_PKCS8: pkey = read_pkcs8(job->data); break;
+    case SUBTLE_IMPORT_SPKI: pkey = read_spki(job->data, job->family); break;
+    case SUBTLE_IMPORT_PKCS8: pkey = read_pkcs8(job->data, job->family); break;
     default: pkey = read_parts(job, &private); break;
     }
     ok = pkey != NULL && is_of_family(pkey, job->family) &&

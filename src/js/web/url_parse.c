@@ -314,44 +314,73 @@ static int parse_ipv4_in_ipv6(const char *at, size_t len, uint16_t *pieces)
     return seen == 4 ? 2 : -1;
 }
 
+/* An address of IPv6 that is being read. */
+struct ipv6 {
+    const char *at;
+    size_t i, len;
+    uint16_t *pieces;
+    int count, compress; /* pieces so far; where zeros are left out, or -1 */
+};
+
+/* The next piece, or two in the form of IPv4, with the colon behind it. */
+static bool read_piece(struct ipv6 *a)
+{
+    uint32_t value = 0;
+    size_t digits = 0;
+
+    for (; digits < 4 && a->i < a->len && hex_value(a->at[a->i]) >= 0; a->i++, digits++)
+        value = value * 16 + (uint32_t)hex_value(a->at[a->i]);
+    if (a->i < a->len && a->at[a->i] == '.') {
+        if (digits == 0 || a->count > 6 ||
+            parse_ipv4_in_ipv6(
+                a->at + a->i - digits, a->len - a->i + digits, a->pieces + a->count) < 0)
+            return false;
+        a->count += 2;
+        a->i = a->len;
+        return true;
+    }
+    if (a->i < a->len) {
+        if (a->at[a->i] != ':' || a->i + 1 == a->len) /* it does not end in one ":" */
+            return false;
+        a->i++;
+    }
+    a->pieces[a->count++] = (uint16_t)value;
+    return true;
+}
+
+static bool read_pieces(struct ipv6 *a)
+{
+    while (a->i < a->len) {
+        if (a->count == 8)
+            return false;
+        if (a->at[a->i] != ':') {
+            if (!read_piece(a))
+                return false;
+            continue;
+        }
+        if (a->compress >= 0)
+            return false;
+        a->i++;
+        a->compress = ++a->count;
+    }
+    return true;
+}
+
 static bool read_ipv6(const char *at, size_t len, uint16_t pieces[8])
 {
-    int count = 0, compress = -1;
-    size_t i = 0;
+    struct ipv6 a = {.at = at, .len = len, .pieces = pieces, .compress = -1};
+    int count, compress;
 
     if (len > 0 && at[0] == ':') {
         if (len < 2 || at[1] != ':')
             return false;
-        i = 2;
-        compress = count = 1;
+        a.i = 2;
+        a.compress = a.count = 1;
     }
-    while (i < len) {
-        uint32_t value = 0;
-        size_t digits = 0;
-        if (count == 8)
-            return false;
-        if (at[i] == ':') {
-            if (compress >= 0)
-                return false;
-            i++;
-            compress = ++count;
-            continue;
-        }
-        for (; digits < 4 && i < len && hex_value(at[i]) >= 0; i++, digits++)
-            value = value * 16 + (uint32_t)hex_value(at[i]);
-        if (i < len && at[i] == '.') {
-            if (digits == 0 || count > 6 ||
-                parse_ipv4_in_ipv6(at + i - digits, len - i + digits, pieces + count) < 0)
-                return false;
-            count += 2;
-            break;
-        }
-        if (i < len && at[i] != ':')
-            return false;
-        if (i < len && ++i == len)
-            return false; /* ends in one ":" */
-        pieces[count++] = (uint16_t)value;
-    }
+    if (!read_pieces(&a))
+        return false;
+    count = a.count;
+    compress = a.compress;
     if (compress < 0)
         return count == 8;
     for (int from = count - 1, to = 7; from >= compress && from != to; from--, to--) {
@@ -442,7 +471,7 @@ static bool domain_to_ascii(const struct url_env *env, anqa_str name, struct tex
     struct idna_name *names;
     anqa_str normal;
     char *written;
-    size_t size = IDNA_CHARACTERS_MAX * 8, len;
+    size_t size = (size_t)IDNA_CHARACTERS_MAX * 8, len;
 
     host->len = 0;
     if (is_plain(name)) {

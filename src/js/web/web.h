@@ -51,8 +51,7 @@ void web_reset(struct js *js);
 /* Of the modules that have it. */
 void web_drop_codecs(struct js *js);
 /* Whether a message is one of web_tell's; id and value are then written. */
-bool web_told(
-    const anqa_msg *msg, const anqa_value_limits *limits, uint32_t *ret_id, anqa_value *ret_value);
+bool web_told(const anqa_msg *msg, uint32_t *ret_id, anqa_value *ret_value);
 
 /* ---------------------------------------------------------------- for operations */
 

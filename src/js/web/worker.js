@@ -63,7 +63,9 @@ export default function (web, op) {
         monitor(this.#pid, (who, reason) => this.#end(reason));
         web.host(TELL, this.#pid, [BEGIN, text, this.#name]);
       } catch (error) {
+        this.#ended = true;
         web.drop(this.#source);
+        if (this.#pid !== undefined) web.host(END, this.#pid);
         throw error;
       }
     }

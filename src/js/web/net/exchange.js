@@ -127,6 +127,7 @@ export function exchanges(web, op) {
         case 'sent': return upload?.sent(told[1]);
         case 'end':
           upload?.stop();
+          answer.reject(broken('network', 'there is no answer')); // unless it is there
           return incoming.end();
         case 'error': {
           const error = broken(told[1], told[2]);
@@ -193,10 +194,17 @@ export function exchanges(web, op) {
   //   onAbort(fn): has fn(reason) called when all of it is to end; returns a function that takes that back
   // A promise of {status, reason, headers, url, redirected, body: Incoming, off}; off() takes onAbort back.
   async function exchange(request) {
-    let stop;
-    const off = request.onAbort?.((reason) => stop?.(reason));
+    let stop, aborted;
+    const off = request.onAbort?.((reason) => {
+      aborted = { reason };
+      stop?.(reason);
+    });
+    const going = (fn) => {
+      stop = fn;
+      if (aborted !== undefined) throw aborted.reason;
+    };
     try {
-      return { ...await follow(request, (fn) => { stop = fn; }), off };
+      return { ...await follow(request, going), off };
     } catch (error) {
       off?.();
       throw error;
@@ -205,10 +213,13 @@ export function exchanges(web, op) {
   async function follow(request, going) {
     let current = request;
     for (let hops = 0; ; hops++) {
+      going(undefined); // an abort between two hops counts, too
       const { hash } = new URL(current.url);
       const { head: promise, stop } = hop({ ...current, url: current.url.slice(0, current.url.length - hash.length) });
       going(stop);
-      const head = await promise, target = redirects(head.status) ? location(head.headers) : undefined;
+      const head = await promise;
+      going(stop);
+      const target = redirects(head.status) ? location(head.headers) : undefined;
       if (target === undefined || request.redirect === 'manual') return { ...head, url: current.url, redirected: hops > 0 };
       head.body.cancel();
       if (request.redirect === 'error') throw broken('refused', 'a redirect, which the request forbids');

@@ -22,9 +22,26 @@ export function link(web, op) {
   }
   function again() {
     let gone = 0;
-    while (gone < unsent.length && web.host(SEND, ...unsent[gone])) gone++;
-    unsent = unsent.slice(gone);
-    if (unsent.length > 0) web.timers.add(again, RETRY_MS, [], false);
+    try {
+      while (gone < unsent.length && tried(unsent[gone])) gone++;
+    } finally {
+      unsent = unsent.slice(gone);
+      if (unsent.length > 0) web.timers.add(again, RETRY_MS, [], false);
+    }
+  }
+  // False: there is no room yet. What cannot be sent at all is the end of its job, and of no other.
+  function tried([ask, id, value]) {
+    try {
+      return web.host(SEND, ask, id, value);
+    } catch (error) {
+      const hear = jobs[id];
+      if (hear !== undefined) {
+        unsent.push([ASK.DROP, id, undefined]);
+        forget(id);
+        hear(['error', 'limit', error.message]);
+      }
+      return true;
+    }
   }
 
   function forget(id) {

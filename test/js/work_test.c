@@ -1,0 +1,138 @@
+/* How many workers scripts keep busy at once. */
+#include "support.h"
+
+#include <stdatomic.h>
+#include <time.h>
+
+#include "js/work.h"
+#include "runtime/worker.h"
+
+static _Atomic(uint32_t) running, most, ended;
+
+struct asked {
+    anqa_pid asker;
+    uint32_t ms;
+};
+
+static void work(void *job)
+{
+    const struct asked *asked = job;
+    uint32_t now = atomic_fetch_add(&running, 1) + 1, before = atomic_load(&most);
+
+    while (before < now && !atomic_compare_exchange_weak(&most, &before, now))
+        ;
+    nanosleep(&(struct timespec){.tv_nsec = asked->ms * 1000000L}, NULL);
+    atomic_fetch_sub(&running, 1);
+    atomic_fetch_add(&ended, 1);
+}
+
+/* The status, in a byte. */
+static anqa_payload ask(void *arg)
+{
+    struct asked *asked = arg;
+    char *status = anqa_arena_alloc(anqa_tmp(), 1);
+
+    *status = (char)work_blocking(asked->asker, work, asked);
+    return anqa_bytes(status, 1);
+}
+
+static anqa_task start(anqa_pid asker, uint32_t ms)
+{
+    return anqa_task_async(ask, &(struct asked){asker, ms}, sizeof(struct asked));
+}
+
+static anqa_status status_of(anqa_task task)
+{
+    return (anqa_status)(signed char)anqa_task_await(&task, LONG_MS)->body.ptr[0];
+}
+
+static anqa_rt *begin(uint16_t workers, uint32_t queue)
+{
+    atomic_store(&running, 0);
+    atomic_store(&most, 0);
+    atomic_store(&ended, 0);
+    return js_begin_with(&(anqa_options){
+        .schedulers = 2, .workers = workers, .worker_queue = queue, .watchdog_ms = ANQA_INFINITY});
+}
+
+static void wait_until_it_runs(void)
+{
+    while (atomic_load(&running) == 0)
+        anqa_sleep(1);
+}
+
+TEST(scripts_keep_half_of_the_workers_busy)
+{
+    anqa_rt *rt = begin(4, 0);
+    anqa_task tasks[8];
+
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++)
+        tasks[i] = start(anqa_self(), 20);
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++)
+        CHECK_STATUS(status_of(tasks[i]), ANQA_OK);
+    CHECK_EQ(atomic_load(&most), 2u);
+    CHECK_EQ(atomic_load(&ended), 8u);
+    js_end(rt);
+}
+
+TEST(the_only_worker_works_for_scripts_too)
+{
+    anqa_rt *rt = begin(1, 0);
+
+    CHECK_STATUS(status_of(start(anqa_self(), 1)), ANQA_OK);
+    js_end(rt);
+}
+
+TEST(the_place_of_one_that_is_killed_is_free_when_its_worker_is_done)
+{
+    anqa_rt *rt = begin(2, 0);
+    anqa_task killed = start(anqa_self(), 200);
+
+    wait_until_it_runs();
+    (void)anqa_task_shutdown(&killed, ANQA_BRUTAL_KILL);
+    CHECK_EQ(atomic_load(&ended), 0u);
+    CHECK_STATUS(status_of(start(anqa_self(), 1)), ANQA_OK);
+    CHECK_EQ(atomic_load(&most), 1u);
+    CHECK_EQ(atomic_load(&ended), 2u);
+    js_end(rt);
+}
+
+TEST(one_that_is_killed_while_it_waits_waits_no_longer)
+{
+    anqa_rt *rt = begin(2, 1);
+    anqa_task first = start(anqa_self(), 200), killed;
+
+    wait_until_it_runs();
+    killed = start(anqa_self(), 1);
+    CHECK(anqa_task_yield(&killed, 20) == NULL);
+    (void)anqa_task_shutdown(&killed, ANQA_BRUTAL_KILL);
+    CHECK_STATUS(status_of(start(anqa_self(), 1)), ANQA_OK); /* which waits where it has waited */
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    CHECK_EQ(atomic_load(&ended), 2u);
+    js_end(rt);
+}
+
+TEST(as_many_wait_as_may_for_workers)
+{
+    anqa_rt *rt = begin(2, 1);
+    anqa_task first = start(anqa_self(), 200), second;
+
+    wait_until_it_runs();
+    second = start(anqa_self(), 1);
+    CHECK(anqa_task_yield(&second, 20) == NULL);
+    CHECK_STATUS(status_of(start(anqa_self(), 1)), ANQA_E_LIMIT);
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    CHECK_STATUS(status_of(second), ANQA_OK);
+    js_end(rt);
+}
+
+TEST(nothing_is_done_for_one_that_has_ended)
+{
+    anqa_rt *rt = begin(2, 0);
+    anqa_pid gone = {0};
+
+    CHECK_STATUS(status_of(start(gone, 1)), ANQA_E_NOPROC);
+    CHECK_EQ(atomic_load(&ended), 0u);
+    CHECK_STATUS(status_of(start(anqa_self(), 1)), ANQA_OK);
+    js_end(rt);
+}
