@@ -427,7 +427,6 @@ TEST(what_a_script_asks_for_in_one_turn_does_not_add_up, .timeout_ms = 120000)
         "often(() => Beam.callSync('hearing'))",
         "const c = new BroadcastChannel('t'); !often(() => c.postMessage(1, s))",
         "Beam.hash({get a() { often(() => Beam.hash(s)); }}) > 0",
-        "Beam.hash({get a() { often(() => Beam.escapeHTML(s)); }}) > 0",
     };
     anqa_rt *rt = js_begin_with(&(anqa_options){.schedulers = 1, .heap_quota = (size_t)16 << 20});
 
