@@ -88,12 +88,16 @@ static void stop(struct bench *b)
     free(b->state);
 }
 
-#define TRAFFIC(title, ...)                                                                \
-    {                                                                                      \
-        .name = (title), .unit = "ns", .peer = (title), .budget = {BENCH_TIMES_BETTER, 1}, \
-        .schedulers = BENCH_ON_1, .setup = start, .measure = measure, .teardown = stop,    \
-        __VA_ARGS__                                                                        \
-    }
+#define TRAFFIC(title, ...)                \
+    {.name = (title),                      \
+        .unit = "ns",                      \
+        .peer = (title),                   \
+        .budget = {BENCH_TIMES_BETTER, 1}, \
+        .schedulers = BENCH_ON_1,          \
+        .setup = start,                    \
+        .measure = measure,                \
+        .teardown = stop,                  \
+        __VA_ARGS__}
 
 const struct bench_area bench_area = {
     .name = "http",

@@ -522,11 +522,14 @@ PROGRAM(strings, "100000")
 PROGRAM(floats, "500000")
 PROGRAM(match, "10000")
 
-#define COMPUTING(program)                                                             \
-    {                                                                                  \
-        .name = #program, .unit = "ms", .peer = #program, .schedulers = BENCH_ON_1,    \
-        .setup = setup_programs, .measure = measure_##program, .teardown = close_world \
-    }
+#define COMPUTING(program)            \
+    {.name = #program,                \
+        .unit = "ms",                 \
+        .peer = #program,             \
+        .schedulers = BENCH_ON_1,     \
+        .setup = setup_programs,      \
+        .measure = measure_##program, \
+        .teardown = close_world}
 
 const struct bench_area bench_area = {
     .name = "js",

@@ -291,19 +291,17 @@ ANQA_API void anqa_js_terminate_(void *state, anqa_reason reason);
 /** A script as a gen_server: members of anqa_js_script in the braces. */
 #define ANQA_JS_SCRIPT(...) ANQA_JS_SCRIPT_RESTING(10000, __VA_ARGS__)
 /** With another time until an idle process gives pages back, in milliseconds; 0: never. */
-#define ANQA_JS_SCRIPT_RESTING(after_ms, ...)         \
-    {                                                 \
-        .server = {.state_size = ANQA_JS_STATE_SIZE_, \
-            .init = anqa_js_init_,                    \
-            .handle_any_call = anqa_js_call_,         \
-            .handle_any_cast = anqa_js_cast_,         \
-            .handle_any_info = anqa_js_info_,         \
-            .hibernate = anqa_js_hibernate_,          \
-            .terminate = anqa_js_terminate_,          \
-            .hibernate_after_ms = (after_ms),         \
-            .label = "javascript"},                   \
-        __VA_ARGS__                                   \
-    }
+#define ANQA_JS_SCRIPT_RESTING(after_ms, ...)      \
+    {.server = {.state_size = ANQA_JS_STATE_SIZE_, \
+         .init = anqa_js_init_,                    \
+         .handle_any_call = anqa_js_call_,         \
+         .handle_any_cast = anqa_js_cast_,         \
+         .handle_any_info = anqa_js_info_,         \
+         .hibernate = anqa_js_hibernate_,          \
+         .terminate = anqa_js_terminate_,          \
+         .hibernate_after_ms = (after_ms),         \
+         .label = "javascript"},                   \
+        __VA_ARGS__}
 
 /**
  * Starts a process, linked to the caller. arg: for the script's `init`, an encoded value; NULL: undefined.
@@ -440,11 +438,12 @@ ANQA_API anqa_status anqa_js_files_drop(
     const anqa_js_store *store, const anqa_js_script *script, anqa_str id, anqa_error *err);
 
 /** A store of files in a folder that exists, one for each process, replaced as a whole and synchronised; other members in the rest. */
-#define ANQA_JS_FILES(folder, ...)                                                          \
-    {                                                                                       \
-        .load = anqa_js_files_load, .save = anqa_js_files_save, .drop = anqa_js_files_drop, \
-        .arg = (folder), __VA_ARGS__                                                        \
-    }
+#define ANQA_JS_FILES(folder, ...)  \
+    {.load = anqa_js_files_load,    \
+        .save = anqa_js_files_save, \
+        .drop = anqa_js_files_drop, \
+        .arg = (folder),            \
+        __VA_ARGS__}
 
 /** What Beam.send sends to a process of C: a PLAIN message of this tag, whose body is one value, checked. */
 #define ANQA_JS_MESSAGE "js.message"

@@ -54,19 +54,17 @@ ANQA_API void anqa_js_pool_terminate_(void *state, anqa_reason reason);
 #define ANQA_JS_POOL_STATE_SIZE_ 64
 
 /** A pool as a gen_server, registered under a name (NULL: none); then members of anqa_js_pool. */
-#define ANQA_JS_POOL(registered, ...)               \
-    {                                               \
-        .server = {.name = (registered),            \
-            .state_size = ANQA_JS_POOL_STATE_SIZE_, \
-            .trap_exit = true,                      \
-            .init = anqa_js_pool_init_,             \
-            .handle_any_call = anqa_js_pool_call_,  \
-            .handle_any_cast = anqa_js_pool_cast_,  \
-            .handle_any_info = anqa_js_pool_info_,  \
-            .terminate = anqa_js_pool_terminate_,   \
-            .label = "javascript pool"},            \
-        __VA_ARGS__                                 \
-    }
+#define ANQA_JS_POOL(registered, ...)            \
+    {.server = {.name = (registered),            \
+         .state_size = ANQA_JS_POOL_STATE_SIZE_, \
+         .trap_exit = true,                      \
+         .init = anqa_js_pool_init_,             \
+         .handle_any_call = anqa_js_pool_call_,  \
+         .handle_any_cast = anqa_js_pool_cast_,  \
+         .handle_any_info = anqa_js_pool_info_,  \
+         .terminate = anqa_js_pool_terminate_,   \
+         .label = "javascript pool"},            \
+        __VA_ARGS__}
 
 /** Starts one, linked to the caller, with its processes unless it is lazy. As anqa_gen_server_start_link. */
 ANQA_API anqa_status anqa_js_pool_start_link(const anqa_js_pool *pool, const anqa_start_opts *opts,

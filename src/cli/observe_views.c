@@ -573,7 +573,7 @@ static void draw_help(struct observe *observe)
 
 void observe_draw(struct observe *observe)
 {
-    static void (*const views[])(struct observe * observe) = {
+    static void (*const views[])(struct observe *observe) = {
         [VIEW_PROCESSES] = draw_processes,
         [VIEW_TREE] = draw_tree,
         [VIEW_PROCESS] = draw_process_view,

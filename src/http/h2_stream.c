@@ -112,9 +112,9 @@ static void send_rest(struct h2_stream *stream)
 /* A process that has ended amid a request. Where more of it would come nothing is said: the stream is reset. */
 static bool last_words(struct h2_stream *stream)
 {
-    const nghttp2_nv fields[] = {{(uint8_t *)(uintptr_t) ":status", (uint8_t *)(uintptr_t) "500", 7,
-                                     3, NGHTTP2_NV_FLAG_NONE},
-        {(uint8_t *)(uintptr_t) "content-length", (uint8_t *)(uintptr_t) "0", 14, 1,
+    const nghttp2_nv fields[] = {
+        {(uint8_t *)(uintptr_t)":status", (uint8_t *)(uintptr_t)"500", 7, 3, NGHTTP2_NV_FLAG_NONE},
+        {(uint8_t *)(uintptr_t)"content-length", (uint8_t *)(uintptr_t)"0", 14, 1,
             NGHTTP2_NV_FLAG_NONE}};
 
     return stream->open && !stream->headed && stream->conn.ended &&
@@ -129,9 +129,8 @@ static void leave(struct h2_stream *stream)
 
     if (stream->conn.ops == NULL && stream->conn.serving)
         worded = last_words(stream);
-    anqa_list_remove(
-        &stream
-             ->node); /* what follows may be the end of the connection, and of all streams that it finds */
+    anqa_list_remove(&stream
+            ->node); /* what follows may be the end of the connection, and of all streams that it finds */
     h2->live--;
     h2->held -= stream->held;
     send_rest(stream);

@@ -150,7 +150,7 @@ static size_t find_images(struct js_rt *rt, struct js_image **images)
 
     pthread_mutex_lock(&rt->lock);
     for (struct js_image *image = rt->images; image != NULL && count < IMAGES_MAX;
-         image = image->next)
+        image = image->next)
         if (image->ready && image->text == NULL && image->coverage != NULL)
             images[count++] = image;
     pthread_mutex_unlock(&rt->lock);

@@ -872,8 +872,7 @@ anqa_next anqa_js_info_(void *state, anqa_msg *msg)
                anqa_value_check(
                    msg->body.ptr, msg->body.len, &js->script->limits.values, &checked) == ANQA_OK)
         turn_run(js, deliver, msg);
-    else if (msg->kind == ANQA_MSG_PLAIN &&
-             web_told(msg, &told.id, &told.value))
+    else if (msg->kind == ANQA_MSG_PLAIN && web_told(msg, &told.id, &told.value))
         turn_run(js, hear_told, &told);
     else if (msg->kind == ANQA_MSG_PLAIN && anqa_broadcast_of(msg, &view))
         turn_run(js, heard, &view);

@@ -181,13 +181,13 @@ static int spawn_bundler(const struct reading *r, int out, int said, pid_t *ret_
 {
     const char *program = access(BUNDLER_PROGRAM, X_OK) == 0 ? BUNDLER_PROGRAM : BUNDLER;
     char *const argv[] = {(char *)(uintptr_t)program, (char *)(uintptr_t)r->path,
-        (char *)(uintptr_t) "--bundle", (char *)(uintptr_t) "--format=esm",
-        (char *)(uintptr_t) "--target=es2023", (char *)(uintptr_t) "--sourcemap=inline",
-        (char *)(uintptr_t) "--sources-content=false", (char *)(uintptr_t) "--log-level=warning",
-        (char *)(uintptr_t) "--log-limit=0", (char *)(uintptr_t) "--color=false",
-        (char *)(uintptr_t) "--define:global=globalThis", (char *)(uintptr_t) "--loader:.md=text",
-        (char *)(uintptr_t) "--loader:.html=text", (char *)(uintptr_t) "--loader:.svg=text",
-        (char *)(uintptr_t) "--loader:.css=text", NULL};
+        (char *)(uintptr_t)"--bundle", (char *)(uintptr_t)"--format=esm",
+        (char *)(uintptr_t)"--target=es2023", (char *)(uintptr_t)"--sourcemap=inline",
+        (char *)(uintptr_t)"--sources-content=false", (char *)(uintptr_t)"--log-level=warning",
+        (char *)(uintptr_t)"--log-limit=0", (char *)(uintptr_t)"--color=false",
+        (char *)(uintptr_t)"--define:global=globalThis", (char *)(uintptr_t)"--loader:.md=text",
+        (char *)(uintptr_t)"--loader:.html=text", (char *)(uintptr_t)"--loader:.svg=text",
+        (char *)(uintptr_t)"--loader:.css=text", NULL};
     posix_spawn_file_actions_t actions;
     int errnum;
 
@@ -278,7 +278,7 @@ static void split_map(struct js_source *source)
     if (text == NULL)
         return;
     for (at = text; (at = memmem(at, source->text.len - (size_t)(at - text), MARK, mark)) != NULL;
-         at++)
+        at++)
         last = at;
     if (last == NULL)
         return;

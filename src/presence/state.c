@@ -206,7 +206,7 @@ struct presence_elem *state_find(
     if (group == NULL)
         return NULL;
     for (struct anqa_list_node *node = anqa_list_first(&owner->elems); node != NULL;
-         node = anqa_list_next(&owner->elems, node)) {
+        node = anqa_list_next(&owner->elems, node)) {
         struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, of_owner);
         if (elem->group == group)
             return elem;
@@ -354,7 +354,7 @@ static bool cut_here(const struct presence_state *state, const struct replica *r
     if (here == NULL)
         return false;
     for (; node != NULL && count < most && bytes < SECTION_BYTES_MAX;
-         node = anqa_list_next(&replica->elems, node)) {
+        node = anqa_list_next(&replica->elems, node)) {
         const struct presence_elem *elem =
             ANQA_CONTAINER_OF(node, struct presence_elem, of_replica);
         const struct presence_topic *topic = elem->group->topic;

@@ -34,7 +34,7 @@ static void check_head(anqa_arena *arena, anqa_str head)
     require(anqa_value_check(value.ptr, value.len, NULL, &value) == ANQA_OK);
     require(anqa_value_count(value) == 2);
     for (each = anqa_value_begin(anqa_value_at(value, 1)); anqa_value_next(&each, NULL, &element);
-         name = !name) {
+        name = !name) {
         anqa_str text = anqa_value_str(element);
         require(!name || net_head_is_token(text));
         for (size_t i = 0; i < text.len; i++) {

@@ -419,7 +419,7 @@ TEST(a_stream_that_waits_for_others_is_not_reset)
     for (uint32_t i = 0; i < 4; i++)
         h2_get(&peer, 1 + 2 * i, "/big");
     for (unsigned i = 0; i < 12;
-         i++) { /* less than a stream must take in a second, more than all must */
+        i++) { /* less than a stream must take in a second, more than all must */
         usleep(250000);
         h2_open_window(&peer, 0, 1000);
     }

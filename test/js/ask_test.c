@@ -354,8 +354,8 @@ TEST(a_reset_ends_timers_topics_names_monitors_and_children)
 
 TEST(the_clock_of_performance_begins_anew_with_a_reset)
 {
-    static const anqa_js_script clocked = ANQA_JS_SCRIPT(
-        .name = "clocked", .source = "export function f() {}", .apis = ANQA_JS_PERFORMANCE);
+    static const anqa_js_script clocked = ANQA_JS_SCRIPT(.name = "clocked",
+        .source = "export function f() {}", .apis = ANQA_JS_PERFORMANCE);
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&clocked);
     double before = strtod(js_eval(pid, "performance.timeOrigin"), NULL);

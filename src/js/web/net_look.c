@@ -49,7 +49,7 @@ static void look_up(void *arg)
     int error = getaddrinfo(work->host, NULL, &hints, &list), count = 0;
 
     for (const struct addrinfo *info = error == 0 ? list : NULL; info != NULL && count < ADDRESSES;
-         info = info->ai_next) {
+        info = info->ai_next) {
         char text[INET6_ADDRSTRLEN];
         const void *at =
             info->ai_family == AF_INET

@@ -262,9 +262,9 @@ static void read_in(struct socket *socket)
     size_t count = 0;
 
     for (int i = 0;
-         i < READS && code == CURLE_OK && !socket->telling && socket->untaken < NET_WINDOW &&
-         socket->stage != OVER && socket->job.failure == NULL;
-         i++) {
+        i < READS && code == CURLE_OK && !socket->telling && socket->untaken < NET_WINDOW &&
+        socket->stage != OVER && socket->job.failure == NULL;
+        i++) {
         char *room;
         anqa_section_begin();
         room = net_bytes_room(&socket->in, READ_BYTES);
