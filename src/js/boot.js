@@ -16,7 +16,7 @@
   delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
-  const { apply } = Reflect;
+  const { apply } = Reflect, { withResolvers } = Promise;
   // Maps of ours: with functions of their own, as they were. Of those that scripts replace, none gets at what they hold.
   class OwnMap extends Map {}
   Object.defineProperties(OwnMap.prototype, Object.getOwnPropertyDescriptors(Map.prototype));
@@ -239,12 +239,17 @@
   let watched = new OwnMap(); // text of a reference -> [function, pid]
   let receive;
   const Beam = {
+    // Without a function that the constructor calls: the end of a turn that comes there would be its rejection.
     call(name, ...args) {
-      return new Promise((resolve, reject) => {
+      const { promise, resolve, reject } = apply(withResolvers, Promise, []);
+      try {
         const id = newId();
         host(CALL, id, String(name), args);
         pending.set(id, [resolve, reject]);
-      });
+      } catch (error) {
+        reject(error);
+      }
+      return promise;
     },
     callSync(name, ...args) { return host(CALL_SYNC, String(name), args); },
     send(pid, value) { host(SEND, pid, value); },
