@@ -103,7 +103,7 @@ static uint64_t decoded(struct js *js, const char *at, size_t len)
         bool encoded = at[i] == '%' && i + 2 < len;
         int high = encoded ? hex_value(at[i + 1]) : -1, low = encoded ? hex_value(at[i + 2]) : -1;
         if (high < 0 || low < 0) {
-            to[out++] = at[i] == '+' ? ' ' : at[i];
+            to[out++] = (char)(at[i] == '+' ? ' ' : at[i]);
             continue;
         }
         to[out++] = (char)(high * 16 + low);
@@ -178,7 +178,7 @@ static void encode(char *to, anqa_str text)
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = (uint8_t)text.ptr[i];
         if (stays(c)) {
-            *to++ = c == ' ' ? '+' : (char)c;
+            *to++ = (char)(c == ' ' ? '+' : c);
             continue;
         }
         *to++ = '%';
@@ -220,11 +220,7 @@ static bool form_put_all(struct js *js, struct form *form, uint64_t list, uint64
         anqa_str text;
         turn_memory_begin(js);
         ok = !turn_is_exception(element) && web_text(js, element, &text) &&
-             form_put(js, form,
-                 i == 0       ? '\0'
-                 : i % 2 == 0 ? '&'
-                              : '=',
-                 text);
+             form_put(js, form, i == 0 ? '\0' : "&="[i % 2], text);
         turn_memory_end(js);
         turn_free(js, element);
         preempt_point(js);
