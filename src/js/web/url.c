@@ -220,7 +220,7 @@ static bool form_put_all(struct js *js, struct form *form, uint64_t list, uint64
         anqa_str text;
         turn_memory_begin(js);
         ok = !turn_is_exception(element) && web_text(js, element, &text) &&
-             form_put(js, form, i == 0 ? '\0' : "&="[i % 2], text);
+             form_put(js, form, (char)(i == 0 ? '\0' : "&="[i % 2]), text);
         turn_memory_end(js);
         turn_free(js, element);
         preempt_point(js);
