@@ -429,7 +429,7 @@ typedef struct anqa_js_store {
     bool anew;
 } anqa_js_store;
 
-/* Of ANQA_JS_FILES. */
+/** The parts of ANQA_JS_FILES; for who wraps one of them. As the members of anqa_js_store say. */
 ANQA_API anqa_status anqa_js_files_load(const anqa_js_store *store, const anqa_js_script *script,
     anqa_str id, anqa_buf *ret_snapshot, anqa_error *err);
 ANQA_API anqa_status anqa_js_files_save(const anqa_js_store *store, const anqa_js_script *script,

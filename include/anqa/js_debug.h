@@ -37,6 +37,7 @@ ANQA_BEGIN_DECLS
 
 /* ---------------------------------------------------------------- from outside */
 
+/** What a process does just now. */
 typedef enum anqa_js_status {
     ANQA_JS_IDLE,    /* between two turns */
     ANQA_JS_RUNNING, /* in a turn, preempted or not */
@@ -101,9 +102,11 @@ typedef struct anqa_js_profile_opts {
         stacks; /* different ones that are told apart; 0, and at most: ANQA_JS_PROFILE_STACKS_MAX */
 } anqa_js_profile_opts;
 
+/** How long a profile takes at most, and how many stacks it tells apart. */
 #define ANQA_JS_PROFILE_MS_MAX 600000u
 #define ANQA_JS_PROFILE_STACKS_MAX 10000u
 
+/** What a profile has seen. */
 typedef struct anqa_js_profile_result {
     /* A line for each stack, outermost function first: "deliver (anqa:338);post (rooms/room.ts:12) 17". Lines are those
      * where functions begin. */
