@@ -582,9 +582,10 @@ const struct bench_area bench_area = {
             {.name = "memory",
                 .unit = "bytes",
                 .budget = {BENCH_AT_MOST, 102400},
-                .note = "some 25 pages of 4 KB: those that one message and a rest make differ from "
-                        "the image, and "
-                        "page tables. It is a page over.",
+                .note = "28 pages of 4 KB: 26 that one message makes differ from the image, and "
+                        "page tables. What a message "
+                        "touches are counts of references in objects all over the image, and "
+                        "Beam has become larger.",
                 .schedulers = BENCH_ON_1,
                 .fresh = true,
                 .setup = open_world,
