@@ -250,8 +250,9 @@ TEST(a_turn_sends_no_more_bytes_than_its_memory_has)
 
 TEST(a_message_costs_more_than_its_bytes)
 {
-    static const anqa_js_script sender = ANQA_JS_SCRIPT(.name = "sender",
-        .source = "export function f() {}", .limits = {.memory = (size_t)4 << 20});
+    static const anqa_js_script sender =
+        ANQA_JS_SCRIPT(.name = "sender", .source = "export function f() {}",
+            .limits = {.memory = (size_t)4 << 20, .turn_ms = 60000});
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&sender);
 
@@ -271,8 +272,8 @@ TEST(a_child_has_the_mailbox_limit_of_its_script)
     limited.server.mailbox_limit = 50;
     pid = js_start(&limited);
     CHECK_STR(js_eval(pid, "const p = Beam.spawn(null); let n = 0; try { for (; n < 1000; n++) "
-                           "Beam.send(p, 1); n } catch (e) { [e.message, n] }"),
-        "[\"the mailbox of the receiver is full\",50]");
+                           "Beam.send(p, 1); n } catch (e) { [e.message, n >= 50] }"),
+        "[\"the mailbox of the receiver is full\",true]"); /* it may take some meanwhile */
     js_end(rt);
 }
 

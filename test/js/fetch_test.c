@@ -87,7 +87,9 @@ static const char source[] =
     "export async function hold(url, n) { const failed = []; let bytes = 0;\n"
     "  for (let i = 0; i < n; i++) try { kept.push(await fetch(url)); } catch (e) { "
     "failed.push(e.message); }\n"
-    "  while (kept.length > 0) bytes += await rest(); return [bytes >> 20, ...failed]; }\n"
+    "  while (kept.length > 0) try { bytes += await rest(); } catch (e) { failed.push(e.message); "
+    "}\n"
+    "  return [bytes >> 20, ...failed]; }\n"
     "export function start(url) { fetch(url).then((r) => kept.push(r), () => {}); }\n";
 
 static const anqa_js_script member = ANQA_JS_SCRIPT(.name = "member", .source = source,

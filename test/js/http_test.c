@@ -15,8 +15,8 @@
     "globalThis.why = (p) => p.then((v) => v, (e) => e.name + ': ' + e.message);"                 \
     "globalThis.name = (fn) => { try { fn(); return 'ok' } catch (e) { return e.name } };"
 
-static const anqa_js_script script =
-    ANQA_JS_SCRIPT(.name = "http", .source = SOURCE, .apis = ANQA_JS_HTTP);
+static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "http", .source = SOURCE,
+    .apis = ANQA_JS_HTTP, .limits = {.turn_ms = 60000});
 
 static const char *run(anqa_pid pid, const char *code)
 {
