@@ -9,7 +9,7 @@
 static struct {
     atomic_bool armed, hit, any_thread, all;
     atomic_long left; /* allocations up to and with the one that fails */
-    pthread_t owner;
+    _Atomic(pthread_t) owner;
 } failing;
 
 static bool fails_now(void)
@@ -22,7 +22,7 @@ static bool fails_now(void)
         return true;
     }
     if (!atomic_load_explicit(&failing.any_thread, memory_order_relaxed) &&
-        !pthread_equal(failing.owner, pthread_self()))
+        !pthread_equal(atomic_load_explicit(&failing.owner, memory_order_relaxed), pthread_self()))
         return false;
     if (atomic_fetch_sub_explicit(&failing.left, 1, memory_order_relaxed) != 1)
         return false;
@@ -40,7 +40,7 @@ bool harness_alloc_failure_next(struct harness_alloc_failure *failure, bool any_
         return false;
     if (++failure->round > MAX_ROUNDS)
         ANQA_FAIL("EACH_ALLOC_FAILURE does not end");
-    failing.owner = pthread_self();
+    atomic_store_explicit(&failing.owner, pthread_self(), memory_order_relaxed);
     atomic_store_explicit(&failing.all, false, memory_order_relaxed);
     atomic_store_explicit(&failing.hit, false, memory_order_relaxed);
     atomic_store_explicit(&failing.any_thread, any_thread, memory_order_relaxed);
