@@ -582,7 +582,8 @@ const struct bench_area bench_area = {
             {.name = "memory",
                 .unit = "bytes",
                 .budget = {BENCH_AT_MOST, 102400},
-                .note = "some 29 pages of 4 KB: those that one message makes differ from the image, and "
+                .note = "some 29 pages of 4 KB: those that one message makes differ from the "
+                        "image, and "
                         "page tables. What a message "
                         "touches are counts of references in objects all over the image, and "
                         "Beam has become larger.",
