@@ -27,23 +27,6 @@
 static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "compression", .source = SOURCE,
     .apis = ANQA_JS_COMPRESSION | ANQA_JS_BLOB, .limits = {.memory = (size_t)32 << 20});
 
-static const char *run(anqa_pid pid, const char *code)
-{
-    anqa_value args, value = {NULL, 0};
-    anqa_value_writer writer;
-    anqa_js_error error = {0};
-    anqa_error err = {.text = ""};
-
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_array_begin(&writer);
-    anqa_value_put_str(&writer, anqa_str_of(code));
-    anqa_value_end(&writer);
-    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
-    if (anqa_js_call(pid, "run", &args, LONG_MS, &value, &error, &err) != ANQA_OK)
-        return anqa_tmp_printf("%s", err.text);
-    return js_show(value);
-}
-
 static const struct {
     const char *name, *code, *result;
 } cases[] = {
@@ -89,11 +72,11 @@ TEST(streams_that_compress_keep_to_the_standard)
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&script);
 
-    (void)run(pid, "globalThis.crypt = (n) => { const b = new Uint8Array(n); let x = 1;"
-                   "for (let i = 0; i < n; i++) { x = Math.imul(x, 1103515245) + 12345 >>> 0;"
-                   "  b[i] = x >>> 16 } return b }");
+    (void)js_run(pid, "globalThis.crypt = (n) => { const b = new Uint8Array(n); let x = 1;"
+                      "for (let i = 0; i < n; i++) { x = Math.imul(x, 1103515245) + 12345 >>> 0;"
+                      "  b[i] = x >>> 16 } return b }");
     for (size_t i = 0; i < ANQA_COUNT(cases); i++)
-        CHECK_STR(run(pid, cases[i].code), cases[i].result, "%s", cases[i].name);
+        CHECK_STR(js_run(pid, cases[i].code), cases[i].result, "%s", cases[i].name);
     js_end(rt);
 }
 
@@ -103,24 +86,25 @@ TEST(a_bomb_is_no_more_than_its_reader_takes)
     anqa_pid pid = js_start(&script);
 
     /* 64 MiB of zeros in 64 KiB, in a process that may have 32 MiB */
-    CHECK_STR(run(pid, "const part = new Uint8Array(1 << 20), c = new CompressionStream('gzip');"
-                       "const w = c.writable.getWriter(), done = all(c.readable);"
-                       "for (let i = 0; i < 64; i++) await w.write(part);"
-                       "await w.close(); globalThis.bomb = await done; return bomb.length < 70000"),
+    CHECK_STR(
+        js_run(pid, "const part = new Uint8Array(1 << 20), c = new CompressionStream('gzip');"
+                    "const w = c.writable.getWriter(), done = all(c.readable);"
+                    "for (let i = 0; i < 64; i++) await w.write(part);"
+                    "await w.close(); globalThis.bomb = await done; return bomb.length < 70000"),
         "true");
-    CHECK_STR(run(pid, "let n = 0; const d = of(bomb).pipeThrough(new "
-                       "DecompressionStream('gzip')).getReader();"
-                       "for (let i = 0; i < 10; i++) n += (await d.read()).value.length;"
-                       "await d.cancel(); return n"),
+    CHECK_STR(js_run(pid, "let n = 0; const d = of(bomb).pipeThrough(new "
+                          "DecompressionStream('gzip')).getReader();"
+                          "for (let i = 0; i < 10; i++) n += (await d.read()).value.length;"
+                          "await d.cancel(); return n"),
         "655360");
-    CHECK_STR(run(pid, "let n = 0; for await (const x of of(bomb).pipeThrough(new "
-                       "DecompressionStream('gzip')))"
-                       "  n += x.length; return n === 64 << 20"),
+    CHECK_STR(js_run(pid, "let n = 0; for await (const x of of(bomb).pipeThrough(new "
+                          "DecompressionStream('gzip')))"
+                          "  n += x.length; return n === 64 << 20"),
         "true");
     /* who takes it whole has not the memory for it */
-    CHECK_STR(run(pid, "return (await why(unpack('gzip', bomb))) !== 'ok'"), "true");
+    CHECK_STR(js_run(pid, "return (await why(unpack('gzip', bomb))) !== 'ok'"), "true");
     CHECK_STR(
-        run(pid, "return (await unpack('gzip', await pack('gzip', new Uint8Array(3)))).length"),
+        js_run(pid, "return (await unpack('gzip', await pack('gzip', new Uint8Array(3)))).length"),
         "3");
     js_end(rt);
 }
@@ -131,14 +115,14 @@ TEST(a_process_has_a_hundred_of_them_at_once)
     anqa_pid pid = js_start(&script);
 
     CHECK_STR(
-        run(pid,
+        js_run(pid,
             "start(100, () => new DecompressionStream('gzip')).forEach((p) => p.catch(() => 0));"
             "await Promise.all(kept.map((k) => k.write));"
             "return why(unpack('gzip', new Uint8Array([0x1f])))"),
         "\"RangeError: more than 100 streams compress or decompress\"");
     /* one that ends makes room for another */
-    CHECK_STR(
-        run(pid, "await kept.pop().w.abort(); return why(unpack('gzip', new Uint8Array([0x1f])))"),
+    CHECK_STR(js_run(pid,
+                  "await kept.pop().w.abort(); return why(unpack('gzip', new Uint8Array([0x1f])))"),
         "\"TypeError: what is to be decompressed ends early\"");
     js_end(rt);
 }
@@ -148,11 +132,11 @@ TEST(what_they_hold_beside_the_script_is_bounded)
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&script);
 
-    CHECK_STR(run(pid, "const made = start(60, () => new CompressionStream('gzip'));"
-                       "made.forEach((p) => p.catch(() => 0));"
-                       "const all = await Promise.allSettled(kept.map((k) => k.write));"
-                       "const good = all.filter((x) => x.status === 'fulfilled').length;"
-                       "return [good > 20 && good < 40, all[59].reason.message]"),
+    CHECK_STR(js_run(pid, "const made = start(60, () => new CompressionStream('gzip'));"
+                          "made.forEach((p) => p.catch(() => 0));"
+                          "const all = await Promise.allSettled(kept.map((k) => k.write));"
+                          "const good = all.filter((x) => x.status === 'fulfilled').length;"
+                          "return [good > 20 && good < 40, all[59].reason.message]"),
         "[true,\"streams that compress and decompress hold more than 8 MiB\"]");
     js_end(rt);
 }
@@ -162,12 +146,12 @@ TEST(a_stream_that_nobody_holds_gives_its_state_back)
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&script);
 
-    CHECK_STR(run(pid, "for (let round = 0; round < 5; round++) {"
-                       "  const made = start(50, () => new DecompressionStream('gzip'));"
-                       "  made.forEach((p) => p.catch(() => 0));"
-                       "  await Promise.all(kept.map((k) => k.write)); kept.length = 0;"
-                       "  await new Promise((r) => setTimeout(r, 1));"
-                       "} return 'all had a state'"),
+    CHECK_STR(js_run(pid, "for (let round = 0; round < 5; round++) {"
+                          "  const made = start(50, () => new DecompressionStream('gzip'));"
+                          "  made.forEach((p) => p.catch(() => 0));"
+                          "  await Promise.all(kept.map((k) => k.write)); kept.length = 0;"
+                          "  await new Promise((r) => setTimeout(r, 1));"
+                          "} return 'all had a state'"),
         "\"all had a state\"");
     js_end(rt);
 }
@@ -186,8 +170,8 @@ TEST(a_restored_process_has_lost_the_states_and_says_so)
         anqa_js_restore_link(&script, snapshot, NULL, NULL, &again, &err), ANQA_OK, "%s", err.text);
     CHECK_STR(js_call(again, "goOn", "[]"),
         "\"TypeError: the state of this stream was lost when its process was restored\"");
-    CHECK_STR(
-        run(again, "return (await unpack('gzip', await pack('gzip', new Uint8Array(3)))).length"),
+    CHECK_STR(js_run(again,
+                  "return (await unpack('gzip', await pack('gzip', new Uint8Array(3)))).length"),
         "3");
     js_end(rt);
 }
@@ -199,9 +183,9 @@ TEST(a_process_that_begins_anew_has_room_for_all_of_them)
     anqa_error err;
 
     for (int round = 0; round < 3; round++) {
-        CHECK_STR(run(pid, "start(100, () => new DecompressionStream('gzip')).forEach((p) => "
-                           "p.catch(() => 0));"
-                           "await Promise.all(kept.map((k) => k.write)); return kept.length"),
+        CHECK_STR(js_run(pid, "start(100, () => new DecompressionStream('gzip')).forEach((p) => "
+                              "p.catch(() => 0));"
+                              "await Promise.all(kept.map((k) => k.write)); return kept.length"),
             "100", "round %d", round);
         CHECK_STATUS(anqa_js_reset(pid, LONG_MS, &err), ANQA_OK, "%s", err.text);
     }
@@ -234,7 +218,7 @@ TEST(a_process_that_is_killed_takes_its_states_along)
     anqa_pid pid = js_start(&script);
 
     CHECK_STR(
-        run(pid,
+        js_run(pid,
             "start(50, () => new DecompressionStream('gzip')).forEach((p) => p.catch(() => 0));"
             "await Promise.all(kept.map((k) => k.write)); return kept.length"),
         "50");

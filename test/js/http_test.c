@@ -18,23 +18,6 @@
 static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "http", .source = SOURCE,
     .apis = ANQA_JS_HTTP, .limits = {.turn_ms = 60000});
 
-static const char *run(anqa_pid pid, const char *code)
-{
-    anqa_value args, value = {NULL, 0};
-    anqa_value_writer writer;
-    anqa_js_error error = {0};
-    anqa_error err = {.text = ""};
-
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_array_begin(&writer);
-    anqa_value_put_str(&writer, anqa_str_of(code));
-    anqa_value_end(&writer);
-    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
-    if (anqa_js_call(pid, "run", &args, LONG_MS, &value, &error, &err) != ANQA_OK)
-        return anqa_tmp_printf("%s", err.text);
-    return js_show(value);
-}
-
 static const struct {
     const char *name, *code, *result;
 } cases[] = {
@@ -119,7 +102,7 @@ TEST(http_keeps_to_the_fetch_standard)
     anqa_pid pid = js_start(&script);
 
     for (size_t i = 0; i < ANQA_COUNT(cases); i++)
-        CHECK_STR(run(pid, cases[i].code), cases[i].result, "%s", cases[i].name);
+        CHECK_STR(js_run(pid, cases[i].code), cases[i].result, "%s", cases[i].name);
     js_end(rt);
 }
 
@@ -130,7 +113,7 @@ TEST(hostile_forms_end_in_errors_or_in_a_form)
     anqa_pid pid = js_start(&script);
 
     CHECK_STR(
-        run(pid,
+        js_run(pid,
             "let x = 7, done = 0;"
             "const random = (n) => { x = Math.imul(x, 1103515245) + 12345 >>> 0; return (x >>> 8) "
             "% n };"
@@ -154,22 +137,22 @@ TEST(a_form_there_and_back_is_the_same)
     anqa_pid pid = js_start(&script);
 
     CHECK_STR(
-        run(pid, "let x = 3;"
-                 "const random = (n) => { x = Math.imul(x, 1103515245) + 12345 >>> 0; return (x "
-                 ">>> 8) % n };"
-                 "const chars = ['\\r\\n', '\"', '-', '--', 'a', '%', '\\u20ac', ';', '='];"
-                 "const text = () => { let t = ''; for (let n = random(12); n > 0; n--) t += "
-                 "chars[random(chars.length)]; return t };"
-                 "for (let i = 0; i < 300; i++) { const f = new FormData(), want = [];"
-                 "  for (let n = random(5); n > 0; n--) { const name = text(), value = text();"
-                 "    if (random(2)) { f.append(name, value); want.push([name, value]) }"
-                 "    else { const file = text(); f.append(name, new File([value], file)); "
-                 "want.push([name, file, value]) } }"
-                 "  const got = []; for (const [n, v] of await new Response(f).formData())"
-                 "    got.push(typeof v === 'string' ? [n, v] : [n, v.name, await v.text()]);"
-                 "  if (JSON.stringify(got) !== JSON.stringify(want) && want.length > 0)"
-                 "    return JSON.stringify([want, got]) }"
-                 "return 'same'"),
+        js_run(pid, "let x = 3;"
+                    "const random = (n) => { x = Math.imul(x, 1103515245) + 12345 >>> 0; return (x "
+                    ">>> 8) % n };"
+                    "const chars = ['\\r\\n', '\"', '-', '--', 'a', '%', '\\u20ac', ';', '='];"
+                    "const text = () => { let t = ''; for (let n = random(12); n > 0; n--) t += "
+                    "chars[random(chars.length)]; return t };"
+                    "for (let i = 0; i < 300; i++) { const f = new FormData(), want = [];"
+                    "  for (let n = random(5); n > 0; n--) { const name = text(), value = text();"
+                    "    if (random(2)) { f.append(name, value); want.push([name, value]) }"
+                    "    else { const file = text(); f.append(name, new File([value], file)); "
+                    "want.push([name, file, value]) } }"
+                    "  const got = []; for (const [n, v] of await new Response(f).formData())"
+                    "    got.push(typeof v === 'string' ? [n, v] : [n, v.name, await v.text()]);"
+                    "  if (JSON.stringify(got) !== JSON.stringify(want) && want.length > 0)"
+                    "    return JSON.stringify([want, got]) }"
+                    "return 'same'"),
         "\"same\"");
     js_end(rt);
 }

@@ -98,19 +98,7 @@ static const struct {
 
 static const char *run(anqa_pid pid, const char *code)
 {
-    anqa_value args, value = {NULL, 0};
-    anqa_value_writer writer;
-    anqa_js_error error = {0};
-    anqa_error err = {.text = ""};
-
-    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
-    anqa_value_array_begin(&writer);
-    anqa_value_put_str(&writer, anqa_str_of(anqa_tmp_printf("%s%s", HELPERS, code)));
-    anqa_value_end(&writer);
-    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
-    if (anqa_js_call(pid, "run", &args, LONG_MS, &value, &error, &err) != ANQA_OK)
-        return anqa_tmp_printf("%s", err.text);
-    return js_show(value);
+    return js_run(pid, anqa_tmp_printf("%s%s", HELPERS, code));
 }
 
 TEST(streams_and_blobs_keep_to_their_standards)

@@ -65,6 +65,23 @@ const char *js_call(anqa_pid pid, const char *function, const char *args)
     return outcome(status, &error, &err, anqa_tmp_printf("%.*s", ANQA_FMT(json)));
 }
 
+const char *js_run(anqa_pid pid, const char *code)
+{
+    anqa_value args, value = {NULL, 0};
+    anqa_value_writer writer;
+    anqa_js_error error = {0};
+    anqa_error err = {.text = ""};
+
+    anqa_value_writer_init(&writer, anqa_tmp(), NULL);
+    anqa_value_array_begin(&writer);
+    anqa_value_put_str(&writer, anqa_str_of(code));
+    anqa_value_end(&writer);
+    CHECK_STATUS(anqa_value_done(&writer, &args), ANQA_OK);
+    if (anqa_js_call(pid, "run", &args, LONG_MS, &value, &error, &err) != ANQA_OK)
+        return anqa_tmp_printf("%s", err.text);
+    return js_show(value);
+}
+
 static const char *show_container(anqa_value value, bool map)
 {
     anqa_value_each each = anqa_value_begin(value);

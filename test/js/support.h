@@ -21,6 +21,8 @@ anqa_pid js_start(const anqa_js_script *script);
 const char *js_eval(anqa_pid pid, const char *source);
 /* The same, in JSON: calls an exported function with the text of an array. */
 const char *js_call(anqa_pid pid, const char *function, const char *args);
+/* Calls the exported function `run` with a text; the value as js_show, or what was thrown, with its stack. */
+const char *js_run(anqa_pid pid, const char *code);
 /* A value as text: JSON-like, with what JSON has not got written as in JavaScript. */
 const char *js_show(anqa_value value);
 /* Waits until the monitored process has ended; the reason in words. */
