@@ -1,5 +1,6 @@
 /* Applications that need each other. */
 #include "apps.h"
+#include "otp/application_int.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -39,17 +40,21 @@ static bool runs(anqa_rt *rt, const anqa_app *app)
     return it_does;
 }
 
-/* Soon: it is told some moments after its end. */
+/* Soon: it is told some moments after its end. It is not asked to stop, which would make its end another one. */
 static bool has_stopped(anqa_rt *rt, const anqa_app *app)
 {
     struct timespec pause = {.tv_nsec = 1000000};
+    bool is_there = true;
 
-    for (int i = 0; i < 5000; i++) {
-        if (anqa_app_stop(rt, app, 0) == ANQA_E_NOT_FOUND)
-            return true;
-        nanosleep(&pause, NULL);
+    for (int i = 0; i < 5000 && is_there; i++) {
+        CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
+        is_there =
+            !anqa_pid_is_none(anqa_registry_whereis(&application_guards, anqa_str_of(app->name)));
+        anqa_detach();
+        if (is_there)
+            nanosleep(&pause, NULL);
     }
-    return false;
+    return !is_there;
 }
 
 /* ---------------------------------------------------------------- order */
