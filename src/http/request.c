@@ -276,8 +276,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* RFC 9110, 5.6.2 */
-static bool is_token_char(char c)
+bool request_is_token_char(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
@@ -286,7 +285,7 @@ static bool is_token_char(char c)
 static bool is_token(anqa_str s)
 {
     for (size_t i = 0; i < s.len; i++) {
-        if (!is_token_char(s.ptr[i]))
+        if (!request_is_token_char(s.ptr[i]))
             return false;
     }
     return s.len != 0;
@@ -400,7 +399,7 @@ static bool is_host(anqa_str host)
 {
     for (size_t i = 0; i < host.len; i++) {
         char c = host.ptr[i];
-        if (!is_token_char(c) && strchr("[]:();=", c) == NULL)
+        if (!request_is_token_char(c) && strchr("[]:();=", c) == NULL)
             return false;
         if (c == '#' || c == '^' || c == '`' || c == '|')
             return false;

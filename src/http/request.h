@@ -113,6 +113,9 @@ bool request_next_token(anqa_str *list, anqa_str *ret_token);
 /* Without the blanks around it. */
 anqa_str request_trim(anqa_str s);
 
+/* Of names of fields and the like: RFC 9110, 5.6.2 */
+bool request_is_token_char(char c);
+
 /* Equality of ASCII text without regard to case. */
 bool request_same_word(anqa_str a, anqa_str b);
 
