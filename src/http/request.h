@@ -66,7 +66,7 @@ struct request {
     size_t head_bytes; /* length of the head: what follows is the body, or the next request */
     uint64_t body_bytes; /* Content-Length; 0 when chunked */
     enum request_method method;
-    uint8_t minor_version; /* HTTP/1.x */
+    uint8_t minor_version; /* HTTP/1.x: 0 or 1, for those beyond, too */
     bool keep_alive;
     bool upgrade; /* Connection: upgrade, and there is an Upgrade */
     bool

@@ -54,6 +54,7 @@ static const struct {
     {"GET / HTTP/1.1\r\nHost: a", true, NULL},
     {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close", false, "connection: close"},
     {"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close", false, "connection: close"},
+    {"GET / HTTP/1.2\r\nHost: a", true, NULL},
     {"GET / HTTP/1.0", false, "connection: close"},
     {"GET / HTTP/1.0\r\nConnection: keep-alive", true, "connection: keep-alive"},
     {"HEAD / HTTP/1.1\r\nHost: a", true, NULL},
@@ -80,11 +81,21 @@ TEST(a_connection_stays_open_as_the_client_and_its_version_want)
     site_end();
 }
 
+#define ALLOWED "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+
 TEST(the_server_as_a_whole_is_asked_for_its_methods)
 {
     site_begin_endpoint(&with_defaults);
-    CHECK(has(site_ask("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
-        "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
+    CHECK(has(site_ask("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), ALLOWED));
+    site_end();
+}
+
+TEST(who_asks_by_a_method_for_proxies_is_told_those_that_are_allowed)
+{
+    site_begin_endpoint(&with_defaults);
+    CHECK(has(site_ask("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"), ALLOWED));
+    CHECK(has(site_ask("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"), ALLOWED));
+    CHECK(!has(site_ask("BREW / HTTP/1.1\r\nHost: a\r\n\r\n"), "\r\nallow: "));
     site_end();
 }
 
@@ -360,7 +371,8 @@ static const struct {
     {"an empty field name", "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n" SMUGGLED, 400},
     {"a field without a colon", "GET / HTTP/1.1\r\nHost: a\r\nfoo\r\n\r\n" SMUGGLED, 400},
     {"HTTP/2 in a request line", "GET / HTTP/2.0\r\nHost: a\r\n\r\n" SMUGGLED, 505},
-    {"HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n" SMUGGLED, 505},
+    {"HTTP/1.2 without a Host", "GET / HTTP/1.2\r\n\r\n" SMUGGLED, 400},
+    {"HTTP/3.1", "GET / HTTP/3.1\r\nHost: a\r\n\r\n" SMUGGLED, 505},
     {"HTTP/0.9", "GET / HTTP/0.9\r\nHost: a\r\n\r\n" SMUGGLED, 505},
     {"an unknown method", "SMUGGLE / HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED, 501},
     {"CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED, 405},
