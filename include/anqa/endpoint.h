@@ -67,6 +67,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/plugs.h>
 #include <anqa/raw_socket.h>
 #include <anqa/router.h>
 #include <anqa/session.h>
@@ -205,6 +206,9 @@ typedef struct anqa_endpoint {
     /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
     const anqa_https *https;
     bool no_http; /* it listens for https only */
+    /* Requests without TLS are sent to https, those with it get strict-transport-security, as by anqa_plug_ssl, and before all else: also those
+     * for sockets and files. Their redirects are no lines of anqa_plug_logger. NULL: they are served */
+    const anqa_ssl_opts *force_ssl;
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */

@@ -22,6 +22,7 @@
 #define HTTP_CONN_H
 
 #include <anqa/buf.h>
+#include <anqa/plugs.h>
 #include <anqa/session.h>
 #include <anqa/net.h>
 #include <anqa/process.h>
@@ -71,6 +72,7 @@ struct http_service {
     const struct static_mount *statics;
     size_t static_count;
     const anqa_plug *plugs;           /* for all other requests; NULL: none */
+    const anqa_ssl_opts *force_ssl;   /* for all of these; NULL: they may come without TLS */
     struct error_pages pages;         /* for those that plugs give no answer to */
     const anqa_session_opts *session; /* of those; NULL: none */
     anqa_str secret;                  /* may be empty */
