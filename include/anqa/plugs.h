@@ -133,18 +133,28 @@ ANQA_API void anqa_plug_cors(anqa_conn *conn, const void *opts);
 
 /* ---------------------------------------------------------------- behind a proxy */
 
+/** What proxies are believed: the field X-Forwarded-For and so on, or the parameter of Forwarded. */
+enum {
+    ANQA_FORWARDED_FOR = 1,   /* the address of the client */
+    ANQA_FORWARDED_PROTO = 2, /* the scheme */
+    ANQA_FORWARDED_HOST = 4,  /* the host, with its port if it has one */
+    ANQA_FORWARDED_PORT = 8   /* the port; Forwarded has none */
+};
+
 /** Whose word is taken for where a request has come from. */
 typedef struct anqa_forwarded_opts {
     /* Addresses and networks of proxies: "10.0.0.0/8", "2001:db8::/32", "::1", "unix:"; NULL ends them. What is no address
      * ends the process. */
     const char *const *from;
-    bool rfc7239; /* they send Forwarded, not X-Forwarded-For, -Proto, -Host and -Port */
+    bool rfc7239;      /* they send Forwarded, not X-Forwarded-For, -Proto, -Host and -Port */
+    unsigned believed; /* ANQA_FORWARDED_..., added; 0: FOR and PROTO */
 } anqa_forwarded_opts;
 
 /**
- * Believes proxies who the client is (anqa_conn_remote_ip), and with which scheme, host and port it came. Of a chain of proxies the
- * client is the last address that is not one of `from`: what stands before it may be forged. A request that comes from
- * elsewhere is left as it is. opts: anqa_forwarded_opts, not NULL.
+ * Believes proxies who the client is (anqa_conn_remote_ip), and with which scheme, host and port it came. Name only what they set or
+ * add themselves: what a proxy passes on as it came is the client's word, and a forged host would be in redirects
+ * and links. Of a chain of proxies the client is the last address that is not one of `from`: what stands before it may be
+ * forged. A request that comes from elsewhere is left as it is. opts: anqa_forwarded_opts, not NULL.
  */
 ANQA_API void anqa_plug_forwarded(anqa_conn *conn, const void *opts);
 
