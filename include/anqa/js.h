@@ -76,8 +76,11 @@
  *     Beam.onMessage(fn)            fn(value, from) for each message
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
- *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
+ *     Beam.link(pid), Beam.unlink(pid)
  *                                   link: of its parent or a child, after an unlink; of others a TypeError
+ *     Beam.exit(reason)             ends this process; "normal" when left out
+ *     Beam.exit(child, reason)      ends a child, without its end being this process's; "shutdown" when left out, "kill" leaves it
+ *                                   no choice. Whether it was a living child: nobody else is touched
  *     Beam.sleep(ms)                a promise
  *     Beam.spawn(text, arg)         pid of a child: a process of another text, a module whose exported `init` gets arg; see below
  *     Beam.spawn(null, arg)         one more of what this process runs
