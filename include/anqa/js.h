@@ -130,7 +130,9 @@
  * The network (ANQA_JS_FETCH, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTSOURCE; in builds with libcurl). As the standards have it, with
  * these differences. Nothing is reached but what `hosts` lists, by any hop of a redirect; no cookies are kept, no proxy of the
  * environment is used, and requests are HTTP/1.1. Fields that say where a message ends or who is asked (host, content-length,
- * connection, ...) are left out of what a script sets. A redirect of a request with redirect: "manual" is given out as it is. The end
+ * connection, ...) are left out of what a script sets. data: URLs need no network, so they are in no list of hosts. What a
+ * request's `integrity` names is compared with the whole answer before the script gets it (in builds with OpenSSL; in others
+ * it fails), an answer no larger than limits.values.bytes. A redirect of a request with redirect: "manual" is given out as it is. The end
  * of a process ends what it has under way; so does a crash of the process that works for it, which is an error of each.
  *
  * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that
