@@ -76,8 +76,11 @@
  *     Beam.onMessage(fn)            fn(value, from) for each message
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
- *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
+ *     Beam.link(pid), Beam.unlink(pid)
  *                                   link: of its parent or a child, after an unlink; of others a TypeError
+ *     Beam.exit(reason)             ends this process; "normal" when left out
+ *     Beam.exit(child, reason)      ends a child, without its end being this process's; "shutdown" when left out, "kill" leaves it
+ *                                   no choice. Whether it was a living child: nobody else is touched
  *     Beam.sleep(ms)                a promise
  *     Beam.spawn(text, arg)         pid of a child: a process of another text, a module whose exported `init` gets arg; see below
  *     Beam.spawn(null, arg)         one more of what this process runs
@@ -127,7 +130,9 @@
  * The network (ANQA_JS_FETCH, ANQA_JS_WEBSOCKET, ANQA_JS_EVENTSOURCE; in builds with libcurl). As the standards have it, with
  * these differences. Nothing is reached but what `hosts` lists, by any hop of a redirect; no cookies are kept, no proxy of the
  * environment is used, and requests are HTTP/1.1. Fields that say where a message ends or who is asked (host, content-length,
- * connection, ...) are left out of what a script sets. A redirect of a request with redirect: "manual" is given out as it is. The end
+ * connection, ...) are left out of what a script sets. data: URLs need no network, so they are in no list of hosts. What a
+ * request's `integrity` names is compared with the whole answer before the script gets it (in builds with OpenSSL; in others
+ * it fails), an answer no larger than limits.values.bytes. A redirect of a request with redirect: "manual" is given out as it is. The end
  * of a process ends what it has under way; so does a crash of the process that works for it, which is an error of each.
  *
  * Signals. Scripts are preempted by SIGURG, sent by a timer to the threads that run them, and only while they do; one that

@@ -46,9 +46,7 @@ static void put(struct conn *conn, anqa_str head, anqa_str body)
         memcpy(room + head_len, body.ptr, body.len);
 }
 
-/* name: NULL for no further field. */
-static void respond(
-    struct conn *conn, unsigned status, const char *name, const char *value, anqa_str body)
+static void respond(struct conn *conn, unsigned status, const anqa_header *fields, anqa_str body)
 {
     char head[HEAD_ROOM];
     struct response response;
@@ -58,8 +56,8 @@ static void respond(
         return;
     conn->answered = true;
     response_start(&response, head, sizeof head, status);
-    if (name != NULL)
-        response_header(&response, name, anqa_str_of(value));
+    for (const anqa_header *field = fields; field->name != NULL; field++)
+        response_header(&response, field->name, anqa_str_of(field->value));
     if (status != 204)
         response_header_uint(&response, "content-length", body.len);
     if (!conn->streamed)
@@ -76,13 +74,19 @@ static void respond(
 
 void conn_respond(struct conn *conn, unsigned status, const char *type, anqa_str body)
 {
-    respond(conn, status, type == NULL ? NULL : "content-type", type, body);
+    const anqa_header fields[] = {{type == NULL ? NULL : "content-type", type}, {NULL, NULL}};
+
+    respond(conn, status, fields, body);
 }
 
 void conn_refuse(struct conn *conn, unsigned status, const char *why)
 {
+    /* Behind 405 there are methods that are not: RFC 9110, 15.5.6 */
+    const anqa_header fields[] = {
+        {"content-type", TEXT}, {status == 405 ? "allow" : NULL, METHODS}, {NULL, NULL}};
+
     conn->keep_alive = false;
-    conn_respond(conn, status, TEXT, anqa_str_of(why));
+    respond(conn, status, fields, anqa_str_of(why));
 }
 
 /* ---------------------------------------------------------------- who answers */
@@ -185,7 +189,8 @@ void serve_request(struct conn *conn, struct exchange *exchange, const struct ex
         if (conn_serve_static(conn, &service->statics[i], request, hsts_of(exchange)))
             return;
     if (*request->path.ptr == '*') /* the server as a whole is asked */
-        respond(conn, 204, "allow", METHODS, (anqa_str){NULL, 0});
+        respond(conn, 204, (const anqa_header[]){{"allow", METHODS}, {NULL, NULL}},
+            (anqa_str){NULL, 0});
     else if (service->plugs != NULL)
         serve_plugs(conn, exchange, ops, request, service->plugs);
     else
