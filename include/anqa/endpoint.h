@@ -225,7 +225,7 @@ typedef struct anqa_endpoint {
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
-     * sent; 0: 1 MiB */
+     * sent, but for the state of a presence (anqa/presence.h); 0: 1 MiB */
     uint32_t max_output_bytes;
     uint32_t max_connections; /* 0: 65,536; more are reset */
     anqa_endpoint_drain drain;
