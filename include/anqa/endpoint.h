@@ -160,6 +160,16 @@ typedef struct anqa_static_files {
     /* `app.js.gz` and `app.js.br` are sent in place of `app.js` to who takes them (Accept-Encoding), where they lie beside it and are
      * not older. Whoever builds the files makes them: gzip -k9 app.js; brotli -k app.js */
     bool gzip, brotli;
+    /* what caches may do; NULL: "public": they ask whether the file is still the same (ETag) when they like to */
+    const char *cache_control;
+    /* the same for URLs with "?vsn=...", which the site changes with the file; NULL: "public, max-age=31536000, immutable" */
+    const char *cache_control_vsn;
+    /* the first parts of paths below `url` that are served, as "css" and "favicon.ico"; all others go on to the plugs. NULL ends them; NULL:
+     * all are */
+    const char *const *only;
+    /* more fields of its answers, of 2,048 bytes at most with those above; those that are written for each file can not be put. {0} ends
+     * them; NULL: none */
+    const anqa_header *headers;
 } anqa_static_files;
 
 /** Limits on clients and their requests. Times count in whole seconds. Zero is a sensible default everywhere. */
