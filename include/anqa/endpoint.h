@@ -183,7 +183,8 @@ typedef struct anqa_http_limits {
     uint32_t
         write_timeout_ms; /* for the client to take more of an answer, or it is reset; 0: 30,000 */
     uint32_t streams;     /* requests of one HTTP/2 connection that are served at a time; 0: 100 */
-    /* at a time; more are reset. For IPv6 of a network of 64 bits. 0: any number, as behind a proxy, from which all come */
+    /* at a time; more are reset. For IPv6 of a network of 64 bits; clients at Unix sockets are not counted. 0: any number, as of a proxy or a
+     * NAT all clients come from one; 1,024 where browsers reach the endpoint directly */
     uint32_t connections_per_address;
 } anqa_http_limits;
 
