@@ -65,7 +65,8 @@
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
  * outstanding calls, children, sizes of values, bytes sent in one turn and given to and by
- * Beam.callSync (as many as `memory` has), promise jobs (the turn
+ * Beam.callSync (as many as `memory` has), bytes sent that nobody has received yet (a RangeError for who sends; it is the
+ * sender who pays for what waits, so nobody can fill another's mailbox beyond that), promise jobs (the turn
  * fails and the process ends: what queues more of them than a turn may run never comes to an end).
  *
  * In JavaScript:
@@ -207,6 +208,9 @@ typedef struct anqa_js_limits {
     /* processes that it and those that it started may have running, all together (Beam.spawn, Worker); 0: none. Each has
      * the limits of the script for itself: so a script can use as much as 1 + children processes may */
     uint32_t children;
+    /* bytes that it and those that it started have sent and nobody has received yet, all together, wherever they wait, with
+     * 128 for each message; and arguments of their Beam.calls that run, with 2,048 for each; 0: as many as memory has */
+    size_t unread;
     anqa_value_limits values; /* of what crosses */
     anqa_js_net_limits net;
 } anqa_js_limits;
