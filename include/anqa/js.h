@@ -98,7 +98,9 @@
  *                                   objects, by identity for functions, promises and weak collections
  *     Beam.peek(promise)            what it has become, the promise itself while it is pending, and what is no promise as it is;
  *                                   Beam.peek.status(promise): "pending", "fulfilled" or "rejected"
- *     Beam.inspect(value), Beam.escapeHTML(text)
+ *     Beam.inspect(value, {depth}) its text, as of Node's util.inspect in one line; depth 2 when left out, 100 members of each, and
+ *                                   nothing is opened behind 65,536 characters
+ *     Beam.escapeHTML(text)
  *     Beam.password.hash(text, {rounds})
  *                                   promise of "$pbkdf2-sha256$i=<rounds>$<salt>$<key>": PBKDF2 with HMAC-SHA-256, 600,000 rounds when
  *                                   left out, 1,000 to 10,000,000; of a password of at most 1,024 bytes; needs OpenSSL
@@ -113,7 +115,10 @@
  *                                   no such class): postMessage(value, event)
  *                                   broadcasts to all others (event: "message" when left out); onmessage and listeners
  *                                   get {data, event}, data being such a value; close()
- *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug
+ *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask
+ *     console                       log, info, warn, error, debug, assert, count, countReset, dir, group, groupCollapsed, groupEnd, table
+ *                                   (the value itself), time, timeLog, timeEnd, trace: events "js.console" of the log, of at most 8 KiB,
+ *                                   with Node's %s, %d, %i, %f, %j, %o, %O, %c and %%
  *
  * Messages of a BroadcastChannel are broadcasts with JSON, for C and browsers to read and send. An object that JSON can hold
  * is the payload itself; any other value is {"data": value}, and so is an object whose only key is "data". Where JSON has no
