@@ -78,7 +78,8 @@
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid), Beam.exit(reason)
- *                                   link: of its parent or a child, after an unlink; of others a TypeError
+ *                                   of its parent or a child; of others a TypeError: what C has started and linked ends
+ *                                   with its starter
  *     Beam.sleep(ms)                a promise
  *     Beam.spawn(text, arg)         pid of a child: a process of another text, a module whose exported `init` gets arg; see below
  *     Beam.spawn(null, arg)         one more of what this process runs
@@ -460,7 +461,7 @@ typedef struct anqa_js_info {
     uint64_t preemptions;
     uint64_t time_ms; /* of computing, in steps of half a millisecond; short turns are not seen */
     uint32_t pending_calls; /* Beam.calls without an answer */
-    uint32_t waiting_calls; /* calls from outside whose promise has not settled */
+    uint32_t waiting_calls; /* calls from outside whose promise has not settled, and whose caller waits */
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;
