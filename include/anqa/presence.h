@@ -27,8 +27,8 @@
  *
  * Changes are told to the subscribers of the topic by a local broadcast of the event "presence_diff", an object with "joins"
  * and "leaves" of that form, which hold only the metas that changed. An update is one diff with both. After a quiet time a
- * change is told at once; those that follow within diff_period_ms, in one diff: who came and went meanwhile is on both
- * sides. A diff of more than 64 KiB is told in pieces.
+ * change is told at once; those that follow within diff_period_ms, in one diff: who came and went meanwhile is not in
+ * it, unless a list has had him, then on both sides; of several updates the last one is. A diff of more than 64 KiB is told in pieces.
  *
  * Nodes. With an adapter (anqa/pubsub.h), which must have been attached before, all nodes that run a presence of the same name and as many
  * shards agree with each other: what changed is told every broadcast_period_ms, and what was lost is asked for. There is no

@@ -17,8 +17,8 @@
  * about another replica, gets the whole state.
  *
  * Elements of a replica that is *down* are kept, but hidden. What changes for those who look, joins and leaves, is noted
- * with its topic and given out by state_flush, joins before leaves. One that came and went in between is in both: somebody may have seen it in
- * a list. One that went and came back is mentioned as a join only, which is no news to those who had it. What other replicas say must be given out before they say more: of
+ * with its topic and given out by state_flush, joins before leaves. One that came and went in between is in both if somebody may have seen
+ * it in a list, else in neither. One that went and came back is mentioned as a join only, which is no news to those who had it. What other replicas say must be given out before they say more: of
  * one that was forgotten and is learnt anew it would be told that all have left.
  *
  * owner: whoever made it; no locks. Memory is malloc's.
@@ -83,6 +83,7 @@ struct presence_elem {
     uint64_t pid, tag;
     uint32_t meta_len;
     bool detached; /* removed: only mentions have it */
+    bool shown;    /* its join was given out, and no leave since; or a list has had it */
     char meta[];   /* an object */
 };
 

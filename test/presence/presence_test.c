@@ -385,12 +385,24 @@ ANQA_TEST(a_change_is_told_at_once_and_those_that_follow_within_a_period_togethe
     CHECK_STATUS(track(pid, T, "cid"), ANQA_OK);
     CHECK_STATUS(
         anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("cid")), ANQA_OK);
+    CHECK_STATUS(anqa_presence_update_pid(&presence, pid, anqa_str_of(T), anqa_str_of("ben"),
+                     anqa_jsonf("{'x': 'new'}"), NULL),
+        ANQA_OK);
     CHECK_STATUS(
         anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("ann")), ANQA_OK);
     anqa_test_advance(19);
     ANQA_REFUTE_RECEIVED("diff");
     anqa_test_advance(1);
-    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'ben': _, 'cid': _}, 'leaves': {'ann': _, 'cid': _}}");
+    ANQA_ASSERT_RECEIVED(
+        "diff", "{'joins': {'ben': {'metas': [{'x': 'new', ...}]}}, 'leaves': {'ann': _}}");
+    CHECK_STATUS(track(pid, T, "cid"), ANQA_OK);
+    anqa_test_settle();
+    ANQA_REFUTE_RECEIVED("diff");
+    (void)listed(T);
+    CHECK_STATUS(
+        anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("cid")), ANQA_OK);
+    anqa_test_advance(20);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'cid': _}, 'leaves': {'cid': _}}");
     anqa_test_advance(100);
     ANQA_REFUTE_RECEIVED("diff");
 }
