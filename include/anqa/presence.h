@@ -38,7 +38,9 @@
  *
  * Failing. The processes that are tracked are linked to the presence, as in Phoenix: if it crashes they end too, clients join
  * again and are tracked again. What is the application's, `fetch` and `handle_metas`, runs in a process beside it: if that crashes, or lets
- * 256 diffs wait, those that wait are told as they are and it starts afresh.
+ * 256 diffs wait, those that wait are told as they are and it starts afresh. A diff that finds no room (ANQA_BROADCAST_PENDING_MAX)
+ * or no memory is told again until it does; what changes meanwhile becomes one diff behind it, and is bounded: nobody is
+ * tracked or updated then (E_FULL) while 16 MiB of those who are gone are still to be told.
  *
  * Limits. A meta may have 4,096 bytes and be nested 32 deep, a key 255 bytes; .max_per_topic and .max_per_process count what
  * is tracked on this node.
@@ -108,7 +110,7 @@ extern ANQA_API const anqa_gen_server anqa_presence_server;
 /**
  * Tracks the calling channel under its topic.
  * key: UTF-8.   meta: an object, or ANQA_JSON_NULL for {}.
- * Fails: E_EXISTS (it is tracked under that key), E_INVALID (key or meta), E_LIMIT (see above), E_NOMEM.
+ * Fails: E_EXISTS (it is tracked under that key), E_INVALID (key or meta), E_LIMIT (see above), E_FULL (likewise), E_NOMEM.
  */
 ANQA_API anqa_status anqa_presence_track(
     const anqa_presence *presence, anqa_socket *socket, anqa_str key, anqa_json meta);

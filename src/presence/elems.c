@@ -192,10 +192,12 @@ struct presence_elem *elem_add(struct presence_state *state, struct replica *rep
     return elem;
 }
 
+/* A detached one. */
 static void elem_free(struct presence_state *state, struct presence_elem *elem)
 {
     struct presence_group *group = elem->group;
 
+    state->untold -= elem_cost(elem);
     group->refs--;
     free(elem);
     group_drop_if_idle(state, group);
@@ -214,6 +216,7 @@ void elem_remove(struct presence_state *state, struct presence_elem *elem)
     if (elem_is_seen(elem))
         disappear(state, elem);
     elem->detached = true;
+    state->untold += elem_cost(elem);
     if (!is_mentioned(elem))
         elem_free(state, elem);
 }
@@ -259,13 +262,14 @@ static void forget_all(struct presence_state *state, struct presence_topic *topi
 }
 
 void state_flush(struct presence_state *state,
-    void (*fn)(void *arg, const struct presence_topic *topic), void *arg)
+    bool (*fn)(void *arg, const struct presence_topic *topic), void *arg)
 {
     struct anqa_list_node *node;
+    bool more = true;
 
-    while ((node = anqa_list_first(&state->dirty)) != NULL) {
+    while (more && (node = anqa_list_first(&state->dirty)) != NULL) {
         struct presence_topic *topic = ANQA_CONTAINER_OF(node, struct presence_topic, dirty);
-        fn(arg, topic);
+        more = fn(arg, topic);
         forget_all(state, topic);
         anqa_list_remove(&topic->dirty);
         topic_drop_if_idle(state, topic);

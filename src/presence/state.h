@@ -124,6 +124,7 @@ struct presence_state {
     struct map_str topics;
     struct map_u64 owners; /* of own elements, by pid */
     struct anqa_list dirty;
+    size_t untold; /* bytes of elements that are gone, and kept to be mentioned */
     struct presence_limits limits;
     struct removal *removals; /* a ring */
     size_t removals_at, removals_count, removals_capacity;
@@ -212,8 +213,8 @@ anqa_status state_list_key(const struct presence_state *state, anqa_str topic, a
     anqa_buf *ret_text) ANQA_MUST_CHECK;
 
 /* Calls fn for each topic in which somebody has joined or left since the last time; then that is forgotten. fn: looks at
- * `joined` and `left` only, and must not change the state. */
+ * `joined` and `left` only, and must not change the state. False: it takes no further ones now. */
 void state_flush(struct presence_state *state,
-    void (*fn)(void *arg, const struct presence_topic *topic), void *arg);
+    bool (*fn)(void *arg, const struct presence_topic *topic), void *arg);
 
 #endif

@@ -33,7 +33,7 @@ static void note(char sign, const struct presence_elem *elem)
     snprintf(mentioned + len, sizeof mentioned - len, "%c%.*s ", sign, ANQA_FMT(elem->group->key));
 }
 
-static void note_topic(void *arg, const struct presence_topic *topic)
+static bool note_topic(void *arg, const struct presence_topic *topic)
 {
     for (struct anqa_list_node *node = anqa_list_first(&topic->joined); node != NULL;
         node = anqa_list_next(&topic->joined, node))
@@ -41,6 +41,7 @@ static void note_topic(void *arg, const struct presence_topic *topic)
     for (struct anqa_list_node *node = anqa_list_first(&topic->left); node != NULL;
         node = anqa_list_next(&topic->left, node))
         note('-', ANQA_CONTAINER_OF(node, struct presence_elem, leaving));
+    return true;
 }
 
 static const char *changes(void)
