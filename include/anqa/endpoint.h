@@ -16,9 +16,11 @@
  * everywhere but does not listen: see anqa/test.h.
  *
  * Draining. Nobody is accepted any more. Requests are answered, and their connections closed behind the answer ("connection:
- * close"); those without a request are closed, after a second in which one may still come. WebSockets are told to come
- * back (close code 1012) batch by batch, so that they do not all reach the successor in one moment; their channels end
- * with the reason shutdown "draining". Who is still there at the end of `shutdown_ms` is reset.
+ * close"); those without a request are closed, after a second in which one may still come. WebSockets, and clients that
+ * poll or listen, are told to come back (close code 1012, status 410) batch by batch, so that they do not all reach the
+ * successor in one moment; their channels end with the reason shutdown "draining". The endpoint waits until they have: what
+ * a channel still does, in a handler or in `terminate`, may call who was started before the endpoint. Clients that are
+ * still there at the end of `shutdown_ms` are reset; channels then are left alone.
  *
  * Inherited sockets. A program that replaces another (SIGUSR2, anqa/application.h) has the sockets that it listened on,
  * each endpoint those of the one with the same address. From systemd (LISTEN_FDS) an endpoint has those whose
@@ -67,6 +69,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/plugs.h>
 #include <anqa/raw_socket.h>
 #include <anqa/router.h>
 #include <anqa/session.h>
@@ -178,7 +181,7 @@ typedef struct anqa_http_limits {
 
 /** How an endpoint that stops takes leave of its clients. Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint_drain {
-    uint32_t batch_size;        /* WebSockets that are told at a time; 0: 10,000 */
+    uint32_t batch_size;        /* clients that are told at a time; 0: 10,000 */
     uint32_t batch_interval_ms; /* from one batch to the next; 0: 2,000 */
     uint32_t shutdown_ms;       /* for all of it; 0: 30,000 */
 } anqa_endpoint_drain;
@@ -205,6 +208,9 @@ typedef struct anqa_endpoint {
     /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
     const anqa_https *https;
     bool no_http; /* it listens for https only */
+    /* Requests without TLS are sent to https, those with it get strict-transport-security, as by anqa_plug_ssl, and before all else: also those
+     * for sockets and files. Their redirects are no lines of anqa_plug_logger. NULL: they are served */
+    const anqa_ssl_opts *force_ssl;
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */

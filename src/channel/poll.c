@@ -372,7 +372,8 @@ static void drain_deliver(struct sub *sub, struct frame *const *frames, size_t c
 {
     struct poll *poll = ANQA_CONTAINER_OF(sub, struct poll, drain);
 
-    if (!is_draining(poll->mount)) /* somebody else's words */
+    if (poll->drained || !is_draining(poll->mount) || /* somebody else's words */
+        !service_drain_turn(poll->mount->service))
         return;
     poll->drained = true;
     proc_kick(sched_self, poll->self);
@@ -413,7 +414,6 @@ static void poll_init(void *state)
     if (sub_open(&poll->drain, drain_topic(poll->mount->service, room)) != ANQA_OK ||
         poll->carried->open(&poll_transport, poll, &admission, poll->mount, &poll->user) != ANQA_OK)
         anqa_exit(anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
-    poll->drained = is_draining(poll->mount); /* or it came too early for the topic */
     poll->heard_ms = anqa_now_ms();
     on_idle(poll);
 }
@@ -429,7 +429,7 @@ static void poll_exit(struct exit_hook *hook, anqa_pid pid)
     while (poll->out != NULL)
         out_pop(poll);
     atomic_fetch_sub_explicit(mount_sessions(poll->mount), 1, memory_order_relaxed);
-    service_unref(poll->mount->service);
+    service_let_go(poll->mount->service);
 }
 
 /* After everything that happens. */
@@ -555,11 +555,11 @@ anqa_status poll_open(const struct socket_mount *mount, const struct admission *
         memcpy(poll->texts + assigns_size, admission->id.ptr, admission->id.len);
     ANQA_REQUIRE(getrandom(poll->secret, sizeof poll->secret, 0) == sizeof poll->secret);
     memcpy(ret_name->secret, poll->secret, sizeof poll->secret);
-    atomic_fetch_add_explicit(&mount->service->refs, 1, memory_order_relaxed);
+    service_hold(mount->service);
     status = start(poll, size, &ret_name->pid);
     if (status != ANQA_OK) {
         atomic_fetch_sub_explicit(mount_sessions(mount), 1, memory_order_relaxed);
-        service_unref(mount->service);
+        service_let_go(mount->service);
     }
     return status;
 }

@@ -256,9 +256,10 @@ void h1_crashed(struct conn *conn, anqa_reason reason);
 /* The same where nothing may wait. */
 void h1_last_words(struct conn *conn);
 
-/* Serves a file if the path is below the mount; false: it is not. May wait. */
-bool conn_serve_static(
-    struct conn *conn, const struct static_mount *mount, const struct request *request);
+/* Serves a file if the path is below the mount; false: it is not. May wait.
+ * hsts: the field strict-transport-security of the answer; empty: none. */
+bool conn_serve_static(struct conn *conn, const struct static_mount *mount,
+    const struct request *request, anqa_str hsts);
 
 /* ---------------------------------------------------------------- times */
 

@@ -140,7 +140,7 @@ static void leave(struct h2_stream *stream)
         reset(stream, stream->sent ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
     (void)nghttp2_session_consume_connection(h2->session, stream->unread);
     if (h2->live == 0)
-        h2->conn->since_s = outlet_now_s();
+        h2_rests(h2);
     h2_wake(h2);
 }
 
