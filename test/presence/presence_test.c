@@ -145,6 +145,38 @@ ANQA_TEST(who_is_untracked_leaves_and_can_not_be_updated)
     ANQA_REFUTE_PUSH_TO(ann, "presence_diff");
 }
 
+static anqa_next discreet_out(anqa_socket *socket, anqa_json payload)
+{
+    anqa_json joins, leaves;
+    size_t come, gone;
+
+    ANQA_REQUIRE(anqa_json_get(payload, "joins", &joins) == ANQA_OK &&
+                 anqa_json_get(payload, "leaves", &leaves) == ANQA_OK);
+    ANQA_REQUIRE(anqa_json_len(joins, &come) == ANQA_OK && anqa_json_len(leaves, &gone) == ANQA_OK);
+    anqa_socket_push(socket, "how_many", anqa_jsonf("{'come': %zu, 'gone': %zu}", come, gone));
+    return anqa_noreply();
+}
+
+static const anqa_channel discreet_room = {
+    .topic = "room:*", .handle_out = (const anqa_event[]){{"presence_diff", discreet_out}, {0}}};
+static const anqa_user_socket discreet_socket = {
+    .channels = (const anqa_channel *const[]){&discreet_room, NULL}};
+
+ANQA_TEST(a_channel_that_intercepts_diffs_says_what_it_likes_in_their_place)
+{
+    anqa_test_channel *ann, *watcher;
+
+    start();
+    watcher = anqa_test_join(
+        anqa_test_connect(&discreet_socket, ANQA_JSON_NULL), T, ANQA_JSON_NULL, NULL);
+    ann = enter("ann");
+    ANQA_ASSERT_PUSH_TO(watcher, "how_many", "{'come': 1, 'gone': 0}");
+    ANQA_ASSERT_REPLY(anqa_test_push(ann, "update", anqa_jsonf("{'n': 2}")), "ok");
+    ANQA_ASSERT_PUSH_TO(watcher, "how_many", "{'come': 1, 'gone': 1}");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'ann': _}, 'leaves': {}}");
+    ANQA_REFUTE_PUSH_TO(watcher, "presence_diff");
+}
+
 ANQA_TEST(a_channel_that_crashes_leaves)
 {
     anqa_test_channel *ann, *ben;
