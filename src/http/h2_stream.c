@@ -253,7 +253,7 @@ void stream_count(struct conn *conn, int64_t bytes)
         h2->output_bytes += (uint64_t)bytes;
 }
 
-bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit)
+bool stream_may_hold(const struct conn *conn, size_t size, size_t limit)
 {
     const struct h2 *h2 = stream_of(conn)->h2;
 
