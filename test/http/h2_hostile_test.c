@@ -290,6 +290,14 @@ TEST(a_head_beyond_its_limits_is_answered_431_or_414)
             "cookie", "f=6", "cookie", "g=7", "cookie", "h=8", "cookie", "i=9", "cookie", "j=10",
             NULL});
     CHECK_EQ(h2_read(&peer, 13)->status, 200);
+    memset(value, 'v', 450); /* which count as if they had come in one */
+    value[450] = '\0';
+    h2_put_headers(
+        &peer, 15, END_BOTH, (const char *const[]){GET_A, "cookie", value, "cookie", value, NULL});
+    CHECK_EQ(h2_read(&peer, 15)->status, 200);
+    h2_put_headers(&peer, 17, END_BOTH,
+        (const char *const[]){GET_A, "cookie", value, "cookie", value, "cookie", value, NULL});
+    CHECK_EQ(h2_read(&peer, 17)->status, 431);
     end(&peer);
 }
 
