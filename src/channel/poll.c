@@ -19,7 +19,6 @@
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
 
-#define OUTPUT_DEFAULT (1u << 20) /* bytes that wait for a client */
 #define QUOTA \
     ((size_t)128 << 20) /* of an event's memory: posts have 8 MB, escapes make answers longer */
 #define CLOSE_RESTART 1012
@@ -90,12 +89,12 @@ static void out_add(struct poll *poll, struct out *out)
  * would never be missed, so the session ends. */
 static struct out *out_new(struct poll *poll, size_t size, size_t own)
 {
-    size_t most = poll->mount->service->output_bytes;
+    size_t most = service_output_bytes(poll->mount->service);
     struct out *out = NULL;
 
     if (poll->closing || poll->lost)
         return NULL;
-    if (poll->out_bytes + size + sizeof *out <= (most == 0 ? OUTPUT_DEFAULT : most))
+    if (poll->out_bytes + size + sizeof *out <= most)
         out = malloc(sizeof *out + own);
     if (out == NULL) {
         poll->lost = true;

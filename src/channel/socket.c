@@ -73,6 +73,13 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
         v2_write(frame, room);
 }
 
+size_t socket_output_bytes(const struct socket *socket)
+{
+    const struct http_service *service = socket->mount->service;
+
+    return service == NULL ? SIZE_MAX : service_output_bytes(service); /* there is no wire */
+}
+
 void socket_reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_str topic_json,
     bool ok, anqa_str response)
 {

@@ -20,7 +20,7 @@
  *
  * A join. The connection spawns the channel, which subscribes and calls `join` in its init; until that is through the
  * connection reads nothing more, and broadcasts of the topic are held (struct join). Then the answer goes out, then
- * what was held, then reading goes on.
+ * what was held, then reading goes on. All that is written at once, so it is bounded as what a client may leave unread is.
  *
  * Holds. A socket does not read while somebody holds it (socket_hold): each join that is under way, and each channel
  * that has too many messages before it.
@@ -50,8 +50,7 @@ extern const char chan_reply_tag[];  /* an answer from elsewhere, see struct rep
 #define CHAN_PENDING_MAX 256u             /* messages that wait for a channel, and */
 #define CHAN_PENDING_BYTES_MAX (4u << 20) /* their bytes, before its client is not read any more */
 #define CHAN_INTERCEPTED_MAX 256u         /* broadcasts that wait for handle_out */
-#define HELD_FRAMES_MAX 1024u             /* broadcasts during a join, and */
-#define HELD_BYTES_MAX (512u << 10)       /* their bytes, before it is given up */
+#define HELD_FRAME_BYTES 64u              /* that a broadcast during a join counts beyond its own */
 #define REPLACE_AFTER_MS 5000u /* for the end of a channel that was left, when it is joined again */
 
 /* Flags of a chan. */
@@ -163,6 +162,9 @@ anqa_pid socket_channel(const struct socket *socket, anqa_str topic);
 
 void socket_hold(struct socket *socket);
 void socket_release(struct socket *socket);
+
+/* That can be written without the client reading any. */
+size_t socket_output_bytes(const struct socket *socket);
 
 /* Writes a frame behind all broadcasts that were made before. */
 void socket_write(struct socket *socket, const struct v2_frame *frame);
