@@ -580,8 +580,21 @@ static int dial(void)
     return fd;
 }
 
-/* Reads until `end` has come, or the connection has ended: then it is false. One of both must be. */
-static bool comes(int fd, const char *end)
+static int count_of(const char *text, size_t len, const char *part)
+{
+    const char *at = text;
+    int count = 0;
+
+    while ((at = memmem(at, len - (size_t)(at - text), part, strlen(part))) != NULL) {
+        at += strlen(part);
+        count++;
+    }
+    return count;
+}
+
+/* Reads until `end` has come so many times or `other` once, or the connection has ended: then it is false. One of all that
+ * must be. */
+static bool comes_or(int fd, int times, const char *end, const char *other)
 {
     static char text[1 << 16];
     size_t len = 0;
@@ -592,11 +605,16 @@ static bool comes(int fd, const char *end)
         if (n <= 0)
             return false;
         len += (size_t)n;
-        if (memmem(text, len, "\x88\x02\x03", 3) != NULL) /* a close frame */
+        if (count_of(text, len, "\x88\x02\x03") > 0) /* a close frame */
             return false;
-        if (memmem(text, len, end, strlen(end)) != NULL)
+        if (count_of(text, len, end) >= times || count_of(text, len, other) > 0)
             return true;
     }
+}
+
+static bool comes(int fd, const char *end)
+{
+    return comes_or(fd, 1, end, end);
 }
 
 static const char upgrade[] =
@@ -635,6 +653,32 @@ TEST(an_allocation_that_fails_costs_at_most_a_connection)
     CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "x", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
     client_expect(client, "[null,null,\"room:a\",\"x\",{}]");
     rooms_end(client);
+}
+
+static const char *const secret_life[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{}]",
+    "[\"1\",\"2\",\"room:a\",\"secrets\",{\"count\":200}]"};
+
+/* All that is handled must come, or that it will not: an error, or the end. */
+static void try_a_secret_life(void)
+{
+    struct client client = {dial()};
+
+    (void)send(client.fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL);
+    if (comes(client.fd, "\r\n\r\n")) {
+        client_send_all(client, secret_life, ANQA_COUNT(secret_life));
+        (void)comes_or(client.fd, 200, "\"seen\"", "error");
+    }
+    client_close(client);
+}
+
+TEST(an_intercepted_broadcast_is_not_lost_in_silence_when_memory_is_short)
+{
+    server_begin(&rooms_endpoint);
+    try_a_secret_life();
+    EACH_ALLOC_FAILURE_IN_ANY_THREAD {
+        try_a_secret_life();
+    }
+    server_end();
 }
 
 static const char *const anything[] = {"[\"1\",\"1\",\"room:a\",\"phx_join\",{}]",
