@@ -73,6 +73,13 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
         v2_write(frame, room);
 }
 
+size_t socket_output_bytes(const struct socket *socket)
+{
+    const struct http_service *service = socket->mount->service;
+
+    return service == NULL ? SIZE_MAX : service_output_bytes(service); /* there is no wire */
+}
+
 void socket_reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_str topic_json,
     bool ok, anqa_str response)
 {
@@ -341,8 +348,10 @@ static struct chan *chan_make(
     if (join_ref_is_null(join))
         chan->flags |= CHAN_NULL_JOIN_REF;
     if (has_escapes(join->topic_json)) {
+        uint16_t len = (uint16_t)join->topic_json.len;
         chan->flags |= CHAN_TOPIC_JSON;
-        chan->topic_len = (uint16_t)keep(&at, join->topic_json).len;
+        (void)keep(&at, anqa_str_make((const char *)&len, sizeof len));
+        (void)keep(&at, join->topic_json);
     }
     return chan;
 }
@@ -351,7 +360,16 @@ static struct chan *chan_make(
 static size_t texts_size(const struct join *join)
 {
     return (join_ref_is_null(join) ? join->ref.len : join->join_ref.len) +
-           (has_escapes(join->topic_json) ? join->topic_json.len : 0);
+           (has_escapes(join->topic_json) ? sizeof(uint16_t) + join->topic_json.len : 0);
+}
+
+anqa_str chan_topic_json(const struct chan *chan)
+{
+    const char *at = (const char *)chan + chan->texts + chan->ref_len;
+    uint16_t len;
+
+    memcpy(&len, at, sizeof len);
+    return anqa_str_make(at + sizeof len, len);
 }
 
 /* Spawns the channel of a join, for which the socket is held. It is nobody's child: a node for the family of each

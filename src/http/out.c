@@ -15,7 +15,6 @@
 #define SLICE 256        /* connections that are flushed before others run */
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
-#define DEFAULT_OUTPUT ((uint32_t)1 << 20)
 #define ALLOWED_UNIT ((size_t)64 << 10)
 #define SEAL_EXTRA \
     ((size_t)4 * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
@@ -93,9 +92,7 @@ bool conn_is_closing(const struct conn *conn)
 
 static uint32_t output_limit(const struct conn *conn)
 {
-    uint32_t limit = conn->service->output_bytes;
-
-    return limit == 0 ? DEFAULT_OUTPUT : limit;
+    return service_output_bytes(conn->service);
 }
 
 void conn_dirty(struct conn *conn)
