@@ -32,6 +32,7 @@ static void *rt_make(anqa_rt *rt)
     made->work_limit = workers.threads_max > 1 ? workers.threads_max / 2 : 1;
     made->work_queue = workers.queue_max;
     anqa_list_init(&made->work_waiting);
+    anqa_list_init(&made->work_running);
     made->rt = rt;
     made->limit = rt->options.js_mapped;
     made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

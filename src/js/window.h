@@ -69,14 +69,15 @@ struct js_rt {
     uint32_t used_count;       /* of these */
     struct anqa_list waiting;  /* for a window: struct js_waiter, in the order they have come */
     _Atomic(uint32_t) waiters; /* shared: of these, and who looks whether he must be one */
-    uint32_t working, work_limit;      /* workers that work for scripts, see work.h */
-    struct anqa_list work_waiting;     /* for one: struct place */
-    uint32_t work_waiters, work_queue; /* of these, at most */
-    _Atomic(uint32_t) parked;          /* shared: processes, */
-    _Atomic(uint64_t) parked_bytes;    /* their lines, */
-    _Atomic(uint64_t) parks, wakes;    /* and how often, since the start */
-    int pagemap;                       /* -1: there is none */
-    int timers[64];                    /* the ticks of its threads */
+    uint32_t working, work_limit;                /* workers that work for scripts, see work.h */
+    struct anqa_list work_waiting, work_running; /* struct place: for one, and that have one */
+    uint64_t work_turns;                         /* workers given */
+    uint32_t work_waiters, work_queue;           /* of these, at most */
+    _Atomic(uint32_t) parked;                    /* shared: processes, */
+    _Atomic(uint64_t) parked_bytes;              /* their lines, */
+    _Atomic(uint64_t) parks, wakes;              /* and how often, since the start */
+    int pagemap;                                 /* -1: there is none */
+    int timers[64];                              /* the ticks of its threads */
     uint32_t timer_count;
     struct js_image *images;
     struct js_parcel *parcels;

@@ -7,25 +7,81 @@
 /* Owner: the process that has it, on its heap; in the list guarded by the lock. */
 struct place {
     struct js_rt *rt;
-    struct anqa_list_node node; /* js_rt.work_waiting */
-    anqa_pid pid;
+    struct anqa_list_node node; /* js_rt.work_waiting, or work_running when it is granted */
+    anqa_pid pid, family;
     uint64_t ref; /* wakes it */
-    bool granted; /* guarded by the lock */
+    /* guarded by the lock */
+    uint64_t
+        turn; /* when its family was last given a worker, as far as somebody of it is in a list; 0: not */
+    bool granted;
 };
 
-/* The first that waits gets what is given back. The lock is held. NULL: nobody waits. */
+static struct place *place_of(struct anqa_list_node *node)
+{
+    return node == NULL ? NULL : ANQA_CONTAINER_OF(node, struct place, node);
+}
+
+/* All below: the lock is held. */
+
+static void grant(struct js_rt *rt, struct place *place)
+{
+    struct anqa_list_node *node = anqa_list_first(&rt->work_waiting);
+
+    place->granted = true;
+    place->turn = ++rt->work_turns;
+    anqa_list_push(&rt->work_running, &place->node);
+    for (; node != NULL; node = anqa_list_next(&rt->work_waiting, node))
+        if (anqa_pid_eq(place_of(node)->family, place->family))
+            place_of(node)->turn = place->turn;
+}
+
+/* Of whose family it is longest ago gets what is given back; of these the first. NULL: nobody waits. */
 static struct place *pass(struct js_rt *rt)
 {
-    struct anqa_list_node *node = anqa_list_pop(&rt->work_waiting);
-    struct place *next = ANQA_CONTAINER_OF(node, struct place, node);
+    struct anqa_list_node *node = anqa_list_first(&rt->work_waiting);
+    struct place *next = place_of(node);
 
-    if (node == NULL) {
+    for (; node != NULL; node = anqa_list_next(&rt->work_waiting, node))
+        if (place_of(node)->turn < next->turn)
+            next = place_of(node);
+    if (next == NULL) {
         rt->working--;
         return NULL;
     }
     rt->work_waiters--;
-    next->granted = true;
+    anqa_list_remove(&next->node);
+    grant(rt, next);
     return next;
+}
+
+/* Of a family, in one of the lists: how many there are, and the turn it has had. */
+static uint32_t count_family(struct anqa_list *list, anqa_pid family, uint64_t *turn)
+{
+    struct anqa_list_node *node = anqa_list_first(list);
+    uint32_t count = 0;
+
+    for (; node != NULL; node = anqa_list_next(list, node)) {
+        const struct place *place = place_of(node);
+        if (!anqa_pid_eq(place->family, family))
+            continue;
+        count++;
+        if (place->turn > *turn)
+            *turn = place->turn;
+    }
+    return count;
+}
+
+/* A family has half of the queue, so that others find room. False: too many wait. */
+static bool queue(struct js_rt *rt, struct place *place)
+{
+    uint32_t waiting = count_family(&rt->work_waiting, place->family, &place->turn);
+
+    (void)count_family(&rt->work_running, place->family, &place->turn);
+    if (rt->work_waiters >= rt->work_queue || waiting >= (rt->work_queue + 1) / 2)
+        return false;
+    rt->work_waiters++;
+    anqa_list_push(&rt->work_waiting, &place->node);
+    return true;
 }
 
 /* The place is given back, or waited for no longer. */
@@ -37,12 +93,11 @@ static void leave(void *arg)
     uint64_t ref = 0;
 
     pthread_mutex_lock(&rt->lock);
-    if (place->granted) {
+    anqa_list_remove(&place->node);
+    if (place->granted)
         next = pass(rt);
-    } else {
-        anqa_list_remove(&place->node);
+    else
         rt->work_waiters--;
-    }
     if (next != NULL) { /* which may be gone when the lock is */
         pid = next->pid;
         ref = next->ref;
@@ -64,10 +119,8 @@ static enum entered enter(struct place *place)
     pthread_mutex_lock(&rt->lock);
     if (rt->working < rt->work_limit) {
         rt->working++;
-        place->granted = true;
-    } else if (rt->work_waiters < rt->work_queue) {
-        rt->work_waiters++;
-        anqa_list_push(&rt->work_waiting, &place->node);
+        grant(rt, place);
+    } else if (queue(rt, place)) {
         entered = ENTERED_QUEUE;
     } else {
         entered = ENTERED_NOT;
@@ -76,15 +129,15 @@ static enum entered enter(struct place *place)
     return entered;
 }
 
-anqa_status work_blocking(anqa_pid asker, void (*fn)(void *job), void *job)
+anqa_status work_blocking(anqa_pid asker, anqa_pid family, void (*fn)(void *job), void *job)
 {
     struct place *place = anqa_heap_alloc(sizeof *place);
     anqa_deferred mark = anqa_defer_mark();
     anqa_status status = ANQA_E_NOPROC;
     enum entered entered;
 
-    *place =
-        (struct place){.rt = js_rt_get(), .pid = anqa_self(), .ref = sched_new_ref(sched_self)};
+    *place = (struct place){
+        .rt = js_rt_get(), .pid = anqa_self(), .family = family, .ref = sched_new_ref(sched_self)};
     anqa_list_node_init(&place->node);
     entered = enter(place);
     if (entered == ENTERED_NOT) {
