@@ -476,18 +476,40 @@ static uint64_t op_unlink(struct js *js, const uint64_t *args)
     return JS_UNDEFINED;
 }
 
+static anqa_reason exit_reason(anqa_str text)
+{
+    if (anqa_str_is(text, "shutdown"))
+        return ANQA_SHUTDOWN;
+    return anqa_error_reason("%.*s", text.len > 1000 ? 1000 : (int)text.len, text.ptr);
+}
+
+/* Whoever is no living child is left alone. Its end is wanted, so it is not ours. */
+static uint64_t exit_child(struct js *js, anqa_pid pid, anqa_str text)
+{
+    if (!spawn_is_child(js, pid))
+        return JS_FALSE;
+    anqa_unlink(pid);
+    if (anqa_str_is(text, "kill"))
+        anqa_exit_signal(pid, ANQA_KILL);
+    else if (anqa_str_is(text, "normal")) /* which no signal does to another */
+        anqa_exit_signal(pid, ANQA_SHUTDOWN);
+    else
+        anqa_exit_signal(pid, exit_reason(text));
+    return JS_TRUE;
+}
+
+/* The reason, and whose end it is; undefined: ours. */
 static uint64_t op_exit(struct js *js, const uint64_t *args)
 {
+    anqa_pid pid = anqa_self();
     anqa_str text;
 
-    if (!beam_text(js, args[0], &text))
+    if (!beam_text(js, args[0], &text) || (args[1] != JS_UNDEFINED && !pid_arg(js, args[1], &pid)))
         return JS_EXCEPTION;
+    if (!anqa_pid_eq(pid, anqa_self()))
+        return exit_child(js, pid, text);
     preempt_leave();
-    if (anqa_str_is(text, "normal"))
-        anqa_exit(ANQA_NORMAL);
-    if (anqa_str_is(text, "shutdown"))
-        anqa_exit(ANQA_SHUTDOWN);
-    anqa_exit(anqa_error_reason("%.*s", text.len > 1000 ? 1000 : (int)text.len, text.ptr));
+    anqa_exit(anqa_str_is(text, "normal") ? ANQA_NORMAL : exit_reason(text));
 }
 
 static uint64_t op_now(struct js *js, const uint64_t *args)

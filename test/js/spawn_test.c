@@ -119,6 +119,11 @@ static bool are_gone(const anqa_pid *pids, size_t count)
     return true;
 }
 
+static bool is_of_a_script(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, ANQA_JS_MESSAGE);
+}
+
 /* The pids that Beam.send brings to this process. */
 static void collect(anqa_pid pid, const char *code, anqa_pid *pids, size_t count)
 {
@@ -135,8 +140,8 @@ static void collect(anqa_pid pid, const char *code, anqa_pid *pids, size_t count
     CHECK_STATUS(anqa_js_send(pid, value), ANQA_OK);
     CHECK_STR(js_eval(pid, code), "1");
     for (size_t i = 0; i < count; i++) {
-        const anqa_msg *msg = anqa_receive(LONG_MS);
-        CHECK(msg != NULL && anqa_tag_is(msg->tag, ANQA_JS_MESSAGE));
+        const anqa_msg *msg = anqa_receive_if(is_of_a_script, NULL, LONG_MS);
+        CHECK(msg != NULL);
         CHECK_STATUS(anqa_value_check(msg->body.ptr, msg->body.len, NULL, &value), ANQA_OK);
         CHECK_STATUS(anqa_value_get_bits(value, &bits), ANQA_OK);
         pids[i] = (anqa_pid){bits};
@@ -178,7 +183,6 @@ TEST(children_end_with_their_parent_whatever_links_there_are)
         CHECK_STR(js_ended(kids[0]), "shutdown", "%s", endings[i].name);
         CHECK_STR(js_ended(kids[1]), "shutdown", "%s", endings[i].name);
         CHECK(are_gone(pids, 2), "%s", endings[i].name);
-        (void)anqa_receive_if(NULL, NULL, 0);
     }
     js_end(rt);
 }
@@ -202,6 +206,59 @@ TEST(a_child_that_fails_ends_its_parent_unless_that_has_unlinked)
                              "Beam.monitor(kid, (who, why) => r(why)))"),
         "\"error: failed\"");
     CHECK_STR(js_eval(apart, "Beam.processInfo().children"), "0");
+    js_end(rt);
+}
+
+static const struct {
+    const char *args, *reason;
+} exits[] = {
+    {"kid", "shutdown"},
+    {"kid, 'shutdown'", "shutdown"},
+    {"kid, 'normal'", "shutdown"},
+    {"kid, 'kill'", "killed"},
+    {"kid, 'not needed'", "error: not needed"},
+    {"kid, new Error('x')", "error: Error: x"},
+};
+
+TEST(a_script_ends_a_child_whatever_that_is_doing, .timeout_ms = 60000)
+{
+    static const char start[] =
+        "globalThis.kid = Beam.spawn('export function init() { Beam.onMessage(() => { for (;;); "
+        "}); }'); globalThis.ended = new Promise((r) => Beam.monitor(kid, (who, why) => r(why))); "
+        "%s Beam.exit(%s)";
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&parent);
+
+    for (size_t i = 0; i < 2 * ANQA_COUNT(exits); i++) {
+        size_t row = i / 2;
+        CHECK_STR(js_eval(pid, anqa_tmp_printf(
+                                   start, i % 2 == 0 ? "" : "Beam.send(kid, 1);", exits[row].args)),
+            "true", "%s", exits[row].args);
+        CHECK_STR(js_eval(pid, "ended"), anqa_tmp_printf("\"%s\"", exits[row].reason), "%s",
+            exits[row].args);
+        CHECK_STR(js_eval(pid, "[Beam.exit(kid), Beam.processInfo().children]"), "[false,0]");
+    }
+    js_end(rt);
+}
+
+TEST(a_script_ends_nobody_but_itself_and_its_children)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid, other;
+    anqa_ref ref;
+
+    anqa_trap_exit(true);
+    pid = js_start(&parent);
+    other = js_start(&parent);
+    CHECK_STR(js_eval(other, "Beam.register('other'); 1"), "1");
+    CHECK_STR(js_eval(pid, "Beam.exit(Beam.whereis('other'), 'kill')"), "false");
+    CHECK_STR(js_eval(pid, "globalThis.kid = Beam.spawn(child, Beam.self()); ask(kid, "
+                           "'Beam.exit(arg, \"kill\")')"),
+        "false");
+    CHECK_STR(js_eval(other, "1"), "1");
+    ref = anqa_monitor(pid);
+    CHECK_STR(js_eval(pid, "setTimeout(() => Beam.exit(Beam.self(), 'mine'), 1); 1"), "1");
+    CHECK_STR(js_ended(ref), "error: mine");
     js_end(rt);
 }
 

@@ -52,6 +52,10 @@ void web_worker_failed(struct js *js, const anqa_js_error *error);
 void web_reset(struct js *js);
 /* Of the modules that have it. */
 void web_drop_codecs(struct js *js);
+/* The operation of crypto.js that runs a job of subtle.h: id, kind | hash << 8 | family << 16 | flags, n, m, key, data, extra,
+ * more. The result: bytes; a string that tells what is wrong; null where the job is long and id is 0. With another id it
+ * becomes the answer of a process. */
+uint64_t web_run_job(struct js *js, const uint64_t *args);
 /* Whether a message is one of web_tell's; id and value are then written. */
 bool web_told(const anqa_msg *msg, uint32_t *ret_id, anqa_value *ret_value);
 
