@@ -43,7 +43,7 @@ static anqa_payload ask(void *arg)
     struct asked *asked = arg;
     char *status = anqa_arena_alloc(anqa_tmp(), 1);
 
-    *status = (char)work_blocking(asked->asker, asked->family, work, asked);
+    *status = (char)work_blocking(&js_rt_get()->work, asked->asker, asked->family, work, asked);
     return anqa_bytes(status, 1);
 }
 
@@ -165,7 +165,7 @@ static void wait_until_queued(uint32_t count)
     for (uint32_t i = 0; i < LONG_MS && waiting != count; i++) {
         anqa_sleep(1);
         pthread_mutex_lock(&rt->lock);
-        waiting = rt->work_waiters;
+        waiting = rt->work.waiters;
         pthread_mutex_unlock(&rt->lock);
     }
     CHECK_EQ(waiting, count);
