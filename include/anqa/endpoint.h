@@ -69,6 +69,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/plugs.h>
 #include <anqa/raw_socket.h>
 #include <anqa/router.h>
 #include <anqa/session.h>
@@ -207,6 +208,9 @@ typedef struct anqa_endpoint {
     /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
     const anqa_https *https;
     bool no_http; /* it listens for https only */
+    /* Requests without TLS are sent to https, those with it get strict-transport-security, as by anqa_plug_ssl, and before all else: also those
+     * for sockets and files. Their redirects are no lines of anqa_plug_logger. NULL: they are served */
+    const anqa_ssl_opts *force_ssl;
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */
@@ -223,7 +227,7 @@ typedef struct anqa_endpoint {
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
-     * sent; 0: 1 MiB */
+     * sent, but for the state of a presence (anqa/presence.h); 0: 1 MiB */
     uint32_t max_output_bytes;
     uint32_t max_connections; /* 0: 65,536; more are reset */
     anqa_endpoint_drain drain;

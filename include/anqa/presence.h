@@ -58,6 +58,9 @@ ANQA_BEGIN_DECLS
 #define ANQA_PRESENCE_META_DEPTH_MAX 32u
 #define ANQA_PRESENCE_KEY_MAX 255u
 
+/** The longest state that is pushed to a client. */
+#define ANQA_PRESENCE_STATE_MAX ((size_t)16 << 20)
+
 /** Room for a reference with its NUL. */
 #define ANQA_PRESENCE_REF 17u
 
@@ -117,8 +120,10 @@ ANQA_API anqa_status anqa_presence_untrack(
     const anqa_presence *presence, anqa_socket *socket, anqa_str key);
 
 /**
- * Pushes "presence_state" with all that are there to the channel's client, which waits for it after each join. Of more than
- * 256 KiB the rest follows as diffs. Not before `join` has returned.   Fails: as anqa_presence_list.
+ * Pushes "presence_state" with all that are there to the channel's client, which waits for it after each join. Not before
+ * `join` has returned. It is one message, and may be longer than max_output_bytes of the endpoint: then it waits until an earlier one
+ * of the same connection has been sent.
+ * Fails: as anqa_presence_list; E_LIMIT (more than ANQA_PRESENCE_STATE_MAX bytes).
  */
 ANQA_API anqa_status anqa_presence_push_state(const anqa_presence *presence, anqa_socket *socket);
 

@@ -5,6 +5,7 @@
 #include <anqa/memory.h>
 
 #include "channel/deflated.h"
+#include "channel/large.h"
 #include "channel/socket.h"
 #include "otp/child.h"
 #include "runtime/sched.h"
@@ -147,18 +148,14 @@ static bool held_grow(struct join *join)
     return true;
 }
 
-/* Whether what is held and `bytes` besides can be written at once. While the socket is there. */
-static bool fits(const struct chan *chan, size_t bytes)
-{
-    return bytes + chan->join->held_bytes <= socket_output_bytes(chan->socket);
-}
-
 /* Keeps a frame until the join is through. */
 static void hold(struct chan *chan, anqa_buf frame)
 {
     struct join *join = chan->join;
 
-    if (join->overrun || !fits(chan, frame.len + HELD_FRAME_BYTES) || !held_grow(join)) {
+    if (join->overrun ||
+        join->held_bytes + frame.len + HELD_FRAME_BYTES > socket_output_bytes(chan->socket) ||
+        !held_grow(join)) {
         give_up(chan, join);
         return;
     }
@@ -343,9 +340,6 @@ static void log_in(const struct chan *chan, anqa_str event)
 
 /* ---------------------------------------------------------------- joining */
 
-/* Of the answer to a join beside its response: refs, escapes of the topic, the frame. */
-#define ANSWER_BYTES (2u * ANQA_REF_MAX + 6u * ANQA_TOPIC_MAX + 128u)
-
 static void join_through(struct chan *chan, bool joined, anqa_json response)
 {
     struct join *join = chan->join;
@@ -353,9 +347,6 @@ static void join_through(struct chan *chan, bool joined, anqa_json response)
     probe(anqa_json_text(response));
     anqa_section_begin();
     sub_catch_up(&chan->sub);
-    if (joined && join->held_count > 0 && chan->socket != NULL &&
-        !fits(chan, response.len + ANSWER_BYTES))
-        give_up(chan, join);
     anqa_section_end();
     if (join->overrun)
         anqa_exit(anqa_error_reason("too much was broadcast during the join"));
@@ -641,6 +632,32 @@ void anqa_socket_push(anqa_socket *socket, const char *event, anqa_json payload)
     chan->socket->serializer->push(&frame, chan_ref(chan), STR("null"), chan_topic(chan),
         between_quotes(anqa_str_of(event)), anqa_json_text(payload));
     chan_write(chan, &frame);
+}
+
+/* Room for the frame around a payload: refs, topic and event, at their longest and all in escapes. */
+#define AROUND_MAX 4096u
+#define LARGE_LOOK_MS 20u
+
+static bool may_push(const struct chan *chan, size_t size)
+{
+    const struct socket *socket = chan->socket;
+    bool may;
+
+    if (socket == NULL || socket->ended || socket->transport->allow == NULL)
+        return true;
+    anqa_section_begin();
+    may = socket->transport->allow(socket->link, size);
+    anqa_section_end();
+    return may;
+}
+
+void chan_push_large(anqa_socket *socket, const char *event, anqa_json payload)
+{
+    struct chan *chan = chan_of(socket);
+
+    while (!may_push(chan, payload.len + AROUND_MAX))
+        anqa_sleep(LARGE_LOOK_MS);
+    anqa_socket_push(socket, event, payload);
 }
 
 void anqa_socket_push_binary(anqa_socket *socket, const char *event, anqa_str data)

@@ -294,6 +294,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.statics = site->statics;
     site->service.static_count = site->static_count;
     site->service.session = spec->session;
+    site->service.force_ssl = spec->force_ssl;
     site->service.limits = (struct request_limits){
         .line_bytes = spec->limits.request_line_bytes,
         .head_bytes = spec->limits.header_bytes,

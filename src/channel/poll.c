@@ -55,7 +55,7 @@ struct poll {
     const struct carried *carried;
     void *user; /* what is carried; NULL: not made yet */
     struct out *out, **out_end;
-    size_t out_bytes;
+    size_t out_bytes, allowed; /* what waits; how much more of it may be than else (poll_allow) */
     struct post *posts, **posts_end;
     unsigned post_count;
     size_t post_bytes;
@@ -85,16 +85,20 @@ static void out_add(struct poll *poll, struct out *out)
     proc_kick(sched_self, poll->self);
 }
 
+static size_t output_limit(const struct poll *poll)
+{
+    return service_output_bytes(poll->mount->service);
+}
+
 /* For `size` bytes, of which `own` are written to it. NULL: too much waits, or there is no memory: a frame that is left out
  * would never be missed, so the session ends. */
 static struct out *out_new(struct poll *poll, size_t size, size_t own)
 {
-    size_t most = service_output_bytes(poll->mount->service);
     struct out *out = NULL;
 
     if (poll->closing || poll->lost)
         return NULL;
-    if (poll->out_bytes + size + sizeof *out <= most)
+    if (poll->out_bytes + size + sizeof *out <= output_limit(poll) + poll->allowed)
         out = malloc(sizeof *out + own);
     if (out == NULL) {
         poll->lost = true;
@@ -115,6 +119,16 @@ static char *poll_room(void *link, size_t size)
         return NULL;
     out_add(poll, out);
     return out->bytes;
+}
+
+static bool poll_allow(void *link, size_t size)
+{
+    struct poll *poll = link;
+
+    if (poll->out_bytes > output_limit(poll))
+        return false;
+    poll->allowed = size + sizeof(struct out);
+    return true;
 }
 
 static void poll_send_now(void *link, const anqa_buf *frames, size_t count)
@@ -155,6 +169,7 @@ static void poll_resume(void *link)
 }
 
 static const struct transport poll_transport = {.room = poll_room,
+    .allow = poll_allow,
     .send_now = poll_send_now,
     .close = poll_end,
     .pause = poll_pause,
@@ -168,8 +183,10 @@ static void out_pop(struct poll *poll)
     struct out *out = poll->out;
 
     poll->out = out->next;
-    if (poll->out == NULL)
+    if (poll->out == NULL) {
         poll->out_end = &poll->out;
+        poll->allowed = 0;
+    }
     poll->out_bytes -= out->len + sizeof *out;
     anqa_buf_unref(out->buf);
     free(out);

@@ -22,6 +22,7 @@
 #define HTTP_CONN_H
 
 #include <anqa/buf.h>
+#include <anqa/plugs.h>
 #include <anqa/session.h>
 #include <anqa/net.h>
 #include <anqa/process.h>
@@ -71,6 +72,7 @@ struct http_service {
     const struct static_mount *statics;
     size_t static_count;
     const anqa_plug *plugs;           /* for all other requests; NULL: none */
+    const anqa_ssl_opts *force_ssl;   /* for all of these; NULL: they may come without TLS */
     struct error_pages pages;         /* for those that plugs give no answer to */
     const anqa_session_opts *session; /* of those; NULL: none */
     anqa_str secret;                  /* may be empty */
@@ -154,6 +156,10 @@ anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socke
 /* Room for `size` bytes at the end of the output, for the caller to fill before anything else is called. NULL: the
  * connection is ending, or there is no memory (then it is reset). */
 char *conn_queue_room(struct conn *conn, size_t size);
+/* Lets `size` more bytes wait than the limit says, of what is added next, until all that waits has been sent; up to
+ * CONN_ALLOW_MAX. False: more than the limit waits already, and does not get more. */
+#define CONN_ALLOW_MAX ((size_t)32 << 20)
+bool conn_allow(struct conn *conn, size_t size);
 /* Adds counted bufs (counts of their own are taken), written straight through if nothing waits before them. */
 void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count);
 

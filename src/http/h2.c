@@ -494,6 +494,16 @@ static void time_head(struct h2 *h2)
                                      : conn_seconds(service->idle_timeout, CONN_IDLE_S));
 }
 
+void h2_rests(struct h2 *h2)
+{
+    struct conn *conn = h2->conn;
+
+    if (h2->leaving)
+        conn->since_s = outlet_now_s();
+    else if (!h2->timed_head && !h2->failed)
+        outlet_time(conn, conn_request_s(conn, conn->service->idle_timeout, CONN_IDLE_S));
+}
+
 size_t h2_take(struct conn *conn, const char *bytes, size_t len)
 {
     struct h2 *h2 = conn->user;

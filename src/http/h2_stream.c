@@ -140,7 +140,7 @@ static void leave(struct h2_stream *stream)
         reset(stream, stream->sent ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
     (void)nghttp2_session_consume_connection(h2->session, stream->unread);
     if (h2->live == 0)
-        h2->conn->since_s = outlet_now_s();
+        h2_rests(h2);
     h2_wake(h2);
 }
 
@@ -183,7 +183,7 @@ void stream_count(struct conn *conn, int64_t bytes)
         h2->output_bytes += (uint64_t)bytes;
 }
 
-bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit)
+bool stream_may_hold(const struct conn *conn, size_t size, size_t limit)
 {
     const struct h2 *h2 = stream_of(conn)->h2;
 

@@ -8,7 +8,7 @@
 #include "http/conn_int.h" /* IWYU pragma: export */
 #include "http/exchange.h" /* IWYU pragma: export */
 
-/* Answers through `conn`. exchange: the protocol's, begun here if plugs see the request. */
+/* Answers through `conn`. exchange: the protocol's, zeroed; begun here if plugs see the request. */
 void serve_request(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
     struct request *request);
 

@@ -268,7 +268,10 @@
     demonitor(ref) { return watched.delete(host(TEXT, ref)) && host(DEMONITOR, ref); },
     link(pid) { host(LINK, pid); },
     unlink(pid) { host(UNLINK, pid); },
-    exit(reason) { host(EXIT, reason === undefined ? 'normal' : String(reason)); },
+    exit(who, reason) {
+      if (who instanceof Pid) return host(EXIT, String(reason ?? 'shutdown'), who);
+      host(EXIT, who === undefined ? 'normal' : String(who));
+    },
     sleep(ms) { return new Promise((resolve) => { add(resolve, ms, [], false); }); },
     spawn(source, arg) { return host(SPAWN, source === null ? null : String(source), arg); },
     register(name) { host(REGISTER, String(name)); },

@@ -4,6 +4,8 @@
 
 #include <anqa/memory.h>
 
+#include "base/buf_meter.h"
+#include "js/beam.h"
 #include "js/preempt.h"
 #include "otp/child.h"
 #include "runtime/proc.h"
@@ -61,7 +63,7 @@ static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_err
     struct js_family *family = family_of(js);
     uint32_t most = js->script->limits.children;
 
-    if (child == NULL || family == NULL) {
+    if (child == NULL || family == NULL || beam_out(js) == NULL) {
         free(child);
         (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
         return NULL;
@@ -81,6 +83,7 @@ static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_err
         (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
         return NULL;
     }
+    child->out = buf_meter_ref(js->out);
     family->alive++;
     list_put(&js->children, child);
     return child;
@@ -93,6 +96,7 @@ static struct js_image *record_remove(struct js_rt *rt, struct js_child *child)
     (void)map_u64_remove(&rt->children, child->id);
     list_remove(child);
     family_leave(child->family);
+    buf_meter_unref(child->out);
     free(child);
     return image;
 }
@@ -276,6 +280,8 @@ bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_ar
     if (child != NULL && anqa_pid_is_none(child->pid)) {
         child->pid = anqa_self();
         js->self = child;
+        js->out = child->out;
+        child->out = NULL;
         js->script = child->script;
     }
     pthread_mutex_unlock(&js->rt->lock);
@@ -303,6 +309,8 @@ void spawn_leave(struct js *js)
     }
     js->self = NULL;
     js->family = NULL;
+    buf_meter_unref(js->out);
+    js->out = NULL;
     pthread_mutex_unlock(&js->rt->lock);
     if (image != NULL)
         image_release(js->rt, image);

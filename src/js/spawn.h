@@ -29,6 +29,7 @@ struct js_child {
     const anqa_js_script *script;
     struct js_image *image; /* counted; NULL: the script's own */
     struct js_family *family;
+    struct buf_meter *out; /* the family's, counted, until it is claimed */
     anqa_pid parent;
     anqa_pid pid; /* nobody: not claimed yet */
     bool worker;

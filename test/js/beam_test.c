@@ -221,7 +221,8 @@ TEST(a_turn_sends_no_more_bytes_than_its_memory_has)
 {
     static const anqa_js_script sender =
         ANQA_JS_SCRIPT(.name = "sender", .source = "export function f() {}", .handlers = handlers,
-            .topics = sender_topics, .limits = {.memory = (size_t)16 << 20});
+            .topics = sender_topics,
+            .limits = {.memory = (size_t)16 << 20, .unread = (size_t)100 << 20});
     static const char *const ways[] = {
         "Beam.send(Beam.self(), m)", "Beam.call('nothing', m)", "b.postMessage(m)"};
     anqa_rt *rt = js_begin(1);

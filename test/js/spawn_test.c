@@ -205,6 +205,59 @@ TEST(a_child_that_fails_ends_its_parent_unless_that_has_unlinked)
     js_end(rt);
 }
 
+static const struct {
+    const char *args, *reason;
+} exits[] = {
+    {"kid", "shutdown"},
+    {"kid, 'shutdown'", "shutdown"},
+    {"kid, 'normal'", "shutdown"},
+    {"kid, 'kill'", "killed"},
+    {"kid, 'not needed'", "error: not needed"},
+    {"kid, new Error('x')", "error: Error: x"},
+};
+
+TEST(a_script_ends_a_child_whatever_that_is_doing, .timeout_ms = 60000)
+{
+    static const char start[] =
+        "globalThis.kid = Beam.spawn('export function init() { Beam.onMessage(() => { for (;;); "
+        "}); }'); globalThis.ended = new Promise((r) => Beam.monitor(kid, (who, why) => r(why))); "
+        "%s Beam.exit(%s)";
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&parent);
+
+    for (size_t i = 0; i < 2 * ANQA_COUNT(exits); i++) {
+        size_t row = i / 2;
+        CHECK_STR(js_eval(pid, anqa_tmp_printf(
+                                   start, i % 2 == 0 ? "" : "Beam.send(kid, 1);", exits[row].args)),
+            "true", "%s", exits[row].args);
+        CHECK_STR(js_eval(pid, "ended"), anqa_tmp_printf("\"%s\"", exits[row].reason), "%s",
+            exits[row].args);
+        CHECK_STR(js_eval(pid, "[Beam.exit(kid), Beam.processInfo().children]"), "[false,0]");
+    }
+    js_end(rt);
+}
+
+TEST(a_script_ends_nobody_but_itself_and_its_children)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid, other;
+    anqa_ref ref;
+
+    anqa_trap_exit(true);
+    pid = js_start(&parent);
+    other = js_start(&parent);
+    CHECK_STR(js_eval(other, "Beam.register('other'); 1"), "1");
+    CHECK_STR(js_eval(pid, "Beam.exit(Beam.whereis('other'), 'kill')"), "false");
+    CHECK_STR(js_eval(pid, "globalThis.kid = Beam.spawn(child, Beam.self()); ask(kid, "
+                           "'Beam.exit(arg, \"kill\")')"),
+        "false");
+    CHECK_STR(js_eval(other, "1"), "1");
+    ref = anqa_monitor(pid);
+    CHECK_STR(js_eval(pid, "setTimeout(() => Beam.exit(Beam.self(), 'mine'), 1); 1"), "1");
+    CHECK_STR(js_ended(ref), "error: mine");
+    js_end(rt);
+}
+
 TEST(a_script_links_its_parent_and_its_children_only)
 {
     static const char refused[] =
@@ -228,7 +281,8 @@ TEST(a_script_links_its_parent_and_its_children_only)
     CHECK_STR(js_eval(pid, "ask(kid, 'Beam.unlink(arg); Beam.link(arg); 1')"), "1");
     CHECK_STR(js_eval(pid, "Beam.unlink(kid); Beam.link(kid); 1"), "1");
     ref = anqa_monitor(pid);
-    CHECK_STR(js_eval(pid, "Beam.send(kid, [Beam.self(), 0, 'Beam.exit(\"gone\")']); 1"), "1");
+    (void)js_eval(
+        pid, "Beam.send(kid, [Beam.self(), 0, 'Beam.exit(\"gone\")'])"); /* it may end first */
     CHECK_STR(js_ended(ref), "error: gone");
     CHECK_STR(js_eval(other, "1"), "1");
     js_end(rt);
