@@ -148,18 +148,14 @@ static bool held_grow(struct join *join)
     return true;
 }
 
-/* Whether what is held and `bytes` besides can be written at once. While the socket is there. */
-static bool fits(const struct chan *chan, size_t bytes)
-{
-    return bytes + chan->join->held_bytes <= socket_output_bytes(chan->socket);
-}
-
 /* Keeps a frame until the join is through. */
 static void hold(struct chan *chan, anqa_buf frame)
 {
     struct join *join = chan->join;
 
-    if (join->overrun || !fits(chan, frame.len + HELD_FRAME_BYTES) || !held_grow(join)) {
+    if (join->overrun ||
+        join->held_bytes + frame.len + HELD_FRAME_BYTES > socket_output_bytes(chan->socket) ||
+        !held_grow(join)) {
         give_up(chan, join);
         return;
     }
@@ -344,9 +340,6 @@ static void log_in(const struct chan *chan, anqa_str event)
 
 /* ---------------------------------------------------------------- joining */
 
-/* Of the answer to a join beside its response: refs, escapes of the topic, the frame. */
-#define ANSWER_BYTES (2u * ANQA_REF_MAX + 6u * ANQA_TOPIC_MAX + 128u)
-
 static void join_through(struct chan *chan, bool joined, anqa_json response)
 {
     struct join *join = chan->join;
@@ -354,9 +347,6 @@ static void join_through(struct chan *chan, bool joined, anqa_json response)
     probe(anqa_json_text(response));
     anqa_section_begin();
     sub_catch_up(&chan->sub);
-    if (joined && join->held_count > 0 && chan->socket != NULL &&
-        !fits(chan, response.len + ANSWER_BYTES))
-        give_up(chan, join);
     anqa_section_end();
     if (join->overrun)
         anqa_exit(anqa_error_reason("too much was broadcast during the join"));

@@ -282,6 +282,15 @@ struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic
     return join;
 }
 
+static void send_held(struct socket *socket, const struct join *join)
+{
+    const struct transport *transport = socket->transport;
+
+    if (transport->allow != NULL)
+        (void)transport->allow(socket->link, join->held_bytes);
+    transport->send_now(socket->link, join->held, join->held_count);
+}
+
 void join_end(struct socket *socket, struct join *join, bool joined, anqa_str response)
 {
     struct v2_frame frame;
@@ -294,7 +303,7 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
             socket_write(socket, &frame);
         }
         if (joined && join->held_count > 0 && !socket->ended)
-            socket->transport->send_now(socket->link, join->held, join->held_count);
+            send_held(socket, join);
         socket_release(socket);
     }
     join_free(join);

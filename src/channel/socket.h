@@ -20,7 +20,8 @@
  *
  * A join. The connection spawns the channel, which subscribes and calls `join` in its init; until that is through the
  * connection reads nothing more, and broadcasts of the topic are held (struct join). Then the answer goes out, then
- * what was held, then reading goes on. All that is written at once, so it is bounded as what a client may leave unread is.
+ * what was held, then reading goes on. It is bounded as what a client may leave unread is, and may wait for the client beyond
+ * that (transport.allow): who has joined is not reset for what others have said meanwhile.
  *
  * Holds. A socket does not read while somebody holds it (socket_hold): each join that is under way, and each channel
  * that has too many messages before it.
@@ -165,7 +166,7 @@ anqa_pid socket_channel(const struct socket *socket, anqa_str topic);
 void socket_hold(struct socket *socket);
 void socket_release(struct socket *socket);
 
-/* That can be written without the client reading any. */
+/* That may wait for the client. */
 size_t socket_output_bytes(const struct socket *socket);
 
 /* Writes a frame behind all broadcasts that were made before. */

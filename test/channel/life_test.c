@@ -184,12 +184,13 @@ TEST(a_join_during_which_too_many_bytes_are_broadcast_fails)
     rooms_end(client);
 }
 
-TEST(so_does_one_that_is_answered_with_too_many_besides)
+TEST(what_was_held_and_the_answer_may_be_more_than_a_client_may_leave_unread)
 {
     struct client client = join_amid(4, big_object());
 
-    client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
-    client_join(client, "2", "room:a");
+    for (int i = 0; i < 5; i++)
+        CHECK(strlen(client_receive(client)) > sizeof "{}" + 61000);
+    client_expect_nothing(client);
     rooms_end(client);
 }
 
