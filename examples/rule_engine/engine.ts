@@ -6,8 +6,9 @@ type Pid = object;
 declare const Beam: {
   spawn(text: string, arg: unknown): Pid;
   unlink(pid: Pid): void;
+  exit(child: Pid): boolean;
   send(pid: Pid, value: unknown): void;
-  onMessage(fn: (value: any, from: Pid) => void): void;
+  onMessage(fn: (value: any, from: Pid | null) => void): void;
   monitor(pid: Pid, fn: (pid: Pid, reason: string) => void): object;
   self(): Pid;
 };
@@ -26,9 +27,7 @@ let nextId = 1;
 const frame = `
 export function init(engine) {
   if (typeof decide !== 'function') throw new TypeError('a rule exports a function decide(order)');
-  Beam.onMessage(async (question) => {
-    if (question === null) Beam.exit();
-    const { id, order } = question;
+  Beam.onMessage(async ({ id, order }) => {
     try {
       Beam.send(engine, { id, decision: (await decide(order)) ?? null });
     } catch (error) {
@@ -40,7 +39,13 @@ export function init(engine) {
 
 /** Called in the engine's process when it starts. */
 export function init(): void {
-  Beam.onMessage(({ id, decision, error }) => answer(id, error === undefined ? { decision } : { error: String(error) }));
+  Beam.onMessage((said, from) => {
+    // Its sender cannot be forged, everything in it can: a rule answers what it was asked, and for nobody else.
+    const { id, decision, error } = said ?? {};
+    const pid = asked.get(id)?.rule.pid;
+    if (pid == null || String(pid) !== String(from)) return;
+    answer(id, error === undefined ? { decision } : { error: String(error) });
+  });
 }
 
 function answer(id: number, outcome: Omit<Outcome, "rule">): void {
@@ -74,7 +79,7 @@ export function unload({ name }: { name: string }): boolean {
   const rule = rules.get(name);
   if (rule === undefined) return false;
   rules.delete(name);
-  if (rule.pid !== null) Beam.send(rule.pid, null);
+  if (rule.pid !== null) Beam.exit(rule.pid);
   return true;
 }
 

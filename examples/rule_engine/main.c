@@ -28,7 +28,7 @@ static anqa_status stock(const anqa_js_request *request, anqa_value_writer *resu
 
 static const anqa_js_script engine = ANQA_JS_SCRIPT(.name = "engine", .server.name = "engine",
     .path = EXAMPLE_DIR "/engine.js", .handlers = (const anqa_js_handler[]){{"stock", stock}, {0}},
-    .limits = {.memory = (size_t)16 << 20, .turn_ms = 100, .children = 100});
+    .limits = {.memory = (size_t)16 << 20, .turn_ms = 100, .children = 110});
 
 /* ---------------------------------------------------------------- the API */
 

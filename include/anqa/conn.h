@@ -125,7 +125,8 @@ ANQA_API anqa_status anqa_conn_read_body(anqa_conn *conn, const anqa_body_opts *
 /**
  * Reads what comes next of the body, as it comes: for bodies that nobody wants in memory as a whole.
  * buf: `size` bytes of the caller, from 1.   ret_n: 0 at the end of the body.
- * timeout_ms: 0: 15,000.   Fails: as anqa_conn_read_body.   Context: process of the connection; may wait.
+ * timeout_ms: to wait for each 64 KiB of the body, in however many parts they come; 0: 15,000.   Fails: as anqa_conn_read_body.
+ * Context: process of the connection; may wait.
  */
 ANQA_API anqa_status anqa_conn_read_part(
     anqa_conn *conn, char *buf, size_t size, uint32_t timeout_ms, size_t *ret_n) ANQA_MUST_CHECK;

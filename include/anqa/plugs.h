@@ -70,6 +70,37 @@ ANQA_API void anqa_plug_method_override(anqa_conn *conn, const void *opts);
  */
 ANQA_API void anqa_plug_health(anqa_conn *conn, const void *opts);
 
+/* ---------------------------------------------------------------- behind a proxy */
+
+/** What proxies are believed: the field X-Forwarded-For and so on, or the parameter of Forwarded. */
+enum {
+    ANQA_FORWARDED_FOR = 1,   /* the address of the client */
+    ANQA_FORWARDED_PROTO = 2, /* the scheme */
+    ANQA_FORWARDED_HOST = 4,  /* the host, with its port if it has one */
+    ANQA_FORWARDED_PORT = 8   /* the port; Forwarded has none */
+};
+
+/** Whose word is taken for where a request has come from. */
+typedef struct anqa_forwarded_opts {
+    /* Addresses and networks of proxies: "10.0.0.0/8", "2001:db8::/32", "::1", "unix:"; NULL ends them. What is no address
+     * ends the process. */
+    const char *const *from;
+    bool rfc7239;      /* they send Forwarded, not X-Forwarded-For, -Proto, -Host and -Port */
+    unsigned believed; /* ANQA_FORWARDED_..., added; 0: FOR and PROTO */
+} anqa_forwarded_opts;
+
+/**
+ * Believes proxies who the client is (anqa_conn_remote_ip), and with which scheme, host and port it came. Name only what they set or
+ * add themselves: what a proxy passes on as it came is the client's word, and a forged host would be in redirects
+ * and links. Of a chain of proxies the client is the last address that is not one of `from`: what stands before it may be
+ * forged. A request that comes from elsewhere is left as it is. opts: anqa_forwarded_opts, not NULL.
+ */
+ANQA_API void anqa_plug_forwarded(anqa_conn *conn, const void *opts);
+
+/** The address of the client without its port, as "192.0.2.1" or "2001:db8::1": what anqa_plug_forwarded has found out, else
+ * that of the peer. "unix:" for a Unix socket, empty when it is gone. */
+ANQA_API anqa_str anqa_conn_remote_ip(const anqa_conn *conn);
+
 /* ---------------------------------------------------------------- safety */
 
 /**
@@ -98,11 +129,14 @@ typedef struct anqa_ssl_opts {
     uint32_t expires_s;         /* of HSTS; 0: a year */
     bool subdomains, preload;   /* of HSTS */
     bool no_hsts;
+    /* proxies that end TLS: are believed first, as by anqa_plug_forwarded; NULL: there are none */
+    const anqa_forwarded_opts *forwarded;
 } anqa_ssl_opts;
 
 /**
  * Sends who comes over plain HTTP to HTTPS: 301 for GET and HEAD, else 307; and who comes over HTTPS the field
- * strict-transport-security. Behind a proxy that ends TLS, anqa_plug_forwarded comes before it. opts: anqa_ssl_opts.
+ * strict-transport-security. Sockets and static files do not go through plugs: `force_ssl` of an endpoint is for all it has.
+ * opts: anqa_ssl_opts.
  */
 ANQA_API void anqa_plug_ssl(anqa_conn *conn, const void *opts);
 
@@ -130,27 +164,6 @@ typedef struct anqa_cors_opts {
  * It stands before the router, and before what refuses requests. opts: anqa_cors_opts, not NULL.
  */
 ANQA_API void anqa_plug_cors(anqa_conn *conn, const void *opts);
-
-/* ---------------------------------------------------------------- behind a proxy */
-
-/** Whose word is taken for where a request has come from. */
-typedef struct anqa_forwarded_opts {
-    /* Addresses and networks of proxies: "10.0.0.0/8", "2001:db8::/32", "::1", "unix:"; NULL ends them. What is no address
-     * ends the process. */
-    const char *const *from;
-    bool rfc7239; /* they send Forwarded, not X-Forwarded-For, -Proto, -Host and -Port */
-} anqa_forwarded_opts;
-
-/**
- * Believes proxies who the client is (anqa_conn_remote_ip), and with which scheme, host and port it came. Of a chain of proxies the
- * client is the last address that is not one of `from`: what stands before it may be forged. A request that comes from
- * elsewhere is left as it is. opts: anqa_forwarded_opts, not NULL.
- */
-ANQA_API void anqa_plug_forwarded(anqa_conn *conn, const void *opts);
-
-/** The address of the client without its port, as "192.0.2.1" or "2001:db8::1": what anqa_plug_forwarded has found out, else
- * that of the peer. "unix:" for a Unix socket, empty when it is gone. */
-ANQA_API anqa_str anqa_conn_remote_ip(const anqa_conn *conn);
 
 /* ---------------------------------------------------------------- server-sent events */
 

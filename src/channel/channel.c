@@ -5,6 +5,7 @@
 #include <anqa/memory.h>
 
 #include "channel/deflated.h"
+#include "channel/large.h"
 #include "channel/socket.h"
 #include "otp/child.h"
 #include "runtime/sched.h"
@@ -606,6 +607,32 @@ void anqa_socket_push(anqa_socket *socket, const char *event, anqa_json payload)
     chan->socket->serializer->push(&frame, chan_ref(chan), STR("null"), chan_topic(chan),
         between_quotes(anqa_str_of(event)), anqa_json_text(payload));
     chan_write(chan, &frame);
+}
+
+/* Room for the frame around a payload: refs, topic and event, at their longest and all in escapes. */
+#define AROUND_MAX 4096u
+#define LARGE_LOOK_MS 20u
+
+static bool may_push(const struct chan *chan, size_t size)
+{
+    const struct socket *socket = chan->socket;
+    bool may;
+
+    if (socket == NULL || socket->ended || socket->transport->allow == NULL)
+        return true;
+    anqa_section_begin();
+    may = socket->transport->allow(socket->link, size);
+    anqa_section_end();
+    return may;
+}
+
+void chan_push_large(anqa_socket *socket, const char *event, anqa_json payload)
+{
+    struct chan *chan = chan_of(socket);
+
+    while (!may_push(chan, payload.len + AROUND_MAX))
+        anqa_sleep(LARGE_LOOK_MS);
+    anqa_socket_push(socket, event, payload);
 }
 
 void anqa_socket_push_binary(anqa_socket *socket, const char *event, anqa_str data)

@@ -8,6 +8,8 @@
 
 #include "channel/connect.h"
 #include "channel/deflated.h"
+#include "channel/mount.h"
+#include "http/conn.h"
 #include "runtime/sched.h"
 
 const char chan_in_tag[] = "$in";
@@ -141,6 +143,15 @@ static void socket_free(struct socket *socket)
     put(socket, socket->size);
 }
 
+/* What a channel still does is part of what its client has asked for. */
+static void chan_leave(struct chan *chan, const struct socket *socket)
+{
+    chan->socket = NULL;
+    chan->service = socket->mount->service;
+    if (chan->service != NULL)
+        service_hold(chan->service);
+}
+
 void socket_closed(struct socket *socket)
 {
     struct chan *next;
@@ -148,8 +159,7 @@ void socket_closed(struct socket *socket)
     socket_end(socket, closed_text);
     for (struct chan *chan = socket->channels; chan != NULL; chan = next) {
         next = chan->next;
-        chan->next = NULL;
-        chan->socket = NULL;
+        chan_leave(chan, socket);
         if (chan->flags & CHAN_JOINED) {
             join_free(chan->join);
             chan->join = NULL;
@@ -392,16 +402,22 @@ anqa_pid socket_channel(const struct socket *socket, anqa_str topic)
     return chan == NULL ? (anqa_pid){0} : chan->sub.who;
 }
 
-void chan_unlink(struct chan *chan)
+static void chan_unlink(struct chan *chan)
 {
-    struct socket *socket = chan->socket;
-    struct chan **link = &socket->channels;
+    struct chan **link = &chan->socket->channels;
 
     while (*link != chan)
         link = &(*link)->next;
     *link = chan->next;
-    chan->next = NULL;
-    chan->socket = NULL;
+}
+
+void chan_replaced(struct chan *chan)
+{
+    const struct socket *socket = chan->socket;
+
+    chan_gone(chan);
+    chan_unlink(chan);
+    chan_leave(chan, socket);
 }
 
 void chan_gone(struct chan *chan)
@@ -438,6 +454,8 @@ void chan_exit(struct exit_hook *hook, anqa_pid pid)
     if (socket != NULL) {
         chan_gone(chan);
         chan_unlink(chan);
+    } else if (chan->service != NULL) {
+        service_let_go(chan->service);
     }
     sub_close(&chan->sub);
 }

@@ -78,7 +78,10 @@ struct chan {
     anqa_socket pub;
     struct sub sub; /* `who` is the process */
     struct exit_hook hook;
-    struct chan *next;     /* of the socket */
+    union {
+        struct chan *next;            /* of the socket */
+        struct http_service *service; /* once that is gone: held, so that a drain waits for us */
+    };
     struct socket *socket; /* NULL: the connection has ended, or another channel has taken over */
     const anqa_channel *spec;
     struct join *join; /* until CHAN_JOINED the own one; then one that waits for our end, or NULL */
@@ -115,7 +118,8 @@ struct socket_id {
     struct socket *socket;
 };
 
-struct socket_mount; /* endpoint.h */
+struct socket_mount; /* mount.h */
+struct http_service; /* http/conn.h */
 
 /* owner: scheduler; of the connection, from the upgrade to its end. */
 struct socket {

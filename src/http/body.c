@@ -9,6 +9,7 @@ enum {
     DATA_CR,
     DATA_LF,
     TRAILER_START,
+    TRAILER_NAME,
     TRAILER,
     TRAILER_LF,
     END_LF,
@@ -79,13 +80,21 @@ static void keep_char(struct body *body, char c)
         body->trailers[body->trailers_len++] = c;
 }
 
-static int trailer_char(struct body *body, char c, int then)
+static int trailer_char(struct body *body, char c, int same)
 {
-    int state = extra_char(body, c, TRAILER, then);
+    int state = extra_char(body, c, same, TRAILER_LF);
 
-    if (state == TRAILER)
+    if (state == same)
         keep_char(body, c);
     return state;
+}
+
+/* What has no name in front of a colon is no field: it may be the next request, for a server that reads less strictly. */
+static int trailer_name_char(struct body *body, char c)
+{
+    if (c == ':' && body->state == TRAILER_NAME)
+        return trailer_char(body, c, TRAILER);
+    return request_is_token_char(c) ? trailer_char(body, c, TRAILER_NAME) : refuse(body, 400);
 }
 
 static int trailer_ends(struct body *body, char c)
@@ -116,11 +125,9 @@ static int next_state(struct body *body, char c)
     case SIZE_LF: return c == '\n' ? chunk_begins(body) : refuse(body, 400);
     case DATA_CR: return expect(body, c, '\r', DATA_LF);
     case DATA_LF: return expect(body, c, '\n', SIZE);
-    case TRAILER_START:
-        if (c == ' ' || c == '\t')
-            return refuse(body, 400);
-        return trailer_char(body, c, END_LF);
-    case TRAILER: return trailer_char(body, c, TRAILER_LF);
+    case TRAILER_START: return c == '\r' ? END_LF : trailer_name_char(body, c);
+    case TRAILER_NAME: return trailer_name_char(body, c);
+    case TRAILER: return trailer_char(body, c, TRAILER);
     case TRAILER_LF: return trailer_ends(body, c);
     case END_LF: return expect(body, c, '\n', DONE);
     default: return BAD;

@@ -73,6 +73,7 @@ struct conn {
     uint32_t out_bytes;
     uint32_t since_s; /* when what is timed began, or the peer was last heard */
     uint16_t timeout_s;
+    uint16_t allowed; /* times ALLOWED_UNIT bytes that may wait beyond the limit (conn_allow) */
     uint8_t phase;
     bool keep_alive : 1; /* of the request that is answered */
     bool head_only : 1;  /* it was HEAD: no body */
@@ -255,9 +256,10 @@ void h1_crashed(struct conn *conn, anqa_reason reason);
 /* The same where nothing may wait. */
 void h1_last_words(struct conn *conn);
 
-/* Serves a file if the path is below the mount; false: it is not. May wait. */
-bool conn_serve_static(
-    struct conn *conn, const struct static_mount *mount, const struct request *request);
+/* Serves a file if the path is below the mount; false: it is not. May wait.
+ * hsts: the field strict-transport-security of the answer; empty: none. */
+bool conn_serve_static(struct conn *conn, const struct static_mount *mount,
+    const struct request *request, anqa_str hsts);
 
 /* ---------------------------------------------------------------- times */
 

@@ -25,7 +25,7 @@ static bool write_content(
 }
 
 static void send_file(struct conn *conn, const struct static_mount *mount,
-    const struct static_file *file, const struct request *request)
+    const struct static_file *file, const struct request *request, anqa_str hsts)
 {
     char *head = anqa_arena_alloc(anqa_tmp(), RESPONSE_HEAD_SIZE);
     struct byteranges parts;
@@ -34,6 +34,8 @@ static void send_file(struct conn *conn, const struct static_mount *mount,
     struct range range =
         static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, file, request, &parts);
 
+    if (hsts.len != 0)
+        response_header(&response, "strict-transport-security", hsts);
     if (!conn->streamed)
         h1_connection_field(conn, &response);
     conn->answered = conn->partial = true;
@@ -44,8 +46,8 @@ static void send_file(struct conn *conn, const struct static_mount *mount,
         conn_answer_over(conn);
 }
 
-bool conn_serve_static(
-    struct conn *conn, const struct static_mount *mount, const struct request *request)
+bool conn_serve_static(struct conn *conn, const struct static_mount *mount,
+    const struct request *request, anqa_str hsts)
 {
     struct static_file file;
     anqa_deferred deferred;
@@ -61,7 +63,7 @@ bool conn_serve_static(
     case STATIC_FOUND: break;
     }
     deferred = anqa_defer_close(file.fd);
-    send_file(conn, mount, &file, request);
+    send_file(conn, mount, &file, request, hsts);
     anqa_defer_cancel(deferred);
     static_file_close(&file);
     return true;

@@ -8,7 +8,7 @@
 #include "http/url.h"
 
 #define TIMEOUT_DEFAULT_MS 15000u
-#define PART (64u << 10) /* for each of them the time begins anew */
+#define PART (64u << 10) /* of a body: for each the time begins anew */
 #define FIRST 4096u
 
 /* ---------------------------------------------------------------- what is asked for */
@@ -79,8 +79,10 @@ bool exchange_init(
 {
     anqa_conn *conn = &exchange->pub;
 
-    *exchange = (struct exchange){
-        .ops = ops, .request = request, .body_most = request_default_limits.body_bytes};
+    *exchange = (struct exchange){.ops = ops,
+        .request = request,
+        .body_most = request_default_limits.body_bytes,
+        .paced_bytes = PART};
     exchange->fields_end = &exchange->fields;
     conn->method = request->method_name;
     conn->scheme = ops->scheme;
@@ -140,31 +142,47 @@ void anqa_conn_peer(const anqa_conn *conn, char text[ANQA_ADDRESS_TEXT])
 
 /* ---------------------------------------------------------------- the body */
 
-static uint64_t deadline_in(uint32_t timeout_ms)
-{
-    return timeout_ms == ANQA_INFINITY
-               ? UINT64_MAX
-               : anqa_now_ms() + (timeout_ms == 0 ? TIMEOUT_DEFAULT_MS : timeout_ms);
-}
-
 static anqa_status body_too_long(struct exchange *exchange)
 {
     exchange->failure = 413;
     return ANQA_E_LIMIT;
 }
 
+/* What the reader does between two reads is not the client's time. */
+static anqa_status read_in_time(
+    struct exchange *exchange, char *buf, size_t size, uint32_t timeout_ms, size_t *ret_n)
+{
+    uint64_t began_ms = anqa_now_ms(), deadline_ms = UINT64_MAX;
+    anqa_status status;
+
+    if (timeout_ms == 0)
+        timeout_ms = TIMEOUT_DEFAULT_MS;
+    if (timeout_ms != ANQA_INFINITY)
+        deadline_ms =
+            began_ms + (timeout_ms > exchange->waited_ms ? timeout_ms - exchange->waited_ms : 0);
+    status = exchange->ops->read(exchange, buf, size, deadline_ms, ret_n);
+    if (status != ANQA_OK)
+        return status;
+    exchange->body_read += *ret_n;
+    exchange->waited_ms += anqa_now_ms() - began_ms;
+    if (exchange->body_read >= exchange->paced_bytes) {
+        exchange->paced_bytes = exchange->body_read + PART;
+        exchange->waited_ms = 0;
+    }
+    return ANQA_OK;
+}
+
 anqa_status exchange_read(
-    struct exchange *exchange, char *buf, size_t size, uint64_t deadline_ms, size_t *ret_n)
+    struct exchange *exchange, char *buf, size_t size, uint32_t timeout_ms, size_t *ret_n)
 {
     anqa_status status;
 
     if (exchange->request->body_bytes > exchange->body_most ||
         exchange->body_read > exchange->body_most)
         return body_too_long(exchange);
-    status = exchange->ops->read(exchange, buf, size, deadline_ms, ret_n);
+    status = read_in_time(exchange, buf, size, timeout_ms, ret_n);
     if (status != ANQA_OK)
         return status;
-    exchange->body_read += *ret_n;
     return exchange->body_read > exchange->body_most ? body_too_long(exchange) : ANQA_OK;
 }
 
@@ -180,7 +198,7 @@ anqa_status anqa_conn_read_part(
     struct exchange *exchange = exchange_of(conn);
 
     ANQA_REQUIRE(size > 0);
-    return exchange_read(exchange, buf, size, deadline_in(timeout_ms), ret_n);
+    return exchange_read(exchange, buf, size, timeout_ms, ret_n);
 }
 
 /* A body in the making. */
@@ -205,23 +223,16 @@ static void gather_grow(struct gather *gather, size_t most)
 static anqa_status gather_body(
     struct exchange *exchange, struct gather *gather, size_t most, uint32_t timeout_ms)
 {
-    uint64_t deadline_ms = deadline_in(timeout_ms);
-    size_t next = PART;
-
     while (gather->len < most) {
         anqa_status status;
         size_t n;
         if (gather->len == gather->cap)
             gather_grow(gather, most);
         status = exchange_read(
-            exchange, gather->bytes + gather->len, gather->cap - gather->len, deadline_ms, &n);
+            exchange, gather->bytes + gather->len, gather->cap - gather->len, timeout_ms, &n);
         if (status != ANQA_OK || n == 0)
             return status;
         gather->len += n;
-        if (gather->len >= next) {
-            next = gather->len + PART;
-            deadline_ms = deadline_in(timeout_ms);
-        }
     }
     return ANQA_OK;
 }

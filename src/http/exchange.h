@@ -75,7 +75,7 @@ struct before_send {
 
 /* What is sent behind the head. */
 enum answer_state {
-    ANSWER_WHOLE,  /* pub.resp_body */
+    ANSWER_WHOLE,  /* pub.resp_body, which may be empty */
     ANSWER_STREAM, /* chunks */
     ANSWER_FILE
 };
@@ -99,6 +99,8 @@ struct exchange {
     bool body_done;                   /* by the protocol: nothing of the body is left */
     uint64_t body_most;               /* bytes of it that may be read in all */
     uint64_t body_read;               /* that were */
+    uint64_t paced_bytes; /* when so many were read, the time for the next part begins */
+    uint64_t waited_ms;   /* for those of this part that have come */
     unsigned
         failure; /* why the body could not be read: what an exchange without an answer is answered with; 0 */
 };
@@ -121,10 +123,14 @@ void exchange_write_fields(const struct exchange *exchange, struct response *res
 /* The head of an informational response, which has been checked. In anqa_tmp. */
 anqa_str exchange_informal_head(unsigned status, const anqa_header *headers);
 
-/* Reads of the body within its limit, as the protocol's `read`. Fails, too: E_LIMIT, also before anything was read: the
- * client is not told to send what is too long. */
-anqa_status exchange_read(struct exchange *exchange, char *buf, size_t size, uint64_t deadline_ms,
+/* Reads of the body within its limit and its pace, as the protocol's `read`.
+ * timeout_ms: how long the client is waited for in all for each 64 KiB of the body, however often and by whom they are read; 0: 15,000.
+ * Fails, too: E_LIMIT, also before anything was read: the client is not told to send what is too long. */
+anqa_status exchange_read(struct exchange *exchange, char *buf, size_t size, uint32_t timeout_ms,
     size_t *ret_n) ANQA_MUST_CHECK;
+
+/* In a callback before the head: in place of what is about to be sent, also a file or chunks, words are. */
+void exchange_refuse(struct exchange *exchange, unsigned status, anqa_str words);
 
 /* Ends an answer in chunks. */
 void exchange_end_stream(struct exchange *exchange);

@@ -29,8 +29,8 @@ static nghttp2_nv pair(anqa_str name, anqa_str value)
         value.len, NGHTTP2_NV_FLAG_NONE};
 }
 
-/* nghttp2 copies them, with their names in lower case. Returns how many there are. */
-static size_t read_fields(anqa_str head, nghttp2_nv *fields)
+/* nghttp2 copies them, with their names in lower case. */
+size_t h2_fields(anqa_str head, nghttp2_nv *fields)
 {
     anqa_str line = take_line(&head);
     size_t count = 1;
@@ -80,7 +80,7 @@ bool stream_head(struct conn *conn, anqa_str head, bool follows)
 {
     struct h2_stream *stream = stream_of(conn);
     nghttp2_nv *fields = anqa_arena_alloc(anqa_tmp(), count_lines(head) * sizeof *fields);
-    size_t count = read_fields(head, fields);
+    size_t count = h2_fields(head, fields);
     int result;
 
     if (!stream->open)

@@ -36,6 +36,7 @@ struct h2 {
     struct conn *conn;
     nghttp2_session *session;
     struct anqa_list streams; /* struct h2_stream, whose processes live */
+    struct anqa_list words;   /* h2_words.c */
     struct h2_head *head;     /* the one that comes now; NULL: none */
     size_t session_bytes;     /* allocated by nghttp2 */
     uint64_t output_bytes;    /* of all streams */
@@ -99,6 +100,8 @@ static inline uint32_t h2_streams(const struct h2 *h2)
 void h2_wake(struct h2 *h2);
 /* Counts a frame that costs us more than the client. False: they are too many, and the connection fails. */
 bool h2_odd(struct h2 *h2);
+/* The last stream has ended: from now on the connection is idle. */
+void h2_rests(struct h2 *h2);
 
 /* ---------------------------------------------------------------- heads (h2_head.c) */
 
@@ -149,6 +152,16 @@ void stream_taken(struct h2_stream *stream, size_t n);
 /* Waits for something to read, or the end of it. Fails: E_TIMEOUT, E_CLOSED. May wait. */
 anqa_status stream_wait_input(struct h2_stream *stream, uint64_t deadline_ms) ANQA_MUST_CHECK;
 
+/* ---------------------------------------------------------------- last words (h2_words.c) */
+
+/* Answers a stream whose process is gone; the content is copied. False: no memory, nothing is said. */
+bool h2_words_say(
+    struct h2 *h2, int32_t id, const nghttp2_nv *fields, size_t count, anqa_str content);
+/* What has not gone out is not waited for any more: its streams are reset. stuck: those only whose windows are shut. */
+void h2_words_give_up(struct h2 *h2, bool stuck);
+/* The stream is closed. id 0: all are. */
+void h2_words_drop(struct h2 *h2, int32_t id);
+
 /* ---------------------------------------------------------------- exchanges (h2_exchange.c) */
 
 /* A request that plugs see. Lies in the event's memory. */
@@ -159,5 +172,7 @@ struct h2_exchange {
 };
 
 const struct exchange_ops *h2_ops(const struct h2_stream *stream);
+/* The fields of a head that was written for HTTP/1.1, one for each of its lines. Returns how many there are. */
+size_t h2_fields(anqa_str head, nghttp2_nv *fields);
 
 #endif

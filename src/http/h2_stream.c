@@ -109,16 +109,21 @@ static void send_rest(struct h2_stream *stream)
         conn_flush(stream->h2->conn);
 }
 
-/* A process that has ended amid a request. Where more of it would come nothing is said: the stream is reset. */
+/* A process that has ended amid a request, before it has answered. */
 static bool last_words(struct h2_stream *stream)
 {
-    const nghttp2_nv fields[] = {
-        {(uint8_t *)(uintptr_t)":status", (uint8_t *)(uintptr_t)"500", 7, 3, NGHTTP2_NV_FLAG_NONE},
-        {(uint8_t *)(uintptr_t)"content-length", (uint8_t *)(uintptr_t)"0", 14, 1,
-            NGHTTP2_NV_FLAG_NONE}};
+    nghttp2_nv fields[SERVE_LAST_FIELDS];
+    anqa_str head, content;
+    anqa_arena arena;
+    bool said;
 
-    return stream->open && !stream->headed && stream->conn.ended &&
-           nghttp2_submit_response(stream->h2->session, stream->id, fields, 2, NULL) == 0;
+    if (!stream->open || stream->headed)
+        return false;
+    anqa_arena_init(&arena, 0);
+    head = serve_last_words(&stream->conn, &arena, &content);
+    said = h2_words_say(stream->h2, stream->id, fields, h2_fields(head, fields), content);
+    anqa_arena_done(&arena);
+    return said;
 }
 
 /* Without its process. */
@@ -140,7 +145,7 @@ static void leave(struct h2_stream *stream)
         reset(stream, stream->sent ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
     (void)nghttp2_session_consume_connection(h2->session, stream->unread);
     if (h2->live == 0)
-        h2->conn->since_s = outlet_now_s();
+        h2_rests(h2);
     h2_wake(h2);
 }
 
@@ -183,7 +188,7 @@ void stream_count(struct conn *conn, int64_t bytes)
         h2->output_bytes += (uint64_t)bytes;
 }
 
-bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit)
+bool stream_may_hold(const struct conn *conn, size_t size, size_t limit)
 {
     const struct h2 *h2 = stream_of(conn)->h2;
 

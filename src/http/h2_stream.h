@@ -34,7 +34,7 @@ bool stream_write_file(struct conn *conn, int fd, struct range range);
 /* Its output has grown by so much. */
 void stream_count(struct conn *conn, int64_t bytes);
 /* Whether all streams of the connection may hold `size` bytes more. limit: of one. */
-bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit);
+bool stream_may_hold(const struct conn *conn, size_t size, size_t limit);
 
 /* Ends it behind its output. */
 void stream_close(struct conn *conn);

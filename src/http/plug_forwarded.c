@@ -190,6 +190,21 @@ static void read_forwarded(const anqa_conn *conn, struct told *told)
             read_element(told, cut_unquoted(&list, ','));
 }
 
+/* What a proxy passes on as it came is the client's word. */
+static void forget_unbelieved(struct told *told, unsigned believed)
+{
+    if (believed == 0)
+        believed = ANQA_FORWARDED_FOR | ANQA_FORWARDED_PROTO;
+    if ((believed & ANQA_FORWARDED_FOR) == 0)
+        told->hop_count = 0;
+    if ((believed & ANQA_FORWARDED_PROTO) == 0)
+        told->proto = (anqa_str){0};
+    if ((believed & ANQA_FORWARDED_HOST) == 0)
+        told->host = (anqa_str){0};
+    if ((believed & ANQA_FORWARDED_PORT) == 0)
+        told->port = (anqa_str){0};
+}
+
 /* ---------------------------------------------------------------- what is made of them */
 
 /* The nearest that is no proxy of ours; what is no address ends the chain. */
@@ -265,6 +280,7 @@ void anqa_plug_forwarded(anqa_conn *conn, const void *opts)
         read_forwarded(conn, &told);
     else
         read_x_forwarded(conn, &told);
+    forget_unbelieved(&told, forwarded->believed);
     client = anqa_arena_alloc(anqa_tmp(), sizeof *client);
     *client = client_of(forwarded, &told, peer);
     anqa_conn_put_private(conn, REMOTE_KEY, client);

@@ -203,6 +203,7 @@ struct parse {
     struct request *req;
     anqa_str target;
     bool in_name;
+    bool newer; /* a minor version that we do not know: RFC 9110, 2.5: it is read as 1.1 */
 };
 
 static void extend(anqa_str *span, const char *at, size_t len)
@@ -276,8 +277,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* RFC 9110, 5.6.2 */
-static bool is_token_char(char c)
+bool request_is_token_char(char c)
 {
     return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
@@ -286,7 +286,7 @@ static bool is_token_char(char c)
 static bool is_token(anqa_str s)
 {
     for (size_t i = 0; i < s.len; i++) {
-        if (!is_token_char(s.ptr[i]))
+        if (!request_is_token_char(s.ptr[i]))
             return false;
     }
     return s.len != 0;
@@ -339,9 +339,7 @@ static enum request_result parse_request_line(struct parse *parse, anqa_str line
         return refuse(req, 400, "the request line is no request line");
     if (version.ptr[5] != '1')
         return refuse(req, 505, "not HTTP/1");
-    if (version.ptr[7] >
-        '1') /* RFC 9110, 2.5: a higher minor version is read as the highest known */
-        return refuse(req, 505, "neither HTTP/1.0 nor HTTP/1.1");
+    parse->newer = version.ptr[7] > '1';
     if (anqa_str_is(method, "CONNECT") || anqa_str_is(method, "TRACE"))
         return refuse(req, 405, "CONNECT and TRACE are for proxies");
     if (memchr(target.ptr, '#', target.len) != NULL)
@@ -382,11 +380,13 @@ static enum request_result run_llhttp(
     llhttp_errno_t error;
 
     llhttp_init(&parse->llhttp, HTTP_REQUEST, &settings);
+    if (parse->newer)
+        parse->llhttp.lenient_flags |= LENIENT_VERSION;
     error = llhttp_execute(&parse->llhttp, head.ptr, head.len);
     if (error != HPE_PAUSED)
         return refuse_llhttp(parse, error);
     req->method = method_of(llhttp_get_method(&parse->llhttp));
-    req->minor_version = llhttp_get_http_minor(&parse->llhttp);
+    req->minor_version = llhttp_get_http_minor(&parse->llhttp) != 0;
     if (req->method_name.len + parse->target.len + strlen("  HTTP/1.1") != line.len ||
         !fields_fit_lines(req, scan))
         return refuse(req, 400, "malformed head");
@@ -400,7 +400,7 @@ static bool is_host(anqa_str host)
 {
     for (size_t i = 0; i < host.len; i++) {
         char c = host.ptr[i];
-        if (!is_token_char(c) && strchr("[]:();=", c) == NULL)
+        if (!request_is_token_char(c) && strchr("[]:();=", c) == NULL)
             return false;
         if (c == '#' || c == '^' || c == '`' || c == '|')
             return false;

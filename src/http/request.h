@@ -66,7 +66,7 @@ struct request {
     size_t head_bytes; /* length of the head: what follows is the body, or the next request */
     uint64_t body_bytes; /* Content-Length; 0 when chunked */
     enum request_method method;
-    uint8_t minor_version; /* HTTP/1.x */
+    uint8_t minor_version; /* HTTP/1.x: 0 or 1, for those beyond, too */
     bool keep_alive;
     bool upgrade; /* Connection: upgrade, and there is an Upgrade */
     bool
@@ -112,6 +112,9 @@ bool request_next_token(anqa_str *list, anqa_str *ret_token);
 
 /* Without the blanks around it. */
 anqa_str request_trim(anqa_str s);
+
+/* Of names of fields and the like: RFC 9110, 5.6.2 */
+bool request_is_token_char(char c);
 
 /* Equality of ASCII text without regard to case. */
 bool request_same_word(anqa_str a, anqa_str b);

@@ -18,14 +18,75 @@
 
 /* ---------------------------------------------------------------- mounts */
 
+static const char *or_default(const char *text, const char *otherwise)
+{
+    return text == NULL ? otherwise : text;
+}
+
+/* Fields that are written for each file, and those of the connection. */
+static bool is_ours(anqa_str name)
+{
+    static const char *const names[] = {"accept-ranges", "cache-control", "connection",
+        "content-encoding", "content-length", "content-range", "content-type", "date", "etag",
+        "keep-alive", "last-modified", "strict-transport-security", "transfer-encoding", "upgrade",
+        "x-content-type-options"};
+
+    for (size_t i = 0; i < ANQA_COUNT(names); i++)
+        if (request_same_word(name, anqa_str_of(names[i])))
+            return true;
+    return false;
+}
+
+static anqa_status check_field(const struct static_spec *spec, const char *name, const char *value,
+    size_t *len, anqa_error *err)
+{
+    if (!response_is_name(anqa_str_of(name)) || !response_is_value(anqa_str_of(value)))
+        return anqa_fail(err, ANQA_E_INVALID, "cannot serve %s: the field \"%s\" can not be sent",
+            spec->folder, name);
+    *len += strlen(name) + strlen(value) + strlen(": \r\n");
+    return *len <= STATIC_FIELDS_MAX
+               ? ANQA_OK
+               : anqa_fail(err, ANQA_E_LIMIT, "cannot serve %s: its fields have more than %u bytes",
+                     spec->folder, STATIC_FIELDS_MAX);
+}
+
+/* One of the two is written in each head. */
+static anqa_status check_cache_control(const struct static_spec *spec, size_t *len, anqa_error *err)
+{
+    anqa_status status =
+        check_field(spec, "cache-control", or_default(spec->cache_control, ""), len, err);
+
+    return status == ANQA_OK ? check_field(spec, "cache-control",
+                                   or_default(spec->cache_control_vsn, ""), len, err)
+                             : status;
+}
+
+static anqa_status check_fields(const struct static_spec *spec, anqa_error *err)
+{
+    const anqa_header *header = spec->headers;
+    size_t len = 0;
+    anqa_status status = check_cache_control(spec, &len, err);
+
+    for (; status == ANQA_OK && header != NULL && header->name != NULL; header++) {
+        if (is_ours(anqa_str_of(header->name)))
+            return anqa_fail(err, ANQA_E_INVALID,
+                "cannot serve %s: \"%s\" is written for each file", spec->folder, header->name);
+        status = check_field(spec, header->name, header->value, &len, err);
+    }
+    return status;
+}
+
 anqa_status static_open(struct static_mount *mount, const struct static_spec *spec, anqa_error *err)
 {
+    anqa_status status = check_fields(spec, err);
     size_t len = spec->prefix == NULL ? 0 : strlen(spec->prefix);
 
     if (len != 0 && (spec->prefix[0] != '/' || spec->prefix[len - 1] == '/'))
         return anqa_fail(err, ANQA_E_INVALID,
             "cannot serve %s under \"%s\": a prefix begins with '/' and does not end with it",
             spec->folder, spec->prefix);
+    if (status != ANQA_OK)
+        return status;
     mount->spec = *spec;
     mount->folder_fd = open(spec->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (mount->folder_fd < 0)
@@ -156,6 +217,19 @@ static bool file_name(
     }
     out[len] = '\0';
     return is_path(anqa_str_make(out, len));
+}
+
+/* Whether the mount has what begins with the first part of that path. */
+static bool is_listed(const struct static_mount *mount, const char *name)
+{
+    const char *const *only = mount->spec.only;
+    anqa_str part = anqa_str_make(name, strcspn(name, "/"));
+
+    if (only == NULL)
+        return true;
+    while (*only != NULL && !anqa_str_is(part, *only))
+        only++;
+    return *only != NULL;
 }
 
 /* ---------------------------------------------------------------- files */
@@ -320,6 +394,8 @@ enum static_result static_find(
         return STATIC_PASS;
     if (!file_name(mount, path, name))
         return STATIC_MISSING;
+    if (!is_listed(mount, name))
+        return STATIC_PASS;
     result = file_take(static_open_beneath(mount->folder_fd, name), anqa_str_of(name),
         ENCODING_IDENTITY, ret_file);
     if (result == STATIC_FOUND)
@@ -419,11 +495,22 @@ void static_select(const struct static_file *file, const struct request *req,
     }
 }
 
+/* "?vsn=..." names one version of a file, which another one never gets. */
+static anqa_str cache_control(const struct static_mount *mount, const struct request *req)
+{
+    const struct static_spec *spec = &mount->spec;
+
+    return anqa_str_of(
+        anqa_str_starts(req->query, anqa_str_of("vsn="))
+            ? or_default(spec->cache_control_vsn, "public, max-age=31536000, immutable")
+            : or_default(spec->cache_control, "public"));
+}
+
 struct range static_write_head(struct response *response, char *buffer, size_t size,
     const struct static_mount *mount, const struct static_file *file, const struct request *req,
     struct byteranges *ret_several)
 {
-    const char *cache = mount->spec.cache_control == NULL ? "public" : mount->spec.cache_control;
+    const anqa_header *header = mount->spec.headers;
     struct static_part part;
     char type[BYTERANGES_TEXT];
     bool several;
@@ -431,7 +518,10 @@ struct range static_write_head(struct response *response, char *buffer, size_t s
     static_select(file, req, &part, ret_several);
     several = ret_several != NULL && ret_several->ranges.count != 0;
     response_start(response, buffer, size, part.status);
-    response_header(response, "cache-control", anqa_str_of(cache));
+    if (part.status != 416) /* the next one may ask for a range that is there */
+        response_header(response, "cache-control", cache_control(mount, req));
+    for (; header != NULL && header->name != NULL; header++)
+        response_header(response, header->name, anqa_str_of(header->value));
     response_header(response, "etag", anqa_str_of(file->etag));
     response_header(response, "last-modified", anqa_str_make(part.modified, sizeof part.modified));
     if (file->varies)

@@ -19,18 +19,26 @@
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
 
+#include <anqa/conn.h> /* IWYU pragma: export */
+
 #include "http/encoding.h"   /* IWYU pragma: export */
 #include "http/byteranges.h" /* IWYU pragma: export */
 #include "http/request.h"    /* IWYU pragma: export */
 #include "http/response.h"   /* IWYU pragma: export */
 
-#define STATIC_PATH_MAX 1024 /* bytes of a decoded path */
+#define STATIC_PATH_MAX 1024    /* bytes of a decoded path */
+#define STATIC_FIELDS_MAX 2048u /* of what a mount adds to heads */
 
 /* Zero is a sensible default everywhere but for `folder`. Strings stay the caller's while the mount is open. */
 struct static_spec {
     const char *prefix; /* "/assets", without a slash at the end; NULL: all paths */
     const char *folder;
     const char *cache_control; /* NULL: "public" */
+    const char
+        *cache_control_vsn; /* of URLs with "?vsn="; NULL: "public, max-age=31536000, immutable" */
+    const anqa_header *headers; /* more fields of all answers; {0} ends them; NULL: none */
+    const char *const *
+        only; /* first parts of paths below the prefix, the others are passed on; NULL ends them; NULL: all */
     const char *index; /* what a folder stands for, as "index.html"; NULL: folders are not found */
     bool gzip, brotli; /* copies are looked for */
 };
@@ -40,13 +48,14 @@ struct static_mount {
     int folder_fd;
 };
 
-/* Fails: E_NOT_FOUND, E_PERMISSION, E_INVALID (a prefix that is no path; not a folder), E_LIMIT (descriptors). */
+/* Fails: E_NOT_FOUND, E_PERMISSION, E_INVALID (a prefix that is no path; not a folder; fields that can not be, or are written here),
+ * E_LIMIT (descriptors; too long fields). */
 anqa_status static_open(
     struct static_mount *mount, const struct static_spec *spec, anqa_error *err) ANQA_MUST_CHECK;
 void static_close(struct static_mount *mount);
 
 enum static_result {
-    STATIC_PASS, /* not GET or HEAD, or not below the prefix: somebody else's */
+    STATIC_PASS, /* not GET or HEAD, or not below the prefix, or not in `only`: somebody else's */
     STATIC_FOUND,
     STATIC_MISSING, /* 404 */
     STATIC_DENIED,  /* it is there and may not be read; 404 as well */

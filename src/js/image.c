@@ -23,6 +23,7 @@
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
+#include "js/source_map.h"
 #include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
@@ -94,7 +95,7 @@ void image_free(struct js_image *image)
     for (uint32_t i = 0; i < image->export_count; i++)
         free(image->exports[i].name);
     free(image->exports);
-    free(image->source_map);
+    source_map_free(image->source_map);
     free(image->text);
     source_files_free(image->files);
     coverage_forget(image);
@@ -753,7 +754,7 @@ static void forget(struct js_image *image)
     for (uint32_t i = 0; i < image->export_count; i++)
         free(image->exports[i].name);
     free(image->exports);
-    free(image->source_map);
+    source_map_free(image->source_map);
     source_files_free(image->files);
     coverage_forget(image);
     if (image->fd >= 0)
@@ -782,8 +783,7 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     if (status != ANQA_OK)
         return status;
     js->image = image;
-    image->source_map =
-        making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
+    image->source_map = making.source.map.len == 0 ? NULL : source_map_new(making.source.map);
     sha256_of(making.source.text.ptr, making.source.text.len, image->source_hash);
     memcpy(&image->seed, image->source_hash, sizeof image->seed);
     js->loading = true;

@@ -357,11 +357,14 @@ TEST(posts_that_wait_may_have_ten_megabytes_unless_there_is_one_only)
 TEST(a_post_that_is_not_taken_within_the_window_is_408)
 {
     struct asker asker;
+    anqa_pid joining;
 
     server_begin(&polled_endpoint);
     asker = asker_open("/socket", "vsn=2.0.0");
     CHECK_EQ(asker_post(&asker, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_go\":true}]"), 200);
+    memcpy(&joining, server_told("pid"), sizeof joining);
     CHECK_EQ(asker_post(&asker, "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"), 408);
+    CHECK_STATUS(anqa_send(joining, "go", anqa_nothing()), ANQA_OK);
     server_end();
 }
 

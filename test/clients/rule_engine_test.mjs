@@ -82,6 +82,38 @@ test("a rule is replaced and taken out while it runs", () =>
     assert.deepEqual(await list(), []);
   }));
 
+// Answers as engine.ts asks for them, with numbers of questions that others were asked.
+const forger = `const real = Beam;
+globalThis.Beam = { ...real, send(engine, { id }) {
+  for (let other = id - 5; other < id + 5; other++) real.send(engine, { id: other, decision: 'forged' });
+  for (const nothing of [null, undefined, 7, [], { id: {} }]) real.send(engine, nothing);
+} };
+export function decide() {}`;
+
+test("a rule answers for itself only, however it numbers its answers", () =>
+  withEngine(async ({ load, decide }) => {
+    await load("before", "export const decide = () => Beam.sleep(200).then(() => 'mine');");
+    await load("forger", forger);
+    await load("after", "export const decide = () => Beam.sleep(200).then(() => 'mine');");
+    assert.deepEqual(await decide(), [
+      { rule: "before", decision: "mine" },
+      { rule: "forger", decision: "forged" },
+      { rule: "after", decision: "mine" },
+    ]);
+  }));
+
+test("a rule that listens to nobody is replaced and taken out as any other", () =>
+  withEngine(async ({ load, unload, decide, list }) => {
+    const deaf = (i) => `export function decide() { Beam.onMessage(() => {}); return ${i}; }`;
+    for (let i = 0; i < 120; i++) {
+      const loaded = await load("deaf", deaf(i));
+      assert.deepEqual(loaded, { status: 201, body: { rules: 1 } });
+      assert.deepEqual(await decide(), [{ rule: "deaf", decision: i }]);
+    }
+    assert.equal((await unload("deaf")).body, true);
+    assert.deepEqual(await list(), []);
+  }));
+
 test("rules reach nothing else: no other handler, no process of the host, no children beyond the limit", () =>
   withEngine(async ({ load, decide }) => {
     await load("spy", `export async function decide() {

@@ -54,6 +54,7 @@ static const struct {
     {"GET / HTTP/1.1\r\nHost: a", true, NULL},
     {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close", false, "connection: close"},
     {"GET / HTTP/1.1\r\nHost: a\r\nConnection: x, Close", false, "connection: close"},
+    {"GET / HTTP/1.2\r\nHost: a", true, NULL},
     {"GET / HTTP/1.0", false, "connection: close"},
     {"GET / HTTP/1.0\r\nConnection: keep-alive", true, "connection: keep-alive"},
     {"HEAD / HTTP/1.1\r\nHost: a", true, NULL},
@@ -80,11 +81,21 @@ TEST(a_connection_stays_open_as_the_client_and_its_version_want)
     site_end();
 }
 
+#define ALLOWED "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"
+
 TEST(the_server_as_a_whole_is_asked_for_its_methods)
 {
     site_begin_endpoint(&with_defaults);
-    CHECK(has(site_ask("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
-        "\r\nallow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"));
+    CHECK(has(site_ask("OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), ALLOWED));
+    site_end();
+}
+
+TEST(who_asks_by_a_method_for_proxies_is_told_those_that_are_allowed)
+{
+    site_begin_endpoint(&with_defaults);
+    CHECK(has(site_ask("TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"), ALLOWED));
+    CHECK(has(site_ask("CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"), ALLOWED));
+    CHECK(!has(site_ask("BREW / HTTP/1.1\r\nHost: a\r\n\r\n"), "\r\nallow: "));
     site_end();
 }
 
@@ -332,6 +343,18 @@ static const struct {
         POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1\r\r\nx\r\n0\r\n\r\n" SMUGGLED, 400},
     {"a trailer that is folded into nothing",
         POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nX: a\nY: b\r\n\r\n" SMUGGLED, 400},
+    {"a trailer that is the next request",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n" SMUGGLED, 400},
+    {"a request line behind a trailer",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n" SMUGGLED, 400},
+    {"a trailer without a colon",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nA\r\n\r\n" SMUGGLED, 400},
+    {"a trailer without a name",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\n: b\r\n\r\n" SMUGGLED, 400},
+    {"a blank in front of the colon of a trailer",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nA : b\r\n\r\n" SMUGGLED, 400},
+    {"a trailer whose name is none",
+        POST_HEAD "Transfer-Encoding: chunked\r\n\r\n0\r\nA[]: b\r\n\r\n" SMUGGLED, 400},
     {"a bare CR in an extension",
         POST_HEAD "Transfer-Encoding: chunked\r\n\r\n1;a\rx\r\ny\r\n0\r\n\r\n" SMUGGLED, 400},
     {"an empty Host beside one", "GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n\r\n" SMUGGLED, 400},
@@ -348,7 +371,8 @@ static const struct {
     {"an empty field name", "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n" SMUGGLED, 400},
     {"a field without a colon", "GET / HTTP/1.1\r\nHost: a\r\nfoo\r\n\r\n" SMUGGLED, 400},
     {"HTTP/2 in a request line", "GET / HTTP/2.0\r\nHost: a\r\n\r\n" SMUGGLED, 505},
-    {"HTTP/1.2", "GET / HTTP/1.2\r\nHost: a\r\n\r\n" SMUGGLED, 505},
+    {"HTTP/1.2 without a Host", "GET / HTTP/1.2\r\n\r\n" SMUGGLED, 400},
+    {"HTTP/3.1", "GET / HTTP/3.1\r\nHost: a\r\n\r\n" SMUGGLED, 505},
     {"HTTP/0.9", "GET / HTTP/0.9\r\nHost: a\r\n\r\n" SMUGGLED, 505},
     {"an unknown method", "SMUGGLE / HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED, 501},
     {"CONNECT", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n" SMUGGLED, 405},

@@ -509,12 +509,38 @@ TEST(a_frame_longer_than_agreed_ends_the_connection)
 
 /* ---------------------------------------------------------------- the end */
 
-TEST(a_connection_without_requests_is_closed_in_good_order)
-{
-    struct h2_peer peer = begin(&strict);
+static const anqa_endpoint quick_head = {.plugs = plugs,
+    .quiet = true,
+    .limits = {.request_timeout_ms = 1000, .idle_timeout_ms = 600000}};
+static const anqa_endpoint quick_idle = {.plugs = plugs,
+    .quiet = true,
+    .limits = {.request_timeout_ms = 600000, .idle_timeout_ms = 1000}};
 
-    h2_get(&peer, 1, "/");
-    CHECK_EQ(h2_read(&peer, 1)->status, 200);
+static void ask(struct h2_peer *peer, uint32_t stream)
+{
+    h2_get(peer, stream, "/");
+    CHECK_EQ(h2_read(peer, stream)->status, 200);
+}
+
+TEST(who_was_answered_has_the_idle_time_for_the_next_request_and_not_that_of_a_head)
+{
+    struct h2_peer peer = begin(&quick_head);
+
+    ask(&peer, 1);
+    for (unsigned i = 0; i < 2; i++) { /* clocks of two schedulers */
+        struct h2_peer mute = h2_dial(site_port());
+        CHECK_EQ(h2_read_end(&mute), NGHTTP2_NO_ERROR);
+        h2_hang_up(&mute);
+    }
+    ask(&peer, 3);
+    end(&peer);
+}
+
+TEST(who_was_answered_is_closed_when_the_idle_time_is_over_however_long_that_of_a_head_is)
+{
+    struct h2_peer peer = begin(&quick_idle);
+
+    ask(&peer, 1);
     CHECK_EQ(h2_read_end(&peer), NGHTTP2_NO_ERROR);
     end(&peer);
 }

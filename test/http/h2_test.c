@@ -538,9 +538,13 @@ TEST(what_http_1_refuses_is_refused_with_the_same_status)
     peer = h2_dial(site_port());
     for (size_t i = 0; i < ANQA_COUNT(refused); i++, stream += 2) {
         bool announces = refused[i].status == 413;
+        const struct h2_answer *answer;
         h2_put_headers(
             &peer, stream, announces ? NGHTTP2_FLAG_END_HEADERS : END_BOTH, refused[i].fields);
-        CHECK_EQ(h2_read(&peer, stream)->status, refused[i].status, "%s", refused[i].name);
+        answer = h2_read(&peer, stream);
+        CHECK_EQ(answer->status, refused[i].status, "%s", refused[i].name);
+        CHECK_EQ(has(answer->head, "\nallow: GET, HEAD, "),
+            refused[i].status == 405 || refused[i].status == 204, "%s", refused[i].name);
     }
     h2_hang_up(&peer);
     site_end();

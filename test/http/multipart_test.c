@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -216,6 +217,29 @@ TEST(the_form_as_a_whole_is_bounded)
     site_begin_endpoint(&small);
     CHECK_EQ(post_behind(300 - strlen(END)), 200);
     CHECK_EQ(post_behind(301 - strlen(END)), 413);
+    site_end();
+}
+
+static const anqa_endpoint hasty = {
+    .plugs = (const anqa_plug[]){{anqa_parsers, &(anqa_parsers_opts){.read_timeout_ms = 50}},
+        {.call = receive}, {0}},
+    .quiet = true};
+
+TEST(a_form_that_trickles_is_408_however_long_it_goes_on)
+{
+    char buf[1024] = "";
+    int fd;
+
+    site_begin_endpoint(&hasty);
+    fd = site_dial();
+    peer_say(fd, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=B\r\n"
+                 "Content-Length: 100000\r\n\r\n--B\r\n" FIELD("a"));
+    while (recv(fd, buf, sizeof buf - 1, MSG_DONTWAIT) <= 0) {
+        peer_say(fd, "x");
+        usleep(10000);
+    }
+    CHECK_EQ(status_of(buf), 408);
+    close(fd);
     site_end();
 }
 

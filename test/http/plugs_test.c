@@ -206,6 +206,12 @@ static const anqa_forwarded_opts ours = {
     .from = (const char *const[]){"10.0.0.0/9", "2001:db8::/33", "::1", "unix:", NULL}};
 static const anqa_forwarded_opts ours_7239 = {
     .from = (const char *const[]){"10.0.0.0/9", "2001:db8::/33", NULL}, .rfc7239 = true};
+#define ALL_OF_IT \
+    (ANQA_FORWARDED_FOR | ANQA_FORWARDED_PROTO | ANQA_FORWARDED_HOST | ANQA_FORWARDED_PORT)
+static const anqa_forwarded_opts ours_all = {
+    .from = (const char *const[]){"10.0.0.0/9", "::1", NULL}, .believed = ALL_OF_IT};
+static const anqa_forwarded_opts ours_7239_all = {
+    .from = (const char *const[]){"10.0.0.0/9", NULL}, .rfc7239 = true, .believed = ALL_OF_IT};
 
 static const struct {
     const char *peer, *forwarded_for, *client;
@@ -251,26 +257,79 @@ ANQA_TEST(of_more_hops_than_are_looked_at_the_farthest_go)
     ANQA_ASSERT_STR(anqa_conn_remote_ip(conn), "10.0.0.8");
 }
 
+/* A request by a proxy of ours, with all that can be told. */
+static anqa_conn *told_all(const anqa_forwarded_opts *opts)
+{
+    return through(anqa_test_conn("GET", "/", .peer = "10.0.0.1:5",
+                       HEADERS({"x-forwarded-for", "192.0.2.1"}, {"x-forwarded-proto", "https"},
+                           {"x-forwarded-host", "example.org"}, {"x-forwarded-port", "8443"},
+                           {"forwarded", "for=192.0.2.1;proto=https;host=\"example.org:8443\""})),
+        anqa_plug_forwarded, opts);
+}
+
 ANQA_TEST(scheme_host_and_port_are_those_the_client_came_with)
 {
     anqa_conn *conn = through(anqa_test_conn("GET", "/", .peer = "10.0.0.1:5",
                                   HEADERS({"x-forwarded-proto", "http, https"},
                                       {"x-forwarded-host", "example.org:8443"})),
-        anqa_plug_forwarded, &ours);
+        anqa_plug_forwarded, &ours_all);
 
     ANQA_ASSERT_STR(conn->scheme, "https");
     ANQA_ASSERT_STR(conn->host, "example.org");
     ANQA_ASSERT_EQ(conn->port, 8443);
     conn = through(anqa_test_conn("GET", "/", .peer = "10.0.0.1:5",
                        HEADERS({"x-forwarded-proto", "gopher"}, {"x-forwarded-port", "70000"})),
-        anqa_plug_forwarded, &ours);
+        anqa_plug_forwarded, &ours_all);
     ANQA_ASSERT_STR(conn->scheme, "http");
     ANQA_ASSERT_EQ(conn->port, 80);
     conn = through(anqa_test_conn("GET", "/", .peer = "192.0.2.9:5",
                        HEADERS({"x-forwarded-proto", "https"}, {"x-forwarded-host", "evil"})),
-        anqa_plug_forwarded, &ours);
+        anqa_plug_forwarded, &ours_all);
     ANQA_ASSERT_STR(conn->scheme, "http");
     ANQA_ASSERT_STR(conn->host, "www.example.com");
+}
+
+ANQA_TEST(host_and_port_that_a_proxy_passes_on_unseen_are_not_believed_unless_it_is_said)
+{
+    static const anqa_forwarded_opts *const defaults[] = {&ours, &ours_7239};
+
+    for (size_t i = 0; i < ANQA_COUNT(defaults); i++) {
+        anqa_conn *conn = told_all(defaults[i]);
+        ANQA_ASSERT_STR(anqa_conn_remote_ip(conn), "192.0.2.1");
+        ANQA_ASSERT_STR(conn->scheme, "https");
+        ANQA_ASSERT_STR(conn->host, "www.example.com");
+        ANQA_ASSERT_EQ(conn->port, 443);
+    }
+}
+
+static const struct {
+    unsigned believed;
+    bool rfc7239;
+    const char *client, *scheme, *host;
+    uint16_t port;
+} beliefs[] = {
+    {ANQA_FORWARDED_FOR, false, "192.0.2.1", "http", "www.example.com", 80},
+    {ANQA_FORWARDED_PROTO, false, "10.0.0.1", "https", "www.example.com", 443},
+    {ANQA_FORWARDED_HOST, false, "10.0.0.1", "http", "example.org", 80},
+    {ANQA_FORWARDED_PORT, false, "10.0.0.1", "http", "www.example.com", 8443},
+    {ALL_OF_IT, false, "192.0.2.1", "https", "example.org", 8443},
+    {ANQA_FORWARDED_FOR, true, "192.0.2.1", "http", "www.example.com", 80},
+    {ANQA_FORWARDED_PROTO, true, "10.0.0.1", "https", "www.example.com", 443},
+    {ANQA_FORWARDED_HOST, true, "10.0.0.1", "http", "example.org", 8443},
+    {ALL_OF_IT, true, "192.0.2.1", "https", "example.org", 8443},
+};
+
+ANQA_TEST(what_is_believed_of_a_proxy_is_what_is_named)
+{
+    for (size_t i = 0; i < ANQA_COUNT(beliefs); i++) {
+        const anqa_forwarded_opts opts = {
+            .from = ours.from, .rfc7239 = beliefs[i].rfc7239, .believed = beliefs[i].believed};
+        anqa_conn *conn = told_all(&opts);
+        ANQA_ASSERT_STR(anqa_conn_remote_ip(conn), beliefs[i].client, "%zu", i);
+        ANQA_ASSERT_STR(conn->scheme, beliefs[i].scheme, "%zu", i);
+        ANQA_ASSERT_STR(conn->host, beliefs[i].host, "%zu", i);
+        ANQA_ASSERT_EQ(conn->port, beliefs[i].port, "%zu", i);
+    }
 }
 
 ANQA_TEST(the_standard_field_forwarded_is_read_where_it_is_asked_for)
@@ -280,7 +339,7 @@ ANQA_TEST(the_standard_field_forwarded_is_read_where_it_is_asked_for)
             HEADERS({"forwarded", "for=6.6.6.6;proto=http, For=\"[2001:db9::1]:4711\";proto=https;"
                                   "host=\"example.org:444\""},
                 {"x-forwarded-for", "6.6.6.6"})),
-        anqa_plug_forwarded, &ours_7239);
+        anqa_plug_forwarded, &ours_7239_all);
 
     ANQA_ASSERT_STR(anqa_conn_remote_ip(conn), "2001:db9::1");
     ANQA_ASSERT_STR(conn->scheme, "https");
@@ -297,8 +356,8 @@ ANQA_TEST(a_host_that_a_proxy_tells_and_that_is_none_is_not_redirected_to)
     anqa_conn *conn = anqa_test_conn("GET", "/", .peer = "[::1]:5",
         HEADERS({"x-forwarded-for", "192.0.2.1"}, {"x-forwarded-host", "a@evil/"}));
 
-    anqa_test_run(conn, (const anqa_plug[]){{anqa_plug_forwarded, &ours}, {.call = anqa_plug_ssl},
-                            {.call = ok}, {0}});
+    anqa_test_run(conn, (const anqa_plug[]){{anqa_plug_forwarded, &ours_all},
+                            {.call = anqa_plug_ssl}, {.call = ok}, {0}});
     (void)ANQA_ASSERT_RESPONSE(conn, 400);
 }
 

@@ -100,6 +100,9 @@ static const struct {
     {"\r\nGET / HTTP/1.1\r\n" HOST "\r\n", 0},
     {"\r\n\r\nGET / HTTP/1.1\r\n" HOST "\r\n", 400},
     {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0},
+    {"GET / HTTP/1.2\r\n" HOST "\r\n", 0},
+    {"GET / HTTP/1.9\r\n" HOST "\r\n", 0},
+    {"GET / HTTP/1.2\r\n\r\n", 400},
     {"PROPFIND / HTTP/1.1\r\n" HOST "\r\n", 0},
     {POST("Content-Length: 5"), 0},
     {POST("Transfer-Encoding: Chunked"), 0},
@@ -134,7 +137,7 @@ static const struct {
     {"CONNECT a:1 HTTP/1.1\r\n" HOST "\r\n", 405},
     {"TRACE / HTTP/1.1\r\n" HOST "\r\n", 405},
     {"GET / HTTP/2.0\r\n" HOST "\r\n", 505},
-    {"GET / HTTP/1.2\r\n" HOST "\r\n", 505},
+    {"GET / HTTP/3.1\r\n" HOST "\r\n", 505},
     {"GET / HTTP/0.9\r\n" HOST "\r\n", 505},
     {"GET / HTTP/1.10\r\n" HOST "\r\n", 400},
     {"GET / HTTP/11\r\n" HOST "\r\n", 400},
@@ -296,6 +299,8 @@ TEST(the_connection_stays_as_version_and_field_say)
         {"1.1", "Connection: foo, CLOSE\r\n", false, false},
         {"1.1", "Connection: close\r\nConnection: keep-alive\r\n", false, false},
         {"1.1", "Connection: closed\r\n", true, false},
+        {"1.2", "", true, false},
+        {"1.9", "Connection: close\r\n", false, false},
         {"1.0", "", false, false},
         {"1.0", "Connection: Keep-Alive\r\n", true, false},
         {"1.1", "Connection: upgrade\r\n", true, false},
@@ -310,6 +315,7 @@ TEST(the_connection_stays_as_version_and_field_say)
         CHECK_EQ(parse_text(text), REQUEST_DONE, "%s", cases[i].field);
         CHECK_EQ(req.keep_alive, cases[i].keep_alive, "%s", cases[i].field);
         CHECK_EQ(req.upgrade, cases[i].upgrade, "%s", cases[i].field);
+        CHECK_EQ(req.minor_version, strcmp(cases[i].version, "1.0") != 0, "%s", cases[i].version);
     }
 }
 

@@ -151,6 +151,18 @@ static void drip_body(struct crowd *crowd, struct guest *guest)
     (void)say_text(crowd, guest, is_odd(crowd, guest) ? chunked : head);
 }
 
+static void drip_form(struct crowd *crowd, struct guest *guest)
+{
+    static const char begin[] =
+        "POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\nContent-Type: "
+        "multipart/form-data; boundary=B\r\n\r\n--B\r\nContent-Disposition: form-data; name=\"a\"";
+    bool first = !guest->began;
+
+    guest->began = true;
+    wait_ms(crowd, guest, 300, 1500);
+    (void)say_text(crowd, guest, first ? begin : is_odd(crowd, guest) ? "\r\n\r\n" : "x");
+}
+
 static void read_slowly(struct crowd *crowd, struct guest *guest)
 {
     static const char *const asks[] = {"GET /big HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -242,6 +254,7 @@ static void misbehave(struct crowd *crowd, struct guest *guest)
     static void (*const does[CROWD_KINDS])(struct crowd *, struct guest *) = {
         [CROWD_HEAD_DRIP] = drip_head,
         [CROWD_BODY_DRIP] = drip_body,
+        [CROWD_FORM_DRIP] = drip_form,
         [CROWD_SLOW_READER] = read_slowly,
         [CROWD_IDLE] = idle,
         [CROWD_GARBAGE] = send_garbage,
@@ -326,7 +339,7 @@ static enum crowd_kind kind_of(uint32_t i)
     static const enum crowd_kind kinds[] = {CROWD_HEAD_DRIP, CROWD_BODY_DRIP, CROWD_SLOW_READER,
         CROWD_IDLE, CROWD_GARBAGE, CROWD_VANISHING, CROWD_CHURN, CROWD_FLOOD, CROWD_HEAD_DRIP,
         CROWD_BODY_DRIP, CROWD_SLOW_READER, CROWD_IDLE, CROWD_HEAD_DRIP, CROWD_BODY_DRIP,
-        CROWD_IDLE, CROWD_IDLE};
+        CROWD_FORM_DRIP, CROWD_IDLE};
 
     return kinds[i % ANQA_COUNT(kinds)];
 }

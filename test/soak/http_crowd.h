@@ -13,6 +13,7 @@
 #define CROWD_KIND_MAP(X)                                                \
     X(HEAD_DRIP, "send a head byte by byte")                             \
     X(BODY_DRIP, "send a body byte by byte")                             \
+    X(FORM_DRIP, "send a form in parts byte by byte")                    \
     X(SLOW_READER, "read nothing of a long answer, or next to nothing")  \
     X(IDLE, "say nothing, or nothing more")                              \
     X(GARBAGE, "send what is no request")                                \

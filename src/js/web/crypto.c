@@ -273,9 +273,7 @@ static bool job_arg(
     return true;
 }
 
-/* id, kind | hash << 8 | family << 16 | flags, n, m, key, data, extra, more. The result: bytes; a string that tells what
- * is wrong; null where the job is long and id is 0. With another id it becomes the answer of a process. */
-static uint64_t op_run(struct js *js, const uint64_t *args)
+uint64_t web_run_job(struct js *js, const uint64_t *args)
 {
     struct subtle_job job = {.seconds = SUBTLE_RSA_SECONDS};
     unsigned char seed[SUBTLE_SEED];
@@ -392,7 +390,7 @@ static uint64_t op_unbase64(struct js *js, const uint64_t *args)
 
 const struct js_op web_crypto_ops[] = {
     {op_random, true},
-    {op_run, true},
+    {web_run_job, true},
     {op_text, true},
     {op_bytes, true},
     {op_base64, true},

@@ -1,8 +1,11 @@
 // fetch (Fetch Standard, 5.6), over the network of net.h.
+import { readDataUrl } from './net/data_url.js';
 import { exchanges } from './net/exchange.js';
+import { checkIntegrity, readIntegrity } from './net/integrity.js';
 
 export default function (web, op) {
-  const { Promise, TypeError, WeakRef, FinalizationRegistry } = globalThis;
+  const { Promise, TypeError, Uint8Array, WeakRef, FinalizationRegistry } = globalThis;
+  const DIGEST = op + 3; // see net.c
   const { http, streams, events } = web;
   const { exchange } = exchanges(web, op);
   // Who lets go of an answer that was not read to its end lets go of its transfer.
@@ -64,12 +67,41 @@ export default function (web, op) {
   }
   const isEmpty = (method, status) => method === 'HEAD' || status === 204 || status === 205 || status === 304;
 
+  async function allOf(incoming) {
+    const parts = [];
+    let length = 0;
+    for (let part = await incoming.next(); part !== undefined; part = await incoming.next()) {
+      parts.push(part);
+      length += part.length;
+    }
+    const all = new Uint8Array(length);
+    for (const part of parts.reverse()) all.set(part, length -= part.length);
+    return all;
+  }
+  // All of it has to be there before anybody sees a part.
+  async function checked({ integrity }, bytes) {
+    const wanted = readIntegrity(integrity);
+    if (wanted !== undefined) await checkIntegrity(web, DIGEST, wanted, bytes);
+    return bytes;
+  }
+  async function ofDataUrl(request) {
+    const { type, bytes } = readDataUrl(request.url.split('#', 1)[0], http.typeOf);
+    return http.makeResponse({
+      status: 200, statusText: 'OK', headers: ['content-type', type], url: request.url.split('#', 1)[0], type: 'basic',
+      body: request.integrity === '' ? bytes : await checked(request, bytes),
+    });
+  }
+
   async function fetch(input, init) {
     if (arguments.length === 0) throw new TypeError('fetch needs something to fetch');
     const request = http.request(input, init), { method, url, redirect, signal } = request, body = bodyOf(request);
     if (signal?.aborted) {
       body?.cancel?.(signal.reason);
       throw signal.reason;
+    }
+    if (url.startsWith('data:')) {
+      body?.cancel?.();
+      return ofDataUrl(request);
     }
     const { status, reason, headers, url: last, redirected, body: incoming, off } = await exchange({
       url, method, redirect, body, headers: http.fieldsOf(request),
@@ -79,10 +111,19 @@ export default function (web, op) {
     if (empty) {
       off?.();
       incoming.cancel();
+      if (request.integrity !== '') throw new TypeError('fetch failed: there is nothing that its integrity could be seen of');
+    }
+    let known;
+    if (request.integrity !== '') {
+      try {
+        known = await checked(request, await allOf(incoming));
+      } finally {
+        off?.();
+      }
     }
     return http.makeResponse({
       status, statusText: reason, headers, url: last.split('#', 1)[0], redirected, type: 'basic',
-      body: empty ? null : streamOf(incoming, off),
+      body: empty ? null : known ?? streamOf(incoming, off),
     });
   }
   web.define({ fetch });

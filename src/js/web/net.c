@@ -775,4 +775,5 @@ static uint64_t op_stop(struct js *js, const uint64_t *args)
     return JS_UNDEFINED;
 }
 
-const struct js_op web_net_ops[] = {{op_start, false}, {op_send, false}, {op_stop, false}, {0}};
+const struct js_op web_net_ops[] = {{op_start, false}, {op_send, false}, {op_stop, false},
+    {web_run_job, false} /* integrity.js */, {0}};

@@ -43,6 +43,8 @@ const struct js_op *web_op(const struct js *js, uint32_t number);
 /* For a process that works for a script: `value` arrives at the function that was given to web.source() as `id`.
  * Fails as anqa_send. */
 anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value);
+/* The same by a script, which pays for it: see beam_post. */
+anqa_status web_post(struct js *js, anqa_pid script, uint32_t id, anqa_value value) ANQA_MUST_CHECK;
 /* In a worker: its parent is told what nobody has caught. */
 void web_worker_failed(struct js *js, const anqa_js_error *error);
 /* What modules hold outside of the script's memory is given up, and what they were told and have not heard. Context: the script's
@@ -50,6 +52,10 @@ void web_worker_failed(struct js *js, const anqa_js_error *error);
 void web_reset(struct js *js);
 /* Of the modules that have it. */
 void web_drop_codecs(struct js *js);
+/* The operation of crypto.js that runs a job of subtle.h: id, kind | hash << 8 | family << 16 | flags, n, m, key, data, extra,
+ * more. The result: bytes; a string that tells what is wrong; null where the job is long and id is 0. With another id it
+ * becomes the answer of a process. */
+uint64_t web_run_job(struct js *js, const uint64_t *args);
 /* Whether a message is one of web_tell's; id and value are then written. */
 bool web_told(const anqa_msg *msg, uint32_t *ret_id, anqa_value *ret_value);
 

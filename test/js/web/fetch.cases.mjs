@@ -29,6 +29,7 @@ export function server(request, response) {
         response.writeHead(200, { 'Content-Length': 100 });
         response.write('half');
         return setTimeout(() => response.destroy(), 20);
+      case '/much': return end(200, {}, body);
       case '/never': return undefined;
       default: return end(404, {}, 'nothing there');
     }
@@ -152,4 +153,14 @@ export const cases = {
     controller.abort();
     return text;
   },
+  // ---- data: URLs
+  ...Object.fromEntries(['data:,', 'data:,hello%20there', 'data:text/plain,x', 'data:text/html;charset=utf-8,%3Cp%3E%C3%A9', 'data:;base64,aGVsbG8=', 'data:;base64,aGVsbG8',
+    'data:text/plain;base64,aGVs%20bG8=', 'data:;base64,a', 'data:;base64,***', 'data:x', 'data:', 'data:nonsense,x', 'data:;charset=latin1,x', 'data: text/plain ;x=y ,x',
+    'data:A/B;C=D,x', 'data:image/png;Base64,AAEC', 'data:text/plain;base64;x=y,AA==', 'data:,a#b', 'data:,%zz%4', 'data:,h\u00e9', 'DATA:,x', 'data:text/plain;x="a;b",y'].map((url) =>
+    [`a data URL ${url}`, async () => {
+      const response = await fetch(url);
+      return [await seen(response), [...response.headers], new Uint8Array(await response.arrayBuffer())];
+    }])),
+  'a data URL by another method': async () => (await fetch('data:,x', { method: 'POST', body: 'y' })).text(),
+  'a data URL that is aborted': () => fails(fetch('data:,x', { signal: AbortSignal.abort() })),
 };

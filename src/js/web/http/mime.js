@@ -44,7 +44,7 @@ const has = (list, name) => {
 };
 
 // {essence, parameters: [{name, value}]}, or undefined.
-function parse(string) {
+export function parse(string) {
   const slash = indexOf(string, '/', 0), semicolon = indexOf(string, ';', 0), end = semicolon < 0 ? string.length : semicolon;
   if (slash < 0 || slash > end) return undefined;
   const type = trim(slice(string, 0, slash)), subtype = trim(slice(string, slash + 1, end));
