@@ -172,7 +172,7 @@ static void ask_on(struct client *client)
             restart_load_count(&client->load->broken);
         if (client->open > 0)
             break;
-        usleep(RESTART_PAUSE_US);
+        usleep(STREAMS * RESTART_PAUSE_US);
     }
     nghttp2_session_del(client->session);
 }

@@ -53,7 +53,7 @@ TEST(nobody_is_refused_and_no_request_breaks_while_a_server_restarts_under_load,
             .secure_port = secure ? launched_secure_port(&server) : 0,
             .keeping = 16,
             .single = 4,
-            .framed = 8,
+            .framed = 4,
             .websockets = 16});
     struct restart_load_result r;
 
