@@ -17,7 +17,7 @@ static anqa_js_script victim = ANQA_JS_SCRIPT(.name = "victim",
     .source = "export function ping() { return 1; }", .handlers = handlers, .registry = &names,
     .apis = ANQA_JS_WORKER,
     .limits = {
-        .memory = (size_t)32 << 20, .turn_ms = 200, .jobs = 20000, .timers = 1000, .children = 3});
+        .memory = (size_t)32 << 20, .turn_ms = 100, .jobs = 20000, .timers = 1000, .children = 3});
 
 /* What may come of each: */
 enum {
@@ -207,7 +207,7 @@ TEST(an_attack_harms_its_own_process_only, .timeout_ms = 120000)
 
     anqa_trap_exit(true);
     if (harness_slowness() > 1) /* what stands between two looks at the time is slower, too */
-        victim.limits.turn_ms *= 3;
+        victim.limits.turn_ms *= 6;
     other = js_start(&victim);
     for (size_t i = 0; i < ANQA_COUNT(attacks); i++)
         wrong = attack(i, other, wrong);
