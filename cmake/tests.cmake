@@ -124,6 +124,7 @@ foreach(source IN LISTS sources)
   endif()
   if(area STREQUAL "presence")
     list(APPEND helpers test/pubsub/mesh.c) # several nodes
+    list(APPEND helpers test/channel/client.c test/channel/asker.c test/channel/rooms.c) # real clients
   endif()
   set(label unit)
   if(area MATCHES "^(fault|soak)$")

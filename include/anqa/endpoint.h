@@ -16,9 +16,11 @@
  * everywhere but does not listen: see anqa/test.h.
  *
  * Draining. Nobody is accepted any more. Requests are answered, and their connections closed behind the answer ("connection:
- * close"); those without a request are closed, after a second in which one may still come. WebSockets are told to come
- * back (close code 1012) batch by batch, so that they do not all reach the successor in one moment; their channels end
- * with the reason shutdown "draining". Who is still there at the end of `shutdown_ms` is reset.
+ * close"); those without a request are closed, after a second in which one may still come. WebSockets, and clients that
+ * poll or listen, are told to come back (close code 1012, status 410) batch by batch, so that they do not all reach the
+ * successor in one moment; their channels end with the reason shutdown "draining". The endpoint waits until they have: what
+ * a channel still does, in a handler or in `terminate`, may call who was started before the endpoint. Clients that are
+ * still there at the end of `shutdown_ms` are reset; channels then are left alone.
  *
  * Inherited sockets. A program that replaces another (SIGUSR2, anqa/application.h) has the sockets that it listened on,
  * each endpoint those of the one with the same address. From systemd (LISTEN_FDS) an endpoint has those whose
@@ -67,6 +69,7 @@
 #include <anqa/channel.h>
 #include <anqa/conn.h>
 #include <anqa/net.h>
+#include <anqa/plugs.h>
 #include <anqa/raw_socket.h>
 #include <anqa/router.h>
 #include <anqa/session.h>
@@ -159,6 +162,19 @@ typedef struct anqa_static_files {
     /* `app.js.gz` and `app.js.br` are sent in place of `app.js` to who takes them (Accept-Encoding), where they lie beside it and are
      * not older. Whoever builds the files makes them: gzip -k9 app.js; brotli -k app.js */
     bool gzip, brotli;
+    /* what caches may do; NULL: "public": they ask whether the file is still the same (ETag) when they like to */
+    const char *cache_control;
+    /* the same for URLs with "?vsn=...", which the site changes with the file; NULL: "public, max-age=31536000, immutable" */
+    const char *cache_control_vsn;
+    /* the first parts of paths below `url` that are served, as "css" and "favicon.ico"; all others go on to the plugs. NULL ends them; NULL:
+     * all are */
+    const char *const *only;
+    /* more fields of its answers, of 2,048 bytes at most with those above; those that are written for each file can not be put. {0} ends
+     * them; NULL: none */
+    const anqa_header *headers;
+    /* No file is kept open from one request to the next. Else up to 256 of a scheduler are, for a second each: what was written,
+     * replaced or deleted is seen at once all the same, what a folder or a link on the way to it stands for now within that second */
+    bool opens_anew;
 } anqa_static_files;
 
 /** Limits on clients and their requests. Times count in whole seconds. Zero is a sensible default everywhere. */
@@ -172,13 +188,14 @@ typedef struct anqa_http_limits {
     uint32_t
         write_timeout_ms; /* for the client to take more of an answer, or it is reset; 0: 30,000 */
     uint32_t streams;     /* requests of one HTTP/2 connection that are served at a time; 0: 100 */
-    /* at a time; more are reset. For IPv6 of a network of 64 bits. 0: any number, as behind a proxy, from which all come */
+    /* at a time; more are reset. For IPv6 of a network of 64 bits; clients at Unix sockets are not counted. 0: any number, as of a proxy or a
+     * NAT all clients come from one; 1,024 where browsers reach the endpoint directly */
     uint32_t connections_per_address;
 } anqa_http_limits;
 
 /** How an endpoint that stops takes leave of its clients. Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint_drain {
-    uint32_t batch_size;        /* WebSockets that are told at a time; 0: 10,000 */
+    uint32_t batch_size;        /* clients that are told at a time; 0: 10,000 */
     uint32_t batch_interval_ms; /* from one batch to the next; 0: 2,000 */
     uint32_t shutdown_ms;       /* for all of it; 0: 30,000 */
 } anqa_endpoint_drain;
@@ -205,6 +222,9 @@ typedef struct anqa_endpoint {
     /* TLS, at a port of its own (anqa/tls.h); NULL: none, unless `port` is 0 and the environment has HTTPS_PORT */
     const anqa_https *https;
     bool no_http; /* it listens for https only */
+    /* Requests without TLS are sent to https, those with it get strict-transport-security, as by anqa_plug_ssl, and before all else: also those
+     * for sockets and files. Their redirects are no lines of anqa_plug_logger. NULL: they are served */
+    const anqa_ssl_opts *force_ssl;
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;
     const anqa_plug *plugs;    /* for all other requests; {0} ends them */
@@ -221,7 +241,7 @@ typedef struct anqa_endpoint {
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
-     * sent; 0: 1 MiB */
+     * sent, but for the state of a presence (anqa/presence.h); 0: 1 MiB */
     uint32_t max_output_bytes;
     uint32_t max_connections; /* 0: 65,536; more are reset */
     anqa_endpoint_drain drain;

@@ -70,67 +70,6 @@ ANQA_API void anqa_plug_method_override(anqa_conn *conn, const void *opts);
  */
 ANQA_API void anqa_plug_health(anqa_conn *conn, const void *opts);
 
-/* ---------------------------------------------------------------- safety */
-
-/**
- * Puts Phoenix's fields for browsers: content-security-policy "base-uri 'self'; frame-ancestors 'self';", referrer-policy,
- * x-content-type-options and x-permitted-cross-domain-policies.
- * opts: an array of anqa_header, which are put over them; {0} ends it.
- */
-ANQA_API void anqa_put_secure_browser_headers(anqa_conn *conn, const void *opts);
-
-/** Who is let in. */
-typedef struct anqa_basic_auth {
-    const char *username, *password;
-    const char *realm; /* NULL: "Application" */
-} anqa_basic_auth;
-
-/** Asks for a name and a password (RFC 7617), which are compared in constant time; who has others gets 401. opts: anqa_basic_auth,
- * not NULL. */
-ANQA_API void anqa_plug_basic_auth(anqa_conn *conn, const void *opts);
-
-/** How requests without TLS are sent to where there is it. */
-typedef struct anqa_ssl_opts {
-    /* to redirect to, with a port if it is not 443; NULL: that of the request, and the port for https of the endpoint if the
-     * request came to the one for http */
-    const char *host;
-    const char *const *exclude; /* hosts that are let alone, NULL ends them; NULL: "localhost" */
-    uint32_t expires_s;         /* of HSTS; 0: a year */
-    bool subdomains, preload;   /* of HSTS */
-    bool no_hsts;
-} anqa_ssl_opts;
-
-/**
- * Sends who comes over plain HTTP to HTTPS: 301 for GET and HEAD, else 307; and who comes over HTTPS the field
- * strict-transport-security. Behind a proxy that ends TLS, anqa_plug_forwarded comes before it. opts: anqa_ssl_opts.
- */
-ANQA_API void anqa_plug_ssl(anqa_conn *conn, const void *opts);
-
-/* ---------------------------------------------------------------- pages of other sites */
-
-/** Which of them may use answers of this one (CORS, of the Fetch standard). */
-typedef struct anqa_cors_opts {
-    /* "https://app.example.org", "https://" and "*.example.org" for that domain and all below it, "//example.org" for any scheme, as
-     * those of anqa_socket_mount; or "*" alone for all. NULL ends them */
-    const char *const *origins;
-    const char *const *methods; /* NULL: GET, HEAD, POST, PUT, PATCH, DELETE; NULL ends them */
-    /* fields that their requests may have; NULL: accept, authorization, content-type, x-csrf-token, x-requested-with; "*" alone: whatever
-     * they ask for; NULL ends them */
-    const char *const *headers;
-    const char *const
-        *expose; /* fields of answers that they may read besides the harmless ones; NULL: none */
-    bool credentials;   /* with cookies; not for "*", which ends the process */
-    uint32_t max_age_s; /* browsers keep this for so long; 0: 7,200, ANQA_INFINITY: not at all */
-} anqa_cors_opts;
-
-/**
- * Puts the fields that let pages of other sites use answers, and answers the question that browsers ask before (OPTIONS with
- * access-control-request-method): with 204, or with 403 where the site is none of them. All other requests go on, whoever
- * sent them: a browser keeps the answer from the page, but what the request does is done (anqa/csrf.h is against that).
- * It stands before the router, and before what refuses requests. opts: anqa_cors_opts, not NULL.
- */
-ANQA_API void anqa_plug_cors(anqa_conn *conn, const void *opts);
-
 /* ---------------------------------------------------------------- behind a proxy */
 
 /** What proxies are believed: the field X-Forwarded-For and so on, or the parameter of Forwarded. */
@@ -161,6 +100,70 @@ ANQA_API void anqa_plug_forwarded(anqa_conn *conn, const void *opts);
 /** The address of the client without its port, as "192.0.2.1" or "2001:db8::1": what anqa_plug_forwarded has found out, else
  * that of the peer. "unix:" for a Unix socket, empty when it is gone. */
 ANQA_API anqa_str anqa_conn_remote_ip(const anqa_conn *conn);
+
+/* ---------------------------------------------------------------- safety */
+
+/**
+ * Puts Phoenix's fields for browsers: content-security-policy "base-uri 'self'; frame-ancestors 'self';", referrer-policy,
+ * x-content-type-options and x-permitted-cross-domain-policies.
+ * opts: an array of anqa_header, which are put over them; {0} ends it.
+ */
+ANQA_API void anqa_put_secure_browser_headers(anqa_conn *conn, const void *opts);
+
+/** Who is let in. */
+typedef struct anqa_basic_auth {
+    const char *username, *password;
+    const char *realm; /* NULL: "Application" */
+} anqa_basic_auth;
+
+/** Asks for a name and a password (RFC 7617), which are compared in constant time; who has others gets 401. opts: anqa_basic_auth,
+ * not NULL. */
+ANQA_API void anqa_plug_basic_auth(anqa_conn *conn, const void *opts);
+
+/** How requests without TLS are sent to where there is it. */
+typedef struct anqa_ssl_opts {
+    /* to redirect to, with a port if it is not 443; NULL: that of the request, and the port for https of the endpoint if the
+     * request came to the one for http */
+    const char *host;
+    const char *const *exclude; /* hosts that are let alone, NULL ends them; NULL: "localhost" */
+    uint32_t expires_s;         /* of HSTS; 0: a year */
+    bool subdomains, preload;   /* of HSTS */
+    bool no_hsts;
+    /* proxies that end TLS: are believed first, as by anqa_plug_forwarded; NULL: there are none */
+    const anqa_forwarded_opts *forwarded;
+} anqa_ssl_opts;
+
+/**
+ * Sends who comes over plain HTTP to HTTPS: 301 for GET and HEAD, else 307; and who comes over HTTPS the field
+ * strict-transport-security. Sockets and static files do not go through plugs: `force_ssl` of an endpoint is for all it has.
+ * opts: anqa_ssl_opts.
+ */
+ANQA_API void anqa_plug_ssl(anqa_conn *conn, const void *opts);
+
+/* ---------------------------------------------------------------- pages of other sites */
+
+/** Which of them may use answers of this one (CORS, of the Fetch standard). */
+typedef struct anqa_cors_opts {
+    /* "https://app.example.org", "https://" and "*.example.org" for that domain and all below it, "//example.org" for any scheme, as
+     * those of anqa_socket_mount; or "*" alone for all. NULL ends them */
+    const char *const *origins;
+    const char *const *methods; /* NULL: GET, HEAD, POST, PUT, PATCH, DELETE; NULL ends them */
+    /* fields that their requests may have; NULL: accept, authorization, content-type, x-csrf-token, x-requested-with; "*" alone: whatever
+     * they ask for; NULL ends them */
+    const char *const *headers;
+    const char *const
+        *expose; /* fields of answers that they may read besides the harmless ones; NULL: none */
+    bool credentials;   /* with cookies; not for "*", which ends the process */
+    uint32_t max_age_s; /* browsers keep this for so long; 0: 7,200, ANQA_INFINITY: not at all */
+} anqa_cors_opts;
+
+/**
+ * Puts the fields that let pages of other sites use answers, and answers the question that browsers ask before (OPTIONS with
+ * access-control-request-method): with 204, or with 403 where the site is none of them. All other requests go on, whoever
+ * sent them: a browser keeps the answer from the page, but what the request does is done (anqa/csrf.h is against that).
+ * It stands before the router, and before what refuses requests. opts: anqa_cors_opts, not NULL.
+ */
+ANQA_API void anqa_plug_cors(anqa_conn *conn, const void *opts);
 
 /* ---------------------------------------------------------------- server-sent events */
 

@@ -38,7 +38,8 @@ typedef struct anqa_session_store {
     /* What the cookie `cookie` stands for. ret_id: names it to the other two.   False: it stands for nothing. */
     bool (*get)(
         anqa_conn *conn, const void *arg, anqa_str cookie, anqa_str *ret_id, anqa_json *ret_data);
-    /* Keeps an object. id: empty for a new session.   Returns the value of the cookie: letters, digits, and a few others. */
+    /* Keeps an object. id: empty for a new session. One that was dropped while the request was under way is not to come back.
+     * Returns the value of the cookie: letters, digits, and a few others; empty: that session is no more, and no cookie is sent. */
     anqa_str (*put)(anqa_conn *conn, const void *arg, anqa_str id, anqa_json data);
     void (*drop)(anqa_conn *conn, const void *arg, anqa_str id);
 } anqa_session_store;
@@ -88,7 +89,8 @@ ANQA_API void anqa_session_ignore(anqa_conn *conn);
  *     ...
  *     .children = (const anqa_child_spec[]){ANQA_SESSION_TABLE(&sessions), ANQA_ENDPOINT(&endpoint), {0}},
  *
- * While its server is not there, sessions are empty and to put something ends the process.
+ * While its server is not there, sessions are empty and to put something ends the process. What a request puts into a session that
+ * another one has dropped or renewed meanwhile is forgotten.
  */
 typedef struct anqa_session_table {
     const char

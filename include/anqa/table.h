@@ -220,6 +220,10 @@ ANQA_API anqa_status anqa_table_insert(
 /** The same for rows that are bytes. */
 ANQA_API anqa_status anqa_table_insert_bytes(
     anqa_table table, anqa_key key, anqa_str row) ANQA_MUST_CHECK;
+/** Puts a row of bytes in in place of the one that the key has. Fails: E_NOT_FOUND (it has none, and gets none), E_UNSUPPORTED (a
+ * bag). */
+ANQA_API anqa_status anqa_table_replace_bytes(
+    anqa_table table, anqa_key key, anqa_str row) ANQA_MUST_CHECK;
 /** Puts a row in unless the key has one. Fails: E_EXISTS. */
 ANQA_API anqa_status anqa_table_insert_new(
     anqa_table table, anqa_key key, const void *row) ANQA_MUST_CHECK;

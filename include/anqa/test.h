@@ -361,7 +361,7 @@ anqa_conn *anqa_test_conn_(struct anqa_test_place place, const anqa_test_request
 
 /** Runs a pipeline; then a request without an answer gets 500, and a chunked one ends. */
 void anqa_test_run(anqa_conn *conn, const anqa_plug *plugs);
-/** The same for the plugs and the router of an endpoint, with its sessions, secret and error pages. It need not run. */
+/** The same for the plugs and the router of an endpoint, with its force_ssl, sessions, secret and error pages. It need not run. */
 void anqa_test_dispatch(anqa_conn *conn, const anqa_endpoint *endpoint);
 
 /** What was sent of the response's body so far; of HEAD what GET would have. Lives as long as the event. */

@@ -170,6 +170,11 @@ static anqa_status site_add_static(
     struct static_spec spec = {.prefix = strcmp(files->url, "/") == 0 ? NULL : files->url,
         .folder = files->dir,
         .index = "index.html",
+        .cache_control = files->cache_control,
+        .cache_control_vsn = files->cache_control_vsn,
+        .only = files->only,
+        .headers = files->headers,
+        .opens_anew = files->opens_anew,
         .gzip = files->gzip,
         .brotli = files->brotli};
     anqa_status status = static_open(&site->statics[site->static_count], &spec, err);
@@ -294,6 +299,7 @@ static anqa_status site_new(const anqa_endpoint *spec, struct site **ret_site, a
     site->service.statics = site->statics;
     site->service.static_count = site->static_count;
     site->service.session = spec->session;
+    site->service.force_ssl = spec->force_ssl;
     site->service.limits = (struct request_limits){
         .line_bytes = spec->limits.request_line_bytes,
         .head_bytes = spec->limits.header_bytes,

@@ -73,6 +73,7 @@ struct conn {
     uint32_t out_bytes;
     uint32_t since_s; /* when what is timed began, or the peer was last heard */
     uint16_t timeout_s;
+    uint16_t allowed; /* times ALLOWED_UNIT bytes that may wait beyond the limit (conn_allow) */
     uint8_t phase;
     bool keep_alive : 1; /* of the request that is answered */
     bool head_only : 1;  /* it was HEAD: no body */
@@ -104,6 +105,7 @@ struct outlet {
     uint32_t tick_s;           /* seconds up to which the wheel was turned */
     anqa_timer ticks;          /* of the clock; bits 0: nobody is timed */
     struct deflater *deflater; /* of all connections; NULL: nobody has needed it */
+    struct file_cache *files;  /* likewise */
     char read[READ_SIZE + 64];
     char seal[SEAL_SIZE]; /* where a record is put together; nobody waits meanwhile */
 };
@@ -129,6 +131,8 @@ void service_leave(struct http_service *service);
 
 /* That of the calling scheduler. NULL: no memory. */
 struct outlet *outlet_here(void);
+/* Its open files (http/file_cache.h), for a connection of it that is timed. NULL: no memory. */
+struct file_cache *outlet_files(void);
 /* Puts a connection into the wheel, anew. */
 void outlet_time(struct conn *conn, uint16_t timeout_s);
 uint32_t outlet_now_s(void);
@@ -255,9 +259,10 @@ void h1_crashed(struct conn *conn, anqa_reason reason);
 /* The same where nothing may wait. */
 void h1_last_words(struct conn *conn);
 
-/* Serves a file if the path is below the mount; false: it is not. May wait. */
-bool conn_serve_static(
-    struct conn *conn, const struct static_mount *mount, const struct request *request);
+/* Serves a file if the path is below the mount; false: it is not. May wait.
+ * hsts: the field strict-transport-security of the answer; empty: none. */
+bool conn_serve_static(struct conn *conn, const struct static_mount *mount,
+    const struct request *request, anqa_str hsts);
 
 /* ---------------------------------------------------------------- times */
 

@@ -3,7 +3,7 @@
 
 #include <anqa/memory.h>
 
-#include "http/static.h"
+#include "http/file_cache.h"
 
 static bool write_several(struct conn *conn, int fd, const struct byteranges *parts)
 {
@@ -25,7 +25,7 @@ static bool write_content(
 }
 
 static void send_file(struct conn *conn, const struct static_mount *mount,
-    const struct static_file *file, const struct request *request)
+    const struct static_file *file, const struct request *request, anqa_str hsts)
 {
     char *head = anqa_arena_alloc(anqa_tmp(), RESPONSE_HEAD_SIZE);
     struct byteranges parts;
@@ -34,6 +34,8 @@ static void send_file(struct conn *conn, const struct static_mount *mount,
     struct range range =
         static_write_head(&response, head, RESPONSE_HEAD_SIZE, mount, file, request, &parts);
 
+    if (hsts.len != 0)
+        response_header(&response, "strict-transport-security", hsts);
     if (!conn->streamed)
         h1_connection_field(conn, &response);
     conn->answered = conn->partial = true;
@@ -44,13 +46,18 @@ static void send_file(struct conn *conn, const struct static_mount *mount,
         conn_answer_over(conn);
 }
 
-bool conn_serve_static(
-    struct conn *conn, const struct static_mount *mount, const struct request *request)
+static void unref(void *kept)
 {
-    struct static_file file;
+    kept_file_unref(kept);
+}
+
+bool conn_serve_static(struct conn *conn, const struct static_mount *mount,
+    const struct request *request, anqa_str hsts)
+{
+    struct kept_file *kept;
     anqa_deferred deferred;
 
-    switch (static_find(mount, request, &file)) {
+    switch (file_cache_find(outlet_files(), mount, request, &kept)) {
     case STATIC_PASS:
     case STATIC_DENIED:
     case STATIC_MISSING: return false;
@@ -60,9 +67,9 @@ bool conn_serve_static(
         return true;
     case STATIC_FOUND: break;
     }
-    deferred = anqa_defer_close(file.fd);
-    send_file(conn, mount, &file, request);
+    deferred = anqa_defer(unref, kept);
+    send_file(conn, mount, &kept->file, request, hsts);
     anqa_defer_cancel(deferred);
-    static_file_close(&file);
+    kept_file_unref(kept);
     return true;
 }

@@ -76,6 +76,8 @@ void anqa_plug_ssl(anqa_conn *conn, const void *opts)
     static const anqa_ssl_opts defaults = {0};
     const anqa_ssl_opts *ssl = opts == NULL ? &defaults : opts;
 
+    if (ssl->forwarded != NULL)
+        anqa_plug_forwarded(conn, ssl->forwarded);
     if (is_excluded(conn, ssl))
         return;
     if (strcmp(conn->scheme, "https") != 0)

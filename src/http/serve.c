@@ -9,6 +9,7 @@
 #include "http/static.h"
 
 #define HEAD_ROOM 1024u
+#define REASON_SIZE 1024u
 #define TEXT "text/plain; charset=utf-8"
 #define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -91,32 +92,77 @@ void conn_refuse(struct conn *conn, unsigned status, const char *why)
 
 /* ---------------------------------------------------------------- who answers */
 
-static void serve_plugs(struct conn *conn, struct exchange *exchange,
-    const struct exchange_ops *ops, struct request *request, const anqa_plug *plugs)
+/* False: it was answered that it can not be. */
+static bool begin(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
+    struct request *request)
 {
     const struct http_service *service = conn->service;
 
     if (!exchange_init(exchange, ops, request)) {
         conn_refuse(conn, 400, "host or path can not be read\n");
-        return;
+        return false;
     }
     exchange->pages = &service->pages;
     if (service->limits.body_bytes != 0)
         exchange->body_most = service->limits.body_bytes;
-    conn->user = request;
     if (service->pages.debug)
         conn_trace_exits(conn);
     exchange->secret = service->secret;
     exchange->session_opts = service->session;
     exchange->plain_port = atomic_load_explicit(&service->plain_port, memory_order_relaxed);
     exchange->secure_port = atomic_load_explicit(&service->secure_port, memory_order_relaxed);
+    return true;
+}
+
+static bool has_begun(const struct exchange *exchange)
+{
+    return exchange->ops != NULL;
+}
+
+static void run(
+    struct conn *conn, struct exchange *exchange, struct request *request, const anqa_plug *plugs)
+{
+    conn->user = request;
     exchange_run(exchange, plugs);
     if (conn->phase == CONN_HTTP) /* else it is that of another protocol */
         conn->user = NULL;
 }
 
-void serve_request(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
+static void serve_plugs(struct conn *conn, struct exchange *exchange,
+    const struct exchange_ops *ops, struct request *request, const anqa_plug *plugs)
+{
+    if (has_begun(exchange) || begin(conn, exchange, ops, request))
+        run(conn, exchange, request, plugs);
+}
+
+/* Whether the request came over TLS, or need not; else it is sent there. */
+static bool is_let_in(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
     struct request *request)
+{
+    static const anqa_plug none[] = {{0}};
+
+    if (conn->service->force_ssl == NULL || *request->path.ptr == '*')
+        return true;
+    if (!begin(conn, exchange, ops, request))
+        return false;
+    anqa_plug_ssl(&exchange->pub, conn->service->force_ssl);
+    if (exchange->pub.halted)
+        run(conn, exchange, request, none);
+    return !exchange->pub.halted;
+}
+
+/* What is_let_in has put, for answers that are not the exchange's. Empty: nothing. */
+static anqa_str hsts_of(const struct exchange *exchange)
+{
+    anqa_str value = {NULL, 0};
+
+    if (has_begun(exchange))
+        (void)anqa_conn_resp_header(&exchange->pub, "strict-transport-security", &value);
+    return value;
+}
+
+static bool serve_mount(struct conn *conn, struct exchange *exchange,
+    const struct exchange_ops *ops, struct request *request)
 {
     const struct http_service *service = conn->service;
 
@@ -128,10 +174,20 @@ void serve_request(struct conn *conn, struct exchange *exchange, const struct ex
             serve_plugs(conn, exchange, ops, request, mount->plugs);
         else
             mount->serve(conn, request, mount->arg);
-        return;
+        return true;
     }
+    return false;
+}
+
+void serve_request(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
+    struct request *request)
+{
+    const struct http_service *service = conn->service;
+
+    if (!is_let_in(conn, exchange, ops, request) || serve_mount(conn, exchange, ops, request))
+        return;
     for (size_t i = 0; i < service->static_count; i++)
-        if (conn_serve_static(conn, &service->statics[i], request))
+        if (conn_serve_static(conn, &service->statics[i], request, hsts_of(exchange)))
             return;
     if (*request->path.ptr == '*') /* the server as a whole is asked */
         respond(conn, 204, (const anqa_header[]){{"allow", METHODS}, {NULL, NULL}},
@@ -149,6 +205,32 @@ void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct
         return;
     exchange->pages = &conn->service->pages;
     error_page_crashed(&exchange->pub, reason, conn_exit_trace(conn));
+}
+
+anqa_str serve_last_words(struct conn *conn, anqa_arena *arena, anqa_str *ret_content)
+{
+    anqa_str content = {"", 0}, head;
+    char reason[REASON_SIZE], *room;
+    struct response response;
+    const char *type;
+
+    if (conn->user != NULL) /* else no plugs have seen it */
+        content = error_page_last_words(arena, &conn->service->pages, conn->user,
+            anqa_reason_format(conn->self->exit_reason, reason, sizeof reason),
+            conn_exit_trace(conn), &type);
+    room = anqa_arena_alloc(arena, HEAD_ROOM + content.len);
+    response_start(&response, room, HEAD_ROOM, 500);
+    if (conn->user != NULL)
+        response_header(&response, "content-type", anqa_str_of(type));
+    response_header_uint(&response, "content-length", content.len);
+    if (!conn->streamed)
+        response_header(&response, "connection", anqa_str_of("close"));
+    ANQA_INVARIANT(response_finish(&response, &head) == ANQA_OK);
+    if (conn->head_only)
+        content.len = 0;
+    memcpy(room + head.len, content.ptr, content.len);
+    *ret_content = anqa_str_make(room + head.len, content.len);
+    return head;
 }
 
 anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const struct ws_ops *ops,

@@ -32,7 +32,8 @@ static void keep(anqa_conn *conn, struct session *session)
     anqa_str value = session->store->put(
         conn, session->opts->store_arg, session->id, named_write(&session->values));
 
-    anqa_conn_put_resp_cookie(conn, key_of(session), value, &cookie);
+    if (value.len != 0)
+        anqa_conn_put_resp_cookie(conn, key_of(session), value, &cookie);
 }
 
 static void finish(anqa_conn *conn, void *arg)

@@ -57,23 +57,35 @@ static anqa_status evict(anqa_table table)
     return status == ANQA_OK ? anqa_table_delete(table, entry.key) : status;
 }
 
+/* For one more session some other one ends. */
+static anqa_status put_new(anqa_table table, anqa_str id, anqa_str row)
+{
+    for (unsigned i = 0;; i++) {
+        anqa_status status = anqa_table_insert_bytes(table, anqa_key_str(id), row);
+        if (status != ANQA_E_LIMIT || i == EVICTIONS || evict(table) != ANQA_OK)
+            return status;
+    }
+}
+
+/* A session that has ended while its request was under way stays so. */
 static anqa_str put(anqa_conn *conn, const void *arg, anqa_str id, anqa_json data)
 {
     const anqa_session_table *spec = arg;
     anqa_table table = anqa_table_whereis(spec->name);
-    char *row = anqa_arena_alloc(anqa_tmp(), HEAD + data.len);
+    char *bytes = anqa_arena_alloc(anqa_tmp(), HEAD + data.len);
+    anqa_str row = anqa_str_make(bytes, HEAD + data.len);
     uint64_t now_ms = anqa_now_ms();
     anqa_status status;
 
-    if (id.len == 0)
+    memcpy(bytes, &now_ms, HEAD);
+    memcpy(bytes + HEAD, data.ptr, data.len);
+    if (id.len == 0) {
         id = anqa_random_text(ID_BYTES);
-    memcpy(row, &now_ms, HEAD);
-    memcpy(row + HEAD, data.ptr, data.len);
-    for (unsigned i = 0;; i++) {
-        status =
-            anqa_table_insert_bytes(table, anqa_key_str(id), anqa_str_make(row, HEAD + data.len));
-        if (status != ANQA_E_LIMIT || i == EVICTIONS || evict(table) != ANQA_OK)
-            break;
+        status = put_new(table, id, row);
+    } else {
+        status = anqa_table_replace_bytes(table, anqa_key_str(id), row);
+        if (status == ANQA_E_NOT_FOUND)
+            return anqa_str_make(NULL, 0);
     }
     if (status != ANQA_OK)
         anqa_exit(anqa_error_reason("a session of %zu bytes can not be kept in the table %s: %s",

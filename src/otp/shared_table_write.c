@@ -132,19 +132,24 @@ static struct row *find_same_key(struct rows *rows, const struct row *row)
     return rows_find(rows, &at);
 }
 
+/* Whether a key that has a row already gets this one, and one that has none. */
+enum put_where { PUT_ANYWHERE, PUT_NEW, PUT_IN_PLACE };
+
 /* Under the lock. Whether the table would still be within its limits. */
 static anqa_status check_load(
-    struct shared *shared, struct rows *rows, const struct load *load, bool only_new)
+    struct shared *shared, struct rows *rows, const struct load *load, enum put_where where)
 {
     uint64_t count = atomic_load_explicit(&rows->count, memory_order_relaxed),
              bytes = sizeof *shared + atomic_load_explicit(&rows->bytes, memory_order_relaxed);
 
-    if (!only_new && shared->max_rows == 0 && shared->max_bytes == 0)
+    if (where == PUT_ANYWHERE && shared->max_rows == 0 && shared->max_bytes == 0)
         return ANQA_OK;
     for (size_t i = 0; i < load->count; i++) {
         const struct row *old = find_same_key(rows, load->row[i]);
-        if (old != NULL && only_new)
+        if (old != NULL && where == PUT_NEW)
             return ANQA_E_EXISTS;
+        if (old == NULL && where == PUT_IN_PLACE)
+            return ANQA_E_NOT_FOUND;
         count++;
         bytes += row_size(load->row[i]);
         if (old == NULL || !rows->unique)
@@ -193,10 +198,10 @@ static void batch_step(struct shared *shared)
 }
 
 /* Under the lock. */
-static anqa_status put_load(struct shared *shared, struct load *load, bool only_new)
+static anqa_status put_load(struct shared *shared, struct load *load, enum put_where where)
 {
     struct rows *rows = shared_rows(shared);
-    anqa_status status = check_load(shared, rows, load, only_new);
+    anqa_status status = check_load(shared, rows, load, where);
     bool at_once = load->count > 1;
 
     if (status != ANQA_OK)
@@ -211,7 +216,7 @@ static anqa_status put_load(struct shared *shared, struct load *load, bool only_
 }
 
 static anqa_status insert_opened(
-    struct shared *shared, const anqa_table_entry *entries, size_t count, bool only_new)
+    struct shared *shared, const anqa_table_entry *entries, size_t count, enum put_where where)
 {
     struct load load;
     anqa_status status = load_make(shared, entries, count, &load);
@@ -219,7 +224,7 @@ static anqa_status insert_opened(
     if (status != ANQA_OK)
         return status;
     shared_lock(shared);
-    status = put_load(shared, &load, only_new);
+    status = put_load(shared, &load, where);
     shared_unlock(shared);
     load_free(&load);
     return status;
@@ -228,30 +233,33 @@ static anqa_status insert_opened(
 /* ---------------------------------------------------------------- insert */
 
 static anqa_status insert_all(
-    anqa_table table, const anqa_table_entry *entries, size_t count, bool only_new)
+    anqa_table table, const anqa_table_entry *entries, size_t count, enum put_where where)
 {
     struct shared *shared;
     anqa_status status = shared_open(table, SHARED_WRITE, &shared);
 
     if (status != ANQA_OK)
         return status;
-    status = insert_opened(shared, entries, count, only_new);
+    status = where == PUT_IN_PLACE && !shared_is_unique(shared)
+                 ? ANQA_E_UNSUPPORTED
+                 : insert_opened(shared, entries, count, where);
     shared_close(shared);
     return status;
 }
 
 anqa_status anqa_table_insert_all(anqa_table table, const anqa_table_entry *entries, size_t count)
 {
-    return insert_all(table, entries, count, false);
+    return insert_all(table, entries, count, PUT_ANYWHERE);
 }
 
 anqa_status anqa_table_insert_all_new(
     anqa_table table, const anqa_table_entry *entries, size_t count)
 {
-    return insert_all(table, entries, count, true);
+    return insert_all(table, entries, count, PUT_NEW);
 }
 
-static anqa_status insert_one(struct shared *shared, const anqa_table_entry *entry, bool only_new)
+static anqa_status insert_one(
+    struct shared *shared, const anqa_table_entry *entry, enum put_where where)
 {
     struct rows_at at;
     anqa_status status = rows_at_key(shared_is_ordered(shared), entry->key, &at);
@@ -259,14 +267,19 @@ static anqa_status insert_one(struct shared *shared, const anqa_table_entry *ent
     if (status != ANQA_OK)
         return status;
     msg_probe(entry->row.ptr, entry->row.len);
-    if (!only_new && overwrite(shared, &at, entry))
+    if (where == PUT_ANYWHERE && overwrite(shared, &at, entry))
         return ANQA_OK;
-    return insert_opened(shared, entry, 1, only_new);
+    return insert_opened(shared, entry, 1, where);
 }
 
 anqa_status anqa_table_insert_bytes(anqa_table table, anqa_key key, anqa_str row)
 {
-    return insert_all(table, &(anqa_table_entry){key, row}, 1, false);
+    return insert_all(table, &(anqa_table_entry){key, row}, 1, PUT_ANYWHERE);
+}
+
+anqa_status anqa_table_replace_bytes(anqa_table table, anqa_key key, anqa_str row)
+{
+    return insert_all(table, &(anqa_table_entry){key, row}, 1, PUT_IN_PLACE);
 }
 
 /* The entry of a struct. Fails: E_TYPE. */
@@ -279,7 +292,8 @@ static anqa_status entry_of(
     return ANQA_OK;
 }
 
-static anqa_status insert_struct(anqa_table table, anqa_key key, const void *row, bool only_new)
+static anqa_status insert_struct(
+    anqa_table table, anqa_key key, const void *row, enum put_where where)
 {
     anqa_table_entry entry;
     struct shared *shared;
@@ -289,19 +303,19 @@ static anqa_status insert_struct(anqa_table table, anqa_key key, const void *row
         return status;
     status = entry_of(shared, key, row, &entry);
     if (status == ANQA_OK)
-        status = insert_one(shared, &entry, only_new);
+        status = insert_one(shared, &entry, where);
     shared_close(shared);
     return status;
 }
 
 anqa_status anqa_table_insert(anqa_table table, anqa_key key, const void *row)
 {
-    return insert_struct(table, key, row, false);
+    return insert_struct(table, key, row, PUT_ANYWHERE);
 }
 
 anqa_status anqa_table_insert_new(anqa_table table, anqa_key key, const void *row)
 {
-    return insert_struct(table, key, row, true);
+    return insert_struct(table, key, row, PUT_NEW);
 }
 
 /* ---------------------------------------------------------------- delete */
@@ -576,7 +590,7 @@ static anqa_status insert_counted(
     status = steps_do(load.row[0], steps);
     if (status == ANQA_OK) {
         shared_lock(shared);
-        status = put_load(shared, &load, true);
+        status = put_load(shared, &load, PUT_NEW);
         shared_unlock(shared);
     }
     load_free(&load);

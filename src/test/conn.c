@@ -242,7 +242,9 @@ static void endpoint_run(anqa_conn *conn, const void *opts)
 {
     const anqa_endpoint *endpoint = opts;
 
-    if (endpoint->plugs != NULL)
+    if (endpoint->force_ssl != NULL)
+        anqa_plug_ssl(conn, endpoint->force_ssl);
+    if (endpoint->plugs != NULL && !conn->halted)
         anqa_conn_run(conn, endpoint->plugs);
     if (endpoint->router != NULL && !conn->halted)
         anqa_router_call(conn, endpoint->router);

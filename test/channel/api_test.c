@@ -100,6 +100,26 @@ TEST(a_channel_for_which_more_intercepted_broadcasts_wait_is_killed_and_others_g
     rooms_end(client);
 }
 
+/* Of 1 MB: four may wait. */
+static void broadcast_large_secrets(int count)
+{
+    anqa_json large = anqa_jsonf("{'pad': %s}", anqa_tmp_printf("%*d", 1 << 20, 0));
+
+    for (int i = 0; i < count; i++)
+        CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "secret", large), ANQA_OK);
+}
+
+TEST(so_is_one_for_which_more_bytes_wait, .timeout_ms = 60000)
+{
+    struct client client = begin_joined();
+
+    (void)rooms_channel_that_waits(client);
+    broadcast_large_secrets(5);
+    client_expect(client, CRASHED);
+    client_join(client, "2", "room:a");
+    rooms_end(client);
+}
+
 TEST(a_channel_that_broadcasts_more_to_itself_than_may_wait_is_killed)
 {
     struct client client = begin_joined();

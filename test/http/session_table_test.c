@@ -2,7 +2,9 @@
 
 #include <anqa/anqa.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "http/site.h"
 #include "http/visitor.h"
@@ -21,7 +23,25 @@ static void remember(anqa_conn *conn, const void *opts)
     anqa_send_text(conn, 200, known);
 }
 
-static const anqa_plug plugs[] = {{.call = remember}, {0}};
+static _Atomic(bool) loaded, gate;
+
+/* Has loaded its session before the gate opens, and writes it behind that. */
+static void remember_slowly(anqa_conn *conn, const void *opts)
+{
+    anqa_str known;
+
+    if (!anqa_str_is(conn->request_path, "/slow"))
+        return;
+    known = anqa_session_get_str(conn, "known");
+    atomic_store(&loaded, true);
+    while (!atomic_load(&gate))
+        anqa_sleep(1);
+    anqa_session_put_str(conn, "more", conn->query_string);
+    anqa_send_text(conn, 200, known);
+    anqa_conn_halt(conn);
+}
+
+static const anqa_plug plugs[] = {{.call = remember_slowly}, {.call = remember}, {0}};
 
 static const anqa_session_table large = {.name = "sessions"};
 static const anqa_session_table small = {.name = "sessions", .max_sessions = 2};
@@ -95,6 +115,56 @@ TEST(a_session_that_is_dropped_or_renewed_is_worth_nothing_under_its_old_name)
     (void)visit(&visitor, "/?-");
     CHECK_STR(body_of(visit(&thief, "/")), "");
     CHECK_EQ(rows(), 0);
+    end();
+}
+
+/* One request of a visitor has loaded the session, the other ends it, then the first one writes. Returns the first one's answer. */
+static const char *write_late(struct visitor *visitor, const char *ending)
+{
+    static char answer[4096];
+    char request[9000];
+    int fd = site_dial();
+
+    atomic_store(&loaded, false);
+    atomic_store(&gate, false);
+    snprintf(request, sizeof request,
+        "GET /slow?late HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: %s\r\n\r\n",
+        visitor->cookies);
+    peer_say(fd, request);
+    while (!atomic_load(&loaded))
+        usleep(1000);
+    CHECK_EQ(status_of(visit(visitor, ending)), 200);
+    atomic_store(&gate, true);
+    (void)peer_get(fd, NULL, answer, sizeof answer);
+    close(fd);
+    CHECK_STR(body_of(answer), "a");
+    return answer;
+}
+
+TEST(a_request_that_is_under_way_does_not_revive_a_session_that_was_dropped)
+{
+    struct visitor visitor = {0}, thief;
+
+    begin(&large_site);
+    (void)visit(&visitor, "/?a");
+    thief = visitor;
+    CHECK(!has(write_late(&visitor, "/?-"), "set-cookie"));
+    CHECK_EQ(rows(), 0);
+    CHECK_STR(body_of(visit(&thief, "/")), "");
+    end();
+}
+
+TEST(a_request_that_is_under_way_does_not_bring_the_old_name_of_a_session_back)
+{
+    struct visitor visitor = {0}, thief;
+
+    begin(&large_site);
+    (void)visit(&visitor, "/?a");
+    thief = visitor;
+    CHECK(!has(write_late(&visitor, "/?+"), "set-cookie"));
+    CHECK_EQ(rows(), 1);
+    CHECK_STR(body_of(visit(&thief, "/")), "");
+    CHECK_STR(body_of(visit(&visitor, "/")), "a");
     end();
 }
 

@@ -111,7 +111,7 @@ TEST(what_a_listener_throws_is_logged)
     anqa_log_set_sink(keep_line, NULL);
     CHECK_STR(js_eval(pid, "const t = new EventTarget();"
                            "t.addEventListener('x', () => { throw new RangeError('too many') });"
-                           "t.addEventListener('y', () => { throw { get stack() { throw 1 } } });"
+                           "t.addEventListener('y', () => { throw new Proxy({}, {ownKeys() { throw 1 }}) });"
                            "reportError('reported'); t.dispatchEvent(new Event('y'));"
                            "t.dispatchEvent(new Event('x'))"),
         "true");

@@ -565,7 +565,7 @@ static void retire_many_rows(void *arg)
         CHECK(rows_put(witness->rows, row_new(witness->rows, &at, anqa_str_of("row"))) == NULL);
     }
     rows_retire(rt, witness->rows);
-    qsbr_retire_in_parts(rt, &witness->retired);
+    qsbr_retire(rt, &witness->retired);
 }
 
 static bool was_asked(void *arg)

@@ -225,6 +225,34 @@ TEST(rows_that_are_bytes_have_any_length_and_may_change_it)
     end(rt);
 }
 
+TEST(a_row_replaces_only_one_that_is_there)
+{
+    anqa_rt *rt = begin();
+
+    EACH_TYPE (type, unique_types) {
+        anqa_table table = table_made(TEXTS(.type = *type, .max_rows = 1));
+        CHECK_STATUS(
+            anqa_table_replace_bytes(table, text("k"), anqa_str_of("x")), ANQA_E_NOT_FOUND);
+        CHECK_EQ(info_of(table).rows, 0);
+        put_text(table, text("k"), "first");
+        CHECK_STATUS(anqa_table_replace_bytes(table, text("k"), anqa_str_of("second")), ANQA_OK);
+        CHECK_STATUS(
+            anqa_table_replace_bytes(table, text("l"), anqa_str_of("x")), ANQA_E_NOT_FOUND);
+        CHECK_STR(texts_at(table, text("k")), "second ");
+        CHECK_STATUS(anqa_table_delete(table, text("k")), ANQA_OK);
+        CHECK_STATUS(
+            anqa_table_replace_bytes(table, text("k"), anqa_str_of("x")), ANQA_E_NOT_FOUND);
+    }
+    EACH_TYPE (type, bag_types) {
+        anqa_table table = table_made(TEXTS(.type = *type));
+        put_text(table, text("k"), "x");
+        CHECK_STATUS(
+            anqa_table_replace_bytes(table, text("k"), anqa_str_of("y")), ANQA_E_UNSUPPORTED);
+        CHECK_STR(texts_at(table, text("k")), "x ");
+    }
+    end(rt);
+}
+
 TEST(structs_and_bytes_are_not_mixed_up)
 {
     anqa_rt *rt = begin();
@@ -237,6 +265,7 @@ TEST(structs_and_bytes_are_not_mixed_up)
     CHECK_STATUS(anqa_table_lookup(texts, text("k"), &pair), ANQA_E_TYPE);
     CHECK_STATUS(anqa_table_take(texts, text("k"), &pair), ANQA_E_TYPE);
     CHECK_STATUS(anqa_table_insert_bytes(pairs, text("k"), anqa_str_of("x")), ANQA_E_TYPE);
+    CHECK_STATUS(anqa_table_replace_bytes(pairs, text("k"), anqa_str_of("x")), ANQA_E_TYPE);
     CHECK_STR(texts_at(texts, text("k")), "x ");
     CHECK_EQ(info_of(pairs).rows, 0);
     end(rt);

@@ -249,6 +249,101 @@ TEST(over_tls_there_is_hsts_and_cookies_are_secure)
     town_end();
 }
 
+/* ---------------------------------------------------------------- TLS for all that an endpoint has */
+
+static const anqa_raw_socket no_socket = {.init = NULL};
+static anqa_static_files certificates[2]; /* the town's folder */
+static const anqa_socket_mount raw_sockets[] = {
+    {.path = "/socket", .raw = &no_socket, .longpoll = {.on = true}}, {0}};
+static const anqa_endpoint forced = {.force_ssl = &(anqa_ssl_opts){0},
+    .sockets = raw_sockets,
+    .statics = certificates,
+    .plugs = (const anqa_plug[]){{serve, NULL}, {0}}};
+
+static void begin_forced(void)
+{
+    certificates[0] = (anqa_static_files){.url = "/files", .dir = town_file("")};
+    town_begin(&forced);
+}
+
+/* port: 0: over TLS. */
+static const char *ask(uint16_t port, const char *line, const char *fields)
+{
+    char request[512];
+
+    snprintf(request, sizeof request, "%s HTTP/1.1\r\nConnection: close\r\n%s\r\n", line, fields);
+    return port == 0 ? caller_ask(request) : peer_ask(port, request);
+}
+
+#define UPGRADE                                                    \
+    "Host: a.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" \
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+static const struct {
+    const char *line, *fields, *to;
+    unsigned status;
+} plain_requests[] = {
+    {"GET /a?b=c", "Host: a.org\r\n", "https://a.org/a?b=c", 301},
+    {"POST /a", "Host: a.org\r\nContent-Length: 0\r\n", "https://a.org/a", 307},
+    {"GET /files/main.crt", "Host: a.org\r\n", "https://a.org/files/main.crt", 301},
+    {"HEAD /files/main.crt", "Host: a.org\r\n", "https://a.org/files/main.crt", 301},
+    {"GET /socket/websocket", UPGRADE, "https://a.org/socket/websocket", 301},
+    {"GET /socket/longpoll?vsn=2.0.0", "Host: a.org\r\n", "https://a.org/socket/longpoll?vsn=2.0.0",
+        301},
+    {"GET /files/main.crt", "Host: localhost\r\n", NULL, 200},
+    {"OPTIONS *", "Host: a.org\r\n", NULL, 204},
+    {"GET /files/main.crt", "Host: a.org:99999\r\n", NULL, 400},
+};
+
+TEST(an_endpoint_that_wants_tls_serves_nothing_without_it)
+{
+    begin_forced();
+    for (size_t i = 0; i < ANQA_COUNT(plain_requests); i++) {
+        const char *answer =
+            ask(town_plain_port(), plain_requests[i].line, plain_requests[i].fields);
+        char location[128] = "\r\n";
+        CHECK_EQ(strtoul(answer + strlen("HTTP/1.1 "), NULL, 10), plain_requests[i].status,
+            "%s: %s", plain_requests[i].line, answer);
+        CHECK(!has(answer, "strict-transport-security"), "%s", answer);
+        if (plain_requests[i].to != NULL)
+            snprintf(location, sizeof location, "\r\nlocation: %s\r\n", plain_requests[i].to);
+        CHECK(has(answer, location), "%s: %s", plain_requests[i].line, answer);
+    }
+    town_end();
+}
+
+TEST(all_that_an_endpoint_with_tls_for_all_answers_has_hsts)
+{
+    static const char *const lines[] = {"GET /a", "GET /files/main.crt", "HEAD /files/main.crt"};
+    begin_forced();
+    for (size_t i = 0; i < ANQA_COUNT(lines); i++) {
+        const char *answer = ask(0, lines[i], "Host: a.org\r\n");
+        CHECK(has(answer, "HTTP/1.1 200 OK"), "%s", answer);
+        CHECK(has(answer, "\r\nstrict-transport-security: max-age=31536000\r\n"), "%s", answer);
+    }
+    CHECK(has(ask(0, "GET /a", "Host: a.org\r\n"), "\r\n\r\nhttps://a.org:443"));
+    town_end();
+}
+
+static const anqa_endpoint behind_a_proxy = {
+    .force_ssl =
+        &(anqa_ssl_opts){
+            .forwarded = &(anqa_forwarded_opts){.from = (const char *const[]){"127.0.0.1", NULL}}},
+    .plugs = (const anqa_plug[]){{serve, NULL}, {0}}};
+
+TEST(a_proxy_that_ends_tls_is_believed_where_an_endpoint_wants_it)
+{
+    const char *answer;
+
+    town_begin(&behind_a_proxy);
+    answer = ask(town_plain_port(), "GET /a", "Host: a.org\r\nX-Forwarded-Proto: https\r\n");
+    CHECK(has(answer, "\r\n\r\nhttps://a.org:443"), "%s", answer);
+    CHECK(has(answer, "\r\nstrict-transport-security: max-age=31536000\r\n"), "%s", answer);
+    answer = ask(town_plain_port(), "GET /a", "Host: a.org\r\nX-Forwarded-Proto: http\r\n");
+    CHECK(has(answer, "\r\nlocation: https://a.org/a\r\n"), "%s", answer);
+    town_end();
+}
+
 static const anqa_endpoint only = {
     .plugs = (const anqa_plug[]){{serve, NULL}, {0}}, .no_http = true};
 
