@@ -32,7 +32,8 @@ typedef struct anqa_csrf_opts {
 /**
  * The plug that refuses. GET, HEAD and OPTIONS need no token, so they must not change anything. Neither does a page of another
  * site get our scripts, in which there might be something of this visitor: an answer to a GET whose content-type is
- * JavaScript becomes 403 unless "x-requested-with: XMLHttpRequest" was sent.
+ * JavaScript, whether whole, a file or in chunks, becomes 403 unless "x-requested-with: XMLHttpRequest" was sent. (To who
+ * sends in chunks the client is gone: E_CLOSED.)
  * opts: an anqa_csrf_opts, or NULL.   Context: process of the connection; may wait.
  */
 ANQA_API void anqa_protect_from_forgery(anqa_conn *conn, const void *opts);

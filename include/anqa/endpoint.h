@@ -16,9 +16,11 @@
  * everywhere but does not listen: see anqa/test.h.
  *
  * Draining. Nobody is accepted any more. Requests are answered, and their connections closed behind the answer ("connection:
- * close"); those without a request are closed, after a second in which one may still come. WebSockets are told to come
- * back (close code 1012) batch by batch, so that they do not all reach the successor in one moment; their channels end
- * with the reason shutdown "draining". Who is still there at the end of `shutdown_ms` is reset.
+ * close"); those without a request are closed, after a second in which one may still come. WebSockets, and clients that
+ * poll or listen, are told to come back (close code 1012, status 410) batch by batch, so that they do not all reach the
+ * successor in one moment; their channels end with the reason shutdown "draining". The endpoint waits until they have: what
+ * a channel still does, in a handler or in `terminate`, may call who was started before the endpoint. Clients that are
+ * still there at the end of `shutdown_ms` are reset; channels then are left alone.
  *
  * Inherited sockets. A program that replaces another (SIGUSR2, anqa/application.h) has the sockets that it listened on,
  * each endpoint those of the one with the same address. From systemd (LISTEN_FDS) an endpoint has those whose
@@ -193,7 +195,7 @@ typedef struct anqa_http_limits {
 
 /** How an endpoint that stops takes leave of its clients. Zero is a sensible default everywhere. */
 typedef struct anqa_endpoint_drain {
-    uint32_t batch_size;        /* WebSockets that are told at a time; 0: 10,000 */
+    uint32_t batch_size;        /* clients that are told at a time; 0: 10,000 */
     uint32_t batch_interval_ms; /* from one batch to the next; 0: 2,000 */
     uint32_t shutdown_ms;       /* for all of it; 0: 30,000 */
 } anqa_endpoint_drain;
@@ -239,7 +241,7 @@ typedef struct anqa_endpoint {
     const char *secret_key_base;
     anqa_http_limits limits;
     /* what a client that reads too slowly may leave unread before it is reset, and so the longest message that can be
-     * sent; 0: 1 MiB */
+     * sent, but for the state of a presence (anqa/presence.h); 0: 1 MiB */
     uint32_t max_output_bytes;
     uint32_t max_connections; /* 0: 65,536; more are reset */
     anqa_endpoint_drain drain;

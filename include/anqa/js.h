@@ -65,7 +65,8 @@
  * fail: catchable), time (the turn fails with an uncatchable InternalError, the state stays as it was left; in a
  * built-in that cannot be interrupted, the process ends with TIMEOUT), recursion (catchable RangeError), timers,
  * outstanding calls, children, sizes of values, bytes sent in one turn and given to and by
- * Beam.callSync (as many as `memory` has), promise jobs (the turn
+ * Beam.callSync (as many as `memory` has), bytes sent that nobody has received yet (a RangeError for who sends; it is the
+ * sender who pays for what waits, so nobody can fill another's mailbox beyond that), promise jobs (the turn
  * fails and the process ends: what queues more of them than a turn may run never comes to an end).
  *
  * In JavaScript:
@@ -77,7 +78,8 @@
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid)
- *                                   link: of its parent or a child, after an unlink; of others a TypeError
+ *                                   of its parent or a child; of others a TypeError: what C has started and linked ends
+ *                                   with its starter
  *     Beam.exit(reason)             ends this process; "normal" when left out
  *     Beam.exit(child, reason)      ends a child, without its end being this process's; "shutdown" when left out, "kill" leaves it
  *                                   no choice. Whether it was a living child: nobody else is touched
@@ -97,7 +99,9 @@
  *                                   objects, by identity for functions, promises and weak collections
  *     Beam.peek(promise)            what it has become, the promise itself while it is pending, and what is no promise as it is;
  *                                   Beam.peek.status(promise): "pending", "fulfilled" or "rejected"
- *     Beam.inspect(value), Beam.escapeHTML(text)
+ *     Beam.inspect(value, {depth}) its text, as of Node's util.inspect in one line; depth 2 when left out, 100 members of each, and
+ *                                   nothing is opened behind 65,536 characters
+ *     Beam.escapeHTML(text)
  *     Beam.password.hash(text, {rounds})
  *                                   promise of "$pbkdf2-sha256$i=<rounds>$<salt>$<key>": PBKDF2 with HMAC-SHA-256, 600,000 rounds when
  *                                   left out, 1,000 to 10,000,000; of a password of at most 1,024 bytes; needs OpenSSL
@@ -112,7 +116,10 @@
  *                                   no such class): postMessage(value, event)
  *                                   broadcasts to all others (event: "message" when left out); onmessage and listeners
  *                                   get {data, event}, data being such a value; close()
- *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug
+ *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask
+ *     console                       log, info, warn, error, debug, assert, count, countReset, dir, group, groupCollapsed, groupEnd, table
+ *                                   (the value itself), time, timeLog, timeEnd, trace: events "js.console" of the log, of at most 8 KiB,
+ *                                   with Node's %s, %d, %i, %f, %j, %o, %O, %c and %%
  *
  * Messages of a BroadcastChannel are broadcasts with JSON, for C and browsers to read and send. An object that JSON can hold
  * is the payload itself; any other value is {"data": value}, and so is an object whose only key is "data". Where JSON has no
@@ -184,7 +191,9 @@ typedef struct anqa_js_net_limits {
     uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
     uint32_t head_bytes;    /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
     uint32_t url_bytes;     /* 0: 16 KiB */
-    uint32_t message_bytes; /* of a message that comes over a WebSocket; 0: 16 MiB, at most 1 GiB */
+    /* Of a message that comes over a WebSocket; 0: 16 MiB, at most 1 GiB. What all sockets of a process hold of messages that
+     * are not whole is at most 64 MiB, or four such messages, and 256 MiB in the runtime; beyond that a socket fails */
+    uint32_t message_bytes;
     /* Of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB, and what one reading of
      * 16 KiB was decompressed to: at most 64 MiB, and 256 MiB in all answers of the runtime; beyond that an answer fails */
     uint64_t body_bytes;
@@ -200,6 +209,9 @@ typedef struct anqa_js_limits {
     /* processes that it and those that it started may have running, all together (Beam.spawn, Worker); 0: none. Each has
      * the limits of the script for itself: so a script can use as much as 1 + children processes may */
     uint32_t children;
+    /* bytes that it and those that it started have sent and nobody has received yet, all together, wherever they wait, with
+     * 128 for each message; and arguments of their Beam.calls that run, with 2,048 for each; 0: as many as memory has */
+    size_t unread;
     anqa_value_limits values; /* of what crosses */
     anqa_js_net_limits net;
 } anqa_js_limits;
@@ -461,7 +473,7 @@ typedef struct anqa_js_info {
     uint64_t preemptions;
     uint64_t time_ms; /* of computing, in steps of half a millisecond; short turns are not seen */
     uint32_t pending_calls; /* Beam.calls without an answer */
-    uint32_t waiting_calls; /* calls from outside whose promise has not settled */
+    uint32_t waiting_calls; /* calls from outside whose promise has not settled, and whose caller waits */
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;

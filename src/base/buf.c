@@ -1,12 +1,36 @@
 #include <anqa/buf.h>
 
+#include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/buf_meter.h"
+#include "base/container.h"
 
 /* shared: atomics. The bytes are written before the buf is shown to a second thread and never after. */
 struct anqa_buf_block {
-    atomic_size_t count;
+    atomic_size_t count; /* with METERED: part of a struct metered */
     char bytes[];
+};
+
+#define METERED (SIZE_MAX / 2 + 1)
+
+/* A block on a meter; few are, so others have no room for it. */
+struct metered {
+    struct buf_meter *meter; /* counted */
+    size_t cost;
+    size_t unused; /* the bytes begin at a multiple of 16 */
+    struct anqa_buf_block block;
+};
+
+static_assert((offsetof(struct metered, block) + offsetof(struct anqa_buf_block, bytes)) % 16 == 0,
+    "whoever lays out structs in a metered buf finds them aligned");
+
+struct buf_meter {
+    atomic_size_t count, held;
+    size_t most; /* constant */
 };
 
 anqa_status anqa_buf_new(size_t len, anqa_buf *ret_buf, char **ret_bytes)
@@ -53,14 +77,26 @@ anqa_buf anqa_buf_ref(anqa_buf buf)
     return buf;
 }
 
+static void metered_free(struct metered *metered)
+{
+    atomic_fetch_sub_explicit(&metered->meter->held, metered->cost, memory_order_relaxed);
+    buf_meter_unref(metered->meter);
+    free(metered);
+}
+
 void anqa_buf_unref(anqa_buf buf)
 {
+    size_t count;
+
     if (buf.block == NULL)
         return;
     /* Pairs with itself: the release part puts this owner's last reads before the free of whoever acquires the last
      * count. One acq_rel instead of a fence, because ThreadSanitizer does not see fences. */
-    if (atomic_fetch_sub_explicit(&buf.block->count, 1, memory_order_acq_rel) == 1)
+    count = atomic_fetch_sub_explicit(&buf.block->count, 1, memory_order_acq_rel);
+    if (count == 1)
         free(buf.block);
+    else if (count == (METERED | 1))
+        metered_free(ANQA_CONTAINER_OF(buf.block, struct metered, block));
 }
 
 anqa_buf anqa_buf_slice(anqa_buf buf, size_t from, size_t len)
@@ -73,4 +109,73 @@ anqa_buf anqa_buf_slice(anqa_buf buf, size_t from, size_t len)
         buf.ptr += from;
     buf.len = len;
     return buf;
+}
+
+/* ---------------------------------------------------------------- meters */
+
+struct buf_meter *buf_meter_new(size_t most)
+{
+    struct buf_meter *meter = malloc(sizeof *meter);
+
+    if (meter == NULL)
+        return NULL;
+    atomic_init(&meter->count, 1);
+    atomic_init(&meter->held, 0);
+    meter->most = most;
+    return meter;
+}
+
+struct buf_meter *buf_meter_ref(struct buf_meter *meter)
+{
+    atomic_fetch_add_explicit(&meter->count, 1, memory_order_relaxed);
+    return meter;
+}
+
+void buf_meter_unref(struct buf_meter *meter)
+{
+    /* As of a buf: pairs with itself. */
+    if (meter != NULL && atomic_fetch_sub_explicit(&meter->count, 1, memory_order_acq_rel) == 1)
+        free(meter);
+}
+
+size_t buf_meter_held(const struct buf_meter *meter)
+{
+    return atomic_load_explicit(&meter->held, memory_order_relaxed);
+}
+
+/* Whether there is room for that much, which is taken. */
+static bool meter_add(struct buf_meter *meter, size_t cost)
+{
+    size_t held = atomic_load_explicit(&meter->held, memory_order_relaxed);
+
+    do {
+        if (cost > meter->most || held > meter->most - cost)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(
+        &meter->held, &held, held + cost, memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+anqa_status buf_new_metered(
+    struct buf_meter *meter, size_t len, size_t extra, anqa_buf *ret_buf, char **ret_bytes)
+{
+    struct metered *metered;
+
+    if (meter == NULL)
+        return anqa_buf_new(len, ret_buf, ret_bytes);
+    if (len > SIZE_MAX / 4 || extra > SIZE_MAX / 4)
+        return ANQA_E_NOMEM;
+    if (!meter_add(meter, len + extra))
+        return ANQA_E_LIMIT;
+    metered = malloc(sizeof *metered + len);
+    if (metered == NULL) {
+        atomic_fetch_sub_explicit(&meter->held, len + extra, memory_order_relaxed);
+        return ANQA_E_NOMEM;
+    }
+    metered->meter = buf_meter_ref(meter);
+    metered->cost = len + extra;
+    atomic_init(&metered->block.count, METERED | 1);
+    *ret_buf = (anqa_buf){&metered->block, metered->block.bytes, len};
+    *ret_bytes = metered->block.bytes;
+    return ANQA_OK;
 }

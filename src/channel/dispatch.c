@@ -166,8 +166,7 @@ static void on_duplicate_join(struct socket *socket, const struct incoming *in, 
     if (join == NULL)
         return;
     anqa_log(ANQA_DEBUG, "channel.duplicate_join", "topic=%.*s", ANQA_FMT(in->topic));
-    chan_gone(chan);
-    chan_unlink(chan);
+    chan_replaced(chan);
     anqa_exit_signal(chan->sub.who, ANQA_KILL);
     join_begin(socket, join);
 }

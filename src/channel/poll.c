@@ -19,7 +19,6 @@
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
 
-#define OUTPUT_DEFAULT (1u << 20) /* bytes that wait for a client */
 #define QUOTA \
     ((size_t)128 << 20) /* of an event's memory: posts have 8 MB, escapes make answers longer */
 #define CLOSE_RESTART 1012
@@ -56,7 +55,7 @@ struct poll {
     const struct carried *carried;
     void *user; /* what is carried; NULL: not made yet */
     struct out *out, **out_end;
-    size_t out_bytes;
+    size_t out_bytes, allowed; /* what waits; how much more of it may be than else (poll_allow) */
     struct post *posts, **posts_end;
     unsigned post_count;
     size_t post_bytes;
@@ -86,16 +85,20 @@ static void out_add(struct poll *poll, struct out *out)
     proc_kick(sched_self, poll->self);
 }
 
+static size_t output_limit(const struct poll *poll)
+{
+    return service_output_bytes(poll->mount->service);
+}
+
 /* For `size` bytes, of which `own` are written to it. NULL: too much waits, or there is no memory: a frame that is left out
  * would never be missed, so the session ends. */
 static struct out *out_new(struct poll *poll, size_t size, size_t own)
 {
-    size_t most = poll->mount->service->output_bytes;
     struct out *out = NULL;
 
     if (poll->closing || poll->lost)
         return NULL;
-    if (poll->out_bytes + size + sizeof *out <= (most == 0 ? OUTPUT_DEFAULT : most))
+    if (poll->out_bytes + size + sizeof *out <= output_limit(poll) + poll->allowed)
         out = malloc(sizeof *out + own);
     if (out == NULL) {
         poll->lost = true;
@@ -116,6 +119,16 @@ static char *poll_room(void *link, size_t size)
         return NULL;
     out_add(poll, out);
     return out->bytes;
+}
+
+static bool poll_allow(void *link, size_t size)
+{
+    struct poll *poll = link;
+
+    if (poll->out_bytes > output_limit(poll))
+        return false;
+    poll->allowed = size + sizeof(struct out);
+    return true;
 }
 
 static void poll_send_now(void *link, const anqa_buf *frames, size_t count)
@@ -156,6 +169,7 @@ static void poll_resume(void *link)
 }
 
 static const struct transport poll_transport = {.room = poll_room,
+    .allow = poll_allow,
     .send_now = poll_send_now,
     .close = poll_end,
     .pause = poll_pause,
@@ -169,8 +183,10 @@ static void out_pop(struct poll *poll)
     struct out *out = poll->out;
 
     poll->out = out->next;
-    if (poll->out == NULL)
+    if (poll->out == NULL) {
         poll->out_end = &poll->out;
+        poll->allowed = 0;
+    }
     poll->out_bytes -= out->len + sizeof *out;
     anqa_buf_unref(out->buf);
     free(out);
@@ -353,7 +369,8 @@ static void drain_deliver(struct sub *sub, struct frame *const *frames, size_t c
 {
     struct poll *poll = ANQA_CONTAINER_OF(sub, struct poll, drain);
 
-    if (!is_draining(poll->mount)) /* somebody else's words */
+    if (poll->drained || !is_draining(poll->mount) || /* somebody else's words */
+        !service_drain_turn(poll->mount->service))
         return;
     poll->drained = true;
     proc_kick(sched_self, poll->self);
@@ -394,7 +411,6 @@ static void poll_init(void *state)
     if (sub_open(&poll->drain, drain_topic(poll->mount->service, room)) != ANQA_OK ||
         poll->carried->open(&poll_transport, poll, &admission, poll->mount, &poll->user) != ANQA_OK)
         anqa_exit(anqa_reason_of(ANQA_REASON_SYSTEM_LIMIT));
-    poll->drained = is_draining(poll->mount); /* or it came too early for the topic */
     poll->heard_ms = anqa_now_ms();
     on_idle(poll);
 }
@@ -410,7 +426,7 @@ static void poll_exit(struct exit_hook *hook, anqa_pid pid)
     while (poll->out != NULL)
         out_pop(poll);
     atomic_fetch_sub_explicit(mount_sessions(poll->mount), 1, memory_order_relaxed);
-    service_unref(poll->mount->service);
+    service_let_go(poll->mount->service);
 }
 
 /* After everything that happens. */
@@ -536,11 +552,11 @@ anqa_status poll_open(const struct socket_mount *mount, const struct admission *
         memcpy(poll->texts + assigns_size, admission->id.ptr, admission->id.len);
     ANQA_REQUIRE(getrandom(poll->secret, sizeof poll->secret, 0) == sizeof poll->secret);
     memcpy(ret_name->secret, poll->secret, sizeof poll->secret);
-    atomic_fetch_add_explicit(&mount->service->refs, 1, memory_order_relaxed);
+    service_hold(mount->service);
     status = start(poll, size, &ret_name->pid);
     if (status != ANQA_OK) {
         atomic_fetch_sub_explicit(mount_sessions(mount), 1, memory_order_relaxed);
-        service_unref(mount->service);
+        service_let_go(mount->service);
     }
     return status;
 }

@@ -53,7 +53,7 @@ enum poll_result poll_post(
 
 void poll_close(const struct poll_name *name);
 
-/* Tells all sessions of a service that it stops. */
+/* Tells all sessions of a service that a batch of its drain begins. */
 void poll_drain(const struct http_service *service);
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "channel/connect.h"
 #include "channel/deflated.h"
+#include "channel/mount.h"
+#include "http/conn.h"
 #include "runtime/sched.h"
 
 const char chan_in_tag[] = "$in";
@@ -69,6 +71,13 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
     room = socket->transport->room(socket->link, frame->len);
     if (room != NULL)
         v2_write(frame, room);
+}
+
+size_t socket_output_bytes(const struct socket *socket)
+{
+    const struct http_service *service = socket->mount->service;
+
+    return service == NULL ? SIZE_MAX : service_output_bytes(service); /* there is no wire */
 }
 
 void socket_reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_str topic_json,
@@ -141,6 +150,15 @@ static void socket_free(struct socket *socket)
     put(socket, socket->size);
 }
 
+/* What a channel still does is part of what its client has asked for. */
+static void chan_leave(struct chan *chan, const struct socket *socket)
+{
+    chan->socket = NULL;
+    chan->service = socket->mount->service;
+    if (chan->service != NULL)
+        service_hold(chan->service);
+}
+
 void socket_closed(struct socket *socket)
 {
     struct chan *next;
@@ -148,8 +166,7 @@ void socket_closed(struct socket *socket)
     socket_end(socket, closed_text);
     for (struct chan *chan = socket->channels; chan != NULL; chan = next) {
         next = chan->next;
-        chan->next = NULL;
-        chan->socket = NULL;
+        chan_leave(chan, socket);
         if (chan->flags & CHAN_JOINED) {
             join_free(chan->join);
             chan->join = NULL;
@@ -265,6 +282,15 @@ struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic
     return join;
 }
 
+static void send_held(struct socket *socket, const struct join *join)
+{
+    const struct transport *transport = socket->transport;
+
+    if (transport->allow != NULL)
+        (void)transport->allow(socket->link, join->held_bytes);
+    transport->send_now(socket->link, join->held, join->held_count);
+}
+
 void join_end(struct socket *socket, struct join *join, bool joined, anqa_str response)
 {
     struct v2_frame frame;
@@ -277,7 +303,7 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
             socket_write(socket, &frame);
         }
         if (joined && join->held_count > 0 && !socket->ended)
-            socket->transport->send_now(socket->link, join->held, join->held_count);
+            send_held(socket, join);
         socket_release(socket);
     }
     join_free(join);
@@ -331,8 +357,10 @@ static struct chan *chan_make(
     if (join_ref_is_null(join))
         chan->flags |= CHAN_NULL_JOIN_REF;
     if (has_escapes(join->topic_json)) {
+        uint16_t len = (uint16_t)join->topic_json.len;
         chan->flags |= CHAN_TOPIC_JSON;
-        chan->topic_len = (uint16_t)keep(&at, join->topic_json).len;
+        (void)keep(&at, anqa_str_make((const char *)&len, sizeof len));
+        (void)keep(&at, join->topic_json);
     }
     return chan;
 }
@@ -341,7 +369,16 @@ static struct chan *chan_make(
 static size_t texts_size(const struct join *join)
 {
     return (join_ref_is_null(join) ? join->ref.len : join->join_ref.len) +
-           (has_escapes(join->topic_json) ? join->topic_json.len : 0);
+           (has_escapes(join->topic_json) ? sizeof(uint16_t) + join->topic_json.len : 0);
+}
+
+anqa_str chan_topic_json(const struct chan *chan)
+{
+    const char *at = (const char *)chan + chan->texts + chan->ref_len;
+    uint16_t len;
+
+    memcpy(&len, at, sizeof len);
+    return anqa_str_make(at + sizeof len, len);
 }
 
 /* Spawns the channel of a join, for which the socket is held. It is nobody's child: a node for the family of each
@@ -392,16 +429,22 @@ anqa_pid socket_channel(const struct socket *socket, anqa_str topic)
     return chan == NULL ? (anqa_pid){0} : chan->sub.who;
 }
 
-void chan_unlink(struct chan *chan)
+static void chan_unlink(struct chan *chan)
 {
-    struct socket *socket = chan->socket;
-    struct chan **link = &socket->channels;
+    struct chan **link = &chan->socket->channels;
 
     while (*link != chan)
         link = &(*link)->next;
     *link = chan->next;
-    chan->next = NULL;
-    chan->socket = NULL;
+}
+
+void chan_replaced(struct chan *chan)
+{
+    const struct socket *socket = chan->socket;
+
+    chan_gone(chan);
+    chan_unlink(chan);
+    chan_leave(chan, socket);
 }
 
 void chan_gone(struct chan *chan)
@@ -438,6 +481,8 @@ void chan_exit(struct exit_hook *hook, anqa_pid pid)
     if (socket != NULL) {
         chan_gone(chan);
         chan_unlink(chan);
+    } else if (chan->service != NULL) {
+        service_let_go(chan->service);
     }
     sub_close(&chan->sub);
 }

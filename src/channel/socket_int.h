@@ -21,8 +21,8 @@ void socket_refuse(struct socket *socket, uint16_t code, const char *why);
 
 /* The channel that the client can talk to; NULL: none. */
 struct chan *socket_find(const struct socket *socket, anqa_str topic);
-/* Takes a channel out of its socket's list: neither knows the other any more. */
-void chan_unlink(struct chan *chan);
+/* Another channel takes its place: it and the socket do not know each other any more. */
+void chan_replaced(struct chan *chan);
 
 /* Copies all. NULL: no memory. */
 struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic_json,

@@ -17,6 +17,9 @@
 struct transport {
     /* Room for a frame behind all others, filled before anything else is called. NULL: nothing can be sent any more. */
     char *(*room)(void *link, size_t size);
+    /* Lets the next frames, of `size` bytes, wait beyond the bytes that may wait for a client. False: such a one waits
+     * still. NULL: there is no such bound. */
+    bool (*allow)(void *link, size_t size);
     /* Sends several frames now, if nothing waits before them. A count of each is taken if need be. */
     void (*send_now)(void *link, const anqa_buf *frames, size_t count);
     /* Whether a message of `len` bytes is to be compressed: then `room` and `send_now` may get a frame with

@@ -17,6 +17,11 @@ static char *ws_room(void *conn, size_t size)
     return conn_queue_room(conn, size);
 }
 
+static bool ws_allow(void *conn, size_t size)
+{
+    return conn_allow(conn, size);
+}
+
 static void ws_send_now(void *conn, const anqa_buf *frames, size_t count)
 {
     conn_send_now(conn, frames, count);
@@ -43,6 +48,7 @@ static void ws_resume(void *conn)
 }
 
 static const struct transport websocket_transport = {.room = ws_room,
+    .allow = ws_allow,
     .send_now = ws_send_now,
     .deflates = ws_deflates,
     .close = ws_close,

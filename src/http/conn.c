@@ -63,7 +63,20 @@ void service_enter(struct http_service *service)
 
 void service_leave(struct http_service *service)
 {
-    atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(
+        &service->connections, 1, memory_order_release); /* pairs with is_empty: with its holds */
+    service_unref(service);
+}
+
+void service_hold(struct http_service *service)
+{
+    atomic_fetch_add_explicit(&service->others, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&service->refs, 1, memory_order_relaxed);
+}
+
+void service_let_go(struct http_service *service)
+{
+    atomic_fetch_sub_explicit(&service->others, 1, memory_order_relaxed);
     service_unref(service);
 }
 
@@ -148,7 +161,9 @@ void conn_close(struct conn *conn)
 
 void conn_timeout(struct conn *conn)
 {
-    if (conn->serving || conn->waiting) {
+    if (conn->streamed && stream_timeout(conn)) {
+        return;
+    } else if (conn->serving || conn->waiting) {
         outlet_time(conn, conn->timeout_s);
     } else if (conn->phase == CONN_WS) {
         conn_ws_close(conn, 1002, anqa_str_of(""));

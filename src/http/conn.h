@@ -89,11 +89,12 @@ struct http_service {
     uint16_t idle_timeout;      /* without a request, or without anything over a WebSocket; 60 */
     uint16_t write_timeout;     /* for the peer of a request to take more of the answer; 30 */
     uint16_t close_timeout;     /* for the peer to close, too; 5 */
-    uint32_t drain_batch;       /* WebSockets that service_drain closes at a time; 10,000 */
+    uint32_t drain_batch;       /* clients that service_drain tells at a time; 10,000 */
     uint32_t drain_interval_ms; /* from one batch to the next; 2,000 */
     const char *name;           /* of its sockets in a service manager; NULL: any */
     void (*drop)(struct http_service *service); /* frees it, on any thread */
-    /* It is drained from now on: for what holds up no connection. In service_drain's process. NULL: nobody asks */
+    /* A batch of a drain begins: for clients without a connection, each of which asks for its turn (service_drain_turn).
+     * In service_drain's process. NULL: nobody asks */
     void (*drained)(struct http_service *service);
     anqa_pid
         *acceptors; /* by service_listen, for service_drain; owned, freed with the last count */
@@ -101,10 +102,16 @@ struct http_service {
     _Atomic(uint16_t) plain_port,
         secure_port;               /* shared: where it listens; 0: it does not, or not at a port */
     _Atomic(uint32_t) connections; /* shared */
+    _Atomic(uint32_t) others;      /* shared: what else a drain waits for, see service_hold */
     _Atomic(uint32_t) refs;        /* shared; the maker's one is 1 */
     _Atomic(int32_t) drain_left;   /* shared: how many more of this batch */
     _Atomic(bool) draining;        /* shared */
 };
+
+static inline uint32_t service_output_bytes(const struct http_service *service)
+{
+    return service->output_bytes == 0 ? (uint32_t)1 << 20 : service->output_bytes;
+}
 
 /* A time as a service takes it. */
 static inline uint16_t service_seconds(uint32_t ms)
@@ -116,10 +123,18 @@ static inline uint16_t service_seconds(uint32_t ms)
 
 void service_unref(struct http_service *service);
 
-/* Stops accepting, ends all connections of a service in good order, and waits for that; who has not ended within
- * `timeout_ms` is reset. Requests are answered, and their connections closed behind them; WebSockets are told `code`, batch
- * by batch, so that they do not all come back at the same moment.   Context: the process that listens; may wait. */
+/* What serves clients of a service and is no connection, or outlives its own: a drain waits for its end, and the service
+ * lives as long. Who makes one is served itself until then.   Context: any thread. */
+void service_hold(struct http_service *service);
+void service_let_go(struct http_service *service);
+
+/* Stops accepting, ends all connections of a service in good order, and waits for that and for all who hold it; connections
+ * that have not ended within `timeout_ms` are reset. Requests are answered, and their connections closed behind them;
+ * WebSockets are told `code`, batch by batch, so that they do not all come back at the same moment.
+ * Context: the process that listens; may wait. */
 void service_drain(struct http_service *service, uint16_t code, uint32_t timeout_ms);
+/* Whether a client may be told in this batch; else it asks again in the next.   Context: any thread. */
+bool service_drain_turn(struct http_service *service);
 
 /* Listens at `address`, or at the sockets that the program was given for that (runtime/inherit.h), and accepts on every
  * scheduler, in processes that are linked to the calling one and end with it.
@@ -141,6 +156,10 @@ anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socke
 /* Room for `size` bytes at the end of the output, for the caller to fill before anything else is called. NULL: the
  * connection is ending, or there is no memory (then it is reset). */
 char *conn_queue_room(struct conn *conn, size_t size);
+/* Lets `size` more bytes wait than the limit says, of what is added next, until all that waits has been sent; up to
+ * CONN_ALLOW_MAX. False: more than the limit waits already, and does not get more. */
+#define CONN_ALLOW_MAX ((size_t)32 << 20)
+bool conn_allow(struct conn *conn, size_t size);
 /* Adds counted bufs (counts of their own are taken), written straight through if nothing waits before them. */
 void conn_send_now(struct conn *conn, const anqa_buf *bufs, size_t count);
 

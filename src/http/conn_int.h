@@ -73,6 +73,7 @@ struct conn {
     uint32_t out_bytes;
     uint32_t since_s; /* when what is timed began, or the peer was last heard */
     uint16_t timeout_s;
+    uint16_t allowed; /* times ALLOWED_UNIT bytes that may wait beyond the limit (conn_allow) */
     uint8_t phase;
     bool keep_alive : 1; /* of the request that is answered */
     bool head_only : 1;  /* it was HEAD: no body */

@@ -7,6 +7,7 @@
 #include <anqa/token.h>
 
 #include "base/base64.h"
+#include "http/exchange.h"
 #include "http/media_type.h"
 #include "http/request.h"
 #include "http/session_int.h"
@@ -180,17 +181,18 @@ static bool is_by_script(const anqa_conn *conn)
            anqa_str_is(field, "XMLHttpRequest");
 }
 
+static bool is_empty(const anqa_conn *conn)
+{
+    return conn->status == 304 ||
+           (exchange_of(conn)->answer == ANSWER_WHOLE && conn->resp_body.len == 0);
+}
+
 /* A page of another site would run the script, and see what it does. */
 static void refuse_script(anqa_conn *conn, void *arg)
 {
-    if (!is_script(conn) || is_by_script(conn))
-        return;
-    if (conn->resp_body.len == 0) /* a file, or in chunks: they are on their way */
-        anqa_exit(anqa_error_reason(
-            "%.*s: a script for pages of other sites", ANQA_FMT(conn->request_path)));
-    conn->resp_body = anqa_str_of("this script is for pages of this site only\n");
-    anqa_conn_put_status(conn, 403);
-    anqa_conn_put_resp_header(conn, "content-type", anqa_str_of("text/plain; charset=utf-8"));
+    if (is_script(conn) && !is_by_script(conn) && !is_empty(conn))
+        exchange_refuse(
+            exchange_of(conn), 403, anqa_str_of("this script is for pages of this site only\n"));
 }
 
 void anqa_csrf_skip(anqa_conn *conn)

@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include <anqa/log.h>
+
 #include "http/h2.h"
 #include "runtime/inherit.h"
 
@@ -13,10 +15,15 @@
 
 /* ---------------------------------------------------------------- a connection */
 
+bool service_drain_turn(struct http_service *service)
+{
+    return atomic_fetch_sub_explicit(&service->drain_left, 1, memory_order_relaxed) > 0;
+}
+
 static void drain_websocket(struct conn *conn, const struct drain *drain)
 {
-    if (atomic_fetch_sub_explicit(&drain->service->drain_left, 1, memory_order_relaxed) <= 0)
-        return; /* in one of the next batches */
+    if (!service_drain_turn(drain->service))
+        return;
     if (conn->ops->drained != NULL)
         conn->ops->drained(conn, conn->user, drain->code);
     else
@@ -76,10 +83,12 @@ static void stop_accepting(struct http_service *service)
 
 static bool is_empty(const struct http_service *service)
 {
-    return atomic_load_explicit(&service->connections, memory_order_relaxed) == 0;
+    return atomic_load_explicit(&service->connections, memory_order_acquire) ==
+               0 && /* pairs with service_leave */
+           atomic_load_explicit(&service->others, memory_order_relaxed) == 0;
 }
 
-/* Waits up to `ms` for all connections to end. */
+/* Waits up to `ms` for all to end. */
 static bool wait_empty(const struct http_service *service, uint64_t ms)
 {
     uint64_t end = anqa_now_ms() + ms;
@@ -93,27 +102,27 @@ static bool wait_empty(const struct http_service *service, uint64_t ms)
     return true;
 }
 
-static void batch_begin(const struct drain *drain)
+static void batch_begin(const struct drain *drain, uint32_t size)
 {
-    uint32_t size = drain->service->drain_batch;
+    struct http_service *service = drain->service;
 
-    if (size == 0)
-        size = DEFAULT_BATCH;
-    atomic_store_explicit(&drain->service->drain_left,
+    atomic_store_explicit(&service->drain_left,
         size > INT32_MAX / 2 ? INT32_MAX / 2 : (int32_t)size, memory_order_relaxed);
     outlets_drain(drain);
+    if (service->drained != NULL)
+        service->drained(service);
 }
 
 /* True: all have ended. */
 static bool drain_in_batches(const struct drain *drain, uint32_t timeout_ms)
 {
-    uint32_t interval_ms = drain->service->drain_interval_ms;
+    uint32_t interval_ms = drain->service->drain_interval_ms, size = drain->service->drain_batch;
     uint64_t now = anqa_now_ms(), end = now + timeout_ms;
 
     if (interval_ms == 0)
         interval_ms = DEFAULT_INTERVAL_MS;
     for (; now < end; now = anqa_now_ms()) {
-        batch_begin(drain);
+        batch_begin(drain, size == 0 ? DEFAULT_BATCH : size);
         if (wait_empty(drain->service, end - now < interval_ms ? end - now : interval_ms))
             return true;
     }
@@ -126,11 +135,12 @@ void service_drain(struct http_service *service, uint16_t code, uint32_t timeout
 
     atomic_store_explicit(&service->draining, true, memory_order_relaxed);
     stop_accepting(service);
-    if (service->drained != NULL)
-        service->drained(service);
     if (is_empty(service) || drain_in_batches(&drain, timeout_ms))
         return;
     drain.kill = true;
-    outlets_drain(&drain);
-    (void)wait_empty(service, KILL_MS);
+    batch_begin(&drain, UINT32_MAX);
+    if (!wait_empty(service, KILL_MS))
+        anqa_log(ANQA_WARN, "endpoint.drain.late", "connections=%u others=%u next=\"left alone\"",
+            atomic_load_explicit(&service->connections, memory_order_relaxed),
+            atomic_load_explicit(&service->others, memory_order_relaxed));
 }

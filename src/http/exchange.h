@@ -75,7 +75,7 @@ struct before_send {
 
 /* What is sent behind the head. */
 enum answer_state {
-    ANSWER_WHOLE,  /* pub.resp_body */
+    ANSWER_WHOLE,  /* pub.resp_body, which may be empty */
     ANSWER_STREAM, /* chunks */
     ANSWER_FILE
 };
@@ -128,6 +128,9 @@ anqa_str exchange_informal_head(unsigned status, const anqa_header *headers);
  * Fails, too: E_LIMIT, also before anything was read: the client is not told to send what is too long. */
 anqa_status exchange_read(struct exchange *exchange, char *buf, size_t size, uint32_t timeout_ms,
     size_t *ret_n) ANQA_MUST_CHECK;
+
+/* In a callback before the head: in place of what is about to be sent, also a file or chunks, words are. */
+void exchange_refuse(struct exchange *exchange, unsigned status, anqa_str words);
 
 /* Ends an answer in chunks. */
 void exchange_end_stream(struct exchange *exchange);

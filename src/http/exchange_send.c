@@ -193,6 +193,25 @@ static void run_before_send(struct exchange *exchange, enum answer_state answer)
         before->fn(&exchange->pub, before->arg);
 }
 
+void exchange_refuse(struct exchange *exchange, unsigned status, anqa_str words)
+{
+    /* Of what is not sent. */
+    static const char *const fields[] = {"accept-ranges", "content-disposition", "content-encoding",
+        "content-language", "content-location", "content-range", "etag", "expires",
+        "last-modified"};
+
+    for (size_t i = 0; i < ANQA_COUNT(fields); i++)
+        exchange_drop_fields(exchange, fields[i], anqa_str_of(""));
+    gzip_free(exchange->gzip);
+    exchange->gzip = NULL;
+    exchange->answer = ANSWER_WHOLE;
+    exchange->pub.resp_body = words;
+    anqa_conn_put_status(&exchange->pub, status);
+    anqa_conn_put_resp_header(&exchange->pub, "cache-control", anqa_str_of("no-store"));
+    anqa_conn_put_resp_header(
+        &exchange->pub, "content-type", anqa_str_of("text/plain; charset=utf-8"));
+}
+
 anqa_status anqa_conn_inform(anqa_conn *conn, unsigned status, const anqa_header *headers)
 {
     struct exchange *exchange = exchange_of(conn);
@@ -215,19 +234,25 @@ static anqa_status finish(struct exchange *exchange, anqa_status status)
     return status;
 }
 
+/* Behind the callbacks. */
+static anqa_status send_whole(struct exchange *exchange)
+{
+    anqa_str body = exchange->pub.resp_body;
+    anqa_status status = exchange->ops->head(exchange, body.len);
+
+    if (status == ANQA_OK && body.len != 0)
+        status = exchange->ops->data(exchange, body);
+    return finish(exchange, status);
+}
+
 anqa_status anqa_send_resp(anqa_conn *conn, unsigned code, anqa_str body)
 {
     struct exchange *exchange = exchange_of(conn);
-    anqa_status status;
 
     answer_begin(conn, code);
     conn->resp_body = body;
     run_before_send(exchange, ANSWER_WHOLE);
-    body = conn->resp_body;
-    status = exchange->ops->head(exchange, body.len);
-    if (status == ANQA_OK && body.len != 0)
-        status = exchange->ops->data(exchange, body);
-    return finish(exchange, status);
+    return send_whole(exchange);
 }
 
 static anqa_status send_as(anqa_conn *conn, const char *type, unsigned status, anqa_str body)
@@ -341,13 +366,15 @@ static anqa_status send_opened(
     put_unless_there(conn, "content-type", anqa_str_of(file->content_type));
     if (whole && conn->status == 200)
         range = negotiate(conn, file, &several);
-    if (several.ranges.count != 0)
+    run_before_send(exchange, range.length == 0 ? ANSWER_WHOLE : ANSWER_FILE);
+    if (exchange->answer == ANSWER_WHOLE)
+        return send_whole(exchange);
+    if (several.ranges.count != 0) {
         put_several(conn, &several);
-    run_before_send(exchange, ANSWER_FILE);
-    if (several.ranges.count != 0)
         return send_several(exchange, file->fd, &several);
+    }
     status = exchange->ops->head(exchange, range.length);
-    if (status == ANQA_OK && range.length != 0)
+    if (status == ANQA_OK)
         status = exchange->ops->file(exchange, file->fd, range);
     return finish(exchange, status);
 }
@@ -384,7 +411,11 @@ anqa_status anqa_send_chunked(anqa_conn *conn, unsigned code)
 
     answer_begin(conn, code);
     run_before_send(exchange, ANSWER_STREAM);
+    if (exchange->answer == ANSWER_WHOLE)
+        (void)send_whole(exchange);
     conn->state = ANQA_CONN_CHUNKED;
+    if (exchange->answer == ANSWER_WHOLE) /* nothing behind it is wanted */
+        return ANQA_E_CLOSED;
     return exchange->ops->head(exchange, EXCHANGE_STREAM);
 }
 
@@ -401,6 +432,8 @@ anqa_status anqa_chunk(anqa_conn *conn, anqa_str data)
 
     if (conn->state != ANQA_CONN_CHUNKED)
         anqa_exit(anqa_error_reason("a chunk where anqa_send_chunked was not called"));
+    if (exchange->answer != ANSWER_STREAM)
+        return ANQA_E_CLOSED;
     if (data.len == 0)
         return ANQA_OK;
     if (exchange->gzip != NULL)
@@ -412,6 +445,10 @@ void exchange_end_stream(struct exchange *exchange)
 {
     anqa_status status = ANQA_OK;
 
+    if (exchange->answer != ANSWER_STREAM) { /* it was refused */
+        exchange->pub.state = ANQA_CONN_SENT;
+        return;
+    }
     if (exchange->gzip != NULL) {
         status = gzip_write(exchange->gzip, anqa_str_of(""), GZIP_END, send_piece, exchange);
         gzip_free(exchange->gzip);

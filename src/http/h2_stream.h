@@ -34,10 +34,12 @@ bool stream_write_file(struct conn *conn, int fd, struct range range);
 /* Its output has grown by so much. */
 void stream_count(struct conn *conn, int64_t bytes);
 /* Whether all streams of the connection may hold `size` bytes more. limit: of one. */
-bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit);
+bool stream_may_hold(const struct conn *conn, size_t size, size_t limit);
 
 /* Ends it behind its output. */
 void stream_close(struct conn *conn);
+/* Its time is over. False: as it is for any connection. */
+bool stream_timeout(struct conn *conn);
 /* It was lost (conn_lose): the client is told by RST_STREAM. */
 void stream_lost(struct conn *conn);
 void stream_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT]);

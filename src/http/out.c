@@ -16,7 +16,7 @@
 #define SLICE 256        /* connections that are flushed before others run */
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
-#define DEFAULT_OUTPUT ((uint32_t)1 << 20)
+#define ALLOWED_UNIT ((size_t)64 << 10)
 #define SEAL_EXTRA \
     ((size_t)4 * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
 #define TICK "tick"
@@ -93,9 +93,7 @@ bool conn_is_closing(const struct conn *conn)
 
 static uint32_t output_limit(const struct conn *conn)
 {
-    uint32_t limit = conn->service->output_bytes;
-
-    return limit == 0 ? DEFAULT_OUTPUT : limit;
+    return service_output_bytes(conn->service);
 }
 
 void conn_dirty(struct conn *conn)
@@ -110,13 +108,26 @@ void conn_dirty(struct conn *conn)
     anqa_list_push(&outlet->dirty, &conn->dirty);
 }
 
+static_assert(CONN_ALLOW_MAX / ALLOWED_UNIT <= UINT16_MAX, "it is kept in 16 bits");
+
+bool conn_allow(struct conn *conn, size_t size)
+{
+    if (!conn_is_closing(conn) && conn->out_bytes > output_limit(conn))
+        return false;
+    size = size < CONN_ALLOW_MAX ? size : CONN_ALLOW_MAX;
+    conn->allowed = (uint16_t)((size + ALLOWED_UNIT - 1) / ALLOWED_UNIT);
+    return true;
+}
+
 /* False: that is too much, and it is reset. */
 static bool fits(struct conn *conn, size_t size, size_t limit)
 {
+    size_t more = conn->allowed * ALLOWED_UNIT;
     uint32_t bytes = conn->out_bytes;
 
+    limit += more;
     if (size <= limit && bytes + size <= limit &&
-        (!conn->streamed || stream_may_hold(conn, size, output_limit(conn))))
+        (!conn->streamed || stream_may_hold(conn, size, output_limit(conn) + more)))
         return true;
     conn_kill(conn, true);
     conn->slow = true; /* told by its own process: handlers of others have no place here */
@@ -309,8 +320,11 @@ __attribute__((always_inline)) static inline void chunks_sent(
         }
         n -= left;
         *at = chunk->next;
-        if (*at == NULL)
+        if (*at == NULL) {
             conn->out_end = before;
+            if (before == NULL)
+                conn->allowed = 0;
+        }
         chunk_free(chunk);
     }
 }

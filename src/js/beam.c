@@ -7,6 +7,7 @@
 #include <anqa/pubsub.h>
 #include <anqa/supervisor.h>
 
+#include "base/buf_meter.h"
 #include "js/convert.h"
 #include "js/beam_tools.h"
 #include "js/password.h"
@@ -15,6 +16,7 @@
 #include "js/turn.h"
 #include "js/web/web.h"
 #include "otp/task.h"
+#include "pubsub/pubsub.h"
 #include "runtime/sched.h"
 
 enum {
@@ -105,7 +107,9 @@ uint64_t beam_start(struct js *js, const char *name, anqa_payload (*run)(void *a
 
     if (js->task_count >= most)
         return turn_throw(js, "RangeError", "more than %u calls wait for an answer", most);
-    status = task_open(run, arg, size, name, &task);
+    status = beam_out(js) == NULL ? ANQA_E_NOMEM : task_open(run, arg, size, name, js->out, &task);
+    if (status == ANQA_E_FULL)
+        return beam_posted(js, ANQA_E_LIMIT);
     if (status != ANQA_OK)
         return turn_throw(js, "Error", "no process could be started for '%s': %s", name,
             anqa_status_text(status));
@@ -259,6 +263,46 @@ bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value)
     return false;
 }
 
+struct buf_meter *beam_out(struct js *js)
+{
+    const anqa_js_limits *limits = &js->script->limits;
+
+    if (js->out == NULL)
+        js->out = buf_meter_new(limits->unread == 0 ? js->memory_limit : limits->unread);
+    return js->out;
+}
+
+anqa_status beam_post(struct js *js, anqa_pid to, const char *tag, anqa_str head, anqa_value value)
+{
+    anqa_status status = ANQA_E_NOMEM;
+    anqa_buf bytes;
+    char *at;
+
+    if (beam_out(js) != NULL)
+        status = buf_new_metered(js->out, head.len + value.len, PARCEL_COST, &bytes, &at);
+    if (status != ANQA_OK)
+        return status;
+    if (head.len > 0)
+        memcpy(at, head.ptr, head.len);
+    if (value.len > 0)
+        memcpy(at + head.len, value.ptr, value.len);
+    status = anqa_send(to, tag, anqa_shared(bytes));
+    anqa_buf_unref(bytes);
+    return status == ANQA_E_NOPROC ? ANQA_OK : status;
+}
+
+uint64_t beam_posted(struct js *js, anqa_status status)
+{
+    if (status == ANQA_OK)
+        return JS_UNDEFINED;
+    if (status == ANQA_E_FULL)
+        return turn_throw(js, "Error", "the mailbox of the receiver is full");
+    if (status == ANQA_E_LIMIT)
+        return turn_throw(
+            js, "RangeError", "too much is sent and not received yet: more than limits.unread");
+    return turn_throw(js, "Error", "%s", anqa_status_text(status));
+}
+
 static uint64_t op_log(struct js *js, const uint64_t *args)
 {
     static const anqa_log_level levels[] = {ANQA_DEBUG, ANQA_INFO, ANQA_WARN, ANQA_ERROR};
@@ -339,9 +383,7 @@ static uint64_t op_send(struct js *js, const uint64_t *args)
 
     if (!pid_arg(js, args[0], &pid) || !beam_parcel(js, args[1], &value))
         return JS_EXCEPTION;
-    if (anqa_send(pid, ANQA_JS_MESSAGE, anqa_bytes(value.ptr, value.len)) == ANQA_E_FULL)
-        return turn_throw(js, "Error", "the mailbox of the receiver is full");
-    return JS_UNDEFINED;
+    return beam_posted(js, beam_post(js, pid, ANQA_JS_MESSAGE, (anqa_str){NULL, 0}, value));
 }
 
 static uint64_t op_self(struct js *js, const uint64_t *args)
@@ -426,7 +468,11 @@ static uint64_t op_unlink(struct js *js, const uint64_t *args)
 
     if (!pid_arg(js, args[0], &pid))
         return JS_EXCEPTION;
-    anqa_unlink(pid);
+    /* Who else is linked is a process of C that has started this one, and is to take it along when it ends. */
+    if (spawn_is_parent(js, pid) || spawn_is_child(js, pid))
+        anqa_unlink(pid);
+    else if (!anqa_pid_eq(pid, anqa_self()) && anqa_is_alive(pid))
+        return turn_throw(js, "TypeError", "only parent and child may be unlinked");
     return JS_UNDEFINED;
 }
 
@@ -592,7 +638,11 @@ static uint64_t op_publish(struct js *js, const uint64_t *args)
         return turn_throw(js, "TypeError", "the message is no JSON: %s", err.text);
     if (memchr(event.ptr, '\0', event.len) != NULL)
         return turn_throw(js, "TypeError", "the name of an event holds a NUL");
-    status = anqa_broadcast_from(anqa_self(), topic, anqa_tmp_copy(event.ptr, event.len), payload);
+    if (beam_out(js) == NULL)
+        return beam_posted(js, ANQA_E_NOMEM);
+    status = pubsub_broadcast_metered(js->out, topic, anqa_tmp_copy(event.ptr, event.len), payload);
+    if (status == ANQA_E_LIMIT)
+        return beam_posted(js, status);
     if (status != ANQA_OK)
         return turn_throw(
             js, "Error", "the message was not broadcast: %s", anqa_status_text(status));

@@ -67,8 +67,17 @@ anqa_payload beam_answer(bool ok, const void *ptr, size_t len);
 /* The text of any value, in scratch memory. False: an exception is set. */
 bool beam_text(struct js *js, uint64_t value, anqa_str *ret_text);
 /* The bytes of a value that is to go to another process. False: an exception is set, also when the turn has sent as much as it
- * may: what waits in mailboxes counts against nobody's memory. */
+ * may. */
 bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value);
+/* What waits in mailboxes is in nobody's memory. So whatever a script has others hold lies in bufs on this meter, which is
+ * one for a family (spawn.h), until who gets them has received them. NULL: no memory. */
+struct buf_meter *beam_out(struct js *js);
+/* Sends `head` and the value on that meter. Fails: E_LIMIT (the meter's), E_FULL (the mailbox's), E_NOMEM. Who is dead is no
+ * failure. */
+anqa_status beam_post(
+    struct js *js, anqa_pid to, const char *tag, anqa_str head, anqa_value value) ANQA_MUST_CHECK;
+/* Undefined, or JS_EXCEPTION with what beam_post has failed for. */
+uint64_t beam_posted(struct js *js, anqa_status status);
 /* Takes back all names that the process has registered. */
 void beam_forget_names(struct js *js);
 /* Ends all subscriptions. */
@@ -81,6 +90,8 @@ void beam_forget_monitors(struct js *js);
 void beam_forget_tasks(struct js *js);
 /* A task's result or end. False: it is no task's. Context: a turn. */
 bool beam_on_result(struct js *js, const anqa_msg *msg);
+/* Calls from outside that wait for a promise. Of those nobody waits for any more the places are free. Context: the process. */
+uint32_t beam_waiting(struct js *js);
 /* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */
 void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value);
 

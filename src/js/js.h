@@ -128,6 +128,7 @@ struct js {
     struct js_child *self;     /* what it was started as by another; NULL: by C */
     struct js_child *children; /* guarded by js_rt.lock */
     struct js_family *family;  /* that begins with this process; as above */
+    struct buf_meter *out;     /* see beam_out */
     char **names;              /* that it has registered; on the heap */
     uint32_t name_count;
     char **topics; /* that it has subscribed to; on the heap */

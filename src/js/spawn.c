@@ -4,6 +4,8 @@
 
 #include <anqa/memory.h>
 
+#include "base/buf_meter.h"
+#include "js/beam.h"
 #include "js/preempt.h"
 #include "otp/child.h"
 #include "runtime/proc.h"
@@ -13,8 +15,10 @@ enum { TEXT_MAX = 4 << 20 };
 
 /* The places of all that descend from one process. */
 struct js_family {
+    anqa_pid root;
     uint32_t alive;
-    bool rootless; /* freed by who leaves last */
+    struct anqa_list members; /* struct js_child: so many */
+    bool rootless;            /* freed by who leaves last */
 };
 
 const anqa_js_script spawn_spec = ANQA_JS_SCRIPT(.name = "child");
@@ -44,8 +48,13 @@ static struct js_family *family_of(struct js *js)
 {
     if (js->self != NULL)
         return js->self->family;
-    if (js->family == NULL)
+    if (js->family == NULL) {
         js->family = calloc(1, sizeof *js->family);
+        if (js->family != NULL) {
+            js->family->root = anqa_self();
+            anqa_list_init(&js->family->members);
+        }
+    }
     return js->family;
 }
 
@@ -61,7 +70,7 @@ static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_err
     struct js_family *family = family_of(js);
     uint32_t most = js->script->limits.children;
 
-    if (child == NULL || family == NULL) {
+    if (child == NULL || family == NULL || beam_out(js) == NULL) {
         free(child);
         (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
         return NULL;
@@ -81,7 +90,10 @@ static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_err
         (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
         return NULL;
     }
+    child->out = buf_meter_ref(js->out);
     family->alive++;
+    anqa_list_push(&family->members, &child->node);
+    child->up = js->self;
     list_put(&js->children, child);
     return child;
 }
@@ -92,7 +104,9 @@ static struct js_image *record_remove(struct js_rt *rt, struct js_child *child)
 
     (void)map_u64_remove(&rt->children, child->id);
     list_remove(child);
+    anqa_list_remove(&child->node);
     family_leave(child->family);
+    buf_meter_unref(child->out);
     free(child);
     return image;
 }
@@ -175,30 +189,19 @@ anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa
     return status;
 }
 
-/* The lock is held. NULL: there are none. */
-static struct js_child *pop(struct js *js)
-{
-    struct js_child *child = js->children;
-
-    if (child == NULL)
-        return NULL;
-    js->children = child->next;
-    if (child->next != NULL)
-        child->next->link = &js->children;
-    child->link = NULL;
-    return child;
-}
-
-/* One that is to be told (nobody: its place was only reserved). False: there are none. */
-static bool next_child(struct js *js, anqa_pid *ret_pid)
+/* One that is to be told (nobody: its place was only reserved). ends: so does the process itself. False: there are none. */
+static bool next_child(struct js *js, bool ends, anqa_pid *ret_pid)
 {
     struct js_image *image = NULL;
     struct js_child *child;
 
     pthread_mutex_lock(&js->rt->lock);
-    child = pop(js);
+    child = js->children;
     if (child != NULL) {
+        list_remove(child);
         *ret_pid = child->pid;
+        if (ends && js->self != NULL)
+            child->up = js->self->up;
         if (anqa_pid_is_none(child->pid))
             image = record_remove(js->rt, child);
     }
@@ -212,24 +215,66 @@ void spawn_end_children(struct js *js, anqa_pid self)
 {
     anqa_pid pid = {0};
 
-    while (js->has_spawned && next_child(js, &pid))
+    while (js->has_spawned && next_child(js, true, &pid))
         if (!anqa_pid_is_none(pid))
             proc_exit_signal(sched_self, self, pid, ANQA_SHUTDOWN);
+}
+
+static void end_and_wait(anqa_pid pid, anqa_reason reason)
+{
+    anqa_ref ref = anqa_monitor(pid);
+
+    child_unlink(pid);
+    anqa_exit_signal(pid, reason);
+    (void)anqa_receive_ref(ref, ANQA_INFINITY);
+}
+
+static bool descends(const struct js_child *child, const struct js_child *from)
+{
+    while (child != from && child != NULL)
+        child = child->up;
+    return child == from;
+}
+
+/* A process that descends from the calling one. Of those that nobody has claimed it is their starters that count. */
+static bool find_descendant(struct js *js, anqa_pid *ret_pid)
+{
+    struct js_family *family = js->self != NULL ? js->self->family : js->family;
+    struct anqa_list_node *node;
+    struct js_child *child = NULL;
+
+    pthread_mutex_lock(&js->rt->lock);
+    for (node = family == NULL ? NULL : anqa_list_first(&family->members); node != NULL;
+        node = anqa_list_next(&family->members, node)) {
+        child = ANQA_CONTAINER_OF(node, struct js_child, node);
+        if (child != js->self && !anqa_pid_is_none(child->pid) && descends(child, js->self))
+            break;
+    }
+    if (node != NULL)
+        *ret_pid = child->pid;
+    pthread_mutex_unlock(&js->rt->lock);
+    return node != NULL;
 }
 
 void spawn_stop_children(struct js *js)
 {
     anqa_pid pid = {0};
-    anqa_ref ref;
 
-    while (js->has_spawned && next_child(js, &pid)) {
-        if (anqa_pid_is_none(pid))
-            continue;
-        ref = anqa_monitor(pid);
-        child_unlink(pid);
-        anqa_exit_signal(pid, ANQA_SHUTDOWN);
-        (void)anqa_receive_ref(ref, ANQA_INFINITY);
-    }
+    while (js->has_spawned && next_child(js, false, &pid))
+        if (!anqa_pid_is_none(pid))
+            end_and_wait(pid, ANQA_SHUTDOWN);
+    /* Each has told its own, when it ended. */
+    while (js->has_spawned && find_descendant(js, &pid))
+        end_and_wait(pid, ANQA_SHUTDOWN);
+}
+
+void spawn_kill_child(struct js *js, anqa_pid pid)
+{
+    if (!spawn_is_child(js, pid))
+        return;
+    preempt_leave();
+    end_and_wait(pid, ANQA_KILL);
+    preempt_enter(js);
 }
 
 uint32_t spawn_children(const struct js *js)
@@ -243,6 +288,11 @@ uint32_t spawn_children(const struct js *js)
     alive = family->alive;
     pthread_mutex_unlock(&js->rt->lock);
     return alive;
+}
+
+anqa_pid spawn_root(const struct js *js)
+{
+    return js->self != NULL ? js->self->family->root : anqa_self();
 }
 
 bool spawn_is_child(struct js *js, anqa_pid pid)
@@ -276,6 +326,8 @@ bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_ar
     if (child != NULL && anqa_pid_is_none(child->pid)) {
         child->pid = anqa_self();
         js->self = child;
+        js->out = child->out;
+        child->out = NULL;
         js->script = child->script;
     }
     pthread_mutex_unlock(&js->rt->lock);
@@ -303,6 +355,8 @@ void spawn_leave(struct js *js)
     }
     js->self = NULL;
     js->family = NULL;
+    buf_meter_unref(js->out);
+    js->out = NULL;
     pthread_mutex_unlock(&js->rt->lock);
     if (image != NULL)
         image_release(js->rt, image);

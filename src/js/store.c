@@ -82,7 +82,7 @@ static anqa_status start_save(struct js *js, anqa_buf bytes, anqa_error *err)
     memcpy(job + 1, id.ptr, id.len);
     if (job->parcel == 0)
         return anqa_fail(err, ANQA_E_NOMEM, "no memory");
-    status = task_open(run_save, job, sizeof *job + id.len, "js.save", &task);
+    status = task_open(run_save, job, sizeof *job + id.len, "js.save", NULL, &task);
     if (status == ANQA_OK) {
         js->saving = task.ref;
         return ANQA_OK;

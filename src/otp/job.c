@@ -44,6 +44,23 @@ void job_pack(
         memcpy(bytes->ptr + head, arg, arg_size);
 }
 
+size_t job_size(size_t arg_size)
+{
+    ANQA_REQUIRE(arg_size <= SIZE_MAX / 2);
+    return job_head(0) + arg_size;
+}
+
+void job_write(char *at, void (*fn)(void), const void *arg, size_t arg_size)
+{
+    struct job job = {
+        .fn = fn, .given = arg_size == 0 ? arg : NULL, .arg_size = arg_size, .callers = 0};
+
+    memset(at, 0, job_head(0));
+    memcpy(at, &job, sizeof job);
+    if (arg_size > 0)
+        memcpy(at + job_head(0), arg, arg_size);
+}
+
 void job_pack_done(struct job_bytes *bytes)
 {
     if (bytes->ptr != bytes->small)

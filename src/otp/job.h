@@ -27,6 +27,10 @@ void job_pack(
     struct job_bytes *bytes, void (*fn)(void), const void *arg, size_t arg_size, bool with_callers);
 void job_pack_done(struct job_bytes *bytes);
 
+/* The same without callers, to memory of the caller's: so many bytes. */
+size_t job_size(size_t arg_size);
+void job_write(char *at, void (*fn)(void), const void *arg, size_t arg_size);
+
 /* The callers begin behind the struct. The argument is aligned to 16: what is not (a long message's) is copied, to
  * anqa_tmp if it is for this event only, else to the heap. */
 void *job_unpack(const char *bytes, struct job *ret_job, bool for_event);

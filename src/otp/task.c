@@ -6,6 +6,7 @@
  */
 #include <anqa/memory.h>
 
+#include "base/buf_meter.h"
 #include "otp/child.h"
 #include "otp/job.h"
 #include "otp/task.h"
@@ -141,8 +142,13 @@ anqa_status anqa_task_async_nolink(anqa_pid supervisor, anqa_task_fn run, const 
     return async_under(supervisor, false, run, arg, arg_size, ret_task, err);
 }
 
-anqa_status task_open(
-    anqa_task_fn run, const void *arg, size_t arg_size, const char *label, anqa_task *ret_task)
+static void drop_buf(void *arg)
+{
+    anqa_buf_unref(*(anqa_buf *)arg);
+}
+
+anqa_status task_open(anqa_task_fn run, const void *arg, size_t arg_size, const char *label,
+    struct buf_meter *meter, anqa_task *ret_task)
 {
     anqa_pid self = anqa_self(), pid;
     anqa_spawn_opts opts = {.run = anqa_task_run_,
@@ -150,14 +156,25 @@ anqa_status task_open(
         .arg_size = sizeof self,
         .label = label,
         .inherit_callers = true};
-    struct job_bytes bytes;
-    anqa_status status = anqa_spawn(&opts, &pid, NULL);
+    anqa_deferred mark = anqa_defer_mark();
+    anqa_status status;
+    anqa_buf *bytes = anqa_heap_alloc(sizeof *bytes); /* a request that fails ends the process */
+    char *at;
 
-    if (status != ANQA_OK)
-        return status;
-    job_pack(&bytes, (void (*)(void))run, arg, arg_size, false);
-    *ret_task = ask(pid, &bytes);
-    return ANQA_OK;
+    status = buf_new_metered(meter, job_size(arg_size), TASK_COST, bytes, &at);
+    if (status != ANQA_OK) {
+        anqa_heap_free(bytes);
+        return status == ANQA_E_LIMIT ? ANQA_E_FULL : status;
+    }
+    (void)anqa_defer(drop_buf, bytes);
+    job_write(at, (void (*)(void))run, arg, arg_size);
+    status = anqa_spawn(&opts, &pid, NULL);
+    if (status == ANQA_OK)
+        *ret_task = (anqa_task){
+            .pid = pid, .owner = self, .ref = anqa_request(pid, job_tag, anqa_shared(*bytes))};
+    anqa_defer_run_to(mark);
+    anqa_heap_free(bytes);
+    return status;
 }
 
 anqa_status anqa_task_start(anqa_task_fn run, const void *arg, size_t arg_size, anqa_pid *ret_pid)

@@ -1,6 +1,7 @@
 /* The functions that ask a presence; the server is in shard.c. */
 #include "presence/wire.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,9 +9,7 @@
 #include <anqa/registry.h>
 
 #include "base/utf8.h"
-#include "presence/diff.h"
-
-#define PUSH_MAX ((size_t)256 << 10)
+#include "channel/large.h"
 
 /* ---------------------------------------------------------------- shards */
 
@@ -241,42 +240,10 @@ anqa_status anqa_presence_get_by_key(
 
 /* ---------------------------------------------------------------- pushing */
 
-/* The first piece is the state, the others are joins: all are counted as one state by the client. */
-static void push_piece(anqa_socket *socket, anqa_json_writer *w, bool first)
-{
-    anqa_json piece;
+static_assert(ANQA_PRESENCE_STATE_MAX <= CHAN_LARGE_MAX, "it can be pushed");
 
-    anqa_json_end_object(w);
-    ANQA_REQUIRE(anqa_json_writer_finish(w, &piece) == ANQA_OK);
-    if (first)
-        anqa_socket_push(socket, "presence_state", piece);
-    else
-        anqa_socket_push(socket, "presence_diff", diff_of(piece, ANQA_JSON_EMPTY_OBJECT));
-}
-
-static void push_in_pieces(anqa_socket *socket, anqa_json presences)
-{
-    anqa_json_writer *w = anqa_arena_alloc(anqa_tmp(), sizeof *w);
-    anqa_json_iter it = anqa_json_each(presences);
-    bool first = true;
-    anqa_str key;
-
-    anqa_json_writer_init(w, anqa_tmp(), 0);
-    anqa_json_begin_object(w);
-    while (anqa_json_next(&it)) {
-        if (w->len > 1 && w->len + it.value.len > PUSH_MAX) {
-            push_piece(socket, w, first);
-            first = false;
-            anqa_json_writer_init(w, anqa_tmp(), 0);
-            anqa_json_begin_object(w);
-        }
-        ANQA_REQUIRE(anqa_json_to_str(anqa_tmp(), it.key, &key) == ANQA_OK);
-        anqa_json_key_str(w, key);
-        anqa_json_put_raw(w, it.value);
-    }
-    push_piece(socket, w, first);
-}
-
+/* In one message, however long: a client takes what a state does not name for gone, and what a diff says of somebody it has
+ * not heard of yet for nothing. */
 anqa_status anqa_presence_push_state(const anqa_presence *presence, anqa_socket *socket)
 {
     anqa_json presences = ANQA_JSON_EMPTY_OBJECT;
@@ -284,9 +251,8 @@ anqa_status anqa_presence_push_state(const anqa_presence *presence, anqa_socket 
 
     if (status != ANQA_OK)
         return status;
-    if (presences.len <= PUSH_MAX)
-        anqa_socket_push(socket, "presence_state", presences);
-    else
-        push_in_pieces(socket, presences);
+    if (presences.len > ANQA_PRESENCE_STATE_MAX)
+        return ANQA_E_LIMIT;
+    chan_push_large(socket, "presence_state", presences);
     return ANQA_OK;
 }

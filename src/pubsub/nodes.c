@@ -28,6 +28,7 @@ struct node_link {
     void *arg;
     anqa_rt *rt;
     struct exit_hook hook;
+    struct retired retired;
     size_t name_len;
     char name[];
 };
@@ -94,13 +95,14 @@ static anqa_status message_read(anqa_str bytes, anqa_str *ret_topic, anqa_str *r
 
 /* ---------------------------------------------------------------- the adapter */
 
-static void link_free(void *object)
+static bool link_free(struct retired *retired)
 {
-    struct node_link *link = object;
+    struct node_link *link = ANQA_CONTAINER_OF(retired, struct node_link, retired);
 
     if (link->adapter->drop != NULL)
         link->adapter->drop(link->arg);
     free(link);
+    return false;
 }
 
 static void link_exit(struct exit_hook *hook, anqa_pid pid)
@@ -109,7 +111,8 @@ static void link_exit(struct exit_hook *hook, anqa_pid pid)
 
     atomic_store_explicit(
         pubsub_link(link->rt), NULL, memory_order_release); /* pairs with link_read */
-    qsbr_retire(link->rt, link_free, link);
+    link->retired.free_some = link_free;
+    qsbr_retire(link->rt, &link->retired);
 }
 
 anqa_status anqa_pubsub_attach(const anqa_pubsub_adapter *adapter, void *arg, anqa_str node)
@@ -191,15 +194,16 @@ static anqa_status link_send(const struct node_link *link, const anqa_str *node,
 
 /* ---------------------------------------------------------------- broadcasting */
 
-static anqa_status broadcast(
-    anqa_pid except, anqa_str topic, const char *event_text, anqa_json payload)
+static anqa_status broadcast(anqa_pid except, struct buf_meter *meter, anqa_str topic,
+    const char *event_text, anqa_json payload)
 {
     anqa_rt *rt = anqa_rt_self();
     anqa_str event = anqa_str_of(event_text);
-    anqa_status local = pubsub_local(anqa_self(), except, topic, event, payload), far = ANQA_OK;
+    anqa_status local = pubsub_local(anqa_self(), except, meter, topic, event, payload),
+                far = ANQA_OK;
     const struct node_link *link;
 
-    if (local == ANQA_E_INVALID)
+    if (local == ANQA_E_INVALID || local == ANQA_E_LIMIT /* of the meter */)
         return local;
     qsbr_read_begin(rt);
     link = link_read(rt);
@@ -211,23 +215,29 @@ static anqa_status broadcast(
 
 anqa_status anqa_broadcast(anqa_str topic, const char *event, anqa_json payload)
 {
-    return broadcast((anqa_pid){0}, topic, event, payload);
+    return broadcast((anqa_pid){0}, NULL, topic, event, payload);
 }
 
 anqa_status anqa_broadcast_from(anqa_pid from, anqa_str topic, const char *event, anqa_json payload)
 {
-    return broadcast(from, topic, event, payload);
+    return broadcast(from, NULL, topic, event, payload);
+}
+
+anqa_status pubsub_broadcast_metered(
+    struct buf_meter *meter, anqa_str topic, const char *event, anqa_json payload)
+{
+    return broadcast(anqa_self(), meter, topic, event, payload);
 }
 
 anqa_status anqa_local_broadcast(anqa_str topic, const char *event, anqa_json payload)
 {
-    return pubsub_local(anqa_self(), (anqa_pid){0}, topic, anqa_str_of(event), payload);
+    return pubsub_local(anqa_self(), (anqa_pid){0}, NULL, topic, anqa_str_of(event), payload);
 }
 
 anqa_status anqa_local_broadcast_from(
     anqa_pid from, anqa_str topic, const char *event, anqa_json payload)
 {
-    return pubsub_local(anqa_self(), from, topic, anqa_str_of(event), payload);
+    return pubsub_local(anqa_self(), from, NULL, topic, anqa_str_of(event), payload);
 }
 
 anqa_status anqa_direct_broadcast(
@@ -248,7 +258,7 @@ anqa_status anqa_direct_broadcast(
     if (!here && link != NULL)
         status = link_send(link, &node, topic, event, payload);
     qsbr_read_end(rt);
-    return here ? pubsub_local(anqa_self(), (anqa_pid){0}, topic, event, payload) : status;
+    return here ? pubsub_local(anqa_self(), (anqa_pid){0}, NULL, topic, event, payload) : status;
 }
 
 anqa_status anqa_pubsub_receive(anqa_str message, anqa_error *err)
@@ -259,7 +269,7 @@ anqa_status anqa_pubsub_receive(anqa_str message, anqa_error *err)
 
     if (status != ANQA_OK)
         return status;
-    status = pubsub_local((anqa_pid){0}, (anqa_pid){0}, topic, event, payload);
+    status = pubsub_local((anqa_pid){0}, (anqa_pid){0}, NULL, topic, event, payload);
     return status == ANQA_OK ? status
                              : anqa_fail(err, status, "a broadcast of another node on '%.*s': %s",
                                    ANQA_FMT(topic), anqa_status_text(status));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf_meter.h"
 #include "base/container.h"
 #include "base/map.h"
 #include "otp/table.h"
@@ -591,8 +592,8 @@ static uint64_t shards_of(struct hub *hub, anqa_str topic)
     return mask;
 }
 
-static anqa_status message_make(
-    struct head *head, anqa_str topic, anqa_str event, anqa_json payload, anqa_buf *ret_message)
+static anqa_status message_make(struct head *head, struct buf_meter *meter, anqa_str topic,
+    anqa_str event, anqa_json payload, anqa_buf *ret_message)
 {
     char *at;
     anqa_status status;
@@ -600,7 +601,8 @@ static anqa_status message_make(
     head->topic_len = (uint8_t)topic.len;
     head->event_len = (uint8_t)event.len;
     head->payload_len = (uint32_t)payload.len;
-    status = anqa_buf_new(sizeof *head + topic.len + event.len + payload.len, ret_message, &at);
+    status = buf_new_metered(meter, sizeof *head + topic.len + event.len + payload.len,
+        FRAME_OVERHEAD, ret_message, &at);
     if (status != ANQA_OK)
         return status;
     memcpy(at, head, sizeof *head);
@@ -632,7 +634,7 @@ static anqa_status shard_give(struct sched *s, struct shard *shard, anqa_buf mes
 
 /* To the subscribers of this node. */
 static anqa_status hand_out(struct hub *hub, struct sched *s, const struct head *from,
-    anqa_str topic, anqa_str event, anqa_json payload)
+    struct buf_meter *meter, anqa_str topic, anqa_str event, anqa_json payload)
 {
     struct head head = *from;
     uint64_t mask = shards_of(hub, topic);
@@ -641,7 +643,7 @@ static anqa_status hand_out(struct hub *hub, struct sched *s, const struct head 
 
     if (mask == 0)
         return ANQA_OK;
-    status = message_make(&head, topic, event, payload, &message);
+    status = message_make(&head, meter, topic, event, payload, &message);
     if (status != ANQA_OK)
         return status;
     for (uint16_t i = 0; mask != 0; i++, mask >>= 1) {
@@ -654,8 +656,8 @@ static anqa_status hand_out(struct hub *hub, struct sched *s, const struct head 
     return status;
 }
 
-anqa_status pubsub_local(
-    anqa_pid from, anqa_pid except, anqa_str topic, anqa_str event, anqa_json payload)
+anqa_status pubsub_local(anqa_pid from, anqa_pid except, struct buf_meter *meter, anqa_str topic,
+    anqa_str event, anqa_json payload)
 {
     struct head head = {.from = from.bits, .except = except.bits};
     struct sched *s;
@@ -668,7 +670,7 @@ anqa_status pubsub_local(
     anqa_section_begin();
     hub = hub_of(s->rt);
     if (hub != NULL)
-        status = hand_out(hub, s, &head, topic, event, payload);
+        status = hand_out(hub, s, &head, meter, topic, event, payload);
     anqa_section_end();
     return status;
 }

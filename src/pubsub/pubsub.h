@@ -74,9 +74,15 @@ static inline void sub_catch_up(struct sub *sub)
 
 anqa_broadcast_view frame_view(const struct frame *frame);
 
-/* Hands a broadcast out on this node. from: nobody, if it came from another one. Fails: as anqa_broadcast. */
-anqa_status pubsub_local(
-    anqa_pid from, anqa_pid except, anqa_str topic, anqa_str event, anqa_json payload);
+struct buf_meter;
+
+/* Hands a broadcast out on this node. from: nobody, if it came from another one. meter: is charged until the last who gets it
+ * has received it; NULL: nobody is. Fails: as anqa_broadcast; E_LIMIT: more than the meter allows. */
+anqa_status pubsub_local(anqa_pid from, anqa_pid except, struct buf_meter *meter, anqa_str topic,
+    anqa_str event, anqa_json payload);
+/* As anqa_broadcast_from the calling process, on a meter. */
+anqa_status pubsub_broadcast_metered(
+    struct buf_meter *meter, anqa_str topic, const char *event, anqa_json payload);
 
 /* Where the link to other nodes hangs (nodes.c). NULL: no memory. */
 struct node_link;

@@ -2,6 +2,8 @@
 
 #include <anqa/buf.h>
 
+#include "base/buf_meter.h"
+
 #include <pthread.h>
 
 TEST(a_copy_holds_the_bytes_and_not_the_source)
@@ -113,4 +115,38 @@ TEST(a_failing_allocation_is_a_status)
             anqa_buf_unref(buf);
     }
     CHECK_EQ(failed, 1);
+}
+
+TEST(a_meter_is_charged_until_the_last_lets_go)
+{
+    struct buf_meter *meter = buf_meter_new(1000);
+    anqa_buf buf, other;
+    char *bytes;
+
+    CHECK(meter != NULL);
+    CHECK_STATUS(buf_new_metered(meter, 500, 100, &buf, &bytes), ANQA_OK);
+    CHECK_EQ((uintptr_t)bytes % 16, 0u);
+    CHECK_EQ(buf_meter_held(meter), 600u);
+    CHECK_STATUS(buf_new_metered(meter, 401, 0, &other, &bytes), ANQA_E_LIMIT);
+    CHECK_STATUS(buf_new_metered(meter, SIZE_MAX / 4, 100, &other, &bytes), ANQA_E_LIMIT);
+    CHECK_STATUS(buf_new_metered(meter, 300, 100, &other, &bytes), ANQA_OK);
+    CHECK_EQ(buf_meter_held(meter), 1000u);
+    anqa_buf_ref(buf);
+    anqa_buf_unref(buf);
+    CHECK_EQ(buf_meter_held(meter), 1000u);
+    anqa_buf_unref(buf);
+    CHECK_EQ(buf_meter_held(meter), 400u);
+    buf_meter_unref(meter); /* the buf has it still */
+    anqa_buf_unref(other);
+}
+
+TEST(without_a_meter_nobody_is_charged)
+{
+    anqa_buf buf;
+    char *bytes;
+
+    CHECK_STATUS(buf_new_metered(NULL, 5, 100, &buf, &bytes), ANQA_OK);
+    CHECK_EQ(buf.len, 5u);
+    anqa_buf_unref(buf);
+    buf_meter_unref(NULL);
 }

@@ -1,5 +1,5 @@
 /* How an endpoint that stops takes leave of its clients. */
-#include "channel/rooms.h"
+#include "channel/asker.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,11 +12,16 @@
 
 static anqa_endpoint endpoint;
 
-static void begin(anqa_endpoint_drain drain)
+static void begin_as(const anqa_endpoint *spec, anqa_endpoint_drain drain)
 {
-    endpoint = rooms_endpoint;
+    endpoint = *spec;
     endpoint.drain = drain;
     server_begin(&endpoint);
+}
+
+static void begin(anqa_endpoint_drain drain)
+{
+    begin_as(&rooms_endpoint, drain);
 }
 
 static void stop_and_tell(void *arg)
@@ -225,5 +230,187 @@ TEST(who_is_not_yet_told_at_the_deadline_is_reset, LIMIT)
     CHECK_EQ(errno, ECONNRESET);
     client_close(clients[0]);
     client_close(clients[1]);
+    server_end();
+}
+
+/* ---------------------------------------------------------------- clients that poll */
+
+TEST(sessions_are_told_to_come_back_batch_by_batch, LIMIT)
+{
+    struct asker askers[CLIENTS];
+    uint64_t begin_ms, ms[CLIENTS];
+    char name[20];
+
+    begin_as(&polled_endpoint, (anqa_endpoint_drain){.batch_size = 2, .batch_interval_ms = 300});
+    for (int i = 0; i < CLIENTS; i++) {
+        snprintf(name, sizeof name, "room:%d", i);
+        askers[i] = asker_open("/slow", "vsn=2.0.0");
+        asker_join(&askers[i], "1", name);
+    }
+    begin_ms = anqa_now_ms();
+    begin_stop();
+    for (int i = 0; i < CLIENTS; i++) {
+        CHECK_STR(server_told("terminated"), "shutdown: draining");
+        ms[i] = anqa_now_ms() - begin_ms;
+    }
+    CHECK(ms[2] >= 280 && ms[4] >= 580, "the third after %u ms, the fifth after %u ms",
+        (unsigned)ms[2], (unsigned)ms[4]);
+    end();
+}
+
+TEST(sessions_that_are_not_yet_told_at_the_deadline_end, LIMIT)
+{
+    struct asker asker;
+
+    begin_as(&polled_endpoint,
+        (anqa_endpoint_drain){.batch_size = 1, .batch_interval_ms = 60000, .shutdown_ms = 200});
+    for (int i = 0; i < 2; i++) {
+        asker = asker_open("/slow", "vsn=2.0.0");
+        asker_join(&asker, "1", "room:a");
+    }
+    begin_stop();
+    for (int i = 0; i < 2; i++)
+        CHECK_STR(server_told("terminated"), "shutdown: draining");
+    end();
+}
+
+/* ---------------------------------------------------------------- what channels still do */
+
+/* A server beside the endpoint, which is stopped after it. */
+static anqa_pid store;
+
+static anqa_next store_save(void *state, anqa_msg *msg)
+{
+    return anqa_reply(ANQA_JSON_TRUE);
+}
+
+static const anqa_gen_server store_server = {
+    .handle_call = (const anqa_handler[]){{"save", store_save}, {0}}};
+
+static void save(void)
+{
+    anqa_json answer;
+
+    anqa_sleep(300);
+    server_tell("saved",
+        anqa_status_text(anqa_try_call(store, "save", ANQA_JSON_NULL, 5000, &answer, NULL)));
+}
+
+static anqa_next save_in(anqa_socket *socket, anqa_json payload)
+{
+    server_tell("saving", "");
+    save();
+    return anqa_reply_ok(ANQA_JSON_NULL);
+}
+
+static void save_at_end(anqa_socket *socket, anqa_reason reason)
+{
+    save();
+}
+
+static const anqa_channel saver_at_end = {.topic = "end:*", .terminate = save_at_end},
+                          saver = {.topic = "in:*",
+                              .handle_in = (const anqa_event[]){{"save", save_in}, {0}}};
+static const anqa_user_socket savers = {
+    .channels = (const anqa_channel *const[]){&saver_at_end, &saver, NULL}};
+
+static void begin_savers(uint32_t shutdown_ms)
+{
+    static const anqa_socket_mount mounts[] = {
+        {.path = "/socket", .user_socket = &savers, .longpoll = {.on = true}}, {0}};
+
+    endpoint = polled_endpoint;
+    endpoint.sockets = mounts;
+    endpoint.drain = (anqa_endpoint_drain){.shutdown_ms = shutdown_ms};
+    server_begin(&endpoint);
+    CHECK_STATUS(anqa_gen_server_start(&store_server, NULL, NULL, &store, NULL), ANQA_OK);
+}
+
+static void stop_both(void *arg)
+{
+    (void)anqa_gen_server_stop(server_endpoint(), ANQA_SHUTDOWN, ANQA_INFINITY);
+    (void)anqa_gen_server_stop(store, ANQA_SHUTDOWN, ANQA_INFINITY);
+    server_tell("stopped", "");
+}
+
+/* As their supervisor would: first the one that was started last. */
+static void begin_stop_both(void)
+{
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = stop_both}, NULL, NULL), ANQA_OK);
+}
+
+static void check_saved(void)
+{
+    CHECK_STR(server_told("saved"), "ok");
+    end();
+}
+
+TEST(a_channel_that_saves_in_terminate_finds_who_was_started_before_the_endpoint, LIMIT)
+{
+    struct client client;
+
+    begin_savers(0);
+    client = client_open();
+    client_join(client, "1", "end:a");
+    begin_stop_both();
+    client_expect_close(client, 1012);
+    client_close(client);
+    check_saved();
+}
+
+TEST(so_does_one_that_is_in_the_middle_of_a_message, LIMIT)
+{
+    struct client client;
+
+    begin_savers(0);
+    client = client_open();
+    client_join(client, "1", "in:a");
+    client_send(client, "[\"1\",\"2\",\"in:a\",\"save\",{}]");
+    CHECK_STR(server_told("saving"), "");
+    begin_stop_both();
+    client_expect_close(client, 1012);
+    client_close(client);
+    check_saved();
+}
+
+TEST(so_does_one_whose_client_polls_and_is_between_two_requests, LIMIT)
+{
+    struct asker asker;
+
+    begin_savers(0);
+    asker = asker_open("/socket", "vsn=2.0.0");
+    asker_join(&asker, "1", "end:a");
+    begin_stop_both();
+    check_saved();
+}
+
+TEST(so_does_one_whose_client_had_gone_before, LIMIT)
+{
+    struct client client;
+
+    begin_savers(0);
+    client = client_open();
+    client_join(client, "1", "in:a");
+    client_send(client, "[\"1\",\"2\",\"in:a\",\"save\",{}]");
+    CHECK_STR(server_told("saving"), "");
+    client_close(client);
+    begin_stop_both();
+    check_saved();
+}
+
+TEST(a_channel_that_does_not_end_holds_the_stop_no_longer_than_the_deadline, LIMIT)
+{
+    struct client client;
+    uint64_t begin_ms;
+
+    begin((anqa_endpoint_drain){.shutdown_ms = 200});
+    client = client_open();
+    client_join(client, "1", "room:a");
+    (void)rooms_channel_that_waits(client);
+    client_close(client);
+    begin_ms = anqa_now_ms();
+    begin_stop();
+    CHECK_STR(server_told("stopped"), "");
+    CHECK(anqa_now_ms() - begin_ms >= 200, "it is waited for");
     server_end();
 }

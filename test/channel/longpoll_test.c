@@ -149,6 +149,21 @@ TEST(a_request_that_waits_is_answered_as_soon_as_something_comes)
     server_end();
 }
 
+TEST(what_was_held_during_a_join_waits_for_the_client_as_well)
+{
+    struct asker asker = begin();
+    anqa_json messages = ANQA_JSON_EMPTY_ARRAY;
+    size_t count;
+
+    CHECK_EQ(
+        asker_post(&asker, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":2700}]"), 200);
+    CHECK_EQ(asker_post(&asker, "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"), 200);
+    CHECK_EQ(asker_got(&asker, asker_ask(&asker), &messages), 200);
+    CHECK_STATUS(anqa_json_len(messages, &count), ANQA_OK);
+    CHECK_EQ(count, 2702);
+    server_end();
+}
+
 TEST(a_window_without_anything_is_204)
 {
     struct asker asker = begin();
@@ -357,11 +372,14 @@ TEST(posts_that_wait_may_have_ten_megabytes_unless_there_is_one_only)
 TEST(a_post_that_is_not_taken_within_the_window_is_408)
 {
     struct asker asker;
+    anqa_pid joining;
 
     server_begin(&polled_endpoint);
     asker = asker_open("/socket", "vsn=2.0.0");
     CHECK_EQ(asker_post(&asker, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_go\":true}]"), 200);
+    memcpy(&joining, server_told("pid"), sizeof joining);
     CHECK_EQ(asker_post(&asker, "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"), 408);
+    CHECK_STATUS(anqa_send(joining, "go", anqa_nothing()), ANQA_OK);
     server_end();
 }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { Presence } from "phoenix";
+import { LongPoll, Presence } from "phoenix";
 
 import { run, test, until } from "./harness.mjs";
 import { Client, keysOf, leave, push, startServer } from "./server.mjs";
@@ -157,5 +157,59 @@ test("a Presence that is made after the join sees all at the next one", async (t
   ann.client.socket.conn.terminate();
   await until("a state", () => keysOf(late).join() === "ann,ben");
 });
+
+/** A hall of 400 presences and more than 1 MiB, which is more than may wait for a client. */
+async function fill(t, server) {
+  const people = await enter(t, server, "people", "hall:a");
+  const text = ".".repeat(3000);
+  await Promise.all(Array.from({ length: 400 }, (_, i) => push(people.channel, "track", { key: `k${i}`, meta: { text } })));
+  return people;
+}
+
+const refs = (presence) => presence.list((key, { metas }) => `${key} ${metas.map((meta) => meta.phx_ref)}`).sort();
+
+/** What the server has, as the next state says. */
+function listed({ channel }) {
+  return new Promise((resolve, reject) => {
+    const ref = channel.on("presence_state", (state) => {
+      channel.off("presence_state", ref);
+      resolve(Object.entries(state).map(([key, { metas }]) => `${key} ${metas.map((meta) => meta.phx_ref)}`).sort());
+    });
+    push(channel, "push_state", {}).catch(reject);
+  });
+}
+
+for (const [name, options] of [
+  ["a WebSocket", () => ({})],
+  ["long-poll", (server) => ({ url: `${server.url}/socket`, transport: LongPoll })],
+]) {
+  test(`who leaves while a large state is on its way over ${name} is gone, and joins again change nothing`, async (t) => {
+    const server = await start(t);
+    const people = await fill(t, server);
+    const client = await t.keep(new Client(server, options(server)));
+    const told = [];
+    const change = async (i) => {
+      await push(people.channel, "untrack", { key: `k${i}` });
+      await push(people.channel, "update", { key: `k${i + 1}`, meta: { i } });
+      await push(people.channel, "track", { key: `new${i}` });
+    };
+    const ben = await client.join("hall:a", {});
+    ben.presence.onJoin((key) => told.push(`+${key}`));
+    ben.presence.onLeave((key) => told.push(`-${key}`));
+    await change(398);
+    await until("the state", () => ben.presence.list().length === 400);
+    assert.deepEqual(refs(ben.presence), await listed(people));
+    for (const i of [0, 200]) {
+      told.length = 0;
+      ben.channel.socket.conn.close(); // it comes back by itself
+      await until("being away", () => ben.channel.state !== "joined");
+      await until("being back", () => ben.channel.state === "joined");
+      await change(i);
+      await until("having heard of all", () => ben.presence.state[`new${i}`] && !ben.presence.state[`k${i}`]);
+      assert.deepEqual(refs(ben.presence), await listed(people));
+      assert.ok(told.length < 20, `${told.length}: ${told.slice(0, 20)}`);
+    }
+  });
+}
 
 await run();

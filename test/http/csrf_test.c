@@ -2,8 +2,10 @@
 
 #include <anqa/anqa.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "http/site.h"
 #include "http/visitor.h"
@@ -296,20 +298,59 @@ TEST(a_socket_s_token_is_checked_with_the_session_it_is_opened_with)
 
 /* ---------------------------------------------------------------- scripts */
 
+static char script_path[] = "/tmp/anqa-csrf-XXXXXX.js";
+static _Atomic(int) chunk_status = -1;
+
+/* What is put here must not be seen: as long as it takes to be compressed. */
+static anqa_str secret(void)
+{
+    char *text = anqa_arena_alloc(anqa_tmp(), 4096);
+
+    memset(text, ' ', 4096);
+    memcpy(text, "secret()", 8);
+    return anqa_str_make(text, 4096);
+}
+
 static void script(anqa_conn *conn, const void *opts)
 {
     anqa_conn_put_resp_header(conn, "content-type", conn->query_string);
+    anqa_conn_put_resp_header(conn, "cache-control", anqa_str_of("public, max-age=3600"));
     if (anqa_str_is(conn->request_path, "/parts")) {
         (void)anqa_send_chunked(conn, 200);
-        (void)anqa_chunk(conn, anqa_str_of("secret()"));
+        atomic_store(&chunk_status, (int)anqa_chunk(conn, secret()));
+    } else if (anqa_str_is(conn->request_path, "/file")) {
+        CHECK_STATUS(anqa_send_file(conn, 200, script_path, 0, 0), ANQA_OK);
+    } else if (anqa_str_is(conn->request_path, "/empty")) {
+        anqa_send_resp(conn, 200, anqa_str_of(""));
+    } else if (anqa_str_is(conn->request_path, "/same")) {
+        anqa_send_resp(conn, 304, anqa_str_of(""));
     } else {
-        anqa_send_resp(conn, 200, anqa_str_of("secret()"));
+        anqa_send_resp(conn, 200, secret());
     }
 }
 
 static const anqa_endpoint scripts = {.session = &(anqa_session_opts){0},
-    .plugs = (const anqa_plug[]){{.call = anqa_protect_from_forgery}, {.call = script}, {0}},
+    .plugs = (const anqa_plug[]){{.call = anqa_protect_from_forgery}, {.call = anqa_compress},
+        {.call = script}, {0}},
     .quiet = true};
+
+static void begin_scripts(anqa_str content)
+{
+    int fd = mkstemps(script_path, 3);
+
+    CHECK(fd >= 0 && write(fd, content.ptr, content.len) == (ssize_t)content.len);
+    close(fd);
+    site_begin_endpoint(&scripts);
+}
+
+static void end_scripts(void)
+{
+    site_end();
+    CHECK(unlink(script_path) == 0);
+}
+
+#define XHR "X-Requested-With: XMLHttpRequest\r\n"
+#define GZIP "Accept-Encoding: gzip\r\n"
 
 static const struct {
     const char *request_line, *fields;
@@ -317,22 +358,65 @@ static const struct {
 } asked[] = {
     {"GET /?text/javascript", "", 403},
     {"GET /?Application/JavaScript;charset=utf-8", "", 403},
-    {"GET /?text/javascript", "X-Requested-With: XMLHttpRequest\r\n", 200},
+    {"GET /?text/javascript", XHR, 200},
     {"GET /?text/plain", "", 200},
     {"GET /?application/json", "", 200},
     {"HEAD /?text/javascript", "", 200},
-    {"GET /parts?text/javascript", "", 500},
+    {"GET /?text/javascript", GZIP, 403},
+    {"GET /parts?text/javascript", "", 403},
+    {"GET /parts?text/javascript", GZIP, 403},
+    {"GET /parts?text/javascript", XHR, 200},
+    {"GET /file?text/javascript", "", 403},
+    {"GET /file?text/javascript", "Range: bytes=0-3\r\n", 403},
+    {"GET /file?text/javascript", "Range: bytes=0-1,4-5\r\n", 403},
+    {"GET /file?text/javascript", XHR, 200},
+    {"GET /file?text/javascript", "If-None-Match: *\r\n", 304},
+    {"GET /same?text/javascript", "", 304},
+    {"GET /empty?text/javascript", "", 200},
 };
 
 TEST(a_script_is_not_given_to_pages_of_other_sites)
 {
-    site_begin_endpoint(&scripts);
+    static const char words[] = "this script is for pages of this site only\n";
+    static const char *const fields[] = {
+        "content-encoding", "transfer-encoding", "content-range", "etag", "last-modified"};
+
+    begin_scripts(anqa_str_of("secret()"));
     for (size_t i = 0; i < ANQA_COUNT(asked); i++) {
         const char *answer =
             visit_with(&(struct visitor){0}, asked[i].request_line, asked[i].fields, "");
-        CHECK_EQ(status_of(answer), asked[i].status, "%s", asked[i].request_line);
-        if (asked[i].status != 200)
-            CHECK(!has(answer, "secret"), "%s", answer);
+        CHECK_EQ(status_of(answer), asked[i].status, "%s %s", asked[i].request_line, answer);
+        if (asked[i].status != 403)
+            continue;
+        CHECK_STR(body_of(answer), words, "%s", asked[i].request_line);
+        CHECK(has(answer, "content-type: text/plain"), "%s", answer);
+        CHECK(has(answer, "cache-control: no-store"), "%s", answer);
+        for (size_t j = 0; j < ANQA_COUNT(fields); j++)
+            CHECK(!has(answer, fields[j]), "%s", answer);
     }
-    site_end();
+    end_scripts();
+}
+
+TEST(an_empty_script_has_nothing_to_be_kept_from_anybody)
+{
+    const char *answer;
+
+    begin_scripts(anqa_str_of(""));
+    answer = visit_with(&(struct visitor){0}, "GET /file?text/javascript", "", "");
+    CHECK_EQ(status_of(answer), 200);
+    CHECK(has(answer, "content-length: 0"), "%s", answer);
+    end_scripts();
+}
+
+TEST(who_sends_a_refused_script_in_chunks_is_told_to_stop_and_the_connection_goes_on)
+{
+    const char *both;
+
+    begin_scripts(anqa_str_of("secret()"));
+    both = site_ask("GET /parts?text/javascript HTTP/1.1\r\nHost: a\r\n\r\n"
+                    "GET /?text/plain HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    CHECK_EQ(count(both, "HTTP/1.1 403 "), 1, "%s", both);
+    CHECK_EQ(count(both, "HTTP/1.1 200 "), 1, "%s", both);
+    CHECK_EQ(atomic_load(&chunk_status), ANQA_E_CLOSED);
+    end_scripts();
 }

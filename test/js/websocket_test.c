@@ -1,6 +1,7 @@
 /* WebSocket of scripts, against servers that do as they must and servers that do not. */
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include <anqa/net.h>
@@ -44,7 +45,14 @@ static const char source[] =
     "export async function openMany(url, n) { let open = 0, failed = 0;\n"
     "  for (let i = 0; i < n; i++) { const s = new WebSocket(url); all.push(s); s.onopen = () => "
     "open++; s.onerror = () => failed++; }\n"
-    "  await wait(() => open + failed === n); return [open, failed]; }\n";
+    "  await wait(() => open + failed === n); return [open, failed]; }\n"
+    "let lost = 0, came = 0;\n"
+    "export function openParts(url, n) { for (let i = 0; i < n; i++) { const s = new "
+    "WebSocket(url);\n"
+    "  s.binaryType = 'arraybuffer'; all.push(s); s.onerror = () => lost++; s.onmessage = () => "
+    "came++; } }\n"
+    "export function failures() { return lost; }\n"
+    "export async function whole(n) { await wait(() => came >= n); return [came, lost]; }\n";
 
 static const char *const hosts[] = {"127.0.0.1:*", "localhost:*", NULL};
 
@@ -407,6 +415,92 @@ TEST(a_process_may_have_so_many_sockets)
     js_end(rt);
 }
 
+/* Most of a message: the rest, which is little, comes when `rest` is set. */
+#define PART ((size_t)7 << 20)
+static atomic_bool rest;
+
+static void put_part(anqa_tcp tcp)
+{
+    static const char zeros[64 << 10];
+    const char head[] = {(char)0x82, 127, 0, 0, 0, 0, 0, 0x70, 0, 1};
+
+    net_ws_accept(tcp, net_read_head(tcp), "");
+    net_put(tcp, head, sizeof head);
+    for (size_t at = 0; at < PART; at += sizeof zeros)
+        net_put(tcp, zeros, sizeof zeros);
+    while (!atomic_load(&rest))
+        anqa_sleep(1);
+    net_put(tcp, zeros, 1);
+    (void)net_read_head(tcp); /* until it is closed */
+}
+
+static const anqa_js_script holder = ANQA_JS_SCRIPT(.name = "holder", .source = source,
+    .hosts = hosts, .apis = ANQA_JS_WEBSOCKET,
+    .limits = {.memory = (size_t)512 << 20, .turn_ms = 60000, .net = {.message_bytes = 8 << 20}});
+
+/* Failed sockets of all. */
+static int64_t failed_of(const anqa_pid *pids, size_t count)
+{
+    int64_t failed = 0;
+
+    for (size_t i = 0; i < count; i++)
+        failed += strtol(js_call(pids[i], "failures", "[]"), NULL, 10);
+    return failed;
+}
+
+static void wait_for_failed(const anqa_pid *pids, size_t count, int64_t least, int64_t most)
+{
+    for (unsigned i = 0; i < LONG_MS && failed_of(pids, count) < least; i += 10)
+        anqa_sleep(10);
+    CHECK(failed_of(pids, count) >= least);
+    CHECK(failed_of(pids, count) <= most);
+}
+
+TEST(what_sockets_of_a_process_hold_of_messages_is_bounded, .timeout_ms = 120000)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(put_part);
+    anqa_pid pid = js_start(&holder);
+
+    atomic_store(&rest, false);
+    CHECK_STR(
+        js_call(pid, "openParts", anqa_tmp_printf("[\"ws://127.0.0.1:%u/\", 20]", port)), "null");
+    wait_for_failed(&pid, 1, 11, 11); /* nine of 7 MB fit into 64 */
+    atomic_store(&rest, true);
+    CHECK_STR(js_call(pid, "whole", "[9]"), "[9,11]");
+    js_end(rt);
+}
+
+TEST(what_all_sockets_hold_of_messages_is_bounded, .timeout_ms = 120000)
+{
+    enum { PROCESSES = 5 };
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(put_part), other = net_serve(echo);
+    anqa_pid pids[PROCESSES], quiet = js_start(&member);
+
+    atomic_store(&rest, false);
+    for (int i = 0; i < PROCESSES; i++) {
+        pids[i] = js_start(&holder);
+        CHECK_STR(
+            js_call(pids[i], "openParts", anqa_tmp_printf("[\"ws://127.0.0.1:%u/\", 9]", port)),
+            "null");
+    }
+    wait_for_failed(
+        pids, PROCESSES, 9, 20); /* 36 of 7 MB fit into 256, unless two find it full at once */
+    /* who holds little goes on, and what ended holds nothing */
+    CHECK_STR(open_at(quiet, other, "/", "[]"), "[\"open \"]");
+    CHECK_STR(js_call(quiet, "large", "[1000]"), "[10000,true,0]");
+    for (int i = 0; i < PROCESSES; i++) {
+        anqa_unlink(pids[i]);
+        (void)js_kill(pids[i]);
+    }
+    atomic_store(&rest, true);
+    for (unsigned i = 0; i < LONG_MS && net_served_now() > 1; i += 2)
+        anqa_sleep(2);
+    CHECK_STR(js_call(quiet, "largeBytes", "[6000000]"), "true");
+    js_end(rt);
+}
+
 TEST(the_end_of_the_process_is_the_end_of_its_sockets)
 {
     anqa_rt *rt = js_begin(2);
@@ -424,10 +518,10 @@ TEST(the_end_of_the_process_is_the_end_of_its_sockets)
     CHECK(net_open_files() >= before + 40);
     anqa_unlink(pid);
     (void)js_kill(pid);
-    for (int i = 0; i < 1000 && net_served_now() > 0; i++)
+    for (int i = 0; i < 10000 && net_served_now() > 0; i++)
         anqa_sleep(2);
     CHECK_EQ(net_served_now(), 0);
-    for (int i = 0; i < 1000 && net_open_files() > before; i++)
+    for (int i = 0; i < 10000 && net_open_files() > before; i++)
         anqa_sleep(2);
     CHECK(net_open_files() <= before, "%u files, %u before", net_open_files(), before);
     js_end(rt);

@@ -17,7 +17,7 @@ static uint64_t op_task(struct js *js, const uint64_t *args)
     anqa_value_writer_init(&writer, anqa_tmp(), NULL);
     anqa_value_put_undefined(&writer);
     return anqa_value_done(&writer, &value) == ANQA_OK &&
-                   web_tell(anqa_self(), (uint32_t)id, value) == ANQA_OK
+                   web_post(js, anqa_self(), (uint32_t)id, value) == ANQA_OK
                ? JS_TRUE
                : JS_FALSE;
 }

@@ -123,6 +123,7 @@ struct net_job {
 struct net {
     const anqa_js_script *script;
     anqa_pid owner;  /* the script's process */
+    anqa_pid family; /* spawn_root of that */
     uint32_t source; /* where it hears that nothing is going on */
     anqa_ref watch;  /* of the owner's end */
     struct net_multi multi;
@@ -131,6 +132,7 @@ struct net {
     struct exit_hook hook;
     struct anqa_list jobs;
     uint32_t requests, sockets;
+    size_t held;      /* bytes of sockets */
     uint32_t looking; /* look-ups that were begun and have said nothing */
     uint64_t look_ms; /* when to try once more to begin one; UINT64_MAX: never */
     struct net_name names[NET_NAMES];

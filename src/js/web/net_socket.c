@@ -7,6 +7,7 @@
  * acknowledged when the kernel has it. Messages that come are told in parts, no more than a window ahead; when that is full,
  * nothing is read.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -27,8 +28,14 @@ enum {
     PROTOCOLS_MAX = 1024,
     CODE_NORMAL = 1000,
     CODE_NONE = 1005,
-    CODE_LOST = 1006
+    CODE_LOST = 1006,
+    HELD_LITTLE = 64 << 10, /* bytes of one socket that it may always have */
+    HELD_LEAST =
+        64 << 20, /* what all of a process may have together, or four of its largest messages */
+    HELD_MAX = 256 << 20 /* and all of the runtime */
 };
+
+static atomic_size_t held; /* shared: of all sockets */
 
 enum stage {
     CONNECTING,
@@ -53,8 +60,9 @@ struct socket {
     bool writable;   /* is watched for that */
     bool readable;
     struct net_bytes in, out;
-    size_t cost;      /* of what is in `out` */
-    size_t untaken;   /* told, and not taken */
+    size_t held;    /* bytes of `in`, `out` and a message that is not whole, as they were counted */
+    size_t cost;    /* of what is in `out` */
+    size_t untaken; /* told, and not taken */
     anqa_str message; /* what is being told; in `in`, or the frame reader's */
     bool message_text, telling;
     char protocol[128];
@@ -69,6 +77,21 @@ static struct socket *socket_of(struct net_job *job)
     return ANQA_CONTAINER_OF(job, struct socket, job);
 }
 
+/* What it holds is counted anew. False: that has become more than may be, of the process or in the runtime. */
+static bool count_held(struct socket *socket)
+{
+    struct net *net = socket->job.net;
+    size_t now = socket->in.len + socket->out.len + websocket_held(&socket->ws), was = socket->held,
+           all = atomic_fetch_add(&held, now - was) + (now - was),
+           most = (size_t)4 * net->limits.message_bytes;
+
+    net->held += now - was;
+    socket->held = now;
+    if (now <= was || now <= HELD_LITTLE)
+        return true;
+    return net->held <= (most > HELD_LEAST ? most : HELD_LEAST) && all <= HELD_MAX;
+}
+
 static void socket_free(struct net_job *job)
 {
     struct socket *socket = socket_of(job);
@@ -78,6 +101,7 @@ static void socket_free(struct net_job *job)
     websocket_done(&socket->ws);
     net_bytes_free(&socket->in);
     net_bytes_free(&socket->out);
+    (void)count_held(socket);
     free(socket->protocols);
     free(socket->head);
     anqa_list_remove(&job->node);
@@ -255,6 +279,16 @@ static void read_handshake(struct socket *socket)
     net_bytes_take(&socket->in, len);
 }
 
+/* At once, so that no other socket fails for it as well. */
+static void give_up(struct socket *socket)
+{
+    net_fail(&socket->job, "limit", "too many bytes of messages wait for their scripts");
+    socket->telling = socket->more = false;
+    websocket_done(&socket->ws);
+    net_bytes_free(&socket->in);
+    (void)count_held(socket);
+}
+
 /* Reads what the kernel has, as far as it is wanted. */
 static void read_in(struct socket *socket)
 {
@@ -281,6 +315,8 @@ static void read_in(struct socket *socket)
             read_handshake(socket);
         if (socket->stage >= OPEN)
             read_frames(socket);
+        if (!count_held(socket))
+            give_up(socket);
     }
     if (code == CURLE_OK || code == CURLE_AGAIN)
         return;
@@ -481,6 +517,7 @@ static void tell_message(struct socket *socket)
     }
     if (!socket->telling)
         net_bytes_take(&socket->in, 0); /* if it is empty it may be given back */
+    (void)count_held(socket);
 }
 
 static bool tell_open(struct socket *socket)

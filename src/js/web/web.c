@@ -148,6 +148,11 @@ anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value)
     return anqa_send(script, told_tag, anqa_bytes(bytes, sizeof id + value.len));
 }
 
+anqa_status web_post(struct js *js, anqa_pid script, uint32_t id, anqa_value value)
+{
+    return beam_post(js, script, told_tag, anqa_str_make((const char *)&id, sizeof id), value);
+}
+
 static bool is_told(const anqa_msg *msg, void *arg)
 {
     return msg->tag == told_tag;

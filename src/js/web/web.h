@@ -43,6 +43,8 @@ const struct js_op *web_op(const struct js *js, uint32_t number);
 /* For a process that works for a script: `value` arrives at the function that was given to web.source() as `id`.
  * Fails as anqa_send. */
 anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value);
+/* The same by a script, which pays for it: see beam_post. */
+anqa_status web_post(struct js *js, anqa_pid script, uint32_t id, anqa_value value) ANQA_MUST_CHECK;
 /* In a worker: its parent is told what nobody has caught. */
 void web_worker_failed(struct js *js, const anqa_js_error *error);
 /* What modules hold outside of the script's memory is given up, and what they were told and have not heard. Context: the script's

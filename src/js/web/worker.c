@@ -24,13 +24,6 @@ static uint64_t op_start(struct js *js, const uint64_t *args)
     return convert_pid_in(js, pid);
 }
 
-static uint64_t sent(struct js *js, anqa_status status)
-{
-    if (status == ANQA_E_FULL)
-        return turn_throw(js, "Error", "the mailbox of the receiver is full");
-    return JS_UNDEFINED;
-}
-
 /* One that has ended is no child any more: what it is told is lost, as with every process. */
 static uint64_t op_tell(struct js *js, const uint64_t *args)
 {
@@ -41,7 +34,8 @@ static uint64_t op_tell(struct js *js, const uint64_t *args)
         return turn_throw(js, "TypeError", "not a pid");
     if (!beam_parcel(js, args[1], &value))
         return JS_EXCEPTION;
-    return spawn_is_child(js, pid) ? sent(js, web_tell(pid, TO_WORKER, value)) : JS_UNDEFINED;
+    return spawn_is_child(js, pid) ? beam_posted(js, web_post(js, pid, TO_WORKER, value))
+                                   : JS_UNDEFINED;
 }
 
 static uint64_t op_tell_parent(struct js *js, const uint64_t *args)
@@ -52,7 +46,7 @@ static uint64_t op_tell_parent(struct js *js, const uint64_t *args)
         return turn_throw(js, "TypeError", "this process is no worker");
     if (!beam_parcel(js, args[0], &value))
         return JS_EXCEPTION;
-    return sent(js, web_tell(js->self->parent, js->self->told, value));
+    return beam_posted(js, web_post(js, js->self->parent, js->self->told, value));
 }
 
 void web_worker_failed(struct js *js, const anqa_js_error *error)
@@ -68,7 +62,8 @@ void web_worker_failed(struct js *js, const anqa_js_error *error)
     anqa_value_put_str(&writer, text);
     anqa_value_end(&writer);
     if (anqa_value_done(&writer, &value) == ANQA_OK) /* or the text is not UTF-8 */
-        (void)web_tell(js->self->parent, js->self->told, value);
+        if (web_post(js, js->self->parent, js->self->told, value) != ANQA_OK)
+            return; /* the log has it */
 }
 
 static uint64_t op_end(struct js *js, const uint64_t *args)
@@ -77,8 +72,7 @@ static uint64_t op_end(struct js *js, const uint64_t *args)
 
     if (!convert_pid(js, args[0], &pid))
         return turn_throw(js, "TypeError", "not a pid");
-    if (spawn_is_child(js, pid))
-        anqa_exit_signal(pid, ANQA_KILL);
+    spawn_kill_child(js, pid);
     return JS_UNDEFINED;
 }
 
