@@ -18,6 +18,7 @@
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
+#include "js/nursery.h"
 #include "js/pages.h"
 #include "js/park.h"
 #include "js/preempt.h"
@@ -37,7 +38,8 @@ enum {
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
     WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
-    LINES_ROOM = 16 << 10
+    LINES_ROOM = 16 << 10,
+    NURSERY_STRIPS = 2
 };
 
 /* What a seed repeats. */
@@ -522,6 +524,17 @@ static void settle_memory(struct js *js)
 {
     q_JS_RunGC(&js->engine, js->image->rt);
     fill_holes(js);
+    nursery_make(js, NURSERY_STRIPS);
+}
+
+/* A process links what it makes to the last object and the last string there are: let these lie where it writes. */
+static void add_last(struct js *js)
+{
+    uint32_t at = turn_put(js, "last", 4);
+    if (at != 0)
+        (void)q_JS_NewStringLen(&js->engine, js->image->ctx, at, 4);
+    q_free(&js->engine, at);
+    (void)q_JS_NewObject(&js->engine, js->image->ctx);
 }
 
 struct making {
@@ -548,6 +561,7 @@ static void make_in_turn(struct js *js, void *arg)
     if (making->status != ANQA_OK)
         return;
     settle_memory(js);
+    add_last(js);
     /* A collection writes to every object, so to every page: not with the first allocation of each process. */
     q_JS_SetGCThreshold(&js->engine, js->image->rt, js->engine.memory.size);
 }

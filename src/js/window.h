@@ -37,7 +37,7 @@
 #define WINDOW_SPAN ((uint64_t)1 << 32)
 #define WINDOW_GUARD ((uint64_t)16 << 20) /* js_engine.sh knows it too */
 #define WINDOWS_MAX JS_MAPPED_MAX
-#define WINDOWS_WARM 64u /* of each image: some 100 KB each */
+#define WINDOWS_WARM 64u /* of each image: some 50 KB each */
 
 struct js;
 struct js_image;
