@@ -172,6 +172,9 @@ typedef struct anqa_static_files {
     /* more fields of its answers, of 2,048 bytes at most with those above; those that are written for each file can not be put. {0} ends
      * them; NULL: none */
     const anqa_header *headers;
+    /* No file is kept open from one request to the next. Else up to 256 of a scheduler are, for a second each: what was written,
+     * replaced or deleted is seen at once all the same, what a folder or a link on the way to it stands for now within that second */
+    bool opens_anew;
 } anqa_static_files;
 
 /** Limits on clients and their requests. Times count in whole seconds. Zero is a sensible default everywhere. */

@@ -174,6 +174,7 @@ static anqa_status site_add_static(
         .cache_control_vsn = files->cache_control_vsn,
         .only = files->only,
         .headers = files->headers,
+        .opens_anew = files->opens_anew,
         .gzip = files->gzip,
         .brotli = files->brotli};
     anqa_status status = static_open(&site->statics[site->static_count], &spec, err);

@@ -63,14 +63,16 @@ struct h2_stream {
     struct anqa_list_node node; /* of the connection */
     struct request *request;    /* behind this struct */
     char *trailers;             /* as struct body has them; NULL: none. owned */
+    char *late;                 /* the head of the answer, while it is held; NULL. owned */
     uint64_t wait_ref;          /* event that the process waits for; 0: it does not wait here */
     uint64_t moved;             /* of the output, to the connection */
     uint32_t wait_below; /* STREAM_WAIT_ROOM: the event is that no more of the output is left */
     uint32_t unread;     /* bytes that have come and that the windows lack */
     uint32_t skipped;    /* of a body that nobody has read, behind the answer */
     uint32_t held;       /* part of h2->held */
+    uint32_t holds_s;    /* since when it holds */
     int32_t id;
-    uint16_t trailers_len;
+    uint16_t trailers_len, late_len;
     uint8_t wait;      /* enum stream_wait */
     bool open : 1;     /* nghttp2 knows it */
     bool headed : 1;   /* the head of the response has gone to nghttp2 */
@@ -80,6 +82,8 @@ struct h2_stream {
     bool due : 1;      /* the client waits for "100 Continue" */
     bool begun : 1;    /* its request was looked at */
     bool secure : 1;   /* its connection speaks TLS */
+    bool patient : 1;  /* its answer shall not end before the body of the request */
+    bool holds : 1;    /* so it does not end yet */
 };
 
 static inline struct h2_stream *stream_of(const struct conn *conn)
@@ -142,6 +146,8 @@ void stream_gone(struct h2_stream *stream);        /* nghttp2 forgets it */
 void stream_orphan(struct h2_stream *stream);      /* so does its connection */
 /* The client has ended its side, so no window will be opened: what can not go out ends. */
 void stream_last_window(struct h2_stream *stream);
+/* Whether the end of the answer, which is whole, is to be held now: see h2_stream.c. */
+bool stream_holds(struct h2_stream *stream);
 /* What nghttp2 sends next of the output, or that there is nothing. */
 ssize_t stream_offer(struct h2_stream *stream, size_t length, uint32_t *data_flags);
 /* Moves it to the connection's output. False: no memory. */
@@ -174,5 +180,7 @@ struct h2_exchange {
 const struct exchange_ops *h2_ops(const struct h2_stream *stream);
 /* The fields of a head that was written for HTTP/1.1, one for each of its lines. Returns how many there are. */
 size_t h2_fields(anqa_str head, nghttp2_nv *fields);
+/* Sends the head that was held. False: no memory. */
+bool h2_late_head(struct h2_stream *stream);
 
 #endif

@@ -5,16 +5,19 @@
 
 #include "base/siphash.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ENDING_LEN 3 /* ".br" */
-#define NAME_ROOM (STATIC_PATH_MAX + ENDING_LEN + 1)
+static_assert(
+    offsetof(struct static_wish, name) == sizeof(uint64_t) + ENCODING_COUNT * sizeof(unsigned char),
+    "no byte of a key is left open");
 
 /* ---------------------------------------------------------------- mounts */
 
@@ -78,6 +81,7 @@ static anqa_status check_fields(const struct static_spec *spec, anqa_error *err)
 
 anqa_status static_open(struct static_mount *mount, const struct static_spec *spec, anqa_error *err)
 {
+    static _Atomic(uint64_t) ids;
     anqa_status status = check_fields(spec, err);
     size_t len = spec->prefix == NULL ? 0 : strlen(spec->prefix);
 
@@ -88,6 +92,7 @@ anqa_status static_open(struct static_mount *mount, const struct static_spec *sp
     if (status != ANQA_OK)
         return status;
     mount->spec = *spec;
+    mount->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed);
     mount->folder_fd = open(spec->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (mount->folder_fd < 0)
         return anqa_fail_errno(err, errno, "cannot serve files from the folder %s", spec->folder);
@@ -341,17 +346,16 @@ static bool is_older(const struct static_file *a, const struct static_file *b)
 }
 
 /* Takes the copy in that coding in place of the file, if there is one that fits it. */
-static bool take_copy(const struct static_mount *mount, char name[static NAME_ROOM],
+static bool take_copy(const struct static_mount *mount, struct static_wish *wish,
     enum encoding encoding, struct static_file *file)
 {
-    size_t len = strlen(name);
     struct static_file copy;
     int fd;
 
-    memcpy(name + len, encoding_ending(encoding), ENDING_LEN + 1);
-    fd = static_open_beneath(mount->folder_fd, name);
-    name[len] = '\0';
-    if (file_take(fd, anqa_str_make(name, len), encoding, &copy) != STATIC_FOUND)
+    memcpy(wish->name + wish->len, encoding_ending(encoding), STATIC_ENDING_LEN + 1);
+    fd = static_open_beneath(mount->folder_fd, wish->name);
+    wish->name[wish->len] = '\0';
+    if (file_take(fd, anqa_str_make(wish->name, wish->len), encoding, &copy) != STATIC_FOUND)
         return false;
     if (is_older(&copy, file)) {
         static_file_close(&copy);
@@ -362,45 +366,77 @@ static bool take_copy(const struct static_mount *mount, char name[static NAME_RO
     return true;
 }
 
-static void choose_copy(const struct static_mount *mount, const struct request *req,
-    char name[static NAME_ROOM], struct static_file *file)
+static unsigned copies_of(const struct static_mount *mount)
 {
-    unsigned have =
-        (mount->spec.gzip ? 1u << ENCODING_GZIP : 0) | (mount->spec.brotli ? 1u << ENCODING_BR : 0);
-    struct encoding_taste taste;
-    enum encoding best;
+    return (mount->spec.gzip ? 1u << ENCODING_GZIP : 0) |
+           (mount->spec.brotli ? 1u << ENCODING_BR : 0);
+}
 
-    if (have == 0)
-        return;
-    taste = encoding_taste_of(req);
-    for (;; have &= ~(1u << best)) {
-        best = encoding_choose(&taste, have);
-        if (best == ENCODING_IDENTITY || take_copy(mount, name, best, file))
-            break;
-    }
-    file->varies = true;
+static void choose_copy(
+    const struct static_mount *mount, struct static_wish *wish, struct static_file *file)
+{
+    const unsigned char *coding = wish->codings;
+
+    while (*coding != ENCODING_IDENTITY && !take_copy(mount, wish, *coding, file))
+        coding++;
+    file->varies = copies_of(mount) != 0;
 }
 
 /* ---------------------------------------------------------------- what a request asks for */
 
-enum static_result static_find(
-    const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
+/* Of those that the mount has, in the order in which the client likes them. */
+static void put_codings(
+    const struct static_mount *mount, const struct request *req, struct static_wish *wish)
 {
-    char name[NAME_ROOM];
+    unsigned have = copies_of(mount), count = 0;
+    struct encoding_taste taste;
+    enum encoding best;
+
+    memset(wish->codings, ENCODING_IDENTITY, sizeof wish->codings);
+    if (have == 0)
+        return;
+    taste = encoding_taste_of(req);
+    while ((best = encoding_choose(&taste, have)) != ENCODING_IDENTITY) {
+        wish->codings[count++] = (unsigned char)best;
+        have &= ~(1u << best);
+    }
+}
+
+enum static_result static_wish_of(
+    const struct static_mount *mount, const struct request *req, struct static_wish *ret_wish)
+{
     anqa_str path = req->path;
-    enum static_result result;
 
     if ((req->method != REQUEST_GET && req->method != REQUEST_HEAD) || !below_prefix(mount, &path))
         return STATIC_PASS;
-    if (!file_name(mount, path, name))
+    if (!file_name(mount, path, ret_wish->name))
         return STATIC_MISSING;
-    if (!is_listed(mount, name))
+    if (!is_listed(mount, ret_wish->name))
         return STATIC_PASS;
-    result = file_take(static_open_beneath(mount->folder_fd, name), anqa_str_of(name),
-        ENCODING_IDENTITY, ret_file);
+    ret_wish->mount = mount->id;
+    ret_wish->len = (uint32_t)strlen(ret_wish->name);
+    put_codings(mount, req, ret_wish);
+    return STATIC_FOUND;
+}
+
+enum static_result static_open_wish(
+    const struct static_mount *mount, struct static_wish *wish, struct static_file *ret_file)
+{
+    enum static_result result = file_take(static_open_beneath(mount->folder_fd, wish->name),
+        anqa_str_make(wish->name, wish->len), ENCODING_IDENTITY, ret_file);
+
     if (result == STATIC_FOUND)
-        choose_copy(mount, req, name, ret_file);
+        choose_copy(mount, wish, ret_file);
     return result;
+}
+
+enum static_result static_find(
+    const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
+{
+    struct static_wish wish;
+    enum static_result result = static_wish_of(mount, req, &wish);
+
+    return result == STATIC_FOUND ? static_open_wish(mount, &wish, ret_file) : result;
 }
 
 void static_file_close(struct static_file *file)

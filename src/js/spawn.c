@@ -15,6 +15,7 @@ enum { TEXT_MAX = 4 << 20 };
 
 /* The places of all that descend from one process. */
 struct js_family {
+    anqa_pid root;
     uint32_t alive;
     struct anqa_list members; /* struct js_child: so many */
     bool rootless;            /* freed by who leaves last */
@@ -49,8 +50,10 @@ static struct js_family *family_of(struct js *js)
         return js->self->family;
     if (js->family == NULL) {
         js->family = calloc(1, sizeof *js->family);
-        if (js->family != NULL)
+        if (js->family != NULL) {
+            js->family->root = anqa_self();
             anqa_list_init(&js->family->members);
+        }
     }
     return js->family;
 }
@@ -285,6 +288,11 @@ uint32_t spawn_children(const struct js *js)
     alive = family->alive;
     pthread_mutex_unlock(&js->rt->lock);
     return alive;
+}
+
+anqa_pid spawn_root(const struct js *js)
+{
+    return js->self != NULL ? js->self->family->root : anqa_self();
 }
 
 bool spawn_is_child(struct js *js, anqa_pid pid)

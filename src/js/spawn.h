@@ -63,6 +63,8 @@ void spawn_kill_child(struct js *js, anqa_pid pid);
 void spawn_leave(struct js *js);
 /* Living children of the process and of all that began with the same. */
 uint32_t spawn_children(const struct js *js);
+/* The first of the family: what tells families apart. */
+anqa_pid spawn_root(const struct js *js);
 /* Whether it is a child of the calling process. */
 bool spawn_is_child(struct js *js, anqa_pid pid);
 /* Whether it is the script's process that has started the calling one. */

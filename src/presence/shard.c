@@ -396,9 +396,10 @@ static anqa_next on_broadcast(void *state, anqa_msg *msg)
     if (!anqa_broadcast_of(msg, &view) || !anqa_pid_is_none(view.from) ||
         !message_kind_of(view.event, &kind))
         return anqa_noreply(); /* not of another node's tracker */
-    tell_now(shard);
     if (shard->presenter.stuck)
-        return anqa_noreply(); /* it has to be told first (state.h); this is asked for again */
+        tell_now(shard);
+    if (shard->presenter.stuck)
+        return anqa_noreply(); /* what they said before has to be told first (state.h); they say it again */
     if (replication_receive(&shard->replication, anqa_now_ms(), kind, view.payload, &err) !=
         ANQA_OK)
         anqa_log(ANQA_WARN, "presence.message_refused", "presence=%s kind=%s error=\"%s\"",

@@ -81,7 +81,7 @@ TEST(polite_processes_are_served_beside_those_that_spin, .timeout_ms = 60000)
     }
     qsort(took, ROUNDS, sizeof took[0], compare);
     /* loose: other programs run here too; the benchmark has the figure that counts */
-    CHECK(took[ROUNDS / 2] < 20000u * harness_slowness(), "median %llu us",
+    CHECK(took[ROUNDS / 2] < 200000u * harness_slowness(), "median %llu us",
         (unsigned long long)took[ROUNDS / 2]);
     js_end(rt);
 }

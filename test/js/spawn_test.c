@@ -295,18 +295,30 @@ TEST(a_script_links_its_parent_and_its_children_only)
     js_end(rt);
 }
 
+/* Neither ends nor yields for a while. */
+static anqa_status spin(const anqa_js_request *request, anqa_value_writer *result)
+{
+    uint64_t until = anqa_now_ms() + 30;
+
+    while (anqa_now_ms() < until)
+        ;
+    return ANQA_OK;
+}
+
 TEST(who_begins_anew_finds_the_places_of_all_that_descended_from_it_free)
 {
+    static const anqa_js_handler spinning[] = {{"spin", spin}, {0}};
     static const anqa_js_script deep = ANQA_JS_SCRIPT(.name = "deep",
-        .source = "const leaf = 'export function init() { setInterval(() => {}, 1) }';\n"
+        .source = "const leaf = 'export function init() { setInterval(() => "
+                  "Beam.callSync(\"spin\"), 1) }';\n"
                   "const text = 'export function init(leaf) { Beam.spawn(leaf); Beam.spawn(leaf); "
                   "}';\n"
                   "export function init() { Beam.spawn(text, leaf); Beam.spawn(text, leaf); }",
-        .limits = {.children = 6});
+        .handlers = spinning, .limits = {.children = 6});
     anqa_rt *rt = js_begin(2);
     anqa_pid pid = js_start(&deep);
 
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 5; i++) {
         CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
         CHECK_STR(js_eval(pid, "Beam.processInfo().children"), "6");
     }

@@ -261,7 +261,7 @@ TEST(workers_end_with_their_parent)
     CHECK_STR(
         js_eval(pid, "for (let i = 0; i < 3; i++) new Worker('setInterval(() => {}, 1)'); 1"), "1");
     (void)js_kill(pid);
-    for (int i = 0; i < 1000 && after != before; i++) {
+    for (int i = 0; i < 10000 && after != before; i++) {
         anqa_sleep(1);
         anqa_rt_get_stats(rt, &stats);
         after = stats.processes;

@@ -507,7 +507,7 @@ static void listen_to_flood(void *state)
 /* So many that it takes some turns to hand a broadcast out. */
 static void hear_flood(void)
 {
-    for (int i = 0; i < 200; i++)
+    for (int i = 0; i < 1000; i++)
         CHECK_STATUS(
             anqa_spawn(&(anqa_spawn_opts){.run = listen_to_flood, .link = true}, NULL, NULL),
             ANQA_OK);
@@ -517,7 +517,7 @@ static void hear_flood(void)
 /* Until no broadcast has room any more. */
 static void flood(void)
 {
-    static char bytes[64 << 10] = "{}";
+    static char bytes[1 << 20] = "{}";
 
     memset(bytes + 2, ' ', sizeof bytes - 2);
     for (size_t size = sizeof bytes; size >= 2; size /= 2)
@@ -563,6 +563,81 @@ ANQA_TEST(diffs_that_find_no_room_wait_and_what_follows_becomes_one)
     CHECK_STATUS(track(pid, T, "cid"), ANQA_OK);
     anqa_test_settle();
     ANQA_ASSERT_RECEIVED("diff", "{'joins': {'cid': _}, 'leaves': {}}");
+}
+
+static anqa_status say_nothing(void *arg, anqa_str topic, anqa_buf message)
+{
+    return ANQA_OK;
+}
+
+static const anqa_pubsub_adapter mute = {.broadcast = say_nothing};
+
+/* Brings a message of another node's tracker, and keeps it. */
+static anqa_buf from_far(const char *event, const char *sections)
+{
+    static const char topic[] = "\xffpresence:presence:0";
+    anqa_json payload =
+        anqa_jsonf("['far', 1, 2, [], %p]", &(anqa_json){sections, strlen(sections)});
+    size_t size = 8 + strlen(topic) + strlen(event) + payload.len;
+    char head[8] = {1, (char)strlen(topic), (char)strlen(event), 0, (char)payload.len};
+    char *bytes = anqa_arena_alloc(anqa_tmp(), size);
+    const anqa_msg *msg;
+    anqa_error err;
+
+    CHECK(payload.len < 128);
+    memcpy(bytes, head, 8);
+    memcpy(bytes + 8, topic, strlen(topic));
+    memcpy(bytes + 8 + strlen(topic), event, strlen(event));
+    memcpy(bytes + size - payload.len, payload.ptr, payload.len);
+    CHECK_STATUS(anqa_pubsub_receive(anqa_str_make(bytes, size), &err), ANQA_OK, "%s", err.text);
+    msg = anqa_receive(1000);
+    CHECK(msg != NULL && msg->payload == ANQA_PAYLOAD_BUF);
+    anqa_msg_keep(msg);
+    return (anqa_buf){msg->u.block, msg->body.ptr, msg->body.len};
+}
+
+/* The same once more, though there is no room for broadcasts here. */
+static void again(anqa_buf message)
+{
+    CHECK_STATUS(
+        anqa_send(anqa_whereis("presence"), ANQA_BROADCAST, anqa_shared(message)), ANQA_OK);
+    (void)listed("another");
+}
+
+/* Else one who was forgotten and learnt anew by the same reference would be told to join and to leave at once. */
+ANQA_TEST(while_diffs_wait_other_nodes_are_not_heard)
+{
+    static const char ann[] =
+        "[[\"far\",1,2,0,1,0,1,[],[[1,1,\"room:a\",\"ann\",{\"phx_ref\":\"x\"}]]]]";
+    anqa_buf beat, bye;
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_pubsub_attach(&mute, NULL, anqa_str_of("me")), ANQA_OK);
+    start();
+    CHECK_STATUS(anqa_subscribe(anqa_str_of("\xffpresence:presence:0")), ANQA_OK);
+    bye = from_far("bye", "[]");
+    beat = from_far("beat", ann); /* it is met */
+    again(beat);
+    anqa_unsubscribe(anqa_str_of("\xffpresence:presence:0"));
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    hear_diffs();
+    hear_flood();
+    pid = someone();
+    anqa_test_capture_log(ANQA_WARN);
+    anqa_test_advance(30);
+    flood();
+    CHECK_STATUS(track(pid, "flood", "k"), ANQA_OK);
+    (void)listed("another");
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    flood();
+    again(bye);
+    flood();
+    again(beat);
+    flood();
+    again(beat);
+    anqa_test_advance(100);
+    ANQA_REFUTE_RECEIVED("diff", "{'leaves': {'ann': _}, ...}");
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
 }
 
 ANQA_TEST(while_too_much_waits_to_be_told_nobody_is_tracked)
