@@ -78,7 +78,8 @@
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid)
- *                                   link: of its parent or a child, after an unlink; of others a TypeError
+ *                                   of its parent or a child; of others a TypeError: what C has started and linked ends
+ *                                   with its starter
  *     Beam.exit(reason)             ends this process; "normal" when left out
  *     Beam.exit(child, reason)      ends a child, without its end being this process's; "shutdown" when left out, "kill" leaves it
  *                                   no choice. Whether it was a living child: nobody else is touched
@@ -472,7 +473,7 @@ typedef struct anqa_js_info {
     uint64_t preemptions;
     uint64_t time_ms; /* of computing, in steps of half a millisecond; short turns are not seen */
     uint32_t pending_calls; /* Beam.calls without an answer */
-    uint32_t waiting_calls; /* calls from outside whose promise has not settled */
+    uint32_t waiting_calls; /* calls from outside whose promise has not settled, and whose caller waits */
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;

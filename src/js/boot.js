@@ -16,6 +16,12 @@
   delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
+  // The engine makes built-in functions when they are first looked at. Those that most programs use are made here, once for all.
+  const iterators = [[].values(), new Map().keys(), new Set().keys(), ''.matchAll(/a/g)];
+  for (const object of [Object, Function, Array, String, Number, Symbol, Date, Map, Set, Promise, RegExp, Error].flatMap((one) => [one, one.prototype])
+    .concat(global, Math, JSON, iterators.map(Object.getPrototypeOf)))
+    for (const key of Reflect.ownKeys(object)) Object.getOwnPropertyDescriptor(object, key);
+
   const { apply } = Reflect, { withResolvers } = Promise;
   // Maps of ours: with functions of their own, as they were. Of those that scripts replace, none gets at what they hold.
   class OwnMap extends Map {}

@@ -18,10 +18,12 @@
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
+#include "js/nursery.h"
 #include "js/pages.h"
 #include "js/park.h"
 #include "js/preempt.h"
 #include "js/source.h"
+#include "js/source_map.h"
 #include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
@@ -36,7 +38,8 @@ enum {
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
     WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
-    LINES_ROOM = 16 << 10
+    LINES_ROOM = 16 << 10,
+    NURSERY_STRIPS = 2
 };
 
 /* What a seed repeats. */
@@ -92,7 +95,7 @@ void image_free(struct js_image *image)
     for (uint32_t i = 0; i < image->export_count; i++)
         free(image->exports[i].name);
     free(image->exports);
-    free(image->source_map);
+    source_map_free(image->source_map);
     free(image->text);
     source_files_free(image->files);
     coverage_forget(image);
@@ -521,6 +524,17 @@ static void settle_memory(struct js *js)
 {
     q_JS_RunGC(&js->engine, js->image->rt);
     fill_holes(js);
+    nursery_make(js, NURSERY_STRIPS);
+}
+
+/* A process links what it makes to the last object and the last string there are: let these lie where it writes. */
+static void add_last(struct js *js)
+{
+    uint32_t at = turn_put(js, "last", 4);
+    if (at != 0)
+        (void)q_JS_NewStringLen(&js->engine, js->image->ctx, at, 4);
+    q_free(&js->engine, at);
+    (void)q_JS_NewObject(&js->engine, js->image->ctx);
 }
 
 struct making {
@@ -547,6 +561,7 @@ static void make_in_turn(struct js *js, void *arg)
     if (making->status != ANQA_OK)
         return;
     settle_memory(js);
+    add_last(js);
     /* A collection writes to every object, so to every page: not with the first allocation of each process. */
     q_JS_SetGCThreshold(&js->engine, js->image->rt, js->engine.memory.size);
 }
@@ -739,7 +754,7 @@ static void forget(struct js_image *image)
     for (uint32_t i = 0; i < image->export_count; i++)
         free(image->exports[i].name);
     free(image->exports);
-    free(image->source_map);
+    source_map_free(image->source_map);
     source_files_free(image->files);
     coverage_forget(image);
     if (image->fd >= 0)
@@ -768,8 +783,7 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     if (status != ANQA_OK)
         return status;
     js->image = image;
-    image->source_map =
-        making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
+    image->source_map = making.source.map.len == 0 ? NULL : source_map_new(making.source.map);
     sha256_of(making.source.text.ptr, making.source.text.len, image->source_hash);
     memcpy(&image->seed, image->source_hash, sizeof image->seed);
     js->loading = true;

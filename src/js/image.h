@@ -31,6 +31,7 @@ struct js;
 struct js_rt;
 struct js_window;
 struct source_files;
+struct source_map;
 
 /* What boot.js returns, in its order. */
 enum boot_part {
@@ -100,8 +101,8 @@ struct js_image {
     bool hashed;          /* likewise */
     struct js_export *exports;
     uint32_t export_count;
-    int32_t init, restored; /* which of them is `init`, `restored`; -1: there is none */
-    char *source_map;       /* NULL: none */
+    int32_t init, restored;        /* which of them is `init`, `restored`; -1: there is none */
+    struct source_map *source_map; /* NULL: none */
     struct source_files *files;
     char *coverage; /* what its counters stand for (coverage.h), JSON; NULL: nothing is counted */
     uint32_t counters_at, counter_count;

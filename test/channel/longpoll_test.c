@@ -149,6 +149,21 @@ TEST(a_request_that_waits_is_answered_as_soon_as_something_comes)
     server_end();
 }
 
+TEST(what_was_held_during_a_join_waits_for_the_client_as_well)
+{
+    struct asker asker = begin();
+    anqa_json messages = ANQA_JSON_EMPTY_ARRAY;
+    size_t count;
+
+    CHECK_EQ(
+        asker_post(&asker, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"broadcasts\":2700}]"), 200);
+    CHECK_EQ(asker_post(&asker, "[null,\"2\",\"phoenix\",\"heartbeat\",{}]"), 200);
+    CHECK_EQ(asker_got(&asker, asker_ask(&asker), &messages), 200);
+    CHECK_STATUS(anqa_json_len(messages, &count), ANQA_OK);
+    CHECK_EQ(count, 2702);
+    server_end();
+}
+
 TEST(a_window_without_anything_is_204)
 {
     struct asker asker = begin();

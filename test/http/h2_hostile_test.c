@@ -390,6 +390,22 @@ TEST(bodies_that_nobody_reads_keep_the_window_of_the_connection_shut)
     end_and_check(&peer);
 }
 
+TEST(who_sends_its_body_by_bytes_does_not_hold_the_answer_beyond_the_time_of_a_write)
+{
+    struct h2_peer peer = begin(&strict);
+    struct h2_got got;
+
+    h2_post(&peer, 1, "/");
+    h2_wait(&peer, NGHTTP2_HEADERS, 1, &got);
+    do {
+        h2_data(&peer, 1, "x", false);
+        usleep(100000);
+    } while (recv(peer.fd, &got, 1, MSG_PEEK | MSG_DONTWAIT) < 0 ||
+             (h2_next(&peer, &got), got.type != NGHTTP2_DATA));
+    CHECK_STR(got.text, "hello");
+    end(&peer);
+}
+
 /* ---------------------------------------------------------------- slow readers */
 
 TEST(a_client_that_opens_its_window_by_bytes_is_reset)

@@ -2,9 +2,12 @@
  * Scripts that mean harm, or might as well: each must come to a catchable error, to the failure of its turn, or to the
  * death of its process only, in bounded time, while another process is served.
  */
-#include <stdatomic.h>
-
 #include "support.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static anqa_status echo(const anqa_js_request *request, anqa_value_writer *result)
 {
@@ -387,4 +390,97 @@ TEST(an_attack_harms_its_own_process_only, .timeout_ms = 240000)
 TEST(an_attack_by_the_web_platform_harms_its_own_process_only, .timeout_ms = 240000)
 {
     attack_with(web_attacks, ANQA_COUNT(web_attacks), UINT32_MAX); /* all that this build has */
+}
+
+/* ---------------------------------------------------------------- places in stacks, which scripts write themselves */
+
+enum { MAP_SEGMENTS = 300000 };
+
+/* A map with so many segments in its first line; nobody frees it. */
+static const char *large_map(void)
+{
+    static const char head[] = "{\"version\":3,\"sources\":[\"a.ts\"],\"mappings\":\"AAAA";
+    size_t len = strlen(head);
+    char *text = malloc(len + (size_t)MAP_SEGMENTS * 5 + 10);
+
+    CHECK(text != NULL);
+    memcpy(text, head, len);
+    for (size_t i = 0; i < MAP_SEGMENTS; i++, len += 5)
+        memcpy(text + len, ",CAAC", 5);
+    memcpy(text + len, "\"}", 3);
+    return text;
+}
+
+static anqa_js_script mapped = ANQA_JS_SCRIPT(.name = "mapped", .source = "export function f() {}");
+
+TEST(errors_with_many_places_hold_nobody_up)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid, other;
+
+    mapped.source_map = large_map();
+    pid = js_start(&mapped);
+    other = js_start(&victim);
+    CHECK_STR(js_eval(pid, "1"), "1");
+    CHECK_STR(js_eval(pid, "for (let i = 0; i < 100; i++) setTimeout(() => { const e = new "
+                           "Error('x'); e.stack = 'mapped:99999999:1\\n'.repeat(400); throw e; }, "
+                           "1); 1"),
+        "1");
+    for (int i = 0; i < 100; i++) {
+        CHECK_STR(js_call(other, "ping", "[]"), "1");
+        anqa_sleep(1);
+    }
+    CHECK_STR(js_eval(pid, "1"), "1");
+    js_end(rt);
+}
+
+static size_t count_in(anqa_str text, const char *what)
+{
+    const char *at = text.ptr, *end = at + text.len;
+    size_t count = 0, len = strlen(what);
+
+    while ((at = memmem(at, (size_t)(end - at), what, len)) != NULL) {
+        at += len;
+        count++;
+    }
+    return count;
+}
+
+TEST(of_a_stack_sixty_four_places_are_looked_up)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_js_error error = {0};
+    anqa_pid pid;
+
+    mapped.source_map = large_map();
+    pid = js_start(&mapped);
+    CHECK_STATUS(anqa_js_eval(pid,
+                     anqa_str_of("const e = new Error('x'); e.stack = 'mapped:1:3\\n'.repeat(100); "
+                                 "throw e"),
+                     LONG_MS, NULL, &error, NULL),
+        ANQA_E_SCRIPT);
+    CHECK_EQ(count_in(error.stack, "a.ts:1:3"), 64u);
+    CHECK_EQ(count_in(error.stack, "mapped:1:3"), 36u);
+    js_end(rt);
+}
+
+TEST(a_malformed_source_map_changes_nothing)
+{
+    static const char *const maps[] = {"", "{", "{\"sources\":[\"a.ts\"],\"mappings\":\"!\"}",
+        "{\"sources\":[\"a.ts\"],\"mappings\":\"DDDD\"}", "{\"sources\":[],\"mappings\":\"AAAA\"}",
+        "{\"mappings\":\"AAAA\"}"};
+    anqa_rt *rt = js_begin(1);
+    anqa_js_script scripts[ANQA_COUNT(maps)];
+
+    for (size_t i = 0; i < ANQA_COUNT(maps); i++) {
+        anqa_js_error error = {0};
+        scripts[i] = mapped;
+        scripts[i].source_map = maps[i];
+        CHECK_STATUS(anqa_js_eval(js_start(&scripts[i]),
+                         anqa_str_of("const e = new Error('x'); e.stack = 'mapped:1:1'; throw e"),
+                         LONG_MS, NULL, &error, NULL),
+            ANQA_E_SCRIPT);
+        CHECK_STR(error.stack, "mapped:1:1", "%s", maps[i]);
+    }
+    js_end(rt);
 }

@@ -382,16 +382,16 @@ TEST(a_process_knows_what_it_has_used_and_where_it_runs)
 TEST(operations_that_call_each_other_take_no_more_than_a_bounded_memory)
 {
     static const anqa_js_script nested = ANQA_JS_SCRIPT(.name = "nested",
-        .source = "const s = 'x'.repeat(2400000), wide = '<'.repeat(2500000);\n"
+        .source = "const s = 'x'.repeat(600000), wide = '<'.repeat(625000);\n"
                   "export function nest() { let depth = 0, said = ''; const f = () => { depth++; "
                   "if (depth > 200) return; try { Beam.escapeHTML(wide); } catch (e) { said = "
                   "String(e); return; } Beam.hash({s, get next() { f(); return 1; }}); }; f(); "
                   "return said; }",
-        .limits = {.memory = (size_t)32 << 20, .turn_ms = 60000, .values = {.bytes = 4 << 20}});
+        .limits = {.memory = (size_t)8 << 20, .turn_ms = 60000, .values = {.bytes = 1 << 20}});
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&nested);
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         CHECK_STR(
             js_call(pid, "nest", "[]"), "\"RangeError: more memory than this operation may use\"");
     js_end(rt);

@@ -31,7 +31,7 @@ static const anqa_js_script closed = ANQA_JS_SCRIPT(.name = "closed",
 
 static void check_hears(anqa_pid pid, const char *want)
 {
-    for (int i = 0; i < 500 && strcmp(js_call(pid, "listen", "[]"), want) != 0; i++)
+    for (int i = 0; i < 10000 && strcmp(js_call(pid, "listen", "[]"), want) != 0; i++)
         anqa_sleep(2);
     CHECK_STR(js_call(pid, "listen", "[]"), want);
 }
@@ -153,7 +153,7 @@ static void await_heard(anqa_pid pid, size_t count)
 {
     const char *want = anqa_tmp_printf("%zu", count);
 
-    for (int i = 0; i < 500 && strcmp(js_eval(pid, "heard"), want) != 0; i++)
+    for (int i = 0; i < 10000 && strcmp(js_eval(pid, "heard"), want) != 0; i++)
         anqa_sleep(2);
     CHECK_STR(js_eval(pid, "heard"), want);
 }

@@ -198,12 +198,12 @@ TEST(monitors_and_channels_reach_the_parked)
     CHECK_STR(js_call(a, "listen", "[]"), "null");
     push_out(a);
     CHECK_STR(js_kill(other), "killed");
-    for (int i = 0; i < 500 && info_of(a).parked; i++)
+    for (int i = 0; i < 10000 && info_of(a).parked; i++)
         anqa_sleep(2);
     CHECK_STR(js_call(a, "who_ended", "[]"), "\"killed\"");
     push_out(a);
     CHECK_STR(js_call(js_start(&script), "tell", "[{\"n\": [1, 2]}]"), "null");
-    for (int i = 0; i < 500 && info_of(a).parked; i++)
+    for (int i = 0; i < 10000 && info_of(a).parked; i++)
         anqa_sleep(2);
     CHECK_STR(js_call(a, "got", "[]"), "[{\"n\":[1,2]}]");
     js_end(rt);
@@ -534,7 +534,7 @@ TEST(who_is_killed_at_any_moment_leaves_its_place_and_its_memory, .timeout_ms = 
     }
     for (int i = 0; i < 3; i++)
         CHECK_STR(js_ended(refs[i]), "normal");
-    for (int i = 0; i < 1000 && counts().mapped + counts().parked > 0; i++)
+    for (int i = 0; i < 10000 && counts().mapped + counts().parked > 0; i++)
         anqa_sleep(2);
     CHECK_EQ(counts().mapped, 0);
     CHECK_EQ(counts().parked, 0);

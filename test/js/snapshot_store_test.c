@@ -145,7 +145,7 @@ static void await_state(struct program *program, const char *room, const char *w
     unsigned saved = 0;
 
     snprintf(request, sizeof request, "state %s", room);
-    for (int i = 0; i < 500 && strcmp(ask(program, request, &saved), want) != 0; i++)
+    for (int i = 0; i < 10000 && strcmp(ask(program, request, &saved), want) != 0; i++)
         usleep(2000);
     CHECK_STR(ask(program, request, &saved), want);
 }

@@ -285,7 +285,7 @@ TEST(shutdown_gives_nothing_when_it_ended_the_task)
     anqa_rt *rt = begin();
     anqa_task task = async((struct work){.nap_ms = 60000});
 
-    CHECK(anqa_task_shutdown(&task, 5000) == NULL);
+    CHECK(anqa_task_shutdown(&task, HARNESS_LONG_MS) == NULL);
     CHECK(!anqa_is_alive(task.pid));
     CHECK(nothing_came("EXIT"));
     end(rt);
@@ -340,7 +340,7 @@ TEST(shutdown_gives_the_reason_of_a_task_that_crashed_before)
     const anqa_msg *result;
 
     anqa_sleep(10);
-    result = anqa_task_shutdown(&task, 5000);
+    result = anqa_task_shutdown(&task, HARNESS_LONG_MS);
     CHECK(result != NULL && anqa_task_crashed(result));
     CHECK_EQ(anqa_reason_get_kind(result->u.reason), ANQA_REASON_QUOTA);
     end(rt);
@@ -555,13 +555,13 @@ TEST(a_task_supervisor_is_a_child_as_any_and_its_tasks_are_temporary_and_end_wit
     CHECK_STATUS(anqa_supervisor_start_link(&top, &pid, NULL), ANQA_OK);
     crashing = nolink(anqa_whereis("tasks"), (struct work){.kind = ANQA_REASON_ERROR});
     sleeping = nolink(anqa_whereis("tasks"), (struct work){.nap_ms = 60000});
-    CHECK(anqa_task_crashed(anqa_task_yield(&crashing, 5000)));
+    CHECK(anqa_task_crashed(anqa_task_yield(&crashing, HARNESS_LONG_MS)));
     (void)end_of(crashing.pid);
     CHECK_STATUS(anqa_supervisor_count_children(anqa_whereis("tasks"), &counts), ANQA_OK);
     CHECK_EQ(counts.specs, 1);
     CHECK_STATUS(anqa_supervisor_stop(pid, ANQA_SHUTDOWN, ANQA_INFINITY), ANQA_OK);
-    CHECK_EQ(
-        anqa_reason_get_kind(anqa_task_yield(&sleeping, 5000)->u.reason), ANQA_REASON_SHUTDOWN);
+    CHECK_EQ(anqa_reason_get_kind(anqa_task_yield(&sleeping, HARNESS_LONG_MS)->u.reason),
+        ANQA_REASON_SHUTDOWN);
     end(rt);
 }
 

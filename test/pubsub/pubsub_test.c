@@ -70,7 +70,7 @@ static void listener_run(void *state)
 
 static const char *expect(const char *tag)
 {
-    const anqa_msg *msg = anqa_receive(5000 * harness_slowness());
+    const anqa_msg *msg = anqa_receive(HARNESS_LONG_MS);
 
     if (msg == NULL || !anqa_tag_is(msg->tag, tag)) {
         CHECK(msg != NULL);
@@ -104,7 +104,7 @@ static void finish(anqa_pid pid)
     anqa_ref ref = anqa_monitor(pid);
 
     (void)anqa_send(pid, "quit", anqa_nothing());
-    CHECK(anqa_receive_ref(ref, 5000) != NULL);
+    CHECK(anqa_receive_ref(ref, HARNESS_LONG_MS) != NULL);
 }
 
 TEST(all_who_have_subscribed_hear_it_on_any_scheduler)
@@ -158,7 +158,7 @@ TEST(broadcast_from_leaves_out_the_one_it_is_from)
     (void)listen_on(1, 1);
     tell(one, "say", ANQA_JSON_TRUE);
     for (int i = 0; i < 2; i++) { /* one "done", one "heard", in some order */
-        const anqa_msg *msg = anqa_receive(5000 * harness_slowness());
+        const anqa_msg *msg = anqa_receive(HARNESS_LONG_MS);
         CHECK(msg != NULL && (anqa_tag_is(msg->tag, "done") || anqa_tag_is(msg->tag, "heard")));
     }
     CHECK(anqa_receive(50) == NULL);
@@ -210,7 +210,7 @@ TEST(a_message_that_only_looks_like_a_broadcast_is_none)
         memset(bytes, 0xff, len);
         CHECK_STATUS(anqa_send(anqa_self(), ANQA_BROADCAST, anqa_shared(buf)), ANQA_OK);
         anqa_buf_unref(buf);
-        msg = anqa_receive(5000);
+        msg = anqa_receive(HARNESS_LONG_MS);
         CHECK(msg != NULL && !anqa_broadcast_of(msg, &view));
     }
     end(rt);
@@ -404,7 +404,7 @@ static void unlucky_run(void *arg)
     }
     ANQA_REQUIRE(anqa_subscribe(topic()) == ANQA_OK);
     ANQA_REQUIRE(anqa_broadcast(topic(), "e", ANQA_JSON_NULL) == ANQA_OK);
-    CHECK(anqa_receive(5000) != NULL);
+    CHECK(anqa_receive(HARNESS_LONG_MS) != NULL);
     tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
 }
 
