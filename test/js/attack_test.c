@@ -318,17 +318,17 @@ static struct {
     atomic_bool over;
     atomic_ullong worst_ms; /* of all answers since it was last taken */
     atomic_uint answers;
-} other;
+} served;
 
 static void ask_on(void *unused)
 {
-    while (!atomic_load(&other.over)) {
+    while (!atomic_load(&served.over)) {
         uint64_t start = anqa_now_ms(), took;
-        CHECK_STR(js_call(other.pid, "ping", "[]"), "1");
+        CHECK_STR(js_call(served.pid, "ping", "[]"), "1");
         took = anqa_now_ms() - start;
-        if (took > atomic_load(&other.worst_ms))
-            atomic_store(&other.worst_ms, took);
-        atomic_fetch_add(&other.answers, 1);
+        if (took > atomic_load(&served.worst_ms))
+            atomic_store(&served.worst_ms, took);
+        atomic_fetch_add(&served.answers, 1);
         anqa_sleep(1);
     }
 }
@@ -340,7 +340,7 @@ static const char *attack(const struct attack *attack, const char *wrong)
     anqa_js_error error = {0};
     anqa_error err = {.text = ""};
     uint32_t patience = (attack->may & NEVER) != 0 ? 2000 * harness_slowness() : LONG_MS;
-    unsigned answers = atomic_load(&other.answers);
+    unsigned answers = atomic_load(&served.answers);
     anqa_status status = anqa_js_eval(pid, anqa_str_of(attack->code), patience, NULL, &error, &err);
     int outcome = status == ANQA_OK         ? FINE
                   : status == ANQA_E_SCRIPT ? ERROR
@@ -352,9 +352,9 @@ static const char *attack(const struct attack *attack, const char *wrong)
         wrong = anqa_tmp_printf("%s\n%s came to %s: %.*s %s", wrong, attack->name, words(outcome),
             ANQA_FMT(error.message), err.text);
     /* one of them began when the attack had */
-    for (unsigned k = 0; k < LONG_MS && atomic_load(&other.answers) < answers + 2; k++)
+    for (unsigned k = 0; k < LONG_MS && atomic_load(&served.answers) < answers + 2; k++)
         anqa_sleep(1);
-    worst = atomic_exchange(&other.worst_ms, 0);
+    worst = atomic_exchange(&served.worst_ms, 0);
     if (worst > WORST_MS * harness_slowness())
         wrong =
             anqa_tmp_printf("%s\n%s kept another waiting for %llu ms", wrong, attack->name, worst);
@@ -372,12 +372,12 @@ static void attack_with(const struct attack *all, size_t count, uint32_t apis)
     if (harness_slowness() > 1) /* what stands between two looks at the time is slower, too */
         victim.limits.turn_ms *= 3;
     victim.apis = apis;
-    other.pid = js_start(&victim);
+    served.pid = js_start(&victim);
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = ask_on}, &asker, NULL), ANQA_OK);
     for (size_t i = 0; i < count; i++)
         wrong = attack(&all[i], wrong);
     CHECK(anqa_is_alive(asker));
-    atomic_store(&other.over, true);
+    atomic_store(&served.over, true);
     CHECK_STR(wrong, "");
     js_end(rt);
 }
