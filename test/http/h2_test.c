@@ -315,6 +315,39 @@ TEST(a_request_looks_as_it_would_in_http_1)
     site_end();
 }
 
+#define CRUMBS 150
+
+TEST(crumbs_of_a_cookie_are_one_field_however_many_they_are)
+{
+    static char texts[CRUMBS][8], wanted[CRUMBS * 8] = "host=a\ncookie=";
+    static const char *fields[2 * CRUMBS + 12] = {
+        ":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/show"};
+    struct h2_peer peer;
+    const struct h2_answer *answer;
+    unsigned at = 8;
+
+    begin();
+    peer = h2_dial(site_port());
+    for (unsigned i = 0; i < CRUMBS; i++) {
+        snprintf(texts[i], sizeof texts[i], "c%u=%u", i, i % 10);
+        fields[at++] = "cookie";
+        fields[at++] = texts[i];
+        snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "%s%s",
+            i == 0 ? "" : "; ", texts[i]);
+        if (i == 0) {
+            fields[at++] = "x-behind";
+            fields[at++] = "b";
+        }
+    }
+    snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "\nx-behind=b\n");
+    h2_put_headers(&peer, 1, END_BOTH, fields);
+    answer = h2_read(&peer, 1);
+    CHECK_EQ(answer->status, 200);
+    CHECK(ends_with(answer->body, wanted), "%s", answer->body);
+    h2_hang_up(&peer);
+    site_end();
+}
+
 TEST(bodies_and_trailers_are_read)
 {
     struct h2_peer peer;
