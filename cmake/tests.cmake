@@ -177,7 +177,7 @@ if(ANQA_JS AND ANQA_NODE AND NOT CMAKE_CROSSCOMPILING)
   set_target_properties(js_web_runner PROPERTIES RUNTIME_OUTPUT_DIRECTORY test)
   file(GLOB sources CONFIGURE_DEPENDS test/js/web/*.cases.mjs)
   if(NOT ANQA_CURL)
-    list(FILTER sources EXCLUDE REGEX "/(fetch|integrity)\\.cases\\.mjs$")
+    list(FILTER sources EXCLUDE REGEX "/(fetch|integrity|websocket)\\.cases\\.mjs$")
   endif()
   if(NOT ANQA_OPENSSL)
     list(FILTER sources EXCLUDE REGEX "/(crypto|integrity)\\.cases\\.mjs$")
@@ -340,3 +340,15 @@ if(TARGET anqa)
   endforeach()
   anqa_register(package tree "${PROJECT_SOURCE_DIR}/test/package/run.sh" "${PROJECT_BINARY_DIR}" "${CMAKE_C_COMPILER}")
 endif()
+
+# The longest begin first, so that none runs alone at the end. CTest knows that by itself only where they have run before.
+set(cost 100)
+foreach(test http_h2_hostile js_attack js_fetch js_crypto http_conn js_beam otp_task otp_table_threads js_snapshot_programs
+    js_spawn js_websocket http_h1 http_ws_flood http_curl js_web_crypto kit_life js_beam_tools channel_sessions channel_life
+    channel_longpoll channel_connect http_h2_websocket tls_serve control_server otp_tree runtime_net_limits js_encoding kit_messages
+    js_trap otp_crash otp_model js_url js_compression js_snapshot js_debug)
+  if(TEST ${test}_test)
+    set_tests_properties(${test}_test PROPERTIES COST ${cost})
+    math(EXPR cost "${cost} - 1")
+  endif()
+endforeach()

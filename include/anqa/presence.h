@@ -27,8 +27,8 @@
  *
  * Changes are told to the subscribers of the topic by a local broadcast of the event "presence_diff", an object with "joins"
  * and "leaves" of that form, which hold only the metas that changed. An update is one diff with both. After a quiet time a
- * change is told at once; those that follow within diff_period_ms, in one diff: who came and went meanwhile is on both
- * sides. A diff of more than 64 KiB is told in pieces.
+ * change is told at once; those that follow within diff_period_ms, in one diff: who came and went meanwhile is not in
+ * it, unless a list has had him, then on both sides; of several updates the last one is. A diff of more than 64 KiB is told in pieces.
  *
  * Nodes. With an adapter (anqa/pubsub.h), which must have been attached before, all nodes that run a presence of the same name and as many
  * shards agree with each other: what changed is told every broadcast_period_ms, and what was lost is asked for. There is no
@@ -38,7 +38,9 @@
  *
  * Failing. The processes that are tracked are linked to the presence, as in Phoenix: if it crashes they end too, clients join
  * again and are tracked again. What is the application's, `fetch` and `handle_metas`, runs in a process beside it: if that crashes, or lets
- * 256 diffs wait, those that wait are told as they are and it starts afresh.
+ * 256 diffs wait, those that wait are told as they are and it starts afresh. A diff that finds no room (ANQA_BROADCAST_PENDING_MAX)
+ * or no memory is told again until it does; what changes meanwhile becomes one diff behind it, and is bounded: nobody is
+ * tracked or updated then (E_FULL) while 16 MiB of those who are gone are still to be told.
  *
  * Limits. A meta may have 4,096 bytes and be nested 32 deep, a key 255 bytes; .max_per_topic and .max_per_process count what
  * is tracked on this node.
@@ -108,7 +110,7 @@ extern ANQA_API const anqa_gen_server anqa_presence_server;
 /**
  * Tracks the calling channel under its topic.
  * key: UTF-8.   meta: an object, or ANQA_JSON_NULL for {}.
- * Fails: E_EXISTS (it is tracked under that key), E_INVALID (key or meta), E_LIMIT (see above), E_NOMEM.
+ * Fails: E_EXISTS (it is tracked under that key), E_INVALID (key or meta), E_LIMIT (see above), E_FULL (likewise), E_NOMEM.
  */
 ANQA_API anqa_status anqa_presence_track(
     const anqa_presence *presence, anqa_socket *socket, anqa_str key, anqa_json meta);
@@ -122,7 +124,7 @@ ANQA_API anqa_status anqa_presence_untrack(
 /**
  * Pushes "presence_state" with all that are there to the channel's client, which waits for it after each join. Not before
  * `join` has returned. It is one message, and may be longer than max_output_bytes of the endpoint: then it waits until an earlier one
- * of the same connection has been sent.
+ * of the same connection has been sent. Once after each join: to a client that has one already it may bring back who has left a moment ago.
  * Fails: as anqa_presence_list; E_LIMIT (more than ANQA_PRESENCE_STATE_MAX bytes).
  */
 ANQA_API anqa_status anqa_presence_push_state(const anqa_presence *presence, anqa_socket *socket);

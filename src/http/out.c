@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/container.h"
+#include "http/file_cache.h"
 #include "http/h2.h"
 #include "http/h2_stream.h"
 #include "runtime/net_int.h"
@@ -480,7 +481,8 @@ static void outlet_tick(struct outlet *outlet)
     for (uint32_t i = 0; i < WHEEL && outlet->tick_s < now; i++)
         wheel_slot(outlet, ++outlet->tick_s, now);
     outlet->tick_s = now;
-    if (outlet->ticks.bits == 0 || !wheel_empty(outlet))
+    file_cache_sweep(outlet->files);
+    if (outlet->ticks.bits == 0 || !wheel_empty(outlet) || file_cache_count(outlet->files) != 0)
         return;
     (void)anqa_timer_cancel(outlet->ticks);
     outlet->ticks.bits = 0;
@@ -534,8 +536,10 @@ static void outlets_drop(void *object)
 {
     struct outlets *outlets = object;
 
-    for (uint16_t i = 0; i < outlets->count; i++)
+    for (uint16_t i = 0; i < outlets->count; i++) {
         deflater_free(outlets->each[i].deflater);
+        file_cache_free(outlets->each[i].files);
+    }
     free(outlets);
 }
 
@@ -582,6 +586,20 @@ struct outlet *outlet_here(void)
     struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     return outlets == NULL || s->foreign ? NULL : &outlets->each[s->index];
+}
+
+struct file_cache *outlet_files(void)
+{
+    struct outlet *outlet = outlet_here();
+
+    if (outlet == NULL)
+        return NULL;
+    if (outlet->files == NULL) {
+        anqa_section_begin();
+        outlet->files = file_cache_new();
+        anqa_section_end();
+    }
+    return outlet->files;
 }
 
 anqa_str conn_deflate(const anqa_str *pieces, size_t count)

@@ -162,7 +162,7 @@ static void segment_retire(anqa_rt *rt, struct rows *rows, unsigned i)
     atomic_fetch_sub_explicit(&rows->bytes,
         sizeof *segment + segment_start(i) * sizeof(struct link), memory_order_relaxed);
     segment->retired.free_some = segment_free;
-    qsbr_retire_in_parts(rt, &segment->retired);
+    qsbr_retire(rt, &segment->retired);
 }
 
 /* A reader that has found the bucket before goes on from where it stood in the list. */
@@ -440,7 +440,7 @@ static bool rows_free_some(struct retired *retired)
 void rows_retire(anqa_rt *rt, struct rows *rows)
 {
     rows->retired.free_some = rows_free_some;
-    qsbr_retire_in_parts(rt, &rows->retired);
+    qsbr_retire(rt, &rows->retired);
 }
 
 void rows_free(struct rows *rows)

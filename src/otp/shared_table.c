@@ -250,7 +250,7 @@ static void limbo_send(struct shared *shared)
     limbo->rows = shared->dead;
     shared->dead = NULL;
     shared->dead_count = 0;
-    qsbr_retire_in_parts(shared->rt, &limbo->retired);
+    qsbr_retire(shared->rt, &limbo->retired);
 }
 
 /* Under the lock: a load that is under way frees its limbo when it comes to its end. */
@@ -353,26 +353,40 @@ static bool name_is_valid(const char *name)
     return name != NULL && name[0] != '\0' && strlen(name) <= SHARED_NAME_MAX;
 }
 
+/* In the table of names; its node's pid is the bits of what it names. */
+struct name {
+    struct table_node node;
+    struct retired retired;
+    char text[];
+};
+
+static bool name_free(struct retired *retired)
+{
+    free(ANQA_CONTAINER_OF(retired, struct name, retired));
+    return false;
+}
+
 /* Enters a name for a table. Fails: E_EXISTS, E_NOMEM. */
 static anqa_status name_enter(struct shared *shared, const char *name, struct table_node **ret_node)
 {
     struct table *names = names_of(shared->rt);
     size_t len = strlen(name);
-    struct table_node *node = names == NULL ? NULL : calloc(1, sizeof *node + len);
+    struct name *entry = names == NULL ? NULL : calloc(1, sizeof *entry + len);
     anqa_status status = ANQA_E_EXISTS;
 
-    if (node == NULL)
+    if (entry == NULL)
         return ANQA_E_NOMEM;
-    table_node_init(node, (anqa_pid){shared->bits}, anqa_str_make(name, len), sizeof *node);
+    table_node_init(&entry->node, (anqa_pid){shared->bits}, anqa_str_make(name, len),
+        offsetof(struct name, text));
     table_lock(names);
-    if (table_get(names, table_key(node)) == NULL)
-        status = table_put(names, node);
+    if (table_get(names, table_key(&entry->node)) == NULL)
+        status = table_put(names, &entry->node);
     table_unlock(names);
     if (status != ANQA_OK) {
-        free(node);
+        free(entry);
         return status;
     }
-    *ret_node = node;
+    *ret_node = &entry->node;
     return ANQA_OK;
 }
 
@@ -383,7 +397,7 @@ static void name_leave(struct shared *shared, struct table_node *node)
     table_lock(names);
     table_remove(names, node);
     table_unlock(names);
-    table_retire(names, node);
+    table_retire_noted(names, &ANQA_CONTAINER_OF(node, struct name, node)->retired, name_free);
 }
 
 anqa_table anqa_table_whereis(const char *name)
@@ -560,7 +574,7 @@ void shared_end(struct shared *shared)
         name_leave(shared, name);
     directory_remove(directory_of(shared->rt), shared);
     rows_retire(shared->rt, shared_rows(shared));
-    qsbr_retire_in_parts(shared->rt, &shared->retired);
+    qsbr_retire(shared->rt, &shared->retired);
 }
 
 anqa_status anqa_table_get_info(anqa_table table, anqa_table_info *ret_info)

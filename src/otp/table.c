@@ -188,11 +188,6 @@ void table_unlock(struct table *table)
     anqa_section_end();
 }
 
-void table_retire(struct table *table, void *block)
-{
-    qsbr_retire(table->rt, free, block);
-}
-
 void *table_set_extra(struct table *table, void *extra, void (*free_extra)(void *extra))
 {
     void *before = table_extra(table);
@@ -521,7 +516,7 @@ static bool directory_grow(struct directory *directory)
     /* pairs with table_find */
     atomic_store_explicit(&directory->array, array, memory_order_release);
     old->retired.free_some = directory_array_free;
-    qsbr_retire_in_parts(directory->rt, &old->retired);
+    qsbr_retire(directory->rt, &old->retired);
     return true;
 }
 

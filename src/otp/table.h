@@ -135,11 +135,8 @@ static inline void table_retire_noted(
     struct table *table, struct retired *note, bool (*free_block)(struct retired *note))
 {
     note->free_some = free_block;
-    qsbr_retire_in_parts(table->rt, note);
+    qsbr_retire(table->rt, note);
 }
-
-/* The same with free() for a block without room for a note. Not under a lock that others take: see qsbr_retire. */
-void table_retire(struct table *table, void *block);
 
 /* A walk over all nodes, twins included. Between read_begin and read_end. Starts zeroed. */
 struct table_walk {

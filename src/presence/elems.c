@@ -145,10 +145,16 @@ static void appear(struct presence_state *state, struct presence_elem *elem)
     mention(state, topic, &topic->joined, &elem->joining);
 }
 
+/* Of one that nobody has heard of there is nothing to say. */
 static void disappear(struct presence_state *state, struct presence_elem *elem)
 {
     struct presence_topic *topic = elem->group->topic;
 
+    if (!elem->shown) {
+        anqa_list_remove(&elem->joining);
+        topic_changed(topic);
+        return;
+    }
     mention(state, topic, &topic->left, &elem->leaving);
 }
 
@@ -186,10 +192,12 @@ struct presence_elem *elem_add(struct presence_state *state, struct replica *rep
     return elem;
 }
 
+/* A detached one. */
 static void elem_free(struct presence_state *state, struct presence_elem *elem)
 {
     struct presence_group *group = elem->group;
 
+    state->untold -= elem_cost(elem);
     group->refs--;
     free(elem);
     group_drop_if_idle(state, group);
@@ -208,6 +216,7 @@ void elem_remove(struct presence_state *state, struct presence_elem *elem)
     if (elem_is_seen(elem))
         disappear(state, elem);
     elem->detached = true;
+    state->untold += elem_cost(elem);
     if (!is_mentioned(elem))
         elem_free(state, elem);
 }
@@ -240,20 +249,27 @@ static void forget_all(struct presence_state *state, struct presence_topic *topi
 {
     struct anqa_list_node *node;
 
-    while ((node = anqa_list_pop(&topic->joined)) != NULL)
-        forget(state, ANQA_CONTAINER_OF(node, struct presence_elem, joining));
-    while ((node = anqa_list_pop(&topic->left)) != NULL)
-        forget(state, ANQA_CONTAINER_OF(node, struct presence_elem, leaving));
+    while ((node = anqa_list_pop(&topic->joined)) != NULL) {
+        struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, joining);
+        elem->shown = true;
+        forget(state, elem);
+    }
+    while ((node = anqa_list_pop(&topic->left)) != NULL) {
+        struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, leaving);
+        elem->shown = false; /* if it is hidden only, it will join again */
+        forget(state, elem);
+    }
 }
 
 void state_flush(struct presence_state *state,
-    void (*fn)(void *arg, const struct presence_topic *topic), void *arg)
+    bool (*fn)(void *arg, const struct presence_topic *topic), void *arg)
 {
     struct anqa_list_node *node;
+    bool more = true;
 
-    while ((node = anqa_list_first(&state->dirty)) != NULL) {
+    while (more && (node = anqa_list_first(&state->dirty)) != NULL) {
         struct presence_topic *topic = ANQA_CONTAINER_OF(node, struct presence_topic, dirty);
-        fn(arg, topic);
+        more = fn(arg, topic);
         forget_all(state, topic);
         anqa_list_remove(&topic->dirty);
         topic_drop_if_idle(state, topic);
@@ -317,6 +333,14 @@ static size_t put_all(const struct presence_topic *topic, char *room)
     return size + 1;
 }
 
+/* Of those that have joined somebody hears before they are mentioned. */
+static void all_are_shown(struct presence_topic *topic)
+{
+    for (struct anqa_list_node *node = anqa_list_first(&topic->joined); node != NULL;
+        node = anqa_list_next(&topic->joined, node))
+        ANQA_CONTAINER_OF(node, struct presence_elem, joining)->shown = true;
+}
+
 anqa_status state_list(struct presence_state *state, anqa_str name, anqa_buf *ret_text)
 {
     struct presence_topic *topic = topic_find(state, name);
@@ -335,6 +359,7 @@ anqa_status state_list(struct presence_state *state, anqa_str name, anqa_buf *re
         if (status != ANQA_OK)
             return status;
         (void)put_all(topic, room);
+        all_are_shown(topic);
     }
     *ret_text = anqa_buf_ref(topic->listed);
     return ANQA_OK;
@@ -353,7 +378,13 @@ anqa_status state_list_key(
     if (size > LIST_MAX)
         return ANQA_E_LIMIT;
     status = anqa_buf_new(size, ret_text, &room);
-    if (status == ANQA_OK)
-        (void)put_metas(group, room);
-    return status;
+    if (status != ANQA_OK)
+        return status;
+    (void)put_metas(group, room);
+    for (struct anqa_list_node *node = anqa_list_first(&group->elems); node != NULL;
+        node = anqa_list_next(&group->elems, node)) {
+        struct presence_elem *elem = ANQA_CONTAINER_OF(node, struct presence_elem, of_group);
+        elem->shown = elem->shown || elem_is_seen(elem);
+    }
+    return ANQA_OK;
 }

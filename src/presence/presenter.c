@@ -15,13 +15,23 @@ struct waiting {
     char text[]; /* topic, diff */
 };
 
-static void broadcast(const anqa_presence *spec, anqa_str topic, anqa_json diff)
+/* A diff that is left out would never be made good, so it is told again as long as there is no room for it, before all others; to
+ * those who got it already that is no news. */
+static bool broadcast(anqa_str topic, anqa_json diff)
 {
     anqa_status status = anqa_local_broadcast(topic, "presence_diff", diff);
 
-    if (status != ANQA_OK)
-        anqa_log(ANQA_WARN, "presence.diff_lost", "presence=%s topic=%.*s error=%s", spec->name,
-            ANQA_FMT(topic), anqa_status_text(status));
+    ANQA_REQUIRE((status == ANQA_OK || status == ANQA_E_FULL || status == ANQA_E_NOMEM) &&
+                 "a diff that can be told");
+    return status == ANQA_OK;
+}
+
+static void log_stuck(const anqa_presence *spec, anqa_str topic)
+{
+    anqa_log(ANQA_WARN, "presence.diff_waits",
+        "presence=%s topic=%.*s error=\"too much waits to be handed out, or no memory\" "
+        "next=retried",
+        spec->name, ANQA_FMT(topic));
 }
 
 /* ---------------------------------------------------------------- the application's process */
@@ -47,6 +57,16 @@ static anqa_json fetched(const anqa_presence *spec, anqa_str topic, anqa_json pr
     return presences;
 }
 
+static void broadcast_some_time(const anqa_presence *spec, anqa_str topic, anqa_json diff)
+{
+    if (broadcast(topic, diff))
+        return;
+    log_stuck(spec, topic);
+    do
+        anqa_sleep(PRESENTER_RETRY_MS);
+    while (!broadcast(topic, diff));
+}
+
 static anqa_next on_diff(void *state, anqa_msg *msg)
 {
     struct audience *audience = state;
@@ -63,7 +83,8 @@ static anqa_next on_diff(void *state, anqa_msg *msg)
         (anqa_json){diff.ptr + diff.len, msg->body.len - sizeof told - topic.len - diff.len};
     ANQA_REQUIRE(anqa_json_get(diff, "joins", &joins) == ANQA_OK &&
                  anqa_json_get(diff, "leaves", &leaves) == ANQA_OK);
-    broadcast(spec, topic, diff_of(fetched(spec, topic, joins), fetched(spec, topic, leaves)));
+    broadcast_some_time(
+        spec, topic, diff_of(fetched(spec, topic, joins), fetched(spec, topic, leaves)));
     if (spec->handle_metas != NULL)
         spec->handle_metas(audience->state, topic, joins, leaves, presences);
     return anqa_reply(ANQA_JSON_NULL);
@@ -128,8 +149,25 @@ void presenter_done(struct presenter *presenter)
 
 static void tell_all_as_they_are(struct presenter *presenter)
 {
-    for (; presenter->count > 0; drop_first(presenter))
-        broadcast(presenter->spec, topic_of(first(presenter)), diff_in(first(presenter)));
+    bool was_stuck = presenter->stuck;
+
+    presenter->stuck = false;
+    for (; presenter->count > 0; drop_first(presenter)) {
+        anqa_str topic = topic_of(first(presenter));
+        if (broadcast(topic, diff_in(first(presenter))))
+            continue;
+        presenter->stuck = true;
+        if (!was_stuck)
+            log_stuck(presenter->spec, topic);
+        return;
+    }
+}
+
+bool presenter_is_stuck(struct presenter *presenter)
+{
+    if (presenter->stuck)
+        tell_all_as_they_are(presenter);
+    return presenter->stuck;
 }
 
 /* Linked, so that it ends with the shard. */
@@ -186,24 +224,33 @@ static void give_up(struct presenter *presenter)
     tell_all_as_they_are(presenter);
 }
 
-void presenter_tell(struct presenter *presenter, anqa_str topic, anqa_json diff)
+static void wait_in_turn(struct presenter *presenter, anqa_str topic, anqa_json diff)
 {
-    struct waiting *waiting;
+    struct waiting *waiting = malloc(sizeof *waiting + topic.len + diff.len);
 
-    if (presenter->spec->fetch == NULL && presenter->spec->handle_metas == NULL) {
-        broadcast(presenter->spec, topic, diff);
-        return;
-    }
-    waiting = malloc(sizeof *waiting + topic.len + diff.len);
     ANQA_REQUIRE(waiting != NULL && "memory for a diff");
     waiting->topic_len = (uint32_t)topic.len;
     waiting->diff_len = (uint32_t)diff.len;
     memcpy(waiting->text, topic.ptr, topic.len);
     memcpy(waiting->text + topic.len, diff.ptr, diff.len);
     anqa_list_push(&presenter->waiting, &waiting->node);
-    if (++presenter->count == 1)
+    presenter->count++;
+}
+
+void presenter_tell(struct presenter *presenter, anqa_str topic, anqa_json diff)
+{
+    bool alone = presenter->spec->fetch == NULL && presenter->spec->handle_metas == NULL;
+
+    if (alone && presenter->count == 0 && broadcast(topic, diff))
+        return;
+    wait_in_turn(presenter, topic, diff);
+    if (presenter->stuck)
+        return;
+    if (alone)
+        tell_all_as_they_are(presenter);
+    else if (presenter->count == 1)
         ask_next(presenter);
-    if (presenter->count > DIFFS_MAX)
+    else if (presenter->count > DIFFS_MAX)
         give_up(presenter);
 }
 

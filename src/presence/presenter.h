@@ -2,6 +2,9 @@
  * How diffs reach the clients: at once, or, where the application has a say in them, in order through a process of its own
  * beside the shard, one diff after the other. That process may take its time, and may crash: diffs wait meanwhile, and are
  * told as they are when it does not come back.
+ *
+ * Where PubSub has no room for a diff the presenter is *stuck*: that one and those behind it wait, and are told again. Its owner
+ * then keeps further changes, of which much cancels out, in the state.
  */
 #ifndef PRESENCE_PRESENTER_H
 #define PRESENCE_PRESENTER_H
@@ -13,6 +16,7 @@
 /* IWYU pragma: end_exports */
 
 #define DIFFS_MAX 256u /* that wait for the application */
+#define PRESENTER_RETRY_MS 20u
 
 struct presenter {
     const anqa_presence *spec;
@@ -23,6 +27,7 @@ struct presenter {
     anqa_ref busy; /* with the first of those that wait */
     struct anqa_list waiting;
     unsigned count;
+    bool stuck; /* the first of them could not be told */
 };
 
 void presenter_init(struct presenter *presenter, const anqa_presence *spec,
@@ -30,8 +35,11 @@ void presenter_init(struct presenter *presenter, const anqa_presence *spec,
 /* Frees what waits; its process is linked and ends by itself. */
 void presenter_done(struct presenter *presenter);
 
-/* Tells a diff, now or in its turn. */
+/* Tells a diff, now or in its turn. Not to be called for another topic while it is stuck. */
 void presenter_tell(struct presenter *presenter, anqa_str topic, anqa_json diff);
+
+/* Tries to go on, if it is stuck. */
+bool presenter_is_stuck(struct presenter *presenter);
 
 /* Whether a message is the answer of its process, or its end; then it has been seen to. */
 bool presenter_takes(struct presenter *presenter, const anqa_msg *msg);

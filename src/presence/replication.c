@@ -83,19 +83,23 @@ static anqa_status put_clocks(
     return ANQA_OK;
 }
 
-/* All parts of what a replica has changed, from `section` on, which may have been sent already. */
-static anqa_status give(struct replication *r, anqa_arena *arena, const anqa_str *to,
-    const struct replica *replica, uint64_t since, struct section *section)
+/* All parts of what a replica has changed, from `section` on, which may have been sent already. One part after the other is
+ * put together and forgotten: all of them may be long. */
+static anqa_status give(struct replication *r, const anqa_str *to, const struct replica *replica,
+    uint64_t since, struct section *section)
 {
+    anqa_arena arena = {0};
     struct message message;
     anqa_status status;
 
-    while (state_cut(r->state, replica, since, arena, section, &status) && status == ANQA_OK) {
+    while (state_cut(r->state, replica, since, &arena, section, &status) && status == ANQA_OK) {
         message = (struct message){.sections = section, .sections_count = 1};
-        status = send(r, arena, to, MESSAGE_GIVE, &message);
+        status = send(r, &arena, to, MESSAGE_GIVE, &message);
         if (status != ANQA_OK)
             break;
+        anqa_arena_reset(&arena);
     }
+    anqa_arena_done(&arena);
     return status;
 }
 
@@ -114,7 +118,7 @@ static anqa_status beat(struct replication *r, anqa_arena *arena)
     if (status == ANQA_OK)
         status = send(r, arena, NULL, MESSAGE_BEAT, &message);
     if (status == ANQA_OK && message.sections_count > 0)
-        status = give(r, arena, NULL, state->self, r->sent_clock, &section);
+        status = give(r, NULL, state->self, r->sent_clock, &section);
     if (status == ANQA_OK) {
         r->sent_clock = state->self->clock;
         r->silent = 0;
@@ -216,11 +220,33 @@ static bool is_later(const struct replica_id *one, const struct replica_id *othe
                                           : one->nonce > other->nonce;
 }
 
+/* NULL: all are up. */
+static struct replica *longest_down(const struct replication *r)
+{
+    struct replica *longest = NULL;
+    struct map_iter iter = {0};
+    anqa_str name;
+    void *value;
+
+    while (map_str_next(&r->state->replicas, &iter, &name, &value)) {
+        struct replica *replica = value;
+        if (!replica->up && (longest == NULL || replica->heard_ms < longest->heard_ms))
+            longest = replica;
+    }
+    return longest;
+}
+
+/* One that has been down for long makes room: nobody sees what it had. */
 static anqa_status newcomer(struct replication *r, uint64_t now_ms, const struct replica_id *id,
     struct replica **ret_replica, anqa_error *err)
 {
     anqa_status status = state_replica_add(r->state, id, ret_replica);
+    struct replica *longest = status == ANQA_E_LIMIT ? longest_down(r) : NULL;
 
+    if (longest != NULL) {
+        state_replica_drop(r->state, longest);
+        status = state_replica_add(r->state, id, ret_replica);
+    }
     if (status != ANQA_OK)
         return anqa_fail(
             err, status, "replica '%.*s': %s", ANQA_FMT(id->name), anqa_status_text(status));
@@ -315,7 +341,7 @@ static anqa_status apply_all(struct replication *r, const struct message *messag
 }
 
 /* What was asked for, and only if we know more of it. Nobody asks for more than one replica at a time: an answer may be large. */
-static anqa_status answer(struct replication *r, anqa_arena *arena, const struct message *message)
+static anqa_status answer(struct replication *r, const struct message *message)
 {
     const struct replica_clock *wanted = message->clocks;
     const struct replica *replica;
@@ -326,7 +352,7 @@ static anqa_status answer(struct replication *r, anqa_arena *arena, const struct
     replica = state_replica(r->state, wanted->id.name);
     if (replica == NULL || !replica_is(replica, &wanted->id) || replica->clock <= wanted->clock)
         return ANQA_OK;
-    return give(r, arena, &message->from.name, replica, wanted->clock, &section);
+    return give(r, &message->from.name, replica, wanted->clock, &section);
 }
 
 static anqa_status receive_beat(struct replication *r, anqa_arena *arena, uint64_t now_ms,
@@ -351,7 +377,7 @@ static anqa_status receive(struct replication *r, anqa_arena *arena, uint64_t no
     if (kind == MESSAGE_BEAT)
         return receive_beat(r, arena, now_ms, message, err);
     if (kind == MESSAGE_ASK)
-        return answer(r, arena, message);
+        return answer(r, message);
     sender = known_sender(r, message);
     if (sender == NULL)
         return ANQA_OK;

@@ -6,7 +6,8 @@
  * clocks in the next beat, and asked for.
  *
  * Other replicas are known by their beats alone, never by what others tell of them; so what was forgotten stays so, and comes back only with its
- * owner. One that is silent for the down period is hidden; for the permdown period, forgotten. A later life of a node takes
+ * owner. One that is silent for the down period is hidden; for the permdown period, forgotten, and sooner if there are
+ * PRESENCE_REPLICAS_MAX and one more comes. A later life of a node takes
  * the place of the one before at once. Which of two is the later one, their clocks of the day say; if those were set back meanwhile, the new life
  * is believed when the old one has been silent for the down period: until then it may be the one whose messages are late.
  */

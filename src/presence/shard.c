@@ -19,6 +19,7 @@
 #include "presence/replication.h"
 
 #define DIFF_PERIOD_MS 20u
+#define UNTOLD_MAX ((size_t)16 << 20) /* bytes of who is gone and was not told yet */
 
 static const char tick_tag[] = "presence.tick";
 static const char tell_tag[] = "presence.tell";
@@ -103,11 +104,20 @@ static void tell_piece(void *arg, anqa_json diff)
     presenter_tell(&telling->shard->presenter, telling->topic, diff);
 }
 
-static void tell_topic(void *arg, const struct presence_topic *topic)
+static bool tell_topic(void *arg, const struct presence_topic *topic)
 {
     struct telling telling = {arg, anqa_str_make(topic->name, topic->name_len)};
 
     diff_each(topic, tell_piece, &telling);
+    return !telling.shard->presenter.stuck;
+}
+
+static void tell_after(struct shard *shard, uint32_t ms)
+{
+    if (shard->tells_soon)
+        return;
+    shard->tells_soon = true;
+    (void)anqa_send_after(anqa_self(), tell_tag, anqa_nothing(), ms);
 }
 
 static void tell_now(struct shard *shard)
@@ -115,10 +125,12 @@ static void tell_now(struct shard *shard)
     uint32_t period =
         shard->spec->diff_period_ms == 0 ? DIFF_PERIOD_MS : shard->spec->diff_period_ms;
 
-    if (anqa_list_empty(&shard->state.dirty))
-        return;
-    shard->tell_from_ms = anqa_now_ms() + period;
-    state_flush(&shard->state, tell_topic, shard);
+    if (!presenter_is_stuck(&shard->presenter) && !anqa_list_empty(&shard->state.dirty)) {
+        shard->tell_from_ms = anqa_now_ms() + period;
+        state_flush(&shard->state, tell_topic, shard);
+    }
+    if (shard->presenter.stuck)
+        tell_after(shard, PRESENTER_RETRY_MS);
 }
 
 /* For what this node does. After a quiet time at once; then all that changes within a period goes into one diff of its
@@ -133,9 +145,15 @@ static void tell_changes(struct shard *shard)
         tell_now(shard);
         return;
     }
-    shard->tells_soon = true;
-    (void)anqa_send_after(
-        anqa_self(), tell_tag, anqa_nothing(), (uint32_t)(shard->tell_from_ms - now_ms));
+    tell_after(shard, (uint32_t)(shard->tell_from_ms - now_ms));
+}
+
+/* Whether another one may be tracked: not while so much is kept that cannot be told. */
+static bool has_room(struct shard *shard)
+{
+    if (shard->state.untold > UNTOLD_MAX)
+        tell_now(shard);
+    return shard->state.untold <= UNTOLD_MAX;
 }
 
 static anqa_next on_tell(void *state, anqa_msg *msg)
@@ -228,6 +246,8 @@ static anqa_next on_track(void *state, anqa_msg *msg)
         return answer(ANQA_E_INVALID, NULL);
     if (!anqa_is_alive(asked.head.pid))
         return answer(ANQA_E_NOPROC, NULL);
+    if (!has_room(shard))
+        return answer(ANQA_E_FULL, NULL);
     new_ref(shard, ref);
     known = state_owns(&shard->state, asked.head.pid.bits);
     status = state_join(&shard->state, asked.head.pid.bits, asked.topic, asked.key,
@@ -253,6 +273,8 @@ static anqa_next on_update(void *state, anqa_msg *msg)
     before = anqa_json_str(meta_of(elem), "phx_ref");
     if (asked.head.expected[0] != '\0' && !anqa_str_is(before, asked.head.expected))
         return answer(ANQA_E_EXPIRED, NULL);
+    if (!has_room(shard))
+        return answer(ANQA_E_FULL, NULL);
     new_ref(shard, ref);
     return answer_and_tell(
         shard, msg, state_update(&shard->state, elem, meta_with(asked.meta, ref, before)), ref);
@@ -374,6 +396,10 @@ static anqa_next on_broadcast(void *state, anqa_msg *msg)
     if (!anqa_broadcast_of(msg, &view) || !anqa_pid_is_none(view.from) ||
         !message_kind_of(view.event, &kind))
         return anqa_noreply(); /* not of another node's tracker */
+    if (shard->presenter.stuck)
+        tell_now(shard);
+    if (shard->presenter.stuck)
+        return anqa_noreply(); /* what they said before has to be told first (state.h); they say it again */
     if (replication_receive(&shard->replication, anqa_now_ms(), kind, view.payload, &err) !=
         ANQA_OK)
         anqa_log(ANQA_WARN, "presence.message_refused", "presence=%s kind=%s error=\"%s\"",
@@ -428,7 +454,12 @@ static anqa_next on_end_of_another(void *state, anqa_msg *msg)
 {
     struct shard *shard = state;
 
-    if (presenter_takes(&shard->presenter, msg) || msg->kind != ANQA_MSG_EXIT)
+    if (presenter_takes(&shard->presenter, msg)) {
+        if (shard->presenter.stuck)
+            tell_after(shard, PRESENTER_RETRY_MS);
+        return anqa_noreply();
+    }
+    if (msg->kind != ANQA_MSG_EXIT)
         return anqa_noreply();
     if (is_shard(shard, msg->from))
         return anqa_stop_with(anqa_reason_ref(msg->u.reason));

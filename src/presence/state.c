@@ -99,8 +99,9 @@ anqa_status state_init(struct presence_state *state, const struct replica_id *se
     return state_replica_add(state, self, &state->self);
 }
 
-static void ignore_changes(void *arg, const struct presence_topic *topic)
+static bool ignore_changes(void *arg, const struct presence_topic *topic)
 {
+    return true;
 }
 
 void state_done(struct presence_state *state)

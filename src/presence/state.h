@@ -17,8 +17,8 @@
  * about another replica, gets the whole state.
  *
  * Elements of a replica that is *down* are kept, but hidden. What changes for those who look, joins and leaves, is noted
- * with its topic and given out by state_flush, joins before leaves. One that came and went in between is in both: somebody may have seen it in
- * a list. One that went and came back is mentioned as a join only, which is no news to those who had it. What other replicas say must be given out before they say more: of
+ * with its topic and given out by state_flush, joins before leaves. One that came and went in between is in both if somebody may have seen
+ * it in a list, else in neither. One that went and came back is mentioned as a join only, which is no news to those who had it. What other replicas say must be given out before they say more: of
  * one that was forgotten and is learnt anew it would be told that all have left.
  *
  * owner: whoever made it; no locks. Memory is malloc's.
@@ -83,6 +83,7 @@ struct presence_elem {
     uint64_t pid, tag;
     uint32_t meta_len;
     bool detached; /* removed: only mentions have it */
+    bool shown;    /* its join was given out, and no leave since; or a list has had it */
     char meta[];   /* an object */
 };
 
@@ -123,6 +124,7 @@ struct presence_state {
     struct map_str topics;
     struct map_u64 owners; /* of own elements, by pid */
     struct anqa_list dirty;
+    size_t untold; /* bytes of elements that are gone, and kept to be mentioned */
     struct presence_limits limits;
     struct removal *removals; /* a ring */
     size_t removals_at, removals_count, removals_capacity;
@@ -211,8 +213,8 @@ anqa_status state_list_key(const struct presence_state *state, anqa_str topic, a
     anqa_buf *ret_text) ANQA_MUST_CHECK;
 
 /* Calls fn for each topic in which somebody has joined or left since the last time; then that is forgotten. fn: looks at
- * `joined` and `left` only, and must not change the state. */
+ * `joined` and `left` only, and must not change the state. False: it takes no further ones now. */
 void state_flush(struct presence_state *state,
-    void (*fn)(void *arg, const struct presence_topic *topic), void *arg);
+    bool (*fn)(void *arg, const struct presence_topic *topic), void *arg);
 
 #endif

@@ -28,6 +28,7 @@ struct node_link {
     void *arg;
     anqa_rt *rt;
     struct exit_hook hook;
+    struct retired retired;
     size_t name_len;
     char name[];
 };
@@ -94,13 +95,14 @@ static anqa_status message_read(anqa_str bytes, anqa_str *ret_topic, anqa_str *r
 
 /* ---------------------------------------------------------------- the adapter */
 
-static void link_free(void *object)
+static bool link_free(struct retired *retired)
 {
-    struct node_link *link = object;
+    struct node_link *link = ANQA_CONTAINER_OF(retired, struct node_link, retired);
 
     if (link->adapter->drop != NULL)
         link->adapter->drop(link->arg);
     free(link);
+    return false;
 }
 
 static void link_exit(struct exit_hook *hook, anqa_pid pid)
@@ -109,7 +111,8 @@ static void link_exit(struct exit_hook *hook, anqa_pid pid)
 
     atomic_store_explicit(
         pubsub_link(link->rt), NULL, memory_order_release); /* pairs with link_read */
-    qsbr_retire(link->rt, link_free, link);
+    link->retired.free_some = link_free;
+    qsbr_retire(link->rt, &link->retired);
 }
 
 anqa_status anqa_pubsub_attach(const anqa_pubsub_adapter *adapter, void *arg, anqa_str node)

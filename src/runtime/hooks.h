@@ -58,12 +58,9 @@ struct retired {
     bool (*free_some)(struct retired *retired);
 };
 
-/* Frees `object` with `free_fn` once nobody can see it any more. Any thread of the runtime; never waits. When there is
- * no memory for the note it waits for the readers (spins) and frees at once: so not under a lock that others take, and
- * not by who reads a table itself. */
-void qsbr_retire(anqa_rt *rt, void (*free_fn)(void *object), void *object);
-/* The same for what is large, part by part, and needs no memory: the note lies in the object, with `free_some` set. */
-void qsbr_retire_in_parts(anqa_rt *rt, struct retired *retired);
+/* Frees an object once nobody can see it any more. The note lies in it, where no reader looks, with `free_some` set: so this needs
+ * no memory. Any thread of the runtime; never waits. */
+void qsbr_retire(anqa_rt *rt, struct retired *retired);
 void qsbr_read_begin(anqa_rt *rt);
 void qsbr_read_end(anqa_rt *rt);
 

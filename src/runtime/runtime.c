@@ -941,61 +941,13 @@ void qsbr_reclaim(anqa_rt *rt)
     }
 }
 
-/* Without memory for a note: waits until all who might see it have moved on. */
-static void qsbr_wait(anqa_rt *rt, uint64_t epoch)
-{
-    struct sched *s = sched_self;
-
-    for (;;) {
-        uint64_t oldest;
-        if (s != NULL) /* we hold no pointer into any table here */
-            atomic_store_explicit(
-                &s->quiescent, s->foreign ? UINT64_MAX : epoch, memory_order_release);
-        pthread_mutex_lock(&rt->qsbr_lock);
-        oldest = oldest_reader(rt);
-        pthread_mutex_unlock(&rt->qsbr_lock);
-        if (oldest >= epoch)
-            return;
-        sched_yield();
-    }
-}
-
 /* seq_cst: it was taken out of the table before the epoch grows. Pairs with quiescent. */
 static uint64_t epoch_next(anqa_rt *rt)
 {
     return atomic_fetch_add_explicit(&rt->epoch, 1, memory_order_seq_cst) + 1;
 }
 
-struct retired_object {
-    struct retired retired;
-    void (*free_fn)(void *object);
-    void *object;
-};
-
-static bool retired_object_free(struct retired *retired)
-{
-    struct retired_object *whole = ANQA_CONTAINER_OF(retired, struct retired_object, retired);
-
-    whole->free_fn(whole->object);
-    free(whole);
-    return false;
-}
-
-void qsbr_retire(anqa_rt *rt, void (*free_fn)(void *object), void *object)
-{
-    struct retired_object *whole = malloc(sizeof *whole);
-    uint64_t epoch = epoch_next(rt);
-
-    if (whole == NULL) {
-        qsbr_wait(rt, epoch);
-        free_fn(object);
-        return;
-    }
-    *whole = (struct retired_object){{NULL, epoch, retired_object_free}, free_fn, object};
-    retired_put(rt, &whole->retired);
-}
-
-void qsbr_retire_in_parts(anqa_rt *rt, struct retired *retired)
+void qsbr_retire(anqa_rt *rt, struct retired *retired)
 {
     retired->epoch = epoch_next(rt);
     retired_put(rt, retired);

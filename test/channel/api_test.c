@@ -214,7 +214,7 @@ TEST(a_channel_gets_messages_calls_and_broadcasts_of_other_topics)
     struct client client = begin_joined();
     anqa_pid pid = rooms_channel(client, "1", "room:a");
 
-    CHECK_STR(anqa_json_text(anqa_call(pid, "ask", ANQA_JSON_NULL, 5000)), "\"room:a\"");
+    CHECK_STR(anqa_json_text(anqa_call(pid, "ask", ANQA_JSON_NULL, HARNESS_LONG_MS)), "\"room:a\"");
     client_send(client, "[\"1\",\"2\",\"room:a\",\"subscribe\",{}]");
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
     CHECK_STATUS(anqa_broadcast(anqa_str_of("news"), "x", anqa_jsonf("{'n': 1}")), ANQA_OK);
@@ -243,7 +243,7 @@ TEST(a_channel_can_be_stopped_as_a_server)
     struct client client = begin_joined();
     anqa_pid pid = rooms_channel(client, "1", "room:a");
 
-    CHECK_STATUS(anqa_gen_server_stop(pid, ANQA_SHUTDOWN, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(pid, ANQA_SHUTDOWN, HARNESS_LONG_MS), ANQA_OK);
     client_expect(client, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
     rooms_end(client);
 }

@@ -28,7 +28,7 @@ static void drop_message(void *arg, const anqa_str *to, enum message_kind kind, 
     anqa_arena_done(&arena);
 }
 
-static void mentioned(void *arg, const struct presence_topic *topic)
+static bool mentioned(void *arg, const struct presence_topic *topic)
 {
     for (struct anqa_list_node *node = anqa_list_first(&topic->joined); node != NULL;
         node = anqa_list_next(&topic->joined, node)) {
@@ -36,6 +36,7 @@ static void mentioned(void *arg, const struct presence_topic *topic)
         require(elem->group->topic == topic);
         require(anqa_list_linked(&elem->leaving) || (!elem->detached && elem->replica->up));
     }
+    return true;
 }
 
 static void look(struct presence_state *state)

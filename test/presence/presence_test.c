@@ -145,6 +145,38 @@ ANQA_TEST(who_is_untracked_leaves_and_can_not_be_updated)
     ANQA_REFUTE_PUSH_TO(ann, "presence_diff");
 }
 
+static anqa_next discreet_out(anqa_socket *socket, anqa_json payload)
+{
+    anqa_json joins, leaves;
+    size_t come, gone;
+
+    ANQA_REQUIRE(anqa_json_get(payload, "joins", &joins) == ANQA_OK &&
+                 anqa_json_get(payload, "leaves", &leaves) == ANQA_OK);
+    ANQA_REQUIRE(anqa_json_len(joins, &come) == ANQA_OK && anqa_json_len(leaves, &gone) == ANQA_OK);
+    anqa_socket_push(socket, "how_many", anqa_jsonf("{'come': %zu, 'gone': %zu}", come, gone));
+    return anqa_noreply();
+}
+
+static const anqa_channel discreet_room = {
+    .topic = "room:*", .handle_out = (const anqa_event[]){{"presence_diff", discreet_out}, {0}}};
+static const anqa_user_socket discreet_socket = {
+    .channels = (const anqa_channel *const[]){&discreet_room, NULL}};
+
+ANQA_TEST(a_channel_that_intercepts_diffs_says_what_it_likes_in_their_place)
+{
+    anqa_test_channel *ann, *watcher;
+
+    start();
+    watcher = anqa_test_join(
+        anqa_test_connect(&discreet_socket, ANQA_JSON_NULL), T, ANQA_JSON_NULL, NULL);
+    ann = enter("ann");
+    ANQA_ASSERT_PUSH_TO(watcher, "how_many", "{'come': 1, 'gone': 0}");
+    ANQA_ASSERT_REPLY(anqa_test_push(ann, "update", anqa_jsonf("{'n': 2}")), "ok");
+    ANQA_ASSERT_PUSH_TO(watcher, "how_many", "{'come': 1, 'gone': 1}");
+    ANQA_ASSERT_PUSH_TO(ann, "presence_diff", "{'joins': {'ann': _}, 'leaves': {}}");
+    ANQA_REFUTE_PUSH_TO(watcher, "presence_diff");
+}
+
 ANQA_TEST(a_channel_that_crashes_leaves)
 {
     anqa_test_channel *ann, *ben;
@@ -385,12 +417,24 @@ ANQA_TEST(a_change_is_told_at_once_and_those_that_follow_within_a_period_togethe
     CHECK_STATUS(track(pid, T, "cid"), ANQA_OK);
     CHECK_STATUS(
         anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("cid")), ANQA_OK);
+    CHECK_STATUS(anqa_presence_update_pid(&presence, pid, anqa_str_of(T), anqa_str_of("ben"),
+                     anqa_jsonf("{'x': 'new'}"), NULL),
+        ANQA_OK);
     CHECK_STATUS(
         anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("ann")), ANQA_OK);
     anqa_test_advance(19);
     ANQA_REFUTE_RECEIVED("diff");
     anqa_test_advance(1);
-    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'ben': _, 'cid': _}, 'leaves': {'ann': _, 'cid': _}}");
+    ANQA_ASSERT_RECEIVED(
+        "diff", "{'joins': {'ben': {'metas': [{'x': 'new', ...}]}}, 'leaves': {'ann': _}}");
+    CHECK_STATUS(track(pid, T, "cid"), ANQA_OK);
+    anqa_test_settle();
+    ANQA_REFUTE_RECEIVED("diff");
+    (void)listed(T);
+    CHECK_STATUS(
+        anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of("cid")), ANQA_OK);
+    anqa_test_advance(20);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'cid': _}, 'leaves': {'cid': _}}");
     anqa_test_advance(100);
     ANQA_REFUTE_RECEIVED("diff");
 }
@@ -451,9 +495,180 @@ ANQA_TEST(shards_share_the_topics_and_end_together)
     ANQA_REFUTE_LOGGED("restart_failed");
 }
 
+/* ---------------------------------------------------------------- no room for diffs */
+
+static void listen_to_flood(void *state)
+{
+    ANQA_REQUIRE(anqa_subscribe(anqa_str_of("flood")) == ANQA_OK);
+    for (;;)
+        (void)anqa_receive(ANQA_INFINITY);
+}
+
+/* So many that it takes some turns to hand a broadcast out. */
+static void hear_flood(void)
+{
+    for (int i = 0; i < 1000; i++)
+        CHECK_STATUS(
+            anqa_spawn(&(anqa_spawn_opts){.run = listen_to_flood, .link = true}, NULL, NULL),
+            ANQA_OK);
+    anqa_test_settle();
+}
+
+/* Until no broadcast has room any more. */
+static void flood(void)
+{
+    static char bytes[1 << 20] = "{}";
+
+    memset(bytes + 2, ' ', sizeof bytes - 2);
+    for (size_t size = sizeof bytes; size >= 2; size /= 2)
+        while (anqa_local_broadcast(anqa_str_of("flood"), "e", (anqa_json){bytes, size}) == ANQA_OK)
+            ;
+}
+
+static void untrack(anqa_pid pid, const char *key)
+{
+    CHECK_STATUS(
+        anqa_presence_untrack_pid(&presence, pid, anqa_str_of(T), anqa_str_of(key)), ANQA_OK);
+}
+
+ANQA_TEST(diffs_that_find_no_room_wait_and_what_follows_becomes_one)
+{
+    anqa_pid pid;
+
+    start();
+    hear_diffs();
+    hear_flood();
+    anqa_test_capture_log(ANQA_WARN);
+    pid = someone();
+    CHECK_STATUS(track(pid, T, "old"), ANQA_OK);
+    anqa_test_advance(30);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'old': _}, 'leaves': {}}");
+    flood();
+    CHECK_STATUS(track(pid, T, "ann"), ANQA_OK);
+    (void)listed("another"); /* the diff is made behind the answer */
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    flood();
+    CHECK_STATUS(track(pid, T, "ben"), ANQA_OK);
+    flood();
+    untrack(pid, "ann");
+    flood();
+    untrack(pid, "ben"); /* nobody has heard of it */
+    flood();
+    untrack(pid, "old");
+    ANQA_REFUTE_RECEIVED("diff");
+    anqa_test_advance(100);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'ann': _}, 'leaves': {}}");
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {}, 'leaves': {'ann': _, 'old': _}}");
+    ANQA_REFUTE_RECEIVED("diff");
+    CHECK_STATUS(track(pid, T, "cid"), ANQA_OK);
+    anqa_test_settle();
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'cid': _}, 'leaves': {}}");
+}
+
+static anqa_status say_nothing(void *arg, anqa_str topic, anqa_buf message)
+{
+    return ANQA_OK;
+}
+
+static const anqa_pubsub_adapter mute = {.broadcast = say_nothing};
+
+/* Brings a message of another node's tracker, and keeps it. */
+static anqa_buf from_far(const char *event, const char *sections)
+{
+    static const char topic[] = "\xffpresence:presence:0";
+    anqa_json payload =
+        anqa_jsonf("['far', 1, 2, [], %p]", &(anqa_json){sections, strlen(sections)});
+    size_t size = 8 + strlen(topic) + strlen(event) + payload.len;
+    char head[8] = {1, (char)strlen(topic), (char)strlen(event), 0, (char)payload.len};
+    char *bytes = anqa_arena_alloc(anqa_tmp(), size);
+    const anqa_msg *msg;
+    anqa_error err;
+
+    CHECK(payload.len < 128);
+    memcpy(bytes, head, 8);
+    memcpy(bytes + 8, topic, strlen(topic));
+    memcpy(bytes + 8 + strlen(topic), event, strlen(event));
+    memcpy(bytes + size - payload.len, payload.ptr, payload.len);
+    CHECK_STATUS(anqa_pubsub_receive(anqa_str_make(bytes, size), &err), ANQA_OK, "%s", err.text);
+    msg = anqa_receive(1000);
+    CHECK(msg != NULL && msg->payload == ANQA_PAYLOAD_BUF);
+    anqa_msg_keep(msg);
+    return (anqa_buf){msg->u.block, msg->body.ptr, msg->body.len};
+}
+
+/* The same once more, though there is no room for broadcasts here. */
+static void again(anqa_buf message)
+{
+    CHECK_STATUS(
+        anqa_send(anqa_whereis("presence"), ANQA_BROADCAST, anqa_shared(message)), ANQA_OK);
+    (void)listed("another");
+}
+
+/* Else one who was forgotten and learnt anew by the same reference would be told to join and to leave at once. */
+ANQA_TEST(while_diffs_wait_other_nodes_are_not_heard)
+{
+    static const char ann[] =
+        "[[\"far\",1,2,0,1,0,1,[],[[1,1,\"room:a\",\"ann\",{\"phx_ref\":\"x\"}]]]]";
+    anqa_buf beat, bye;
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_pubsub_attach(&mute, NULL, anqa_str_of("me")), ANQA_OK);
+    start();
+    CHECK_STATUS(anqa_subscribe(anqa_str_of("\xffpresence:presence:0")), ANQA_OK);
+    bye = from_far("bye", "[]");
+    beat = from_far("beat", ann); /* it is met */
+    again(beat);
+    anqa_unsubscribe(anqa_str_of("\xffpresence:presence:0"));
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    hear_diffs();
+    hear_flood();
+    pid = someone();
+    anqa_test_capture_log(ANQA_WARN);
+    anqa_test_advance(30);
+    flood();
+    CHECK_STATUS(track(pid, "flood", "k"), ANQA_OK);
+    (void)listed("another");
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    flood();
+    again(bye);
+    flood();
+    again(beat);
+    flood();
+    again(beat);
+    anqa_test_advance(100);
+    ANQA_REFUTE_RECEIVED("diff", "{'leaves': {'ann': _}, ...}");
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+}
+
+ANQA_TEST(while_too_much_waits_to_be_told_nobody_is_tracked)
+{
+    anqa_json meta = anqa_jsonf("{'p': %s}", anqa_tmp_printf("%4000d", 0));
+    anqa_status status = ANQA_OK;
+    anqa_pid pid;
+    int count = 0;
+
+    start();
+    hear_diffs();
+    hear_flood();
+    pid = someone();
+    flood();
+    for (; status == ANQA_OK && count < 100000; count++) {
+        status =
+            anqa_presence_track_pid(&presence, pid, anqa_str_of(T), anqa_str_of("ann"), meta, NULL);
+        (void)listed(T); /* somebody has heard of it */
+        if (status == ANQA_OK)
+            untrack(pid, "ann");
+        flood();
+    }
+    CHECK_STATUS(status, ANQA_E_FULL);
+    CHECK(count > 3000, "%d", count);
+    anqa_test_advance(100);
+    CHECK_STATUS(track(pid, T, "ann"), ANQA_OK);
+}
+
 /* ---------------------------------------------------------------- hooks */
 
-static bool fetch_crashes, fetch_hangs;
+static bool fetch_crashes, fetch_hangs, fetch_floods;
 
 /* Adds "name" to each key. */
 static anqa_json with_names(anqa_str topic, anqa_json presences)
@@ -466,6 +681,8 @@ static anqa_json with_names(anqa_str topic, anqa_json presences)
         anqa_exit(anqa_error_reason("no database"));
     if (fetch_hangs)
         anqa_sleep(ANQA_INFINITY);
+    if (fetch_floods)
+        flood();
     anqa_json_writer_init(w, anqa_tmp(), 0);
     anqa_json_begin_object(w);
     for (it = anqa_json_each(presences); anqa_json_next(&it);) {
@@ -553,6 +770,26 @@ ANQA_TEST(a_fetch_that_crashes_costs_its_fields_and_no_diff)
     ANQA_ASSERT_RECEIVE("metas", 100, "{'n': 10, ...}"); /* it has begun afresh */
     CHECK(anqa_pid_eq(anqa_whereis("hooked"), server));
     CHECK(anqa_is_alive(pid));
+}
+
+ANQA_TEST(a_diff_with_hooks_that_finds_no_room_waits_too)
+{
+    anqa_pid pid;
+
+    start_hooked();
+    hear_flood();
+    anqa_test_capture_log(ANQA_WARN);
+    pid = someone();
+    fetch_floods = true;
+    track_hooked(pid, "ann");
+    anqa_test_settle();
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    fetch_floods = false;
+    ANQA_REFUTE_RECEIVED("diff");
+    track_hooked(pid, "ben");
+    ANQA_ASSERT_RECEIVE("diff", 1000, "{'joins': {'ann': {'metas': [_], 'name': 'Mx ann'}}, ...}");
+    ANQA_ASSERT_RECEIVE("metas", 100, "{'joins': {'ann': _}, ...}");
+    ANQA_ASSERT_RECEIVE("diff", 1000, "{'joins': {'ben': {'metas': [_], 'name': 'Mx ben'}}, ...}");
 }
 
 /* Each in a diff of its own. */
@@ -696,9 +933,10 @@ static void count_metas(void *arg, anqa_json diff)
     counts[1]++;
 }
 
-static void cut(void *arg, const struct presence_topic *topic)
+static bool cut(void *arg, const struct presence_topic *topic)
 {
     diff_each(topic, count_metas, arg);
+    return true;
 }
 
 ANQA_TEST(many_metas_of_one_key_come_in_pieces_too)

@@ -171,6 +171,82 @@ TEST(a_node_that_is_silent_for_the_permdown_period_is_forgotten_and_learnt_anew)
     sim_end(sim);
 }
 
+static anqa_status beat_of(struct sim *sim, unsigned to, const char *name)
+{
+    struct message message = {.from = {.name = anqa_str_of(name), .started = 1, .nonce = 1}};
+    struct sim_node *node = &sim->nodes[to];
+    anqa_arena arena = {0};
+    anqa_status status;
+    anqa_error err;
+    anqa_json json;
+
+    CHECK_STATUS(message_write(&arena, &message, &json), ANQA_OK);
+    status = replication_receive(
+        &node->replication, sim->now_ms + node->mono_ms, MESSAGE_BEAT, json, &err);
+    anqa_arena_done(&arena);
+    return status;
+}
+
+/* Deploys under ever new names leave many behind that are not forgotten yet. */
+TEST(who_is_down_for_the_longest_makes_room_for_a_newcomer)
+{
+    struct sim *sim = sim_begin(3);
+    struct presence_state *state = &sim->nodes[0].state;
+    struct replica *replica;
+    unsigned a;
+
+    sim_crash(sim, 2);
+    sim_run(sim, DOWN_MS + 6000);
+    for (unsigned i = 0; state->replicas.count < PRESENCE_REPLICAS_MAX; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "x%u", i);
+        CHECK_STATUS(beat_of(sim, 0, name), ANQA_OK);
+    }
+    replica = state_replica(state, anqa_str_of("x7"));
+    replica->heard_ms -= 200;                            /* before all others */
+    CHECK_STATUS(beat_of(sim, 0, "late"), ANQA_E_LIMIT); /* all are up */
+    sim_run(sim, DOWN_MS + 3000);
+    sim_start(sim, 2);
+    a = sim_join(sim, 2, 1, T, "ann");
+    sim_run(sim, 6000);
+    CHECK(sim_shows(sim, 0, a));
+    CHECK_EQ(state->replicas.count, PRESENCE_REPLICAS_MAX);
+    CHECK(state_replica(state, anqa_str_of("x7")) == NULL);
+    CHECK(state_replica(state, anqa_str_of("x8")) != NULL);
+    sim_check_agreement(sim);
+    sim_end(sim);
+}
+
+TEST(both_sides_of_a_split_just_below_the_permdown_period_learn_who_has_left)
+{
+    struct sim *sim = sim_begin(4);
+    unsigned stays[2], goes[2];
+
+    for (unsigned side = 0; side < 2; side++) {
+        stays[side] = sim_join(sim, 2 * side, 1, T, "ann");
+        goes[side] = sim_join(sim, 2 * side, 2, T, "ben");
+    }
+    sim_run(sim, 6000);
+    sim_check_agreement(sim);
+    sim_split(sim, 3);
+    sim_run(sim, 10000);
+    for (unsigned side = 0; side < 2; side++)
+        sim_leave(sim, 2 * side, 2, T, "ben");
+    sim_run(sim, 45000); /* 55 s of 60 */
+    for (unsigned side = 0; side < 2; side++) {
+        CHECK(sim_shows(sim, 2 * side + 1, stays[side]));
+        CHECK(!sim_shows(sim, 2 * side + 1, stays[1 - side]));
+        CHECK_EQ(sim->nodes[2 * side].state.replicas.count, 4); /* nobody is forgotten */
+    }
+    sim_split(sim, 0);
+    sim_run(sim, 9000);
+    for (unsigned node = 0; node < 4; node++)
+        for (unsigned side = 0; side < 2; side++)
+            CHECK(sim_shows(sim, node, stays[side]) && !sim_shows(sim, node, goes[side]));
+    sim_check_agreement(sim);
+    sim_end(sim);
+}
+
 TEST(a_new_life_of_a_node_takes_the_place_of_the_old_one_with_its_first_beat)
 {
     struct sim *sim = sim_begin(2);

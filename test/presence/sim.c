@@ -188,7 +188,7 @@ static void mirror(struct sim_node *node, const struct presence_elem *elem, bool
     node->shown[ref] = joined;
 }
 
-static void mirror_topic(void *arg, const struct presence_topic *topic)
+static bool mirror_topic(void *arg, const struct presence_topic *topic)
 {
     for (struct anqa_list_node *at = anqa_list_first(&topic->joined); at != NULL;
         at = anqa_list_next(&topic->joined, at))
@@ -196,6 +196,7 @@ static void mirror_topic(void *arg, const struct presence_topic *topic)
     for (struct anqa_list_node *at = anqa_list_first(&topic->left); at != NULL;
         at = anqa_list_next(&topic->left, at))
         mirror(arg, ANQA_CONTAINER_OF(at, struct presence_elem, leaving), false);
+    return true;
 }
 
 static void flush_now(struct sim *sim, unsigned node)

@@ -33,7 +33,7 @@ static void note(char sign, const struct presence_elem *elem)
     snprintf(mentioned + len, sizeof mentioned - len, "%c%.*s ", sign, ANQA_FMT(elem->group->key));
 }
 
-static void note_topic(void *arg, const struct presence_topic *topic)
+static bool note_topic(void *arg, const struct presence_topic *topic)
 {
     for (struct anqa_list_node *node = anqa_list_first(&topic->joined); node != NULL;
         node = anqa_list_next(&topic->joined, node))
@@ -41,6 +41,7 @@ static void note_topic(void *arg, const struct presence_topic *topic)
     for (struct anqa_list_node *node = anqa_list_first(&topic->left); node != NULL;
         node = anqa_list_next(&topic->left, node))
         note('-', ANQA_CONTAINER_OF(node, struct presence_elem, leaving));
+    return true;
 }
 
 static const char *changes(void)
@@ -104,16 +105,45 @@ TEST(one_process_is_tracked_once_under_a_key_of_a_topic)
     state_done(&state);
 }
 
-TEST(an_update_is_a_join_and_a_leave_at_once_and_what_came_and_went_is_in_both)
+static void update(const char *meta)
+{
+    CHECK_STATUS(state_update(&state, state_find(&state, 1, str(T), str("a")), str(meta)), ANQA_OK);
+}
+
+TEST(an_update_is_a_join_and_a_leave_at_once)
 {
     begin_with(NULL);
     CHECK_STATUS(state_join(&state, 1, str(T), str("a"), str(META)), ANQA_OK);
     CHECK_STR(changes(), "+a ");
-    CHECK_STATUS(
-        state_update(&state, state_find(&state, 1, str(T), str("a")), str("{\"n\":2}")), ANQA_OK);
+    update("{\"n\":2}");
     CHECK_STR(list(T), "{\"a\":{\"metas\":[{\"n\":2}]}}");
     CHECK_STR(changes(), "+a -a ");
+    state_done(&state);
+}
+
+TEST(what_came_and_went_before_anybody_could_hear_of_it_is_not_mentioned)
+{
+    anqa_buf one;
+
+    begin_with(NULL);
     CHECK_STATUS(state_join(&state, 1, str(T), str("b"), str(META)), ANQA_OK);
+    state_leave(&state, state_find(&state, 1, str(T), str("b")));
+    CHECK_STR(changes(), "");
+    CHECK_EQ(state.topics.count, 0);
+    CHECK_STATUS(state_join(&state, 1, str(T), str("a"), str(META)), ANQA_OK);
+    update("{\"n\":2}");
+    update("{\"n\":3}");
+    CHECK_STR(changes(), "+a ");
+    update("{\"n\":4}");
+    update("{\"n\":5}");
+    CHECK_STR(changes(), "+a -a ");
+    CHECK_STATUS(state_join(&state, 1, str(T), str("b"), str(META)), ANQA_OK);
+    (void)list(T);
+    state_leave(&state, state_find(&state, 1, str(T), str("b")));
+    CHECK_STR(changes(), "+b -b ");
+    CHECK_STATUS(state_join(&state, 1, str(T), str("b"), str(META)), ANQA_OK);
+    CHECK_STATUS(state_list_key(&state, str(T), str("b"), &one), ANQA_OK);
+    anqa_buf_unref(one);
     state_leave(&state, state_find(&state, 1, str(T), str("b")));
     CHECK_STR(changes(), "+b -b ");
     state_done(&state);
@@ -210,7 +240,15 @@ TEST(who_went_and_came_back_has_joined)
     CHECK_STR(changes(), "-a ");
     state_replica_set_up(&state, replica, true);
     state_replica_set_up(&state, replica, false);
+    CHECK_STR(changes(), "");
+    state_replica_set_up(&state, replica, true);
+    (void)list(T);
+    state_replica_set_up(&state, replica, false);
     CHECK_STR(changes(), "+a -a ");
+    state_replica_set_up(&state, replica, true);
+    CHECK_STR(changes(), "+a ");
+    state_replica_set_up(&state, replica, false);
+    CHECK_STR(changes(), "-a ");
     state_replica_drop(&state, replica);
     CHECK_STR(changes(), "");
     state_done(&state);

@@ -307,6 +307,7 @@ TEST(tokens_go_round_a_ring_over_both_schedulers_and_none_is_lost)
 enum { WRITE_US = 150000, HOLD_US = 1500, WHOLE = 0x600d, GONE = 0xdead };
 
 struct table {
+    struct retired retired;
     _Atomic(unsigned) magic;
     uint64_t version;
     struct table *next; /* in the graveyard */
@@ -328,15 +329,22 @@ static struct table *table_new(uint64_t version)
     return table;
 }
 
-static void table_free(void *object)
+static bool table_free(struct retired *retired)
 {
-    struct table *table = object;
+    struct table *table = ANQA_CONTAINER_OF(retired, struct table, retired);
 
     atomic_store_explicit(&table->magic, GONE, memory_order_relaxed);
     table->next = atomic_load(&graveyard);
     while (!atomic_compare_exchange_weak(&graveyard, &table->next, table))
         ;
     atomic_fetch_add(&tables_freed, 1);
+    return false;
+}
+
+static void table_retire(anqa_rt *rt, struct table *table)
+{
+    table->retired.free_some = table_free;
+    qsbr_retire(rt, &table->retired);
 }
 
 static void graveyard_clear(void)
@@ -380,7 +388,7 @@ static void write_versions(void *state)
     while (rt_clock_us() < end) {
         struct table *table = table_new(++version);
         struct table *old = atomic_exchange_explicit(&current_table, table, memory_order_acq_rel);
-        qsbr_retire(anqa_rt_self(), table_free, old);
+        table_retire(anqa_rt_self(), old);
         atomic_fetch_add(&tables_retired, 1);
         anqa_yield();
     }
@@ -468,7 +476,7 @@ TEST(what_is_still_retired_at_the_end_is_freed_by_stop)
     anqa_rt *rt = rt_open(1);
 
     for (unsigned i = 0; i < 10; i++)
-        qsbr_retire(rt, table_free, table_new(i));
+        table_retire(rt, table_new(i));
     rt_close(rt);
     CHECK_EQ(atomic_load(&tables_freed), 10);
     graveyard_clear();
@@ -503,7 +511,7 @@ static void retire_large(void *state)
     CHECK(large != NULL);
     large->parts = PARTS;
     large->retired.free_some = part_free;
-    qsbr_retire_in_parts(anqa_rt_self(), &large->retired);
+    qsbr_retire(anqa_rt_self(), &large->retired);
 }
 
 TEST(what_is_retired_in_parts_is_freed_to_its_last_part)
