@@ -294,6 +294,27 @@ TEST(a_body_that_nobody_reads_keeps_the_window_shut_and_what_is_read_opens_it)
 
 /* ---------------------------------------------------------------- requests */
 
+static const anqa_endpoint forced = {.force_ssl = &(anqa_ssl_opts){0},
+    .statics = (const anqa_static_files[]){{.url = "/", .dir = "/proc/self"}, {0}},
+    .quiet = true};
+
+TEST(an_endpoint_that_wants_tls_sends_streams_there_too)
+{
+    const struct h2_answer *answer;
+    struct h2_peer peer;
+
+    site_begin_endpoint(&forced);
+    peer = h2_dial(site_port());
+    h2_get(&peer, 1, "/status");
+    answer = h2_read(&peer, 1);
+    CHECK_EQ(answer->status, 301);
+    CHECK(has(answer->head, "location: https://example.org/status\n"), "%s", answer->head);
+    h2_get(&peer, 3, "/none");
+    CHECK_EQ(h2_read(&peer, 3)->status, 301);
+    h2_hang_up(&peer);
+    site_end();
+}
+
 TEST(a_request_looks_as_it_would_in_http_1)
 {
     struct h2_peer peer;
