@@ -85,7 +85,7 @@ void stream_count(struct conn *conn, int64_t bytes)
     never();
 }
 
-bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit)
+bool stream_may_hold(const struct conn *conn, size_t size, size_t limit)
 {
     never();
 }
