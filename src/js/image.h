@@ -8,8 +8,8 @@
  * Everything below that names a place in the engine's memory holds in every copy.
  *
  * Whoever makes the image of the same script with the same library gets the same bytes, also in another program run on
- * another day: while it is made the clocks stand at 0 and what is random follows from the source. So a snapshot need not
- * hold the image, only what names it (snapshot.h).
+ * another day: while it is made the clocks stand at 0 and what is random follows from the source, and in the platform
+ * that it begins with (platform.h) from nothing. So a snapshot need not hold the image, only what names it (snapshot.h).
  *
  * Owner: struct js_rt. The image of a script lives as long as the runtime. Those of files that have changed are `stale`:
  * processes that still run keep them. The image of a text that came at run time (spawn.h) is counted by its users; when it has none

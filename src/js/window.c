@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "js/image.h"
 #include "js/pages.h"
+#include "js/platform.h"
 #include "js/preempt.h"
 #include "js/work.h"
 #include "runtime/hooks.h"
@@ -123,6 +124,7 @@ static void rt_drop(void *object)
         windows_free(image->free);
         image_free(image);
     }
+    platforms_free(rt);
     while (rt->parcels != NULL)
         parcel_free(parcel_unlink(&rt->parcels));
     map_u64_done(&rt->children);

@@ -42,6 +42,7 @@
 struct js;
 struct js_image;
 struct js_parcel;
+struct js_platform;
 
 struct js_window {
     uint8_t *base;
@@ -85,6 +86,7 @@ struct js_rt {
     int timers[64];                 /* the ticks of its threads */
     uint32_t timer_count;
     struct js_image *images;
+    struct js_platform *platforms;
     struct js_parcel *parcels;
     uint64_t last_parcel;
     uint8_t secret[32];      /* constant: the key of witnesses, see snapshot.h */
