@@ -116,17 +116,15 @@ const struct bench_area bench_area = {
             TRAFFIC("text"),
             TRAFFIC("json"),
             TRAFFIC("file_16k",
-                .note =
-                    "each request opens the file anew, so that one that was replaced is seen at "
-                    "once; openat2, fstat and close are a fifth of the time (perf). nginx keeps "
-                    "it open here (open_file_cache) and looks again after a minute; where it "
-                    "does not, the row file_16k_anew has the two side by side."),
+                .note = "both keep the file open; here each request asks whether it is still the "
+                        "same (fstat), nginx looks again after a minute. The row file_16k_anew has "
+                        "the two side by side where they open it for each request."),
             TRAFFIC("file_16k_anew"),
             TRAFFIC("text_pipelined"),
             TRAFFIC("json_pipelined"),
             TRAFFIC("connection"),
             TRAFFIC("tls_json"),
-            TRAFFIC("tls_file_16k", .note = "as file_16k: each request opens the file anew."),
+            TRAFFIC("tls_file_16k"),
             TRAFFIC("tls_handshake",
                 .note =
                     "two session tickets: without any, of either, it is 1.01x to 1.04x; with those "
@@ -134,14 +132,14 @@ const struct bench_area bench_area = {
                     "OpenSSL seals with keys that never change, 0.93x to 0.99x. Ours change, so "
                     "OpenSSL asks for them by a callback. One ticket less is 5 to 9 %."),
             TRAFFIC("h2_json"),
-            TRAFFIC("h2_file_16k", .note = "as file_16k: the file is opened anew, 9 % of the time "
-                                           "(perf); and it is copied "
-                                           "on its way through the queue of its stream, 7 %."),
+            TRAFFIC("h2_file_16k",
+                .note =
+                    "the file is copied on its way through the queue of its stream, 7 % (perf)."),
             TRAFFIC("h2c_text", .note = "each request is a process, goes through a router and gets "
                                         "a date and an id, of which nghttpd does "
                                         "nothing; no function takes more than 4 % (perf)."),
             TRAFFIC("h2c_file_16k",
-                .note = "as file_16k and h2_file_16k; nghttpd keeps the file open."),
+                .note = "as h2_file_16k and h2c_text; nghttpd keeps the file open, too."),
             {0},
         },
 };

@@ -19,7 +19,9 @@ enum {
     BATCH = 64,
     PLACES = 256,
     SPINNERS = 10,
-    POLITE_CALLS = 400,
+    POLITE = 100, /* rooms, */
+    ASKERS = 10,  /* who ask them */
+    ASKED = 100,  /* times each */
     ANSWER_MS = 50000,
     ROOMS = 400
 };
@@ -347,6 +349,41 @@ static double measure_memory(struct bench *b)
     return result;
 }
 
+/* What a room takes that is parked after so many messages, beside its process. */
+enum { PARKED_POSTS = 100, PARKED_ROOMS = 20 };
+
+static void work_parked(struct bench *b, uint64_t ops, bool first)
+{
+    anqa_pid pids[2 * PARKED_ROOMS];
+    anqa_js_counts counts;
+    double *result = b->state;
+
+    start_all(pids, PARKED_ROOMS);
+    for (int i = 0; i < PARKED_ROOMS; i++)
+        for (int n = 0; n < PARKED_POSTS; n++)
+            post_to(pids[i]);
+    start_all(pids + PARKED_ROOMS, PARKED_ROOMS);
+    anqa_js_get_counts(&counts);
+    if (counts.parked != PARKED_ROOMS)
+        bench_fail("%u rooms are parked", counts.parked);
+    *result = (double)counts.parked_bytes / PARKED_ROOMS;
+    end_rooms(pids, ANQA_COUNT(pids));
+}
+
+static double measure_parked(struct bench *b)
+{
+    double result = 0;
+
+    b->state = &result;
+    drive(b, 1, work_parked);
+    return result;
+}
+
+static bool open_few(struct bench *b)
+{
+    return open_mapped(b, PARKED_ROOMS);
+}
+
 /* ---------------------------------------------------------------- the web platform */
 
 /* One script for each part: what it does in its first call, and what it comes to beside a script of nothing. */
@@ -468,27 +505,57 @@ static int order(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* Asks some of the rooms, in turn, with a pause between. */
+struct asker {
+    const anqa_pid *rooms;
+    uint64_t *took;
+    anqa_pid tell;
+};
+
+static void run_asker(void *state)
+{
+    const struct asker *asker = state;
+
+    for (int i = 0; i < ASKED; i++) {
+        uint64_t start = bench_now_ns();
+        post_to(asker->rooms[i % (POLITE / ASKERS)]);
+        asker->took[i] = bench_now_ns() - start;
+        anqa_sleep(1);
+    }
+    (void)anqa_send(asker->tell, "asked", anqa_nothing());
+}
+
+static void ask_all(const anqa_pid *rooms, uint64_t *took)
+{
+    for (int i = 0; i < ASKERS; i++) {
+        struct asker asker = {
+            rooms + (size_t)i * (POLITE / ASKERS), took + (size_t)i * ASKED, anqa_self()};
+        if (anqa_spawn(
+                &(anqa_spawn_opts){.run = run_asker, .arg = &asker, .arg_size = sizeof asker}, NULL,
+                NULL) != ANQA_OK)
+            bench_fail("an asker does not start");
+    }
+    for (int i = 0; i < ASKERS; i++)
+        if (anqa_receive(ANSWER_MS) == NULL)
+            bench_fail("an asker does not come to its end");
+}
+
 static double measure_polite(struct bench *b)
 {
-    static uint64_t took[POLITE_CALLS];
-    anqa_pid spinning[SPINNERS], polite[4];
+    static uint64_t took[ASKERS * ASKED];
+    anqa_pid spinning[SPINNERS], polite[POLITE];
 
     for (int i = 0; i < SPINNERS; i++) {
         spinning[i] = start_room(&room);
         anqa_cast(spinning[i], "spin", (anqa_json){NULL, 0});
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < POLITE; i++)
         polite[i] = start_room(&room);
-    for (int i = 0; i < POLITE_CALLS; i++) {
-        uint64_t start = bench_now_ns();
-        post_to(polite[i % 4]);
-        took[i] = bench_now_ns() - start;
-        anqa_sleep(1);
-    }
+    ask_all(polite, took);
     end_rooms(spinning, SPINNERS);
-    end_rooms(polite, 4);
-    qsort(took, POLITE_CALLS, sizeof took[0], order);
-    return (double)took[POLITE_CALLS * 99 / 100] / 1000;
+    end_rooms(polite, POLITE);
+    qsort(took, ANQA_COUNT(took), sizeof took[0], order);
+    return (double)took[ANQA_COUNT(took) * 99 / 100] / 1000;
 }
 
 /* ---------------------------------------------------------------- computing */
@@ -582,15 +649,22 @@ const struct bench_area bench_area = {
             {.name = "memory",
                 .unit = "bytes",
                 .budget = {BENCH_AT_MOST, 102400},
-                .note = "some 29 pages of 4 KB: those that one message makes differ from the "
-                        "image, and "
-                        "page tables. What a message "
-                        "touches are counts of references in objects all over the image, and "
-                        "Beam has become larger.",
+                .note = "some 11 pages of 4 KB: those that one message makes differ from the "
+                        "image, and page tables. Each is there for one thing: the engine's state, "
+                        "the script's objects, what is new, counts of references in six places.",
                 .schedulers = BENCH_ON_1,
                 .fresh = true,
                 .setup = open_world,
                 .measure = measure_memory,
+                .teardown = close_world},
+            {.name = "parked",
+                .unit = "bytes",
+                .budget = {BENCH_AT_MOST, 22528},
+                .note = "what is kept of a room's memory while it is parked, after 100 messages of "
+                        "which it holds 100.",
+                .schedulers = BENCH_ON_1,
+                .setup = open_few,
+                .measure = measure_parked,
                 .teardown = close_world},
             {.name = "apis",
                 .unit = "bytes",

@@ -41,7 +41,7 @@ static inline uint16_t endpoint_port(const struct test_endpoint *test)
 /* Stops the endpoint, unless it has ended, and the runtime. */
 static inline void endpoint_end(struct test_endpoint *test)
 {
-    anqa_status status = anqa_gen_server_stop(test->pid, ANQA_SHUTDOWN, 10000 * harness_slowness());
+    anqa_status status = anqa_gen_server_stop(test->pid, ANQA_SHUTDOWN, HARNESS_LONG_MS);
 
     CHECK(status == ANQA_OK || status == ANQA_E_NOPROC, "%s", anqa_status_name(status));
     anqa_detach();

@@ -29,6 +29,9 @@
 #define harness_slowness anqa_test_slowness
 #define harness_at_end anqa_test_at_end
 
+/* Long enough for what must come, on a machine that is busy too: reaching it is a failure. */
+#define HARNESS_LONG_MS (20000u * harness_slowness())
+
 /* ---------------------------------------------------------------- failing allocations */
 
 /**

@@ -1,6 +1,6 @@
 /*
  * What load generators talk to: a channel that echoes and broadcasts, and a few pages. PORT says where it listens (0: any
- * free port), BENCH_FILES a folder whose files are served below /files and /anew.
+ * free port), BENCH_FILES a folder whose files are served below /files, and below /anew by opening them for each request.
  *
  *     bench:*   echo                answers with the payload
  *               broadcast           sends it to all on the topic as "msg", and answers
@@ -121,7 +121,7 @@ int main(int argc, char **argv)
 
     if (folder != NULL) {
         files[0] = (anqa_static_files){.url = "/files", .dir = folder};
-        files[1] = (anqa_static_files){.url = "/anew", .dir = folder};
+        files[1] = (anqa_static_files){.url = "/anew", .dir = folder, .opens_anew = true};
     }
     return anqa_main(argc, argv, &app);
 }

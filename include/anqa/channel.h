@@ -60,9 +60,11 @@
  *
  * Limits. Refs of the client may have 255 bytes, topics and events too. When 256 messages or 4 MiB wait for one channel
  * nothing more is read from its client until half of them are done. What a client may send in a second can be limited, for a
- * channel (.rate) and for all that comes over a socket (.rate of its mount). A channel for whose handle_out 256 broadcasts wait is
+ * channel (.rate) and for all that comes over a socket (.rate of its mount). A channel for whose handle_out 256 broadcasts or 4 MiB wait is
  * killed, with a warning: others do not wait for it, and its client joins anew. A client that leaves more than 1 MiB of what it is sent
- * unread is reset; so no answer or push can be longer.
+ * unread is reset; so no answer or push can be longer. As much may be broadcast on a topic while a client joins it, each
+ * message counted 64 bytes longer than it is: else the join fails as one that crashes, with a warning, and the client tries again.
+ * The limit is max_output_bytes of the endpoint.
  *
  * Threads. An anqa_socket belongs to its channel's process; specs are shared and constant.
  */
@@ -125,6 +127,8 @@ typedef struct anqa_channel {
     const void *arg; /* for several channels with the same callbacks: anqa_socket_arg */
     /* anqa_reply_ok or anqa_noreply: joined; anqa_reply_error: refused. NULL: everybody may join */
     anqa_next (*join)(anqa_socket *socket, anqa_str topic, anqa_json params);
+    /* the same for a join whose parameters are bytes; NULL: it fails as one that crashes, unless everybody may join */
+    anqa_next (*join_binary)(anqa_socket *socket, anqa_str topic, anqa_str data);
 
     const anqa_event *handle_in; /* what the client sends */
     const anqa_binary_event

@@ -39,12 +39,14 @@
  * the client asks. It ends when the client has not asked for one and a half windows, when more than max_output_bytes wait,
  * when "disconnect" is broadcast to the socket's id, and when the endpoint stops; the client then opens another one and joins again. Its channels
  * end with the reason shutdown "inactive", "closed", "disconnected" or "draining". Binary messages can be sent by such a client, but not to it (anqa/channel.h). Its token is
- * signed with the endpoint's secret.
+ * signed with the endpoint's secret. What clients of Phoenix never send is refused sooner than there: a body of more than 8,000,000
+ * bytes with 413; one that is not UTF-8, or has a line that is neither a message nor base64, as a whole with 400, and the session goes on; a
+ * token of `authToken` that can not be decoded with 403.
  *
  * Events. With `.sse = {.on = true}` a mount also takes clients that only listen, at "/socket/sse":
  *     new EventSource("/socket/sse?vsn=2.0.0&topics[]=room:a&topics[]=room:b&payload[name]=Ada")
  * joins those topics, all with the payload {"name": "Ada"}. The data of each event is a message of the wire format, beginning with the answers to
- * the joins; more topics than max_channels are answered with 400. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
+ * the joins; more topics than max_channels are answered with 400. The stream ends where a WebSocket would be closed; browsers come back by themselves. A client that is gone is noticed at the next heartbeat. Binary messages are not sent.
  *
  * Compression. With `compress` messages go compressed to clients that offer permessage-deflate (RFC 7692), which browsers
  * do: those from 256 bytes to 256 KiB, if they become shorter. Each is compressed by itself, so that a broadcast is compressed
@@ -162,6 +164,19 @@ typedef struct anqa_static_files {
     /* `app.js.gz` and `app.js.br` are sent in place of `app.js` to who takes them (Accept-Encoding), where they lie beside it and are
      * not older. Whoever builds the files makes them: gzip -k9 app.js; brotli -k app.js */
     bool gzip, brotli;
+    /* what caches may do; NULL: "public": they ask whether the file is still the same (ETag) when they like to */
+    const char *cache_control;
+    /* the same for URLs with "?vsn=...", which the site changes with the file; NULL: "public, max-age=31536000, immutable" */
+    const char *cache_control_vsn;
+    /* the first parts of paths below `url` that are served, as "css" and "favicon.ico"; all others go on to the plugs. NULL ends them; NULL:
+     * all are */
+    const char *const *only;
+    /* more fields of its answers, of 2,048 bytes at most with those above; those that are written for each file can not be put. {0} ends
+     * them; NULL: none */
+    const anqa_header *headers;
+    /* No file is kept open from one request to the next. Else up to 256 of a scheduler are, for a second each: what was written,
+     * replaced or deleted is seen at once all the same, what a folder or a link on the way to it stands for now within that second */
+    bool opens_anew;
 } anqa_static_files;
 
 /** Limits on clients and their requests. Times count in whole seconds. Zero is a sensible default everywhere. */
@@ -175,7 +190,8 @@ typedef struct anqa_http_limits {
     uint32_t
         write_timeout_ms; /* for the client to take more of an answer, or it is reset; 0: 30,000 */
     uint32_t streams;     /* requests of one HTTP/2 connection that are served at a time; 0: 100 */
-    /* at a time; more are reset. For IPv6 of a network of 64 bits. 0: any number, as behind a proxy, from which all come */
+    /* at a time; more are reset. For IPv6 of a network of 64 bits; clients at Unix sockets are not counted. 0: any number, as of a proxy or a
+     * NAT all clients come from one; 1,024 where browsers reach the endpoint directly */
     uint32_t connections_per_address;
 } anqa_http_limits;
 

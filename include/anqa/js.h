@@ -78,7 +78,8 @@
  *     Beam.self(), Beam.id()        the own pid; the key or id that a supervisor started it for
  *     Beam.monitor(pid, fn)         fn(pid, reason) when it ends; returns a reference, up to 10,000; Beam.demonitor(ref)
  *     Beam.link(pid), Beam.unlink(pid)
- *                                   link: of its parent or a child, after an unlink; of others a TypeError
+ *                                   of its parent or a child; of others a TypeError: what C has started and linked ends
+ *                                   with its starter
  *     Beam.exit(reason)             ends this process; "normal" when left out
  *     Beam.exit(child, reason)      ends a child, without its end being this process's; "shutdown" when left out, "kill" leaves it
  *                                   no choice. Whether it was a living child: nobody else is touched
@@ -98,7 +99,9 @@
  *                                   objects, by identity for functions, promises and weak collections
  *     Beam.peek(promise)            what it has become, the promise itself while it is pending, and what is no promise as it is;
  *                                   Beam.peek.status(promise): "pending", "fulfilled" or "rejected"
- *     Beam.inspect(value), Beam.escapeHTML(text)
+ *     Beam.inspect(value, {depth}) its text, as of Node's util.inspect in one line; depth 2 when left out, 100 members of each, and
+ *                                   nothing is opened behind 65,536 characters
+ *     Beam.escapeHTML(text)
  *     Beam.password.hash(text, {rounds})
  *                                   promise of "$pbkdf2-sha256$i=<rounds>$<salt>$<key>": PBKDF2 with HMAC-SHA-256, 600,000 rounds when
  *                                   left out, 1,000 to 10,000,000; of a password of at most 1,024 bytes; needs OpenSSL
@@ -113,7 +116,11 @@
  *                                   no such class): postMessage(value, event)
  *                                   broadcasts to all others (event: "message" when left out); onmessage and listeners
  *                                   get {data, event}, data being such a value; close()
- *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask, console.log/info/warn/error/debug
+ *                                   (with ANQA_JS_EVENTS it is an EventTarget, and these are MessageEvents with a member `event`)
+ *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask
+ *     console                       log, info, warn, error, debug, assert, count, countReset, dir, group, groupCollapsed, groupEnd, table
+ *                                   (the value itself), time, timeLog, timeEnd, trace: events "js.console" of the log, of at most 8 KiB,
+ *                                   with Node's %s, %d, %i, %f, %j, %o, %O, %c and %%
  *
  * Messages of a BroadcastChannel are broadcasts with JSON, for C and browsers to read and send. An object that JSON can hold
  * is the payload itself; any other value is {"data": value}, and so is an object whose only key is "data". Where JSON has no
@@ -467,7 +474,7 @@ typedef struct anqa_js_info {
     uint64_t preemptions;
     uint64_t time_ms; /* of computing, in steps of half a millisecond; short turns are not seen */
     uint32_t pending_calls; /* Beam.calls without an answer */
-    uint32_t waiting_calls; /* calls from outside whose promise has not settled */
+    uint32_t waiting_calls; /* calls from outside whose promise has not settled, and whose caller waits */
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;

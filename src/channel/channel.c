@@ -153,13 +153,14 @@ static void hold(struct chan *chan, anqa_buf frame)
 {
     struct join *join = chan->join;
 
-    if (join->overrun || join->held_count >= HELD_FRAMES_MAX ||
-        join->held_bytes + frame.len > HELD_BYTES_MAX || !held_grow(join)) {
+    if (join->overrun ||
+        join->held_bytes + frame.len + HELD_FRAME_BYTES > socket_output_bytes(chan->socket) ||
+        !held_grow(join)) {
         give_up(chan, join);
         return;
     }
     join->held[join->held_count++] = anqa_buf_ref(frame);
-    join->held_bytes += frame.len;
+    join->held_bytes += frame.len + HELD_FRAME_BYTES;
 }
 
 static void send_now(const struct socket *socket, const anqa_buf *frames, size_t count)
@@ -169,20 +170,43 @@ static void send_now(const struct socket *socket, const anqa_buf *frames, size_t
 
 #define RUN_MAX 32 /* frames that are written at once */
 
-/* A broadcast that the channel wants to handle. It is killed when it does not keep up: the client is told so and joins
- * anew. We may be in the channel's own process, at any depth: the signal is seen when that can be. */
+/* What a broadcast counts among those that wait for handle_out. */
+static uint16_t intercepted_size(size_t len)
+{
+    static_assert(MSG_PAYLOAD_MAX / CHAN_INTERCEPTED_UNIT + CHAN_INTERCEPTED_SIZE_MAX < UINT16_MAX,
+        "one, behind as many as may wait, can be counted");
+    return (uint16_t)(len / CHAN_INTERCEPTED_UNIT);
+}
+
+/* One may be as long as it likes. */
+static bool may_wait(const struct chan *chan, uint16_t size)
+{
+    return chan->intercepted == 0 ||
+           (chan->intercepted < CHAN_INTERCEPTED_MAX &&
+               chan->intercepted_size + size <= CHAN_INTERCEPTED_SIZE_MAX);
+}
+
+/* A broadcast that the channel wants to handle. It is killed when it does not keep up, or there is no memory: the client is
+ * told so and joins anew. We may be in the channel's own process, at any depth: the signal is seen when that can be. */
 static void intercept(struct chan *chan, const struct frame *frame)
 {
+    uint16_t size = intercepted_size(frame->message.len);
+    anqa_status status = ANQA_E_LIMIT;
+
     if (chan->flags & CHAN_SLOW)
         return;
-    if (chan->intercepted < CHAN_INTERCEPTED_MAX) {
-        if (anqa_send(chan->sub.who, chan_out_tag, anqa_shared(frame->message)) == ANQA_OK)
-            chan->intercepted++;
-        return;
+    if (may_wait(chan, size))
+        status = anqa_send(chan->sub.who, chan_out_tag, anqa_shared(frame->message));
+    if (status == ANQA_OK) {
+        chan->intercepted++;
+        chan->intercepted_size = (uint16_t)(chan->intercepted_size + size);
     }
+    if (status == ANQA_OK || status == ANQA_E_NOPROC)
+        return;
     chan->flags |= CHAN_SLOW;
-    anqa_log(ANQA_WARN, "channel.handle_out.overrun", "topic=%.*s waiting=%u next=\"killed\"",
-        ANQA_FMT(chan->pub.topic), chan->intercepted);
+    anqa_log(ANQA_WARN, "channel.handle_out.overrun",
+        "topic=%.*s waiting=%u error=\"%s\" next=\"killed\"", ANQA_FMT(chan->pub.topic),
+        chan->intercepted, anqa_status_text(status));
     proc_exit_signal(sched_self, anqa_self(), chan->sub.who, ANQA_KILL);
 }
 
@@ -345,22 +369,33 @@ static ANQA_NORETURN void refuse(struct chan *chan, anqa_json response)
     anqa_exit(ANQA_SHUTDOWN);
 }
 
+static anqa_next run_join(struct chan *chan)
+{
+    const anqa_channel *spec = chan->spec;
+    const struct join *join = chan->join;
+    anqa_json params = {join->payload.ptr, join->payload.len};
+
+    if (spec->join == NULL && spec->join_binary == NULL)
+        return anqa_noreply();
+    if (join->binary && spec->join_binary == NULL)
+        anqa_exit(anqa_error_reason("a join with a binary payload"));
+    if (join->binary)
+        return spec->join_binary(&chan->pub, chan->pub.topic, join->payload);
+    return spec->join == NULL ? anqa_noreply() : spec->join(&chan->pub, chan->pub.topic, params);
+}
+
 static void chan_init(void *state)
 {
     struct chan *chan = state;
     const struct join *join = chan->join;
-    anqa_json params = {join->payload.ptr, join->payload.len};
-    anqa_next next = anqa_noreply();
+    anqa_next next;
     anqa_status status = sub_open(&chan->sub, join->topic);
 
     if (status != ANQA_OK)
         anqa_exit(anqa_reason_make(
             ANQA_REASON_SYSTEM_LIMIT, "cannot subscribe: %s", anqa_status_text(status)));
-    if (join->binary)
-        anqa_exit(anqa_error_reason("a join with a binary payload"));
     chan->pub.topic = sub_topic(&chan->sub);
-    if (chan->spec->join != NULL)
-        next = chan->spec->join(&chan->pub, chan->pub.topic, params);
+    next = run_join(chan);
     check_actions(&next, "join");
     switch (next.kind) {
     case ANQA_NEXT_NOREPLY:
@@ -472,6 +507,7 @@ static void on_out(struct chan *chan, const anqa_msg *msg)
     anqa_next next;
 
     chan->intercepted--;
+    chan->intercepted_size = (uint16_t)(chan->intercepted_size - intercepted_size(msg->body.len));
     next = row->run(&chan->pub, view.payload);
     apply(chan, &next, "handle_out");
 }

@@ -170,6 +170,11 @@ static anqa_status site_add_static(
     struct static_spec spec = {.prefix = strcmp(files->url, "/") == 0 ? NULL : files->url,
         .folder = files->dir,
         .index = "index.html",
+        .cache_control = files->cache_control,
+        .cache_control_vsn = files->cache_control_vsn,
+        .only = files->only,
+        .headers = files->headers,
+        .opens_anew = files->opens_anew,
         .gzip = files->gzip,
         .brotli = files->brotli};
     anqa_status status = static_open(&site->statics[site->static_count], &spec, err);

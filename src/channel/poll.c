@@ -19,7 +19,6 @@
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
 
-#define OUTPUT_DEFAULT (1u << 20) /* bytes that wait for a client */
 #define QUOTA \
     ((size_t)128 << 20) /* of an event's memory: posts have 8 MB, escapes make answers longer */
 #define CLOSE_RESTART 1012
@@ -88,9 +87,7 @@ static void out_add(struct poll *poll, struct out *out)
 
 static size_t output_limit(const struct poll *poll)
 {
-    uint32_t limit = poll->mount->service->output_bytes;
-
-    return limit == 0 ? OUTPUT_DEFAULT : limit;
+    return service_output_bytes(poll->mount->service);
 }
 
 /* For `size` bytes, of which `own` are written to it. NULL: too much waits, or there is no memory: a frame that is left out

@@ -73,6 +73,13 @@ void socket_write(struct socket *socket, const struct v2_frame *frame)
         v2_write(frame, room);
 }
 
+size_t socket_output_bytes(const struct socket *socket)
+{
+    const struct http_service *service = socket->mount->service;
+
+    return service == NULL ? SIZE_MAX : service_output_bytes(service); /* there is no wire */
+}
+
 void socket_reply(struct socket *socket, anqa_str join_ref, anqa_str ref, anqa_str topic_json,
     bool ok, anqa_str response)
 {
@@ -275,6 +282,15 @@ struct join *join_new(const struct v2_message *m, anqa_str topic, anqa_str topic
     return join;
 }
 
+static void send_held(struct socket *socket, const struct join *join)
+{
+    const struct transport *transport = socket->transport;
+
+    if (transport->allow != NULL)
+        (void)transport->allow(socket->link, join->held_bytes);
+    transport->send_now(socket->link, join->held, join->held_count);
+}
+
 void join_end(struct socket *socket, struct join *join, bool joined, anqa_str response)
 {
     struct v2_frame frame;
@@ -287,7 +303,7 @@ void join_end(struct socket *socket, struct join *join, bool joined, anqa_str re
             socket_write(socket, &frame);
         }
         if (joined && join->held_count > 0 && !socket->ended)
-            socket->transport->send_now(socket->link, join->held, join->held_count);
+            send_held(socket, join);
         socket_release(socket);
     }
     join_free(join);
@@ -341,8 +357,10 @@ static struct chan *chan_make(
     if (join_ref_is_null(join))
         chan->flags |= CHAN_NULL_JOIN_REF;
     if (has_escapes(join->topic_json)) {
+        uint16_t len = (uint16_t)join->topic_json.len;
         chan->flags |= CHAN_TOPIC_JSON;
-        chan->topic_len = (uint16_t)keep(&at, join->topic_json).len;
+        (void)keep(&at, anqa_str_make((const char *)&len, sizeof len));
+        (void)keep(&at, join->topic_json);
     }
     return chan;
 }
@@ -351,7 +369,16 @@ static struct chan *chan_make(
 static size_t texts_size(const struct join *join)
 {
     return (join_ref_is_null(join) ? join->ref.len : join->join_ref.len) +
-           (has_escapes(join->topic_json) ? join->topic_json.len : 0);
+           (has_escapes(join->topic_json) ? sizeof(uint16_t) + join->topic_json.len : 0);
+}
+
+anqa_str chan_topic_json(const struct chan *chan)
+{
+    const char *at = (const char *)chan + chan->texts + chan->ref_len;
+    uint16_t len;
+
+    memcpy(&len, at, sizeof len);
+    return anqa_str_make(at + sizeof len, len);
 }
 
 /* Spawns the channel of a join, for which the socket is held. It is nobody's child: a node for the family of each

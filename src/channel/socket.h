@@ -20,7 +20,8 @@
  *
  * A join. The connection spawns the channel, which subscribes and calls `join` in its init; until that is through the
  * connection reads nothing more, and broadcasts of the topic are held (struct join). Then the answer goes out, then
- * what was held, then reading goes on.
+ * what was held, then reading goes on. It is bounded as what a client may leave unread is, and may wait for the client beyond
+ * that (transport.allow): who has joined is not reset for what others have said meanwhile.
  *
  * Holds. A socket does not read while somebody holds it (socket_hold): each join that is under way, and each channel
  * that has too many messages before it.
@@ -49,20 +50,21 @@ extern const char chan_reply_tag[];  /* an answer from elsewhere, see struct rep
 
 #define CHAN_PENDING_MAX 256u             /* messages that wait for a channel, and */
 #define CHAN_PENDING_BYTES_MAX (4u << 20) /* their bytes, before its client is not read any more */
-#define CHAN_INTERCEPTED_MAX 256u         /* broadcasts that wait for handle_out */
-#define HELD_FRAMES_MAX 1024u             /* broadcasts during a join, and */
-#define HELD_BYTES_MAX (512u << 10)       /* their bytes, before it is given up */
+#define CHAN_INTERCEPTED_MAX 256u         /* broadcasts that wait for handle_out, and */
+#define CHAN_INTERCEPTED_UNIT 2048u /* their bytes, counted in these, those of each rounded down */
+#define CHAN_INTERCEPTED_SIZE_MAX (CHAN_PENDING_BYTES_MAX / CHAN_INTERCEPTED_UNIT)
+#define HELD_FRAME_BYTES 64u   /* that a broadcast during a join counts beyond its own */
 #define REPLACE_AFTER_MS 5000u /* for the end of a channel that was left, when it is joined again */
 
 /* Flags of a chan. */
 enum {
     CHAN_NULL_JOIN_REF = 1, /* the client joined without one: `ref` is the ref of the join */
-    CHAN_TOPIC_JSON = 2,    /* the topic needs escapes: its JSON text is kept behind ref */
-    CHAN_JOINED = 4,        /* its join is through */
-    CHAN_LEAVING = 8,       /* phx_leave was passed on */
-    CHAN_GONE = 16,         /* the client knows of its end: nobody finds it any more */
-    CHAN_HOLDS = 32,        /* holds the socket because too much waits for it */
-    CHAN_SLOW = 64          /* is killed because too many intercepted broadcasts wait for it */
+    CHAN_TOPIC_JSON = 2, /* the topic needs escapes: its length and JSON text are kept behind ref */
+    CHAN_JOINED = 4,     /* its join is through */
+    CHAN_LEAVING = 8,    /* phx_leave was passed on */
+    CHAN_GONE = 16,      /* the client knows of its end: nobody finds it any more */
+    CHAN_HOLDS = 32,     /* holds the socket because too much waits for it */
+    CHAN_SLOW = 64       /* is killed because too many intercepted broadcasts wait for it */
 };
 
 struct socket;
@@ -87,10 +89,10 @@ struct chan {
     struct join *join; /* until CHAN_JOINED the own one; then one that waits for our end, or NULL */
     const struct turn *turn;
     uint32_t pending_bytes;
-    uint16_t pending;     /* messages of the client that were not handled yet */
-    uint16_t topic_len;   /* CHAN_TOPIC_JSON */
-    uint32_t texts;       /* where in this block ref and topic lie */
-    uint16_t intercepted; /* broadcasts that wait for handle_out */
+    uint32_t texts;            /* where in this block ref and topic lie */
+    uint16_t pending;          /* messages of the client that were not handled yet */
+    uint16_t intercepted;      /* broadcasts that wait for handle_out */
+    uint16_t intercepted_size; /* in units */
     uint8_t ref_len;
     uint8_t flags;
 };
@@ -164,6 +166,9 @@ anqa_pid socket_channel(const struct socket *socket, anqa_str topic);
 void socket_hold(struct socket *socket);
 void socket_release(struct socket *socket);
 
+/* That may wait for the client. */
+size_t socket_output_bytes(const struct socket *socket);
+
 /* Writes a frame behind all broadcasts that were made before. */
 void socket_write(struct socket *socket, const struct v2_frame *frame);
 
@@ -187,13 +192,13 @@ static inline anqa_str chan_ref(const struct chan *chan)
     return anqa_str_make((const char *)chan + chan->texts, chan->ref_len);
 }
 
+anqa_str chan_topic_json(const struct chan *chan);
+
 /* As V2 wants it. While it is subscribed. */
 static inline struct v2_topic chan_topic(const struct chan *chan)
 {
     if (__builtin_expect((chan->flags & CHAN_TOPIC_JSON) != 0, 0))
-        return (struct v2_topic){
-            .text =
-                anqa_str_make((const char *)chan + chan->texts + chan->ref_len, chan->topic_len)};
+        return (struct v2_topic){.text = chan_topic_json(chan)};
     return (struct v2_topic){sub_topic(&chan->sub), true};
 }
 

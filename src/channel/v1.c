@@ -10,14 +10,14 @@ enum { JOIN_REF, REF, TOPIC, EVENT, PAYLOAD, PARTS };
 
 static const char *const names[PARTS] = {"join_ref", "ref", "topic", "event", "payload"};
 
-/* Of two of one name the first. */
+/* Of two of one name the last, as JSON.parse and Phoenix have it: who looks at frames on their way sees the same. */
 static void collect(anqa_json object, anqa_json parts[static PARTS])
 {
     anqa_json_iter it = anqa_json_each(object);
 
     while (anqa_json_next(&it))
         for (size_t i = 0; i < PARTS; i++)
-            if (parts[i].ptr == NULL && anqa_json_is_str(it.key, anqa_str_of(names[i])))
+            if (anqa_json_is_str(it.key, anqa_str_of(names[i])))
                 parts[i] = it.value;
 }
 

@@ -161,7 +161,9 @@ void conn_close(struct conn *conn)
 
 void conn_timeout(struct conn *conn)
 {
-    if (conn->serving || conn->waiting) {
+    if (conn->streamed && stream_timeout(conn)) {
+        return;
+    } else if (conn->serving || conn->waiting) {
         outlet_time(conn, conn->timeout_s);
     } else if (conn->phase == CONN_WS) {
         conn_ws_close(conn, 1002, anqa_str_of(""));

@@ -108,6 +108,11 @@ struct http_service {
     _Atomic(bool) draining;        /* shared */
 };
 
+static inline uint32_t service_output_bytes(const struct http_service *service)
+{
+    return service->output_bytes == 0 ? (uint32_t)1 << 20 : service->output_bytes;
+}
+
 /* A time as a service takes it. */
 static inline uint16_t service_seconds(uint32_t ms)
 {

@@ -105,6 +105,7 @@ struct outlet {
     uint32_t tick_s;           /* seconds up to which the wheel was turned */
     anqa_timer ticks;          /* of the clock; bits 0: nobody is timed */
     struct deflater *deflater; /* of all connections; NULL: nobody has needed it */
+    struct file_cache *files;  /* likewise */
     char read[READ_SIZE + 64];
     char seal[SEAL_SIZE]; /* where a record is put together; nobody waits meanwhile */
 };
@@ -130,6 +131,8 @@ void service_leave(struct http_service *service);
 
 /* That of the calling scheduler. NULL: no memory. */
 struct outlet *outlet_here(void);
+/* Its open files (http/file_cache.h), for a connection of it that is timed. NULL: no memory. */
+struct file_cache *outlet_files(void);
 /* Puts a connection into the wheel, anew. */
 void outlet_time(struct conn *conn, uint16_t timeout_s);
 uint32_t outlet_now_s(void);

@@ -3,7 +3,7 @@
 
 #include <anqa/memory.h>
 
-#include "http/static.h"
+#include "http/file_cache.h"
 
 static bool write_several(struct conn *conn, int fd, const struct byteranges *parts)
 {
@@ -46,13 +46,18 @@ static void send_file(struct conn *conn, const struct static_mount *mount,
         conn_answer_over(conn);
 }
 
+static void unref(void *kept)
+{
+    kept_file_unref(kept);
+}
+
 bool conn_serve_static(struct conn *conn, const struct static_mount *mount,
     const struct request *request, anqa_str hsts)
 {
-    struct static_file file;
+    struct kept_file *kept;
     anqa_deferred deferred;
 
-    switch (static_find(mount, request, &file)) {
+    switch (file_cache_find(outlet_files(), mount, request, &kept)) {
     case STATIC_PASS:
     case STATIC_DENIED:
     case STATIC_MISSING: return false;
@@ -62,9 +67,9 @@ bool conn_serve_static(struct conn *conn, const struct static_mount *mount,
         return true;
     case STATIC_FOUND: break;
     }
-    deferred = anqa_defer_close(file.fd);
-    send_file(conn, mount, &file, request, hsts);
+    deferred = anqa_defer(unref, kept);
+    send_file(conn, mount, &kept->file, request, hsts);
     anqa_defer_cancel(deferred);
-    static_file_close(&file);
+    kept_file_unref(kept);
     return true;
 }

@@ -10,8 +10,6 @@
 #include "runtime/memory.h"
 #include "runtime/net_int.h"
 
-#define HEAD_ROOM 1024u
-#define REASON_SIZE 1024u
 #define UNREAD_MAX \
     (64u << 10) /* answers of earlier requests that wait, before another one is served */
 
@@ -141,32 +139,12 @@ static bool send_all(int fd, const char *bytes, size_t len)
     return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
 
-/* What is said to who still waits for an answer. Lies in `arena`, or is static. */
+/* What is said to who still waits for an answer. Lies in `arena`. */
 static anqa_str last_answer(struct conn *conn, anqa_arena *arena)
 {
-    static const char bare[] = "HTTP/1.1 500 Internal Server Error\r\n"
-                               "content-length: 0\r\nconnection: close\r\n\r\n";
-    char reason[REASON_SIZE], *whole;
-    struct response response;
-    const char *type;
-    anqa_str body, head;
+    anqa_str content, head = serve_last_words(conn, arena, &content);
 
-    if (conn->user == NULL) /* no plugs have seen it */
-        return anqa_str_make(bare, sizeof bare - 1);
-    body = error_page_last_words(arena, &conn->service->pages, conn->user,
-        anqa_reason_format(conn->self->exit_reason, reason, sizeof reason), conn_exit_trace(conn),
-        &type);
-    whole = anqa_arena_alloc(arena, HEAD_ROOM + body.len);
-    response_start(&response, whole, HEAD_ROOM, 500);
-    response_header(&response, "content-type", anqa_str_of(type));
-    response_header_uint(&response, "content-length", body.len);
-    response_header(&response, "connection", anqa_str_of("close"));
-    if (response_finish(&response, &head) != ANQA_OK)
-        return anqa_str_make(bare, sizeof bare - 1);
-    if (conn->head_only)
-        return head;
-    memcpy(whole + head.len, body.ptr, body.len);
-    return anqa_str_make(whole, head.len + body.len);
+    return anqa_str_make(head.ptr, head.len + content.len);
 }
 
 /* The same over TLS, whose output may hold sealed bytes already. */

@@ -315,6 +315,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *
         drop_head(h2);
     if (stream != NULL)
         stream_gone(stream);
+    h2_words_drop(h2, id);
     return 0;
 }
 
@@ -343,6 +344,8 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *u
     stream = find(session, frame->hd.stream_id);
     if (stream != NULL)
         stream_output_over(stream);
+    else if (nghttp2_session_get_stream_remote_close(session, frame->hd.stream_id) == 0)
+        return reset(h2, frame->hd.stream_id, NGHTTP2_NO_ERROR); /* nobody reads the rest */
     return 0;
 }
 
@@ -379,8 +382,10 @@ void h2_pull(struct conn *conn)
         conn->phase = CONN_FLUSH; /* conn_flush closes when all has gone */
         outlet_time(conn, conn_seconds(conn->service->close_timeout, CONN_CLOSE_S));
     }
-    if (conn->phase == CONN_H2 && conn->ended)
+    if (conn->phase == CONN_H2 && conn->ended) {
         each_stream(h2, stream_last_window);
+        h2_words_give_up(h2, true);
+    }
     anqa_section_end();
 }
 
@@ -457,6 +462,7 @@ void h2_begin(struct conn *conn)
             .odd_s = outlet_now_s(),
             .free_updates = UPDATES_MAX / 8};
         anqa_list_init(&h2->streams);
+        anqa_list_init(&h2->words);
         conn->begun = conn->framed = true;
         conn->user = h2;
         conn->phase = CONN_H2;
@@ -474,6 +480,7 @@ void h2_gone(struct conn *conn)
     lose_streams(h2);
     h2_head_free(h2->head);
     nghttp2_session_del(h2->session);
+    h2_words_drop(h2, 0);
     free(h2);
 }
 
@@ -540,6 +547,7 @@ void h2_leave(struct conn *conn)
 
     anqa_section_begin();
     if (h2->live == 0 && outlet_now_s() - conn->since_s > CONN_DRAIN_S) {
+        h2_words_give_up(h2, false);
         leave_now(h2);
     } else if (!h2->leaving) { /* who has just sent a request can not know */
         h2->leaving = true;
@@ -579,6 +587,8 @@ void h2_timeout(struct conn *conn)
     } else if (h2->timed_head) {
         fail(h2, NGHTTP2_ENHANCE_YOUR_CALM);
     } else {
+        if (h2->live == 0)
+            h2_words_give_up(h2, false);
         if (h2->leaving || h2->live == 0)
             leave_now(h2);
         outlet_time(conn, conn_seconds(conn->service->idle_timeout, CONN_IDLE_S));

@@ -1,6 +1,7 @@
 /* What HTTP/2 does for an exchange: struct exchange_ops, and heads of responses. See h2_int.h. */
 #include "http/h2_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <anqa/memory.h>
@@ -10,6 +11,7 @@
 
 #define HEAD_REST 512u /* of a head, without the fields that plugs have put */
 #define STATUS_AT 9    /* of "HTTP/1.1 200 OK" */
+#define LATE_MAX UINT16_MAX
 
 /* ---------------------------------------------------------------- heads */
 
@@ -29,8 +31,8 @@ static nghttp2_nv pair(anqa_str name, anqa_str value)
         value.len, NGHTTP2_NV_FLAG_NONE};
 }
 
-/* nghttp2 copies them, with their names in lower case. Returns how many there are. */
-static size_t read_fields(anqa_str head, nghttp2_nv *fields)
+/* nghttp2 copies them, with their names in lower case. */
+size_t h2_fields(anqa_str head, nghttp2_nv *fields)
 {
     anqa_str line = take_line(&head);
     size_t count = 1;
@@ -76,17 +78,57 @@ static int submit(struct h2_stream *stream, const nghttp2_nv *fields, size_t cou
     return nghttp2_submit_response(session, stream->id, fields, count, follows ? &content : NULL);
 }
 
+static int submit_head(struct h2_stream *stream, anqa_str head, bool follows)
+{
+    nghttp2_nv *fields = malloc((1 + count_lines(head)) * sizeof *fields);
+    int result = NGHTTP2_ERR_NOMEM;
+
+    if (fields != NULL)
+        result = submit(stream, fields, h2_fields(head, fields), follows);
+    free(fields);
+    return result;
+}
+
+/* A head that is all of the answer. False: it can not be held, and goes now. */
+static bool hold(struct h2_stream *stream, anqa_str head)
+{
+    if (head.len > LATE_MAX || !stream_holds(stream))
+        return false;
+    stream->late = malloc(head.len);
+    if (stream->late == NULL)
+        return false;
+    memcpy(stream->late, head.ptr, head.len);
+    stream->late_len = (uint16_t)head.len;
+    stream->headed = stream->finished = true;
+    return true;
+}
+
+bool h2_late_head(struct h2_stream *stream)
+{
+    int result = submit_head(stream, anqa_str_make(stream->late, stream->late_len), false);
+
+    free(stream->late);
+    stream->late = NULL;
+    return result == 0;
+}
+
+static bool is_informal(anqa_str head)
+{
+    return head.ptr[STATUS_AT] == '1';
+}
+
 bool stream_head(struct conn *conn, anqa_str head, bool follows)
 {
     struct h2_stream *stream = stream_of(conn);
-    nghttp2_nv *fields = anqa_arena_alloc(anqa_tmp(), count_lines(head) * sizeof *fields);
-    size_t count = read_fields(head, fields);
-    int result;
+    int result = 0;
 
     if (!stream->open)
         return false;
+    if (head.ptr[STATUS_AT] >= '4') /* of what has failed nobody goes on to send the rest */
+        stream->patient = false;
     anqa_section_begin();
-    result = submit(stream, fields, count, follows);
+    if (follows || is_informal(head) || !hold(stream, head))
+        result = submit_head(stream, head, follows);
     anqa_section_end();
     if (result != 0)
         conn_kill(conn, true);

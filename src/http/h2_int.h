@@ -36,6 +36,7 @@ struct h2 {
     struct conn *conn;
     nghttp2_session *session;
     struct anqa_list streams; /* struct h2_stream, whose processes live */
+    struct anqa_list words;   /* h2_words.c */
     struct h2_head *head;     /* the one that comes now; NULL: none */
     size_t session_bytes;     /* allocated by nghttp2 */
     uint64_t output_bytes;    /* of all streams */
@@ -62,14 +63,16 @@ struct h2_stream {
     struct anqa_list_node node; /* of the connection */
     struct request *request;    /* behind this struct */
     char *trailers;             /* as struct body has them; NULL: none. owned */
+    char *late;                 /* the head of the answer, while it is held; NULL. owned */
     uint64_t wait_ref;          /* event that the process waits for; 0: it does not wait here */
     uint64_t moved;             /* of the output, to the connection */
     uint32_t wait_below; /* STREAM_WAIT_ROOM: the event is that no more of the output is left */
     uint32_t unread;     /* bytes that have come and that the windows lack */
     uint32_t skipped;    /* of a body that nobody has read, behind the answer */
     uint32_t held;       /* part of h2->held */
+    uint32_t holds_s;    /* since when it holds */
     int32_t id;
-    uint16_t trailers_len;
+    uint16_t trailers_len, late_len;
     uint8_t wait;      /* enum stream_wait */
     bool open : 1;     /* nghttp2 knows it */
     bool headed : 1;   /* the head of the response has gone to nghttp2 */
@@ -79,6 +82,8 @@ struct h2_stream {
     bool due : 1;      /* the client waits for "100 Continue" */
     bool begun : 1;    /* its request was looked at */
     bool secure : 1;   /* its connection speaks TLS */
+    bool patient : 1;  /* its answer shall not end before the body of the request */
+    bool holds : 1;    /* so it does not end yet */
 };
 
 static inline struct h2_stream *stream_of(const struct conn *conn)
@@ -141,6 +146,8 @@ void stream_gone(struct h2_stream *stream);        /* nghttp2 forgets it */
 void stream_orphan(struct h2_stream *stream);      /* so does its connection */
 /* The client has ended its side, so no window will be opened: what can not go out ends. */
 void stream_last_window(struct h2_stream *stream);
+/* Whether the end of the answer, which is whole, is to be held now: see h2_stream.c. */
+bool stream_holds(struct h2_stream *stream);
 /* What nghttp2 sends next of the output, or that there is nothing. */
 ssize_t stream_offer(struct h2_stream *stream, size_t length, uint32_t *data_flags);
 /* Moves it to the connection's output. False: no memory. */
@@ -150,6 +157,16 @@ bool stream_move(struct h2_stream *stream, const uint8_t *frame_head, size_t len
 void stream_taken(struct h2_stream *stream, size_t n);
 /* Waits for something to read, or the end of it. Fails: E_TIMEOUT, E_CLOSED. May wait. */
 anqa_status stream_wait_input(struct h2_stream *stream, uint64_t deadline_ms) ANQA_MUST_CHECK;
+
+/* ---------------------------------------------------------------- last words (h2_words.c) */
+
+/* Answers a stream whose process is gone; the content is copied. False: no memory, nothing is said. */
+bool h2_words_say(
+    struct h2 *h2, int32_t id, const nghttp2_nv *fields, size_t count, anqa_str content);
+/* What has not gone out is not waited for any more: its streams are reset. stuck: those only whose windows are shut. */
+void h2_words_give_up(struct h2 *h2, bool stuck);
+/* The stream is closed. id 0: all are. */
+void h2_words_drop(struct h2 *h2, int32_t id);
 
 /* ---------------------------------------------------------------- exchanges (h2_exchange.c) */
 
@@ -161,5 +178,9 @@ struct h2_exchange {
 };
 
 const struct exchange_ops *h2_ops(const struct h2_stream *stream);
+/* The fields of a head that was written for HTTP/1.1, one for each of its lines. Returns how many there are. */
+size_t h2_fields(anqa_str head, nghttp2_nv *fields);
+/* Sends the head that was held. False: no memory. */
+bool h2_late_head(struct h2_stream *stream);
 
 #endif

@@ -13,6 +13,8 @@
 #define REST_MAX ((uint32_t)16 << 10)  /* of an answer, that goes out while nobody waits */
 #define FILE_PART 16384u               /* a frame of data */
 #define SKIP_MAX 8000000u              /* of a body, behind the answer */
+#define SKIP_HELD_MAX 64000000u        /* before its end */
+#define HOLD_S 1u /* without anything of the body, before an answer is not held any more */
 
 static bool over(const struct conn *conn)
 {
@@ -102,23 +104,90 @@ void stream_orphan(struct h2_stream *stream)
     stream_gone(stream);
 }
 
+/* ---------------------------------------------------------------- the end of an answer */
+
+/* Some clients (curl 7.88) do not read any more when they have all of the answer, while they still send: they would wait for
+ * windows for ever. So the end of an answer that comes before the end of the body is held until that has come, for as long as
+ * it comes and is not too much of it. */
+bool stream_holds(struct h2_stream *stream)
+{
+    struct conn *conn = &stream->conn;
+
+    if (!stream->patient || conn->ended || stream->due)
+        return false;
+    if (!stream->holds) {
+        stream->holds = true;
+        stream->holds_s = outlet_now_s();
+        outlet_time(conn, HOLD_S);
+    }
+    return true;
+}
+
+static void release(struct h2_stream *stream)
+{
+    struct conn *conn = &stream->conn;
+
+    stream->patient = false;
+    if (!stream->holds)
+        return;
+    stream->holds = false;
+    outlet_time(conn, conn->phase == CONN_HTTP
+                          ? CONN_BUSY_S
+                          : conn_seconds(conn->service->write_timeout, CONN_WRITE_S));
+    if (stream->open && stream->late != NULL && !h2_late_head(stream))
+        stream_drop(stream);
+    stream_flush(conn);
+}
+
+bool stream_timeout(struct conn *conn)
+{
+    struct h2_stream *stream = stream_of(conn);
+
+    if (!stream->holds)
+        return false;
+    anqa_section_begin();
+    release(stream);
+    anqa_section_end();
+    return true;
+}
+
+/* Some more of the body has come. */
+static void hold_on(struct h2_stream *stream)
+{
+    struct conn *conn = &stream->conn;
+    uint32_t now = outlet_now_s();
+
+    if (stream->skipped > SKIP_HELD_MAX ||
+        now - stream->holds_s > conn_seconds(conn->service->write_timeout, CONN_WRITE_S))
+        release(stream);
+    else
+        conn->since_s = now;
+}
+
 /* What is left of a response that is whole and can go out. */
 static void send_rest(struct h2_stream *stream)
 {
-    if (stream->finished && !stream->sent && stream->conn.phase != CONN_DEAD)
-        conn_flush(stream->h2->conn);
+    if (!stream->finished || stream->sent || stream->conn.phase == CONN_DEAD)
+        return;
+    release(stream);
+    conn_flush(stream->h2->conn);
 }
 
-/* A process that has ended amid a request. Where more of it would come nothing is said: the stream is reset. */
+/* A process that has ended amid a request, before it has answered. */
 static bool last_words(struct h2_stream *stream)
 {
-    const nghttp2_nv fields[] = {
-        {(uint8_t *)(uintptr_t)":status", (uint8_t *)(uintptr_t)"500", 7, 3, NGHTTP2_NV_FLAG_NONE},
-        {(uint8_t *)(uintptr_t)"content-length", (uint8_t *)(uintptr_t)"0", 14, 1,
-            NGHTTP2_NV_FLAG_NONE}};
+    nghttp2_nv fields[SERVE_LAST_FIELDS];
+    anqa_str head, content;
+    anqa_arena arena;
+    bool said;
 
-    return stream->open && !stream->headed && stream->conn.ended &&
-           nghttp2_submit_response(stream->h2->session, stream->id, fields, 2, NULL) == 0;
+    if (!stream->open || stream->headed)
+        return false;
+    anqa_arena_init(&arena, 0);
+    head = serve_last_words(&stream->conn, &arena, &content);
+    said = h2_words_say(stream->h2, stream->id, fields, h2_fields(head, fields), content);
+    anqa_arena_done(&arena);
+    return said;
 }
 
 /* Without its process. */
@@ -162,6 +231,7 @@ static void stream_exit(struct exit_hook *hook, anqa_pid pid)
     conn_out_free(conn);
     free(conn->in);
     free(stream->trailers);
+    free(stream->late);
     anqa_list_remove(&conn->timed);
 }
 
@@ -210,7 +280,7 @@ ssize_t stream_offer(struct h2_stream *stream, size_t length, uint32_t *data_fla
 {
     uint32_t bytes = stream->conn.out_bytes;
 
-    if (bytes == 0 && !stream->finished) {
+    if (stream->finished ? bytes <= length && stream_holds(stream) : bytes == 0) {
         stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     }
@@ -238,14 +308,17 @@ bool stream_move(struct h2_stream *stream, const uint8_t *frame_head, size_t len
     return true;
 }
 
-/* All has gone out. What the client still sends is read over: RST_STREAM with NO_ERROR is allowed behind the answer (RFC
- * 9113, 8.1), but some clients (curl 7.88) then forget what they have not looked at yet. */
+/* All has gone out. What the client still sends is read over, up to a bound: RST_STREAM with NO_ERROR is allowed behind the
+ * answer (RFC 9113, 8.1), but some clients (curl 7.88) then forget what they have not looked at yet. */
 static void settle(struct h2_stream *stream)
 {
     struct conn *conn = &stream->conn;
 
     if (conn->phase != CONN_FLUSH)
         return;
+    if (stream->skipped > SKIP_MAX)
+        reset(stream,
+            NGHTTP2_NO_ERROR); /* right behind it: who has stopped to read must not miss it */
     if (conn->ended || !stream->open) {
         conn->phase = CONN_DEAD;
         return;
@@ -258,6 +331,8 @@ static void skip(struct h2_stream *stream, size_t n)
 {
     stream->skipped += (uint32_t)n;
     stream_taken(stream, n);
+    if (stream->holds)
+        hold_on(stream);
     if (stream->skipped <= SKIP_MAX || stream->conn.phase != CONN_LINGER)
         return;
     stream->conn.phase = CONN_DEAD;
@@ -293,8 +368,9 @@ void stream_close(struct conn *conn)
     conn->paused = false;
     input_keep(conn, NULL, 0); /* nobody wants it: who sends all before he reads may go on */
     stream_taken(stream, stream->unread);
-    outlet_time(conn, conn->ops != NULL ? conn_seconds(service->close_timeout, CONN_CLOSE_S)
-                                        : conn_seconds(service->write_timeout, CONN_WRITE_S));
+    if (!stream->holds)
+        outlet_time(conn, conn->ops != NULL ? conn_seconds(service->close_timeout, CONN_CLOSE_S)
+                                            : conn_seconds(service->write_timeout, CONN_WRITE_S));
     stream_finish(conn);
     if (stream->sent)
         stream_output_over(stream);
@@ -414,6 +490,8 @@ void stream_data(struct h2_stream *stream, anqa_str data)
     }
     if (conn->phase == CONN_WS)
         conn->since_s = outlet_now_s();
+    if (stream->holds)
+        hold_on(stream);
     input_came(stream);
 }
 
@@ -428,6 +506,7 @@ void stream_input_over(struct h2_stream *stream)
     struct conn *conn = &stream->conn;
 
     conn->ended = true;
+    release(stream);
     if (conn->phase == CONN_LINGER)
         conn->phase = CONN_DEAD;
     input_came(stream);
@@ -558,8 +637,12 @@ static void stream_terminate(void *state, anqa_reason reason)
         serve_crash_page(conn, &h2x->exchange, h2_ops(stream), conn->user, reason);
     }
     conn_refuse(conn, 500, "");
-    while (conn->phase == CONN_HTTP && !stream->sent)
+    stream_close(conn);
+    while (conn->phase == CONN_FLUSH)
         if (!wait_for(stream, STREAM_WAIT_SENT, deadline_ms))
+            return;
+    while (conn->phase == CONN_LINGER)
+        if (!wait_for(stream, STREAM_WAIT_INPUT, deadline_ms))
             return;
 }
 
@@ -599,6 +682,7 @@ anqa_status stream_start(
     stream->open = true;
     stream->due = request->expects_continue;
     stream->secure = h2->conn->secure;
+    stream->patient = request->chunked || request->body_bytes != 0;
     exit_hook_add_to(p, &stream->conn.hook);
     anqa_list_push(&h2->streams, &stream->node);
     h2->live++;

@@ -38,6 +38,8 @@ bool stream_may_hold(const struct conn *conn, size_t size, size_t limit);
 
 /* Ends it behind its output. */
 void stream_close(struct conn *conn);
+/* Its time is over. False: as it is for any connection. */
+bool stream_timeout(struct conn *conn);
 /* It was lost (conn_lose): the client is told by RST_STREAM. */
 void stream_lost(struct conn *conn);
 void stream_peer(const struct conn *conn, char text[ANQA_ADDRESS_TEXT]);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/container.h"
+#include "http/file_cache.h"
 #include "http/h2.h"
 #include "http/h2_stream.h"
 #include "runtime/net_int.h"
@@ -15,7 +16,6 @@
 #define SLICE 256        /* connections that are flushed before others run */
 #define CHUNK_SMALL 384u /* the first chunk: a reply or two */
 #define CHUNK_LARGE 4096u
-#define DEFAULT_OUTPUT ((uint32_t)1 << 20)
 #define ALLOWED_UNIT ((size_t)64 << 10)
 #define SEAL_EXTRA \
     ((size_t)4 * SEAL_SIZE) /* beyond a connection's limit: records of what was within */
@@ -93,9 +93,7 @@ bool conn_is_closing(const struct conn *conn)
 
 static uint32_t output_limit(const struct conn *conn)
 {
-    uint32_t limit = conn->service->output_bytes;
-
-    return limit == 0 ? DEFAULT_OUTPUT : limit;
+    return service_output_bytes(conn->service);
 }
 
 void conn_dirty(struct conn *conn)
@@ -483,7 +481,8 @@ static void outlet_tick(struct outlet *outlet)
     for (uint32_t i = 0; i < WHEEL && outlet->tick_s < now; i++)
         wheel_slot(outlet, ++outlet->tick_s, now);
     outlet->tick_s = now;
-    if (outlet->ticks.bits == 0 || !wheel_empty(outlet))
+    file_cache_sweep(outlet->files);
+    if (outlet->ticks.bits == 0 || !wheel_empty(outlet) || file_cache_count(outlet->files) != 0)
         return;
     (void)anqa_timer_cancel(outlet->ticks);
     outlet->ticks.bits = 0;
@@ -537,8 +536,10 @@ static void outlets_drop(void *object)
 {
     struct outlets *outlets = object;
 
-    for (uint16_t i = 0; i < outlets->count; i++)
+    for (uint16_t i = 0; i < outlets->count; i++) {
         deflater_free(outlets->each[i].deflater);
+        file_cache_free(outlets->each[i].files);
+    }
     free(outlets);
 }
 
@@ -585,6 +586,20 @@ struct outlet *outlet_here(void)
     struct outlets *outlets = rt_local(s->rt, RT_LOCAL_HTTP, outlets_make, outlets_drop);
 
     return outlets == NULL || s->foreign ? NULL : &outlets->each[s->index];
+}
+
+struct file_cache *outlet_files(void)
+{
+    struct outlet *outlet = outlet_here();
+
+    if (outlet == NULL)
+        return NULL;
+    if (outlet->files == NULL) {
+        anqa_section_begin();
+        outlet->files = file_cache_new();
+        anqa_section_end();
+    }
+    return outlet->files;
 }
 
 anqa_str conn_deflate(const anqa_str *pieces, size_t count)

@@ -9,6 +9,7 @@
 #include "http/static.h"
 
 #define HEAD_ROOM 1024u
+#define REASON_SIZE 1024u
 #define TEXT "text/plain; charset=utf-8"
 #define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -204,6 +205,32 @@ void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct
         return;
     exchange->pages = &conn->service->pages;
     error_page_crashed(&exchange->pub, reason, conn_exit_trace(conn));
+}
+
+anqa_str serve_last_words(struct conn *conn, anqa_arena *arena, anqa_str *ret_content)
+{
+    anqa_str content = {"", 0}, head;
+    char reason[REASON_SIZE], *room;
+    struct response response;
+    const char *type;
+
+    if (conn->user != NULL) /* else no plugs have seen it */
+        content = error_page_last_words(arena, &conn->service->pages, conn->user,
+            anqa_reason_format(conn->self->exit_reason, reason, sizeof reason),
+            conn_exit_trace(conn), &type);
+    room = anqa_arena_alloc(arena, HEAD_ROOM + content.len);
+    response_start(&response, room, HEAD_ROOM, 500);
+    if (conn->user != NULL)
+        response_header(&response, "content-type", anqa_str_of(type));
+    response_header_uint(&response, "content-length", content.len);
+    if (!conn->streamed)
+        response_header(&response, "connection", anqa_str_of("close"));
+    ANQA_INVARIANT(response_finish(&response, &head) == ANQA_OK);
+    if (conn->head_only)
+        content.len = 0;
+    memcpy(room + head.len, content.ptr, content.len);
+    *ret_content = anqa_str_make(room + head.len, content.len);
+    return head;
 }
 
 anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const struct ws_ops *ops,

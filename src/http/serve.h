@@ -20,4 +20,10 @@ anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const st
 void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
     const struct request *request, anqa_reason reason);
 
+#define SERVE_LAST_FIELDS 5 /* most lines of that head */
+
+/* The same where nothing may wait, in the exit hook. Returns the head; *ret_content is behind it in memory, if there is any.
+ * Lies in `arena`. */
+anqa_str serve_last_words(struct conn *conn, anqa_arena *arena, anqa_str *ret_content);
+
 #endif

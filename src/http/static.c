@@ -5,28 +5,94 @@
 
 #include "base/siphash.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ENDING_LEN 3 /* ".br" */
-#define NAME_ROOM (STATIC_PATH_MAX + ENDING_LEN + 1)
+static_assert(
+    offsetof(struct static_wish, name) == sizeof(uint64_t) + ENCODING_COUNT * sizeof(unsigned char),
+    "no byte of a key is left open");
 
 /* ---------------------------------------------------------------- mounts */
 
+static const char *or_default(const char *text, const char *otherwise)
+{
+    return text == NULL ? otherwise : text;
+}
+
+/* Fields that are written for each file, and those of the connection. */
+static bool is_ours(anqa_str name)
+{
+    static const char *const names[] = {"accept-ranges", "cache-control", "connection",
+        "content-encoding", "content-length", "content-range", "content-type", "date", "etag",
+        "keep-alive", "last-modified", "strict-transport-security", "transfer-encoding", "upgrade",
+        "x-content-type-options"};
+
+    for (size_t i = 0; i < ANQA_COUNT(names); i++)
+        if (request_same_word(name, anqa_str_of(names[i])))
+            return true;
+    return false;
+}
+
+static anqa_status check_field(const struct static_spec *spec, const char *name, const char *value,
+    size_t *len, anqa_error *err)
+{
+    if (!response_is_name(anqa_str_of(name)) || !response_is_value(anqa_str_of(value)))
+        return anqa_fail(err, ANQA_E_INVALID, "cannot serve %s: the field \"%s\" can not be sent",
+            spec->folder, name);
+    *len += strlen(name) + strlen(value) + strlen(": \r\n");
+    return *len <= STATIC_FIELDS_MAX
+               ? ANQA_OK
+               : anqa_fail(err, ANQA_E_LIMIT, "cannot serve %s: its fields have more than %u bytes",
+                     spec->folder, STATIC_FIELDS_MAX);
+}
+
+/* One of the two is written in each head. */
+static anqa_status check_cache_control(const struct static_spec *spec, size_t *len, anqa_error *err)
+{
+    anqa_status status =
+        check_field(spec, "cache-control", or_default(spec->cache_control, ""), len, err);
+
+    return status == ANQA_OK ? check_field(spec, "cache-control",
+                                   or_default(spec->cache_control_vsn, ""), len, err)
+                             : status;
+}
+
+static anqa_status check_fields(const struct static_spec *spec, anqa_error *err)
+{
+    const anqa_header *header = spec->headers;
+    size_t len = 0;
+    anqa_status status = check_cache_control(spec, &len, err);
+
+    for (; status == ANQA_OK && header != NULL && header->name != NULL; header++) {
+        if (is_ours(anqa_str_of(header->name)))
+            return anqa_fail(err, ANQA_E_INVALID,
+                "cannot serve %s: \"%s\" is written for each file", spec->folder, header->name);
+        status = check_field(spec, header->name, header->value, &len, err);
+    }
+    return status;
+}
+
 anqa_status static_open(struct static_mount *mount, const struct static_spec *spec, anqa_error *err)
 {
+    static _Atomic(uint64_t) ids;
+    anqa_status status = check_fields(spec, err);
     size_t len = spec->prefix == NULL ? 0 : strlen(spec->prefix);
 
     if (len != 0 && (spec->prefix[0] != '/' || spec->prefix[len - 1] == '/'))
         return anqa_fail(err, ANQA_E_INVALID,
             "cannot serve %s under \"%s\": a prefix begins with '/' and does not end with it",
             spec->folder, spec->prefix);
+    if (status != ANQA_OK)
+        return status;
     mount->spec = *spec;
+    mount->id = atomic_fetch_add_explicit(&ids, 1, memory_order_relaxed);
     mount->folder_fd = open(spec->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (mount->folder_fd < 0)
         return anqa_fail_errno(err, errno, "cannot serve files from the folder %s", spec->folder);
@@ -158,6 +224,19 @@ static bool file_name(
     return is_path(anqa_str_make(out, len));
 }
 
+/* Whether the mount has what begins with the first part of that path. */
+static bool is_listed(const struct static_mount *mount, const char *name)
+{
+    const char *const *only = mount->spec.only;
+    anqa_str part = anqa_str_make(name, strcspn(name, "/"));
+
+    if (only == NULL)
+        return true;
+    while (*only != NULL && !anqa_str_is(part, *only))
+        only++;
+    return *only != NULL;
+}
+
 /* ---------------------------------------------------------------- files */
 
 static const struct {
@@ -267,17 +346,16 @@ static bool is_older(const struct static_file *a, const struct static_file *b)
 }
 
 /* Takes the copy in that coding in place of the file, if there is one that fits it. */
-static bool take_copy(const struct static_mount *mount, char name[static NAME_ROOM],
+static bool take_copy(const struct static_mount *mount, struct static_wish *wish,
     enum encoding encoding, struct static_file *file)
 {
-    size_t len = strlen(name);
-    struct static_file copy;
+    struct static_file copy = {0};
     int fd;
 
-    memcpy(name + len, encoding_ending(encoding), ENDING_LEN + 1);
-    fd = static_open_beneath(mount->folder_fd, name);
-    name[len] = '\0';
-    if (file_take(fd, anqa_str_make(name, len), encoding, &copy) != STATIC_FOUND)
+    memcpy(wish->name + wish->len, encoding_ending(encoding), STATIC_ENDING_LEN + 1);
+    fd = static_open_beneath(mount->folder_fd, wish->name);
+    wish->name[wish->len] = '\0';
+    if (file_take(fd, anqa_str_make(wish->name, wish->len), encoding, &copy) != STATIC_FOUND)
         return false;
     if (is_older(&copy, file)) {
         static_file_close(&copy);
@@ -288,43 +366,77 @@ static bool take_copy(const struct static_mount *mount, char name[static NAME_RO
     return true;
 }
 
-static void choose_copy(const struct static_mount *mount, const struct request *req,
-    char name[static NAME_ROOM], struct static_file *file)
+static unsigned copies_of(const struct static_mount *mount)
 {
-    unsigned have =
-        (mount->spec.gzip ? 1u << ENCODING_GZIP : 0) | (mount->spec.brotli ? 1u << ENCODING_BR : 0);
-    struct encoding_taste taste;
-    enum encoding best;
+    return (mount->spec.gzip ? 1u << ENCODING_GZIP : 0) |
+           (mount->spec.brotli ? 1u << ENCODING_BR : 0);
+}
 
-    if (have == 0)
-        return;
-    taste = encoding_taste_of(req);
-    for (;; have &= ~(1u << best)) {
-        best = encoding_choose(&taste, have);
-        if (best == ENCODING_IDENTITY || take_copy(mount, name, best, file))
-            break;
-    }
-    file->varies = true;
+static void choose_copy(
+    const struct static_mount *mount, struct static_wish *wish, struct static_file *file)
+{
+    const unsigned char *coding = wish->codings;
+
+    while (*coding != ENCODING_IDENTITY && !take_copy(mount, wish, *coding, file))
+        coding++;
+    file->varies = copies_of(mount) != 0;
 }
 
 /* ---------------------------------------------------------------- what a request asks for */
 
-enum static_result static_find(
-    const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
+/* Of those that the mount has, in the order in which the client likes them. */
+static void put_codings(
+    const struct static_mount *mount, const struct request *req, struct static_wish *wish)
 {
-    char name[NAME_ROOM];
+    unsigned have = copies_of(mount), count = 0;
+    struct encoding_taste taste;
+    enum encoding best;
+
+    memset(wish->codings, ENCODING_IDENTITY, sizeof wish->codings);
+    if (have == 0)
+        return;
+    taste = encoding_taste_of(req);
+    while ((best = encoding_choose(&taste, have)) != ENCODING_IDENTITY) {
+        wish->codings[count++] = (unsigned char)best;
+        have &= ~(1u << best);
+    }
+}
+
+enum static_result static_wish_of(
+    const struct static_mount *mount, const struct request *req, struct static_wish *ret_wish)
+{
     anqa_str path = req->path;
-    enum static_result result;
 
     if ((req->method != REQUEST_GET && req->method != REQUEST_HEAD) || !below_prefix(mount, &path))
         return STATIC_PASS;
-    if (!file_name(mount, path, name))
+    if (!file_name(mount, path, ret_wish->name))
         return STATIC_MISSING;
-    result = file_take(static_open_beneath(mount->folder_fd, name), anqa_str_of(name),
-        ENCODING_IDENTITY, ret_file);
+    if (!is_listed(mount, ret_wish->name))
+        return STATIC_PASS;
+    ret_wish->mount = mount->id;
+    ret_wish->len = (uint32_t)strlen(ret_wish->name);
+    put_codings(mount, req, ret_wish);
+    return STATIC_FOUND;
+}
+
+enum static_result static_open_wish(
+    const struct static_mount *mount, struct static_wish *wish, struct static_file *ret_file)
+{
+    enum static_result result = file_take(static_open_beneath(mount->folder_fd, wish->name),
+        anqa_str_make(wish->name, wish->len), ENCODING_IDENTITY, ret_file);
+
     if (result == STATIC_FOUND)
-        choose_copy(mount, req, name, ret_file);
+        choose_copy(mount, wish, ret_file);
     return result;
+}
+
+enum static_result static_find(
+    const struct static_mount *mount, const struct request *req, struct static_file *ret_file)
+{
+    struct static_wish wish;
+    enum static_result result = static_wish_of(mount, req, &wish);
+
+    return result == STATIC_FOUND ? static_open_wish(mount, &wish, ret_file) : result;
 }
 
 void static_file_close(struct static_file *file)
@@ -419,11 +531,22 @@ void static_select(const struct static_file *file, const struct request *req,
     }
 }
 
+/* "?vsn=..." names one version of a file, which another one never gets. */
+static anqa_str cache_control(const struct static_mount *mount, const struct request *req)
+{
+    const struct static_spec *spec = &mount->spec;
+
+    return anqa_str_of(
+        anqa_str_starts(req->query, anqa_str_of("vsn="))
+            ? or_default(spec->cache_control_vsn, "public, max-age=31536000, immutable")
+            : or_default(spec->cache_control, "public"));
+}
+
 struct range static_write_head(struct response *response, char *buffer, size_t size,
     const struct static_mount *mount, const struct static_file *file, const struct request *req,
     struct byteranges *ret_several)
 {
-    const char *cache = mount->spec.cache_control == NULL ? "public" : mount->spec.cache_control;
+    const anqa_header *header = mount->spec.headers;
     struct static_part part;
     char type[BYTERANGES_TEXT];
     bool several;
@@ -431,7 +554,10 @@ struct range static_write_head(struct response *response, char *buffer, size_t s
     static_select(file, req, &part, ret_several);
     several = ret_several != NULL && ret_several->ranges.count != 0;
     response_start(response, buffer, size, part.status);
-    response_header(response, "cache-control", anqa_str_of(cache));
+    if (part.status != 416) /* the next one may ask for a range that is there */
+        response_header(response, "cache-control", cache_control(mount, req));
+    for (; header != NULL && header->name != NULL; header++)
+        response_header(response, header->name, anqa_str_of(header->value));
     response_header(response, "etag", anqa_str_of(file->etag));
     response_header(response, "last-modified", anqa_str_make(part.modified, sizeof part.modified));
     if (file->varies)

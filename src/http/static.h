@@ -19,34 +19,47 @@
 #ifndef HTTP_STATIC_H
 #define HTTP_STATIC_H
 
+#include <stddef.h>
+
+#include <anqa/conn.h> /* IWYU pragma: export */
+
 #include "http/encoding.h"   /* IWYU pragma: export */
 #include "http/byteranges.h" /* IWYU pragma: export */
 #include "http/request.h"    /* IWYU pragma: export */
 #include "http/response.h"   /* IWYU pragma: export */
 
-#define STATIC_PATH_MAX 1024 /* bytes of a decoded path */
+#define STATIC_PATH_MAX 1024    /* bytes of a decoded path */
+#define STATIC_FIELDS_MAX 2048u /* of what a mount adds to heads */
 
 /* Zero is a sensible default everywhere but for `folder`. Strings stay the caller's while the mount is open. */
 struct static_spec {
     const char *prefix; /* "/assets", without a slash at the end; NULL: all paths */
     const char *folder;
     const char *cache_control; /* NULL: "public" */
+    const char
+        *cache_control_vsn; /* of URLs with "?vsn="; NULL: "public, max-age=31536000, immutable" */
+    const anqa_header *headers; /* more fields of all answers; {0} ends them; NULL: none */
+    const char *const *
+        only; /* first parts of paths below the prefix, the others are passed on; NULL ends them; NULL: all */
     const char *index; /* what a folder stands for, as "index.html"; NULL: folders are not found */
     bool gzip, brotli; /* copies are looked for */
+    bool opens_anew;   /* for each request: http/file_cache.h keeps nothing of it */
 };
 
 struct static_mount {
     struct static_spec spec;
     int folder_fd;
+    uint64_t id; /* no other one of this program has had it */
 };
 
-/* Fails: E_NOT_FOUND, E_PERMISSION, E_INVALID (a prefix that is no path; not a folder), E_LIMIT (descriptors). */
+/* Fails: E_NOT_FOUND, E_PERMISSION, E_INVALID (a prefix that is no path; not a folder; fields that can not be, or are written here),
+ * E_LIMIT (descriptors; too long fields). */
 anqa_status static_open(
     struct static_mount *mount, const struct static_spec *spec, anqa_error *err) ANQA_MUST_CHECK;
 void static_close(struct static_mount *mount);
 
 enum static_result {
-    STATIC_PASS, /* not GET or HEAD, or not below the prefix: somebody else's */
+    STATIC_PASS, /* not GET or HEAD, or not below the prefix, or not in `only`: somebody else's */
     STATIC_FOUND,
     STATIC_MISSING, /* 404 */
     STATIC_DENIED,  /* it is there and may not be read; 404 as well */
@@ -63,6 +76,33 @@ struct static_file {
     enum encoding encoding;   /* of the copy that this is */
     bool varies;              /* there may be copies: another client may be sent another one */
 };
+
+#define STATIC_ENDING_LEN 3 /* ".br" */
+
+/* What a request asks a mount for. Whoever wants the same from there is sent the same. */
+struct static_wish {
+    /* from here on the key */
+    uint64_t mount;
+    unsigned char codings
+        [ENCODING_COUNT]; /* of copies, those liked best first; ENCODING_IDENTITY: the file itself */
+    char name[STATIC_PATH_MAX + STATIC_ENDING_LEN + 1]; /* relative to the folder, with a NUL */
+    /* to the name's end */
+    uint32_t len;
+};
+
+/* Whether there may be such a file: STATIC_FOUND, STATIC_PASS or STATIC_MISSING. Asks no file system. */
+enum static_result static_wish_of(
+    const struct static_mount *mount, const struct request *req, struct static_wish *ret_wish);
+/* Opens it. ret_file: written when STATIC_FOUND.   wish: the same again afterwards. */
+enum static_result static_open_wish(
+    const struct static_mount *mount, struct static_wish *wish, struct static_file *ret_file);
+
+/* Its bytes; borrowed from it. */
+static inline anqa_str static_wish_key(const struct static_wish *wish)
+{
+    return anqa_str_make(
+        (const char *)wish, offsetof(struct static_wish, name) + (size_t)wish->len);
+}
 
 /* Looks up the request's path and opens the file. ret_file: written when STATIC_FOUND. */
 enum static_result static_find(

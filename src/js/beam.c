@@ -468,7 +468,11 @@ static uint64_t op_unlink(struct js *js, const uint64_t *args)
 
     if (!pid_arg(js, args[0], &pid))
         return JS_EXCEPTION;
-    anqa_unlink(pid);
+    /* Who else is linked is a process of C that has started this one, and is to take it along when it ends. */
+    if (spawn_is_parent(js, pid) || spawn_is_child(js, pid))
+        anqa_unlink(pid);
+    else if (!anqa_pid_eq(pid, anqa_self()) && anqa_is_alive(pid))
+        return turn_throw(js, "TypeError", "only parent and child may be unlinked");
     return JS_UNDEFINED;
 }
 

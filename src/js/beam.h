@@ -90,6 +90,8 @@ void beam_forget_monitors(struct js *js);
 void beam_forget_tasks(struct js *js);
 /* A task's result or end. False: it is no task's. Context: a turn. */
 bool beam_on_result(struct js *js, const anqa_msg *msg);
+/* Calls from outside that wait for a promise. Of those nobody waits for any more the places are free. Context: the process. */
+uint32_t beam_waiting(struct js *js);
 /* Answers a call from outside; `id` 0 and unknown ones do nothing. Takes no value over. */
 void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value);
 

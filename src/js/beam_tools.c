@@ -275,7 +275,7 @@ uint64_t tools_process_info(struct js *js, const uint64_t *args)
     put_number(&writer, "timeMs", js->face.ticks / TICKS_PER_MS);
     put_number(&writer, "messageQueue", anqa_mailbox_length());
     put_number(&writer, "pendingCalls", js->task_count);
-    put_number(&writer, "waitingCalls", js->waiting_count);
+    put_number(&writer, "waitingCalls", beam_waiting(js));
     put_number(&writer, "names", js->name_count);
     put_number(&writer, "children", spawn_children(js));
     return written(js, &writer);

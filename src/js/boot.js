@@ -16,6 +16,12 @@
   delete callSite.getFunction;
   Error.prepareStackTrace = undefined;
 
+  // The engine makes built-in functions when they are first looked at. Those that most programs use are made here, once for all.
+  const iterators = [[].values(), new Map().keys(), new Set().keys(), ''.matchAll(/a/g)];
+  for (const object of [Object, Function, Array, String, Number, Symbol, Date, Map, Set, Promise, RegExp, Error].flatMap((one) => [one, one.prototype])
+    .concat(global, Math, JSON, iterators.map(Object.getPrototypeOf)))
+    for (const key of Reflect.ownKeys(object)) Object.getOwnPropertyDescriptor(object, key);
+
   const { apply } = Reflect, { withResolvers } = Promise;
   // Maps of ours: with functions of their own, as they were. Of those that scripts replace, none gets at what they hold.
   class OwnMap extends Map {}
@@ -33,40 +39,299 @@
     toJSON() { return host(TEXT, this); }
   }
 
-  // ---- text for people
-  function inspect(value, depth) {
-    switch (typeof value) {
-      case 'string': return depth === 0 ? value : JSON.stringify(value);
-      case 'bigint': return `${value}n`;
-      case 'symbol': return value.toString();
-      case 'function': return `[function ${value.name}]`;
-      case 'object': break;
-      default: return String(value);
+  // ---- text for people: as Node's util.inspect has it in one line ({ compact: true, breakLength: Infinity }), but that no
+  // proxy is seen through. It is all made when it is asked for: what lies in the image costs each process that writes beside it.
+  const DEPTH = 2, ITEMS = 100, STRING_MAX = 10000, ROOM = 1 << 16; // characters, behind which no object is opened
+  function inspect(value, depth = DEPTH) {
+    const { getOwnPropertyDescriptor: descriptorOf, getPrototypeOf, getOwnPropertySymbols, hasOwn, keys } = Object;
+    const path = [], isView = ArrayBuffer.isView, isIndex = (key) => typeof key === 'string' && /^(0|[1-9]\d{0,9})$/.test(key);
+    let room = ROOM, circles;
+    const attempt = (fn, object, ...args) => {
+      try {
+        return apply(fn, object, args);
+      } catch {} // it is none of that kind, whatever its prototype is
+    };
+    const native = (Class, name, object) => (object instanceof Class ? attempt(Class.prototype[name], object) : undefined);
+    const sizeOf = (Class, object) => (object instanceof Class ? attempt(descriptorOf(Class.prototype, 'size').get, object) : undefined);
+    const plural = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`;
+    const more = (n, what) => `... ${n} more ${what}${n === 1 ? '' : 's'}`;
+
+    function escaped(c, mark) {
+      if (c === "'") return mark === c ? "\\'" : c;
+      const at = '\b\t\n\f\r\\'.indexOf(c), code = c.charCodeAt(0);
+      if (at >= 0) return '\\' + 'btnfr\\'[at];
+      return code > 255 ? `\\u${code.toString(16)}` : `\\x${code.toString(16).toUpperCase().padStart(2, '0')}`;
     }
-    if (value === null) return 'null';
-    if (value instanceof Error) return `${value.name}: ${value.message}\n${value.stack}`;
-    if (value instanceof Pid || value instanceof Ref || value instanceof Date) return String(value);
-    if (depth > 3) return Array.isArray(value) ? '[...]' : '{...}';
-    if (Array.isArray(value)) {
-      const shown = value.slice(0, 100).map((v) => inspect(v, depth + 1));
-      if (value.length > 100) shown.push(`... ${value.length - 100} more`);
-      return `[${shown.join(', ')}]`;
+    function quoted(text) {
+      const mark = !text.includes("'") ? "'" : !text.includes('"') ? '"' : text.includes('`') || text.includes('${') ? "'" : '`';
+      const cut = text.length > STRING_MAX ? text.slice(0, STRING_MAX) : text;
+      const made = mark + cut.replace(/[\0-\x1f\x7f-\x9f'\\\ud800-\udfff]/gu, (c) => escaped(c, mark)) + mark;
+      return cut === text ? made : made + more(text.length - STRING_MAX, 'character');
     }
-    const keys = Object.keys(value);
-    const shown = keys.slice(0, 50).map((k) => `${k}: ${inspect(value[k], depth + 1)}`);
-    if (keys.length > 50) shown.push('...');
-    return `{${shown.join(', ')}}`;
+    function className(object) {
+      for (let holder = object; holder !== null; holder = getPrototypeOf(holder)) {
+        const made = descriptorOf(holder, 'constructor')?.value;
+        if (typeof made === 'function' && typeof made.name === 'string' && made.name !== '' && object instanceof made) return made.name;
+      }
+      return null;
+    }
+    function tagOf(object) {
+      const tag = object[Symbol.toStringTag];
+      return typeof tag !== 'string' || Object.prototype.propertyIsEnumerable.call(object, Symbol.toStringTag) ? '' : tag;
+    }
+    function headOf(name, tag, kind, size = '') {
+      if (name === null) return `[${kind}${size}: null prototype] ` + (tag !== '' && tag !== kind ? `[${tag}] ` : '');
+      return `${name}${size} ` + (tag !== '' && tag !== name ? `[${tag}] ` : '');
+    }
+    function namesOf(object) {
+      const symbols = getOwnPropertySymbols(object).filter((key) => Object.prototype.propertyIsEnumerable.call(object, key));
+      if (isView(object) || (Array.isArray(object) && object.length > 1000)) return symbols; // or each index were a string
+      const names = keys(object);
+      return (Array.isArray(object) ? names.filter((key) => !isIndex(key)) : names).concat(symbols);
+    }
+    function nameOf(key, hidden) {
+      if (typeof key === 'symbol') return `[${String(key)}]`;
+      if (key === '__proto__') return "['__proto__']";
+      return hidden ? `[${key}]` : /^[A-Za-z_]\w*$/.test(key) ? key : quoted(key);
+    }
+    function held(object, key, level) {
+      const found = descriptorOf(object, key) ?? { value: object[key] };
+      if (found.value !== undefined) return show(found.value, level + 1);
+      if (found.get !== undefined) return found.set === undefined ? '[Getter]' : '[Getter/Setter]';
+      return found.set === undefined ? 'undefined' : '[Setter]';
+    }
+
+    // What each kind is: {base, open, close, none: whether it holds nothing but properties, names, fill(add, level)}
+    function ofFunction(fn, name, tag) {
+      const source = apply(Function.prototype.toString, fn, []);
+      if (source.startsWith('class') && source.endsWith('}')) {
+        const above = getPrototypeOf(fn);
+        let base = `[class ${hasOwn(fn, 'name') && fn.name !== '' ? fn.name : '(anonymous)'}`;
+        if (name !== 'Function' && name !== null) base += ` [${name}]`;
+        if (tag !== '' && tag !== name) base += ` [${tag}]`;
+        if (name === null) base += ' extends null';
+        else if (above?.name) base += ` extends ${above.name}`;
+        return base + ']';
+      }
+      const type = /^(Async)?(Generator)?Function$/.test(tag) ? tag : 'Function';
+      let base = `[${type}${name === null ? ' (null prototype)' : ''}${fn.name === '' ? ' (anonymous)' : `: ${fn.name}`}]`;
+      if (name !== type && name !== null) base += ` ${name}`;
+      return tag !== '' && tag !== name ? `${base} [${tag}]` : base;
+    }
+    function ofError(error, names) {
+      const head = apply(Error.prototype.toString, error, []), { stack } = error;
+      const trace = typeof stack === 'string' ? stack.trimEnd() : '';
+      const text = trace === '' ? head : trace.startsWith(head) || !/^ *at /.test(trace) ? trace : `${head}\n${trace}`;
+      for (const key of ['name', 'message', 'stack']) {
+        const at = names.indexOf(key);
+        if (at >= 0 && text.includes(String(error[key]))) names.splice(at, 1);
+      }
+      for (const key of ['cause', 'errors']) if (hasOwn(error, key) && !names.includes(key)) names.push(key);
+      return text.includes('\n    at') ? text : `[${text}]`;
+    }
+    function ofBox(object, name, tag, names) {
+      for (const Class of [Number, String, Boolean, BigInt, Symbol]) {
+        const primitive = native(Class, 'valueOf', object);
+        if (primitive === undefined) continue;
+        if (Class === String) names.splice(0, primitive.length);
+        const own = Class.name === name ? '' : name === null ? ' (null prototype)' : ` (${name})`;
+        return `[${Class.name}${own}: ${show(primitive, 0)}]` + (tag !== '' && tag !== name ? ` [${tag}]` : '');
+      }
+    }
+    function fillArray(array, add, level) {
+      let at = 0;
+      for (let shown = 0; at < array.length && shown < ITEMS && room > 0; shown++) {
+        if (isView(array) || hasOwn(array, at)) {
+          add(isView(array) ? show(array[at], level) : held(array, at, level));
+          at++;
+          continue;
+        }
+        const from = at;
+        while (at < array.length && at - from < 1e5 && !hasOwn(array, at)) at++;
+        if (at - from === 1e5) at = Number(keys(array).find((key) => isIndex(key) && Number(key) >= at) ?? array.length);
+        add(`<${plural(at - from, 'empty item')}>`);
+      }
+      if (at < array.length) add(more(array.length - at, 'item'));
+    }
+    function fillEntries(Class, object, size, add, level) {
+      const entries = apply(Class.prototype.entries, object, []), ofMap = Class === Map;
+      let left = size;
+      for (let step = entries.next(); !step.done; step = entries.next(), left--) {
+        if (size - left === ITEMS || room <= 0) return add(more(left, 'item'));
+        const [key, value] = step.value;
+        add(ofMap ? `${show(key, level + 1)} => ${show(value, level + 1)}` : show(key, level + 1));
+      }
+    }
+    function fillBytes(buffer, add) {
+      const bytes = new Uint8Array(buffer), shown = Array.from(bytes.subarray(0, ITEMS), (byte) => byte.toString(16).padStart(2, '0'));
+      if (bytes.length > ITEMS) shown.push(more(bytes.length - ITEMS, 'byte'));
+      add(`[Uint8Contents]: <${shown.join(' ')}>`);
+      add(`byteLength: ${bytes.length}`);
+    }
+    function kindOf(object, name, tag, names) {
+      const head = (kind, size) => headOf(name, tag, kind, size);
+      if (Array.isArray(object)) {
+        const open = name === 'Array' && tag === '' ? '[' : `${head('Array', `(${object.length})`)}[`;
+        return { open, close: ']', none: object.length === 0, fill: fillArray };
+      }
+      for (const Class of [Map, Set]) {
+        const size = sizeOf(Class, object);
+        if (size !== undefined)
+          return { open: `${head(Class.name, `(${size})`)}{`, none: size === 0, fill: (_, add, level) => fillEntries(Class, object, size, add, level) };
+      }
+      if (object instanceof DataView)
+        return { open: `${head('DataView')}{`, fill: (_, add, level) => {
+          for (const key of ['byteLength', 'byteOffset', 'buffer']) add(`${key}: ${show(object[key], level + 1)}`);
+        } };
+      if (isView(object)) return { open: `${head(tag, `(${object.length})`)}[`, close: ']', none: object.length === 0, fill: fillArray };
+      if (typeof object === 'function') return { base: ofFunction(object, name, tag) };
+      const state = host(PEEK, object, false);
+      if (state >= 0) {
+        return { open: `${head('Promise')}{`, fill: (_, add, level) => {
+          add(state === 0 ? '<pending>' : (state > 1 ? '<rejected> ' : '') + show(host(PEEK, object, true), level + 1));
+        } };
+      }
+      if (object instanceof Error) return { base: ofError(object, names) };
+      const time = native(Date, 'getTime', object), regexp = native(RegExp, 'toString', object);
+      if (time !== undefined) return { base: Number.isNaN(time) ? 'Invalid Date' : apply(Date.prototype.toISOString, object, []) };
+      if (regexp !== undefined) return { base: regexp };
+      const box = ofBox(object, name, tag, names);
+      if (box !== undefined) return { base: box };
+      for (const Class of [ArrayBuffer, SharedArrayBuffer])
+        if (object instanceof Class) return { open: `${head(Class.name)}{`, fill: (_, add) => fillBytes(object, add) };
+      for (const Class of [WeakMap, WeakSet])
+        if (object instanceof Class) return { open: `${head(Class.name)}{`, fill: (_, add) => add('<items unknown>') };
+      return { open: name === 'Object' && tag === '' ? '{' : `${head('Object')}{`, none: true };
+    }
+    function show(value, level) {
+      switch (typeof value) {
+        case 'string': return quoted(value);
+        case 'number': return Object.is(value, -0) ? '-0' : String(value);
+        case 'bigint': return `${value}n`;
+        case 'object': case 'function': break;
+        default: return String(value);
+      }
+      if (value === null) return 'null';
+      if (value instanceof Pid || value instanceof Ref) return String(value);
+      if (path.includes(value)) {
+        circles ??= new Map();
+        if (!circles.has(value)) circles.set(value, circles.size + 1);
+        return `[Circular *${circles.get(value)}]`;
+      }
+      const name = className(value), tag = tagOf(value), names = namesOf(value);
+      const { base, open = '{', close = '}', none = base !== undefined, fill } = kindOf(value, name, tag, names);
+      if (none && names.length === 0) return base ?? open + close;
+      if (level > depth || room <= 0) return name === null ? '[Object: null prototype]' : `[${headOf(name, tag, 'Object').trimEnd()}]`;
+      const list = [];
+      const add = (text) => {
+        room -= text.length;
+        list.push(text);
+      };
+      path.push(value);
+      fill?.(value, add, level);
+      for (let i = 0; i < names.length; i++) {
+        if (i === ITEMS || (room <= 0 && i > 0)) {
+          add(`... ${names.length - i} more`);
+          break;
+        }
+        const hidden = descriptorOf(value, names[i])?.enumerable === false;
+        add(`${nameOf(names[i], hidden)}: ${held(value, names[i], level)}`);
+      }
+      path.pop();
+      const circle = circles?.get(value), mark = circle === undefined ? '' : `<ref *${circle}> `;
+      const gap = base !== undefined && base.includes('\n') ? '\n  ' : ' ';
+      return `${mark}${open}${base === undefined ? '' : ` ${base}`}${gap}${list.join(`,${gap}`)} ${close}`;
+    }
+    return show(value, 0);
   }
+  const depthOf = (options) => (options?.depth === undefined ? DEPTH : options.depth === null ? Infinity : Number(options.depth));
+  // The words of console.log: %s, %d, %i, %f, %j, %o, %O, %c and %% in the first, what is left behind it.
+  function format(values) {
+    const word = (value) => (typeof value === 'string' ? value : inspect(value));
+    const [first] = values;
+    if (typeof first !== 'string' || values.length === 1 || !first.includes('%')) return values.map(word).join(' ');
+    const numeric = (value, read) => (typeof value === 'symbol' ? 'NaN' : inspect(read(value)));
+    const ways = {
+      s(value) {
+        if (typeof value === 'bigint' || Object.is(value, -0)) return inspect(value);
+        if (typeof value !== 'object' || value === null) return String(value);
+        const { toString } = value; // the language's own says less than we do
+        return typeof toString === 'function' && !apply(Function.prototype.toString, toString, []).includes('[native code]') ? String(value) : inspect(value, 0);
+      },
+      d: (value) => (typeof value === 'bigint' ? `${value}n` : numeric(value, Number)),
+      i: (value) => (typeof value === 'bigint' ? `${value}n` : numeric(value, parseInt)),
+      f: (value) => numeric(value, Number.parseFloat),
+      j(value) {
+        try {
+          return `${JSON.stringify(value)}`;
+        } catch (error) {
+          if (/circular/.test(error?.message)) return '[Circular]';
+          throw error;
+        }
+      },
+      o: (value) => inspect(value, 4), O: (value) => inspect(value), c: () => '',
+    };
+    let next = 1;
+    const text = first.replace(/%[sdifjoOc%]/g, (mark) => {
+      if (mark === '%%') return '%';
+      return next < values.length ? ways[mark[1]](values[next++]) : mark;
+    });
+    return [text, ...values.slice(next).map(word)].join(' ');
+  }
+  let indent = ''; // of console.group
   function log(level, values) {
     let text;
     try {
-      text = values.map((v) => inspect(v, 0)).join(' ');
+      text = format(values);
+      if (indent !== '') text = indent + text.replaceAll('\n', `\n${indent}`);
     } catch {
       text = '[cannot be shown]';
     }
     host(LOG, level, text.length > 8192 ? text.slice(0, 8192) + '...' : text);
   }
-  const console = {};
+  let labels; // of console.count and console.time: Maps
+  const labelsOf = (kind) => (labels ??= { counts: new OwnMap(), times: new OwnMap() })[kind];
+  const GROUPS_MAX = 40, LABELS_MAX = 1000;
+  function count(label = 'default') {
+    const counts = labelsOf('counts'), key = `${label}`, n = (counts.get(key) ?? 0) + 1;
+    if (n > 1 || counts.size < LABELS_MAX) counts.set(key, n);
+    log(1, [`${key}: ${n}`]);
+  }
+  // What has passed since console.time(label), which ends if `name` is timeEnd.
+  function passed(name, label = 'default', ...values) {
+    const times = labelsOf('times'), key = `${label}`, since = times.get(key);
+    if (since === undefined) return log(2, [`No such label '${key}' for console.${name}()`]);
+    if (name === 'timeEnd') times.delete(key);
+    log(1, [`${key}: ${Date.now() - since}ms`, ...values]);
+  }
+  const console = {
+    assert(condition, ...values) {
+      if (condition) return;
+      values[0] = `Assertion failed${values.length === 0 ? '' : `: ${values[0]}`}`;
+      log(2, values);
+    },
+    count,
+    countReset(label = 'default') { labelsOf('counts').delete(`${label}`); },
+    dir(value, options) { log(1, [inspect(value, depthOf(options))]); },
+    group(...values) {
+      if (values.length > 0) log(1, values);
+      if (indent.length < GROUPS_MAX) indent += '  ';
+    },
+    groupEnd() { indent = indent.slice(2); },
+    table(data) { log(1, [data]); },
+    time(label = 'default') {
+      const times = labelsOf('times'), key = `${label}`;
+      if (times.has(key)) log(2, [`Label '${key}' already exists for console.time()`]);
+      else if (times.size < LABELS_MAX) times.set(key, Date.now());
+    },
+    timeEnd(label) { passed('timeEnd', label); },
+    timeLog(label, ...values) { passed('timeLog', label, ...values); },
+    trace(...values) {
+      const stack = String(new Error().stack);
+      log(2, [`Trace${values.length === 0 ? '' : `: ${format(values)}`}\n${stack.slice(stack.indexOf('\n') + 1).trimEnd()}`]);
+    },
+  };
+  console.groupCollapsed = console.group;
   for (const [name, level] of [['debug', 0], ['log', 1], ['info', 1], ['warn', 2], ['error', 3]])
     console[name] = (...values) => log(level, values);
 
@@ -197,17 +462,24 @@
     if (a instanceof ArrayBuffer || a instanceof SharedArrayBuffer) return equalBytes(new Uint8Array(a), new Uint8Array(b));
     if (a instanceof DataView)
       return equalBytes(new Uint8Array(a.buffer, a.byteOffset, a.byteLength), new Uint8Array(b.buffer, b.byteOffset, b.byteLength));
-    if (a instanceof Map) return a.size === b.size && equalMembers([...a], [...b], seen);
-    if (a instanceof Set) return a.size === b.size && equalMembers([...a], [...b], seen);
+    if (a instanceof Map) return a.size === b.size && equalMembers(a, b, seen, (key) => b.has(key) && equal(a.get(key), b.get(key), seen));
+    if (a instanceof Set) return a.size === b.size && equalMembers(a, b, seen, (key) => b.has(key));
     if (isA(a, BOXES)) return Object.is(a.valueOf(), b.valueOf());
     return Array.isArray(a) === Array.isArray(b) && (!Array.isArray(a) || a.length === b.length);
   }
   const equalBytes = (a, b) => a.length === b.length && a.every((byte, i) => byte === b[i]);
-  // In any order: each of the left has one of its own on the right.
-  function equalMembers(a, b, seen) {
-    return a.every((member) => {
-      const at = b.findIndex((other) => equal(member, other, seen));
-      if (at >= 0) b.splice(at, 1);
+  // In any order: each of the left has one of its own on the right. What is no object is there or is not; only objects are
+  // compared one by one.
+  function equalMembers(a, b, seen, isThere) {
+    const keyed = a instanceof Map, isOpen = (member) => typeof (keyed ? member[0] : member) === 'object' && (keyed ? member[0] : member) !== null;
+    const left = [];
+    for (const member of a)
+      if (isOpen(member)) left.push(member);
+      else if (!isThere(keyed ? member[0] : member)) return false;
+    const right = left.length === 0 ? [] : [...b].filter(isOpen);
+    return left.every((member) => {
+      const at = right.findIndex((other) => equal(member, other, seen));
+      if (at >= 0) right.splice(at, 1);
       return at >= 0;
     });
   }
@@ -281,7 +553,7 @@
     makeRef() { return host(MAKE_REF); },
     nanoseconds() { return host(NANOSECONDS); },
     randomUUIDv7() { return host(UUID); },
-    inspect(value) { return typeof value === 'string' ? JSON.stringify(value) : inspect(value, 0); },
+    inspect(value, options) { return inspect(value, depthOf(options)); },
     deepEquals(a, b) { return equal(a, b, new Map()); },
     hash(value, range = 2 ** 32) { return host(HASH, value, Number(range)); },
     escapeHTML(text) { return host(ESCAPE, String(text)); },
@@ -366,9 +638,10 @@
       all.add(this);
     }
     get name() { return this.#name; }
+    get closed() { return open.get(this.#name)?.has(this) !== true; }
     postMessage(value, event = 'message') {
       const all = open.get(this.#name);
-      if (all === undefined || !all.has(this)) throw new Error('this BroadcastChannel is closed');
+      if (this.closed) throw new Error('this BroadcastChannel is closed');
       const text = pack(value), named = String(event);
       host(PUBLISH, this.#name, named, text);
       for (const other of all)

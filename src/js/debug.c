@@ -407,7 +407,7 @@ static struct answer finish(anqa_json_writer *w)
 }
 
 static void put_frame(
-    anqa_json_writer *w, const struct js *js, const struct source_map *map, struct debug_frame *f)
+    anqa_json_writer *w, const struct js *js, struct source_map *map, struct debug_frame *f)
 {
     bool known = f->line > 0;
 
@@ -436,12 +436,10 @@ struct putting {
 static void put_frames(void *ctx, anqa_str text)
 {
     const struct putting *stack = ctx;
-    struct source_map map;
-    bool mapped = source_map_read(stack->js->image->source_map, &map);
     struct debug_frame frame;
 
     while (debug_next_frame(&text, &frame))
-        put_frame(stack->w, stack->js, mapped ? &map : NULL, &frame);
+        put_frame(stack->w, stack->js, stack->js->image->source_map, &frame);
 }
 
 static struct answer answer_stack(struct js *js)

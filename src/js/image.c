@@ -18,10 +18,13 @@
 #include "js/debug.h"
 #include "js/js.h"
 #include "js/lines.h"
+#include "js/nursery.h"
 #include "js/pages.h"
 #include "js/park.h"
+#include "js/platform.h"
 #include "js/preempt.h"
 #include "js/source.h"
+#include "js/source_map.h"
 #include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/web.h"
@@ -36,7 +39,8 @@ enum {
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
     WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
-    LINES_ROOM = 16 << 10
+    LINES_ROOM = 16 << 10,
+    NURSERY_STRIPS = 2
 };
 
 /* What a seed repeats. */
@@ -92,7 +96,7 @@ void image_free(struct js_image *image)
     for (uint32_t i = 0; i < image->export_count; i++)
         free(image->exports[i].name);
     free(image->exports);
-    free(image->source_map);
+    source_map_free(image->source_map);
     free(image->text);
     source_files_free(image->files);
     coverage_forget(image);
@@ -328,7 +332,6 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
         return anqa_fail(err, ANQA_E_UNSUPPORTED,
             "this build of quickjs-wasi keeps the state of Math.random where it is not known");
     find_polls(js);
-    seed_random(js);
     image->pid_atom = private_atom(js, "pid");
     image->ref_atom = private_atom(js, "ref");
     image->epoch_atom = private_atom(js, "epoch");
@@ -337,18 +340,19 @@ static anqa_status start_engine(struct js *js, anqa_error *err)
                : ANQA_OK;
 }
 
-static uint64_t limits_object(struct js *js)
+static struct platform_key platform_key(const struct js *js)
 {
-    char text[96];
+    const anqa_js_script *script = js->script;
+    struct platform_key key = {.apis = js->image->apis};
 
-    snprintf(text, sizeof text, "({timers: %u, topics: %u, version: '%s', worker: %s})",
-        js->script->limits.timers == 0 ? TIMERS_DEFAULT : js->script->limits.timers,
-        js->script->topics == NULL || js->script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX,
-        anqa_version(), js->image->worker ? "true" : "false");
-    return turn_eval(js, anqa_str_of(text), "limits", 0);
+    snprintf(key.limits, sizeof key.limits, "({timers: %u, topics: %u, version: '%s', worker: %s})",
+        script->limits.timers == 0 ? TIMERS_DEFAULT : script->limits.timers,
+        script->topics == NULL || script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX, anqa_version(),
+        js->image->worker ? "true" : "false");
+    return key;
 }
 
-static anqa_status boot(struct js *js, anqa_error *err)
+static anqa_status boot(struct js *js, const struct platform_key *key, anqa_error *err)
 {
     struct engine *e = &js->engine;
     struct js_image *image = js->image;
@@ -362,7 +366,8 @@ static anqa_status boot(struct js *js, anqa_error *err)
     box = name == 0 ? 0 : q_qjs_new_host_function(e, name, 4, 0);
     if (box == 0)
         return no_memory(js, err);
-    list = turn_call(js, fn, (uint64_t[]){js_u64(js, box), limits_object(js)}, 2);
+    list = turn_call(js, fn,
+        (uint64_t[]){js_u64(js, box), turn_eval(js, anqa_str_of(key->limits), "limits", 0)}, 2);
     turn_free(js, fn);
     q_free(e, name);
     if (turn_is_exception(list))
@@ -521,6 +526,17 @@ static void settle_memory(struct js *js)
 {
     q_JS_RunGC(&js->engine, js->image->rt);
     fill_holes(js);
+    nursery_make(js, NURSERY_STRIPS);
+}
+
+/* A process links what it makes to the last object and the last string there are: let these lie where it writes. */
+static void add_last(struct js *js)
+{
+    uint32_t at = turn_put(js, "last", 4);
+    if (at != 0)
+        (void)q_JS_NewStringLen(&js->engine, js->image->ctx, at, 4);
+    q_free(&js->engine, at);
+    (void)q_JS_NewObject(&js->engine, js->image->ctx);
 }
 
 struct making {
@@ -529,24 +545,41 @@ struct making {
     anqa_error *err;
 };
 
+static anqa_status make_platform(struct js *js, const struct platform_key *key, anqa_error *err)
+{
+    anqa_status status;
+
+    js->image->seed = 0;
+    status = start_engine(js, err);
+    if (status == ANQA_OK)
+        status = boot(js, key, err);
+    if (status == ANQA_OK && (!web_load(js) || !seal(js)))
+        status = failed(js, "finds no web platform", err);
+    if (status == ANQA_OK && !debug_load(js))
+        status = failed(js, "cannot be prepared", err);
+    if (status != ANQA_OK)
+        return status;
+    settle_memory(js); /* so that what the script makes lies together, too */
+    memset(js->engine.memory.data, 0, js->engine.sp); /* a stack that nobody is on, as in a copy */
+    platform_keep(js, key);
+    return ANQA_OK;
+}
+
 static void make_in_turn(struct js *js, void *arg)
 {
     struct making *making = arg;
+    struct platform_key key = platform_key(js);
 
-    making->status = start_engine(js, making->err);
-    if (making->status == ANQA_OK)
-        making->status = boot(js, making->err);
-    if (making->status == ANQA_OK && (!web_load(js) || !seal(js)))
-        making->status = failed(js, "finds no web platform", making->err);
-    if (making->status == ANQA_OK && !debug_load(js))
-        making->status = failed(js, "cannot be prepared", making->err);
+    making->status = platform_copy(js, &key) ? ANQA_OK : make_platform(js, &key, making->err);
     if (making->status != ANQA_OK)
         return;
-    settle_memory(js); /* so that what the script makes lies together, too */
+    memcpy(&js->image->seed, js->image->source_hash, sizeof js->image->seed);
+    seed_random(js);
     making->status = load(js, making->source.text, making->source.is_bytecode, making->err);
     if (making->status != ANQA_OK)
         return;
     settle_memory(js);
+    add_last(js);
     /* A collection writes to every object, so to every page: not with the first allocation of each process. */
     q_JS_SetGCThreshold(&js->engine, js->image->rt, js->engine.memory.size);
 }
@@ -739,7 +772,7 @@ static void forget(struct js_image *image)
     for (uint32_t i = 0; i < image->export_count; i++)
         free(image->exports[i].name);
     free(image->exports);
-    free(image->source_map);
+    source_map_free(image->source_map);
     source_files_free(image->files);
     coverage_forget(image);
     if (image->fd >= 0)
@@ -768,10 +801,8 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     if (status != ANQA_OK)
         return status;
     js->image = image;
-    image->source_map =
-        making.source.map.len == 0 ? NULL : strndup(making.source.map.ptr, making.source.map.len);
+    image->source_map = making.source.map.len == 0 ? NULL : source_map_new(making.source.map);
     sha256_of(making.source.text.ptr, making.source.text.len, image->source_hash);
-    memcpy(&image->seed, image->source_hash, sizeof image->seed);
     js->loading = true;
     turn_run(js, make_in_turn, &making);
     js->loading = false;

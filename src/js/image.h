@@ -8,8 +8,8 @@
  * Everything below that names a place in the engine's memory holds in every copy.
  *
  * Whoever makes the image of the same script with the same library gets the same bytes, also in another program run on
- * another day: while it is made the clocks stand at 0 and what is random follows from the source. So a snapshot need not
- * hold the image, only what names it (snapshot.h).
+ * another day: while it is made the clocks stand at 0 and what is random follows from the source, and in the platform
+ * that it begins with (platform.h) from nothing. So a snapshot need not hold the image, only what names it (snapshot.h).
  *
  * Owner: struct js_rt. The image of a script lives as long as the runtime. Those of files that have changed are `stale`:
  * processes that still run keep them. The image of a text that came at run time (spawn.h) is counted by its users; when it has none
@@ -31,6 +31,7 @@ struct js;
 struct js_rt;
 struct js_window;
 struct source_files;
+struct source_map;
 
 /* What boot.js returns, in its order. */
 enum boot_part {
@@ -100,8 +101,8 @@ struct js_image {
     bool hashed;          /* likewise */
     struct js_export *exports;
     uint32_t export_count;
-    int32_t init, restored; /* which of them is `init`, `restored`; -1: there is none */
-    char *source_map;       /* NULL: none */
+    int32_t init, restored;        /* which of them is `init`, `restored`; -1: there is none */
+    struct source_map *source_map; /* NULL: none */
     struct source_files *files;
     char *coverage; /* what its counters stand for (coverage.h), JSON; NULL: nothing is counted */
     uint32_t counters_at, counter_count;

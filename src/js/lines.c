@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-enum { WORD = 4, WORDS = LINES_LINE / WORD };
+enum { WORD = 4, WORDS = LINES_LINE / WORD, MASK = 2, SIZES = 4 /* bytes at most */ };
 
 #define VARINT_MAX 4 /* bytes: there are 2^26 lines at most */
-#define LINE_MOST (VARINT_MAX + 2 + LINES_LINE)
+#define LINE_MOST (VARINT_MAX + MASK + SIZES + LINES_LINE)
 
 /* ---------------------------------------------------------------- writing */
 
@@ -15,15 +15,13 @@ struct writing {
     uint32_t next;    /* the line behind the last one written */
 };
 
-static uint32_t mask_of(const uint8_t *line, const uint8_t *before)
+/* How many bytes a number with a sign takes. */
+static uint32_t size_of(uint32_t number)
 {
-    uint32_t a[WORDS], b[WORDS], mask = 0;
+    uint32_t bits =
+        number ^ (uint32_t)((int32_t)number >> 31); /* without those that are the sign's */
 
-    memcpy(a, line, sizeof a);
-    memcpy(b, before, sizeof b);
-    for (uint32_t i = 0; i < WORDS; i++)
-        mask |= (uint32_t)(a[i] != b[i]) << i;
-    return mask;
+    return bits == 0 ? 1 : (32u - (uint32_t)__builtin_clz(bits)) / 8 + 1;
 }
 
 static size_t put_varint(uint8_t *to, uint32_t n)
@@ -36,18 +34,41 @@ static size_t put_varint(uint8_t *to, uint32_t n)
     return len;
 }
 
-static void write_line(struct writing *w, uint32_t number, const uint8_t *line, uint32_t mask)
+/* The mask, sizes and words of a line that differs. */
+static size_t put_words(uint8_t *to, const uint8_t *line, const uint8_t *before)
 {
-    uint8_t bytes[LINE_MOST];
+    uint32_t is[WORDS], was[WORDS], mask = 0, sizes = 0, count = 0, more[WORDS];
+    uint8_t *at;
+
+    memcpy(is, line, sizeof is);
+    memcpy(was, before, sizeof was);
+    for (uint32_t i = 0; i < WORDS; i++) {
+        more[count] = is[i] - was[i];
+        if (more[count] == 0)
+            continue;
+        mask |= 1u << i;
+        sizes |= (size_of(more[count]) - 1) << (2 * count);
+        count++;
+    }
+    to[0] = (uint8_t)mask;
+    to[1] = (uint8_t)(mask >> 8);
+    memcpy(to + MASK, &sizes, sizeof sizes);
+    at = to + MASK + (count + 3) / 4;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(at, &more[i], WORD);
+        at += (sizes >> (2 * i) & 3) + 1;
+    }
+    return (size_t)(at - to);
+}
+
+static void write_line(
+    struct writing *w, uint32_t number, const uint8_t *line, const uint8_t *before)
+{
+    uint8_t bytes[LINE_MOST + WORD]; /* words are put whole */
     size_t len = put_varint(bytes, number - w->next);
 
     w->next = number + 1;
-    bytes[len++] = (uint8_t)mask;
-    bytes[len++] = (uint8_t)(mask >> 8);
-    for (; mask != 0; mask &= mask - 1) {
-        memcpy(bytes + len, line + (size_t)__builtin_ctz(mask) * WORD, WORD);
-        len += WORD;
-    }
+    len += put_words(bytes + len, line, before);
     if (w->len <= w->room && len <= w->room - w->len)
         memcpy(w->out + w->len, bytes, len);
     w->len += len;
@@ -71,7 +92,7 @@ static void write_page(
     for (uint32_t i = 0; i < LINES_PAGE; i += LINES_LINE) {
         const uint8_t *line = source->memory + at + i;
         if (differs(line, before + i) && at + i + LINES_LINE > source->from)
-            write_line(w, (at + i) / LINES_LINE, line, mask_of(line, before + i));
+            write_line(w, (at + i) / LINES_LINE, line, before + i);
     }
 }
 
@@ -106,25 +127,60 @@ static const uint8_t *read_varint(const uint8_t *at, const uint8_t *end, uint32_
     return NULL;
 }
 
+/* A number with a sign of so many bytes. */
+static uint32_t read_number(const uint8_t *at, uint32_t size)
+{
+    uint32_t number = 0, rest = 32 - 8 * size;
+
+    memcpy(&number, at, size);
+    return (uint32_t)((int32_t)(number << rest) >> rest);
+}
+
+/* Reads the mask, sizes and words of a line and adds these to it, unless it is NULL. What is behind them; NULL: they are
+ * none, or not the shortest. */
+static const uint8_t *read_words(const uint8_t *at, const uint8_t *end, uint8_t *line)
+{
+    uint32_t mask, sizes = 0, count;
+
+    if (end - at < MASK)
+        return NULL;
+    mask = (uint32_t)at[0] | (uint32_t)at[1] << 8;
+    count = (uint32_t)__builtin_popcount(mask);
+    at += MASK;
+    if (mask == 0 || (size_t)(end - at) < (count + 3) / 4)
+        return NULL;
+    memcpy(&sizes, at, (count + 3) / 4);
+    at += (count + 3) / 4;
+    for (; mask != 0; mask &= mask - 1, sizes >>= 2) {
+        uint32_t size = (sizes & 3) + 1, more, word;
+        if ((size_t)(end - at) < size)
+            return NULL;
+        more = read_number(at, size);
+        at += size;
+        if (more == 0 || size_of(more) != size)
+            return NULL;
+        if (line == NULL)
+            continue;
+        memcpy(&word, line + (size_t)__builtin_ctz(mask) * WORD, WORD);
+        word += more;
+        memcpy(line + (size_t)__builtin_ctz(mask) * WORD, &word, WORD);
+    }
+    return sizes == 0 ? at : NULL;
+}
+
 static bool decode(const uint8_t *at, size_t len, uint8_t *memory, uint32_t size)
 {
     const uint8_t *end = at + len;
-    uint32_t next = 0, lines = size / LINES_LINE, gap = 0, mask;
-    uint8_t *line;
+    uint32_t next = 0, lines = size / LINES_LINE, gap = 0;
 
     while (at < end) {
         at = read_varint(at, end, &gap);
-        if (at == NULL || end - at < 2 || gap >= lines - next)
-            return false;
-        mask = (uint32_t)at[0] | (uint32_t)at[1] << 8;
-        at += 2;
-        if (mask == 0 || (size_t)(end - at) < (size_t)__builtin_popcount(mask) * WORD)
+        if (at == NULL || gap >= lines - next)
             return false;
         next += gap;
-        line = memory == NULL ? NULL : memory + (size_t)next * LINES_LINE;
-        for (; mask != 0; mask &= mask - 1, at += WORD)
-            if (line != NULL)
-                memcpy(line + (size_t)__builtin_ctz(mask) * WORD, at, WORD);
+        at = read_words(at, end, memory == NULL ? NULL : memory + (size_t)next * LINES_LINE);
+        if (at == NULL)
+            return false;
         next++;
     }
     return true;

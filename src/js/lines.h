@@ -5,10 +5,12 @@
  *
  *     gap     lines that do not differ since the one before, or since the begin (varint)
  *     mask    which of its 16 words of 4 bytes differ: 2 bytes, the lower half first, not 0
- *     words   these words
+ *     sizes   for each of these words how many bytes it takes here, less 1: 2 bits, the lowest first
+ *     words   by how much each is more than it was (modulo 2^32): a number with a sign, the lowest byte first
  *
- * Beyond the image's size memory is compared with zeros. Varints have 7 bits a byte, the lowest first, and the shortest
- * form.
+ * Most words are addresses, small numbers or counts that have changed a little, and take one to three bytes. Beyond the
+ * image's size memory is compared with zeros. Varints have 7 bits a byte, the lowest first, and the shortest form, as
+ * words have.
  *
  * Pure functions. Any thread.
  */

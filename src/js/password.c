@@ -9,6 +9,7 @@
 #include "http/crypto.h"
 #include "js/beam.h"
 #include "js/convert.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/subtle.h"
 #include "js/work.h"
@@ -91,7 +92,7 @@ size_t password_write(const struct password *password, char *out)
 
 /* What a process is given. */
 struct work {
-    anqa_pid asker;
+    anqa_pid asker, family;
     struct password password;
     bool verifies, done;
     unsigned char key[PASSWORD_KEY]; /* what comes of it */
@@ -141,7 +142,7 @@ static anqa_payload run(void *arg)
 
     anqa_defer(forget, work);
     /* lent: should this process be killed, its memory stays until the worker is done */
-    status = work_blocking(work->asker, derive, work);
+    status = work_blocking(&js_rt_get()->work, work->asker, work->family, derive, work);
     if (status != ANQA_OK)
         payload = beam_answer(false, anqa_status_text(status), strlen(anqa_status_text(status)));
     else if (!work->done)
@@ -226,7 +227,7 @@ static bool work_arg(struct js *js, const uint64_t *args, struct work *work)
 
 uint64_t password_op(struct js *js, const uint64_t *args)
 {
-    struct work work = {.asker = anqa_self()};
+    struct work work = {.asker = anqa_self(), .family = spawn_root(js)};
     uint64_t result = JS_EXCEPTION;
     double id = 0;
 

@@ -183,47 +183,36 @@ static void append_name(struct text *text, anqa_str name)
             text->ptr[at] = '_';
 }
 
-/* The map of an image, read once for all stacks that follow each other. */
-struct maps {
-    const struct js_image *image;
-    struct source_map map;
-    bool mapped;
-};
-
-static void append_frame(struct text *text, const struct maps *maps, const struct counted *counted,
-    struct debug_frame *frame)
+static void append_frame(
+    struct text *text, const struct counted *counted, struct debug_frame *frame)
 {
     append_name(text, frame->name.len == 0 ? anqa_str_of("(anonymous)") : frame->name);
     if (frame->file.len == 0) {
         append(text, anqa_str_of(" (native)"));
         return;
     }
-    if (maps->mapped && anqa_str_is(frame->file, counted->script))
-        (void)source_map_find(
-            &maps->map, &frame->function_line, &frame->function_column, &frame->file);
+    if (counted->image != NULL && counted->image->source_map != NULL &&
+        anqa_str_is(frame->file, counted->script))
+        (void)source_map_find(counted->image->source_map, &frame->function_line,
+            &frame->function_column, &frame->file);
     append(text, anqa_str_of(" ("));
     append_name(text, frame->file);
     append(text, anqa_str_of(anqa_tmp_printf(":%u)", frame->function_line)));
 }
 
-static void append_stack(struct text *text, struct maps *maps, const struct counted *counted)
+static void append_stack(struct text *text, const struct counted *counted)
 {
     struct debug_frame frames[64];
     anqa_str rest = {counted->text, counted->len};
     uint32_t depth = 0;
 
-    if (maps->image != counted->image) {
-        maps->image = counted->image;
-        maps->mapped =
-            counted->image != NULL && source_map_read(counted->image->source_map, &maps->map);
-    }
     while (depth < ANQA_COUNT(frames) && debug_next_frame(&rest, &frames[depth]))
         depth++;
     if (depth == 0) {
         append(text, anqa_str_of("(no function)"));
     }
     while (depth > 0) {
-        append_frame(text, maps, counted, &frames[--depth]);
+        append_frame(text, counted, &frames[--depth]);
         if (depth > 0)
             append(text, anqa_str_of(";"));
     }
@@ -244,7 +233,6 @@ static anqa_str fold(const struct js_profile *profile)
     size_t all = profile->count, i = 0;
     struct counted **list = anqa_arena_alloc(anqa_tmp(), (all + 1) * sizeof(struct counted *));
     struct map_iter it = {0};
-    struct maps maps = {.image = NULL};
     struct text text = {.ptr = NULL};
     anqa_str key;
     void *value;
@@ -254,7 +242,7 @@ static anqa_str fold(const struct js_profile *profile)
             list[i++] = counted;
     qsort(list, i, sizeof(struct counted *), by_image);
     for (size_t at = 0; at < i; at++)
-        append_stack(&text, &maps, list[at]);
+        append_stack(&text, list[at]);
     return anqa_str_make(text.len == 0 ? "" : text.ptr, text.len);
 }
 

@@ -342,12 +342,22 @@ static void answer_value(struct js *js, const anqa_caller *caller, int form, uin
     }
 }
 
+uint32_t beam_waiting(struct js *js)
+{
+    for (uint32_t i = 0; i < js->waiting_size; i++)
+        if (js->waiting[i].id != 0 && !proc_owes(&js->waiting[i].caller)) {
+            js->waiting[i].id = 0;
+            js->waiting_count--;
+        }
+    return js->waiting_count;
+}
+
 /* A place for a call whose promise is pending. NULL: as many wait as may. */
 static struct js_waiting *new_waiting(struct js *js)
 {
     uint32_t most = js->script->limits.calls == 0 ? DEFAULT_CALLS : js->script->limits.calls, i = 0;
 
-    if (js->waiting_count >= most)
+    if (js->waiting_count >= most && beam_waiting(js) >= most)
         return NULL;
     if (js->waiting_count == js->waiting_size) {
         uint32_t size = js->waiting_size == 0 ? 4 : js->waiting_size * 2;
@@ -564,7 +574,7 @@ static bool request_read(const anqa_msg *msg, struct request *r)
            anqa_value_check(r->args.ptr, r->args.len, NULL, &checked) == ANQA_OK;
 }
 
-static void answer_info(const struct js *js, const anqa_caller *caller)
+static void answer_info(struct js *js, const anqa_caller *caller)
 {
     bool parked = park_is(js);
     anqa_js_info info = {
@@ -574,7 +584,7 @@ static void answer_info(const struct js *js, const anqa_caller *caller)
         .preemptions = js->face.preemptions,
         .time_ms = js->face.ticks / TICKS_PER_MS,
         .pending_calls = js->task_count,
-        .waiting_calls = js->waiting_count,
+        .waiting_calls = beam_waiting(js),
         .parked = parked,
         .parked_bytes = parked ? js->lines_len : 0,
     };

@@ -10,7 +10,7 @@
 #include "js/park.h"
 
 enum {
-    VERSION = 1,
+    VERSION = 2, /* 1: words of lines were whole */
     WASM_PAGE = 65536,
     PIECE = 4 << 20, /* bytes to digest at once */
     NAME_MOST = 255,

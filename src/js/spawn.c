@@ -15,8 +15,10 @@ enum { TEXT_MAX = 4 << 20 };
 
 /* The places of all that descend from one process. */
 struct js_family {
+    anqa_pid root;
     uint32_t alive;
-    bool rootless; /* freed by who leaves last */
+    struct anqa_list members; /* struct js_child: so many */
+    bool rootless;            /* freed by who leaves last */
 };
 
 const anqa_js_script spawn_spec = ANQA_JS_SCRIPT(.name = "child");
@@ -46,8 +48,13 @@ static struct js_family *family_of(struct js *js)
 {
     if (js->self != NULL)
         return js->self->family;
-    if (js->family == NULL)
+    if (js->family == NULL) {
         js->family = calloc(1, sizeof *js->family);
+        if (js->family != NULL) {
+            js->family->root = anqa_self();
+            anqa_list_init(&js->family->members);
+        }
+    }
     return js->family;
 }
 
@@ -85,6 +92,8 @@ static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_err
     }
     child->out = buf_meter_ref(js->out);
     family->alive++;
+    anqa_list_push(&family->members, &child->node);
+    child->up = js->self;
     list_put(&js->children, child);
     return child;
 }
@@ -95,6 +104,7 @@ static struct js_image *record_remove(struct js_rt *rt, struct js_child *child)
 
     (void)map_u64_remove(&rt->children, child->id);
     list_remove(child);
+    anqa_list_remove(&child->node);
     family_leave(child->family);
     buf_meter_unref(child->out);
     free(child);
@@ -179,30 +189,19 @@ anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa
     return status;
 }
 
-/* The lock is held. NULL: there are none. */
-static struct js_child *pop(struct js *js)
-{
-    struct js_child *child = js->children;
-
-    if (child == NULL)
-        return NULL;
-    js->children = child->next;
-    if (child->next != NULL)
-        child->next->link = &js->children;
-    child->link = NULL;
-    return child;
-}
-
-/* One that is to be told (nobody: its place was only reserved). False: there are none. */
-static bool next_child(struct js *js, anqa_pid *ret_pid)
+/* One that is to be told (nobody: its place was only reserved). ends: so does the process itself. False: there are none. */
+static bool next_child(struct js *js, bool ends, anqa_pid *ret_pid)
 {
     struct js_image *image = NULL;
     struct js_child *child;
 
     pthread_mutex_lock(&js->rt->lock);
-    child = pop(js);
+    child = js->children;
     if (child != NULL) {
+        list_remove(child);
         *ret_pid = child->pid;
+        if (ends && js->self != NULL)
+            child->up = js->self->up;
         if (anqa_pid_is_none(child->pid))
             image = record_remove(js->rt, child);
     }
@@ -216,24 +215,66 @@ void spawn_end_children(struct js *js, anqa_pid self)
 {
     anqa_pid pid = {0};
 
-    while (js->has_spawned && next_child(js, &pid))
+    while (js->has_spawned && next_child(js, true, &pid))
         if (!anqa_pid_is_none(pid))
             proc_exit_signal(sched_self, self, pid, ANQA_SHUTDOWN);
+}
+
+static void end_and_wait(anqa_pid pid, anqa_reason reason)
+{
+    anqa_ref ref = anqa_monitor(pid);
+
+    child_unlink(pid);
+    anqa_exit_signal(pid, reason);
+    (void)anqa_receive_ref(ref, ANQA_INFINITY);
+}
+
+static bool descends(const struct js_child *child, const struct js_child *from)
+{
+    while (child != from && child != NULL)
+        child = child->up;
+    return child == from;
+}
+
+/* A process that descends from the calling one. Of those that nobody has claimed it is their starters that count. */
+static bool find_descendant(struct js *js, anqa_pid *ret_pid)
+{
+    struct js_family *family = js->self != NULL ? js->self->family : js->family;
+    struct anqa_list_node *node;
+    struct js_child *child = NULL;
+
+    pthread_mutex_lock(&js->rt->lock);
+    for (node = family == NULL ? NULL : anqa_list_first(&family->members); node != NULL;
+        node = anqa_list_next(&family->members, node)) {
+        child = ANQA_CONTAINER_OF(node, struct js_child, node);
+        if (child != js->self && !anqa_pid_is_none(child->pid) && descends(child, js->self))
+            break;
+    }
+    if (node != NULL)
+        *ret_pid = child->pid;
+    pthread_mutex_unlock(&js->rt->lock);
+    return node != NULL;
 }
 
 void spawn_stop_children(struct js *js)
 {
     anqa_pid pid = {0};
-    anqa_ref ref;
 
-    while (js->has_spawned && next_child(js, &pid)) {
-        if (anqa_pid_is_none(pid))
-            continue;
-        ref = anqa_monitor(pid);
-        child_unlink(pid);
-        anqa_exit_signal(pid, ANQA_SHUTDOWN);
-        (void)anqa_receive_ref(ref, ANQA_INFINITY);
-    }
+    while (js->has_spawned && next_child(js, false, &pid))
+        if (!anqa_pid_is_none(pid))
+            end_and_wait(pid, ANQA_SHUTDOWN);
+    /* Each has told its own, when it ended. */
+    while (js->has_spawned && find_descendant(js, &pid))
+        end_and_wait(pid, ANQA_SHUTDOWN);
+}
+
+void spawn_kill_child(struct js *js, anqa_pid pid)
+{
+    if (!spawn_is_child(js, pid))
+        return;
+    preempt_leave();
+    end_and_wait(pid, ANQA_KILL);
+    preempt_enter(js);
 }
 
 uint32_t spawn_children(const struct js *js)
@@ -247,6 +288,11 @@ uint32_t spawn_children(const struct js *js)
     alive = family->alive;
     pthread_mutex_unlock(&js->rt->lock);
     return alive;
+}
+
+anqa_pid spawn_root(const struct js *js)
+{
+    return js->self != NULL ? js->self->family->root : anqa_self();
 }
 
 bool spawn_is_child(struct js *js, anqa_pid pid)

@@ -29,6 +29,9 @@ struct js_child {
     const anqa_js_script *script;
     struct js_image *image; /* counted; NULL: the script's own */
     struct js_family *family;
+    struct anqa_list_node node; /* of the family's */
+    struct js_child
+        *up; /* the nearest that lives of those it descends from; NULL: the first of the family */
     struct buf_meter *out; /* the family's, counted, until it is claimed */
     anqa_pid parent;
     anqa_pid pid; /* nobody: not claimed yet */
@@ -51,12 +54,17 @@ bool spawn_claim(struct js *js, const void *arg, size_t size, anqa_value *ret_ar
 void spawn_link(const struct js *js);
 /* Ends the children of a process. Context: `self`, also in its exit hook. */
 void spawn_end_children(struct js *js, anqa_pid self);
-/* Ends them and waits until they have; their ends are no news to the process. Context: between two turns; waits. */
+/* Ends them, waits until they and all that descend from them have ended, so that their places are free; their ends are no
+ * news to the process. Context: between two turns; waits. */
 void spawn_stop_children(struct js *js);
+/* Kills one, if it is a child, and waits until its place is free. Context: a turn, in the host; waits. */
+void spawn_kill_child(struct js *js, anqa_pid pid);
 /* In the exit hook, when the window has been given back. */
 void spawn_leave(struct js *js);
 /* Living children of the process and of all that began with the same. */
 uint32_t spawn_children(const struct js *js);
+/* The first of the family: what tells families apart. */
+anqa_pid spawn_root(const struct js *js);
 /* Whether it is a child of the calling process. */
 bool spawn_is_child(struct js *js, anqa_pid pid);
 /* Whether it is the script's process that has started the calling one. */

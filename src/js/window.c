@@ -11,13 +11,17 @@
 #include "base/random.h"
 #include "js/image.h"
 #include "js/pages.h"
+#include "js/platform.h"
 #include "js/preempt.h"
+#include "js/work.h"
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
 #include "runtime/worker.h"
 
 #define DROP_GAP (8 * PAGES_SIZE)
 #define KEEP_PAGES 64u
+
+enum { LOOKS = 6, LOOKS_FAMILY = 2 }; /* names that are looked up at once: fewer than workers */
 
 /* ---------------------------------------------------------------- a runtime's */
 
@@ -29,9 +33,9 @@ static void *rt_make(anqa_rt *rt)
     if (made == NULL)
         return NULL;
     workers_get_stats(rt, &workers);
-    made->work_limit = workers.threads_max > 1 ? workers.threads_max / 2 : 1;
-    made->work_queue = workers.queue_max;
-    anqa_list_init(&made->work_waiting);
+    work_gate_init(
+        &made->work, workers.threads_max > 1 ? workers.threads_max / 2 : 1, 0, workers.queue_max);
+    work_gate_init(&made->looks, LOOKS, LOOKS_FAMILY, workers.queue_max);
     made->rt = rt;
     made->limit = rt->options.js_mapped;
     made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -120,6 +124,7 @@ static void rt_drop(void *object)
         windows_free(image->free);
         image_free(image);
     }
+    platforms_free(rt);
     while (rt->parcels != NULL)
         parcel_free(parcel_unlink(&rt->parcels));
     map_u64_done(&rt->children);

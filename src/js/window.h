@@ -37,11 +37,12 @@
 #define WINDOW_SPAN ((uint64_t)1 << 32)
 #define WINDOW_GUARD ((uint64_t)16 << 20) /* js_engine.sh knows it too */
 #define WINDOWS_MAX JS_MAPPED_MAX
-#define WINDOWS_WARM 64u /* of each image: some 100 KB each */
+#define WINDOWS_WARM 64u /* of each image: some 50 KB each */
 
 struct js;
 struct js_image;
 struct js_parcel;
+struct js_platform;
 
 struct js_window {
     uint8_t *base;
@@ -57,6 +58,14 @@ struct js_window {
     bool touched;           /* a turn has run in it since it was taken */
 };
 
+/* Workers that work for scripts, see work.h. Guarded by js_rt.lock. */
+struct work_gate {
+    uint32_t limit, family_limit, queue; /* constant */
+    uint32_t working, waiters;
+    struct anqa_list waiting, running; /* struct place */
+    uint64_t turns;                    /* workers given */
+};
+
 /* Of a runtime. Owner: RT_LOCAL_JS. */
 struct js_rt {
     anqa_rt *rt;
@@ -69,16 +78,15 @@ struct js_rt {
     uint32_t used_count;       /* of these */
     struct anqa_list waiting;  /* for a window: struct js_waiter, in the order they have come */
     _Atomic(uint32_t) waiters; /* shared: of these, and who looks whether he must be one */
-    uint32_t working, work_limit;      /* workers that work for scripts, see work.h */
-    struct anqa_list work_waiting;     /* for one: struct place */
-    uint32_t work_waiters, work_queue; /* of these, at most */
-    _Atomic(uint32_t) parked;          /* shared: processes, */
-    _Atomic(uint64_t) parked_bytes;    /* their lines, */
-    _Atomic(uint64_t) parks, wakes;    /* and how often, since the start */
-    int pagemap;                       /* -1: there is none */
-    int timers[64];                    /* the ticks of its threads */
+    struct work_gate work, looks;   /* see work.h */
+    _Atomic(uint32_t) parked;       /* shared: processes, */
+    _Atomic(uint64_t) parked_bytes; /* their lines, */
+    _Atomic(uint64_t) parks, wakes; /* and how often, since the start */
+    int pagemap;                    /* -1: there is none */
+    int timers[64];                 /* the ticks of its threads */
     uint32_t timer_count;
     struct js_image *images;
+    struct js_platform *platforms;
     struct js_parcel *parcels;
     uint64_t last_parcel;
     uint8_t secret[32];      /* constant: the key of witnesses, see snapshot.h */

@@ -7,25 +7,92 @@
 /* Owner: the process that has it, on its heap; in the list guarded by the lock. */
 struct place {
     struct js_rt *rt;
-    struct anqa_list_node node; /* js_rt.work_waiting */
-    anqa_pid pid;
+    struct work_gate *gate;
+    struct anqa_list_node node; /* of the gate: waiting, or running when it is granted */
+    anqa_pid pid, family;
     uint64_t ref; /* wakes it */
-    bool granted; /* guarded by the lock */
+    /* guarded by the lock */
+    uint64_t
+        turn; /* when its family was last given a worker, as far as somebody of it is in a list; 0: not */
+    bool granted;
 };
 
-/* The first that waits gets what is given back. The lock is held. NULL: nobody waits. */
-static struct place *pass(struct js_rt *rt)
+static struct place *place_of(struct anqa_list_node *node)
 {
-    struct anqa_list_node *node = anqa_list_pop(&rt->work_waiting);
-    struct place *next = ANQA_CONTAINER_OF(node, struct place, node);
+    return node == NULL ? NULL : ANQA_CONTAINER_OF(node, struct place, node);
+}
 
-    if (node == NULL) {
-        rt->working--;
+/* All below, up to leave(): the lock is held. */
+
+static void grant(struct work_gate *gate, struct place *place)
+{
+    struct anqa_list_node *node = anqa_list_first(&gate->waiting);
+
+    place->granted = true;
+    place->turn = ++gate->turns;
+    anqa_list_push(&gate->running, &place->node);
+    for (; node != NULL; node = anqa_list_next(&gate->waiting, node))
+        if (anqa_pid_eq(place_of(node)->family, place->family))
+            place_of(node)->turn = place->turn;
+}
+
+/* Of a family, in one of the lists: how many there are, and the turn it has had. */
+static uint32_t count_family(const struct anqa_list *list, anqa_pid family, uint64_t *turn)
+{
+    uint32_t count = 0;
+
+    for (struct anqa_list_node *node = anqa_list_first(list); node != NULL;
+        node = anqa_list_next(list, node)) {
+        const struct place *place = place_of(node);
+        if (!anqa_pid_eq(place->family, family))
+            continue;
+        count++;
+        if (place->turn > *turn)
+            *turn = place->turn;
+    }
+    return count;
+}
+
+/* Whether one more of its family may have a worker. */
+static bool may_run(const struct work_gate *gate, const struct place *place)
+{
+    uint64_t turn = 0;
+
+    return count_family(&gate->running, place->family, &turn) < gate->family_limit;
+}
+
+/* Of whose family it is longest ago gets what is given back; of these the first. NULL: nobody waits for it. */
+static struct place *pass(struct work_gate *gate)
+{
+    struct place *next = NULL;
+
+    for (struct anqa_list_node *node = anqa_list_first(&gate->waiting); node != NULL;
+        node = anqa_list_next(&gate->waiting, node)) {
+        struct place *place = place_of(node);
+        if ((next == NULL || place->turn < next->turn) && may_run(gate, place))
+            next = place;
+    }
+    if (next == NULL) {
+        gate->working--;
         return NULL;
     }
-    rt->work_waiters--;
-    next->granted = true;
+    gate->waiters--;
+    anqa_list_remove(&next->node);
+    grant(gate, next);
     return next;
+}
+
+/* A family has half of the queue, so that others find room. False: too many wait. */
+static bool queue(struct work_gate *gate, struct place *place)
+{
+    uint32_t waiting = count_family(&gate->waiting, place->family, &place->turn);
+
+    (void)count_family(&gate->running, place->family, &place->turn);
+    if (gate->waiters >= gate->queue || waiting >= (gate->queue + 1) / 2)
+        return false;
+    gate->waiters++;
+    anqa_list_push(&gate->waiting, &place->node);
+    return true;
 }
 
 /* The place is given back, or waited for no longer. */
@@ -37,12 +104,11 @@ static void leave(void *arg)
     uint64_t ref = 0;
 
     pthread_mutex_lock(&rt->lock);
-    if (place->granted) {
-        next = pass(rt);
-    } else {
-        anqa_list_remove(&place->node);
-        rt->work_waiters--;
-    }
+    anqa_list_remove(&place->node);
+    if (place->granted)
+        next = pass(place->gate);
+    else
+        place->gate->waiters--;
     if (next != NULL) { /* which may be gone when the lock is */
         pid = next->pid;
         ref = next->ref;
@@ -59,15 +125,14 @@ enum entered { ENTERED, ENTERED_QUEUE, ENTERED_NOT };
 static enum entered enter(struct place *place)
 {
     struct js_rt *rt = place->rt;
+    struct work_gate *gate = place->gate;
     enum entered entered = ENTERED;
 
     pthread_mutex_lock(&rt->lock);
-    if (rt->working < rt->work_limit) {
-        rt->working++;
-        place->granted = true;
-    } else if (rt->work_waiters < rt->work_queue) {
-        rt->work_waiters++;
-        anqa_list_push(&rt->work_waiting, &place->node);
+    if (gate->working < gate->limit && may_run(gate, place)) {
+        gate->working++;
+        grant(gate, place);
+    } else if (queue(gate, place)) {
         entered = ENTERED_QUEUE;
     } else {
         entered = ENTERED_NOT;
@@ -76,15 +141,29 @@ static enum entered enter(struct place *place)
     return entered;
 }
 
-anqa_status work_blocking(anqa_pid asker, void (*fn)(void *job), void *job)
+void work_gate_init(
+    struct work_gate *gate, uint32_t limit, uint32_t family_limit, uint32_t queue_size)
+{
+    *gate = (struct work_gate){.limit = limit,
+        .family_limit = family_limit == 0 ? limit : family_limit,
+        .queue = queue_size};
+    anqa_list_init(&gate->waiting);
+    anqa_list_init(&gate->running);
+}
+
+anqa_status work_blocking(
+    struct work_gate *gate, anqa_pid asker, anqa_pid family, void (*fn)(void *job), void *job)
 {
     struct place *place = anqa_heap_alloc(sizeof *place);
     anqa_deferred mark = anqa_defer_mark();
     anqa_status status = ANQA_E_NOPROC;
     enum entered entered;
 
-    *place =
-        (struct place){.rt = js_rt_get(), .pid = anqa_self(), .ref = sched_new_ref(sched_self)};
+    *place = (struct place){.rt = js_rt_get(),
+        .gate = gate,
+        .pid = anqa_self(),
+        .family = family,
+        .ref = sched_new_ref(sched_self)};
     anqa_list_node_init(&place->node);
     entered = enter(place);
     if (entered == ENTERED_NOT) {

@@ -1,7 +1,9 @@
 /*
- * How many workers scripts may keep busy: half of them (option workers), so that stores, uploads and look-ups of names
- * find others. A process that would be one more waits, as a process, until the worker of another is done, in the order
- * they have come.
+ * How many workers scripts may keep busy: half of them (option workers) with what takes computing, six with look-ups of names; so
+ * stores and uploads find others. Each of the two has a *gate*. A process that would be one more waits, as a process, until the worker
+ * of another is done. Families of scripts (spawn.h) take turns; within one it is the order they have come in. A gate may
+ * also bound how many of one family have a worker: where a job may take long without need, as a look-up that nobody
+ * answers, two of them must not keep all others waiting.
  *
  * A place is taken before the pool of workers is asked, and given back when the worker has ended its job: of a process
  * that is killed meanwhile too, whose clean-ups are deferred until then (anqa_blocking).
@@ -11,10 +13,14 @@
 
 #include "js/js.h" // IWYU pragma: export
 
-/* Runs fn(job) on a worker, with one of these places. job: lent, as by anqa_blocking. asker: for whom it is; has he ended
- * when the turn comes, it does not run.
- * Fails: as anqa_blocking; E_LIMIT: as many wait as may for workers (option worker_queue); E_NOPROC: nobody wants it.
- * Context: process, a task of a script's; may wait. */
-anqa_status work_blocking(anqa_pid asker, void (*fn)(void *job), void *job) ANQA_MUST_CHECK;
+/* family_limit: 0: as `limit`.   queue: so many may wait, half of them of one family. */
+void work_gate_init(struct work_gate *gate, uint32_t limit, uint32_t family_limit, uint32_t queue);
+
+/* Runs fn(job) on a worker, with a place of the gate, which is js_rt's. job: lent, as by anqa_blocking.
+ * asker: for whom it is; has he ended when the turn comes, it does not run. family: spawn_root of his.
+ * Fails: as anqa_blocking; E_LIMIT: as many wait as may for workers (option worker_queue; half of them of one family);
+ * E_NOPROC: nobody wants it. Context: process that works for a script; may wait. */
+anqa_status work_blocking(struct work_gate *gate, anqa_pid asker, anqa_pid family,
+    void (*fn)(void *job), void *job) ANQA_MUST_CHECK;
 
 #endif

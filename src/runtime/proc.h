@@ -489,6 +489,9 @@ void mailbox_unlink(struct sched *s, struct proc *p, struct msg *before, struct 
  * not accept then it must not accept now. mark: zero looks at everything, and is then set. */
 const anqa_msg *proc_receive_since(
     anqa_ref *mark, bool (*match)(const anqa_msg *msg, void *arg), void *arg, uint32_t timeout_ms);
+/* Whether somebody waits for the calling process to answer: it has not done so, and who has called has neither given up nor
+ * ended. Exact for callers whose signals have arrived. */
+bool proc_owes(const anqa_caller *caller);
 /* Ends an event: frees held messages, answers for those that will be answered later are noted. */
 void event_end(struct sched *s, struct proc *p, struct activation *act);
 

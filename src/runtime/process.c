@@ -896,17 +896,38 @@ bool anqa_msg_never_started(const anqa_msg *msg)
     return (msg->flags_ & MSG_NEVER) != 0;
 }
 
+/* The call among the messages of this event, if that has not been answered. */
+static struct msg *held_call(const struct sched *s, anqa_ref ref)
+{
+    for (struct msg *msg = s->act.held; msg != NULL; msg = msg->next)
+        if (msg->pub.kind == ANQA_MSG_CALL && msg->pub.ref.bits == ref.bits &&
+            (msg->pub.flags_ & MSG_ANSWERED) == 0)
+            return msg;
+    return NULL;
+}
+
+bool proc_owes(const anqa_caller *caller)
+{
+    struct sched *s;
+    struct proc *p = proc_self(&s);
+    const struct rel *rel;
+
+    if (caller->server.bits != proc_pid(s->rt, p).bits || held_call(s, caller->ref) != NULL)
+        return true;
+    rel = rels_get(p->rels, caller->ref.bits);
+    return rel != NULL && rel->y == REL_OWED;
+}
+
 /* The call is no longer owed: it is among the messages of this event, or noted in the table. */
 static bool settle(struct sched *s, struct proc *p, anqa_ref ref)
 {
+    struct msg *held = held_call(s, ref);
     struct rel *rel;
 
-    for (struct msg *msg = s->act.held; msg != NULL; msg = msg->next)
-        if (msg->pub.kind == ANQA_MSG_CALL && msg->pub.ref.bits == ref.bits &&
-            (msg->pub.flags_ & MSG_ANSWERED) == 0) {
-            msg->pub.flags_ |= MSG_ANSWERED;
-            return true;
-        }
+    if (held != NULL) {
+        held->pub.flags_ |= MSG_ANSWERED;
+        return true;
+    }
     rel = rels_get(p->rels, ref.bits);
     if (rel == NULL || rel->y != REL_OWED)
         return false;

@@ -100,6 +100,26 @@ TEST(a_channel_for_which_more_intercepted_broadcasts_wait_is_killed_and_others_g
     rooms_end(client);
 }
 
+/* Of 1 MB: four may wait. */
+static void broadcast_large_secrets(int count)
+{
+    anqa_json large = anqa_jsonf("{'pad': %s}", anqa_tmp_printf("%*d", 1 << 20, 0));
+
+    for (int i = 0; i < count; i++)
+        CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "secret", large), ANQA_OK);
+}
+
+TEST(so_is_one_for_which_more_bytes_wait, .timeout_ms = 60000)
+{
+    struct client client = begin_joined();
+
+    (void)rooms_channel_that_waits(client);
+    broadcast_large_secrets(5);
+    client_expect(client, CRASHED);
+    client_join(client, "2", "room:a");
+    rooms_end(client);
+}
+
 TEST(a_channel_that_broadcasts_more_to_itself_than_may_wait_is_killed)
 {
     struct client client = begin_joined();
@@ -194,7 +214,7 @@ TEST(a_channel_gets_messages_calls_and_broadcasts_of_other_topics)
     struct client client = begin_joined();
     anqa_pid pid = rooms_channel(client, "1", "room:a");
 
-    CHECK_STR(anqa_json_text(anqa_call(pid, "ask", ANQA_JSON_NULL, 5000)), "\"room:a\"");
+    CHECK_STR(anqa_json_text(anqa_call(pid, "ask", ANQA_JSON_NULL, HARNESS_LONG_MS)), "\"room:a\"");
     client_send(client, "[\"1\",\"2\",\"room:a\",\"subscribe\",{}]");
     client_expect(client, "[\"1\",\"2\",\"room:a\"," OK("{}"));
     CHECK_STATUS(anqa_broadcast(anqa_str_of("news"), "x", anqa_jsonf("{'n': 1}")), ANQA_OK);
@@ -223,7 +243,7 @@ TEST(a_channel_can_be_stopped_as_a_server)
     struct client client = begin_joined();
     anqa_pid pid = rooms_channel(client, "1", "room:a");
 
-    CHECK_STATUS(anqa_gen_server_stop(pid, ANQA_SHUTDOWN, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(pid, ANQA_SHUTDOWN, HARNESS_LONG_MS), ANQA_OK);
     client_expect(client, "[\"1\",\"1\",\"room:a\",\"phx_close\",{}]");
     rooms_end(client);
 }

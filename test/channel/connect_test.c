@@ -263,7 +263,7 @@ TEST(two_endpoints_run_side_by_side)
         ANQA_OK);
     CHECK_STATUS(anqa_endpoint_address(second, address), ANQA_OK);
     CHECK(strtoul(strrchr(address, ':') + 1, NULL, 10) != server_port());
-    CHECK_STATUS(anqa_gen_server_stop(second, ANQA_SHUTDOWN, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(second, ANQA_SHUTDOWN, HARNESS_LONG_MS), ANQA_OK);
     CHECK_EQ(client_request(TARGET, "", NULL), 101);
     client_expect_nothing(client); /* the end of the other one is none of its */
     rooms_end(client);

@@ -28,6 +28,15 @@ static bool is_go(const anqa_msg *msg, void *arg)
 
 /* ---------------------------------------------------------------- joining */
 
+static anqa_json numbered(int64_t i, anqa_json params)
+{
+    int bytes = (int)anqa_json_int(params, "bytes", 0);
+
+    return bytes == 0
+               ? anqa_jsonf("{'i': %d}", (int)i)
+               : anqa_jsonf("{'i': %d, 'pad': %s}", (int)i, anqa_tmp_printf("%*d", bytes, 0));
+}
+
 static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params)
 {
     anqa_next nothing = {0};
@@ -36,7 +45,7 @@ static anqa_next room_join(anqa_socket *socket, anqa_str topic, anqa_json params
     ((struct room *)socket->state)->push_at_end = anqa_json_bool(params, "push_at_end", false);
     ((struct room *)socket->state)->wait_at_end = anqa_json_bool(params, "wait_at_end", false);
     for (int64_t i = 0; i < anqa_json_int(params, "broadcasts", 0); i++)
-        ANQA_REQUIRE(anqa_broadcast(topic, "during", anqa_jsonf("{'i': %d}", (int)i)) == ANQA_OK);
+        ANQA_REQUIRE(anqa_broadcast(topic, "during", numbered(i, params)) == ANQA_OK);
     if (anqa_json_bool(params, "tell", false))
         server_tell("joining", "");
     if (anqa_json_int(params, "wait_ms", 0) > 0)
@@ -299,8 +308,15 @@ static const anqa_channel room_channel = {
     .terminate = room_terminate,
 };
 
-static const anqa_channel exact_channel = {
-    .topic = "exact", .handle_in = (const anqa_event[]){{"echo", echo}, {0}}};
+static anqa_next exact_join(anqa_socket *socket, anqa_str topic, anqa_str data)
+{
+    return anqa_reply_ok(anqa_jsonf("{'len': %zu, 'last': %d}", data.len,
+        data.len == 0 ? -1 : (unsigned char)data.ptr[data.len - 1]));
+}
+
+static const anqa_channel exact_channel = {.topic = "exact",
+    .join_binary = exact_join,
+    .handle_in = (const anqa_event[]){{"echo", echo}, {0}}};
 
 static anqa_next any_in(anqa_socket *socket, anqa_str event, anqa_json payload)
 {

@@ -87,8 +87,8 @@ static const char *ask_counter(struct peer *peer, const char *op)
 /* What the counter is at, asked by a call. */
 static int64_t counter_value(void)
 {
-    anqa_json answer =
-        anqa_call(anqa_whereis("counter"), "add", ANQA_JSON_LITERAL_("{\"by\":0}"), 5000);
+    anqa_json answer = anqa_call(
+        anqa_whereis("counter"), "add", ANQA_JSON_LITERAL_("{\"by\":0}"), HARNESS_LONG_MS);
     int64_t value = -1;
 
     CHECK_STATUS(anqa_json_to_int(answer, &value), ANQA_OK);
@@ -281,7 +281,8 @@ TEST(a_killed_child_is_started_again_by_its_supervisor)
     anqa_ref down = anqa_monitor(anqa_whereis("counter"));
 
     CHECK(strstr(ask_counter(peer, "kill"), "\"ok\"") != NULL);
-    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(down, 5000)->u.reason), ANQA_REASON_KILLED);
+    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(down, HARNESS_LONG_MS)->u.reason),
+        ANQA_REASON_KILLED);
     while (anqa_pid_is_none(anqa_whereis("counter")))
         anqa_yield();
     CHECK_EQ(counter_value(), 0);

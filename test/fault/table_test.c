@@ -59,7 +59,7 @@ static anqa_reason_kind end_of(void (*run)(void *state))
     anqa_ref ref;
 
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = run, .monitor = true}, NULL, &ref), ANQA_OK);
-    down = anqa_receive_ref(ref, 10000 * harness_slowness());
+    down = anqa_receive_ref(ref, HARNESS_LONG_MS);
     CHECK(down != NULL);
     return anqa_reason_get_kind(down->u.reason);
 }

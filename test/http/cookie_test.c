@@ -301,7 +301,7 @@ static anqa_status start(const anqa_endpoint *endpoint, const char *env, const c
     CHECK_STATUS(anqa_attach(rt, &err), ANQA_OK);
     status = anqa_gen_server_start(&anqa_endpoint_server, endpoint, NULL, &pid, &err);
     if (status == ANQA_OK)
-        CHECK_STATUS(anqa_gen_server_stop(pid, ANQA_SHUTDOWN, 10000), ANQA_OK);
+        CHECK_STATUS(anqa_gen_server_stop(pid, ANQA_SHUTDOWN, HARNESS_LONG_MS), ANQA_OK);
     anqa_detach();
     anqa_stop(rt);
     return status;

@@ -35,6 +35,19 @@ static void answer(anqa_conn *conn, const void *opts)
         receive(conn);
         return;
     }
+    if (anqa_str_is(conn->request_path, "/blind")) {
+        anqa_send_text(conn, 200, anqa_str_of("not read"));
+        return;
+    }
+    if (anqa_str_is(conn->request_path, "/gone")) {
+        anqa_send_resp(conn, 204, anqa_str_of(""));
+        return;
+    }
+    if (anqa_str_is(conn->request_path, "/missing")) {
+        anqa_send_text(conn, 404, anqa_str_of("there is nothing"));
+        return;
+    }
+    ANQA_REQUIRE(!anqa_str_is(conn->request_path, "/crash"));
     if (anqa_str_is(conn->request_path, "/file")) {
         ANQA_REQUIRE(anqa_send_file(conn, 200, file_path, 0, 0) == ANQA_OK);
         return;
@@ -71,16 +84,18 @@ static const char *shell(const char *command)
 
 static void begin(void)
 {
+    FILE *file;
     int fd;
 
     if (system("command -v curl >/dev/null") != 0)
         SKIP("curl is not installed");
     snprintf(file_path, sizeof file_path, "/tmp/anqa-curl-XXXXXX");
     fd = mkstemp(file_path);
-    CHECK(fd >= 0);
+    file = fd < 0 ? NULL : fdopen(fd, "w");
+    CHECK(file != NULL);
     for (unsigned i = 0; i < 300000; i++)
-        CHECK_EQ(dprintf(fd, "%07u\n", i), 8);
-    close(fd);
+        CHECK_EQ(fprintf(file, "%07u\n", i), 8);
+    CHECK_EQ(fclose(file), 0);
     site_begin(answer);
 }
 
@@ -138,6 +153,19 @@ TEST(curl_speaks_http_2)
     CHECK_STR(shell(PRIOR "$URL/file | cmp - $FILE && echo same"), "same\n");
     CHECK_STR(shell(PRIOR "-r 8-15 $URL/file"), "0000001\n");
     CHECK(strstr(shell(PRIOR "-I $URL/file"), "content-length: 2400000\r\n") != NULL);
+    end();
+}
+
+TEST(curl_sees_the_answer_to_a_big_body_that_nobody_reads)
+{
+    begin();
+    if (strstr(shell("curl --version"), "HTTP2") == NULL)
+        SKIP("this curl does not speak HTTP/2");
+    CHECK_STR(shell("truncate -s 30M $FILE; " PRIOR "-T $FILE $URL/blind"), "not read");
+    CHECK_STR(shell(PRIOR "-T $FILE $URL/gone -w '%{http_code}'"), "204");
+    CHECK_STR(shell(PRIOR "-T $FILE $URL/missing"), "there is nothing");
+    CHECK_STR(shell(PRIOR "-T $FILE $URL/crash"), "Internal Server Error");
+    CHECK_STR(shell("curl -T $FILE $URL/blind"), "not read");
     end();
 }
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/h2_peer.h"
@@ -101,11 +102,13 @@ static void plug(anqa_conn *conn, const void *opts)
         }
     if (anqa_str_is(conn->request_path, "/crash"))
         ANQA_REQUIRE(conn->halted);
-    if (anqa_str_is(conn->request_path, "/empty"))
+    if (anqa_str_is(conn->request_path, "/refused"))
+        anqa_send_text(conn, 403, anqa_str_of("refused"));
+    else if (anqa_str_is(conn->request_path, "/empty"))
         anqa_send_resp(conn, 204, anqa_str_of(""));
     else if (anqa_str_is(conn->request_path, "/close"))
         anqa_conn_put_close(conn);
-    if (!anqa_str_is(conn->request_path, "/empty"))
+    if (conn->state == ANQA_CONN_UNSET)
         anqa_send_text(conn, 200, anqa_str_of("hello"));
 }
 
@@ -291,6 +294,27 @@ TEST(a_body_that_nobody_reads_keeps_the_window_shut_and_what_is_read_opens_it)
 
 /* ---------------------------------------------------------------- requests */
 
+static const anqa_endpoint forced = {.force_ssl = &(anqa_ssl_opts){0},
+    .statics = (const anqa_static_files[]){{.url = "/", .dir = "/proc/self"}, {0}},
+    .quiet = true};
+
+TEST(an_endpoint_that_wants_tls_sends_streams_there_too)
+{
+    const struct h2_answer *answer;
+    struct h2_peer peer;
+
+    site_begin_endpoint(&forced);
+    peer = h2_dial(site_port());
+    h2_get(&peer, 1, "/status");
+    answer = h2_read(&peer, 1);
+    CHECK_EQ(answer->status, 301);
+    CHECK(has(answer->head, "location: https://example.org/status\n"), "%s", answer->head);
+    h2_get(&peer, 3, "/none");
+    CHECK_EQ(h2_read(&peer, 3)->status, 301);
+    h2_hang_up(&peer);
+    site_end();
+}
+
 TEST(a_request_looks_as_it_would_in_http_1)
 {
     struct h2_peer peer;
@@ -308,6 +332,39 @@ TEST(a_request_looks_as_it_would_in_http_1)
         "GET http example.org /show?a=b\nhost=example.org:4000\ncookie=a=1; b=2\nx-empty=\n");
     CHECK(atomic_load(&peer_len) > 0);
     CHECK(has(answer->head, "\ndate: ") && !has(answer->head, "connection"), "%s", answer->head);
+    h2_hang_up(&peer);
+    site_end();
+}
+
+#define CRUMBS 150
+
+TEST(crumbs_of_a_cookie_are_one_field_however_many_they_are)
+{
+    static char texts[CRUMBS][8], wanted[CRUMBS * 8] = "host=a\ncookie=";
+    static const char *fields[2 * CRUMBS + 12] = {
+        ":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/show"};
+    struct h2_peer peer;
+    const struct h2_answer *answer;
+    unsigned at = 8;
+
+    begin();
+    peer = h2_dial(site_port());
+    for (unsigned i = 0; i < CRUMBS; i++) {
+        snprintf(texts[i], sizeof texts[i], "c%u=%u", i, i % 10);
+        fields[at++] = "cookie";
+        fields[at++] = texts[i];
+        snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "%s%s",
+            i == 0 ? "" : "; ", texts[i]);
+        if (i == 0) {
+            fields[at++] = "x-behind";
+            fields[at++] = "b";
+        }
+    }
+    snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "\nx-behind=b\n");
+    h2_put_headers(&peer, 1, END_BOTH, fields);
+    answer = h2_read(&peer, 1);
+    CHECK_EQ(answer->status, 200);
+    CHECK(ends_with(answer->body, wanted), "%s", answer->body);
     h2_hang_up(&peer);
     site_end();
 }
@@ -352,45 +409,134 @@ TEST(who_expects_to_be_told_to_continue_is_told_when_the_body_is_asked_for)
     site_end();
 }
 
-TEST(a_body_that_was_not_read_is_read_over_behind_the_answer)
+/* By the time that a ping is answered twice what is not held has come. */
+static bool is_held(struct h2_peer *peer, uint8_t type)
 {
+    struct h2_got got;
+    bool came = false;
+
+    for (unsigned pongs = 0; pongs < 2; pongs += got.type == NGHTTP2_PING) {
+        if (pongs == 0 || got.type == NGHTTP2_PING)
+            h2_put(peer, NGHTTP2_PING, 0, 0, "01234567", 8);
+        h2_next(peer, &got);
+        CHECK(!got.over);
+        came = came || got.type == type;
+    }
+    return !came;
+}
+
+/* Some clients do not read any more what opens their windows when they have all of the answer. */
+TEST(an_answer_does_not_end_before_the_body_while_that_comes)
+{
+    struct h2_got got;
     struct h2_peer peer;
 
     begin();
     peer = h2_dial(site_port());
     h2_post(&peer, 1, "/");
     h2_data(&peer, 1, "unread", false);
-    CHECK_STR(h2_read(&peer, 1)->body, "hello");
+    h2_wait(&peer, NGHTTP2_HEADERS, 1, &got);
+    CHECK(is_held(&peer, NGHTTP2_DATA));
     h2_data(&peer, 1, "on its way", true);
-    h2_get(&peer, 3, "/");
-    CHECK_STR(h2_read(&peer, 3)->body, "hello");
+    h2_wait(&peer, NGHTTP2_DATA, 1, &got);
+    CHECK_STR(got.text, "hello");
+    CHECK((got.flags & NGHTTP2_FLAG_END_STREAM) != 0);
+    h2_post(&peer, 3, "/empty");
+    CHECK(is_held(&peer, NGHTTP2_HEADERS));
+    h2_data(&peer, 3, "", true);
+    h2_wait(&peer, NGHTTP2_HEADERS, 3, &got);
+    CHECK_STR(anqa_str_make(got.text, 13), ":status: 204\n");
+    CHECK((got.flags & NGHTTP2_FLAG_END_STREAM) != 0);
     h2_hang_up(&peer);
     site_end();
 }
 
-TEST(a_body_without_end_is_not_read_over_for_ever)
+TEST(an_answer_ends_when_no_more_of_the_body_comes)
+{
+    struct h2_peer peer;
+
+    begin();
+    peer = h2_dial(site_port());
+    h2_post(&peer, 1, "/");
+    h2_post(&peer, 3, "/empty");
+    h2_data(&peer, 1, "unread", false);
+    CHECK_STR(h2_read(&peer, 1)->body, "hello");
+    h2_data(&peer, 1, "on its way", true);
+    h2_data(&peer, 3, "at last", true);
+    h2_get(&peer, 5, "/");
+    CHECK_STR(h2_read(&peer, 5)->body, "hello"); /* the others do not disturb it */
+    h2_hang_up(&peer);
+    site_end();
+}
+
+/* Sends a body by bytes until a frame of that type has come. */
+static void dribble(struct h2_peer *peer, uint32_t stream, uint8_t type, struct h2_got *got)
+{
+    for (unsigned i = 0; i < 500; i++) { /* beyond it: for as long as an answer is held */
+        h2_data(peer, stream, "x", false);
+        usleep(10000);
+        while (recv(peer->fd, got, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+            h2_next(peer, got);
+            if (got->type == type)
+                return;
+        }
+    }
+    CHECK(false, "no frame of type %u", type);
+}
+
+TEST(who_has_failed_is_told_so_while_its_body_comes_and_the_rest_is_read_over)
+{
+    static const char *const paths[] = {"/refused", "/crash"};
+    struct h2_peer peer;
+
+    begin();
+    peer = h2_dial(site_port());
+    for (uint32_t i = 0; i < 2; i++) {
+        struct h2_got got;
+        h2_post(&peer, 1 + 2 * i, paths[i]);
+        dribble(&peer, 1 + 2 * i, NGHTTP2_DATA, &got);
+        CHECK((got.flags & NGHTTP2_FLAG_END_STREAM) != 0);
+        h2_data(&peer, 1 + 2 * i, "the rest", true);
+        CHECK(is_held(&peer, NGHTTP2_RST_STREAM));
+    }
+    h2_hang_up(&peer);
+    site_end();
+}
+
+/* How much of a body is taken before its stream is reset without an error. */
+static size_t flood(struct h2_peer *peer, uint32_t stream, const char *path)
 {
     static char part[H2_PEER_FRAME + 1];
     struct h2_got got = {0};
-    struct h2_peer peer;
-    size_t room = 262144;
+    size_t room = 262144, sent = 0;
 
     memset(part, 'p', H2_PEER_FRAME);
-    begin();
-    peer = h2_dial(site_port());
-    CHECK(h2_is_alive(&peer)); /* the settings are agreed on */
-    h2_post(&peer, 1, "/");
-    for (size_t sent = 0; got.type != NGHTTP2_RST_STREAM; sent += H2_PEER_FRAME) {
-        CHECK(sent < 10000000);
+    h2_post(peer, stream, path);
+    for (; got.type != NGHTTP2_RST_STREAM; sent += H2_PEER_FRAME) {
         while (room < H2_PEER_FRAME && got.type != NGHTTP2_RST_STREAM) {
-            h2_next(&peer, &got);
+            h2_next(peer, &got);
             CHECK(!got.over);
-            room += got.stream == 1 ? got.increment : 0;
+            room += got.stream == stream ? got.increment : 0;
         }
-        h2_data(&peer, 1, part, false);
+        h2_data(peer, stream, part, false);
         room -= H2_PEER_FRAME;
     }
     CHECK_EQ(got.error, NGHTTP2_NO_ERROR);
+    return sent;
+}
+
+TEST(a_body_without_end_is_not_read_over_for_ever)
+{
+    struct h2_peer peer;
+    size_t taken;
+
+    begin();
+    peer = h2_dial(site_port());
+    CHECK(h2_is_alive(&peer)); /* the settings are agreed on */
+    taken = flood(&peer, 1, "/refused");
+    CHECK(taken >= 8000000 && taken < 10000000, "%zu", taken);
+    taken = flood(&peer, 3, "/");
+    CHECK(taken >= 64000000 && taken < 66000000, "%zu", taken);
     CHECK(h2_is_alive(&peer));
     h2_hang_up(&peer);
     site_end();

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A connection to 127.0.0.1; a read waits for 5 seconds at most. */
+/* A connection to 127.0.0.1; a read waits for 20 seconds at most, and longer in slow builds. */
 int peer_dial(uint16_t port);
 /* Whether a connection can be made. */
 bool peer_can_dial(uint16_t port);

@@ -23,7 +23,7 @@ static void keep_line(void *ctx, const anqa_log_event *event)
 
 static const char *logged(void)
 {
-    CHECK_STATUS(log_flush(5000 * harness_slowness()), ANQA_OK);
+    CHECK_STATUS(log_flush(HARNESS_LONG_MS), ANQA_OK);
     return lines;
 }
 

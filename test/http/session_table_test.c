@@ -74,7 +74,7 @@ static void begin(const anqa_endpoint *endpoint)
 
 static void end(void)
 {
-    CHECK_STATUS(anqa_gen_server_stop(server, ANQA_SHUTDOWN, 10000), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(server, ANQA_SHUTDOWN, HARNESS_LONG_MS), ANQA_OK);
     site_end();
 }
 

@@ -453,6 +453,134 @@ TEST(the_head_says_what_the_file_is)
     static_close(&mount);
 }
 
+/* The value of a field of the answer to a request; empty: it has none. */
+static const char *field_of(
+    const struct static_mount *mount, const struct request *req, const char *name)
+{
+    static char buffer[RESPONSE_HEAD_SIZE], start[64];
+    struct static_file file;
+    struct response response;
+    anqa_str head;
+    char *at;
+
+    CHECK_EQ(static_find(mount, req, &file), STATIC_FOUND);
+    (void)static_write_head(&response, buffer, sizeof buffer, mount, &file, req, NULL);
+    CHECK_STATUS(response_finish(&response, &head), ANQA_OK);
+    static_file_close(&file);
+    buffer[head.len] = '\0';
+    snprintf(start, sizeof start, "\r\n%s: ", name);
+    at = strstr(buffer, start);
+    if (at == NULL)
+        return "";
+    at += strlen(start);
+    at[strcspn(at, "\r")] = '\0';
+    return at;
+}
+
+static const struct {
+    const char *query, *cache_control, *cache_control_vsn, *sent;
+} caching[] = {
+    {"", NULL, NULL, "public"},
+    {"vsn=d", NULL, NULL, "public, max-age=31536000, immutable"},
+    {"vsn=", NULL, NULL, "public, max-age=31536000, immutable"},
+    {"vsnx=d", NULL, NULL, "public"},
+    {"a=b&vsn=d", NULL, NULL, "public"},
+    {"", "max-age=60", "max-age=120", "max-age=60"},
+    {"vsn=d", "max-age=60", "max-age=120", "max-age=120"},
+    {"vsn=d", "max-age=60", NULL, "public, max-age=31536000, immutable"},
+};
+
+TEST(a_url_with_a_version_is_kept_by_caches_and_others_are_asked_for_again)
+{
+    make_tree();
+    for (size_t i = 0; i < ANQA_COUNT(caching); i++) {
+        struct request req = request_for("/app.js");
+        struct static_mount mount;
+        open_mount(&mount, &(struct static_spec){.folder = www,
+                               .cache_control = caching[i].cache_control,
+                               .cache_control_vsn = caching[i].cache_control_vsn});
+        req.query = anqa_str_of(caching[i].query);
+        CHECK_STR(field_of(&mount, &req, "cache-control"), caching[i].sent, "%zu", i);
+        req.headers[req.header_count++] =
+            (struct request_header){anqa_str_of("range"), anqa_str_of("bytes=100-")};
+        CHECK_STR(field_of(&mount, &req, "cache-control"), "");
+        static_close(&mount);
+    }
+}
+
+TEST(a_mount_with_a_list_serves_what_begins_as_it_says)
+{
+    static const struct {
+        const char *path;
+        enum static_result result;
+    } paths[] = {{"/css/app.css", STATIC_FOUND}, {"/css/none", STATIC_MISSING},
+        {"/cs%73/app.css", STATIC_FOUND}, {"/css", STATIC_MISSING}, {"/index.html", STATIC_FOUND},
+        {"/", STATIC_FOUND}, {"/app.js", STATIC_PASS}, {"/css2", STATIC_PASS},
+        {"/a/css/app.css", STATIC_PASS}, {"/CSS/app.css", STATIC_PASS}};
+    struct static_mount mount;
+
+    make_tree();
+    open_mount(&mount, &(struct static_spec){.folder = www,
+                           .index = "index.html",
+                           .only = (const char *const[]){"css", "index.html", NULL}});
+    for (size_t i = 0; i < ANQA_COUNT(paths); i++) {
+        struct request req = request_for(paths[i].path);
+        struct static_file file;
+        CHECK_EQ(static_find(&mount, &req, &file), paths[i].result, "%s", paths[i].path);
+        if (paths[i].result == STATIC_FOUND)
+            static_file_close(&file);
+    }
+    static_close(&mount);
+}
+
+TEST(a_mount_adds_fields_to_its_answers)
+{
+    static const anqa_header headers[] = {{"access-control-allow-origin", "*"}, {"x-a", "b"}, {0}};
+    struct request req = request_for("/app.js");
+    struct static_mount mount;
+
+    make_tree();
+    open_mount(&mount, &(struct static_spec){.folder = www, .headers = headers});
+    CHECK_STR(field_of(&mount, &req, "access-control-allow-origin"), "*");
+    CHECK_STR(field_of(&mount, &req, "x-a"), "b");
+    static_close(&mount);
+}
+
+TEST(fields_that_can_not_be_sent_fail_when_the_mount_is_opened)
+{
+    static char long_value[STATIC_FIELDS_MAX];
+    const struct {
+        anqa_header header;
+        const char *cache_control;
+        anqa_status status;
+    } cases[] = {
+        {{"x-a", "b"}, NULL, ANQA_OK},
+        {{"x a", "b"}, NULL, ANQA_E_INVALID},
+        {{"x-a", "b\r\nc: d"}, NULL, ANQA_E_INVALID},
+        {{"ETag", "b"}, NULL, ANQA_E_INVALID},
+        {{"content-length", "1"}, NULL, ANQA_E_INVALID},
+        {{"x-a", "b"}, "a\nb: c", ANQA_E_INVALID},
+        {{"x-a", long_value}, NULL, ANQA_E_LIMIT},
+        {{"x-a", long_value + 60}, NULL, ANQA_OK},
+    };
+
+    make_tree();
+    memset(long_value, 'x', sizeof long_value - 1);
+    for (size_t i = 0; i < ANQA_COUNT(cases); i++) {
+        const anqa_header headers[] = {cases[i].header, {0}};
+        const struct static_spec spec = {
+            .folder = www, .headers = headers, .cache_control = cases[i].cache_control};
+        struct request req = request_for("/app.js");
+        struct static_mount mount;
+        anqa_error err = {0};
+        CHECK_STATUS(static_open(&mount, &spec, &err), cases[i].status, "%zu", i);
+        if (cases[i].status != ANQA_OK)
+            continue;
+        CHECK_STR(field_of(&mount, &req, "x-a"), cases[i].header.value);
+        static_close(&mount);
+    }
+}
+
 TEST(the_content_type_goes_by_the_last_ending)
 {
     static const struct {

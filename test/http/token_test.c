@@ -286,7 +286,7 @@ TEST(a_secret_that_can_be_guessed_ends_the_process)
         anqa_spawn(&(anqa_spawn_opts){.run = sign_with, .arg = (void *)"short", .monitor = true},
             &pid, &ref),
         ANQA_OK);
-    down = anqa_receive(10000);
+    down = anqa_receive(HARNESS_LONG_MS);
     CHECK(down != NULL && down->kind == ANQA_MSG_DOWN);
     CHECK_EQ(anqa_reason_get_kind(down->u.reason), ANQA_REASON_CONTRACT);
     end(rt);

@@ -3,6 +3,7 @@
 
 #include <anqa/anqa.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,17 +199,26 @@ TEST(a_push_waits_for_a_slow_reader_and_fails_when_it_is_gone)
     site_end();
 }
 
+static void *expect_the_end(void *fd)
+{
+    expect(*(int *)fd, CLOSE, "\x03\xf4");
+    peer_put_frame(*(int *)fd, CLOSE, "\x03\xf4", 2);
+    close(*(int *)fd);
+    return NULL;
+}
+
 TEST(an_endpoint_that_stops_says_so)
 {
+    pthread_t client;
     int fd;
 
     site_begin_endpoint(&endpoint);
     fd = open_socket();
     expect(fd, TEXT, "welcome");
-    site_end(); /* this client does not answer */
-    expect(fd, CLOSE, "\x03\xf4");
+    CHECK_EQ(pthread_create(&client, NULL, expect_the_end, &fd), 0);
+    site_end();
+    CHECK_EQ(pthread_join(client, NULL), 0);
     CHECK_EQ(atomic_load(&cleaned), 1);
-    close(fd);
 }
 
 TEST(what_does_not_ask_for_a_websocket_as_it_must_is_told_what_is_wrong)

@@ -1,6 +1,8 @@
 /* Beam's tools: what needs no other process. */
 #include "support.h"
 
+#include <stdio.h>
+
 static const anqa_js_script script =
     ANQA_JS_SCRIPT(.name = "tools", .source = "export function ping() { return 1; }");
 
@@ -30,6 +32,13 @@ static const struct {
     {"[new Map([['a', 1]]), new Map([['a', 2]])]", "false"},
     {"[new Set([1, {a: 1}]), new Set([{a: 1}, 1])]", "true"},
     {"[new Set([{a: 1}, {a: 1}]), new Set([{a: 1}, {a: 2}])]", "false"},
+    {"[new Set([1, 2]), new Set([1, 3])]", "false"},
+    {"[new Set([1, {a: 1}]), new Set([{a: 1}, '1'])]", "false"},
+    {"[new Set([NaN, null, undefined, 1n]), new Set([undefined, 1n, NaN, null])]", "true"},
+    {"[new Set([undefined]), new Set([null])]", "false"},
+    {"[new Map([[undefined, undefined]]), new Map([[null, undefined]])]", "false"},
+    {"[new Map([[1, undefined]]), new Map([[2, undefined]])]", "false"},
+    {"[new Map([['a', {b: [1]}]]), new Map([['a', {b: [1]}]])]", "true"},
     {"[new Uint8Array([1, 2]), new Uint8Array([1, 2])]", "true"},
     {"[new Uint8Array([1, 2]), new Int8Array([1, 2])]", "false"},
     {"[new Uint8Array([1, 2]).buffer, new Uint8Array([1, 3]).buffer]", "false"},
@@ -61,6 +70,24 @@ TEST(what_holds_the_same_is_deeply_equal)
     CHECK_STR(js_eval(pid, "let d = []; for (let i = 0; i < 1e5; i++) d = [d]; let e = []; for "
                            "(let i = 0; i < 1e5; i++) e = [e]; Beam.deepEquals(d, e)"),
         "RangeError: Maximum call stack size exceeded");
+    js_end(rt);
+}
+
+TEST(members_that_are_no_objects_are_looked_up_not_searched)
+{
+    static const anqa_js_script large = ANQA_JS_SCRIPT(.name = "large",
+        .source = "const keys = Array.from({length: 50000}, (_, i) => i);\n"
+                  "export const sets = () => Beam.deepEquals(new Set(keys), new "
+                  "Set(keys.toReversed()));\n"
+                  "export const maps = (v) => Beam.deepEquals(new Map(keys.map((k) => ['k' + k, "
+                  "[k]])), new Map(keys.toReversed().map((k) => ['k' + k, [k === 7 ? v : k]])));",
+        .limits = {.turn_ms = 20000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&large);
+
+    CHECK_STR(js_call(pid, "sets", "[]"), "true");
+    CHECK_STR(js_call(pid, "maps", "[7]"), "true");
+    CHECK_STR(js_call(pid, "maps", "[8]"), "false");
     js_end(rt);
 }
 
@@ -188,14 +215,148 @@ TEST(a_promise_can_be_looked_at)
     js_end(rt);
 }
 
+/* More is compared with Node in web/inspect.cases.mjs. */
 TEST(values_are_shown_as_the_log_shows_them)
 {
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&script);
 
-    CHECK_STR(js_eval(pid, "Beam.inspect({a: [1, 'x'], b: null})"), "\"{a: [1, \"x\"], b: null}\"");
-    CHECK_STR(js_eval(pid, "Beam.inspect('x')"), "\"\"x\"\"");
+    CHECK_STR(
+        js_eval(pid, "Beam.inspect({a: [1, 'x'], b: null})"), "\"{ a: [ 1, 'x' ], b: null }\"");
+    CHECK_STR(js_eval(pid, "Beam.inspect('x')"), "\"'x'\"");
+    CHECK_STR(js_eval(pid, "Beam.inspect({p: Beam.self()}) === `{ p: ${Beam.self()} }`"), "true");
+    CHECK_STR(js_eval(pid, "Beam.inspect(new RangeError('no')).startsWith('RangeError: no\\n    "
+                           "at ')"),
+        "true");
     js_end(rt);
+}
+
+/* Neither the values nor the words for them take more than they should, whatever is given. */
+TEST(what_is_shown_is_bounded)
+{
+    static const anqa_js_script small =
+        ANQA_JS_SCRIPT(.name = "small", .source = "export const none = 0;",
+            .limits = {.memory = (size_t)32 << 20, .turn_ms = 20000});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&small);
+
+    CHECK_STR(js_eval(pid, "Beam.inspect(new Uint8Array(16 << 20)).endsWith('... 16777116 more "
+                           "items ]')"),
+        "true");
+    CHECK_STR(
+        js_eval(pid, "Beam.inspect(new Array(4294967295))"), "\"[ <4294967295 empty items> ]\"");
+    CHECK_STR(js_eval(pid, "const wide = (n) => n === 0 ? 'x'.repeat(100) : Array(100).fill(wide(n "
+                           "- 1)); Beam.inspect(wide(4), {depth: 10}).length < 200000"),
+        "true");
+    CHECK_STR(js_eval(pid, "Beam.inspect(Object.fromEntries(Array.from({length: 150}, (_, i) => "
+                           "['k' + i, i]))).endsWith('k99: 99, ... 50 more }')"),
+        "true");
+    CHECK_STR(js_eval(pid, "let d = []; for (let i = 0; i < 1e5; i++) d = [d]; Beam.inspect(d, "
+                           "{depth: 1e9})"),
+        "RangeError: Maximum call stack size exceeded");
+    CHECK_STR(js_eval(pid, "for (let i = 0; i < 2000; i++) { console.count('c' + i); "
+                           "console.time('t' + i); console.group() } 1"),
+        "1");
+    js_end(rt);
+}
+
+static char console_lines[16384];
+
+static void keep_text(void *ctx, const anqa_log_event *event)
+{
+    size_t len = strlen(console_lines);
+    anqa_str fields = event->fields;
+    const char *text = memmem(fields.ptr, fields.len, "text=", 5);
+
+    if (strcmp(event->id, "js.console") == 0 && text != NULL)
+        snprintf(console_lines + len, sizeof console_lines - len, "%d %.*s\n", (int)event->level,
+            (int)(fields.ptr + fields.len - text - 5), text + 5);
+}
+
+/* What Node writes for the same. */
+static const char consoles[] =
+    "console.log('%s is %d years and %i, %f, %j %O%c %%', 'Bob', 42.5, 42.9, '1.5', {a: [1]}, {b: "
+    "{}}, 'css', 'more', {x: 1});\n"
+    "console.log('%s %s %s', {a: {b: 1}}, new Date(0), [1, [2, [3]]]);\n"
+    "console.log('%s'); console.log('%%'); console.log('100%', 'x'); console.log('%x', 1);\n"
+    "console.log({}, '%s', 'a'); console.log('%d %i %d', 5n, '7.9px', Symbol('a'));\n"
+    "console.log('%s', new (class A { toString() { return 'q' } }));\n"
+    "console.log('%j', (() => { const a = {}; a.a = a; return a })());\n"
+    "console.log('%s', null, undefined, -0); console.log('%s %s', -0, Symbol('x'));\n"
+    "console.log('%d', {}); console.log('a%', 'b'); console.log(); console.log('a', 1, ['b']);\n"
+    "console.debug('d'); console.info('i'); console.warn('w'); console.error('e');\n"
+    "console.assert(true, 'no'); console.assert(false); console.assert(false, '%s failed', 'x');\n"
+    "console.count(); console.count('x'); console.count(); console.countReset(); console.count();\n"
+    "console.group('G'); console.log('a\\nb'); console.group(); console.log({a: 1}); "
+    "console.groupEnd();\n"
+    "console.groupEnd(); console.groupEnd(); console.log('out'); console.dir({a: {b: 1}}, {depth: "
+    "0});\n"
+    "console.timeEnd('none'); console.time('t'); console.time('t'); console.table([{a: 1}]); 1";
+
+TEST(console_says_what_node_says)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    anqa_log_set_level(ANQA_DEBUG);
+    anqa_log_set_sink(keep_text, NULL);
+    CHECK_STR(js_eval(pid, consoles), "1");
+    js_end(rt);
+    anqa_log_set_sink(NULL, NULL);
+    CHECK_STR(console_lines,
+        "6 \"Bob is 42.5 years and 42, 1.5, {\\\"a\\\":[1]} { b: {} } % more { x: 1 }\"\n"
+        "6 \"{ a: [Object] } 1970-01-01T00:00:00.000Z [ 1, [Array] ]\"\n"
+        "6 %s\n"
+        "6 %%\n"
+        "6 \"100% x\"\n"
+        "6 \"%x 1\"\n"
+        "6 \"{} %s a\"\n"
+        "6 \"5n 7 NaN\"\n"
+        "6 q\n"
+        "6 [Circular]\n"
+        "6 \"null undefined -0\"\n"
+        "6 \"-0 Symbol(x)\"\n"
+        "6 NaN\n"
+        "6 \"a% b\"\n"
+        "6 \"\"\n"
+        "6 \"a 1 [ 'b' ]\"\n"
+        "7 d\n"
+        "6 i\n"
+        "4 w\n"
+        "3 e\n"
+        "4 \"Assertion failed\"\n"
+        "4 \"Assertion failed: x failed\"\n"
+        "6 \"default: 1\"\n"
+        "6 \"x: 1\"\n"
+        "6 \"default: 2\"\n"
+        "6 \"default: 1\"\n"
+        "6 G\n"
+        "6 \"  a\\n  b\"\n"
+        "6 \"    { a: 1 }\"\n"
+        "6 out\n"
+        "6 \"{ a: [Object] }\"\n"
+        "4 \"No such label 'none' for console.timeEnd()\"\n"
+        "4 \"Label 't' already exists for console.time()\"\n"
+        "6 \"[ { a: 1 } ]\"\n");
+}
+
+TEST(console_tells_where_it_is_and_what_has_passed)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+
+    anqa_log_set_level(ANQA_DEBUG);
+    anqa_log_set_sink(keep_text, NULL);
+    CHECK_STR(js_eval(pid, "console.trace('here'); console.time('z'); 1"), "1");
+    anqa_sleep(3);
+    CHECK_STR(js_eval(pid, "console.timeLog('z', 'more'); console.timeEnd('z'); 1"), "1");
+    js_end(rt);
+    anqa_log_set_sink(NULL, NULL);
+    CHECK(strstr(console_lines, "4 \"Trace: here\\n    at <eval> (eval:1:8)\"\n6 \"z: ") ==
+              console_lines,
+        "%s", console_lines);
+    CHECK(strstr(console_lines, "ms more\"\n6 \"z: ") != NULL, "%s", console_lines);
+    CHECK(strstr(console_lines, "z: 0ms") == NULL, "%s", console_lines);
 }
 
 TEST(a_process_knows_what_it_has_used_and_where_it_runs)
@@ -221,16 +382,17 @@ TEST(a_process_knows_what_it_has_used_and_where_it_runs)
 TEST(operations_that_call_each_other_take_no_more_than_a_bounded_memory)
 {
     static const anqa_js_script nested = ANQA_JS_SCRIPT(.name = "nested",
-        .source = "const s = 'x'.repeat(2400000), wide = '<'.repeat(2500000);\n"
+        .source = "const s = 'x'.repeat(600000), wide = '<'.repeat(625000);\n"
                   "export function nest() { let depth = 0, said = ''; const f = () => { depth++; "
-                  "if (depth > 200) return; try { Beam.escapeHTML(wide); } catch (e) { said = "
+                  "if (depth > 200) return; if (depth > 50) try { Beam.escapeHTML(wide); } catch "
+                  "(e) { said = "
                   "String(e); return; } Beam.hash({s, get next() { f(); return 1; }}); }; f(); "
                   "return said; }",
-        .limits = {.memory = (size_t)32 << 20, .turn_ms = 60000, .values = {.bytes = 4 << 20}});
+        .limits = {.memory = (size_t)8 << 20, .turn_ms = 60000, .values = {.bytes = 1 << 20}});
     anqa_rt *rt = js_begin(1);
     anqa_pid pid = js_start(&nested);
 
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 2; i++)
         CHECK_STR(
             js_call(pid, "nest", "[]"), "\"RangeError: more memory than this operation may use\"");
     js_end(rt);

@@ -150,7 +150,7 @@ TEST(an_event_wakes_a_process_that_is_parked)
     CHECK(info_of(pid).parked);
     turns = info_of(pid).turns;
     atomic_store(&go_on, true);
-    for (int i = 0; i < 2000 && info_of(pid).turns == turns; i++)
+    for (int i = 0; i < 10000 && info_of(pid).turns == turns; i++)
         anqa_sleep(2);
     CHECK(info_of(pid).turns > turns);
     CHECK_STR(js_call(pid, "all", "[]"), "[\"open\",\"at last||http://127.0.0.1\"]");

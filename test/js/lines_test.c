@@ -68,24 +68,56 @@ TEST(pages_that_are_known_to_be_the_same_are_not_looked_at)
 
     memory[0] = memory[LINES_PAGE] = memory[2 * LINES_PAGE] = 1;
     same[1] = 1;
-    CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 2 * (1 + 2 + 4));
-    restore(&source, 14);
+    CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 2 * (1 + 2 + 1 + 1));
+    restore(&source, 10);
     CHECK_EQ(back[0], 1);
     CHECK_EQ(back[LINES_PAGE], 0);
     CHECK_EQ(back[2 * LINES_PAGE], 1);
 }
 
-TEST(a_line_takes_what_differs_in_it_and_three_bytes)
+TEST(a_line_takes_by_how_much_its_words_differ)
 {
+    static const struct {
+        uint32_t was, more, size;
+    } table[] = {
+        {0, 1, 1},
+        {0, 127, 1},
+        {0, 128, 2},
+        {0, 32767, 2},
+        {0, 32768, 3},
+        {0, 0x7fffff, 3},
+        {0, 0x800000, 4},
+        {0, 0x80000000, 4},
+        {5, 0xffffffff, 1},
+        {0, 0xffffff80, 1},
+        {0, 0xffffff7f, 2},
+        {0, 0xffff8000, 2},
+        {0, 0xffff7fff, 3},
+        {0, 0xff800000, 3},
+        {0, 0xff7fffff, 4},
+        {0xffffffff, 2, 1},
+        {0x80000000, 0x7fffffff, 4},
+    };
     struct lines_source source = {
         .memory = memory, .image = image, .size = MOST, .image_size = MOST};
 
     CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 0);
     memory[5 * LINES_LINE + 63] = 7;
-    CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 7);
-    CHECK(memcmp(bytes, "\5\0\x80\0\0\0\7", 7) == 0);
+    CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 8);
+    CHECK(memcmp(bytes, "\5\0\x80\3\0\0\0\7", 8) == 0);
     memset(memory + 6 * LINES_LINE, 9, LINES_LINE);
-    CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 7 + 3 + LINES_LINE);
+    CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 8 + 1 + 2 + 4 + LINES_LINE);
+    for (size_t i = 0; i < ANQA_COUNT(table); i++) {
+        uint32_t word = table[i].was + table[i].more;
+        memset(memory, 0, sizeof memory);
+        memcpy(image, &table[i].was, sizeof word);
+        memcpy(memory, &word, sizeof word);
+        CHECK_EQ(lines_encode(&source, bytes, sizeof bytes), 4 + table[i].size, "%zu", i);
+        CHECK_EQ(bytes[3], table[i].size - 1, "%zu", i);
+        CHECK(memcmp(bytes + 4, &table[i].more, table[i].size) == 0, "%zu", i);
+        restore(&source, 4 + table[i].size);
+        CHECK(memcmp(back, memory, sizeof memory) == 0, "%zu", i);
+    }
 }
 
 TEST(without_room_it_is_told_how_much_would_do)
@@ -117,20 +149,26 @@ TEST(what_is_no_encoding_is_refused)
         uint32_t size;
         bool good;
     } table[] = {
-        {BYTES(""), 4096, true}, {BYTES(""), 0, true}, {BYTES("\0\1\0abcd"), 4096, true},
-        {BYTES("\77\1\0abcd"), 4096, true}, {BYTES("\0\1\0abcd\76\1\0efgh"), 4096, true},
-        {BYTES("\0\1\0abcd"), 0, false},      /* there is no such line */
-        {BYTES("\100\1\0abcd"), 4096, false}, /* the line behind the last */
-        {BYTES("\0\1\0abcd\77\1\0efgh"), 4096, false},
-        {BYTES("\377\377\377\77\1\0abcd"), 4096, false},
-        {BYTES("\377\377\377\177\1\0abcd"), 0xfffff000, false},
-        {BYTES("\200\200\200\200\1\1\0abcd"), 4096, false}, /* a longer number than any */
-        {BYTES("\200\0\1\0abcd"), 4096, false},             /* not the shortest */
-        {BYTES("\0"), 4096, false},                         /* cut off */
-        {BYTES("\200"), 4096, false}, {BYTES("\0\1"), 4096, false},
-        {BYTES("\0\1\0abc"), 4096, false}, {BYTES("\0\3\0abcd"), 4096, false},
-        {BYTES("\0\0\0abcd"), 4096, false},  /* nothing differs */
-        {BYTES("\0\1\0abcde"), 4096, false}, /* something is left */
+        {BYTES(""), 4096, true}, {BYTES(""), 0, true}, {BYTES("\0\1\0\3abcd"), 4096, true},
+        {BYTES("\77\1\0\3abcd"), 4096, true}, {BYTES("\0\1\0\3abcd\76\1\0\3efgh"), 4096, true},
+        {BYTES("\0\3\0\1\1\1\1"), 4096, true}, {BYTES("\0\37\0\0\0\1\1\1\1\1"), 4096, true},
+        {BYTES("\0\1\0\3abcd"), 0, false},      /* there is no such line */
+        {BYTES("\100\1\0\3abcd"), 4096, false}, /* the line behind the last */
+        {BYTES("\0\1\0\3abcd\77\1\0\3efgh"), 4096, false},
+        {BYTES("\377\377\377\77\1\0\3abcd"), 4096, false},
+        {BYTES("\377\377\377\177\1\0\3abcd"), 0xfffff000, false},
+        {BYTES("\200\200\200\200\1\1\0\3abcd"), 4096, false}, /* a longer number than any */
+        {BYTES("\200\0\1\0\3abcd"), 4096, false},             /* not the shortest */
+        {BYTES("\0\1\0\3abc\0"), 4096, false}, {BYTES("\0\1\0\3ab\300\377"), 4096, false},
+        {BYTES("\0\1\0\1a\0"), 4096, false}, {BYTES("\0"), 4096, false}, /* cut off */
+        {BYTES("\200"), 4096, false}, {BYTES("\0\1"), 4096, false}, {BYTES("\0\1\0"), 4096, false},
+        {BYTES("\0\1\0\3"), 4096, false}, {BYTES("\0\37\0\0"), 4096, false},
+        {BYTES("\0\3\0\0\1"), 4096, false}, {BYTES("\0\1\0\3abc"), 4096, false},
+        {BYTES("\0\3\0\17abcd"), 4096, false},
+        {BYTES("\0\0\0\3abcd"), 4096, false},  /* nothing differs */
+        {BYTES("\0\1\0\0\0"), 4096, false},    /* a word that does not */
+        {BYTES("\0\1\0\7abcd"), 4096, false},  /* the size of one that is not there */
+        {BYTES("\0\1\0\3abcde"), 4096, false}, /* something is left */
     };
 
     for (size_t i = 0; i < ANQA_COUNT(table); i++) {

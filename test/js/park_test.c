@@ -198,12 +198,12 @@ TEST(monitors_and_channels_reach_the_parked)
     CHECK_STR(js_call(a, "listen", "[]"), "null");
     push_out(a);
     CHECK_STR(js_kill(other), "killed");
-    for (int i = 0; i < 500 && info_of(a).parked; i++)
+    for (int i = 0; i < 10000 && info_of(a).parked; i++)
         anqa_sleep(2);
     CHECK_STR(js_call(a, "who_ended", "[]"), "\"killed\"");
     push_out(a);
     CHECK_STR(js_call(js_start(&script), "tell", "[{\"n\": [1, 2]}]"), "null");
-    for (int i = 0; i < 500 && info_of(a).parked; i++)
+    for (int i = 0; i < 10000 && info_of(a).parked; i++)
         anqa_sleep(2);
     CHECK_STR(js_call(a, "got", "[]"), "[{\"n\":[1,2]}]");
     js_end(rt);
@@ -243,6 +243,18 @@ TEST(who_stays_mapped_is_never_parked)
     js_end(rt);
 }
 
+static bool is_running(anqa_pid pid)
+{
+    anqa_js_process *all;
+    size_t count;
+
+    CHECK_STATUS(anqa_js_processes(0, &all, &count), ANQA_OK);
+    for (size_t i = 0; i < count; i++)
+        if (anqa_pid_eq(all[i].pid, pid))
+            return all[i].status == ANQA_JS_RUNNING;
+    return false;
+}
+
 TEST(who_is_in_a_turn_or_waits_in_it_is_not_parked)
 {
     anqa_rt *rt = begin(2, 2);
@@ -250,8 +262,9 @@ TEST(who_is_in_a_turn_or_waits_in_it_is_not_parked)
     anqa_ref spins;
 
     (void)ask(a, "sync", "-1"); /* it cannot be asked any more */
-    spins = ask(b, "spin", "50");
-    anqa_sleep(10);
+    spins = ask(b, "spin", "200");
+    while (!is_running(b))
+        anqa_sleep(1);
     c = js_start(&script); /* when b is through */
     CHECK_STR(answer_of(spins), "\"spun\"");
     CHECK(info_of(b).parked);
@@ -534,7 +547,7 @@ TEST(who_is_killed_at_any_moment_leaves_its_place_and_its_memory, .timeout_ms = 
     }
     for (int i = 0; i < 3; i++)
         CHECK_STR(js_ended(refs[i]), "normal");
-    for (int i = 0; i < 1000 && counts().mapped + counts().parked > 0; i++)
+    for (int i = 0; i < 10000 && counts().mapped + counts().parked > 0; i++)
         anqa_sleep(2);
     CHECK_EQ(counts().mapped, 0);
     CHECK_EQ(counts().parked, 0);

@@ -374,7 +374,7 @@ TEST(pids_stay_what_they_are_while_the_server_lives_and_are_nobodys_in_the_next)
 
 static void check_said(anqa_pid pid, const char *want)
 {
-    for (int i = 0; i < 500 && strcmp(json_of(pid, "said"), want) != 0; i++)
+    for (int i = 0; i < 10000 && strcmp(json_of(pid, "said"), want) != 0; i++)
         anqa_sleep(2);
     CHECK_STR(json_of(pid, "said"), want);
 }

@@ -119,6 +119,11 @@ static bool are_gone(const anqa_pid *pids, size_t count)
     return true;
 }
 
+static bool is_of_a_script(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, ANQA_JS_MESSAGE);
+}
+
 /* The pids that Beam.send brings to this process. */
 static void collect(anqa_pid pid, const char *code, anqa_pid *pids, size_t count)
 {
@@ -135,8 +140,8 @@ static void collect(anqa_pid pid, const char *code, anqa_pid *pids, size_t count
     CHECK_STATUS(anqa_js_send(pid, value), ANQA_OK);
     CHECK_STR(js_eval(pid, code), "1");
     for (size_t i = 0; i < count; i++) {
-        const anqa_msg *msg = anqa_receive(LONG_MS);
-        CHECK(msg != NULL && anqa_tag_is(msg->tag, ANQA_JS_MESSAGE));
+        const anqa_msg *msg = anqa_receive_if(is_of_a_script, NULL, LONG_MS);
+        CHECK(msg != NULL);
         CHECK_STATUS(anqa_value_check(msg->body.ptr, msg->body.len, NULL, &value), ANQA_OK);
         CHECK_STATUS(anqa_value_get_bits(value, &bits), ANQA_OK);
         pids[i] = (anqa_pid){bits};
@@ -178,7 +183,6 @@ TEST(children_end_with_their_parent_whatever_links_there_are)
         CHECK_STR(js_ended(kids[0]), "shutdown", "%s", endings[i].name);
         CHECK_STR(js_ended(kids[1]), "shutdown", "%s", endings[i].name);
         CHECK(are_gone(pids, 2), "%s", endings[i].name);
-        (void)anqa_receive_if(NULL, NULL, 0);
     }
     js_end(rt);
 }
@@ -275,6 +279,9 @@ TEST(a_script_links_its_parent_and_its_children_only)
     CHECK_STR(js_eval(pid, "Beam.link(Beam.whereis('other'))"), refused);
     CHECK_STR(js_eval(pid, "Beam.link(Beam.whereis('c'))"), refused);
     CHECK_STR(js_eval(pid, "Beam.link(Beam.self())"), "undefined");
+    CHECK_STR(js_eval(pid, "Beam.unlink(Beam.whereis('other'))"),
+        "TypeError: only parent and child may be unlinked");
+    CHECK_STR(js_eval(pid, "Beam.unlink(Beam.self())"), "undefined");
     CHECK_STR(js_eval(pid, "globalThis.kid = Beam.spawn(child, Beam.self()); 1"), "1");
     CHECK_STR(js_eval(pid, "ask(kid, 'Beam.link(Beam.whereis(\"other\"))')"),
         anqa_tmp_printf("\"%s\"", refused));
@@ -285,6 +292,102 @@ TEST(a_script_links_its_parent_and_its_children_only)
         pid, "Beam.send(kid, [Beam.self(), 0, 'Beam.exit(\"gone\")'])"); /* it may end first */
     CHECK_STR(js_ended(ref), "error: gone");
     CHECK_STR(js_eval(other, "1"), "1");
+    js_end(rt);
+}
+
+/* Neither ends nor yields for a while. */
+static anqa_status spin(const anqa_js_request *request, anqa_value_writer *result)
+{
+    uint64_t until = anqa_now_ms() + 20;
+
+    while (anqa_now_ms() < until)
+        ;
+    return ANQA_OK;
+}
+
+/* The four leaves leave half of the two schedulers to the others: what would be left to who was preempted beside those that
+ * spin all the time takes a loaded machine minutes. */
+TEST(who_begins_anew_finds_the_places_of_all_that_descended_from_it_free)
+{
+    static const anqa_js_handler spinning[] = {{"spin", spin}, {0}};
+    static const anqa_js_script deep = ANQA_JS_SCRIPT(.name = "deep",
+        .source = "const leaf = 'export function init() { setInterval(() => "
+                  "Beam.callSync(\"spin\"), 60) }';\n"
+                  "const text = 'export function init(leaf) { Beam.spawn(leaf); Beam.spawn(leaf); "
+                  "}';\n"
+                  "export function init() { Beam.spawn(text, leaf); Beam.spawn(text, leaf); }",
+        .handlers = spinning, .limits = {.children = 6});
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&deep);
+
+    for (int i = 0; i < 5; i++) {
+        CHECK_STATUS(anqa_js_reset(pid, LONG_MS, NULL), ANQA_OK);
+        CHECK_STR(js_eval(pid, "Beam.processInfo().children"), "6");
+    }
+    js_end(rt);
+}
+
+/* A child among others begins anew: they are not touched. */
+TEST(a_child_that_begins_anew_ends_what_descends_from_it_only)
+{
+    static const anqa_js_script deep = ANQA_JS_SCRIPT(.name = "deep",
+        .source = "const leaf = 'export function init() { setInterval(() => {}, 1) }';\n"
+                  "globalThis.text = 'export function init(leaf) { Beam.spawn(leaf); "
+                  "Beam.spawn(leaf); }';\n"
+                  "export function init() { globalThis.kid = Beam.spawn(text, leaf); "
+                  "globalThis.other = Beam.spawn(leaf); }",
+        .limits = {.children = 4});
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&deep);
+    anqa_value kid = {NULL, 0};
+    uint64_t bits = 0;
+
+    CHECK_STATUS(anqa_js_get_global(pid, anqa_str_of("kid"), LONG_MS, &kid, NULL, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_value_get_bits(kid, &bits), ANQA_OK);
+    CHECK_STR(js_eval(pid, "globalThis.ended = 0; Beam.monitor(other, () => ended++); 1"), "1");
+    for (int i = 0; i < 10; i++) {
+        CHECK_STATUS(anqa_js_reset((anqa_pid){bits}, LONG_MS, NULL), ANQA_OK);
+        CHECK_STR(js_eval(pid, "Beam.processInfo().children"), "4");
+    }
+    CHECK_STR(js_eval(pid, "ended"), "0");
+    js_end(rt);
+}
+
+/* Starts one, linked, and ends when it is told. */
+static void own(void *arg)
+{
+    anqa_pid tell = *(anqa_pid *)arg, pid = js_start(&parent);
+
+    CHECK_STATUS(
+        anqa_registry_register(&names, anqa_str_of("owner"), ANQA_JSON_NULL, NULL), ANQA_OK);
+    CHECK_STATUS(anqa_send(tell, "owned", anqa_bytes(&pid, sizeof pid)), ANQA_OK);
+    (void)anqa_receive(ANQA_INFINITY);
+    anqa_exit(anqa_error_reason("over"));
+}
+
+static bool is_owned(const anqa_msg *msg, void *arg)
+{
+    return anqa_tag_is(msg->tag, "owned");
+}
+
+TEST(a_script_cannot_leave_the_process_of_c_that_has_started_it)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid self = anqa_self(), owner, pid;
+    const anqa_msg *msg;
+    anqa_ref ref;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = own, .arg = &self, .arg_size = sizeof self},
+                     &owner, NULL),
+        ANQA_OK);
+    msg = anqa_receive_if(is_owned, NULL, LONG_MS);
+    CHECK(msg != NULL);
+    memcpy(&pid, msg->body.ptr, sizeof pid);
+    ref = anqa_monitor(pid);
+    CHECK_STR(js_eval(pid, "Beam.unlink(Beam.whereis('owner'))"),
+        "TypeError: only parent and child may be unlinked");
+    CHECK_STATUS(anqa_send(owner, "end", anqa_nothing()), ANQA_OK);
+    CHECK_STR(js_ended(ref), "error: over");
     js_end(rt);
 }
 
@@ -330,14 +433,10 @@ TEST(no_quota_is_escaped_by_starting_another)
 /* A parent in its turn cannot be parked for its own child. */
 TEST(a_child_that_finds_no_window_is_an_error)
 {
-    anqa_options options = {.schedulers = 1, .watchdog_ms = ANQA_INFINITY, .js_mapped = 1};
-    anqa_rt *rt;
-    anqa_pid pid;
+    /* it waits for one, which takes no time by a fake clock */
+    anqa_rt *rt = js_begin_with(&(anqa_options){.deterministic = true, .js_mapped = 1});
+    anqa_pid pid = js_start(&parent);
 
-    anqa_log_set_level(ANQA_LOG_NONE);
-    CHECK_STATUS(anqa_start(&options, &rt, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
-    pid = js_start(&parent);
     CHECK(strstr(js_eval(pid, "Beam.spawn(null)"), "js_mapped") != NULL);
     CHECK_STR(js_eval(pid, "Beam.processInfo().children"), "0");
     js_end(rt);

@@ -8,7 +8,7 @@
 
 #include "harness.h"
 
-#define LONG_MS (20000u * harness_slowness())
+#define LONG_MS HARNESS_LONG_MS
 
 /* A runtime with so many schedulers, of which this thread becomes a process. It logs nothing. */
 anqa_rt *js_begin(uint16_t schedulers);

@@ -8,9 +8,14 @@
 #include "runtime/worker.h"
 
 static _Atomic(uint32_t) running, most, ended;
+static _Atomic(uint64_t) order; /* families in the order they were served, the last digits */
+static _Atomic(bool) may_end;
+static _Atomic(uint32_t) light_after; /* so many have been served before family 2 was */
+
+enum { UNTIL_MAY_END = 0 };
 
 struct asked {
-    anqa_pid asker;
+    anqa_pid asker, family;
     uint32_t ms;
 };
 
@@ -21,7 +26,13 @@ static void work(void *job)
 
     while (before < now && !atomic_compare_exchange_weak(&most, &before, now))
         ;
-    nanosleep(&(struct timespec){.tv_nsec = asked->ms * 1000000L}, NULL);
+    if (asked->family.bits == 2)
+        atomic_store(&light_after, atomic_load(&ended));
+    do
+        nanosleep(&(struct timespec){.tv_nsec = (asked->ms + 1) * 1000000L}, NULL);
+    while (asked->ms == UNTIL_MAY_END && !atomic_load(&may_end));
+    atomic_store(
+        &order, atomic_load(&order) * 10 + asked->family.bits); /* read where one works at a time */
     atomic_fetch_sub(&running, 1);
     atomic_fetch_add(&ended, 1);
 }
@@ -32,13 +43,13 @@ static anqa_payload ask(void *arg)
     struct asked *asked = arg;
     char *status = anqa_arena_alloc(anqa_tmp(), 1);
 
-    *status = (char)work_blocking(asked->asker, work, asked);
+    *status = (char)work_blocking(&js_rt_get()->work, asked->asker, asked->family, work, asked);
     return anqa_bytes(status, 1);
 }
 
 static anqa_task start(anqa_pid asker, uint32_t ms)
 {
-    return anqa_task_async(ask, &(struct asked){asker, ms}, sizeof(struct asked));
+    return anqa_task_async(ask, &(struct asked){asker, asker, ms}, sizeof(struct asked));
 }
 
 static anqa_status status_of(anqa_task task)
@@ -51,6 +62,8 @@ static anqa_rt *begin(uint16_t workers, uint32_t queue)
     atomic_store(&running, 0);
     atomic_store(&most, 0);
     atomic_store(&ended, 0);
+    atomic_store(&order, 0);
+    atomic_store(&may_end, false);
     return js_begin_with(&(anqa_options){
         .schedulers = 2, .workers = workers, .worker_queue = queue, .watchdog_ms = ANQA_INFINITY});
 }
@@ -134,5 +147,86 @@ TEST(nothing_is_done_for_one_that_has_ended)
     CHECK_STATUS(status_of(start(gone, 1)), ANQA_E_NOPROC);
     CHECK_EQ(atomic_load(&ended), 0u);
     CHECK_STATUS(status_of(start(anqa_self(), 1)), ANQA_OK);
+    js_end(rt);
+}
+
+static anqa_task start_of(uint64_t family, uint32_t ms)
+{
+    return anqa_task_async(
+        ask, &(struct asked){anqa_self(), (anqa_pid){family}, ms}, sizeof(struct asked));
+}
+
+/* Until so many wait for a worker. */
+static void wait_until_queued(uint32_t count)
+{
+    struct js_rt *rt = js_rt_get();
+    uint32_t waiting = 0;
+
+    for (uint32_t i = 0; i < LONG_MS && waiting != count; i++) {
+        anqa_sleep(1);
+        pthread_mutex_lock(&rt->lock);
+        waiting = rt->work.waiters;
+        pthread_mutex_unlock(&rt->lock);
+    }
+    CHECK_EQ(waiting, count);
+}
+
+TEST(a_job_waits_for_one_job_of_a_family_that_has_a_hundred)
+{
+    anqa_rt *rt = begin(2, 300); /* one worker for scripts */
+    anqa_task heavy[100], light;
+    anqa_task first = start_of(1, UNTIL_MAY_END);
+
+    wait_until_it_runs();
+    for (size_t i = 0; i < ANQA_COUNT(heavy); i++)
+        heavy[i] = start_of(1, 1);
+    wait_until_queued(ANQA_COUNT(heavy));
+    light = start_of(2, 1);
+    wait_until_queued(ANQA_COUNT(heavy) + 1);
+    atomic_store(&may_end, true);
+    CHECK_STATUS(status_of(light), ANQA_OK);
+    CHECK_EQ(atomic_load(&light_after), 1u);
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(heavy); i++)
+        CHECK_STATUS(status_of(heavy[i]), ANQA_OK);
+    js_end(rt);
+}
+
+TEST(families_take_turns_for_workers)
+{
+    static const uint64_t families[] = {1, 1, 1, 1, 2, 2, 3};
+    anqa_rt *rt = begin(2, 300);
+    anqa_task tasks[ANQA_COUNT(families)], first = start_of(1, UNTIL_MAY_END);
+
+    wait_until_it_runs();
+    for (uint32_t i = 0; i < ANQA_COUNT(families); i++) {
+        tasks[i] = start_of(families[i], 1);
+        wait_until_queued(i + 1);
+    }
+    atomic_store(&may_end, true);
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(families); i++)
+        CHECK_STATUS(status_of(tasks[i]), ANQA_OK);
+    CHECK_EQ(atomic_load(&order), 12312111u); /* the first, and these */
+    js_end(rt);
+}
+
+TEST(a_family_fills_half_of_the_queue)
+{
+    anqa_rt *rt = begin(2, 4);
+    anqa_task first = start_of(1, UNTIL_MAY_END), waiting[2], other;
+
+    wait_until_it_runs();
+    for (size_t i = 0; i < ANQA_COUNT(waiting); i++)
+        waiting[i] = start_of(1, 1);
+    wait_until_queued(2);
+    CHECK_STATUS(status_of(start_of(1, 1)), ANQA_E_LIMIT);
+    other = start_of(2, 1);
+    wait_until_queued(3);
+    atomic_store(&may_end, true);
+    CHECK_STATUS(status_of(other), ANQA_OK);
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(waiting); i++)
+        CHECK_STATUS(status_of(waiting[i]), ANQA_OK);
     js_end(rt);
 }

@@ -46,7 +46,7 @@ static bool has_stopped(anqa_rt *rt, const anqa_app *app)
     struct timespec pause = {.tv_nsec = 1000000};
     bool is_there = true;
 
-    for (int i = 0; i < 5000 && is_there; i++) {
+    for (int i = 0; i < 10000 && is_there; i++) {
         CHECK_STATUS(anqa_attach(rt, NULL), ANQA_OK);
         is_there =
             !anqa_pid_is_none(anqa_registry_whereis(&application_guards, anqa_str_of(app->name)));
@@ -65,7 +65,7 @@ TEST(what_an_application_needs_starts_first_each_once_and_stops_in_reverse)
 
     start(rt, &a);
     CHECK_STR(story, "dbca");
-    CHECK_STATUS(anqa_app_stop(rt, &a, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_app_stop(rt, &a, HARNESS_LONG_MS), ANQA_OK);
     CHECK_STR(story, "dbcaACBD");
     CHECK(nothing_runs(rt));
     anqa_stop(rt);
@@ -217,10 +217,10 @@ TEST(what_two_applications_need_runs_until_both_have_stopped)
     start(rt, &b);
     start(rt, &c);
     CHECK_STR(story, "dbc");
-    CHECK_STATUS(anqa_app_stop(rt, &b, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_app_stop(rt, &b, HARNESS_LONG_MS), ANQA_OK);
     CHECK_STR(story, "dbcB");
     CHECK(runs(rt, &d));
-    CHECK_STATUS(anqa_app_stop(rt, &c, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_app_stop(rt, &c, HARNESS_LONG_MS), ANQA_OK);
     CHECK_STR(story, "dbcBCD");
     anqa_stop(rt);
 }
@@ -232,10 +232,10 @@ TEST(one_that_was_started_for_itself_runs_on_and_cannot_be_stopped_while_it_is_n
     start(rt, &d);
     start(rt, &b);
     CHECK_STATUS(anqa_app_stop(rt, &d, 5000), ANQA_E_RUNNING);
-    CHECK_STATUS(anqa_app_stop(rt, &b, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_app_stop(rt, &b, HARNESS_LONG_MS), ANQA_OK);
     CHECK_STR(story, "dbB");
     CHECK(runs(rt, &d));
-    CHECK_STATUS(anqa_app_stop(rt, &d, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_app_stop(rt, &d, HARNESS_LONG_MS), ANQA_OK);
     CHECK_STR(story, "dbBD");
     anqa_stop(rt);
 }
@@ -334,7 +334,7 @@ TEST(the_restart_type_and_the_reason_say_whether_an_end_is_the_end_of_those_that
         CHECK(has_stopped(rt, ends[i].need), "%zu", i);
         if (ends[i].goes_on) {
             CHECK(runs(rt, ends[i].root), "%zu", i);
-            CHECK_STATUS(anqa_app_stop(rt, ends[i].root, 5000), ANQA_OK, "%zu", i);
+            CHECK_STATUS(anqa_app_stop(rt, ends[i].root, HARNESS_LONG_MS), ANQA_OK, "%zu", i);
         } else {
             CHECK(has_stopped(rt, ends[i].root), "%zu", i);
         }

@@ -49,7 +49,7 @@ TEST(an_application_starts_in_order_and_stops_in_reverse_with_its_callbacks_arou
     CHECK_STATUS(anqa_app_start(rt, &app, &err), ANQA_OK);
     CHECK_STR(story, "1ab");
     CHECK_STATUS(anqa_app_start(rt, &app, &err), ANQA_E_EXISTS);
-    CHECK_STATUS(anqa_app_stop(rt, &app, 5000), ANQA_OK);
+    CHECK_STATUS(anqa_app_stop(rt, &app, HARNESS_LONG_MS), ANQA_OK);
     CHECK_STR(story, "1ab2BA3");
     CHECK_STATUS(anqa_app_stop(rt, &app, 5000), ANQA_E_NOT_FOUND);
     CHECK_STATUS(anqa_app_start(rt, &app, &err), ANQA_OK); /* and again */

@@ -91,7 +91,7 @@ const char *news(size_t count)
     size_t len = 0;
 
     for (size_t i = 0; i < count; i++) {
-        const anqa_msg *msg = anqa_receive_if(is_news, NULL, 5000 * harness_slowness());
+        const anqa_msg *msg = anqa_receive_if(is_news, NULL, HARNESS_LONG_MS);
         CHECK(msg != NULL, "only %zu of %zu", i, count);
         len += (size_t)snprintf(text + len, 64 - len, "%s%c%.*s", i == 0 ? "" : " ",
             anqa_tag_is(msg->tag, "start") ? '+' : '-', ANQA_FMT(msg->body));

@@ -233,7 +233,8 @@ TEST(a_slow_init_holds_up_only_the_one_who_asked)
         if (children[i].state == ANQA_CHILD_STARTING)
             (void)anqa_send(children[i].pid, "go", anqa_nothing());
     CHECK_STR(expect_text("start"), "1");
-    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(asker, 5000)->u.reason), ANQA_REASON_NORMAL);
+    CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(asker, HARNESS_LONG_MS)->u.reason),
+        ANQA_REASON_NORMAL);
     end(rt);
 }
 
@@ -420,8 +421,8 @@ TEST(of_many_who_ask_for_a_key_at_once_one_starts_the_child_and_all_get_it)
                 NULL, &refs[i]),
             ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
-        CHECK_EQ(
-            anqa_reason_get_kind(anqa_receive_ref(refs[i], 10000)->u.reason), ANQA_REASON_NORMAL);
+        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(refs[i], HARNESS_LONG_MS)->u.reason),
+            ANQA_REASON_NORMAL);
     CHECK_EQ(atomic_load(&inits), 1);
     end(rt);
 }

@@ -361,10 +361,10 @@ TEST(a_request_in_the_mailbox_of_a_server_that_dies_was_never_delivered)
     const anqa_msg *down;
 
     kill_and_wait(pid);
-    down = anqa_receive_ref(queued, 5000);
+    down = anqa_receive_ref(queued, HARNESS_LONG_MS);
     CHECK(down != NULL && down->kind == ANQA_MSG_DOWN && anqa_msg_never_started(down));
     CHECK_EQ(anqa_reason_get_kind(down->u.reason), ANQA_REASON_KILLED);
-    CHECK_EQ(anqa_receive_ref(nap, 5000)->kind, ANQA_MSG_DOWN);
+    CHECK_EQ(anqa_receive_ref(nap, HARNESS_LONG_MS)->kind, ANQA_MSG_DOWN);
     end(rt);
 }
 
@@ -409,7 +409,7 @@ TEST(any_process_may_answer_and_the_server_may_answer_later)
     ref = anqa_request(pid, "defer", anqa_nothing());
     (void)expect("deferred");
     anqa_cast(pid, "release", NOTHING);
-    answer = anqa_receive_ref(ref, 5000);
+    answer = anqa_receive_ref(ref, HARNESS_LONG_MS);
     CHECK(answer != NULL && answer->kind == ANQA_MSG_REPLY);
     CHECK_STR(anqa_json_text(answer->body), "\"late\"");
     end(rt);
@@ -424,7 +424,7 @@ TEST(a_server_that_dies_owing_an_answer_gives_its_caller_a_down)
 
     (void)expect("deferred");
     anqa_cast(pid, "exit", NOTHING);
-    down = anqa_receive_ref(ref, 5000);
+    down = anqa_receive_ref(ref, HARNESS_LONG_MS);
     CHECK(down != NULL && down->kind == ANQA_MSG_DOWN && !anqa_msg_never_started(down));
     end(rt);
 }

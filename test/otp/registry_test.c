@@ -57,7 +57,7 @@ static void finish(anqa_pid pid)
     anqa_ref ref = anqa_monitor(pid);
 
     (void)anqa_send(pid, "end", anqa_nothing());
-    CHECK(anqa_receive_ref(ref, 5000) != NULL);
+    CHECK(anqa_receive_ref(ref, HARNESS_LONG_MS) != NULL);
 }
 
 static anqa_str key(const char *text)
@@ -125,7 +125,7 @@ TEST(an_entry_is_gone_before_a_monitor_hears_of_the_end)
             (void)anqa_send(pid, "end", anqa_nothing());
         else
             anqa_exit_signal(pid, ANQA_KILL);
-        CHECK(anqa_receive_ref(ref, 5000) != NULL);
+        CHECK(anqa_receive_ref(ref, HARNESS_LONG_MS) != NULL);
         CHECK(anqa_pid_is_none(anqa_registry_whereis(&unique, key("ann"))), "round %d", i);
         CHECK_EQ(anqa_registry_count(&unique), 0);
     }
@@ -521,8 +521,8 @@ TEST(a_lock_of_a_key_is_held_by_one_process_and_ends_with_it)
             anqa_spawn(&(anqa_spawn_opts){.run = lock_often, .monitor = true}, NULL, &refs[i]),
             ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(refs); i++)
-        CHECK_EQ(
-            anqa_reason_get_kind(anqa_receive_ref(refs[i], 10000)->u.reason), ANQA_REASON_NORMAL);
+        CHECK_EQ(anqa_reason_get_kind(anqa_receive_ref(refs[i], HARNESS_LONG_MS)->u.reason),
+            ANQA_REASON_NORMAL);
     CHECK_EQ(atomic_load(&rounds), 80);
     CHECK_STATUS(
         anqa_spawn(&(anqa_spawn_opts){.run = lock_and_stay, .arg = &self, .arg_size = sizeof self},

@@ -54,7 +54,7 @@ static anqa_ref ask(anqa_requests *requests, anqa_pid shop, const char *tag, uin
 
 static anqa_until soon_enough(void)
 {
-    return anqa_within(5000 * harness_slowness());
+    return anqa_within(HARNESS_LONG_MS);
 }
 
 static anqa_response next(anqa_requests *requests)

@@ -70,8 +70,7 @@ static bool has_tag(const anqa_msg *msg, void *arg)
 
 const anqa_msg *expect(const char *tag)
 {
-    const anqa_msg *msg =
-        anqa_receive_if(has_tag, (void *)(uintptr_t)tag, 5000 * harness_slowness());
+    const anqa_msg *msg = anqa_receive_if(has_tag, (void *)(uintptr_t)tag, HARNESS_LONG_MS);
 
     CHECK(msg != NULL, "no message '%s'", tag);
     return msg;
@@ -91,7 +90,7 @@ bool nothing_came(const char *tag)
 
 anqa_reason_kind end_of(anqa_pid pid)
 {
-    const anqa_msg *down = anqa_receive_ref(anqa_monitor(pid), 5000 * harness_slowness());
+    const anqa_msg *down = anqa_receive_ref(anqa_monitor(pid), HARNESS_LONG_MS);
 
     CHECK(down != NULL, "a process does not end");
     return anqa_reason_get_kind(down->u.reason);
@@ -105,7 +104,7 @@ void kill_and_wait(anqa_pid pid)
 
 bool soon(bool (*so)(void *arg), void *arg)
 {
-    for (int i = 0; i < 5000; i++) {
+    for (int i = 0; i < 20000; i++) {
         if (so(arg))
             return true;
         anqa_sleep(1);

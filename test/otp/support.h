@@ -19,7 +19,7 @@ void end(anqa_rt *rt);
 /* Runs fn(arg) in a process of its own until its end; returns the kind of its reason, and the text if wanted. */
 anqa_reason_kind outcome_of(void (*fn)(void *arg), void *arg, char *ret_text, size_t size);
 
-/* The next message with that tag (others stay), within five seconds; a failed check otherwise. */
+/* The next message with that tag (others stay), within HARNESS_LONG_MS; a failed check otherwise. */
 const anqa_msg *expect(const char *tag);
 /* Its body as text. */
 const char *expect_text(const char *tag);
@@ -30,7 +30,7 @@ bool nothing_came(const char *tag);
 anqa_reason_kind end_of(anqa_pid pid);
 /* Kills and waits. */
 void kill_and_wait(anqa_pid pid);
-/* Asks again and again, for five seconds, until it is so. */
+/* Asks again and again, for twenty seconds, until it is so. */
 bool soon(bool (*so)(void *arg), void *arg);
 
 /* Runs `life` as a process, with each allocation failing in turn; checks that nobody is left when nothing more happens. */

@@ -188,7 +188,7 @@ TEST(a_suspended_server_answers_sys_and_queues_everything_else_until_it_is_resum
     CHECK_EQ(info.mailbox, 4);
     CHECK(anqa_receive_ref(count, 0) == NULL);
     CHECK_STATUS(anqa_sys_resume(pid, 0, NULL), ANQA_OK);
-    CHECK_STR(anqa_json_text(anqa_receive_ref(count, 5000 * harness_slowness())->body), "3");
+    CHECK_STR(anqa_json_text(anqa_receive_ref(count, HARNESS_LONG_MS)->body), "3");
     CHECK_STATUS(anqa_sys_resume(pid, 0, NULL), ANQA_OK);
     CHECK_STR(anqa_json_str(status_of(pid), "status"), "running");
     end(rt);
@@ -268,7 +268,7 @@ TEST(a_suspended_server_can_be_stopped_and_killed)
     anqa_pid stopped = start(&till_server), killed;
 
     CHECK_STATUS(anqa_sys_suspend(stopped, 0, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_gen_server_stop(stopped, ANQA_NORMAL, 5000 * harness_slowness()), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(stopped, ANQA_NORMAL, HARNESS_LONG_MS), ANQA_OK);
     killed = start(&till_server);
     CHECK_STATUS(anqa_sys_suspend(killed, 0, NULL), ANQA_OK);
     kill_and_wait(killed);
@@ -283,7 +283,7 @@ TEST(a_supervisor_stops_a_suspended_child_and_is_stopped_suspended)
     CHECK_STATUS(anqa_supervisor_start_link(&family, &top, NULL), ANQA_OK);
     CHECK_STATUS(anqa_sys_suspend(anqa_whereis("many"), 0, NULL), ANQA_OK);
     CHECK_STATUS(anqa_sys_suspend(top, 0, NULL), ANQA_OK);
-    CHECK_STATUS(anqa_supervisor_stop(top, ANQA_NORMAL, 10000 * harness_slowness()), ANQA_OK);
+    CHECK_STATUS(anqa_supervisor_stop(top, ANQA_NORMAL, HARNESS_LONG_MS), ANQA_OK);
     CHECK(anqa_pid_is_none(anqa_whereis("many")));
     end(rt);
 }

@@ -35,7 +35,7 @@ static void have(anqa_pid pid, void (*fn)(void *arg), void *arg)
 {
     struct order order = {fn, arg};
     const anqa_msg *msg = anqa_receive_ref(
-        anqa_request(pid, "do", anqa_bytes(&order, sizeof order)), 5000 * harness_slowness());
+        anqa_request(pid, "do", anqa_bytes(&order, sizeof order)), HARNESS_LONG_MS);
 
     CHECK(msg != NULL && msg->kind == ANQA_MSG_REPLY);
 }

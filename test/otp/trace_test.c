@@ -42,7 +42,7 @@ static anqa_ref trace(anqa_pid pid, const anqa_trace_opts *opts)
 /* The next event of a trace, which is of that kind and tag. */
 static const anqa_trace_event *next(anqa_ref ref, anqa_trace_kind kind, const char *tag)
 {
-    const anqa_msg *msg = anqa_receive_ref(ref, 5000 * harness_slowness());
+    const anqa_msg *msg = anqa_receive_ref(ref, HARNESS_LONG_MS);
     const anqa_trace_event *event;
 
     CHECK(msg != NULL, "no event of '%s'", tag);
@@ -129,7 +129,7 @@ TEST(events_beyond_the_limit_are_counted_and_room_comes_back_when_events_are_let
     for (int i = 0; i < 10; i++)
         ask(pid);
     for (int i = 0; i < 3; i++) {
-        msg = anqa_receive_ref(ref, 5000 * harness_slowness());
+        msg = anqa_receive_ref(ref, HARNESS_LONG_MS);
         CHECK(msg != NULL);
         CHECK_EQ(anqa_trace_event_of(msg)->dropped, 0);
         anqa_msg_free(msg);
@@ -149,7 +149,7 @@ TEST(the_end_of_a_process_ends_its_traces_and_is_never_lost)
 
     ask(pid);
     ask(pid);
-    first = anqa_receive_ref(ref, 5000 * harness_slowness());
+    first = anqa_receive_ref(ref, HARNESS_LONG_MS);
     CHECK(first != NULL);
     kill_and_wait(pid);
     CHECK(next(ref, ANQA_TRACE_ENDED, "killed")->dropped > 0);
@@ -298,7 +298,7 @@ TEST(many_tracers_come_and_go_while_a_server_is_busy)
             anqa_spawn(&(anqa_spawn_opts){.run = run_trace, .arg = &pid, .arg_size = sizeof pid},
                 &tracer, NULL),
             ANQA_OK);
-        CHECK(anqa_receive_ref(ref, 5000 * harness_slowness()) != NULL);
+        CHECK(anqa_receive_ref(ref, HARNESS_LONG_MS) != NULL);
         CHECK_STATUS(anqa_trace_stop(ref), ANQA_OK);
         kill_and_wait(tracer);
         while (anqa_receive_ref(ref, 0) != NULL)

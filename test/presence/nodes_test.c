@@ -207,7 +207,8 @@ TEST(a_node_that_was_restarted_begins_anew_and_its_earlier_life_is_over)
 
 static void stop_leaving(void *arg)
 {
-    CHECK_STATUS(anqa_gen_server_stop(anqa_whereis("leaving"), ANQA_SHUTDOWN, 5000), ANQA_OK);
+    CHECK_STATUS(
+        anqa_gen_server_stop(anqa_whereis("leaving"), ANQA_SHUTDOWN, HARNESS_LONG_MS), ANQA_OK);
 }
 
 TEST(a_presence_that_stops_in_order_may_say_that_it_does_not_come_back)

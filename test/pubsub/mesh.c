@@ -174,7 +174,7 @@ void mesh_run(struct mesh *mesh, unsigned node, void (*fn)(void *arg), void *arg
     CHECK_STATUS(anqa_attach(mesh->nodes[node].rt, NULL), ANQA_OK);
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = fn, .arg = arg, .monitor = true}, &pid, NULL),
         ANQA_OK);
-    msg = anqa_receive(10000 * anqa_test_slowness());
+    msg = anqa_receive(HARNESS_LONG_MS);
     CHECK(msg != NULL && msg->kind == ANQA_MSG_DOWN);
     CHECK_EQ(anqa_reason_get_kind(msg->u.reason), ANQA_REASON_NORMAL);
     anqa_detach();

@@ -206,7 +206,7 @@ TEST(an_adapter_ends_with_its_process_and_is_freed_when_nobody_is_inside)
         void (*steps[])(void *) = {attach_and_go, look_after};
         CHECK_STATUS(
             anqa_spawn(&(anqa_spawn_opts){.run = steps[i], .monitor = true}, NULL, NULL), ANQA_OK);
-        CHECK(anqa_receive(5000) != NULL);
+        CHECK(anqa_receive(HARNESS_LONG_MS) != NULL);
     }
     anqa_detach();
     anqa_stop(rt);

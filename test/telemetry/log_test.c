@@ -417,7 +417,7 @@ TEST(with_the_thread_events_arrive_in_order_and_are_flushed_by_the_stop)
     CHECK_STATUS(log_thread_start(NULL), ANQA_OK);
     for (int i = 0; i < KEPT; i++)
         anqa_log(ANQA_NOTICE, "a.b", "n=%d", i);
-    CHECK_STATUS(log_flush(10000), ANQA_OK);
+    CHECK_STATUS(log_flush(HARNESS_LONG_MS), ANQA_OK);
     CHECK_EQ(got.count, KEPT);
     for (int i = 0; i < KEPT; i++) {
         char expected[20];
@@ -686,7 +686,7 @@ TEST(lines_reach_stderr_as_text_and_as_json)
     anqa_log_set_format(ANQA_LOG_JSON);
     CHECK_STATUS(log_thread_start(NULL), ANQA_OK);
     anqa_log(ANQA_WARN, "a.c", "x=%s", "1 2");
-    log_thread_stop(1000);
+    log_thread_stop(ANQA_INFINITY);
     log_write_now("raw\n", 4);
     restore_stderr(saved);
     read_all(fd, text, sizeof text);

@@ -433,7 +433,8 @@ TEST(the_poller_emits_what_it_measures_every_five_seconds)
     CHECK_EQ(atomic_load(&polled), 0);
     anqa_sleep(10002);
     CHECK_EQ(atomic_load(&polled), 3 * ANQA_COUNT(rows));
-    CHECK_STATUS(anqa_gen_server_stop(anqa_whereis("anqa_vm_poller"), ANQA_NORMAL, 1000), ANQA_OK);
+    CHECK_STATUS(anqa_gen_server_stop(anqa_whereis("anqa_vm_poller"), ANQA_NORMAL, HARNESS_LONG_MS),
+        ANQA_OK);
     CHECK_STATUS(anqa_gen_server_start(&anqa_vm_poller, &every_ms, NULL, NULL, NULL), ANQA_OK);
     anqa_sleep(5001);
     CHECK_EQ(atomic_load(&polled), 8 * ANQA_COUNT(rows));

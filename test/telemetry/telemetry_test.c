@@ -470,7 +470,7 @@ TEST(a_visitor_may_wait_or_end_its_process_and_no_lock_stays_behind)
                              .run = visit_all, .arg = (void *)(uintptr_t)&ways[i], .monitor = true},
                          NULL, &ref),
             ANQA_OK);
-        msg = anqa_receive_ref(ref, 10000 * harness_slowness());
+        msg = anqa_receive_ref(ref, HARNESS_LONG_MS);
         CHECK(msg != NULL, "way %zu", i);
         CHECK_EQ(anqa_reason_get_kind(msg->u.reason), ways[i].end, "way %zu", i);
         CHECK_STATUS(attach("again", "test.*", note), ANQA_OK);

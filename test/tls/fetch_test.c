@@ -61,6 +61,9 @@ static const char *ask(const anqa_js_script *script, const char *function, const
     CHECK_STATUS(anqa_js_call_json(pid, function, anqa_json_of(anqa_str_of(args)),
                      30000 * harness_slowness(), &json, NULL, &err),
         ANQA_OK, "%s", err.text);
+    anqa_unlink(
+        pid); /* with it go the connections that it keeps, for which a site that ends would wait */
+    anqa_exit_signal(pid, ANQA_KILL);
     return anqa_tmp_printf("%.*s", ANQA_FMT(json));
 }
 

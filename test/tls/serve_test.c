@@ -440,7 +440,7 @@ static void cut_body(bool well)
         caller_leave(&caller);
     else
         caller_end(&caller);
-    for (int i = 0; i < 1000 && atomic_load(&body_status) == -1; i++)
+    for (int i = 0; i < 10000 && atomic_load(&body_status) == -1; i++)
         usleep(5000);
     CHECK_EQ(atomic_load(&body_status), ANQA_E_CLOSED);
 }

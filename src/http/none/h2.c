@@ -90,6 +90,11 @@ bool stream_may_hold(const struct conn *conn, size_t size, uint32_t limit)
     never();
 }
 
+bool stream_timeout(struct conn *conn)
+{
+    never();
+}
+
 void stream_close(struct conn *conn)
 {
     never();

@@ -45,6 +45,8 @@ void engine_instantiate(struct engine *engine);
     X(qjs_free_value, void, (struct engine *, uint32_t box))                                       \
     X(malloc, uint32_t, (struct engine *, uint32_t size))                                          \
     X(free, void, (struct engine *, uint32_t at))                                                  \
+    X(js_malloc_rt, uint32_t, (struct engine *, uint32_t rt, uint32_t size))                       \
+    X(js_free_rt, void, (struct engine *, uint32_t rt, uint32_t at))                               \
     X(JS_SetMaxStackSize, void, (struct engine *, uint32_t rt, uint32_t size))                     \
     X(JS_SetMemoryLimit, void, (struct engine *, uint32_t rt, uint32_t size))                      \
     X(JS_SetCanBlock, void, (struct engine *, uint32_t rt, uint32_t can))                          \

@@ -11,6 +11,7 @@
 #include "base/base64.h"
 #include "js/convert.h"
 #include "js/image.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "js/web/subtle.h"
 #include "js/web/web.h"
@@ -88,7 +89,7 @@ static uint64_t op_random(struct js *js, const uint64_t *args)
 struct long_job {
     struct subtle_job job; /* its pointers are of no use there */
     bool secret;           /* the answer goes as text, see crypto.js */
-    anqa_pid asker;
+    anqa_pid asker, family;
     size_t len; /* of what follows */
 };
 
@@ -184,7 +185,7 @@ static anqa_payload run_long(void *arg)
     job->out = anqa_heap_alloc(subtle_room(job));
     job->size = subtle_room(job);
     /* lent: should this process be killed, all of it stays until the worker is done */
-    status = work_blocking(given->asker, run_on_worker, job);
+    status = work_blocking(&js_rt_get()->work, given->asker, given->family, run_on_worker, job);
     if (status != ANQA_OK) {
         job->error = "OperationError";
         job->why = anqa_status_text(status);
@@ -205,8 +206,11 @@ static uint64_t start_long(struct js *js, const struct subtle_job *job, uint32_t
     for (size_t i = 0; i < ANQA_COUNT(pieces); i++)
         size += pieces[i].len;
     given = anqa_heap_alloc(size);
-    *given = (struct long_job){
-        .job = *job, .secret = secret, .asker = anqa_self(), .len = size - sizeof *given};
+    *given = (struct long_job){.job = *job,
+        .secret = secret,
+        .asker = anqa_self(),
+        .family = spawn_root(js),
+        .len = size - sizeof *given};
     at = (char *)(given + 1);
     for (size_t i = 0; i < ANQA_COUNT(pieces); i++) {
         if (pieces[i].len > 0)

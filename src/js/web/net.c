@@ -15,6 +15,7 @@
 
 #include "base/container.h"
 #include "js/convert.h"
+#include "js/spawn.h"
 #include "js/turn.h"
 #include "runtime/poller.h"
 
@@ -714,7 +715,7 @@ static const anqa_behaviour behaviour = {
 static uint64_t op_start(struct js *js, const uint64_t *args)
 {
     const anqa_value_limits *values = &js->script->limits.values;
-    struct net arg = {.script = js->script, .owner = anqa_self()};
+    struct net arg = {.script = js->script, .owner = anqa_self(), .family = spawn_root(js)};
     double source = 0;
     anqa_status status;
 

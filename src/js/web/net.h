@@ -123,6 +123,7 @@ struct net_job {
 struct net {
     const anqa_js_script *script;
     anqa_pid owner;  /* the script's process */
+    anqa_pid family; /* spawn_root of that */
     uint32_t source; /* where it hears that nothing is going on */
     anqa_ref watch;  /* of the owner's end */
     struct net_multi multi;

@@ -1,9 +1,10 @@
 /* Looking names up, for the network of scripts. libcurl would have a thread for each, which outlives a transfer that is not
- * wanted any more: here they are workers (anqa_blocking), few at once in the whole runtime, whatever becomes of who asked. */
+ * wanted any more: here they are workers (js_rt.looks), few at once in the whole runtime and fewer for one family of scripts,
+ * whatever becomes of who asked. A worker cannot be called back, so the resolver is told not to wait long. */
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdatomic.h>
+#include <resolv.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,23 +12,23 @@
 
 #include "base/container.h"
 #include "js/web/net.h"
+#include "js/work.h"
 #include "runtime/hooks.h"
 
 enum {
-    AT_ONCE = 6,     /* in the runtime: fewer than there are workers */
-    AT_ONCE_NET = 3, /* for one script's process */
+    AT_ONCE = 3,  /* for one script's process; those that wait for a worker count */
+    ANSWER_S = 2, /* so long each server of names is waited for, */
+    TRIES = 1,    /* and so often */
     ADDRESSES = 8,
     KNOWN_MS = 30000, /* what was found is not asked for again */
     RETRY_MS = 10
 };
 
 static const char look_tag[] = "$js.net.look";
-static atomic_uint looking; /* shared: look-ups that have begun and not ended */
 
 /* One look-up; a process of its own. */
 struct look {
-    anqa_pid net;
-    struct exit_hook hook;
+    anqa_pid net, family;
     struct look_work {
         char host[NET_HOST_MAX + 1];
         char line[NET_LINE_MAX]; /* "+name:", what was found; or "-name:", why there is nothing */
@@ -41,12 +42,31 @@ static void append(char *line, const char *text)
     snprintf(line + len, NET_LINE_MAX - len, "%s", text);
 }
 
+/* As getaddrinfo, which takes as long as servers of names that do not answer let it: 30 seconds and more by itself. How long
+ * it waits is the thread's own, and others use this one too. */
+static int look_up_soon(const char *host, const struct addrinfo *hints, struct addrinfo **ret_list)
+{
+    bool ready = (_res.options & RES_INIT) != 0 || res_init() == 0;
+    int retrans = _res.retrans, retry = _res.retry, error;
+
+    if (ready) {
+        _res.retrans = ANSWER_S;
+        _res.retry = TRIES;
+    }
+    error = getaddrinfo(host, NULL, hints, ret_list);
+    if (ready) {
+        _res.retrans = retrans;
+        _res.retry = retry;
+    }
+    return error;
+}
+
 /* On a worker. */
 static void look_up(void *arg)
 {
     struct look_work *work = arg;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
-    int error = getaddrinfo(work->host, NULL, &hints, &list), count = 0;
+    int error = look_up_soon(work->host, &hints, &list), count = 0;
 
     for (const struct addrinfo *info = error == 0 ? list : NULL; info != NULL && count < ADDRESSES;
         info = info->ai_next) {
@@ -72,19 +92,14 @@ static void look_up(void *arg)
     append(work->line, error == 0 ? "it has no address" : gai_strerror(error));
 }
 
-static void on_look_exit(struct exit_hook *hook, anqa_pid pid)
-{
-    atomic_fetch_sub(&looking, 1);
-}
-
 static void look_run(void *state)
 {
     struct look *look = state;
     anqa_status status;
 
-    look->hook.run = on_look_exit;
-    exit_hook_add(&look->hook);
-    status = anqa_blocking(look_up, &look->work, sizeof look->work);
+    status = work_blocking(&js_rt_get()->looks, look->net, look->family, look_up, &look->work);
+    if (status == ANQA_E_NOPROC)
+        return;
     if (status != ANQA_OK) {
         look->work.line[0] = '-';
         append(look->work.line, anqa_status_text(status));
@@ -96,23 +111,18 @@ static void look_run(void *state)
 
 static bool look_begin(struct net_job *job)
 {
-    struct look look = {.net = anqa_self()};
+    struct look look = {.net = anqa_self(), .family = job->net->family};
     anqa_pid pid;
 
-    if (atomic_fetch_add(&looking, 1) < AT_ONCE) {
-        snprintf(
-            look.work.host, sizeof look.work.host, "%.*s", (int)strcspn(job->name, ":"), job->name);
-        snprintf(look.work.line, sizeof look.work.line, "+%s:", job->name);
-        if (anqa_spawn(&(anqa_spawn_opts){.run = look_run,
-                           .arg = &look,
-                           .arg_size = sizeof look,
-                           .state_size = sizeof look,
-                           .label = "look-up of a name for a script"},
-                &pid, NULL) == ANQA_OK)
-            return true;
-    }
-    atomic_fetch_sub(&looking, 1);
-    return false;
+    snprintf(
+        look.work.host, sizeof look.work.host, "%.*s", (int)strcspn(job->name, ":"), job->name);
+    snprintf(look.work.line, sizeof look.work.line, "+%s:", job->name);
+    return anqa_spawn(&(anqa_spawn_opts){.run = look_run,
+                          .arg = &look,
+                          .arg_size = sizeof look,
+                          .state_size = sizeof look,
+                          .label = "look-up of a name for a script"},
+               &pid, NULL) == ANQA_OK;
 }
 
 /* ---------------------------------------------------------------- names that are known */
@@ -217,7 +227,7 @@ void net_look_on(struct net *net)
         line = known(net, job->name);
         if (line != NULL) {
             go_with(job, line);
-        } else if (net->looking < AT_ONCE_NET && !is_looked_up(net, job->name)) {
+        } else if (net->looking < AT_ONCE && !is_looked_up(net, job->name)) {
             if (look_begin(job)) {
                 net->looking++;
                 job->look = NET_LOOK_RUNS;

@@ -72,8 +72,7 @@ static uint64_t op_end(struct js *js, const uint64_t *args)
 
     if (!convert_pid(js, args[0], &pid))
         return turn_throw(js, "TypeError", "not a pid");
-    if (spawn_is_child(js, pid))
-        anqa_exit_signal(pid, ANQA_KILL);
+    spawn_kill_child(js, pid);
     return JS_UNDEFINED;
 }
 
