@@ -19,7 +19,9 @@ enum {
     BATCH = 64,
     PLACES = 256,
     SPINNERS = 10,
-    POLITE_CALLS = 400,
+    POLITE = 100, /* rooms, */
+    ASKERS = 10,  /* who ask them */
+    ASKED = 100,  /* times each */
     ANSWER_MS = 50000,
     ROOMS = 400
 };
@@ -503,27 +505,57 @@ static int order(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* Asks some of the rooms, in turn, with a pause between. */
+struct asker {
+    const anqa_pid *rooms;
+    uint64_t *took;
+    anqa_pid tell;
+};
+
+static void run_asker(void *state)
+{
+    const struct asker *asker = state;
+
+    for (int i = 0; i < ASKED; i++) {
+        uint64_t start = bench_now_ns();
+        post_to(asker->rooms[i % (POLITE / ASKERS)]);
+        asker->took[i] = bench_now_ns() - start;
+        anqa_sleep(1);
+    }
+    (void)anqa_send(asker->tell, "asked", anqa_nothing());
+}
+
+static void ask_all(const anqa_pid *rooms, uint64_t *took)
+{
+    for (int i = 0; i < ASKERS; i++) {
+        struct asker asker = {
+            rooms + (size_t)i * (POLITE / ASKERS), took + (size_t)i * ASKED, anqa_self()};
+        if (anqa_spawn(
+                &(anqa_spawn_opts){.run = run_asker, .arg = &asker, .arg_size = sizeof asker}, NULL,
+                NULL) != ANQA_OK)
+            bench_fail("an asker does not start");
+    }
+    for (int i = 0; i < ASKERS; i++)
+        if (anqa_receive(ANSWER_MS) == NULL)
+            bench_fail("an asker does not come to its end");
+}
+
 static double measure_polite(struct bench *b)
 {
-    static uint64_t took[POLITE_CALLS];
-    anqa_pid spinning[SPINNERS], polite[4];
+    static uint64_t took[ASKERS * ASKED];
+    anqa_pid spinning[SPINNERS], polite[POLITE];
 
     for (int i = 0; i < SPINNERS; i++) {
         spinning[i] = start_room(&room);
         anqa_cast(spinning[i], "spin", (anqa_json){NULL, 0});
     }
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < POLITE; i++)
         polite[i] = start_room(&room);
-    for (int i = 0; i < POLITE_CALLS; i++) {
-        uint64_t start = bench_now_ns();
-        post_to(polite[i % 4]);
-        took[i] = bench_now_ns() - start;
-        anqa_sleep(1);
-    }
+    ask_all(polite, took);
     end_rooms(spinning, SPINNERS);
-    end_rooms(polite, 4);
-    qsort(took, POLITE_CALLS, sizeof took[0], order);
-    return (double)took[POLITE_CALLS * 99 / 100] / 1000;
+    end_rooms(polite, POLITE);
+    qsort(took, ANQA_COUNT(took), sizeof took[0], order);
+    return (double)took[ANQA_COUNT(took) * 99 / 100] / 1000;
 }
 
 /* ---------------------------------------------------------------- computing */

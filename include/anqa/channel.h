@@ -127,6 +127,8 @@ typedef struct anqa_channel {
     const void *arg; /* for several channels with the same callbacks: anqa_socket_arg */
     /* anqa_reply_ok or anqa_noreply: joined; anqa_reply_error: refused. NULL: everybody may join */
     anqa_next (*join)(anqa_socket *socket, anqa_str topic, anqa_json params);
+    /* the same for a join whose parameters are bytes; NULL: it fails as one that crashes, unless everybody may join */
+    anqa_next (*join_binary)(anqa_socket *socket, anqa_str topic, anqa_str data);
 
     const anqa_event *handle_in; /* what the client sends */
     const anqa_binary_event

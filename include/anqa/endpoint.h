@@ -39,12 +39,14 @@
  * the client asks. It ends when the client has not asked for one and a half windows, when more than max_output_bytes wait,
  * when "disconnect" is broadcast to the socket's id, and when the endpoint stops; the client then opens another one and joins again. Its channels
  * end with the reason shutdown "inactive", "closed", "disconnected" or "draining". Binary messages can be sent by such a client, but not to it (anqa/channel.h). Its token is
- * signed with the endpoint's secret.
+ * signed with the endpoint's secret. What clients of Phoenix never send is refused sooner than there: a body of more than 8,000,000
+ * bytes with 413; one that is not UTF-8, or has a line that is neither a message nor base64, as a whole with 400, and the session goes on; a
+ * token of `authToken` that can not be decoded with 403.
  *
  * Events. With `.sse = {.on = true}` a mount also takes clients that only listen, at "/socket/sse":
  *     new EventSource("/socket/sse?vsn=2.0.0&topics[]=room:a&topics[]=room:b&payload[name]=Ada")
  * joins those topics, all with the payload {"name": "Ada"}. The data of each event is a message of the wire format, beginning with the answers to
- * the joins; more topics than max_channels are answered with 400. The stream ends where a WebSocket would be closed; browsers come back by themselves. Binary messages are not sent.
+ * the joins; more topics than max_channels are answered with 400. The stream ends where a WebSocket would be closed; browsers come back by themselves. A client that is gone is noticed at the next heartbeat. Binary messages are not sent.
  *
  * Compression. With `compress` messages go compressed to clients that offer permessage-deflate (RFC 7692), which browsers
  * do: those from 256 bytes to 256 KiB, if they become shorter. Each is compressed by itself, so that a broadcast is compressed

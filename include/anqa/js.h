@@ -116,6 +116,7 @@
  *                                   no such class): postMessage(value, event)
  *                                   broadcasts to all others (event: "message" when left out); onmessage and listeners
  *                                   get {data, event}, data being such a value; close()
+ *                                   (with ANQA_JS_EVENTS it is an EventTarget, and these are MessageEvents with a member `event`)
  *     setTimeout, setInterval, clearTimeout, clearInterval, queueMicrotask
  *     console                       log, info, warn, error, debug, assert, count, countReset, dir, group, groupCollapsed, groupEnd, table
  *                                   (the value itself), time, timeLog, timeEnd, trace: events "js.console" of the log, of at most 8 KiB,

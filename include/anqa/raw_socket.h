@@ -17,7 +17,8 @@
  * wait; the next message is not read before. What other processes send it comes to handle_info; anqa_self() in `init` is its
  * pid. A handler that crashes ends the process and the connection with it. An endpoint that stops closes it with the code 1012.
  *
- * Limits. A message that the client leaves unread beyond max_output_bytes of the endpoint ends it. `.rate` of the mount is for channels.
+ * Limits. A message that the client leaves unread beyond max_output_bytes of the endpoint ends it. What is over the mount's `.rate` closes it with the
+ * code 1008, whatever `.over` says: there is no answer that its client would understand.
  *
  * Threads. An anqa_raw belongs to its process.
  */

@@ -369,22 +369,33 @@ static ANQA_NORETURN void refuse(struct chan *chan, anqa_json response)
     anqa_exit(ANQA_SHUTDOWN);
 }
 
+static anqa_next run_join(struct chan *chan)
+{
+    const anqa_channel *spec = chan->spec;
+    const struct join *join = chan->join;
+    anqa_json params = {join->payload.ptr, join->payload.len};
+
+    if (spec->join == NULL && spec->join_binary == NULL)
+        return anqa_noreply();
+    if (join->binary && spec->join_binary == NULL)
+        anqa_exit(anqa_error_reason("a join with a binary payload"));
+    if (join->binary)
+        return spec->join_binary(&chan->pub, chan->pub.topic, join->payload);
+    return spec->join == NULL ? anqa_noreply() : spec->join(&chan->pub, chan->pub.topic, params);
+}
+
 static void chan_init(void *state)
 {
     struct chan *chan = state;
     const struct join *join = chan->join;
-    anqa_json params = {join->payload.ptr, join->payload.len};
-    anqa_next next = anqa_noreply();
+    anqa_next next;
     anqa_status status = sub_open(&chan->sub, join->topic);
 
     if (status != ANQA_OK)
         anqa_exit(anqa_reason_make(
             ANQA_REASON_SYSTEM_LIMIT, "cannot subscribe: %s", anqa_status_text(status)));
-    if (join->binary)
-        anqa_exit(anqa_error_reason("a join with a binary payload"));
     chan->pub.topic = sub_topic(&chan->sub);
-    if (chan->spec->join != NULL)
-        next = chan->spec->join(&chan->pub, chan->pub.topic, params);
+    next = run_join(chan);
     check_actions(&next, "join");
     switch (next.kind) {
     case ANQA_NEXT_NOREPLY:

@@ -1,12 +1,16 @@
 /* Sockets without channels. See anqa/raw_socket.h. */
 #include <anqa/raw_socket.h>
 
+#include <anqa/log.h>
 #include <anqa/memory.h>
 
 #include "base/utf8.h"
 #include "channel/carried.h"
+#include "channel/rate.h"
 #include "http/websocket.h"
+#include "runtime/sched.h"
 
+#define CLOSE_POLICY 1008
 #define CLOSE_ERROR 1011
 
 /* Messages of the process to itself, told apart by address: so handlers run as events, and may wait. */
@@ -18,6 +22,8 @@ struct raw {
     const anqa_raw_socket *spec;
     const struct transport *transport;
     void *link;
+    const anqa_rate_limit *limit; /* of the mount */
+    struct rate rate;
     const char *why;
     bool begun; /* `init` was called */
     bool busy;  /* a handler runs */
@@ -58,6 +64,8 @@ static anqa_status open_raw(const struct transport *transport, void *link,
     raw->spec = spec;
     raw->transport = transport;
     raw->link = link;
+    raw->limit = &mount->spec->rate;
+    rate_init(&raw->rate, raw->limit, sched_self->now_ms);
     raw->why = "closed";
     raw->pub.state = raw->state;
     if (spec->state_size > 0)
@@ -84,6 +92,15 @@ static void message(void *user, bool binary, anqa_str data)
 {
     struct raw *raw = user;
 
+    if (raw->ended)
+        return;
+    if (rate_is_limited(raw->limit) &&
+        !rate_take(&raw->rate, raw->limit, data.len, sched_self->now_ms)) {
+        anqa_log(ANQA_NOTICE, "socket.refused",
+            "code=%d error=\"the rate limit of a socket\" next=closed", CLOSE_POLICY);
+        anqa_raw_close(&raw->pub, CLOSE_POLICY);
+        return;
+    }
     raw->transport->pause(raw->link);
     send_self(raw, binary ? binary_tag : text_tag, data);
 }

@@ -8,6 +8,8 @@
 #include <anqa/memory.h>
 #include <anqa/plugs.h>
 
+#include "http/exchange.h"
+
 static void empty(anqa_conn *conn, unsigned status)
 {
     (void)anqa_send_resp(conn, status, (anqa_str){NULL, 0});
@@ -96,6 +98,17 @@ static void arena_drop(void *arena)
     anqa_arena_done(arena);
 }
 
+/* Of a client that has gone the kernel tells no sooner than at the second heartbeat, but that it has closed its side at once: whoever
+ * only listens and does that is gone. */
+static bool beat(anqa_conn *conn)
+{
+    const struct exchange *exchange = exchange_of(conn);
+
+    if (exchange->ops->left != NULL && exchange->ops->left(exchange))
+        return false;
+    return anqa_sse_heartbeat(conn) == ANQA_OK;
+}
+
 /* Until either side ends: one event, which may last for days, so nothing of it may stay in the event's memory. */
 static void stream(anqa_conn *conn, const struct poll_name *name)
 {
@@ -107,7 +120,7 @@ static void stream(anqa_conn *conn, const struct poll_name *name)
         const anqa_msg *msg;
         enum poll_result result = poll_wait(name, &msg);
         goes_on = (result == POLL_MESSAGES && send_all(conn, arena, msg->body)) ||
-                  (result == POLL_NOTHING && anqa_sse_heartbeat(conn) == ANQA_OK);
+                  (result == POLL_NOTHING && beat(conn));
         if (msg != NULL)
             anqa_msg_free(msg);
     } while (goes_on);

@@ -48,6 +48,8 @@ struct exchange_ops {
         uint16_t timeout_s, const struct ws_deflate *deflate, struct conn **ret_conn);
     void (*close)(struct exchange *exchange); /* the connection, behind the response */
     void (*peer)(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT]);
+    /* Whether the peer has closed its side. It may still read what it is sent. NULL: who does ends the request. */
+    bool (*left)(const struct exchange *exchange);
 };
 
 #define EXCHANGE_STREAM UINT64_MAX

@@ -12,7 +12,7 @@
 #ifndef HTTP_FILE_CACHE_H
 #define HTTP_FILE_CACHE_H
 
-#include "base/list.h"
+#include "base/list.h"   /* IWYU pragma: export */
 #include "http/static.h" /* IWYU pragma: export */
 
 #define FILE_CACHE_MS 1000u

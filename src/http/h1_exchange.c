@@ -1,6 +1,7 @@
 /* What HTTP/1.1 does for an exchange: struct exchange_ops. See h1.h. */
 #include "http/h1.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include <anqa/memory.h>
@@ -248,6 +249,14 @@ static void h1_peer(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT
     conn_peer(h1_of(exchange)->conn, text);
 }
 
+static bool h1_left(const struct exchange *exchange)
+{
+    const struct conn *conn = h1_of(exchange)->conn;
+    struct pollfd side = {.fd = conn->entry == NULL ? -1 : conn->entry->fd, .events = POLLRDHUP};
+
+    return side.fd < 0 || poll(&side, 1, 0) > 0;
+}
+
 #define H1_OPS(over)           \
     {.scheme = (over),         \
         .read = h1_read,       \
@@ -259,7 +268,8 @@ static void h1_peer(const struct exchange *exchange, char text[ANQA_ADDRESS_TEXT
         .end = h1_end,         \
         .upgrade = h1_upgrade, \
         .close = h1_close,     \
-        .peer = h1_peer}
+        .peer = h1_peer,       \
+        .left = h1_left}
 
 static const struct exchange_ops plain_ops = H1_OPS("http"), secure_ops = H1_OPS("https");
 

@@ -80,7 +80,7 @@ static int submit(struct h2_stream *stream, const nghttp2_nv *fields, size_t cou
 
 static int submit_head(struct h2_stream *stream, anqa_str head, bool follows)
 {
-    nghttp2_nv *fields = calloc(count_lines(head), sizeof *fields);
+    nghttp2_nv *fields = malloc((1 + count_lines(head)) * sizeof *fields);
     int result = NGHTTP2_ERR_NOMEM;
 
     if (fields != NULL)

@@ -7,24 +7,32 @@
 #define FIRST 1024u
 #define FAR \
     4u /* times the limits: what a few bytes of HPACK can make of them is not for us to count for ever */
+#define CRUMB_GAP 2u /* "; " */
 
 struct slice {
     uint32_t at, len; /* len 0, at 0: none */
+};
+
+/* Text in the making. */
+struct text {
+    char *bytes;
+    uint32_t len, cap;
 };
 
 /* owner: struct h2 */
 struct h2_head {
     int32_t stream;
     bool trailers;
-    bool twice;        /* Host and :authority do not agree, or there are several */
-    bool has_host;     /* the field */
-    bool dropped;      /* fields beyond the limits were counted only */
-    uint32_t len, cap; /* of bytes */
-    uint32_t size;     /* as HTTP/1 would have written the fields */
-    uint32_t count;    /* of fields, also of those that are too many */
-    uint32_t cookies, cookie_bytes;
+    bool twice;    /* Host and :authority do not agree, or there are several */
+    bool has_host; /* the field */
+    bool dropped;  /* fields beyond the limits were counted only */
+    bool has_cookie;
+    uint32_t size;   /* as HTTP/1 would have written the fields */
+    uint32_t count;  /* of fields, also of those that are too many */
+    uint32_t cookie; /* the place of that field, if there is one */
     struct slice method, path, authority, protocol;
-    char *bytes;
+    struct text text;   /* names and values, but for */
+    struct text crumbs; /* the value of the cookie: its pieces are joined as they come */
     struct {
         struct slice name, value;
     } fields[REQUEST_HEADERS_MAX];
@@ -44,8 +52,10 @@ struct h2_head *h2_head_new(int32_t stream, bool trailers)
 
 void h2_head_free(struct h2_head *head)
 {
-    if (head != NULL)
-        free(head->bytes);
+    if (head != NULL) {
+        free(head->text.bytes);
+        free(head->crumbs.bytes);
+    }
     free(head);
 }
 
@@ -56,37 +66,37 @@ int32_t h2_head_stream(const struct h2_head *head)
 
 /* ---------------------------------------------------------------- fields, one by one */
 
-static bool reserve(struct h2_head *head, size_t more)
+static bool reserve(struct text *text, size_t more)
 {
-    size_t cap = head->cap == 0 ? FIRST : head->cap;
+    size_t cap = text->cap == 0 ? FIRST : text->cap;
     char *larger;
 
-    if (head->len + more <= head->cap)
+    if (text->len + more <= text->cap)
         return true;
-    while (cap < head->len + more)
+    while (cap < text->len + more)
         cap *= 2;
-    larger = realloc(head->bytes, cap);
+    larger = realloc(text->bytes, cap);
     if (larger == NULL)
         return false;
-    head->bytes = larger;
-    head->cap = (uint32_t)cap;
+    text->bytes = larger;
+    text->cap = (uint32_t)cap;
     return true;
 }
 
 /* There is room. */
-static struct slice put(struct h2_head *head, anqa_str text)
+static struct slice put(struct text *text, anqa_str piece)
 {
-    struct slice slice = {head->len, (uint32_t)text.len};
+    struct slice slice = {text->len, (uint32_t)piece.len};
 
-    if (text.len != 0)
-        memcpy(head->bytes + head->len, text.ptr, text.len);
-    head->len += (uint32_t)text.len;
+    if (piece.len != 0)
+        memcpy(text->bytes + text->len, piece.ptr, piece.len);
+    text->len += (uint32_t)piece.len;
     return slice;
 }
 
 static anqa_str get(const struct h2_head *head, struct slice slice)
 {
-    return anqa_str_make(head->bytes + slice.at, slice.len);
+    return anqa_str_make(head->text.bytes + slice.at, slice.len);
 }
 
 static uint32_t or_default(uint32_t given, uint32_t otherwise)
@@ -106,17 +116,15 @@ static uint32_t most_fields(const struct request_limits *limits)
     return given < REQUEST_HEADERS_MAX ? given : REQUEST_HEADERS_MAX;
 }
 
-/* More cookies than one are one in pieces (RFC 9113, 8.2.3); :authority is shown as Host. */
+/* :authority is shown as Host. */
 static uint32_t field_count(const struct h2_head *head)
 {
-    return head->count - (head->cookies > 1 ? head->cookies - 1 : 0) +
-           (!head->has_host && head->authority.len != 0);
+    return head->count + (!head->has_host && head->authority.len != 0);
 }
 
 static bool is_over(const struct h2_head *head, const struct request_limits *limits)
 {
-    return head->size > most_bytes(limits) || field_count(head) > most_fields(limits) ||
-           head->count > REQUEST_HEADERS_MAX;
+    return head->size > most_bytes(limits) || field_count(head) > most_fields(limits);
 }
 
 static void note_pseudo(struct h2_head *head, anqa_str name, struct slice value)
@@ -140,64 +148,88 @@ static void note_field(
                                   !request_same_word(get(head, head->authority), get(head, value)));
         head->has_host = true;
     }
-    if (anqa_str_is(name, "cookie"))
-        head->cookie_bytes += value.len + 2;
     head->fields[head->count - 1].name = name_at;
     head->fields[head->count - 1].value = value;
+}
+
+static void note_size(struct h2_head *head, anqa_str name, anqa_str value, bool more_cookie)
+{
+    bool pseudo = name.len != 0 && name.ptr[0] == ':';
+
+    if (more_cookie) {
+        head->size += (uint32_t)value.len + CRUMB_GAP;
+        return;
+    }
+    head->size += (uint32_t)(name.len + value.len + 4); /* ": " and CR LF */
+    head->count += !pseudo;
+}
+
+/* More cookies than one are one in pieces: RFC 9113, 8.2.3 */
+static bool add_crumb(struct h2_head *head, anqa_str value)
+{
+    if (!reserve(&head->crumbs, CRUMB_GAP + value.len))
+        return false;
+    if (head->has_cookie)
+        put(&head->crumbs, anqa_str_of("; "));
+    put(&head->crumbs, value);
+    return true;
+}
+
+static bool add_field(struct h2_head *head, anqa_str name, anqa_str value)
+{
+    struct slice name_at;
+
+    if (!reserve(&head->text, name.len + value.len))
+        return false;
+    if (name.len != 0 && name.ptr[0] == ':') {
+        note_pseudo(head, name, put(&head->text, value));
+        return true;
+    }
+    name_at = put(&head->text, name);
+    note_field(head, name, name_at, put(&head->text, value));
+    return true;
+}
+
+static bool add_cookie(struct h2_head *head, anqa_str name, anqa_str value)
+{
+    if (!add_crumb(head, value) ||
+        (!head->has_cookie && !add_field(head, name, anqa_str_make(NULL, 0))))
+        return false;
+    if (!head->has_cookie)
+        head->cookie = head->count - 1;
+    head->has_cookie = true;
+    return true;
 }
 
 anqa_status h2_head_add(
     struct h2_head *head, anqa_str name, anqa_str value, const struct request_limits *limits)
 {
-    bool pseudo = name.len != 0 && name.ptr[0] == ':';
-    struct slice name_at;
+    bool cookie = !head->trailers && anqa_str_is(name, "cookie"), added;
 
-    head->size += (uint32_t)(name.len + value.len + 4); /* ": " and CR LF */
-    head->count += !pseudo;
-    head->cookies += anqa_str_is(name, "cookie");
+    note_size(head, name, value, cookie && head->has_cookie);
     if (head->size > FAR * most_bytes(limits) || head->count > FAR * most_fields(limits))
         return ANQA_E_LIMIT;
     head->dropped = head->dropped || is_over(head, limits);
     if (head->dropped)
         return ANQA_OK;
-    if (!reserve(head, name.len + value.len))
-        return ANQA_E_NOMEM;
-    if (pseudo) {
-        note_pseudo(head, name, put(head, value));
-        return ANQA_OK;
-    }
-    name_at = put(head, name);
-    note_field(head, name, name_at, put(head, value));
-    return ANQA_OK;
+    added = cookie ? add_cookie(head, name, value) : add_field(head, name, value);
+    return added ? ANQA_OK : ANQA_E_NOMEM;
 }
 
 /* ---------------------------------------------------------------- the whole */
 
-/* The first one gets all, and the others go. */
-static void join_cookies(struct h2_head *head)
+static bool place_cookie(struct h2_head *head)
 {
-    uint32_t kept = 0, first = UINT32_MAX;
-    struct slice all = {head->len, 0};
-
-    for (uint32_t i = 0; i < head->count; i++) {
-        if (!anqa_str_is(get(head, head->fields[i].name), "cookie")) {
-            head->fields[kept++] = head->fields[i];
-            continue;
-        }
-        if (first == UINT32_MAX) {
-            first = kept;
-            head->fields[kept++] = head->fields[i];
-        } else {
-            put(head, anqa_str_of("; "));
-        }
-        put(head, get(head, head->fields[i].value));
-    }
-    all.len = head->len - all.at;
-    head->fields[first].value = all;
-    head->count = kept;
+    if (!head->has_cookie)
+        return true;
+    if (!reserve(&head->text, head->crumbs.len))
+        return false;
+    head->fields[head->cookie].value =
+        put(&head->text, anqa_str_make(head->crumbs.bytes, head->crumbs.len));
+    return true;
 }
 
-static void add_field(struct request *request, anqa_str name, anqa_str value)
+static void show_field(struct request *request, anqa_str name, anqa_str value)
 {
     request->headers[request->header_count++] = (struct request_header){name, value};
 }
@@ -230,17 +262,15 @@ enum h2_head_result h2_head_request(struct h2_head *head, bool has_body,
         return H2_HEAD_MALFORMED;
     if (head->dropped)
         return refuse(request, 431, "too many header fields, or too long ones\n");
-    if (!reserve(head, head->cookie_bytes))
+    if (!place_cookie(head))
         return refuse(request, 503, "");
-    if (head->cookies > 1)
-        join_cookies(head);
-    *ret_bytes = head->bytes;
-    request->head_bytes = head->len;
+    *ret_bytes = head->text.bytes;
+    request->head_bytes = head->text.len;
     request->method_name = get(head, head->method);
     if (!head->has_host && head->authority.len != 0)
-        add_field(request, anqa_str_of("host"), get(head, head->authority));
+        show_field(request, anqa_str_of("host"), get(head, head->authority));
     for (uint32_t i = 0; i < head->count; i++)
-        add_field(request, get(head, head->fields[i].name), get(head, head->fields[i].value));
+        show_field(request, get(head, head->fields[i].name), get(head, head->fields[i].value));
     if (tunnel && !take_tunnel(head, request))
         return refuse(request, 501, "a protocol other than websocket\n");
     result = request_of_parts(request, get(head, head->path), has_body && !tunnel, limits);

@@ -349,7 +349,7 @@ static bool is_older(const struct static_file *a, const struct static_file *b)
 static bool take_copy(const struct static_mount *mount, struct static_wish *wish,
     enum encoding encoding, struct static_file *file)
 {
-    struct static_file copy;
+    struct static_file copy = {0};
     int fd;
 
     memcpy(wish->name + wish->len, encoding_ending(encoding), STATIC_ENDING_LEN + 1);

@@ -638,9 +638,10 @@
       all.add(this);
     }
     get name() { return this.#name; }
+    get closed() { return open.get(this.#name)?.has(this) !== true; }
     postMessage(value, event = 'message') {
       const all = open.get(this.#name);
-      if (all === undefined || !all.has(this)) throw new Error('this BroadcastChannel is closed');
+      if (this.closed) throw new Error('this BroadcastChannel is closed');
       const text = pack(value), named = String(event);
       host(PUBLISH, this.#name, named, text);
       for (const other of all)

@@ -257,6 +257,35 @@ TEST(a_binary_push_whose_ref_is_no_utf8_crashes_its_channel_only)
     rooms_end(client);
 }
 
+TEST(a_join_may_bring_bytes)
+{
+    static const char exact[] = "\0\1\1\5\10"
+                                "11exactphx_join\0a\377",
+                      any[] = "\0\1\1\5\10"
+                              "22any:xphx_join";
+    struct client client = rooms_begin();
+
+    client_send_bytes(client, exact, sizeof exact - 1);
+    client_expect(client, "[\"1\",\"1\",\"exact\"," OK("{\"len\":3,\"last\":255}"));
+    client_send_bytes(client, any, sizeof any - 1);
+    client_expect(client, "[\"2\",\"2\",\"any:x\"," OK("{}"));
+    client_send(client, "[\"3\",\"3\",\"exact\",\"phx_join\",{}]");
+    client_expect(client, "[\"3\",\"3\",\"exact\"," OK("{}"));
+    rooms_end(client);
+}
+
+TEST(a_join_with_bytes_that_a_channel_does_not_take_fails)
+{
+    static const char join[] = "\0\1\1\6\10"
+                               "11room:aphx_joindata";
+    struct client client = rooms_begin();
+
+    client_send_bytes(client, join, sizeof join - 1);
+    client_expect(client, "[\"1\",\"1\",\"room:a\"," ERROR("{\"reason\":\"join crashed\"}"));
+    client_expect_nothing(client);
+    rooms_end(client);
+}
+
 static const struct {
     const char *bytes;
     size_t len;

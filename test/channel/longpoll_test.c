@@ -320,6 +320,7 @@ TEST(posts_wait_while_a_join_runs_and_four_of_them_at_most)
     struct asker asker;
     const struct answer *answer;
     char target[1000];
+    struct pollfd watched[5];
     int fds[5], busy = 0, taken = 0;
     anqa_pid joining;
 
@@ -328,10 +329,12 @@ TEST(posts_wait_while_a_join_runs_and_four_of_them_at_most)
     CHECK_EQ(asker_post(&asker, "[\"1\",\"1\",\"room:a\",\"phx_join\",{\"wait_go\":true}]"), 200);
     memcpy(&joining, server_told("pid"), sizeof joining);
     snprintf(target, sizeof target, "/slow/longpoll?vsn=2.0.0&token=%s", asker.token);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         fds[i] = request_begin(
             "POST", target, "", anqa_str_of("[null,\"2\",\"phoenix\",\"heartbeat\",{}]"));
-    anqa_sleep(100); /* for all to come */
+        watched[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    }
+    CHECK(poll(watched, 5, (int)HARNESS_LONG_MS) > 0); /* the fifth, so four wait */
     CHECK_STATUS(anqa_send(joining, "go", anqa_nothing()), ANQA_OK);
     for (int i = 0; i < 5; i++) {
         answer = request_end(fds[i]);
@@ -484,6 +487,23 @@ static void stop_endpoint(void *arg)
     server_tell("stopped", "");
 }
 
+/* Until a connection waits for what its session says. */
+static void await_waiting(void)
+{
+    anqa_process_info *infos;
+    size_t count;
+
+    for (unsigned n = 0; n < HARNESS_LONG_MS; n++) {
+        CHECK_STATUS(
+            anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(infos[i].kind, "connection") == 0 && infos[i].status == ANQA_PROCESS_CALL)
+                return;
+        anqa_sleep(1);
+    }
+    ANQA_FAIL("no connection waits");
+}
+
 TEST(an_endpoint_that_stops_tells_who_waits_and_ends_channels_as_draining)
 {
     struct asker asker;
@@ -493,7 +513,7 @@ TEST(an_endpoint_that_stops_tells_who_waits_and_ends_channels_as_draining)
     asker = asker_open("/slow", "vsn=2.0.0");
     asker_join(&asker, "1", "room:a");
     fd = asker_ask(&asker);
-    anqa_sleep(50); /* for it to wait */
+    await_waiting();
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = stop_endpoint}, NULL, NULL), ANQA_OK);
     CHECK_EQ(asker_got(&asker, fd, NULL), 410);
     CHECK_STR(server_told("terminated"), "shutdown: draining");

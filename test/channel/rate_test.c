@@ -1,5 +1,5 @@
 /* How much a client may send. */
-#include "channel/rooms.h"
+#include "channel/asker.h"
 
 #include <stdio.h>
 
@@ -90,15 +90,32 @@ static const anqa_channel any = {.topic = "any", HANDLE_IN};
 static const anqa_user_socket user_socket = {
     .channels = (const anqa_channel *const[]){&slow, &strict, &any, NULL}, .assigns_size = 5};
 
+/* A socket without channels that says what it is told. */
+static void repeat(anqa_raw *raw, bool binary, anqa_str data)
+{
+    (void)anqa_raw_push(raw, binary, data);
+}
+
+static const anqa_raw_socket raw_socket = {.handle_in = repeat};
+
 static const anqa_endpoint endpoint = {
     .sockets = (const anqa_socket_mount[]){{.path = "/socket", .user_socket = &user_socket},
+        {.path = "/polled", .user_socket = &user_socket, .longpoll = {.on = true}},
         {.path = "/few",
             .user_socket = &user_socket,
+            .longpoll = {.on = true, .window_ms = 1000},
             .rate = {.messages_per_s = 1, .messages_burst = 4}},
         {.path = "/strict",
             .user_socket = &user_socket,
+            .longpoll = {.on = true},
             .rate = {.messages_per_s = 1, .messages_burst = 4, .over = ANQA_RATE_CLOSE}},
+        {.path = "/raw",
+            .raw = &raw_socket,
+            .longpoll = {.on = true},
+            .rate = {.messages_per_s = 1, .messages_burst = 4}},
+        {.path = "/raw_bytes", .raw = &raw_socket, .rate = {.bytes_per_s = 1, .bytes_burst = 50}},
         {0}},
+    .secret_key_base = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
     .quiet = true,
 };
 
@@ -196,5 +213,95 @@ TEST(a_socket_counts_all_that_comes)
         client_expect(client, "[null,\"e%d\",\"none\"," UNMATCHED, i);
     client_expect_close(client, 1008);
     client_close(client);
+    server_end();
+}
+
+#define FIVE(topic)                                                                     \
+    "[\"1\",\"e0\",\"" topic "\",\"echo\",{}]\n[\"1\",\"e1\",\"" topic                  \
+    "\",\"echo\",{}]\n[\"1\",\"e2\",\"" topic "\",\"echo\",{}]\n[\"1\",\"e3\",\"" topic \
+    "\",\"echo\",{}]\n[\"1\",\"e4\",\"" topic "\",\"echo\",{}]\n"
+#define UNMATCHED_FOUR                                                      \
+    "[null,\"e0\",\"none\"," UNMATCHED, "[null,\"e1\",\"none\"," UNMATCHED, \
+        "[null,\"e2\",\"none\"," UNMATCHED, "[null,\"e3\",\"none\"," UNMATCHED
+
+TEST(what_a_client_that_polls_posts_counts_message_by_message)
+{
+    static const char *const frames[] = {UNMATCHED_FOUR, "[\"1\",\"e4\",\"none\"," LIMITED};
+    struct asker asker;
+
+    server_begin(&endpoint);
+    asker = asker_open("/few", "vsn=2.0.0");
+    CHECK_EQ(asker_post_lines(&asker, FIVE("none")), 200);
+    asker_expect(&asker, frames, ANQA_COUNT(frames));
+    CHECK_EQ(asker_got(&asker, asker_ask(&asker), NULL), 204); /* it goes on */
+    server_end();
+}
+
+TEST(so_does_it_for_a_channel_of_such_a_client)
+{
+    static const char *const frames[] = {"[\"1\",\"e0\",\"slow:a\"," OK("{}"),
+        "[\"1\",\"e1\",\"slow:a\"," OK("{}"), "[\"1\",\"e2\",\"slow:a\"," OK("{}"),
+        "[\"1\",\"e3\",\"slow:a\"," LIMITED, "[\"1\",\"e4\",\"slow:a\"," LIMITED};
+    bool came[ANQA_COUNT(frames)] = {false};
+    struct asker asker;
+
+    server_begin(&endpoint);
+    asker = asker_open("/polled", "vsn=2.0.0");
+    asker_join(&asker, "1", "slow:a");
+    CHECK_EQ(asker_post_lines(&asker, FIVE("slow:a")), 200);
+    for (size_t count = 0;
+        count < ANQA_COUNT(frames);) { /* refusals overtake what a channel says */
+        anqa_json messages = ANQA_JSON_EMPTY_ARRAY, frame;
+        anqa_json_iter it;
+        CHECK_EQ(asker_got(&asker, asker_ask(&asker), &messages), 200);
+        it = anqa_json_each(messages);
+        while (anqa_json_next(&it)) {
+            size_t i = 0;
+            frame = it.value;
+            while (i < ANQA_COUNT(frames) && !anqa_json_is_str(frame, anqa_str_of(frames[i])))
+                i++;
+            CHECK(i < ANQA_COUNT(frames) && !came[i], "%.*s", ANQA_FMT(frame));
+            came[i] = true;
+            count++;
+        }
+    }
+    server_end();
+}
+
+TEST(a_client_that_polls_is_closed_for_what_is_too_much_where_that_is_the_rule)
+{
+    static const char *const frames[] = {UNMATCHED_FOUR};
+    struct asker asker;
+
+    server_begin(&endpoint);
+    asker = asker_open("/strict", "vsn=2.0.0");
+    CHECK_EQ(asker_post_lines(&asker, FIVE("none")), 200);
+    asker_expect(&asker, frames, ANQA_COUNT(frames)); /* what was answered is still given out */
+    CHECK_EQ(asker_got(&asker, asker_ask(&asker), NULL), 410);
+    server_end();
+}
+
+TEST(a_raw_socket_is_closed_for_what_is_too_much)
+{
+    struct client client;
+    struct asker asker;
+
+    server_begin(&endpoint);
+    client = client_open_at("/raw/websocket?vsn=2.0.0");
+    client_send_all(client, (const char *const[]){"1", "2", "3", "4", "5"}, 5);
+    for (int i = 1; i <= 4; i++)
+        client_expect(client, "%d", i);
+    client_expect_close(client, 1008);
+    client_close(client);
+    client = client_open_at("/raw_bytes/websocket?vsn=2.0.0");
+    client_send(client, "%048d", 1);
+    client_expect(client, "%048d", 1);
+    client_send(client, "%048d", 2);
+    client_expect_close(client, 1008);
+    client_close(client);
+    asker = asker_open("/raw", "vsn=2.0.0");
+    CHECK_EQ(asker_post_lines(&asker, "[1\n[2\n[3\n[4\n[5\n"), 200);
+    asker_expect(&asker, (const char *const[]){"[1", "[2", "[3", "[4"}, 4);
+    CHECK_EQ(asker_got(&asker, asker_ask(&asker), NULL), 410);
     server_end();
 }

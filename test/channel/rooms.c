@@ -308,8 +308,15 @@ static const anqa_channel room_channel = {
     .terminate = room_terminate,
 };
 
-static const anqa_channel exact_channel = {
-    .topic = "exact", .handle_in = (const anqa_event[]){{"echo", echo}, {0}}};
+static anqa_next exact_join(anqa_socket *socket, anqa_str topic, anqa_str data)
+{
+    return anqa_reply_ok(anqa_jsonf("{'len': %zu, 'last': %d}", data.len,
+        data.len == 0 ? -1 : (unsigned char)data.ptr[data.len - 1]));
+}
+
+static const anqa_channel exact_channel = {.topic = "exact",
+    .join_binary = exact_join,
+    .handle_in = (const anqa_event[]){{"echo", echo}, {0}}};
 
 static anqa_next any_in(anqa_socket *socket, anqa_str event, anqa_json payload)
 {

@@ -107,6 +107,20 @@ TEST(a_client_that_goes_away_ends_its_channels)
     server_end();
 }
 
+/* It could still read: a write would tell nothing. */
+TEST(a_client_that_has_closed_its_side_is_noticed_when_nothing_comes)
+{
+    struct stream stream;
+
+    server_begin(&polled_endpoint);
+    stream = open_stream("/quick/sse?vsn=2.0.0&topic=room:a");
+    await(&stream, REPLIED("1", "room:a"));
+    CHECK(shutdown(stream.fd, SHUT_WR) == 0);
+    CHECK_STR(server_told("terminated"), "shutdown: closed");
+    await_end(&stream);
+    server_end();
+}
+
 TEST(a_stream_whose_request_is_killed_ends_its_channels)
 {
     struct stream stream = {0};

@@ -6,6 +6,7 @@ import path from "node:path";
 import { chromium } from "playwright-core";
 
 import { root, run, test, until } from "./harness.mjs";
+import { lives, tools } from "./lives.mjs";
 import { Server } from "./server.mjs";
 
 const program = process.env.ROOMS ?? path.join(root, "build/dev/test/clients_rooms");
@@ -54,6 +55,18 @@ async function open(t, server) {
 }
 
 for (const transport of ["WebSocket", "LongPoll"]) {
+  for (const [name, life] of Object.entries(lives))
+    test(`${transport}: ${name}`, async (t) => {
+      const server = await t.keep(start());
+      const page = await open(t, server);
+      await page.evaluate(`(async () => {
+        const transport = ${transport === "LongPoll" ? "Phoenix.LongPoll" : "WebSocket"};
+        const given = (${tools})({ Socket: Phoenix.Socket, transport, base: "" });
+        await (${life})(given);
+        await given.close();
+      })()`);
+    });
+
   test(`${transport}: a browser joins, pushes text and bytes, hears broadcasts, and leaves`, async (t) => {
     const server = await t.keep(start());
     const page = await open(t, server);

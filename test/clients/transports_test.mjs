@@ -8,6 +8,7 @@ import { LongPoll, Socket } from "phoenix";
 import WebSocket from "ws";
 
 import { root, run, sleep, test, until, within } from "./harness.mjs";
+import { lives, tools } from "./lives.mjs";
 import { Refused, Server, leave, push } from "./server.mjs";
 
 const program = process.env.ROOMS ?? path.join(root, "build/dev/test/clients_rooms");
@@ -78,22 +79,19 @@ function each(name, body, limitMs) {
 
 // ---------------------------------------------------------------- the life of a channel
 
+for (const [name, life] of Object.entries(lives))
+  each(name, async ({ t, server, transport }) => {
+    const given = tools({ Socket, transport, base: `ws://127.0.0.1:${server.port}` });
+    await t.keep(given);
+    await life(given);
+  });
+
 each("a join is answered, and what is pushed is", async ({ client }) => {
   const room = await (await client()).joined("room:a");
   assert.equal((await room.reply).topic, "room:a");
   assert.deepEqual(await push(room.channel, "echo", { a: [1, "\u{1F525}", null] }), { got: { a: [1, "\u{1F525}", null] } });
   assert.deepEqual(await refusal(push(room.channel, "fail", {})), { reason: "because" });
   assert.deepEqual(await push(room.channel, "later", {}), { late: true });
-});
-
-each("a join that is refused or crashes is an error, and tried again", async ({ client }) => {
-  const one = await client();
-  const refused = one.join("room:a", { refuse: true });
-  assert.deepEqual(await refusal(refused.reply), { reason: "not you" });
-  await until("another try", () => refused.refused > 1);
-  const crashed = one.join("room:b", { crash: true });
-  assert.deepEqual(await refusal(crashed.reply), { reason: "join crashed" });
-  assert.deepEqual(await refusal(one.join("other", {}).reply), { reason: "unmatched topic" });
 });
 
 each("a broadcast reaches all in the room, in order, and those of others do not", async ({ client }) => {
@@ -124,34 +122,6 @@ each("who leaves is closed and hears nothing more", async ({ client }) => {
   assert.deepEqual([a.got, a.joins], [[], 1]);
 });
 
-each("a second join of a topic takes the place of the first", async ({ client }) => {
-  const one = await client();
-  const first = await one.joined("room:a"), second = await one.joined("room:a");
-  await push(second.channel, "shout", { a: 1 });
-  await until("hearing it", () => second.got.length === 1);
-  assert.deepEqual(first.got, []);
-});
-
-each("a channel that crashes is an error, and joined again", async ({ client }) => {
-  const room = await (await client()).joined("room:a");
-  const { pid } = await room.reply;
-  room.channel.push("crash", {});
-  await until("joining again", () => room.joins === 2);
-  assert.equal(room.errors, 1);
-  assert.equal(room.closes, 0);
-  assert.ok(pid);
-  assert.deepEqual(await push(room.channel, "echo", 1), { got: 1 });
-});
-
-each("a channel that stops is closed for good, after its answer", async ({ client }) => {
-  const one = await client();
-  const room = await one.joined("room:a");
-  assert.deepEqual(await push(room.channel, "stop", {}), {});
-  await until("the close", () => room.closes === 1);
-  await (await one.joined("room:b")).reply;
-  assert.deepEqual([room.joins, room.errors, room.channel.state], [1, 0, "closed"]);
-});
-
 each("while a join sleeps what follows waits, and nothing is lost", async ({ client }) => {
   const one = await client();
   const slow = one.join("room:slow", { sleep_ms: 300 });
@@ -162,16 +132,6 @@ each("while a join sleeps what follows waits, and nothing is lost", async ({ cli
 });
 
 // ---------------------------------------------------------------- lost connections
-
-each("disconnecting by id ends the connection, and the client comes back", async ({ client }) => {
-  const one = await client({ params: { name: "users:ann" } }), two = await client({ params: { name: "users:ben" } });
-  const ann = await one.joined("room:a"), ben = await two.joined("room:a");
-  ben.channel.push("disconnect", { id: "users:ann" });
-  await until("joining again", () => ann.joins === 2);
-  assert.equal(two.opens, 1);
-  await push(ben.channel, "shout", { a: 1 });
-  await until("hearing it", () => ann.got.length === 1);
-});
 
 each("a client whose server is killed joins again when it is back, and what it pushed meanwhile arrives", async ({ server, client }) => {
   const one = await client();
@@ -237,6 +197,15 @@ test("a client that cannot open a WebSocket falls back to long-poll by itself", 
   assert.deepEqual(await push(room.channel, "echo", 1), { got: 1 });
 });
 
+test("a client whose WebSocket opens and answers nothing falls back to long-poll", async (t) => {
+  const server = await t.keep(start());
+  const client = await t.keep(new Client(server, WebSocket, { at: "/mute", longPollFallbackMs: 1500 }));
+  const room = await client.joined("room:a");
+  assert.equal(client.socket.transport, LongPoll);
+  assert.equal(client.opens, 2);
+  assert.deepEqual(await push(room.channel, "echo", 1), { got: 1 });
+});
+
 test("a client that can is not sent to long-poll", async (t) => {
   const server = await t.keep(start());
   const client = await t.keep(new Client(server, WebSocket, { longPollFallbackMs: 5000 }));
@@ -252,6 +221,48 @@ test("heartbeats keep a WebSocket open", async (t) => {
   client.socket.onMessage(({ topic, event }) => topic === "phoenix" && event === "phx_reply" && beats.push(event));
   await until("ten beats", () => beats.length >= 10);
   assert.equal(client.opens, 1);
+});
+
+test("a heartbeat without an answer ends a WebSocket, and the client comes back", async (t) => {
+  const server = await t.keep(start());
+  const client = await t.keep(new Client(server, WebSocket, { heartbeatIntervalMs: 500 }));
+  const calm = await client.joined("room:a");
+  let joins = 0;
+  const room = client.join("room:b", () => ({ sleep_ms: joins++ === 0 ? 3000 : 0 })); // nothing else is answered meanwhile
+  await until("joining again", () => room.joins >= 1 && calm.joins >= 2, 20_000);
+  assert.ok(client.opens >= 2);
+});
+
+/** Has the client's POSTs changed by `change`, which gets the URL, until one was. */
+function changePosts(t, change) {
+  const real = globalThis.fetch;
+  globalThis.fetch = (url, options) => real(options.method === "POST" ? change(url) : url, options);
+  return t.keep({ close: () => (globalThis.fetch = real) });
+}
+
+test("a POST to a session that is gone (410) has the client that polls come back", async (t) => {
+  const server = await t.keep(start());
+  const client = await t.keep(new Client(server, LongPoll));
+  const room = await client.joined("room:a");
+  let changed = 0;
+  await changePosts(t, (url) => (changed++ === 0 ? url.replace(/token=[^&]*/, "token=none") : url));
+  room.channel.push("echo", 1);
+  await until("joining again", () => room.joins === 2);
+  assert.equal(client.opens, 2);
+  assert.deepEqual(await push(room.channel, "echo", 2), { got: 2 });
+});
+
+test("a POST that is not taken within the window (408) has the client that polls come back", async (t) => {
+  const server = await t.keep(start());
+  const client = await t.keep(new Client(server, LongPoll, { at: "/polled" }));
+  const calm = await client.joined("room:a");
+  let joins = 0;
+  const slow = client.join("room:slow", () => ({ sleep_ms: joins++ === 0 ? 3000 : 0 }));
+  await until("the join on its way", () => joins === 1);
+  calm.channel.push("echo", 1); // behind the join, for longer than a window
+  await until("joining again", () => calm.joins >= 2 && slow.joins >= 1, 20_000);
+  assert.ok(client.opens >= 2);
+  await until("an answer", () => push(calm.channel, "echo", 2).then(() => true, () => false));
 });
 
 test("a client that polls is there for many windows, and hears what comes in between", async (t) => {

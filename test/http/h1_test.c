@@ -3,6 +3,7 @@
 
 #include <anqa/anqa.h>
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,9 +11,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http/site.h"
+
+#define LONG_ANSWER 4096
 
 static _Atomic(int) served;
 
@@ -22,6 +26,8 @@ static void answer(anqa_conn *conn, const void *opts)
     anqa_str body = conn->request_path;
 
     atomic_fetch_add(&served, 1);
+    if (anqa_str_is(conn->request_path, "/long"))
+        body = anqa_str_make(anqa_arena_calloc(anqa_tmp(), LONG_ANSWER, 1), LONG_ANSWER);
     if (anqa_str_is(conn->request_path, "/body") &&
         anqa_conn_read_body(conn, NULL, &body, NULL) != ANQA_OK)
         return;
@@ -250,17 +256,33 @@ TEST(ten_thousand_requests_at_once_are_answered_in_order)
     site_end();
 }
 
-TEST(who_pipelines_and_does_not_read_is_not_read_from_and_reset_in_the_end)
+static uint64_t clock_ms(void)
 {
-    static const char request[] = "GET /pipelined HTTP/1.1\r\nHost: a\r\n\r\n";
-    int fd;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+#define KERNEL_MAX (32 << 20) /* of answers, that a kernel might keep for who does not read */
+
+TEST(who_pipelines_and_does_not_read_is_not_read_from_and_reset_when_the_time_of_a_write_is_over)
+{
+    static const char request[] = "GET /long HTTP/1.1\r\nHost: a\r\n\r\n";
+    uint64_t began_ms;
+    int fd, sent = 0;
 
     site_begin_endpoint(&with_limits); /* a second for writing */
     fd = site_dial();
     CHECK(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){4096}, sizeof(int)) == 0);
+    began_ms = clock_ms();
     while (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) > 0)
-        ;
-    CHECK(atomic_load(&served) > 0);
+        sent++;
+    CHECK(errno == ECONNRESET || errno == EPIPE, "errno %d", errno);
+    CHECK(clock_ms() - began_ms >= 1000);
+    CHECK(atomic_load(&served) > 0 && atomic_load(&served) <= KERNEL_MAX / LONG_ANSWER, "%d",
+        atomic_load(&served));
+    CHECK(atomic_load(&served) < sent, "%d of %d", atomic_load(&served), sent);
     close(fd);
     site_end();
 }

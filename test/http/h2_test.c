@@ -294,6 +294,27 @@ TEST(a_body_that_nobody_reads_keeps_the_window_shut_and_what_is_read_opens_it)
 
 /* ---------------------------------------------------------------- requests */
 
+static const anqa_endpoint forced = {.force_ssl = &(anqa_ssl_opts){0},
+    .statics = (const anqa_static_files[]){{.url = "/", .dir = "/proc/self"}, {0}},
+    .quiet = true};
+
+TEST(an_endpoint_that_wants_tls_sends_streams_there_too)
+{
+    const struct h2_answer *answer;
+    struct h2_peer peer;
+
+    site_begin_endpoint(&forced);
+    peer = h2_dial(site_port());
+    h2_get(&peer, 1, "/status");
+    answer = h2_read(&peer, 1);
+    CHECK_EQ(answer->status, 301);
+    CHECK(has(answer->head, "location: https://example.org/status\n"), "%s", answer->head);
+    h2_get(&peer, 3, "/none");
+    CHECK_EQ(h2_read(&peer, 3)->status, 301);
+    h2_hang_up(&peer);
+    site_end();
+}
+
 TEST(a_request_looks_as_it_would_in_http_1)
 {
     struct h2_peer peer;
@@ -311,6 +332,39 @@ TEST(a_request_looks_as_it_would_in_http_1)
         "GET http example.org /show?a=b\nhost=example.org:4000\ncookie=a=1; b=2\nx-empty=\n");
     CHECK(atomic_load(&peer_len) > 0);
     CHECK(has(answer->head, "\ndate: ") && !has(answer->head, "connection"), "%s", answer->head);
+    h2_hang_up(&peer);
+    site_end();
+}
+
+#define CRUMBS 150
+
+TEST(crumbs_of_a_cookie_are_one_field_however_many_they_are)
+{
+    static char texts[CRUMBS][8], wanted[CRUMBS * 8] = "host=a\ncookie=";
+    static const char *fields[2 * CRUMBS + 12] = {
+        ":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/show"};
+    struct h2_peer peer;
+    const struct h2_answer *answer;
+    unsigned at = 8;
+
+    begin();
+    peer = h2_dial(site_port());
+    for (unsigned i = 0; i < CRUMBS; i++) {
+        snprintf(texts[i], sizeof texts[i], "c%u=%u", i, i % 10);
+        fields[at++] = "cookie";
+        fields[at++] = texts[i];
+        snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "%s%s",
+            i == 0 ? "" : "; ", texts[i]);
+        if (i == 0) {
+            fields[at++] = "x-behind";
+            fields[at++] = "b";
+        }
+    }
+    snprintf(wanted + strlen(wanted), sizeof wanted - strlen(wanted), "\nx-behind=b\n");
+    h2_put_headers(&peer, 1, END_BOTH, fields);
+    answer = h2_read(&peer, 1);
+    CHECK_EQ(answer->status, 200);
+    CHECK(ends_with(answer->body, wanted), "%s", answer->body);
     h2_hang_up(&peer);
     site_end();
 }

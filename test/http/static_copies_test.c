@@ -3,6 +3,7 @@
 
 #include <anqa/anqa.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -265,5 +266,42 @@ TEST(an_endpoint_says_how_its_files_are_kept_and_which_they_are)
     CHECK(has(answer, "\r\nx-a: b\r\n"), "%s", answer);
     CHECK(has(site_get("/app.js?vsn=1"), "\r\ncache-control: max-age=120\r\n"));
     CHECK_EQ(status_of(site_get("/old.js")), 404);
+    site_end();
+}
+
+/* Files of the folder that this program, which is the server too, has open. */
+static unsigned open_files(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    unsigned found = 0;
+
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        char target[256] = "";
+        if (readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1) > 0)
+            found += strncmp(target, path_of(""), strlen(path_of(""))) == 0;
+    }
+    closedir(folder);
+    return found;
+}
+
+TEST(a_file_stays_open_for_who_comes_next_and_is_closed_when_nobody_does)
+{
+    begin(false, false);
+    CHECK_STR(body_of(site_get("/app.js")), "plain app");
+    put_file("app.js", "another app", 0);
+    CHECK_STR(body_of(site_get("/app.js")), "another app");
+    while (open_files() != 0)
+        usleep(10000);
+    CHECK_STR(body_of(site_get("/app.js")), "another app");
+    site_end();
+}
+
+TEST(a_file_that_is_opened_anew_is_not_open_between_requests)
+{
+    put_files();
+    statics[0] = (anqa_static_files){.url = "/", .dir = root, .opens_anew = true};
+    site_begin_endpoint(&endpoint);
+    CHECK_STR(body_of(site_get("/app.js")), "plain app");
+    CHECK_EQ(open_files(), 0);
     site_end();
 }

@@ -48,6 +48,26 @@ TEST(a_message_reaches_all_others_of_the_topic_and_not_its_sender)
     js_end(rt);
 }
 
+/* With the names of events, which only scripts and C know. */
+TEST(where_events_are_a_channel_is_a_target_of_them)
+{
+    anqa_js_script script = member;
+    anqa_rt *rt = js_begin(2);
+    anqa_pid one = js_start(&member), two;
+
+    script.apis = ANQA_JS_EVENTS;
+    two = js_start(&script);
+    CHECK_STR(js_eval(two, "new BroadcastChannel('news') instanceof EventTarget"), "true");
+    CHECK_STR(js_call(two, "open", "[\"secret\"]"),
+        "ReferenceError: no topic 'secret' is listed for this script");
+    CHECK_STR(js_call(one, "say", "[{\"n\": 1}, \"posted\"]"), "null");
+    check_hears(two, "[[\"posted\",{\"n\":1}]]");
+    CHECK_STR(js_call(two, "say", "[[2], \"other\"]"), "null");
+    check_hears(one, "[[\"other\",[2]]]");
+    CHECK_STR(js_call(two, "twice", "[]"), "[\"other 1\",\"first 2\"]");
+    js_end(rt);
+}
+
 TEST(what_is_no_object_arrives_all_the_same)
 {
     anqa_rt *rt = js_begin(1);

@@ -243,6 +243,18 @@ TEST(who_stays_mapped_is_never_parked)
     js_end(rt);
 }
 
+static bool is_running(anqa_pid pid)
+{
+    anqa_js_process *all;
+    size_t count;
+
+    CHECK_STATUS(anqa_js_processes(0, &all, &count), ANQA_OK);
+    for (size_t i = 0; i < count; i++)
+        if (anqa_pid_eq(all[i].pid, pid))
+            return all[i].status == ANQA_JS_RUNNING;
+    return false;
+}
+
 TEST(who_is_in_a_turn_or_waits_in_it_is_not_parked)
 {
     anqa_rt *rt = begin(2, 2);
@@ -250,8 +262,9 @@ TEST(who_is_in_a_turn_or_waits_in_it_is_not_parked)
     anqa_ref spins;
 
     (void)ask(a, "sync", "-1"); /* it cannot be asked any more */
-    spins = ask(b, "spin", "50");
-    anqa_sleep(10);
+    spins = ask(b, "spin", "200");
+    while (!is_running(b))
+        anqa_sleep(1);
     c = js_start(&script); /* when b is through */
     CHECK_STR(answer_of(spins), "\"spun\"");
     CHECK(info_of(b).parked);

@@ -7,6 +7,13 @@
 
 #include "support.h"
 
+static anqa_status add(const anqa_js_request *request, anqa_value_writer *result)
+{
+    anqa_value_put_int(result, anqa_value_int(anqa_value_at(request->args, 0), 0) +
+                                   anqa_value_int(anqa_value_at(request->args, 1), 0));
+    return ANQA_OK;
+}
+
 const anqa_js_script programs_script = ANQA_JS_SCRIPT(.name = "programs.js",
     .source =
         "globalThis.S = []; globalThis.trace = [];\n"
@@ -18,7 +25,10 @@ const anqa_js_script programs_script = ANQA_JS_SCRIPT(.name = "programs.js",
         "  }\n"
         "}\n"
         "export function report() { return trace.join('\\n'); }\n",
-    .apis = ANQA_JS_EVENTS | ANQA_JS_ENCODING | ANQA_JS_STREAMS | ANQA_JS_BLOB);
+    .handlers = (const anqa_js_handler[]){{"add", add}, {0}},
+    .topics = (const char *const[]){"news", NULL},
+    .apis = ANQA_JS_EVENTS | ANQA_JS_ENCODING | ANQA_JS_STREAMS | ANQA_JS_BLOB | ANQA_JS_URL |
+            ANQA_JS_HTTP | ANQA_JS_LOCKS | ANQA_JS_STORAGE);
 
 /*
  * Each makes one thing and adds a function to S that uses it; what happens by itself is said. $a, $b and $c become
@@ -161,6 +171,42 @@ static const char *const things[] = {
     "{ const blob = new Blob(['$a', new Uint8Array([$b, $c])]); S.push((k) => { blob.slice(k % "
     "2).arrayBuffer().then((b) => say('$n blob',"
     "    new Uint8Array(b).join())); return blob.size; }); }",
+    "{ const u = new URL('http://a$a.example:$b/p?x=$c#f'); S.push((k) => { "
+    "u.searchParams.append('k' + k % 5, k); if (k % 7 === 0) u.searchParams.delete('k' + k % 5);"
+    "    u.pathname += (k % 3 === 0 ? '/../' : '/') + k; if (u.pathname.length > 60) u.pathname = "
+    "'/'; u.hash = 'h' + k; return u.href; }); }",
+    "{ const h = new Headers([['x-a', '$a']]), f = new FormData(); S.push((k) => { h.append('x-' + "
+    "k % 4, k); f.append('n' + k % 3, new Blob([String(k)]));"
+    "    if ([...f].length > 9) f.delete('n0'); new Response(f).formData().then((g) => say('$n "
+    "form', [...g.keys()].join())); return [...h].join(';'); }); }",
+    "{ let n = 0; S.push((k) => { navigator.locks.request('l' + k % 3, { mode: k % 2 ? 'shared' : "
+    "'exclusive' }, async (lock) => {"
+    "    say('$n has', lock.name, lock.mode); await sleep(k % 23 + $a); say('$n leaves', k, ++n); "
+    "}); return n; }); }",
+    "S.push((k) => { navigator.locks.request('s', { ifAvailable: k % 2 === 0, steal: k % 7 === 3 "
+    "&& k % 2 === 1 }, (lock) => lock && sleep($b + k % 9))"
+    "    .then(() => say('$n had it', k), (e) => say('$n lost it', k, e.name)); return 'asked'; "
+    "});",
+    "S.push((k) => { localStorage.setItem('$n' + k % 6, k * $a); if (k % 5 === 0) "
+    "localStorage.removeItem('$n0');"
+    "    return localStorage.length + Object.keys(localStorage).sort().join() + "
+    "localStorage.getItem('$n' + k % 4); });",
+    "{ const a = new BroadcastChannel('news'), b = new BroadcastChannel('news'); b.onmessage = (e) "
+    "=> say('$n news', JSON.stringify(e.data), e.event);"
+    "  S.push((k) => { a.postMessage(k % 3 ? { k, d: [$a] } : k, k % 2 ? 'odd' : 'even'); if (k % "
+    "31 === 0) b.close(); return b.name; }); }",
+    /* the host: what is kept of it, whatever it is now, and what a handler answers, by whatever way */
+    "{ const me = Beam.self(), ref = Beam.makeRef(), m = new Map([[me, $a], [ref, $b]]);"
+    "  S.push((k) => { m.set(me, m.get(me) + k); m.set(ref, k); return [m.get(me), "
+    "Beam.deepEquals(me, me), Beam.deepEquals(me, ref), typeof `${me}`].join(); }); }",
+    "S.push((k) => { const ref = Beam.monitor(Beam.self(), () => say('$n ended')); return "
+    "[Beam.demonitor(ref), Beam.demonitor(ref)].join(); });",
+    "{ let last = $a; S.push((k) => last = Beam.callSync('add', last % 1000, k)); }",
+    "{ let sum = $a; const ask = async (k) => { for (;;) try { const v = await Beam.call('add', k, "
+    "$b); sum += v; return; } catch { /* restored: once more */ } };"
+    "  S.push((k) => { ask(k); return 'asked'; }); setTimeout(() => say('$n sum', sum), 15000); }",
+    "{ const counts = {}; S.push((k) => { const h = Beam.hash([k % 9, '$a'], 7); counts[h] = "
+    "(counts[h] ?? 0) + 1; return Beam.inspect(new Map(Object.entries(counts))); }); }",
 };
 
 struct random {

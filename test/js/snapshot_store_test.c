@@ -178,6 +178,104 @@ TEST(rooms_of_a_program_that_is_killed_go_on_from_their_last_snapshots, .timeout
     folder_remove(&folder);
 }
 
+/* ---------------------------------------------------------------- killed at any moment */
+
+enum { KEPT_ROOMS = 12, WORDS_MOST = 400 };
+
+/* What is known of a room. */
+struct kept {
+    unsigned sent, answered; /* posts */
+    unsigned at_save;        /* answered when it was last told to be saved */
+    unsigned least;          /* that the last saving that was told has in it */
+};
+
+/* Never two are saved at once: what is told to be saved has been begun after the one before was told. */
+static void take_line(struct kept *rooms, const unsigned *asked, unsigned *at, const char *line)
+{
+    struct kept *room;
+
+    if (strncmp(line, "saved r", 7) == 0) {
+        room = &rooms[strtoul(line + 7, NULL, 10)];
+        room->least = room->at_save;
+        room->at_save = room->answered;
+        return;
+    }
+    room = &rooms[asked[(*at)++]];
+    CHECK_EQ(strtoul(line, NULL, 10), ++room->answered, "%s", line);
+}
+
+/* How many posts a room has gone on with: the first of those that were sent, in their order. */
+static unsigned look_at(struct program *program, unsigned room)
+{
+    char request[40], want[WORDS_MOST * 6] = "";
+    unsigned saved = 0, count;
+    const char *state, *words;
+
+    snprintf(request, sizeof request, "state r%u", room);
+    state = ask(program, request, &saved);
+    words = strstr(state, "\",\"");
+    CHECK(words != NULL && strstr(words + 3, "\",") != NULL, "%s", state);
+    count = (unsigned)strtoul(strstr(words + 3, "\",") + 2, NULL, 10);
+    CHECK(count < WORDS_MOST, "%s", state);
+    for (unsigned i = 0; i < count; i++)
+        snprintf(want + strlen(want), sizeof want - strlen(want), "%sw%u", i == 0 ? "" : " ", i);
+    snprintf(want + strlen(want), sizeof want - strlen(want), "\",%u,", count);
+    CHECK(strncmp(words + 3, want, strlen(want)) == 0, "%s", state);
+    return count;
+}
+
+static void send_post(struct program *program, struct kept *rooms, unsigned *ret_room)
+{
+    *ret_room = (unsigned)(harness_random() % KEPT_ROOMS);
+    CHECK(fprintf(program->in, "post r%u w%u\n", *ret_room, rooms[*ret_room].sent++) > 0);
+}
+
+/* Some posts are waited for, others are not; then it is killed, and what it had said until then is read. */
+static void live_and_die(struct program *program, struct kept *rooms)
+{
+    enum { MOST = 60 };
+    unsigned asked[MOST], at = 0, waited = (unsigned)(harness_random() % 30),
+                          count = waited + (unsigned)(harness_random() % 30);
+    const char *line;
+    int status;
+
+    for (unsigned i = 0; i < count; i++) {
+        send_post(program, rooms, &asked[i]);
+        CHECK(fflush(program->in) == 0);
+        while (i < waited && at <= i)
+            take_line(rooms, asked, &at, line_of(program));
+    }
+    usleep((unsigned)(harness_random() % 8000));
+    CHECK(kill(program->pid, SIGKILL) == 0);
+    while (line = line_of(program), strcmp(line, "(end)") != 0)
+        take_line(rooms, asked, &at, line);
+    close_program(program, &status);
+    CHECK(WIFSIGNALED(status));
+}
+
+/* Also in the middle of a save, of a rename, or of a line that tells of it. */
+TEST(rooms_of_a_program_that_is_killed_at_any_moment_have_what_was_told_to_be_saved,
+    .timeout_ms = 240000)
+{
+    struct folder folder = folder_new();
+    struct kept rooms[KEPT_ROOMS] = {0};
+    unsigned lives = harness_slowness() > 1 ? 10 : 30, kept = 0;
+
+    for (unsigned life = 0; life < lives; life++) {
+        struct program program = begin(&folder, "1");
+        for (unsigned i = 0; i < KEPT_ROOMS; i++) {
+            unsigned count = look_at(&program, i);
+            CHECK(count >= rooms[i].least, "room %u has %u of %u", i, count, rooms[i].least);
+            CHECK(count <= rooms[i].sent, "room %u has %u of %u", i, count, rooms[i].sent);
+            rooms[i] = (struct kept){count, count, count, count};
+            kept += count;
+        }
+        live_and_die(&program, rooms);
+    }
+    CHECK(kept > 0);
+    folder_remove(&folder);
+}
+
 TEST(rooms_are_saved_when_their_program_ends_in_good_order)
 {
     struct folder folder = folder_new();

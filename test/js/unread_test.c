@@ -43,7 +43,7 @@ static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "flood",
         "export function hold() { Beam.callSync('hold'); return 1; }\n"
         "export function f() {}",
     .handlers = handlers, .topics = topics, .apis = ANQA_JS_WORKER,
-    .limits = {.memory = (size_t)16 << 20, .children = 3, .unread = (size_t)4 << 20});
+    .limits = {.memory = (size_t)64 << 20, .children = 3, .unread = (size_t)4 << 20});
 
 static anqa_rt *begin(void)
 {

@@ -58,7 +58,7 @@ static const char *const hosts[] = {"127.0.0.1:*", "localhost:*", NULL};
 
 static const anqa_js_script member =
     ANQA_JS_SCRIPT(.name = "member", .source = source, .hosts = hosts, .apis = ANQA_JS_WEBSOCKET,
-        .limits = {.net = {.head_ms = 300, .head_bytes = 4096, .message_bytes = 8 << 20}});
+        .limits = {.net = {.head_ms = 2000, .head_bytes = 4096, .message_bytes = 8 << 20}});
 
 static const char *open_at(anqa_pid pid, uint16_t port, const char *path, const char *protocols)
 {
@@ -214,6 +214,8 @@ static void odd(anqa_tcp tcp)
         net_ws_put(tcp, 0x81, "\xe9", 1);
     if (net_asks(head, "GET /huge "))
         net_put(tcp, "\x82\x7f\0\0\0\0\0\x80\0\1", 10);
+    if (net_asks(head, "GET /giant ")) /* a byte more than a gigabyte */
+        net_put(tcp, "\x82\x7f\0\0\0\0\x40\0\0\1", 10);
     if (net_asks(head, "GET /bye "))
         net_ws_put(tcp, 0x88, "\x0f\xa0why", 5);
     if (net_asks(head, "GET /restart "))
@@ -285,6 +287,24 @@ TEST(a_server_that_breaks_the_protocol_is_left)
             anqa_sleep(2);
         CHECK_EQ(atomic_load(&seen_close), oddities[i].code, "%s", oddities[i].path);
     }
+    js_end(rt);
+}
+
+TEST(a_message_has_a_gigabyte_at_most_whatever_the_limits_say)
+{
+    static const anqa_js_script greedy =
+        ANQA_JS_SCRIPT(.name = "greedy", .source = source, .hosts = hosts,
+            .apis = ANQA_JS_WEBSOCKET, .limits = {.net = {.message_bytes = UINT32_MAX}});
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(odd);
+    anqa_pid pid = js_start(&greedy);
+
+    atomic_store(&seen_close, 0);
+    (void)open_at(pid, port, "/giant", "[]");
+    CHECK_STR(js_call(pid, "ended", "[]"), "[\"open \",\"error\",\"close 1006  false\"]");
+    for (uint32_t i = 0; i < LONG_MS && atomic_load(&seen_close) == 0; i++)
+        anqa_sleep(1);
+    CHECK_EQ(atomic_load(&seen_close), 1009u);
     js_end(rt);
 }
 

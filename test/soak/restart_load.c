@@ -1,8 +1,6 @@
-#include "soak/restart_load.h"
+#include "soak/restart_load_int.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,29 +9,10 @@
 #include "harness.h"
 #include "otp/launched.h"
 
-#define PAUSE_US 2000 /* between two requests of a thread */
-#define LOOK_MS 50    /* for the end of the load, while a WebSocket is silent */
+#define LOOK_MS 50 /* for the end of the load, while a WebSocket is silent */
 #define CLOSE_RESTART 1012
 #define TEXT 0x81
 #define CLOSE 0x88
-
-struct restart_load {
-    struct restart_load_options options;
-    _Atomic(bool) over;
-    _Atomic(uint64_t) requests, connections, joins, told, refused, broken, lost;
-    unsigned count;
-    pthread_t threads[];
-};
-
-static bool is_over(struct restart_load *load)
-{
-    return atomic_load(&load->over);
-}
-
-static void count(_Atomic(uint64_t) *counter)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-}
 
 /* ---------------------------------------------------------------- requests */
 
@@ -44,31 +23,31 @@ static void request_all(struct restart_load *load, bool keep_alive)
     bool closes = false;
 
     if (fd < 0) {
-        count(&load->refused);
+        restart_load_count(&load->refused);
         return;
     }
-    count(&load->connections);
-    while (!closes && !is_over(load)) {
+    restart_load_count(&load->connections);
+    while (!closes && !restart_load_is_over(load)) {
         if (launched_get(fd, keep_alive, &closes) != 200) {
-            count(&load->broken);
+            restart_load_count(&load->broken);
             break;
         }
-        count(&load->requests);
-        usleep(PAUSE_US);
+        restart_load_count(&load->requests);
+        usleep(RESTART_PAUSE_US);
     }
     close(fd);
 }
 
 static void *keep_run(void *arg)
 {
-    while (!is_over(arg))
+    while (!restart_load_is_over(arg))
         request_all(arg, true);
     return NULL;
 }
 
 static void *single_run(void *arg)
 {
-    while (!is_over(arg))
+    while (!restart_load_is_over(arg))
         request_all(arg, false);
     return NULL;
 }
@@ -100,7 +79,7 @@ static bool receive_all(struct restart_load *load, int fd, void *bytes, size_t l
 {
     for (size_t done = 0; done < len;) {
         ssize_t n = recv(fd, (char *)bytes + done, len - done, 0);
-        if (n < 0 && errno == EAGAIN && !is_over(load))
+        if (n < 0 && errno == EAGAIN && !restart_load_is_over(load))
             continue;
         if (n <= 0)
             return false;
@@ -144,7 +123,7 @@ static bool sit(struct restart_load *load, int fd)
         !receive_frame(load, fd, &kind, payload))
         return false;
     if (kind == TEXT)
-        count(&load->joins);
+        restart_load_count(&load->joins);
     while (kind != CLOSE)
         if (!receive_frame(load, fd, &kind, payload))
             return false;
@@ -157,17 +136,17 @@ static void *websocket_run(void *arg)
     struct restart_load *load = arg;
     struct timeval look = {.tv_usec = LOOK_MS * 1000};
 
-    while (!is_over(load)) {
+    while (!restart_load_is_over(load)) {
         int fd = launched_dial(load->options.port);
         if (fd < 0) {
-            count(&load->refused);
+            restart_load_count(&load->refused);
             continue;
         }
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &look, sizeof look);
         if (sit(load, fd))
-            count(&load->told);
-        else if (!is_over(load))
-            count(&load->lost);
+            restart_load_count(&load->told);
+        else if (!restart_load_is_over(load))
+            restart_load_count(&load->lost);
         close(fd);
     }
     return NULL;
@@ -183,13 +162,14 @@ static void start(struct restart_load *load, unsigned how_many, void *(*run)(voi
 
 struct restart_load *restart_load_begin(const struct restart_load_options *options)
 {
-    unsigned most = options->keeping + options->single + options->websockets;
+    unsigned most = options->keeping + options->single + options->framed + options->websockets;
     struct restart_load *load = calloc(1, sizeof *load + most * sizeof load->threads[0]);
 
     CHECK(load != NULL);
     load->options = *options;
     start(load, options->keeping, keep_run);
     start(load, options->single, single_run);
+    start(load, options->framed, restart_h2_run);
     start(load, options->websockets, websocket_run);
     return load;
 }
@@ -203,6 +183,7 @@ struct restart_load_result restart_load_end(struct restart_load *load)
         CHECK_EQ(pthread_join(load->threads[i], NULL), 0);
     result = (struct restart_load_result){.requests = load->requests,
         .connections = load->connections,
+        .framed = load->framed,
         .joins = load->joins,
         .told = load->told,
         .refused = load->refused,

@@ -1,6 +1,6 @@
 /*
  * A load for a server that is restarted under it: connections that are kept for many requests, connections for one request
- * each, and WebSockets in a room, which come back when they are told to. Each is a thread of its own.
+ * each, those of HTTP/2, which are told to go elsewhere, and WebSockets in a room, which come back when they are told to. Each is a thread of its own.
  */
 #ifndef TEST_SOAK_RESTART_LOAD_H
 #define TEST_SOAK_RESTART_LOAD_H
@@ -10,13 +10,14 @@
 /* Threads of each kind. */
 struct restart_load_options {
     uint16_t port;
-    unsigned keeping, single, websockets;
+    unsigned keeping, single, framed, websockets;
 };
 
 /* What the last three count must never be. */
 struct restart_load_result {
     uint64_t requests;    /* answered */
     uint64_t connections; /* that were opened for them */
+    uint64_t framed;      /* and those of HTTP/2, if the tests can speak it */
     uint64_t joins;       /* WebSockets whose join was answered */
     uint64_t told;        /* of these: to come back */
     uint64_t refused;     /* connections */

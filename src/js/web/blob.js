@@ -8,7 +8,7 @@
 //   encodeForm(form)                    {bytes, boundary}: multipart/form-data
 //   parseForm(bytes, boundary)          a FormData; throws a TypeError
 //   makeForm(pairs)                     a FormData of pairs of a name and a string or File
-import { Blob, File, blobBytes, blobType, env, isBlob, isFile, makeBlob, streamOfBytes } from './blob/blob.js';
+import { Blob, File, blobBytes, blobType, copyBlob, env, isBlob, isFile, makeBlob, streamOfBytes } from './blob/blob.js';
 import { FormData, encodeForm, isForm, makeForm, parseForm } from './blob/form.js';
 
 export default function (web) {
@@ -16,5 +16,6 @@ export default function (web) {
   web.blob = {
     is: isBlob, isFile, isForm, bytes: blobBytes, type: blobType, make: makeBlob, stream: streamOfBytes, encodeForm, parseForm, makeForm,
   };
+  web.cloneable({ is: isBlob, copy: copyBlob });
   web.define({ Blob, File, FormData });
 }

@@ -585,6 +585,38 @@ export default function (web, op) {
   shown(MessagePort);
   shown(MessageChannel);
 
+  // ---- BroadcastChannel, which boot.js has, as an EventTarget
+  const Inner = globalThis.BroadcastChannel;
+  if (Inner !== undefined) {
+    class BroadcastChannel extends EventTarget {
+      #inner;
+      constructor(name) {
+        need(1, arguments.length, 'BroadcastChannel');
+        super();
+        this.#inner = new Inner(name);
+        this.#inner.onmessage = ({ data, event }) => {
+          const message = new MessageEvent('message', { __proto__: null, data });
+          Object.defineProperty(message, 'event', { __proto__: null, value: event, enumerable: true });
+          dispatch(this, message, true);
+        };
+      }
+      get name() { return this.#inner.name; }
+      postMessage(message, event = 'message') {
+        need(1, arguments.length, 'postMessage');
+        if (this.#inner.closed) throw new DOMException('this BroadcastChannel is closed', 'InvalidStateError');
+        try {
+          this.#inner.postMessage(message, event);
+        } catch (error) {
+          throw error instanceof TypeError ? new DOMException(error.message, 'DataCloneError') : error;
+        }
+      }
+      close() { this.#inner.close(); }
+    }
+    handlers(BroadcastChannel, 'message', 'messageerror');
+    shown(BroadcastChannel);
+    web.define({ BroadcastChannel });
+  }
+
   web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task, now, origin: () => web.host(op + 2), shown };
   web.define({ Event, CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent, EventTarget, AbortSignal, AbortController,
     MessagePort, MessageChannel, reportError });

@@ -189,4 +189,12 @@ Object.assign(cases, {
   },
   'forEach needs a function': () => thrown(() => new FormData().forEach(1)),
   'methods of a form on other objects': () => [thrown(() => FormData.prototype.append.call({}, 'a', 'b')), thrown(() => FormData.prototype.entries.call({}))],
+  'a clone of a blob': async () => {
+    const blob = new Blob(['abc'], { type: 'text/plain' }), { made, list } = structuredClone({ made: blob, list: [blob, new Blob([])] });
+    return [made instanceof Blob, made !== blob, made === list[0], made.size, made.type, await made.text(), list[1].size];
+  },
+  'a clone of a file is a blob at least': async () => {
+    const made = structuredClone(new File(['abc'], 'a.txt', { type: 'text/plain', lastModified: 5 }));
+    return [made instanceof Blob, made.size, made.type, await made.text()];
+  },
 });

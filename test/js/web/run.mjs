@@ -34,7 +34,7 @@ const WAIT_MS = 10000;
 
 function settled(promise) {
   let timer;
-  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('late')), WAIT_MS); });
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject({ name: 'late' }), WAIT_MS); });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 

@@ -9,6 +9,7 @@
 int main(int argc, char **argv)
 {
     anqa_js_script script = ANQA_JS_SCRIPT(.name = "cases", .apis = UINT32_MAX,
+        .topics = (const char *const[]){"*", NULL},
         .hosts = (const char *const[]){"127.0.0.1:*", NULL},
         .limits = {.memory = (size_t)512 << 20, .turn_ms = 30000});
     anqa_options options = {.schedulers = 1, .watchdog_ms = ANQA_INFINITY};

@@ -111,11 +111,12 @@ function millis(value) { // long long
   return n !== n || n >= MOST || n < -MOST ? 0 : n + 0;
 }
 
-let nameIn;
+let nameIn, timeIn;
 export class File extends Blob {
   #name; #lastModified;
   static {
     nameIn = (value) => (isObject(value) && #name in value ? value.#name : undefined);
+    timeIn = (value) => value.#lastModified;
   }
   constructor(fileBits, fileName, options = {}) {
     if (fileBits === KEEP) {
@@ -142,5 +143,7 @@ export const blobType = (value) => typeIn(value);
 export const fileName = (value) => nameIn(value);
 export const makeBlob = (bytes, type) => new Blob(KEEP, { bytes, type });
 export const makeFile = (bytes, type, name, lastModified) => new File(KEEP, name, { bytes, type, lastModified });
+// For structuredClone: of the same bytes, which never change.
+export const copyBlob = (blob) => (isFile(blob) ? makeFile(blobBytes(blob), blobType(blob), nameIn(blob), timeIn(blob)) : makeBlob(blobBytes(blob), blobType(blob)));
 face(Blob);
 face(File);
