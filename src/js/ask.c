@@ -30,6 +30,7 @@ static anqa_status ask(anqa_pid to, const char *tag, int form, const char *name,
     uint32_t timeout_ms, anqa_str *ret_answer, anqa_js_error *ret_error, anqa_error *err)
 {
     size_t name_len = strlen(name);
+    uint64_t due_ms = timeout_ms == ANQA_INFINITY ? UINT64_MAX : anqa_now_ms() + timeout_ms;
     const anqa_msg *msg = NULL;
     anqa_value value;
     anqa_status status;
@@ -38,15 +39,16 @@ static anqa_status ask(anqa_pid to, const char *tag, int form, const char *name,
     if (name_len > NAME_MAX_LEN)
         return anqa_fail(
             err, ANQA_E_INVALID, "the name of a function has more than %d bytes", NAME_MAX_LEN);
-    bytes = anqa_arena_alloc(anqa_tmp(), 2 + name_len + args.len);
+    bytes = anqa_arena_alloc(anqa_tmp(), ASK_HEAD + name_len + args.len);
     bytes[0] = (char)form;
     bytes[1] = (char)name_len;
+    memcpy(bytes + 2, &due_ms, sizeof due_ms);
     /* NOLINTNEXTLINE(bugprone-not-null-terminated-result): it has a length */
-    memcpy(bytes + 2, name, name_len);
+    memcpy(bytes + ASK_HEAD, name, name_len);
     if (args.len > 0)
-        memcpy(bytes + 2 + name_len, args.ptr, args.len);
+        memcpy(bytes + ASK_HEAD + name_len, args.ptr, args.len);
     status = anqa_try_call_payload(
-        to, tag, anqa_bytes(bytes, 2 + name_len + args.len), timeout_ms, &msg, err);
+        to, tag, anqa_bytes(bytes, ASK_HEAD + name_len + args.len), timeout_ms, &msg, err);
     if (status != ANQA_OK)
         return status;
     if (msg->body.len > 0 && msg->body.ptr[0] == form) {

@@ -56,8 +56,9 @@ enum {
 
 /* A call from outside whose promise has not settled. */
 struct js_waiting {
-    uint32_t id;  /* what JavaScript knows it by; 0: free */
-    uint8_t form; /* of the answer, see server.c */
+    uint32_t id;     /* what JavaScript knows it by; 0: free */
+    uint8_t form;    /* of the answer, see server.c */
+    uint64_t due_ms; /* nobody waits from then on; UINT64_MAX: not known */
     anqa_caller caller;
 };
 

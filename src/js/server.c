@@ -342,10 +342,14 @@ static void answer_value(struct js *js, const anqa_caller *caller, int form, uin
     }
 }
 
+/* Who has given up before his call was taken is known by the time only: that he has was told when it was not owed yet. */
 uint32_t beam_waiting(struct js *js)
 {
+    uint64_t now = anqa_now_ms();
+
     for (uint32_t i = 0; i < js->waiting_size; i++)
-        if (js->waiting[i].id != 0 && !proc_owes(&js->waiting[i].caller)) {
+        if (js->waiting[i].id != 0 &&
+            (js->waiting[i].due_ms <= now || !proc_owes(&js->waiting[i].caller))) {
             js->waiting[i].id = 0;
             js->waiting_count--;
         }
@@ -395,7 +399,8 @@ void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value)
 }
 
 /* Takes over the promise. */
-static void answer_later(struct js *js, const anqa_caller *caller, int form, uint64_t promise)
+static void answer_later(
+    struct js *js, const anqa_caller *caller, uint64_t due_ms, int form, uint64_t promise)
 {
     struct js_waiting *waiting = new_waiting(js);
     anqa_js_error error = {.name = anqa_str_of("RangeError"),
@@ -409,6 +414,7 @@ static void answer_later(struct js *js, const anqa_caller *caller, int form, uin
     }
     waiting->caller = *caller;
     waiting->form = (uint8_t)form;
+    waiting->due_ms = due_ms;
     value = turn_call(
         js, js->image->parts[BOOT_AWAIT], (uint64_t[]){convert_double(waiting->id), promise}, 2);
     if (turn_is_exception(value)) {
@@ -421,7 +427,8 @@ static void answer_later(struct js *js, const anqa_caller *caller, int form, uin
 }
 
 /* What a call has returned, taken over, becomes an answer; caller NULL: nobody waits for one. */
-static void answer(struct js *js, const anqa_caller *caller, int form, uint64_t value)
+static void answer(
+    struct js *js, const anqa_caller *caller, uint64_t due_ms, int form, uint64_t value)
 {
     struct js_outcome outcome = turn_settle(js, value);
 
@@ -433,7 +440,7 @@ static void answer(struct js *js, const anqa_caller *caller, int form, uint64_t 
         return;
     case OUTCOME_PENDING:
         if (caller != NULL)
-            answer_later(js, caller, form, outcome.value);
+            answer_later(js, caller, due_ms, form, outcome.value);
         else
             turn_free(js, outcome.value);
         return;
@@ -450,6 +457,7 @@ static void answer(struct js *js, const anqa_caller *caller, int form, uint64_t 
 /* What a message asks for. */
 struct request {
     const anqa_caller *caller; /* NULL: a cast */
+    uint64_t due_ms;           /* of the caller, see struct js_waiting */
     int form;
     enum { ASK_CALL, ASK_EVAL, ASK_TOOL } what;
     bool spread; /* an array of JSON is the list of arguments */
@@ -543,7 +551,7 @@ static void run_request(struct js *js, void *arg)
 {
     const struct request *r = arg;
 
-    answer(js, r->caller, r->form,
+    answer(js, r->caller, r->due_ms, r->form,
         r->what == ASK_EVAL   ? eval(js, r)
         : r->what == ASK_TOOL ? call_tool(js, r)
                               : call_export(js, r));
@@ -556,14 +564,15 @@ static bool request_read(const anqa_msg *msg, struct request *r)
     anqa_value checked;
     size_t name_len;
 
-    if (msg->body.len < 2)
+    if (msg->body.len < ASK_HEAD)
         return false;
     name_len = (uint8_t)at[1];
-    if (msg->body.len < 2 + name_len)
+    memcpy(&r->due_ms, at + 2, sizeof r->due_ms);
+    if (msg->body.len < ASK_HEAD + name_len)
         return false;
     r->form = (uint8_t)at[0];
-    r->name = anqa_str_make(at + 2, name_len);
-    r->args = anqa_str_make(at + 2 + name_len, msg->body.len - 2 - name_len);
+    r->name = anqa_str_make(at + ASK_HEAD, name_len);
+    r->args = anqa_str_make(at + ASK_HEAD + name_len, msg->body.len - ASK_HEAD - name_len);
     r->spread = true;
     r->what = anqa_tag_is(msg->tag, js_eval_tag)   ? ASK_EVAL
               : anqa_tag_is(msg->tag, js_tool_tag) ? ASK_TOOL
@@ -701,7 +710,7 @@ anqa_next anqa_js_call_(void *state, anqa_msg *msg)
 {
     struct js *js = state;
     anqa_caller caller = anqa_msg_caller(msg);
-    struct request r = {.caller = &caller, .form = FORM_BARE};
+    struct request r = {.caller = &caller, .due_ms = UINT64_MAX, .form = FORM_BARE};
 
     if (bytecode_is_request(msg)) {
         bytecode_answer(js, msg);
@@ -753,7 +762,7 @@ anqa_next anqa_js_cast_(void *state, anqa_msg *msg)
 /* Calls a function of boot.js that returns what the script's function has returned. */
 static void call_part(struct js *js, enum boot_part part, const uint64_t *argv, uint32_t argc)
 {
-    answer(js, NULL, FORM_BARE, turn_call(js, js->image->parts[part], argv, argc));
+    answer(js, NULL, UINT64_MAX, FORM_BARE, turn_call(js, js->image->parts[part], argv, argc));
 }
 
 static void fire(struct js *js, void *arg)
