@@ -8,7 +8,6 @@ enum {
     SIZES = 31,
     LIST = 8,
     RUNTIME_SPAN = 1024, /* of the engine's struct, where the lists are */
-    ARENAS_MAX = 1 << 16,
     /* an arena: two places in lists, these numbers, blocks */
     FREE_LINK = 0,
     LINK = 8,
@@ -67,10 +66,16 @@ static void set_between(const struct js *js, uint32_t at, uint32_t before, uint3
     put_u32(js, behind, at);
 }
 
+/* There are not so many arenas: a list that is longer is none. */
+static uint32_t too_many(const struct js *js)
+{
+    return js->engine.memory.size / HEAD;
+}
+
 /* The head of the list that something is in, if that is in the engine's struct; 0: it is not. */
 static uint32_t head_of(const struct js *js, uint32_t at)
 {
-    for (uint32_t i = 0; i < ARENAS_MAX && at != 0; i++) {
+    for (uint32_t left = too_many(js); left > 0 && js_bytes(js, at, LIST) != NULL; left--) {
         if (at - js->image->rt < RUNTIME_SPAN)
             return at;
         at = js_u32(js, at);
@@ -84,7 +89,8 @@ static uint32_t head_of(const struct js *js, uint32_t at)
 static uint32_t arena_of(const struct js *js, uint32_t block, uint32_t size)
 {
     uint32_t at = block - BLOCK_HEAD - u16(js, block - BLOCK_HEAD) * sizes[size] - HEAD;
-    bool known = *u8(js, block - BLOCK_HEAD + BLOCK_SIZE) == size && *u8(js, at + SIZE) == size &&
+    bool known = *u8(js, block - BLOCK_HEAD + BLOCK_SIZE) == size &&
+                 js_bytes(js, at, HEAD) != NULL && *u8(js, at + SIZE) == size &&
                  u16(js, at + USED) > 0 && u16(js, at + USED) <= u16(js, at + BLOCKS);
 
     return known ? at : 0;
@@ -124,7 +130,7 @@ static void give_up(const struct js *js, uint32_t list)
 {
     uint32_t at = js_u32(js, list + 4);
 
-    for (uint32_t i = 0; i < ARENAS_MAX && at != list; i++) {
+    for (uint32_t left = too_many(js); left > 0 && at != list; left--) {
         uint32_t arena = at - FREE_LINK;
         at = js_u32(js, at + 4);
         put_u16(js, arena + USED, u16(js, arena + BLOCKS));

@@ -105,6 +105,12 @@ static struct js_image *record_remove(struct js_rt *rt, struct js_child *child)
     (void)map_u64_remove(&rt->children, child->id);
     list_remove(child);
     anqa_list_remove(&child->node);
+    for (struct anqa_list_node *node = anqa_list_first(&child->family->members); node != NULL;
+        node = anqa_list_next(&child->family->members, node)) {
+        struct js_child *other = ANQA_CONTAINER_OF(node, struct js_child, node);
+        if (other->up == child)
+            other->up = child->up;
+    }
     family_leave(child->family);
     buf_meter_unref(child->out);
     free(child);
@@ -189,8 +195,8 @@ anqa_status spawn_child(struct js *js, enum spawn_what what, anqa_str text, anqa
     return status;
 }
 
-/* One that is to be told (nobody: its place was only reserved). ends: so does the process itself. False: there are none. */
-static bool next_child(struct js *js, bool ends, anqa_pid *ret_pid)
+/* One that is to be told (nobody: its place was only reserved). False: there are none. */
+static bool next_child(struct js *js, anqa_pid *ret_pid)
 {
     struct js_image *image = NULL;
     struct js_child *child;
@@ -198,10 +204,11 @@ static bool next_child(struct js *js, bool ends, anqa_pid *ret_pid)
     pthread_mutex_lock(&js->rt->lock);
     child = js->children;
     if (child != NULL) {
-        list_remove(child);
+        js->children = child->next;
+        if (child->next != NULL)
+            child->next->link = &js->children;
+        child->link = NULL;
         *ret_pid = child->pid;
-        if (ends && js->self != NULL)
-            child->up = js->self->up;
         if (anqa_pid_is_none(child->pid))
             image = record_remove(js->rt, child);
     }
@@ -215,7 +222,7 @@ void spawn_end_children(struct js *js, anqa_pid self)
 {
     anqa_pid pid = {0};
 
-    while (js->has_spawned && next_child(js, true, &pid))
+    while (js->has_spawned && next_child(js, &pid))
         if (!anqa_pid_is_none(pid))
             proc_exit_signal(sched_self, self, pid, ANQA_SHUTDOWN);
 }
@@ -260,7 +267,7 @@ void spawn_stop_children(struct js *js)
 {
     anqa_pid pid = {0};
 
-    while (js->has_spawned && next_child(js, false, &pid))
+    while (js->has_spawned && next_child(js, &pid))
         if (!anqa_pid_is_none(pid))
             end_and_wait(pid, ANQA_SHUTDOWN);
     /* Each has told its own, when it ended. */

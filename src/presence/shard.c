@@ -19,7 +19,7 @@
 #include "presence/replication.h"
 
 #define DIFF_PERIOD_MS 20u
-#define UNTOLD_MAX ((size_t)16 << 20) /* bytes of who is gone and was not told yet */
+#define UNTOLD_MAX ((size_t)4 << 20) /* bytes of who is gone and was not told yet */
 
 static const char tick_tag[] = "presence.tick";
 static const char tell_tag[] = "presence.tell";

@@ -136,6 +136,15 @@ uint16_t launched_port(const struct launched *server, unsigned back)
     return (uint16_t)strtol(found[count - 1 - back], NULL, 10);
 }
 
+uint16_t launched_secure_port(const struct launched *server)
+{
+    static const char listening[] = "listening on https://127.0.0.1:";
+    const char *said = content(server, "out"), *at = strstr(said, listening);
+
+    CHECK(at != NULL, "%s", said);
+    return (uint16_t)strtol(at + sizeof listening - 1, NULL, 10);
+}
+
 /* ---------------------------------------------------------------- its life */
 
 void launched_signal(const struct launched *server, int signal)

@@ -45,6 +45,8 @@ void launched_await_successor(struct launched *server, pid_t before);
 void launched_await(const struct launched *server, const char *text, unsigned count);
 /* The number behind the last but `back` "listening on http://127.0.0.1:". */
 uint16_t launched_port(const struct launched *server, unsigned back);
+/* That of https, if it was started with HTTPS_PORT. */
+uint16_t launched_secure_port(const struct launched *server);
 /* Puts a file into its folder. */
 void launched_put(const struct launched *server, const char *name, const char *content);
 

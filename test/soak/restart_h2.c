@@ -2,11 +2,15 @@
 #include "soak/restart_load_int.h"
 
 #ifdef HAVE_LIBNGHTTP2
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <nghttp2/nghttp2.h>
+#ifdef HAVE_OPENSSL
+#include <openssl/ssl.h>
+#endif
 
 #include "harness.h"
 #include "otp/launched.h"
@@ -24,6 +28,10 @@ struct ask {
 /* owner: one thread */
 struct client {
     struct restart_load *load;
+    int fd;
+#ifdef HAVE_OPENSSL
+    SSL *ssl; /* NULL: it is spoken in the clear */
+#endif
     nghttp2_session *session;
     bool leaves; /* it was told to go elsewhere */
     unsigned open;
@@ -118,35 +126,53 @@ static void ask_all(struct client *client)
     }
 }
 
+static bool put(struct client *client, const uint8_t *bytes, size_t len)
+{
+#ifdef HAVE_OPENSSL
+    if (client->ssl != NULL)
+        return SSL_write(client->ssl, bytes, (int)len) == (int)len;
+#endif
+    return send(client->fd, bytes, len, MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+static ssize_t get(struct client *client, uint8_t *bytes, size_t size)
+{
+#ifdef HAVE_OPENSSL
+    if (client->ssl != NULL)
+        return SSL_read(client->ssl, bytes, (int)size);
+#endif
+    return recv(client->fd, bytes, size, 0);
+}
+
 /* False: the connection has broken. */
-static bool pump(struct client *client, int fd)
+static bool pump(struct client *client)
 {
     const uint8_t *out;
     uint8_t in[4096];
     ssize_t n;
 
     while ((n = nghttp2_session_mem_send(client->session, &out)) > 0)
-        if (send(fd, out, (size_t)n, MSG_NOSIGNAL) != n)
+        if (!put(client, out, (size_t)n))
             return false;
     if (client->open == 0)
         return true;
-    n = recv(fd, in, sizeof in, 0);
+    n = get(client, in, sizeof in);
     return n > 0 && nghttp2_session_mem_recv(client->session, in, (size_t)n) == n;
 }
 
 /* One connection, until it is told to go. */
-static void ask_on(struct client *client, int fd)
+static void ask_on(struct client *client)
 {
     begin(client);
     while (!client->leaves && !restart_load_is_over(client->load)) {
         ask_all(client);
-        while (client->open > 0 && pump(client, fd))
+        while (client->open > 0 && pump(client))
             ;
         for (unsigned i = 0; i < client->open; i++)
             restart_load_count(&client->load->broken);
         if (client->open > 0)
             break;
-        usleep(RESTART_PAUSE_US);
+        usleep(STREAMS * RESTART_PAUSE_US);
     }
     nghttp2_session_del(client->session);
 }
@@ -156,22 +182,66 @@ void *restart_h2_run(void *arg)
     struct restart_load *load = arg;
 
     while (!restart_load_is_over(load)) {
-        struct client client = {.load = load};
-        int fd = launched_dial(load->options.port);
-        if (fd < 0) {
+        struct client client = {.load = load, .fd = launched_dial(load->options.port)};
+        if (client.fd < 0) {
             restart_load_count(&load->refused);
             continue;
         }
         restart_load_count(&load->framed);
-        ask_on(&client, fd);
-        close(fd);
+        ask_on(&client);
+        close(client.fd);
     }
     return NULL;
 }
 
+#ifdef HAVE_OPENSSL
+static void ask_secure(struct restart_load *load, SSL_CTX *context)
+{
+    struct client client = {.load = load, .fd = launched_dial(load->options.secure_port)};
+
+    if (client.fd < 0) {
+        restart_load_count(&load->refused);
+        return;
+    }
+    client.ssl = SSL_new(context);
+    CHECK(client.ssl != NULL && SSL_set_fd(client.ssl, client.fd) == 1);
+    if (SSL_connect(client.ssl) == 1) {
+        restart_load_count(&load->secure);
+        ask_on(&client);
+    } else {
+        restart_load_count(&load->broken);
+    }
+    SSL_free(client.ssl);
+    close(client.fd);
+}
+
+void *restart_h2_secure_run(void *arg)
+{
+    static const unsigned char protocols[] = "\x02h2";
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+
+    CHECK(
+        context != NULL && SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols - 1) == 0);
+    while (!restart_load_is_over(arg))
+        ask_secure(arg, context);
+    SSL_CTX_free(context);
+    return NULL;
+}
+#else
+void *restart_h2_secure_run(void *arg)
+{
+    return NULL;
+}
+#endif
+
 #else
 
 void *restart_h2_run(void *arg)
+{
+    return NULL;
+}
+
+void *restart_h2_secure_run(void *arg)
 {
     return NULL;
 }

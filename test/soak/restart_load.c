@@ -162,7 +162,7 @@ static void start(struct restart_load *load, unsigned how_many, void *(*run)(voi
 
 struct restart_load *restart_load_begin(const struct restart_load_options *options)
 {
-    unsigned most = options->keeping + options->single + options->framed + options->websockets;
+    unsigned most = options->keeping + options->single + 2 * options->framed + options->websockets;
     struct restart_load *load = calloc(1, sizeof *load + most * sizeof load->threads[0]);
 
     CHECK(load != NULL);
@@ -170,6 +170,8 @@ struct restart_load *restart_load_begin(const struct restart_load_options *optio
     start(load, options->keeping, keep_run);
     start(load, options->single, single_run);
     start(load, options->framed, restart_h2_run);
+    if (options->secure_port != 0)
+        start(load, options->framed, restart_h2_secure_run);
     start(load, options->websockets, websocket_run);
     return load;
 }
@@ -184,6 +186,7 @@ struct restart_load_result restart_load_end(struct restart_load *load)
     result = (struct restart_load_result){.requests = load->requests,
         .connections = load->connections,
         .framed = load->framed,
+        .secure = load->secure,
         .joins = load->joins,
         .told = load->told,
         .refused = load->refused,

@@ -7,9 +7,9 @@
 
 #include <stdint.h>
 
-/* Threads of each kind. */
+/* Threads of each kind; those of HTTP/2 are as many again over TLS. */
 struct restart_load_options {
-    uint16_t port;
+    uint16_t port, secure_port; /* that of https; 0: none */
     unsigned keeping, single, framed, websockets;
 };
 
@@ -18,6 +18,7 @@ struct restart_load_result {
     uint64_t requests;    /* answered */
     uint64_t connections; /* that were opened for them */
     uint64_t framed;      /* and those of HTTP/2, if the tests can speak it */
+    uint64_t secure;      /* the same over TLS */
     uint64_t joins;       /* WebSockets whose join was answered */
     uint64_t told;        /* of these: to come back */
     uint64_t refused;     /* connections */

@@ -13,7 +13,7 @@
 struct restart_load {
     struct restart_load_options options;
     _Atomic(bool) over;
-    _Atomic(uint64_t) requests, connections, framed, joins, told, refused, broken, lost;
+    _Atomic(uint64_t) requests, connections, framed, secure, joins, told, refused, broken, lost;
     unsigned count;
     pthread_t threads[];
 };
@@ -28,7 +28,8 @@ static inline void restart_load_count(_Atomic(uint64_t) *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-/* A thread that speaks HTTP/2; one that ends at once where there is no library for it. */
+/* A thread that speaks HTTP/2; one that ends at once where there is no library for it. The second does so over TLS. */
 void *restart_h2_run(void *load);
+void *restart_h2_secure_run(void *load);
 
 #endif
