@@ -285,9 +285,9 @@ static const struct attack web_attacks[] = {
     {"signals of signals",
         "let s = new AbortController().signal; for (;;) s = AbortSignal.any([s, s])", ERROR},
     {"marks without end", "for (let i = 0; ; i++) performance.mark('m' + i)", ERROR},
-    {"requests without end", "for (;;) fetch('http://127.0.0.1/').catch(() => {})", ERROR},
-    {"sockets without end", "for (;;) new WebSocket('ws://127.0.0.1/')", ERROR},
-    {"event sources without end", "for (;;) new EventSource('http://127.0.0.1/')", ERROR},
+    {"requests without end", "for (;;) fetch('http://127.0.0.1/').catch(() => {})", ERROR | DEATH},
+    {"sockets without end", "for (;;) new WebSocket('ws://127.0.0.1/')", ERROR | DEATH},
+    {"event sources without end", "for (;;) new EventSource('http://127.0.0.1/')", ERROR | DEATH},
     {"data URL of all memory", "fetch('data:;base64,' + 'A'.repeat(12 << 20))", ERROR},
     {"text of members that never end",
         "Beam.inspect(new Proxy({}, {ownKeys: () => Array.from({length: 1e6}, (_, i) => 'k' + "

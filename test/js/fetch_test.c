@@ -982,9 +982,13 @@ TEST(a_connection_that_is_not_made_is_given_up)
     socklen_t len = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fill[4];
     anqa_rt *rt = js_begin(2);
-    anqa_pid pid = js_start(&limited);
+    anqa_js_script hasty = limited;
     const char *outcome;
+    anqa_pid pid;
 
+    hasty.limits.net.connect_ms = 200;
+    hasty.limits.net.head_ms = LONG_MS;
+    pid = js_start(&hasty);
     /* Who listens with a queue that is full lets others knock. */
     CHECK(bind(listener, (const struct sockaddr *)&address, sizeof address) == 0);
     CHECK(listen(listener, 0) == 0);
