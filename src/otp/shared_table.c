@@ -518,16 +518,20 @@ static struct shared *shared_new(anqa_rt *rt, const anqa_table_spec *spec)
     return shared;
 }
 
+/* Whoever goes through all tables sees it from here on, so one that gets no name ends as others do. */
 static anqa_status enter(struct shared *shared)
 {
     struct directory *directory = directory_of(shared->rt);
     anqa_status status = directory == NULL ? ANQA_E_NOMEM : directory_add(directory, shared);
 
-    if (status != ANQA_OK || !shared->named)
+    if (status != ANQA_OK) {
+        shared_undo(shared);
         return status;
-    status = name_enter(shared, shared->name, &shared->name_node);
+    }
+    if (shared->named)
+        status = name_enter(shared, shared->name, &shared->name_node);
     if (status != ANQA_OK)
-        directory_remove(directory, shared);
+        shared_end(shared);
     return status;
 }
 
@@ -547,10 +551,8 @@ anqa_status anqa_table_new(const anqa_table_spec *spec, anqa_table *ret_table)
     if (shared == NULL)
         return ANQA_E_NOMEM;
     status = enter(shared);
-    if (status != ANQA_OK) {
-        shared_undo(shared);
+    if (status != ANQA_OK)
         return status;
-    }
     exit_hook_add(&shared->hook);
     *ret_table = (anqa_table){shared->bits};
     return ANQA_OK;
