@@ -190,8 +190,8 @@ typedef struct anqa_js_net_limits {
     uint32_t connect_ms; /* for the look-up of a name, TCP and TLS; 0: 10,000 */
     uint32_t head_ms; /* without a byte of the request sent, nor the head of an answer; 0: 30,000 */
     uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
-    uint32_t head_bytes;    /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
-    uint32_t url_bytes;     /* 0: 16 KiB */
+    uint32_t head_bytes; /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
+    uint32_t url_bytes;  /* 0: 16 KiB */
     /* Of a message that comes over a WebSocket; 0: 16 MiB, at most 1 GiB. What all sockets of a process hold of messages that
      * are not whole is at most 64 MiB, or four such messages, and 256 MiB in the runtime; beyond that a socket fails */
     uint32_t message_bytes;
@@ -474,7 +474,7 @@ typedef struct anqa_js_info {
     uint64_t preemptions;
     uint64_t time_ms; /* of computing, in steps of half a millisecond; short turns are not seen */
     uint32_t pending_calls; /* Beam.calls without an answer */
-    uint32_t waiting_calls; /* calls from outside whose promise has not settled, and whose caller waits */
+    uint32_t waiting_calls; /* from outside, whose promise has not settled; their callers wait */
     bool parked;
     size_t parked_bytes; /* that are kept of its memory while it is parked */
 } anqa_js_info;

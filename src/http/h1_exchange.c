@@ -1,7 +1,7 @@
 /* What HTTP/1.1 does for an exchange: struct exchange_ops. See h1.h. */
 #include "http/h1.h"
 
-#include <poll.h>
+#include <sys/poll.h>
 #include <string.h>
 
 #include <anqa/memory.h>

@@ -109,11 +109,12 @@ TEST(what_a_listener_throws_is_logged)
 
     anqa_log_set_level(ANQA_ERROR);
     anqa_log_set_sink(keep_line, NULL);
-    CHECK_STR(js_eval(pid, "const t = new EventTarget();"
-                           "t.addEventListener('x', () => { throw new RangeError('too many') });"
-                           "t.addEventListener('y', () => { throw new Proxy({}, {ownKeys() { throw 1 }}) });"
-                           "reportError('reported'); t.dispatchEvent(new Event('y'));"
-                           "t.dispatchEvent(new Event('x'))"),
+    CHECK_STR(js_eval(pid,
+                  "const t = new EventTarget();"
+                  "t.addEventListener('x', () => { throw new RangeError('too many') });"
+                  "t.addEventListener('y', () => { throw new Proxy({}, {ownKeys() { throw 1 }}) });"
+                  "reportError('reported'); t.dispatchEvent(new Event('y'));"
+                  "t.dispatchEvent(new Event('x'))"),
         "true");
     js_end(rt);
     anqa_log_set_sink(NULL, NULL);
