@@ -7,6 +7,7 @@ import streams from '../../../src/js/web/streams.js';
 const made = {};
 const web = {
   define(names) { Object.assign(made, names); },
+  cloneable() {}, // nothing is sent here
   events: { isSignal: (value) => value instanceof AbortSignal, onAbort: () => () => {} },
 };
 streams(web);
