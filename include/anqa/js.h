@@ -210,8 +210,9 @@ typedef struct anqa_js_limits {
     /* processes that it and those that it started may have running, all together (Beam.spawn, Worker); 0: none. Each has
      * the limits of the script for itself: so a script can use as much as 1 + children processes may */
     uint32_t children;
-    /* bytes that it and those that it started have sent and nobody has received yet, all together, wherever they wait, with
-     * 128 for each message; and arguments of their Beam.calls that run, with 2,048 for each; 0: as many as memory has */
+    /* bytes that it has sent and nobody has received yet, wherever they wait, with 128 for each message; and arguments of its
+     * Beam.calls that run, with 2,048 for each; 0: as many as memory has. It and those that it started may have twice as
+     * many all together, of which nobody gets more than is left free then: so none of them keeps the others from sending */
     size_t unread;
     anqa_value_limits values; /* of what crosses */
     anqa_js_net_limits net;

@@ -41,7 +41,8 @@ typedef struct anqa_session_store {
     /* Keeps an object. id: empty for a new session. One that was dropped while the request was under way is not to come back.
      * Returns the value of the cookie: letters, digits, and a few others; empty: that session is no more, and no cookie is sent. */
     anqa_str (*put)(anqa_conn *conn, const void *arg, anqa_str id, anqa_json data);
-    void (*drop)(anqa_conn *conn, const void *arg, anqa_str id);
+    /* Whether it was there still, as far as that can be known. Of one that was not nothing is kept under a new name. */
+    bool (*drop)(anqa_conn *conn, const void *arg, anqa_str id);
 } anqa_session_store;
 
 /** Zero is a sensible default everywhere. */

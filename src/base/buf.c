@@ -30,7 +30,8 @@ static_assert((offsetof(struct metered, block) + offsetof(struct anqa_buf_block,
 
 struct buf_meter {
     atomic_size_t count, held;
-    size_t most; /* constant */
+    size_t most;             /* constant */
+    struct buf_meter *above; /* counted; NULL: none */
 };
 
 anqa_status anqa_buf_new(size_t len, anqa_buf *ret_buf, char **ret_bytes)
@@ -77,9 +78,15 @@ anqa_buf anqa_buf_ref(anqa_buf buf)
     return buf;
 }
 
+static void meter_take(struct buf_meter *meter, size_t cost)
+{
+    for (; meter != NULL; meter = meter->above)
+        atomic_fetch_sub_explicit(&meter->held, cost, memory_order_relaxed);
+}
+
 static void metered_free(struct metered *metered)
 {
-    atomic_fetch_sub_explicit(&metered->meter->held, metered->cost, memory_order_relaxed);
+    meter_take(metered->meter, metered->cost);
     buf_meter_unref(metered->meter);
     free(metered);
 }
@@ -113,7 +120,7 @@ anqa_buf anqa_buf_slice(anqa_buf buf, size_t from, size_t len)
 
 /* ---------------------------------------------------------------- meters */
 
-struct buf_meter *buf_meter_new(size_t most)
+struct buf_meter *buf_meter_new(size_t most, struct buf_meter *above)
 {
     struct buf_meter *meter = malloc(sizeof *meter);
 
@@ -122,7 +129,13 @@ struct buf_meter *buf_meter_new(size_t most)
     atomic_init(&meter->count, 1);
     atomic_init(&meter->held, 0);
     meter->most = most;
+    meter->above = above == NULL ? NULL : buf_meter_ref(above);
     return meter;
+}
+
+struct buf_meter *buf_meter_new_beside(const struct buf_meter *meter)
+{
+    return buf_meter_new(meter->most, meter->above);
 }
 
 struct buf_meter *buf_meter_ref(struct buf_meter *meter)
@@ -134,8 +147,12 @@ struct buf_meter *buf_meter_ref(struct buf_meter *meter)
 void buf_meter_unref(struct buf_meter *meter)
 {
     /* As of a buf: pairs with itself. */
-    if (meter != NULL && atomic_fetch_sub_explicit(&meter->count, 1, memory_order_acq_rel) == 1)
+    while (
+        meter != NULL && atomic_fetch_sub_explicit(&meter->count, 1, memory_order_acq_rel) == 1) {
+        struct buf_meter *above = meter->above;
         free(meter);
+        meter = above;
+    }
 }
 
 size_t buf_meter_held(const struct buf_meter *meter)
@@ -143,17 +160,29 @@ size_t buf_meter_held(const struct buf_meter *meter)
     return atomic_load_explicit(&meter->held, memory_order_relaxed);
 }
 
-/* Whether there is room for that much, which is taken. */
-static bool meter_add(struct buf_meter *meter, size_t cost)
+/* Whether there is room for that much beside `kept`, which is taken. */
+static bool meter_add_beside(struct buf_meter *meter, size_t cost, size_t kept)
 {
     size_t held = atomic_load_explicit(&meter->held, memory_order_relaxed);
 
     do {
-        if (cost > meter->most || held > meter->most - cost)
+        if (cost > meter->most || kept > meter->most - cost || held > meter->most - cost - kept)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(
         &meter->held, &held, held + cost, memory_order_relaxed, memory_order_relaxed));
     return true;
+}
+
+static bool meter_add(struct buf_meter *meter, size_t cost)
+{
+    size_t held = atomic_load_explicit(&meter->held, memory_order_relaxed);
+
+    if (!meter_add_beside(meter, cost, 0))
+        return false;
+    if (meter->above == NULL || meter_add_beside(meter->above, cost, held))
+        return true;
+    atomic_fetch_sub_explicit(&meter->held, cost, memory_order_relaxed);
+    return false;
 }
 
 anqa_status buf_new_metered(
@@ -169,7 +198,7 @@ anqa_status buf_new_metered(
         return ANQA_E_LIMIT;
     metered = malloc(sizeof *metered + len);
     if (metered == NULL) {
-        atomic_fetch_sub_explicit(&meter->held, len + extra, memory_order_relaxed);
+        meter_take(meter, len + extra);
         return ANQA_E_NOMEM;
     }
     metered->meter = buf_meter_ref(meter);

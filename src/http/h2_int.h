@@ -40,6 +40,7 @@ struct h2 {
     struct h2_head *head;     /* the one that comes now; NULL: none */
     size_t session_bytes;     /* allocated by nghttp2 */
     uint64_t output_bytes;    /* of all streams */
+    uint64_t allowed_bytes;   /* that some of them may hold beyond the limit (conn_allow) */
     uint64_t moved;           /* of the output of streams, that went to the connection's */
     uint64_t held;            /* for frames of WebSockets that are not whole yet, of all streams */
     uint32_t live;            /* length of `streams` */

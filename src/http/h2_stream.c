@@ -253,12 +253,20 @@ void stream_count(struct conn *conn, int64_t bytes)
         h2->output_bytes += (uint64_t)bytes;
 }
 
+void stream_allow(struct conn *conn, int64_t bytes)
+{
+    struct h2 *h2 = stream_of(conn)->h2;
+
+    if (h2 != NULL)
+        h2->allowed_bytes += (uint64_t)bytes;
+}
+
 bool stream_may_hold(const struct conn *conn, size_t size, size_t limit)
 {
     const struct h2 *h2 = stream_of(conn)->h2;
 
     return conn->out_bytes + size <= QUEUE_MAX || h2 == NULL ||
-           h2->output_bytes + size <= (uint64_t)limit * H2_OUTPUT_SHARE;
+           h2->output_bytes + size <= (uint64_t)limit * H2_OUTPUT_SHARE + h2->allowed_bytes;
 }
 
 void stream_flush(struct conn *conn)

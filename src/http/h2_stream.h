@@ -33,6 +33,8 @@ bool stream_write_file(struct conn *conn, int fd, struct range range);
 
 /* Its output has grown by so much. */
 void stream_count(struct conn *conn, int64_t bytes);
+/* It may hold so much more than others. */
+void stream_allow(struct conn *conn, int64_t bytes);
 /* Whether all streams of the connection may hold `size` bytes more. limit: of one. */
 bool stream_may_hold(const struct conn *conn, size_t size, size_t limit);
 

@@ -70,8 +70,17 @@ static void chunk_add(struct conn *conn, struct chunk *chunk)
     conn->out_end = chunk;
 }
 
+/* times ALLOWED_UNIT */
+static void set_allowed(struct conn *conn, uint16_t allowed)
+{
+    if (conn->streamed && allowed != conn->allowed)
+        stream_allow(conn, ((int64_t)allowed - conn->allowed) * (int64_t)ALLOWED_UNIT);
+    conn->allowed = allowed;
+}
+
 void conn_out_free(struct conn *conn)
 {
+    set_allowed(conn, 0);
     if (conn->streamed && conn->out != NULL)
         stream_count(conn, -(int64_t)conn->out_bytes);
     while (conn->out != NULL) {
@@ -115,19 +124,18 @@ bool conn_allow(struct conn *conn, size_t size)
     if (!conn_is_closing(conn) && conn->out_bytes > output_limit(conn))
         return false;
     size = size < CONN_ALLOW_MAX ? size : CONN_ALLOW_MAX;
-    conn->allowed = (uint16_t)((size + ALLOWED_UNIT - 1) / ALLOWED_UNIT);
+    set_allowed(conn, (uint16_t)((size + ALLOWED_UNIT - 1) / ALLOWED_UNIT));
     return true;
 }
 
 /* False: that is too much, and it is reset. */
 static bool fits(struct conn *conn, size_t size, size_t limit)
 {
-    size_t more = conn->allowed * ALLOWED_UNIT;
     uint32_t bytes = conn->out_bytes;
 
-    limit += more;
+    limit += conn->allowed * ALLOWED_UNIT;
     if (size <= limit && bytes + size <= limit &&
-        (!conn->streamed || stream_may_hold(conn, size, output_limit(conn) + more)))
+        (!conn->streamed || stream_may_hold(conn, size, output_limit(conn))))
         return true;
     conn_kill(conn, true);
     conn->slow = true; /* told by its own process: handlers of others have no place here */
@@ -322,8 +330,8 @@ __attribute__((always_inline)) static inline void chunks_sent(
         *at = chunk->next;
         if (*at == NULL) {
             conn->out_end = before;
-            if (before == NULL)
-                conn->allowed = 0;
+            if (before == NULL && conn->allowed != 0)
+                set_allowed(conn, 0);
         }
         chunk_free(chunk);
     }

@@ -19,11 +19,14 @@ static anqa_cookie_opts cookie_of(const struct session *session)
     return cookie;
 }
 
-static void forget(anqa_conn *conn, struct session *session)
+/* False: another request has done so meanwhile. */
+static bool forget(anqa_conn *conn, struct session *session)
 {
-    if (session->id.len != 0)
-        session->store->drop(conn, session->opts->store_arg, session->id);
+    bool was_there =
+        session->id.len == 0 || session->store->drop(conn, session->opts->store_arg, session->id);
+
     session->id.len = 0;
+    return was_there;
 }
 
 static void keep(anqa_conn *conn, struct session *session)
@@ -45,10 +48,13 @@ static void finish(anqa_conn *conn, void *arg)
     switch (session->end) {
     case SESSION_KEEP:
     case SESSION_IGNORE: break;
-    case SESSION_RENEW: forget(conn, session); /* fall through */
+    case SESSION_RENEW:
+        if (forget(conn, session))
+            keep(conn, session);
+        break;
     case SESSION_WRITE: keep(conn, session); break;
     case SESSION_DROP:
-        forget(conn, session);
+        (void)forget(conn, session);
         anqa_conn_delete_resp_cookie(conn, key_of(session), &cookie);
         break;
     }

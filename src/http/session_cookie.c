@@ -49,8 +49,9 @@ static anqa_str put(anqa_conn *conn, const void *arg, anqa_str id, anqa_json dat
 }
 
 /* The browser does it: nothing is kept here. */
-static void drop(anqa_conn *conn, const void *arg, anqa_str id)
+static bool drop(anqa_conn *conn, const void *arg, anqa_str id)
 {
+    return true;
 }
 
 const anqa_session_store session_in_cookie = {.get = get, .put = put, .drop = drop};

@@ -93,11 +93,15 @@ static anqa_str put(anqa_conn *conn, const void *arg, anqa_str id, anqa_json dat
     return id;
 }
 
-static void drop(anqa_conn *conn, const void *arg, anqa_str id)
+static bool drop(anqa_conn *conn, const void *arg, anqa_str id)
 {
     const anqa_session_table *spec = arg;
+    anqa_table_entry *rows;
+    size_t count;
 
-    (void)anqa_table_delete(anqa_table_whereis(spec->name), anqa_key_str(id));
+    return anqa_table_take_all(anqa_table_whereis(spec->name), anqa_key_str(id), &rows, &count) ==
+               ANQA_OK &&
+           count > 0;
 }
 
 const anqa_session_store anqa_session_in_table = {.get = get, .put = put, .drop = drop};

@@ -265,10 +265,17 @@ bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value)
 
 struct buf_meter *beam_out(struct js *js)
 {
-    const anqa_js_limits *limits = &js->script->limits;
+    size_t most = js->script->limits.unread;
+    struct buf_meter *all;
 
-    if (js->out == NULL)
-        js->out = buf_meter_new(limits->unread == 0 ? js->memory_limit : limits->unread);
+    if (js->out != NULL)
+        return js->out;
+    if (most == 0)
+        most = js->memory_limit;
+    all = buf_meter_new(most > SIZE_MAX / 2 ? SIZE_MAX : 2 * most, NULL);
+    if (all != NULL)
+        js->out = buf_meter_new(most, all);
+    buf_meter_unref(all);
     return js->out;
 }
 

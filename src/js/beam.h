@@ -69,8 +69,8 @@ bool beam_text(struct js *js, uint64_t value, anqa_str *ret_text);
 /* The bytes of a value that is to go to another process. False: an exception is set, also when the turn has sent as much as it
  * may. */
 bool beam_parcel(struct js *js, uint64_t value, anqa_value *ret_value);
-/* What waits in mailboxes is in nobody's memory. So whatever a script has others hold lies in bufs on this meter, which is
- * one for a family (spawn.h), until who gets them has received them. NULL: no memory. */
+/* What waits in mailboxes is in nobody's memory. So whatever a script has others hold lies in bufs on this meter until who gets
+ * them has received them. Those of a family (spawn.h) are a group. NULL: no memory. */
 struct buf_meter *beam_out(struct js *js);
 /* Sends `head` and the value on that meter. Fails: E_LIMIT (the meter's), E_FULL (the mailbox's), E_NOMEM. Who is dead is no
  * failure. */

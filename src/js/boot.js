@@ -279,10 +279,11 @@
     return [text, ...values.slice(next).map(word)].join(' ');
   }
   let indent = ''; // of console.group
+  // values: what is shown as log shows it, or a function that makes the text.
   function log(level, values) {
     let text;
     try {
-      text = format(values);
+      text = typeof values === 'function' ? values() : format(values);
       if (indent !== '') text = indent + text.replaceAll('\n', `\n${indent}`);
     } catch {
       text = '[cannot be shown]';
@@ -312,7 +313,7 @@
     },
     count,
     countReset(label = 'default') { labelsOf('counts').delete(`${label}`); },
-    dir(value, options) { log(1, [inspect(value, depthOf(options))]); },
+    dir(value, options) { log(1, () => inspect(value, depthOf(options))); },
     group(...values) {
       if (values.length > 0) log(1, values);
       if (indent.length < GROUPS_MAX) indent += '  ';
@@ -328,7 +329,7 @@
     timeLog(label, ...values) { passed('timeLog', label, ...values); },
     trace(...values) {
       const stack = String(new Error().stack);
-      log(2, [`Trace${values.length === 0 ? '' : `: ${format(values)}`}\n${stack.slice(stack.indexOf('\n') + 1).trimEnd()}`]);
+      log(2, () => `Trace${values.length === 0 ? '' : `: ${format(values)}`}\n${stack.slice(stack.indexOf('\n') + 1).trimEnd()}`);
     },
   };
   console.groupCollapsed = console.group;

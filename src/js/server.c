@@ -342,17 +342,23 @@ static void answer_value(struct js *js, const anqa_caller *caller, int form, uin
     }
 }
 
-/* Who has given up before his call was taken is known by the time only: that he has was told when it was not owed yet. */
+/* Who has given up before his call was taken is known by the time only: that he has was told when it was not owed yet. So it
+ * is answered, or it would be owed for ever. */
 uint32_t beam_waiting(struct js *js)
 {
+    static const anqa_js_error late = {
+        .name = {"TimeoutError", 12}, .message = {"the time of the call is over", 28}};
     uint64_t now = anqa_now_ms();
 
-    for (uint32_t i = 0; i < js->waiting_size; i++)
-        if (js->waiting[i].id != 0 &&
-            (js->waiting[i].due_ms <= now || !proc_owes(&js->waiting[i].caller))) {
-            js->waiting[i].id = 0;
-            js->waiting_count--;
-        }
+    for (uint32_t i = 0; i < js->waiting_size; i++) {
+        struct js_waiting *waiting = &js->waiting[i];
+        if (waiting->id == 0 || (waiting->due_ms > now && proc_owes(&waiting->caller)))
+            continue;
+        if (proc_owes(&waiting->caller))
+            answer_error(js, &waiting->caller, waiting->form, &late);
+        waiting->id = 0;
+        js->waiting_count--;
+    }
     return js->waiting_count;
 }
 

@@ -64,19 +64,28 @@ static void family_leave(struct js_family *family)
         free(family);
 }
 
+static void record_free(struct js_child *child)
+{
+    if (child != NULL)
+        buf_meter_unref(child->out);
+    free(child);
+}
+
 static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_error *err)
 {
     struct js_child *child = calloc(1, sizeof *child);
     struct js_family *family = family_of(js);
     uint32_t most = js->script->limits.children;
 
-    if (child == NULL || family == NULL || beam_out(js) == NULL) {
-        free(child);
+    if (child != NULL && beam_out(js) != NULL)
+        child->out = buf_meter_new_beside(js->out);
+    if (child == NULL || family == NULL || child->out == NULL) {
+        record_free(child);
         (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
         return NULL;
     }
     if (family->alive >= most) {
-        free(child);
+        record_free(child);
         (void)anqa_fail(err, ANQA_E_LIMIT, "more than %u children", most);
         return NULL;
     }
@@ -86,11 +95,10 @@ static struct js_child *record_new(struct js *js, enum spawn_what what, anqa_err
     child->parent = anqa_self();
     child->worker = what == SPAWN_WORKER;
     if (map_u64_put(&js->rt->children, child->id, child, NULL) != ANQA_OK) {
-        free(child);
+        record_free(child);
         (void)anqa_fail(err, ANQA_E_NOMEM, "no memory for a child");
         return NULL;
     }
-    child->out = buf_meter_ref(js->out);
     family->alive++;
     anqa_list_push(&family->members, &child->node);
     child->up = js->self;
@@ -112,8 +120,7 @@ static struct js_image *record_remove(struct js_rt *rt, struct js_child *child)
             other->up = child->up;
     }
     family_leave(child->family);
-    buf_meter_unref(child->out);
-    free(child);
+    record_free(child);
     return image;
 }
 

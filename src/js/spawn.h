@@ -32,7 +32,7 @@ struct js_child {
     struct anqa_list_node node; /* of the family's */
     struct js_child
         *up; /* the nearest that lives of those it descends from; NULL: the first of the family */
-    struct buf_meter *out; /* the family's, counted, until it is claimed */
+    struct buf_meter *out; /* its own, counted, until it is claimed */
     anqa_pid parent;
     anqa_pid pid; /* nobody: not claimed yet */
     bool worker;

@@ -119,7 +119,7 @@ TEST(a_failing_allocation_is_a_status)
 
 TEST(a_meter_is_charged_until_the_last_lets_go)
 {
-    struct buf_meter *meter = buf_meter_new(1000);
+    struct buf_meter *meter = buf_meter_new(1000, NULL);
     anqa_buf buf, other;
     char *bytes;
 
@@ -138,6 +138,37 @@ TEST(a_meter_is_charged_until_the_last_lets_go)
     CHECK_EQ(buf_meter_held(meter), 400u);
     buf_meter_unref(meter); /* the buf has it still */
     anqa_buf_unref(other);
+}
+
+TEST(of_a_group_of_meters_each_leaves_room_to_the_others)
+{
+    struct buf_meter *all = buf_meter_new(1000, NULL), *one = buf_meter_new(600, all),
+                     *other = buf_meter_new_beside(one), *third = buf_meter_new_beside(other);
+    anqa_buf bufs[4];
+    char *bytes;
+
+    CHECK(all != NULL && one != NULL && other != NULL && third != NULL);
+    CHECK_STATUS(buf_new_metered(one, 300, 0, &bufs[0], &bytes), ANQA_OK);
+    CHECK_STATUS(buf_new_metered(one, 301, 0, &bufs[1], &bytes), ANQA_E_LIMIT); /* its own */
+    CHECK_STATUS(buf_new_metered(one, 200, 0, &bufs[1], &bytes), ANQA_OK);
+    CHECK_EQ(buf_meter_held(one), 500u);
+    CHECK_EQ(buf_meter_held(all), 500u);
+    CHECK_STATUS(buf_new_metered(one, 1, 0, &bufs[2], &bytes), ANQA_E_LIMIT); /* as much is free */
+    CHECK_STATUS(buf_new_metered(other, 250, 0, &bufs[2], &bytes), ANQA_OK);
+    CHECK_STATUS(buf_new_metered(other, 1, 0, &bufs[3], &bytes), ANQA_E_LIMIT);
+    CHECK_STATUS(buf_new_metered(third, 125, 0, &bufs[3], &bytes), ANQA_OK);
+    CHECK_EQ(buf_meter_held(all), 875u);
+    buf_meter_unref(all); /* those of the group have it still, and the bufs these */
+    buf_meter_unref(one);
+    buf_meter_unref(third);
+    anqa_buf_unref(bufs[0]);
+    anqa_buf_unref(bufs[1]);
+    anqa_buf_unref(bufs[3]);
+    CHECK_STATUS(buf_new_metered(other, 250, 0, &bufs[0], &bytes), ANQA_OK);
+    CHECK_EQ(buf_meter_held(other), 500u);
+    buf_meter_unref(other);
+    anqa_buf_unref(bufs[2]);
+    anqa_buf_unref(bufs[0]);
 }
 
 TEST(without_a_meter_nobody_is_charged)

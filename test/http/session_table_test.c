@@ -24,6 +24,7 @@ static void remember(anqa_conn *conn, const void *opts)
 }
 
 static _Atomic(bool) loaded, gate;
+static bool renews_late;
 
 /* Has loaded its session before the gate opens, and writes it behind that. */
 static void remember_slowly(anqa_conn *conn, const void *opts)
@@ -37,6 +38,8 @@ static void remember_slowly(anqa_conn *conn, const void *opts)
     while (!atomic_load(&gate))
         anqa_sleep(1);
     anqa_session_put_str(conn, "more", conn->query_string);
+    if (renews_late)
+        anqa_session_renew(conn);
     anqa_send_text(conn, 200, known);
     anqa_conn_halt(conn);
 }
@@ -148,6 +151,20 @@ TEST(a_request_that_is_under_way_does_not_revive_a_session_that_was_dropped)
     begin(&large_site);
     (void)visit(&visitor, "/?a");
     thief = visitor;
+    CHECK(!has(write_late(&visitor, "/?-"), "set-cookie"));
+    CHECK_EQ(rows(), 0);
+    CHECK_STR(body_of(visit(&thief, "/")), "");
+    end();
+}
+
+TEST(a_request_that_renews_a_session_does_not_revive_one_that_was_dropped_meanwhile)
+{
+    struct visitor visitor = {0}, thief;
+
+    begin(&large_site);
+    (void)visit(&visitor, "/?a");
+    thief = visitor;
+    renews_late = true;
     CHECK(!has(write_late(&visitor, "/?-"), "set-cookie"));
     CHECK_EQ(rows(), 0);
     CHECK_STR(body_of(visit(&thief, "/")), "");

@@ -245,9 +245,10 @@ static anqa_str shelf_put(anqa_conn *conn, const void *arg, anqa_str id, anqa_js
     return anqa_str_of(anqa_tmp_printf("no%u", shelf.id));
 }
 
-static void shelf_drop(anqa_conn *conn, const void *arg, anqa_str id)
+static bool shelf_drop(anqa_conn *conn, const void *arg, anqa_str id)
 {
     shelf.dropped++;
+    return true;
 }
 
 static const anqa_session_store shelf_store = {shelf_get, shelf_put, shelf_drop};

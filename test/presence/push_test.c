@@ -40,12 +40,23 @@ static const anqa_endpoint strict = {.sockets = mounts, .max_output_bytes = 64 <
 
 /* ---------------------------------------------------------------- the people */
 
+static unsigned times_in(const char *word, anqa_json json)
+{
+    unsigned times = 0;
+
+    for (const char *at = json.ptr, *end = json.ptr + json.len;
+        (at = memmem(at, (size_t)(end - at), word, strlen(word))) != NULL; at++)
+        times++;
+    return times;
+}
+
 /* Tracks all of them, and goes on when that has been told: nobody hears of them from now on, but by the state. */
 static void crowd(void *state)
 {
     const char *topic = *(const char **)state;
     char padding[PADDING + 1];
     anqa_broadcast_view view;
+    unsigned told = 0;
 
     ANQA_REQUIRE(anqa_subscribe(anqa_str_of(topic)) == ANQA_OK);
     memset(padding, '.', PADDING);
@@ -54,9 +65,10 @@ static void crowd(void *state)
         ANQA_REQUIRE(anqa_presence_track_pid(&presence, anqa_self(), anqa_str_of(topic),
                          anqa_str_of(anqa_tmp_printf("k%d", i)), anqa_jsonf("{'p': %s}", padding),
                          NULL) == ANQA_OK);
-    do {
+    while (told < PEOPLE) { /* a diff may come in pieces */
         ANQA_REQUIRE(anqa_broadcast_of(anqa_receive(ANQA_INFINITY), &view));
-    } while (memmem(view.payload.ptr, view.payload.len, "\"k399\"", 6) == NULL);
+        told += times_in("\"phx_ref\"", view.payload);
+    }
     anqa_unsubscribe(anqa_str_of(topic));
     server_tell("filled", "");
     anqa_sleep(ANQA_INFINITY);
@@ -79,6 +91,17 @@ static void begin(const anqa_endpoint *spec)
     server_begin(spec);
     CHECK_STATUS(anqa_gen_server_start(&anqa_presence_server, &presence, NULL, &pid, &err), ANQA_OK,
         "%s", err.text);
+}
+
+/* The next frame that is no diff: another scheduler may hand out the last of them when the crowd has it already. */
+static const char *receive_state(struct client client)
+{
+    const char *frame;
+
+    do
+        frame = client_receive(client);
+    while (frame != NULL && strstr(frame, "\"presence_diff\"") != NULL);
+    return frame;
 }
 
 /* How many are in a frame that must be the state of a topic. */
@@ -114,7 +137,7 @@ TEST(a_state_beyond_the_output_limit_reaches_a_websocket_as_one_message)
             "[\"%d\",\"%d\",\"room:1\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]", i, i);
         if (i > 1)
             client_expect(client, "[\"%d\",\"%d\",\"room:1\",\"phx_close\",{}]", i - 1, i - 1);
-        CHECK_EQ(people_in(client_receive(client), "room:1"), PEOPLE);
+        CHECK_EQ(people_in(receive_state(client), "room:1"), PEOPLE);
         client_expect_nothing(client);
     }
     client_close(client);
@@ -147,7 +170,7 @@ TEST(large_states_of_one_connection_wait_for_each_other)
         client_send(client, "[\"%d\",\"%d\",\"room:%d\",\"phx_join\",{}]", i, i, i);
     anqa_sleep(500); /* all that can be pushed is pushed: what is left over waits */
     while (states < 6) {
-        frame = client_receive(client);
+        frame = receive_state(client);
         CHECK(frame != NULL, "after %u", states);
         if (strstr(frame, "\"phx_reply\"") != NULL) {
             replies++;
@@ -186,7 +209,8 @@ static bool is_state(anqa_json frame, anqa_arena *arena)
     anqa_str text;
 
     CHECK_STATUS(anqa_json_to_str(arena, frame, &text), ANQA_OK);
-    if (memmem(text.ptr, text.len, "\"phx_reply\"", 11) != NULL)
+    if (memmem(text.ptr, text.len, "\"phx_reply\"", 11) != NULL ||
+        memmem(text.ptr, text.len, "\"presence_diff\"", 15) != NULL)
         return false;
     CHECK_EQ(people_in(anqa_arena_copy(arena, text.ptr, text.len), "room:1"), PEOPLE);
     return true;
@@ -227,12 +251,15 @@ TEST(a_state_beyond_the_output_limit_reaches_a_stream_of_events)
     begin(&endpoint);
     fill("room:1");
     fd = request_begin("GET", "/socket/sse?vsn=2.0.0&topic=room:1", "", (anqa_str){NULL, 0});
-    while ((state = strstr(text, "[\"1\",null,")) == NULL || strstr(state, "\n\n") == NULL) {
+    while ((state = strstr(text, "\"presence_state\"")) == NULL || strstr(state, "\n\n") == NULL) {
         ssize_t n = recv(fd, text + len, sizeof text - 1 - len, 0);
         CHECK(n > 0, "after %zu bytes", len);
         len += (size_t)n;
     }
     *strstr(state, "\n\n") = '\0';
+    while (state > text && state[-1] != '\n')
+        state--;
+    state = strchr(state, '[');
     CHECK_EQ(people_in(state, "room:1"), PEOPLE);
     close(fd);
     server_end();

@@ -43,10 +43,11 @@ static void append(char *line, const char *text)
 }
 
 /* As getaddrinfo, which takes as long as servers of names that do not answer let it: 30 seconds and more by itself. How long
- * it waits is the thread's own, and others use this one too. */
+ * it waits is the thread's own, and others use this one too. With other times than those of its file the C library does not
+ * look whether that is a new one: so it is read each time. */
 static int look_up_soon(const char *host, const struct addrinfo *hints, struct addrinfo **ret_list)
 {
-    bool ready = (_res.options & RES_INIT) != 0 || res_init() == 0;
+    bool ready = res_init() == 0;
     int retrans = _res.retrans, retry = _res.retry, error;
 
     if (ready) {
