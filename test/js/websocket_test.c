@@ -58,7 +58,7 @@ static const char *const hosts[] = {"127.0.0.1:*", "localhost:*", NULL};
 
 static const anqa_js_script member =
     ANQA_JS_SCRIPT(.name = "member", .source = source, .hosts = hosts, .apis = ANQA_JS_WEBSOCKET,
-        .limits = {.net = {.head_bytes = 4096, .message_bytes = 8 << 20}});
+        .limits = {.turn_ms = 60000, .net = {.head_bytes = 4096, .message_bytes = 8 << 20}});
 
 static const char *open_at(anqa_pid pid, uint16_t port, const char *path, const char *protocols)
 {
