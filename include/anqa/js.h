@@ -202,11 +202,12 @@ typedef struct anqa_js_net_limits {
 
 /** Zero fields stand for the defaults. */
 typedef struct anqa_js_limits {
-    size_t memory;    /* bytes of the engine's memory; 0: 64 MiB; at least 4 MiB, at most 2 GiB */
-    uint32_t turn_ms; /* of computing in one turn; 0: 1,000. Beyond twice that the process ends */
-    uint32_t jobs;    /* promise jobs in one turn; 0: 100,000 */
-    uint32_t timers;  /* armed at once; 0: 10,000 */
-    uint32_t calls;   /* Beam.call and calls from outside without an answer yet, each; 0: 1,000 */
+    size_t memory; /* bytes of the engine's memory; 0: 64 MiB; at least 4 MiB, at most 2 GiB */
+    /* of computing in one turn; 0: 1,000, with a sanitizer 10,000. Beyond twice that the process ends */
+    uint32_t turn_ms;
+    uint32_t jobs;   /* promise jobs in one turn; 0: 100,000 */
+    uint32_t timers; /* armed at once; 0: 10,000 */
+    uint32_t calls;  /* Beam.call and calls from outside without an answer yet, each; 0: 1,000 */
     /* processes that it and those that it started may have running, all together (Beam.spawn, Worker); 0: none. Each has
      * the limits of the script for itself: so a script can use as much as 1 + children processes may */
     uint32_t children;

@@ -31,7 +31,6 @@ static_assert(sizeof(struct js) <= ANQA_JS_STATE_SIZE_, "ANQA_JS_STATE_SIZE_ in 
 enum {
     ARGS_MAX = 64,
     DEFAULT_CALLS = 1000,
-    DEFAULT_TURN_MS = 1000,
     FIRES_MAX = 1000 /* timers in one turn */
 };
 /* enum: numbers of the engine's JSMemoryUsage */
@@ -75,7 +74,7 @@ static void set_limits(struct js *js)
 {
     const anqa_js_limits *limits = &js->script->limits;
     size_t memory = limits->memory == 0 ? MEMORY_DEFAULT : limits->memory;
-    uint32_t turn_ms = limits->turn_ms == 0 ? DEFAULT_TURN_MS : limits->turn_ms;
+    uint32_t turn_ms = limits->turn_ms == 0 ? ANQA_JS_TURN_MS : limits->turn_ms;
 
     if (memory < MEMORY_LEAST)
         memory = MEMORY_LEAST;

@@ -370,7 +370,7 @@ static void attack_with(const struct attack *all, size_t count, uint32_t apis)
 
     anqa_trap_exit(true);
     if (harness_slowness() > 1) /* what stands between two looks at the time is slower, too */
-        victim.limits.turn_ms *= 3;
+        victim.limits.turn_ms *= 8;
     victim.apis = apis;
     served.pid = js_start(&victim);
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = ask_on}, &asker, NULL), ANQA_OK);

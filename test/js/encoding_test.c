@@ -2,9 +2,9 @@
  * web/encoding.cases.mjs. */
 #include "support.h"
 
-static const anqa_js_script script =
-    ANQA_JS_SCRIPT(.name = "encoding", .source = "export const nothing = 0;",
-        .apis = ANQA_JS_ENCODING | ANQA_JS_EVENTS, .limits = {.memory = (size_t)32 << 20});
+static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "encoding",
+    .source = "export const nothing = 0;", .apis = ANQA_JS_ENCODING | ANQA_JS_EVENTS,
+    .limits = {.memory = (size_t)32 << 20, .turn_ms = 60000});
 
 static const struct {
     const char *name, *code, *result;
