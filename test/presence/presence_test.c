@@ -3,11 +3,13 @@
 
 #include <anqa/anqa.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "presence/diff.h"
 #include "pubsub/pubsub.h"
+#include "runtime/sched.h"
 
 #define T "room:a"
 
@@ -659,6 +661,106 @@ ANQA_TEST(while_diffs_wait_other_nodes_are_not_heard)
     ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
 }
 
+/* ---------------------------------------------------------------- a scheduler that hangs */
+
+static _Atomic(bool) hangs;
+static _Atomic(unsigned) told_here, told_there;
+
+static void count_here(struct sub *sub, struct frame *const *frames, size_t count)
+{
+    atomic_fetch_add(&told_here, (unsigned)count);
+}
+
+static void count_there(struct sub *sub, struct frame *const *frames, size_t count)
+{
+    atomic_fetch_add(&told_there, (unsigned)count);
+}
+
+static void close_sub(void *sub)
+{
+    sub_close(sub);
+}
+
+static void count_diffs(void (*deliver)(struct sub *, struct frame *const *, size_t),
+    struct sub_ops *ops, struct sub *sub, const char *topic)
+{
+    ops->deliver = deliver;
+    *sub = (struct sub){.ops = ops, .who = anqa_self()};
+    ANQA_REQUIRE(sub_open(sub, anqa_str_of(topic)) == ANQA_OK);
+    (void)anqa_defer(close_sub, sub);
+}
+
+/* Keeps its scheduler from handing anything out. */
+static void hang_run(void *arg)
+{
+    static struct sub_ops ops, flood_ops;
+    static struct sub diffs, flood;
+
+    count_diffs(count_there, &ops, &diffs, T);
+    count_diffs(take_nothing, &flood_ops, &flood, "flood");
+    atomic_store(&hangs, true);
+    while (atomic_load(&hangs))
+        ;
+    anqa_sleep(ANQA_INFINITY);
+}
+
+static anqa_status track_in(const anqa_presence *spec, anqa_pid pid, const char *key)
+{
+    return anqa_presence_track_pid(
+        spec, pid, anqa_str_of(T), anqa_str_of(key), ANQA_JSON_NULL, NULL);
+}
+
+static void wait_for(_Atomic(unsigned) *count, unsigned wanted)
+{
+    for (int i = 0; i < 30000 && atomic_load(count) < wanted; i++)
+        anqa_sleep(1);
+    CHECK_EQ(atomic_load(count), wanted);
+}
+
+/* A diff that is tried again and again, until the other scheduler goes on. */
+static void tell_past_a_hang(const anqa_presence *spec)
+{
+    static struct sub_ops ops;
+    static struct sub diffs;
+    anqa_json all;
+    anqa_pid pid, server;
+    anqa_error err;
+
+    boss = anqa_self();
+    count_diffs(count_here, &ops, &diffs, T); /* which pins us */
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = hang_run,
+                                .link = true,
+                                .scheduler = (uint16_t)(2 - sched_self->index)},
+                     NULL, NULL),
+        ANQA_OK);
+    while (!atomic_load(&hangs))
+        anqa_sleep(1);
+    CHECK_STATUS(
+        anqa_gen_server_start_link(&anqa_presence_server, spec, NULL, &server, &err), ANQA_OK);
+    pid = someone();
+    flood();
+    CHECK_STATUS(track_in(spec, pid, "ann"), ANQA_OK);
+    wait_for(&told_here, 1);
+    for (int i = 0; i < 10; i++)
+        CHECK_STATUS(anqa_send(server, "presence.tell", anqa_nothing()), ANQA_OK);
+    CHECK_STATUS(anqa_presence_list(spec, anqa_str_of(T), &all), ANQA_OK);
+    anqa_sleep(100);
+    CHECK_EQ(atomic_load(&told_here), 1);
+    CHECK_EQ(atomic_load(&told_there), 0);
+    atomic_store(&hangs, false);
+    wait_for(&told_there, 1);
+    CHECK_STATUS(track_in(spec, pid, "ben"), ANQA_OK);
+    wait_for(&told_there, 2);
+    wait_for(&told_here, 2);
+}
+
+ANQA_TEST(a_diff_that_one_scheduler_has_no_room_for_reaches_the_others_once, .schedulers = 2)
+{
+    anqa_test_capture_log(ANQA_WARN);
+    tell_past_a_hang(&presence);
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+}
+
 static const anqa_presence wide = {.name = "wide", .max_per_process = 2000};
 
 static anqa_status track_wide(anqa_pid pid, const char *topic, int i, anqa_json meta)
@@ -818,6 +920,14 @@ ANQA_TEST(a_diff_with_hooks_that_finds_no_room_waits_too)
     ANQA_ASSERT_RECEIVE("diff", 1000, "{'joins': {'ann': {'metas': [_], 'name': 'Mx ann'}}, ...}");
     ANQA_ASSERT_RECEIVE("metas", 100, "{'joins': {'ann': _}, ...}");
     ANQA_ASSERT_RECEIVE("diff", 1000, "{'joins': {'ben': {'metas': [_], 'name': 'Mx ben'}}, ...}");
+}
+
+ANQA_TEST(
+    a_diff_with_hooks_that_one_scheduler_has_no_room_for_reaches_the_others_once, .schedulers = 2)
+{
+    anqa_test_capture_log(ANQA_WARN);
+    tell_past_a_hang(&hooked);
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
 }
 
 /* Each in a diff of its own. */
