@@ -661,6 +661,59 @@ ANQA_TEST(while_diffs_wait_other_nodes_are_not_heard)
     ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
 }
 
+static const anqa_presence brisk = {
+    .name = "presence", .broadcast_period_ms = 1000, .down_period_ms = 2500};
+
+/* A presence that heard of ann's node 2.6 seconds ago, which is too long, but has not ticked since it is. Returns that node's beat. */
+static anqa_buf know_ann(void)
+{
+    anqa_buf beat;
+
+    CHECK_STATUS(anqa_pubsub_attach(&mute, NULL, anqa_str_of("me")), ANQA_OK);
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&brisk));
+    CHECK_STATUS(anqa_subscribe(anqa_str_of("\xffpresence:presence:0")), ANQA_OK);
+    beat = from_far(
+        "beat", "[[\"far\",1,2,0,1,0,1,[],[[1,1,\"room:a\",\"ann\",{\"phx_ref\":\"x\"}]]]]");
+    again(beat);
+    anqa_unsubscribe(anqa_str_of("\xffpresence:presence:0"));
+    hear_diffs();
+    hear_flood();
+    anqa_test_capture_log(ANQA_WARN);
+    anqa_test_advance(2600);
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    flood();
+    CHECK_STATUS(track(someone(), "flood", "k"), ANQA_OK);
+    (void)listed("another");
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    return beat;
+}
+
+ANQA_TEST(while_diffs_wait_nobody_is_silent)
+{
+    (void)know_ann();
+    flood();
+    CHECK_STATUS(anqa_send(anqa_whereis("presence"), "presence.tick", anqa_nothing()), ANQA_OK);
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    anqa_test_advance(700); /* there is room again, and it has ticked */
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    ANQA_REFUTE_RECEIVED("diff");
+    anqa_test_advance(4000);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {}, 'leaves': {'ann': _}}");
+}
+
+ANQA_TEST(who_was_not_heard_because_diffs_waited_is_not_silent)
+{
+    anqa_buf beat = know_ann();
+
+    flood();
+    again(beat);
+    anqa_test_advance(700);
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    ANQA_REFUTE_RECEIVED("diff");
+    anqa_test_advance(4000);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {}, 'leaves': {'ann': _}}");
+}
+
 /* ---------------------------------------------------------------- a scheduler that hangs */
 
 static _Atomic(bool) hangs;
