@@ -39,8 +39,9 @@
  * Failing. The processes that are tracked are linked to the presence, as in Phoenix: if it crashes they end too, clients join
  * again and are tracked again. What is the application's, `fetch` and `handle_metas`, runs in a process beside it: if that crashes, or lets
  * 256 diffs wait, those that wait are told as they are and it starts afresh. A diff that finds no room (ANQA_BROADCAST_PENDING_MAX)
- * or no memory is told again until it does; what changes meanwhile becomes one diff behind it, and is bounded: nobody is
- * tracked or updated then (E_FULL) while 4 MiB of those who are gone are still to be told.
+ * or no memory on its way waits, and is told again to those who lack it until all have it; what changes meanwhile becomes one diff behind
+ * it, and is bounded: nobody is tracked or updated then (E_FULL) while 4 MiB of those who are gone are still to be told. Without the memory to
+ * make a diff, or to let it wait, the presence crashes, as any process does that gets none.
  *
  * Limits. A meta may have 4,096 bytes and be nested 32 deep, a key 255 bytes; .max_per_topic and .max_per_process count what
  * is tracked on this node.

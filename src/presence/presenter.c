@@ -228,6 +228,7 @@ static void give_up(struct presenter *presenter)
     tell_all_as_they_are(presenter);
 }
 
+/* Without memory the presence crashes, as anqa/presence.h says: to make the diff anew would take memory, too. */
 static void wait_in_turn(struct presenter *presenter, anqa_str topic, anqa_json diff, uint64_t rest)
 {
     struct waiting *waiting = malloc(sizeof *waiting + topic.len + diff.len);

@@ -586,6 +586,26 @@ ANQA_TEST(diffs_that_find_no_room_wait_and_what_follows_becomes_one)
     ANQA_ASSERT_RECEIVED("diff", "{'joins': {'cid': _}, 'leaves': {}}");
 }
 
+ANQA_TEST(a_presence_without_memory_for_a_diff_crashes_and_starts_afresh)
+{
+    anqa_pid pid, server;
+
+    start();
+    hear_diffs();
+    anqa_trap_exit(true);
+    server = anqa_whereis("presence");
+    pid = someone();
+    CHECK_STATUS(track(pid, T, "ann"), ANQA_OK);
+    CHECK_STATUS(track(pid, T, "ben"), ANQA_OK);
+    harness_out_of_memory(true);
+    anqa_test_advance(25); /* the diff of ben's */
+    harness_out_of_memory(false);
+    CHECK(!anqa_is_alive(server) && !anqa_is_alive(pid));
+    anqa_test_advance(1000);
+    ANQA_ASSERT_JSON(listed(T), "{}");
+    CHECK_STATUS(track(someone(), T, "ann"), ANQA_OK);
+}
+
 static anqa_status say_nothing(void *arg, anqa_str topic, anqa_buf message)
 {
     return ANQA_OK;
