@@ -11,9 +11,11 @@
  * another day: while it is made the clocks stand at 0 and what is random follows from the source, and in the platform
  * that it begins with (platform.h) from nothing. So a snapshot need not hold the image, only what names it (snapshot.h).
  *
- * Owner: struct js_rt. The image of a script lives as long as the runtime. Those of files that have changed are `stale`:
- * processes that still run keep them. The image of a text that came at run time (spawn.h) is counted by its users; when it has none
- * it is kept for the next one who brings the same text, as long as IMAGE_IDLE_MAX others and IMAGE_IDLE_BYTES allow.
+ * Owner: struct js_rt. Images are counted by their users: processes, parked ones too, from image_open to their exit hook, and
+ * whoever reads one that is not his own. That of a script lives as long as the runtime, used or not, unless its file changes:
+ * then it is `stale`, for the processes that have it, and goes with the last of them. That of a text that came at run time
+ * (spawn.h), which records count too, is kept when it has no users for the next one who brings the same text, as long as
+ * IMAGE_IDLE_MAX others and IMAGE_IDLE_BYTES allow.
  */
 #ifndef JS_IMAGE_H
 #define JS_IMAGE_H
@@ -74,7 +76,7 @@ struct js_image {
     char *text; /* that it is of; NULL: the script's own */
     size_t text_len;
     bool worker;            /* no text: the platform, for a worker to begin with */
-    uint32_t users;         /* of a text's; guarded by js_rt.lock */
+    uint32_t users;         /* guarded by js_rt.lock */
     uint64_t idle_since;    /* js_rt.releases, then; as above */
     struct js_window *free; /* windows that show it; guarded by js_rt.lock */
     uint32_t warm;          /* of these; as above */
@@ -123,6 +125,8 @@ extern const char js_boot_start[], js_boot_end[];
 /* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
  * Context: process, on a large stack; may wait. */
 anqa_status image_open(struct js *js, anqa_error *err);
+/* The process is no user of its image any more. Context: its exit hook, when its window has been given back. */
+void image_leave(struct js *js);
 /* The memory is again what it was at the start. False: the system refuses. Context: the process, mapped, in no turn. */
 bool image_renew(struct js *js);
 /* The export of that name; NULL: there is none. */
@@ -132,6 +136,7 @@ void image_free(struct js_image *image);
 struct js_image *image_of_text(
     struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker);
 struct js_image *image_share(struct js_rt *rt, struct js_image *image);
+/* The caller is a user no more. Any thread; not with the lock. */
 void image_release(struct js_rt *rt, struct js_image *image);
 /* Has the system copy, at once, the pages that a first turn will write to: a page fault for each costs twice as much. */
 void image_warm(struct js *js);

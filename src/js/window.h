@@ -121,7 +121,7 @@ anqa_status window_show(struct js_window *window, struct js_image *image, anqa_e
 void window_give(struct js_rt *rt, struct js_window *window, bool wanted);
 /* One that is out shows its image as when it was taken. False: the system refuses. */
 bool window_renew(struct js_rt *rt, struct js_window *window);
-/* Takes all pages of free windows that an image has left, which is gone after that. */
-void windows_empty(struct js_rt *rt, struct js_window *list);
+/* The free windows that show an image show nothing any more, and hold nothing of it. */
+void windows_empty(struct js_rt *rt, struct js_image *image);
 
 #endif
