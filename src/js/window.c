@@ -16,26 +16,19 @@
 #include "js/work.h"
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
-#include "runtime/worker.h"
 
 #define DROP_GAP (8 * PAGES_SIZE)
 #define KEEP_PAGES 64u
-
-enum { LOOKS = 6, LOOKS_FAMILY = 2 }; /* names that are looked up at once: fewer than workers */
 
 /* ---------------------------------------------------------------- a runtime's */
 
 static void *rt_make(anqa_rt *rt)
 {
     struct js_rt *made = calloc(1, sizeof *made);
-    struct workers_stats workers;
 
     if (made == NULL)
         return NULL;
-    workers_get_stats(rt, &workers);
-    work_gate_init(
-        &made->work, workers.threads_max > 1 ? workers.threads_max / 2 : 1, 0, workers.queue_max);
-    work_gate_init(&made->looks, LOOKS, LOOKS_FAMILY, workers.queue_max);
+    work_gates_init(&made->gates, rt);
     made->rt = rt;
     made->limit = rt->options.js_mapped;
     made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);

@@ -66,6 +66,11 @@ struct work_gate {
     uint64_t turns;                    /* workers given */
 };
 
+struct work_gates {
+    struct work_gate work, looks;
+    uint32_t limit, working; /* of both together */
+};
+
 /* Of a runtime. Owner: RT_LOCAL_JS. */
 struct js_rt {
     anqa_rt *rt;
@@ -78,8 +83,8 @@ struct js_rt {
     uint32_t used_count;       /* of these */
     struct anqa_list waiting;  /* for a window: struct js_waiter, in the order they have come */
     _Atomic(uint32_t) waiters; /* shared: of these, and who looks whether he must be one */
-    struct work_gate work, looks;   /* see work.h */
-    _Atomic(uint32_t) parked;       /* shared: processes, */
+    struct work_gates gates;   /* see work.h */
+    _Atomic(uint32_t) parked;  /* shared: processes, */
     _Atomic(uint64_t) parked_bytes; /* their lines, */
     _Atomic(uint64_t) parks, wakes; /* and how often, since the start */
     int pagemap;                    /* -1: there is none */
