@@ -30,7 +30,7 @@ class Line {
 
   async close() {
     process.kill(this.pid, "SIGTERM");
-    await within(8000, "the last one ending", this.over);
+    await within(30_000, "the last one ending", this.over);
   }
 }
 

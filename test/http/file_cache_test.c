@@ -4,6 +4,7 @@
 #include "harness.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,6 +203,36 @@ TEST(a_file_that_lives_on_under_another_name_or_is_closed_to_us_is_not_sent_unde
         CHECK_EQ(find(cache, "/b.js", NULL, &(struct kept_file *){NULL}), STATIC_DENIED);
     }
     kept_file_unref(kept);
+    end(cache);
+}
+
+/* Within a tick of the clock, or with a time that was set, a file may change in one of them only. */
+TEST(a_file_whose_length_or_time_differs_is_opened_anew)
+{
+    static const struct {
+        const char *text;
+        int64_t s, ns;
+    } states[] = {
+        {"one()", 1000, 5}, {"longer()", 1000, 5}, {"other(1)", 1001, 5}, {"other(2)", 1001, 6}};
+    struct kept_file *before = NULL, *kept;
+    struct file_cache *cache;
+
+    begin(&(struct static_spec){0});
+    cache = file_cache_new();
+    for (size_t i = 0; i < ANQA_COUNT(states); i++) {
+        put_file("a.js", states[i].text);
+        CHECK_EQ(utimensat(AT_FDCWD, path_of("a.js"),
+                     (struct timespec[]){{0}, {states[i].s, states[i].ns}}, 0),
+            0);
+        kept = take(cache, "/a.js");
+        CHECK(kept != before, "%zu", i);
+        if (before != NULL)
+            kept_file_unref(before);
+        before = take(cache, "/a.js");
+        CHECK(kept == before, "%zu", i);
+        kept_file_unref(kept);
+    }
+    kept_file_unref(before);
     end(cache);
 }
 
