@@ -67,6 +67,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
         coverage_harvest(js); /* it is ended in the midst of one */
     spawn_end_children(js, pid);
     park_leave(js);
+    image_leave(js);
     spawn_leave(js);
 }
 

@@ -65,6 +65,14 @@ static void echo(anqa_conn *conn)
     anqa_send_text(conn, 200, body);
 }
 
+static void read_soon(anqa_conn *conn)
+{
+    anqa_str body;
+
+    if (anqa_conn_read_body(conn, &(anqa_body_opts){.read_timeout_ms = 50}, &body, NULL) == ANQA_OK)
+        anqa_send_text(conn, 200, body);
+}
+
 static void crash_late(anqa_conn *conn)
 {
     (void)anqa_send_chunked(conn, 200);
@@ -93,7 +101,8 @@ static void plug(anqa_conn *conn, const void *opts)
         const char *path;
         void (*answer)(anqa_conn *conn);
     } pages[] = {{"/wait", wait_for_gate}, {"/events", stream_parts}, {"/show", show_all},
-        {"/echo", echo}, {"/late", crash_late}, {"/big", send_big}, {"/inform", inform}};
+        {"/echo", echo}, {"/soon", read_soon}, {"/late", crash_late}, {"/big", send_big},
+        {"/inform", inform}};
 
     for (size_t i = 0; i < ANQA_COUNT(pages); i++)
         if (anqa_str_is(conn->request_path, pages[i].path)) {
@@ -387,6 +396,21 @@ TEST(bodies_and_trailers_are_read)
     h2_data(&peer, 3, "", true);
     answer = h2_read(&peer, 3);
     CHECK(answer->status == 200 && answer->len == 0);
+    h2_hang_up(&peer);
+    site_end();
+}
+
+TEST(a_body_that_does_not_come_in_time_is_408)
+{
+    struct h2_peer peer;
+
+    begin();
+    peer = h2_dial(site_port());
+    h2_post(&peer, 1, "/soon");
+    h2_data(&peer, 1, "abc", false);
+    CHECK_EQ(h2_read(&peer, 1)->status, 408);
+    h2_get(&peer, 3, "/");
+    CHECK_STR(h2_read(&peer, 3)->body, "hello");
     h2_hang_up(&peer);
     site_end();
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "presence/diff.h"
+#include "presence/presenter.h"
 #include "pubsub/pubsub.h"
 #include "runtime/sched.h"
 
@@ -606,6 +607,60 @@ ANQA_TEST(a_presence_without_memory_for_a_diff_crashes_and_starts_afresh)
     CHECK_STATUS(track(someone(), T, "ann"), ANQA_OK);
 }
 
+static size_t count_of(anqa_json object)
+{
+    size_t count;
+
+    CHECK_STATUS(anqa_json_len(object, &count), ANQA_OK);
+    return count;
+}
+
+static const anqa_presence large = {.name = "large"};
+
+/* So much that only short broadcasts have room. */
+static void flood_but_for(size_t bytes)
+{
+    static char text[1 << 20] = "{}";
+    size_t count = ANQA_BROADCAST_PENDING_MAX / sizeof text;
+
+    if (text[2] == '\0')
+        memset(text + 2, ' ', sizeof text - 2);
+    for (size_t i = 0; i < count; i++)
+        CHECK_STATUS(anqa_local_broadcast(anqa_str_of("flood"), "e",
+                         (anqa_json){text, sizeof text - (i == 0 ? bytes : 0)}),
+            ANQA_OK);
+}
+
+/* The shorter one would find room before the other. */
+ANQA_TEST(a_piece_of_a_diff_waits_behind_those_before_it)
+{
+    enum { KEYS = 20 };
+    anqa_json leaves;
+    size_t first;
+    anqa_pid pid;
+
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&large));
+    hear_flood();
+    pid = someone();
+    for (int i = 0; i < KEYS; i++)
+        CHECK_STATUS(anqa_presence_track_pid(&large, pid, anqa_str_of(T),
+                         anqa_str_of(anqa_tmp_printf("k%d", i)),
+                         anqa_jsonf("{'p': %s}", anqa_tmp_printf("%4000d", 0)), NULL),
+            ANQA_OK);
+    anqa_test_advance(100); /* all were told */
+    hear_diffs();
+    anqa_test_capture_log(ANQA_WARN);
+    flood_but_for(48 << 10);
+    CHECK_STATUS(anqa_presence_untrack_all(&large, pid), ANQA_OK);
+    anqa_test_advance(100);
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    CHECK_STATUS(anqa_json_get(ANQA_ASSERT_RECEIVED("diff")->body, "leaves", &leaves), ANQA_OK);
+    first = count_of(leaves);
+    CHECK(first > KEYS / 2, "%zu", first);
+    CHECK_STATUS(anqa_json_get(ANQA_ASSERT_RECEIVED("diff")->body, "leaves", &leaves), ANQA_OK);
+    CHECK_EQ(count_of(leaves), KEYS - first);
+}
+
 static anqa_status say_nothing(void *arg, anqa_str topic, anqa_buf message)
 {
     return ANQA_OK;
@@ -1003,6 +1058,34 @@ ANQA_TEST(
     ANQA_ASSERT_LOGGED("presence.diff_waits");
 }
 
+static void flood_again(void *state)
+{
+    anqa_sleep(PRESENTER_RETRY_MS);
+    if (!fetch_floods)
+        return;
+    fetch_floods = false;
+    flood();
+}
+
+/* Those that flood are due when it is tried again: nearly always one of them is first. */
+ANQA_TEST(a_diff_with_hooks_is_tried_until_it_finds_room)
+{
+    anqa_pid pid;
+
+    start_hooked();
+    hear_flood();
+    anqa_test_capture_log(ANQA_WARN);
+    pid = someone();
+    fetch_floods = true;
+    track_hooked(pid, "ann");
+    anqa_test_settle();
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    for (int i = 0; i < 20; i++)
+        CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = flood_again}, NULL, NULL), ANQA_OK);
+    anqa_test_advance(100 * PRESENTER_RETRY_MS);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {'ann': _}, 'leaves': {}}");
+}
+
 /* Each in a diff of its own. */
 static void update_hooked(anqa_pid pid, int i)
 {
@@ -1052,14 +1135,6 @@ static const anqa_channel crowd_room = {
 };
 static const anqa_user_socket crowd_socket = {
     .channels = (const anqa_channel *const[]){&crowd_room, NULL}};
-
-static size_t count_of(anqa_json object)
-{
-    size_t count;
-
-    CHECK_STATUS(anqa_json_len(object, &count), ANQA_OK);
-    return count;
-}
 
 /* A thousand presences of a thousand bytes, and the leaves of all at once. */
 ANQA_TEST(a_large_state_comes_whole_and_a_large_diff_in_pieces)

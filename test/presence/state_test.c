@@ -254,6 +254,27 @@ TEST(who_went_and_came_back_has_joined)
     state_done(&state);
 }
 
+TEST(a_list_of_a_key_shows_those_that_are_in_it_only)
+{
+    struct section_entry a = entry(3, "a");
+    struct replica *replica;
+    anqa_buf one;
+
+    begin_with(NULL);
+    CHECK_STATUS(state_join(&state, 1, str(T), str("a"), str(META)), ANQA_OK);
+    CHECK_STR(changes(), "+a ");
+    CHECK_STATUS(state_replica_add(&state, &far, &replica), ANQA_OK);
+    CHECK_EQ(apply(0, 5, 0, 5, &a, 1), APPLIED_NEWS);
+    state_replica_set_up(&state, replica, false);
+    CHECK_STATUS(state_list_key(&state, str(T), str("a"), &one), ANQA_OK);
+    CHECK_STR(anqa_buf_str(one), "{\"metas\":[" META "]}");
+    anqa_buf_unref(one);
+    state_replica_set_up(&state, replica, true);
+    state_replica_set_up(&state, replica, false);
+    CHECK_STR(changes(), ""); /* nobody has seen it */
+    state_done(&state);
+}
+
 TEST(another_replica_may_have_so_much_and_what_was_taken_stays_right)
 {
     struct presence_limits limits = {.remote = 2};
