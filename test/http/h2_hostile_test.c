@@ -52,6 +52,13 @@ static void echo(anqa_conn *conn)
         anqa_conn_halt(conn); /* what is answered says why */
 }
 
+/* Ends before its answer has gone out. */
+static void send_and_die(anqa_conn *conn)
+{
+    wait_for_gate(conn);
+    anqa_exit_signal(anqa_self(), ANQA_KILL);
+}
+
 static void plug(anqa_conn *conn, const void *opts)
 {
     atomic_fetch_add(&served, 1);
@@ -59,6 +66,8 @@ static void plug(anqa_conn *conn, const void *opts)
         wait_for_gate(conn);
     else if (anqa_str_is(conn->request_path, "/big"))
         send_big(conn);
+    else if (anqa_str_is(conn->request_path, "/die"))
+        send_and_die(conn);
     else if (anqa_str_is(conn->request_path, "/echo"))
         echo(conn);
     else if (anqa_str_is(conn->request_path, "/close"))
@@ -587,6 +596,26 @@ TEST(who_asks_for_the_end_of_the_connection_gets_it_when_all_is_answered)
     answer = h2_read(&peer, 1);
     CHECK_STR(answer->body, "waited");
     CHECK(h2_read_end(&peer) <= 0);
+    end(&peer);
+}
+
+/* The server has nothing open for it any more. */
+static void wait_until_it_is_forgotten(const struct h2_peer *peer)
+{
+    while (send(peer->fd, "x", 1, MSG_NOSIGNAL) == 1)
+        usleep(10000);
+}
+
+TEST(who_leaves_and_does_not_hang_up_is_closed_also_behind_a_process_that_was_killed)
+{
+    struct h2_peer peer = begin(&quick_head);
+
+    h2_get(&peer, 1, "/die");
+    h2_put(&peer, NGHTTP2_GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8);
+    CHECK(h2_is_alive(&peer)); /* it knows */
+    atomic_store(&gate, true);
+    CHECK_STR(h2_read(&peer, 1)->body, "waited");
+    wait_until_it_is_forgotten(&peer); /* long before the idle time is over */
     end(&peer);
 }
 
