@@ -204,7 +204,7 @@ typedef struct anqa_endpoint_drain {
 
 /** Whether error pages are for people who develop: with the reason, the request, and after a crash all frames and the lines of the sources around
  * those of the application. Lines are found by `addr2line` (binutils) in programs with debug information; without it there are names of
- * functions. */
+ * functions. Sources that are named relative to their project are looked for in the folders above the program and in the one that it runs in. */
 typedef enum anqa_debug_errors {
     ANQA_DEBUG_ERRORS_ENV, /* if ANQA_ENV in the environment is "dev" */
     ANQA_DEBUG_ERRORS_ON,
