@@ -255,12 +255,16 @@ void stream_count(struct conn *conn, int64_t bytes)
         h2->output_bytes += (uint64_t)bytes;
 }
 
-void stream_allow(struct conn *conn, int64_t bytes)
+bool stream_allow(struct conn *conn, int64_t bytes)
 {
     struct h2 *h2 = stream_of(conn)->h2;
 
-    if (h2 != NULL)
-        h2->allowed_bytes += (uint64_t)bytes;
+    if (h2 == NULL)
+        return true;
+    if (bytes > 0 && h2->allowed_bytes + (uint64_t)bytes > CONN_ALLOW_MAX)
+        return false;
+    h2->allowed_bytes += (uint64_t)bytes;
+    return true;
 }
 
 bool stream_may_hold(const struct conn *conn, size_t size, size_t limit)
