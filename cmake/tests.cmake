@@ -198,6 +198,10 @@ if(ANQA_JS AND ANQA_NODE AND NOT CMAKE_CROSSCOMPILING)
   endforeach()
 endif()
 
+if(TARGET js_nursery_test) # an engine that keeps its blocks otherwise
+  target_link_options(js_nursery_test PRIVATE LINKER:--wrap=Z_quickjsZ_js_malloc_rt LINKER:--wrap=Z_quickjsZ_js_free_rt)
+endif()
+
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
   anqa_add_script(js_script_test test/js/scripts/card.tsx OPTIONS --jsx=transform --jsx-factory=element)

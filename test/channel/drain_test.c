@@ -143,10 +143,9 @@ TEST(a_connection_without_a_request_is_closed, LIMIT)
 
 #define CLIENTS 6
 
-/* Reads the end of each, as they come; ms: when, from the call on. */
-static void read_ends(struct client *clients, uint64_t *ms)
+/* Reads the end of each, as they come; ms: when, from begin_ms on. */
+static void read_ends(struct client *clients, uint64_t begin_ms, uint64_t *ms)
 {
-    uint64_t begin_ms = anqa_now_ms();
     struct pollfd fds[CLIENTS];
 
     for (int i = 0; i < CLIENTS; i++)
@@ -167,13 +166,14 @@ static void read_ends(struct client *clients, uint64_t *ms)
 TEST(websockets_are_told_to_come_back_batch_by_batch, LIMIT)
 {
     struct client clients[CLIENTS];
-    uint64_t ms[CLIENTS];
+    uint64_t begin_ms, ms[CLIENTS];
 
     begin((anqa_endpoint_drain){.batch_size = 2, .batch_interval_ms = 300});
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = client_open();
+    begin_ms = anqa_now_ms();
     begin_stop();
-    read_ends(clients, ms);
+    read_ends(clients, begin_ms, ms);
     CHECK(ms[2] >= 280 && ms[4] >= 580, "the third after %u ms, the fifth after %u ms",
         (unsigned)ms[2], (unsigned)ms[4]);
     end();

@@ -678,15 +678,31 @@ TEST(listeners_are_told_of_each_park_and_wake)
 
 /* ---------------------------------------------------------------- others have their turn meanwhile */
 
-static _Atomic(uint32_t) rounds;
+static _Atomic(uint32_t) rounds, kill_at;
 
-/* Counts how often it has its turn. */
+/* Counts how often it has its turn, and kills the given one when that is kill_at. */
 static void count_rounds(void *state)
 {
+    const anqa_pid *victim = state;
+
     for (;;) {
-        atomic_fetch_add(&rounds, 1);
+        if (atomic_fetch_add(&rounds, 1) + 1 == atomic_load(&kill_at))
+            anqa_exit_signal(*victim, ANQA_KILL);
         anqa_yield();
     }
+}
+
+static anqa_pid start_ticker(anqa_pid victim)
+{
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = count_rounds,
+                                .arg = &victim,
+                                .arg_size = sizeof victim,
+                                .state_size = sizeof victim},
+                     &pid, NULL),
+        ANQA_OK);
+    return pid;
 }
 
 enum large_work { SNAPSHOT, RESTORE, WAKE };
@@ -729,7 +745,7 @@ static uint32_t rounds_of(enum large_work what)
     CHECK_STR(js_call(asked.large, "grow", "[48, 3]"), "12582912");
     if (what == WAKE)
         push_out(asked.large);
-    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = count_rounds}, &ticker, NULL), ANQA_OK);
+    ticker = start_ticker(asked.large);
     task = anqa_task_async(ask_large, &asked, sizeof asked);
     memcpy(&took, anqa_task_await(&task, LONG_MS)->body.ptr, sizeof took);
     (void)js_kill(ticker);
@@ -756,4 +772,46 @@ TEST(others_run_while_a_large_memory_is_woken)
     uint32_t took = rounds_of(WAKE);
 
     CHECK(took > 24, "%u", took);
+}
+
+static anqa_payload ask_dying(void *arg)
+{
+    const struct asked *asked = arg;
+    anqa_str bytes;
+
+    atomic_store(&kill_at, atomic_load(&rounds) + 8);
+    if (asked->what == WAKE)
+        CHECK(strncmp(js_call(asked->large, "add", "[1]"), "E_DIED", 6) == 0);
+    else
+        CHECK_STATUS(anqa_js_snapshot(asked->large, LONG_MS, &bytes, NULL), ANQA_E_DIED);
+    return anqa_nothing();
+}
+
+TEST(who_is_killed_while_its_large_memory_is_woken_or_made_a_snapshot_leaves_nothing)
+{
+    static const enum large_work works[] = {SNAPSHOT, WAKE};
+
+    for (size_t i = 0; i < ANQA_COUNT(works); i++) {
+        anqa_rt *rt = begin(1, 2);
+        struct asked asked = {works[i], {0}};
+        anqa_task task;
+        anqa_pid ticker, last;
+
+        (void)anqa_trap_exit(true);
+        asked.large = js_start(&script);
+        CHECK_STR(js_call(asked.large, "grow", "[48, 3]"), "12582912");
+        if (works[i] == WAKE)
+            push_out(asked.large);
+        ticker = start_ticker(asked.large);
+        task = anqa_task_async(ask_dying, &asked, sizeof asked);
+        (void)anqa_task_await(&task, LONG_MS);
+        (void)js_kill(ticker);
+        atomic_store(&kill_at, 0);
+        last = js_start(&script);
+        CHECK_STR(js_call(last, "add", "[1]"), "1");
+        if (works[i] == SNAPSHOT)
+            CHECK_EQ(counts().mapped, 1);
+        CHECK(counts().parked_bytes < 100000, "%llu", (unsigned long long)counts().parked_bytes);
+        js_end(rt);
+    }
 }
