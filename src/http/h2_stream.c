@@ -109,8 +109,7 @@ void stream_orphan(struct h2_stream *stream)
 
 /* Some clients (curl 7.88) do not read any more when they have all of the answer, while they still send: they would wait for
  * windows for ever. So the end of an answer that comes before the end of the body is held until that has come, for as long as
- * it comes and is not too much of it. One that does not say how long it is may go on until
- * its client has the answer. */
+ * it comes and is not too much of it. One that does not say how long it is may go on until its client has the answer. */
 bool stream_holds(struct h2_stream *stream)
 {
     struct conn *conn = &stream->conn;
