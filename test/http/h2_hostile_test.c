@@ -417,19 +417,41 @@ TEST(bodies_that_nobody_reads_keep_the_window_of_the_connection_shut)
     end_and_check(&peer);
 }
 
-TEST(who_sends_its_body_by_bytes_does_not_hold_the_answer_beyond_the_time_of_a_write)
+/* Sends bytes of a body until all of the answer has come. */
+static void send_until_answered(struct h2_peer *peer, uint32_t stream)
 {
-    struct h2_peer peer = begin(&strict);
     struct h2_got got;
 
-    h2_post(&peer, 1, "/");
-    h2_wait(&peer, NGHTTP2_HEADERS, 1, &got);
+    h2_wait(peer, NGHTTP2_HEADERS, stream, &got);
     do {
-        h2_data(&peer, 1, "x", false);
+        h2_data(peer, stream, "x", false);
         usleep(100000);
-    } while (recv(peer.fd, &got, 1, MSG_PEEK | MSG_DONTWAIT) < 0 ||
-             (h2_next(&peer, &got), got.type != NGHTTP2_DATA));
+    } while (recv(peer->fd, &got, 1, MSG_PEEK | MSG_DONTWAIT) < 0 ||
+             (h2_next(peer, &got), got.type != NGHTTP2_DATA));
     CHECK_STR(got.text, "hello");
+    CHECK((got.flags & NGHTTP2_FLAG_END_STREAM) != 0);
+}
+
+TEST(who_sends_its_body_by_bytes_does_not_hold_the_answer_beyond_the_time_of_a_write)
+{
+    static const char *const fields[] = {":method", "POST", ":scheme", "http", ":path", "/",
+        ":authority", "a", "content-length", "500", NULL};
+    struct h2_peer peer = begin(&strict);
+
+    h2_put_headers(&peer, 1, NGHTTP2_FLAG_END_HEADERS, fields);
+    send_until_answered(&peer, 1);
+    end(&peer);
+}
+
+static const anqa_endpoint patient = {
+    .plugs = plugs, .quiet = true, .limits = {.write_timeout_ms = 600000}};
+
+TEST(a_body_that_does_not_say_how_long_it_is_holds_the_answer_for_a_moment_only)
+{
+    struct h2_peer peer = begin(&patient);
+
+    h2_post(&peer, 1, "/");
+    send_until_answered(&peer, 1);
     end(&peer);
 }
 
