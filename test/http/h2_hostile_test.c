@@ -373,6 +373,26 @@ TEST(a_head_that_does_not_come_in_time_ends_the_connection_and_a_malformed_one_d
     end(&peer);
 }
 
+static const anqa_endpoint quick_head = {.plugs = plugs,
+    .quiet = true,
+    .limits = {.request_timeout_ms = 1000, .idle_timeout_ms = 600000}};
+
+TEST(an_answer_gives_a_head_that_has_begun_no_more_time)
+{
+    struct h2_peer peer = begin(&quick_head);
+    struct h2_got got;
+
+    h2_get(&peer, 1, "/wait");
+    wait_until(&waiting, 1);
+    h2_put(&peer, NGHTTP2_HEADERS, 0, 3, "\x82", 1);
+    usleep(100000); /* else the answer may have gone before it came: right, and of no use here */
+    atomic_store(&gate, true);
+    h2_wait(&peer, NGHTTP2_DATA, 1, &got); /* as it is: a frame of ours would break the head */
+    CHECK_EQ(got.flags, NGHTTP2_FLAG_END_STREAM);
+    CHECK_EQ(h2_read_end(&peer), NGHTTP2_ENHANCE_YOUR_CALM);
+    end(&peer);
+}
+
 /* ---------------------------------------------------------------- bodies */
 
 TEST(a_body_beyond_its_limit_is_answered_413)
@@ -574,9 +594,6 @@ TEST(a_frame_longer_than_agreed_ends_the_connection)
 
 /* ---------------------------------------------------------------- the end */
 
-static const anqa_endpoint quick_head = {.plugs = plugs,
-    .quiet = true,
-    .limits = {.request_timeout_ms = 1000, .idle_timeout_ms = 600000}};
 static const anqa_endpoint quick_idle = {.plugs = plugs,
     .quiet = true,
     .limits = {.request_timeout_ms = 600000, .idle_timeout_ms = 1000}};
