@@ -26,7 +26,7 @@ static anqa_js_script victim = ANQA_JS_SCRIPT(.name = "victim",
     .source = "export function ping() { return 1; }", .handlers = handlers, .registry = &names,
     .topics = topics, .apis = ANQA_JS_WORKER,
     .limits = {
-        .memory = (size_t)32 << 20, .turn_ms = 200, .jobs = 20000, .timers = 1000, .children = 3});
+        .memory = (size_t)32 << 20, .turn_ms = 500, .jobs = 20000, .timers = 1000, .children = 3});
 
 /* What may come of each: */
 enum {
@@ -391,7 +391,7 @@ static void attack_with(const struct attack *all, size_t count, uint32_t apis)
 
     anqa_trap_exit(true);
     if (harness_slowness() > 1) /* what stands between two looks at the time is slower, too */
-        victim.limits.turn_ms *= 8;
+        victim.limits.turn_ms *= 4;
     victim.apis = apis;
     served.pid = js_start(&victim);
     CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = ask_on}, &asker, NULL), ANQA_OK);
