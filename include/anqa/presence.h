@@ -125,7 +125,8 @@ ANQA_API anqa_status anqa_presence_untrack(
 /**
  * Pushes "presence_state" with all that are there to the channel's client, which waits for it after each join. Not before
  * `join` has returned. It is one message, and may be longer than max_output_bytes of the endpoint: then it waits until an earlier one
- * of the same connection has been sent. Once after each join: to a client that has one already it may bring back who has left a moment ago.
+ * of the same socket has been sent, and over HTTP/2 while those of the connection's other sockets fill 32 MiB. Once after each join: to a
+ * client that has one already it may bring back who has left a moment ago.
  * Fails: as anqa_presence_list; E_LIMIT (more than ANQA_PRESENCE_STATE_MAX bytes).
  */
 ANQA_API anqa_status anqa_presence_push_state(const anqa_presence *presence, anqa_socket *socket);

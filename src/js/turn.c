@@ -46,15 +46,31 @@ struct entry {
     void *arg;
 };
 
+static void drop_rejection(struct js *js, uint32_t i)
+{
+    uint32_t reason = js->rejected[i], promise = js->rejected_promises[i];
+
+    js->rejected_count--;
+    js->rejected[i] = js->rejected[js->rejected_count];
+    js->rejected_promises[i] = js->rejected_promises[js->rejected_count];
+    q_qjs_free_value(&js->engine, reason);
+    q_qjs_free_value(&js->engine, promise);
+}
+
+/* Each leaves the list before it is looked at: what that runs of a script may handle it, or others, and make new ones, of which no
+ * more are told than could have been there. */
 static void log_rejections(struct js *js)
 {
-    for (uint32_t i = 0; i < js->rejected_count; i++) {
-        anqa_js_error error = turn_error_of(js, js_u64(js, js->rejected[i]));
+    for (uint32_t n = 0; n < ANQA_COUNT(js->rejected) && js->rejected_count > 0; n++) {
+        uint64_t reason = q_JS_DupValue(&js->engine, js->image->ctx, js_u64(js, js->rejected[0]));
+        anqa_js_error error;
+        drop_rejection(js, 0);
+        error = turn_error_of(js, reason);
         turn_log_error(js, "js.unhandled_rejection", &error);
-        q_qjs_free_value(&js->engine, js->rejected[i]);
-        q_qjs_free_value(&js->engine, js->rejected_promises[i]);
+        turn_free(js, reason);
     }
-    js->rejected_count = 0;
+    while (js->rejected_count > 0)
+        drop_rejection(js, 0);
 }
 
 static void log_left_out(struct js *js)
@@ -409,13 +425,8 @@ static void forget_rejection(struct js *js, uint64_t promise)
 
     while (i < js->rejected_count && js_u64(js, js->rejected_promises[i]) != promise)
         i++;
-    if (i == js->rejected_count)
-        return;
-    q_qjs_free_value(&js->engine, js->rejected[i]);
-    q_qjs_free_value(&js->engine, js->rejected_promises[i]);
-    js->rejected_count--;
-    js->rejected[i] = js->rejected[js->rejected_count];
-    js->rejected_promises[i] = js->rejected_promises[js->rejected_count];
+    if (i < js->rejected_count)
+        drop_rejection(js, i);
 }
 
 void turn_note_rejection(struct js *js, uint32_t promise, uint32_t reason, bool handled)

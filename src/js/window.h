@@ -63,7 +63,7 @@ struct work_gate {
     uint32_t limit, family_limit, queue; /* constant */
     uint32_t working, waiters;
     struct anqa_list waiting, running; /* struct place */
-    uint64_t turns;                    /* workers given */
+    uint64_t turns; /* the last that was given; two apart, so that who comes is between them */
 };
 
 struct work_gates {

@@ -20,7 +20,7 @@ struct place {
     uint64_t ref; /* wakes it */
     /* guarded by the lock */
     uint64_t
-        turn; /* when its family was last given a worker, as far as somebody of it is in a list; 0: not */
+        turn; /* when its family was last given a worker, as far as somebody of it is in a list; else when it came */
     bool granted;
 };
 
@@ -39,7 +39,7 @@ static void grant(struct work_gates *gates, struct place *place)
     gates->working++;
     gate->working++;
     place->granted = true;
-    place->turn = ++gate->turns;
+    place->turn = gate->turns += 2;
     anqa_list_push(&gate->running, &place->node);
     for (; node != NULL; node = anqa_list_next(&gate->waiting, node))
         if (anqa_pid_eq(place_of(node)->family, place->family))
@@ -108,7 +108,8 @@ static struct place *pass(struct work_gates *gates, struct work_gate *gate)
     return next;
 }
 
-/* A family has half of the queue, so that others find room. False: too many wait. */
+/* A family has half of the queue, so that others find room. One that is in no list comes before the family that was served last,
+ * and behind all that have waited longer: whoever comes later does not pass them. False: too many wait. */
 static bool queue(struct work_gate *gate, struct place *place)
 {
     uint32_t waiting = count_family(&gate->waiting, place->family, &place->turn);
@@ -116,6 +117,8 @@ static bool queue(struct work_gate *gate, struct place *place)
     (void)count_family(&gate->running, place->family, &place->turn);
     if (gate->waiters >= gate->queue || waiting >= (gate->queue + 1) / 2)
         return false;
+    if (place->turn == 0)
+        place->turn = gate->turns - 1;
     gate->waiters++;
     anqa_list_push(&gate->waiting, &place->node);
     return true;
@@ -169,7 +172,8 @@ static enum entered enter(struct place *place)
 
 static void gate_init(struct work_gate *gate, uint32_t limit, uint32_t family_limit, uint32_t room)
 {
-    *gate = (struct work_gate){.limit = limit, .family_limit = family_limit, .queue = room};
+    *gate =
+        (struct work_gate){.limit = limit, .family_limit = family_limit, .queue = room, .turns = 2};
     anqa_list_init(&gate->waiting);
     anqa_list_init(&gate->running);
 }

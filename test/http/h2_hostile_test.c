@@ -373,6 +373,26 @@ TEST(a_head_that_does_not_come_in_time_ends_the_connection_and_a_malformed_one_d
     end(&peer);
 }
 
+static const anqa_endpoint quick_head = {.plugs = plugs,
+    .quiet = true,
+    .limits = {.request_timeout_ms = 1000, .idle_timeout_ms = 600000}};
+
+TEST(an_answer_gives_a_head_that_has_begun_no_more_time)
+{
+    struct h2_peer peer = begin(&quick_head);
+    struct h2_got got;
+
+    h2_get(&peer, 1, "/wait");
+    wait_until(&waiting, 1);
+    h2_put(&peer, NGHTTP2_HEADERS, 0, 3, "\x82", 1);
+    usleep(100000); /* else the answer may have gone before it came: right, and of no use here */
+    atomic_store(&gate, true);
+    h2_wait(&peer, NGHTTP2_DATA, 1, &got); /* as it is: a frame of ours would break the head */
+    CHECK_EQ(got.flags, NGHTTP2_FLAG_END_STREAM);
+    CHECK_EQ(h2_read_end(&peer), NGHTTP2_ENHANCE_YOUR_CALM);
+    end(&peer);
+}
+
 /* ---------------------------------------------------------------- bodies */
 
 TEST(a_body_beyond_its_limit_is_answered_413)
@@ -417,19 +437,41 @@ TEST(bodies_that_nobody_reads_keep_the_window_of_the_connection_shut)
     end_and_check(&peer);
 }
 
-TEST(who_sends_its_body_by_bytes_does_not_hold_the_answer_beyond_the_time_of_a_write)
+/* Sends bytes of a body until all of the answer has come. */
+static void send_until_answered(struct h2_peer *peer, uint32_t stream)
 {
-    struct h2_peer peer = begin(&strict);
     struct h2_got got;
 
-    h2_post(&peer, 1, "/");
-    h2_wait(&peer, NGHTTP2_HEADERS, 1, &got);
+    h2_wait(peer, NGHTTP2_HEADERS, stream, &got);
     do {
-        h2_data(&peer, 1, "x", false);
+        h2_data(peer, stream, "x", false);
         usleep(100000);
-    } while (recv(peer.fd, &got, 1, MSG_PEEK | MSG_DONTWAIT) < 0 ||
-             (h2_next(&peer, &got), got.type != NGHTTP2_DATA));
+    } while (recv(peer->fd, &got, 1, MSG_PEEK | MSG_DONTWAIT) < 0 ||
+             (h2_next(peer, &got), got.type != NGHTTP2_DATA));
     CHECK_STR(got.text, "hello");
+    CHECK((got.flags & NGHTTP2_FLAG_END_STREAM) != 0);
+}
+
+TEST(who_sends_its_body_by_bytes_does_not_hold_the_answer_beyond_the_time_of_a_write)
+{
+    static const char *const fields[] = {":method", "POST", ":scheme", "http", ":path", "/",
+        ":authority", "a", "content-length", "500", NULL};
+    struct h2_peer peer = begin(&strict);
+
+    h2_put_headers(&peer, 1, NGHTTP2_FLAG_END_HEADERS, fields);
+    send_until_answered(&peer, 1);
+    end(&peer);
+}
+
+static const anqa_endpoint patient = {
+    .plugs = plugs, .quiet = true, .limits = {.write_timeout_ms = 600000}};
+
+TEST(a_body_that_does_not_say_how_long_it_is_holds_the_answer_for_a_moment_only)
+{
+    struct h2_peer peer = begin(&patient);
+
+    h2_post(&peer, 1, "/");
+    send_until_answered(&peer, 1);
     end(&peer);
 }
 
@@ -552,9 +594,6 @@ TEST(a_frame_longer_than_agreed_ends_the_connection)
 
 /* ---------------------------------------------------------------- the end */
 
-static const anqa_endpoint quick_head = {.plugs = plugs,
-    .quiet = true,
-    .limits = {.request_timeout_ms = 1000, .idle_timeout_ms = 600000}};
 static const anqa_endpoint quick_idle = {.plugs = plugs,
     .quiet = true,
     .limits = {.request_timeout_ms = 600000, .idle_timeout_ms = 1000}};

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "channel/large.h"
+#include "http/conn.h"
 #include "http/h2_peer.h"
 #include "http/site.h"
 
@@ -19,7 +20,7 @@ enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
 /* ---------------------------------------------------------------- the site */
 
-static _Atomic(int) open_now, pushed, failed, stated;
+static _Atomic(int) open_now, pushed, failed, stated, stated_short;
 
 static void closed(void *arg)
 {
@@ -96,12 +97,13 @@ static anqa_next room_flood(anqa_socket *socket, anqa_json payload)
 /* As a presence pushes its state. */
 static anqa_next room_state(anqa_socket *socket, anqa_json payload)
 {
-    char *text = anqa_heap_alloc(STATE + 1);
+    size_t length = (size_t)anqa_json_int(payload, "length", STATE);
+    char *text = anqa_heap_alloc(length + 1);
 
-    memset(text, 's', STATE);
-    text[STATE] = '\0';
+    memset(text, 's', length);
+    text[length] = '\0';
     chan_push_large(socket, "state", anqa_jsonf("{'s': %s}", text));
-    atomic_fetch_add(&stated, 1);
+    atomic_fetch_add(length == STATE ? &stated : &stated_short, 1);
     anqa_heap_free(text);
     return anqa_noreply();
 }
@@ -592,5 +594,32 @@ TEST(when_a_client_has_given_up_a_state_streams_may_leave_as_much_unread_as_befo
     h2_reset(&peer, 1, NGHTTP2_CANCEL);
     CHECK(h2_is_alive(&peer));
     flood_all(&peer, 3);
+    end(&peer);
+}
+
+#define GRANTED (CONN_ALLOW_MAX / (STATE + (64u << 10)))
+
+/* Each stream alone may have one of STATE wait. */
+TEST(states_that_wait_for_all_streams_of_a_connection_have_a_bound)
+{
+    struct h2_peer peer = begin_joined(&narrow, GRANTED + 2);
+    uint32_t beyond = 1 + 2 * GRANTED;
+
+    set_windows(&peer, 0);
+    for (uint32_t i = 0; i < GRANTED; i++)
+        ask_state(&peer, 1 + 2 * i);
+    say(&peer, beyond, "[\"1\",\"2\",\"room:a\",\"state\",{}]");
+    for (int i = 1; i <= 10; i++) { /* a short one has its place beside them */
+        say(&peer, beyond + 2, "[\"1\",\"2\",\"room:a\",\"state\",{\"length\":1}]");
+        wait_until(&stated_short, i);
+        usleep(10000);
+    }
+    CHECK_EQ(atomic_load(&stated), (int)GRANTED);
+    h2_open_window(&peer, 0, 16u << 20);
+    h2_open_window(&peer, 1, 65535);
+    read_state(&peer, 1);
+    wait_until(&stated, GRANTED + 1);
+    h2_open_window(&peer, beyond, 65535);
+    read_state(&peer, beyond);
     end(&peer);
 }

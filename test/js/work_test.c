@@ -214,6 +214,42 @@ TEST(families_take_turns_for_workers)
     js_end(rt);
 }
 
+enum { TIMES = 50 };
+
+/* One job after the other. */
+static anqa_payload ask_on(void *arg)
+{
+    struct asked *asked = arg;
+
+    for (int i = 0; i < TIMES; i++)
+        CHECK_STATUS(
+            work_blocking(&js_rt_get()->gates.work, asked->asker, asked->family, work, asked),
+            ANQA_OK);
+    return anqa_nothing();
+}
+
+TEST(families_that_ask_again_and_again_pass_nobody_who_waits)
+{
+    anqa_rt *rt = begin(2, 300); /* one worker for scripts */
+    anqa_task first = start_of(2, UNTIL_MAY_END), second, others[2];
+
+    wait_until_it_runs();
+    second = start_of(2, 1);
+    wait_until_queued(1);
+    for (uint32_t i = 0; i < ANQA_COUNT(others); i++) {
+        others[i] = anqa_task_async(ask_on,
+            &(struct asked){anqa_self(), (anqa_pid){3 + i}, 1, false}, sizeof(struct asked));
+        wait_until_queued(2 + i);
+    }
+    atomic_store(&may_end, true);
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    CHECK_STATUS(status_of(second), ANQA_OK);
+    CHECK_EQ(atomic_load(&light_after), 3u); /* the first, and one of each that was there */
+    for (size_t i = 0; i < ANQA_COUNT(others); i++)
+        (void)anqa_task_await(&others[i], LONG_MS);
+    js_end(rt);
+}
+
 TEST(a_family_fills_half_of_the_queue)
 {
     anqa_rt *rt = begin(2, 4);

@@ -905,11 +905,13 @@ static anqa_status track_wide(anqa_pid pid, const char *topic, int i, anqa_json 
 ANQA_TEST(while_too_much_waits_to_be_told_nobody_is_tracked)
 {
     anqa_json meta = anqa_jsonf("{'p': %s}", anqa_tmp_printf("%4000d", 0)), all;
+    const char *said;
     anqa_pid pid;
 
     (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&wide));
     hear_diffs();
     hear_flood();
+    anqa_test_capture_log(ANQA_WARN);
     pid = someone();
     flood();
     CHECK_STATUS(track_wide(pid, "flood", 0, meta), ANQA_OK); /* its diff waits */
@@ -922,6 +924,8 @@ ANQA_TEST(while_too_much_waits_to_be_told_nobody_is_tracked)
     CHECK_STATUS(anqa_presence_untrack_all(&wide, pid), ANQA_OK);
     flood();
     CHECK_STATUS(track_wide(pid, T, 0, meta), ANQA_E_FULL);
+    said = strstr(anqa_test_captured_log(), "presence.diff_waits");
+    CHECK(said != NULL && strstr(said + 1, "presence.diff_waits") == NULL); /* only once */
     anqa_test_advance(100);
     CHECK_STATUS(track_wide(pid, T, 0, meta), ANQA_OK);
     CHECK_STATUS(anqa_presence_update_pid(
