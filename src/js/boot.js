@@ -728,7 +728,8 @@
       });
     },
     askLong,
-    // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
+    // fn is called with each value that a process tells with this id (web_tell), until it is dropped; with undefined and
+    // true where there was no memory for one.
     source(fn, id = newId()) {
       sources.set(id, fn);
       return id;
@@ -737,9 +738,9 @@
     // fn is called when the process begins as a snapshot: what worked for it outside is gone.
     onRestore(fn) { restorers[restorers.length] = fn; },
   };
-  function told(id, value) {
+  function told(id, value, lost) {
     const fn = sources.get(id);
-    if (fn !== undefined) return fn(value);
+    if (fn !== undefined) return fn(value, lost);
   }
 
   // ---- what the host's tools ask

@@ -73,7 +73,12 @@ export function link(web, op) {
     #id; #taken = 0;
     constructor(ask, what, hear) {
       start();
-      const id = web.source((told) => {
+      const id = web.source((told, lost) => {
+        if (lost) { // nothing may follow: it would have a hole
+          forget(id);
+          hear(['error', 'limit', 'there was no memory for what came']);
+          return post(ASK.DROP, id, undefined);
+        }
         const word = told[0];
         if (word === 'end' || word === 'error' || word === 'closed') forget(id);
         hear(told);
