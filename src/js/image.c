@@ -41,6 +41,7 @@ enum {
     HOST_PAGE = LINES_PAGE,
     WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
     LINES_ROOM = 16 << 10,
+    SEARCH_PIECE = 256, /* pages */
     NURSERY_STRIPS = 2
 };
 
@@ -184,10 +185,57 @@ void image_learn(struct js *js)
 
 /* ---------------------------------------------------------------- what differs */
 
-static bool exact_lines(
-    const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+bool image_search_begin(struct image_search *search, const struct js *js)
 {
-    size_t len = lines_encode(source, scratch, LINES_ROOM);
+    const struct js_image *image = js->image;
+
+    search->same = malloc(js->engine.memory.size / HOST_PAGE);
+    if (search->same == NULL)
+        return false;
+    search->source = (struct lines_source){.memory = js->engine.memory.data,
+        .image = image->view,
+        .size = js->engine.memory.size,
+        .image_size = image->size,
+        .from = js->engine.sp,
+        .same = search->same};
+    search->again = false;
+    pages_begin(&search->pages, js->rt, search->source.memory, search->source.size);
+    return true;
+}
+
+void image_search_into(struct image_search *search, uint8_t *out, size_t room)
+{
+    search->writing = (struct lines_writing){.out = out, .room = room};
+    search->page = 0;
+}
+
+bool image_search_some(struct image_search *search)
+{
+    uint32_t all = search->source.size / HOST_PAGE, first = search->page,
+             end = first + SEARCH_PIECE;
+
+    if (end > all)
+        end = all;
+    for (uint32_t i = first; i < end && !search->again; i++)
+        search->same[i] = !pages_own(&search->pages, i * HOST_PAGE);
+    lines_encode_pages(&search->writing, &search->source, first, end);
+    search->page = end;
+    search->again |= end == all;
+    return end < all;
+}
+
+static size_t search_all(struct image_search *search, uint8_t *out, size_t room)
+{
+    image_search_into(search, out, room);
+    while (image_search_some(search))
+        ;
+    return search->writing.len;
+}
+
+static bool exact_lines(
+    struct image_search *search, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+{
+    size_t len = search_all(search, scratch, LINES_ROOM);
 
     *ret_len = len;
     *ret_lines = len == 0 ? NULL : malloc(len);
@@ -196,31 +244,19 @@ static bool exact_lines(
     if (len <= LINES_ROOM)
         memcpy(*ret_lines, scratch, len);
     else
-        (void)lines_encode(source, *ret_lines, len);
+        (void)search_all(search, *ret_lines, len);
     return true;
 }
 
 bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
 {
-    const struct js_image *image = js->image;
-    uint32_t pages = js->engine.memory.size / HOST_PAGE;
-    uint8_t *same = malloc(pages + LINES_ROOM); /* no memory of an event: that may end us */
-    struct lines_source source = {.memory = js->engine.memory.data,
-        .image = image->view,
-        .size = js->engine.memory.size,
-        .image_size = image->size,
-        .from = js->engine.sp,
-        .same = same};
-    struct pages known;
-    bool ok;
+    uint8_t *scratch = malloc(LINES_ROOM); /* no memory of an event: that may end us */
+    struct image_search search;
+    bool ok = image_search_begin(&search, js);
 
-    if (same == NULL)
-        return false;
-    pages_begin(&known, js->rt, source.memory, source.size);
-    for (uint32_t i = 0; i < pages; i++)
-        same[i] = !pages_own(&known, i * HOST_PAGE);
-    ok = exact_lines(&source, same + pages, ret_lines, ret_len);
-    free(same);
+    ok = ok && scratch != NULL && exact_lines(&search, scratch, ret_lines, ret_len);
+    free(search.same);
+    free(scratch);
     return ok;
 }
 

@@ -28,6 +28,8 @@
 #include <anqa/js.h>
 
 #include "base/sha256.h" // IWYU pragma: export
+#include "js/lines.h"    // IWYU pragma: export
+#include "js/pages.h"    // IWYU pragma: export
 
 struct js;
 struct js_rt;
@@ -147,6 +149,22 @@ void image_shrink(struct js *js);
 /* What its memory holds that the image does not (lines.h), malloc'ed; NULL and 0: nothing. False: no memory for that.
  * Context: any thread, while the process is in no turn; takes no memory of the calling process. */
 bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len);
+
+/* The same piece by piece, a megabyte of memory in each: the memory is the same until the end of the last. */
+struct image_search {
+    struct lines_source source;
+    struct lines_writing writing;
+    struct pages pages;
+    uint8_t *same; /* malloc'ed, the caller's to free */
+    uint32_t page; /* the next to look at */
+    bool again;    /* which pages are the same is known */
+};
+/* False: no memory. */
+bool image_search_begin(struct image_search *search, const struct js *js);
+/* From the first page on: what has no room in `out` is only measured, see lines_encode. */
+void image_search_into(struct image_search *search, uint8_t *out, size_t room);
+/* One piece. False: it was the last, writing.len is what all take. */
+bool image_search_some(struct image_search *search);
 /* Random bytes; in deterministic mode those of the runtime's seed, while the image is made those of its source. */
 void image_random(struct js *js, void *bytes, size_t len);
 /* The SHA-256 of the image of a process, worked out at the first call. False: no memory to read it in. */

@@ -329,6 +329,12 @@ static const char *interrupted(const struct js *js)
     return anqa_tmp_printf("interrupted: a turn of more than %u ms", js->soft / TICKS_PER_MS);
 }
 
+/* A turn that was cut, as an error. */
+static anqa_js_error cut_error(const char *why)
+{
+    return (anqa_js_error){.name = anqa_str_of("InternalError"), .message = anqa_str_of(why)};
+}
+
 static const anqa_str cannot_be_shown = {"[cannot be shown]", 17};
 
 anqa_js_error turn_error_of(struct js *js, uint64_t thrown)
@@ -445,8 +451,7 @@ bool turn_jobs(struct js *js, anqa_js_error *ret_error)
         js->endless = !js->interrupt && ++js->jobs > most_jobs(js);
         if (js->interrupt || js->endless) {
             e->sp = sp;
-            *ret_error = (anqa_js_error){.name = anqa_str_of("InternalError"),
-                .message = anqa_str_of(js->endless ? too_many_jobs(js) : interrupted(js))};
+            *ret_error = cut_error(js->endless ? too_many_jobs(js) : interrupted(js));
             return false;
         }
         if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0)
@@ -478,7 +483,14 @@ struct js_outcome turn_settle(struct js *js, uint64_t value)
         return outcome;
     }
     switch (q_JS_PromiseState(e, ctx, value)) {
-    case 0: outcome.kind = OUTCOME_PENDING; return outcome;
+    case 0:
+        if (!js->interrupt) {
+            outcome.kind = OUTCOME_PENDING;
+            return outcome;
+        }
+        /* what was to settle it may be the job that was cut, the last one: then nothing ever does */
+        outcome.error = cut_error(interrupted(js));
+        break;
     case 1:
         outcome.kind = OUTCOME_VALUE;
         outcome.value = q_JS_PromiseResult(e, ctx, value);

@@ -251,19 +251,13 @@ static bool is_in(const char *folder, size_t len, struct source_line *line)
 }
 
 /* Debug information may name sources relative to their project (-ffile-prefix-map): then they are looked for in the folders above the
- * object, from the innermost on, and in the one that the program runs in. */
+ * object, from the innermost on. What is not there is opened as it is named, in the folder that the program runs in. */
 static void find_source(struct source_line *line, const char *object)
 {
-    char here[sizeof line->file];
+    const char *end = line->file[0] == '/' ? NULL : strrchr(object, '/');
 
-    if (line->file[0] == '/')
-        return;
-    for (const char *end = strrchr(object, '/'); end != NULL;
-        end = memrchr(object, '/', (size_t)(end - object)))
-        if (is_in(object, (size_t)(end - object), line))
-            return;
-    if (getcwd(here, sizeof here) != NULL)
-        (void)is_in(here, strlen(here), line);
+    while (end != NULL && !is_in(object, (size_t)(end - object), line))
+        end = memrchr(object, '/', (size_t)(end - object));
 }
 
 static char *read_source(const char *path, size_t *ret_len)

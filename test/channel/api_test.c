@@ -100,10 +100,12 @@ TEST(a_channel_for_which_more_intercepted_broadcasts_wait_is_killed_and_others_g
     rooms_end(client);
 }
 
-/* Of 1 MB: four may wait. */
+enum { LARGE = 1 << 20 }; /* bytes: four may wait */
+
 static void broadcast_large_secrets(int count)
 {
-    anqa_json large = anqa_jsonf("{'pad': %s}", anqa_tmp_printf("%*d", 1 << 20, 0));
+    anqa_json large =
+        anqa_jsonf("{'pad': %s}", anqa_tmp_printf("%*d", LARGE - (int)strlen("{\"pad\":\"\"}"), 0));
 
     for (int i = 0; i < count; i++)
         CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "secret", large), ANQA_OK);
@@ -117,6 +119,36 @@ TEST(so_is_one_for_which_more_bytes_wait, .timeout_ms = 60000)
     broadcast_large_secrets(5);
     client_expect(client, CRASHED);
     client_join(client, "2", "room:a");
+    rooms_end(client);
+}
+
+#define LARGE_SEEN "[\"1\",null,\"room:a\",\"secret\",{\"seen\":{\"len\":%d}}]"
+
+TEST(as_many_bytes_of_broadcasts_as_may_wait_are_all_handled_and_then_as_many_again,
+    .timeout_ms = 60000)
+{
+    struct client client = begin_joined();
+
+    for (int round = 0; round < 3; round++) {
+        anqa_pid pid = rooms_channel_that_waits(client);
+        broadcast_large_secrets(4);
+        CHECK_STATUS(anqa_send(pid, "go", anqa_nothing()), ANQA_OK);
+        client_expect(client, "[\"1\",\"w\",\"room:a\"," OK("{}"));
+        for (int i = 0; i < 4; i++)
+            client_expect(client, LARGE_SEEN, LARGE);
+    }
+    rooms_end(client);
+}
+
+TEST(one_broadcast_is_intercepted_however_long_it_is)
+{
+    enum { LONGEST = 5 << 20 };
+    struct client client = begin_joined();
+
+    CHECK_STATUS(anqa_broadcast(anqa_str_of("room:a"), "secret",
+                     anqa_jsonf("{'pad': %s}", anqa_tmp_printf("%*d", LONGEST, 0))),
+        ANQA_OK);
+    client_expect(client, LARGE_SEEN, LONGEST + (int)strlen("{\"pad\":\"\"}"));
     rooms_end(client);
 }
 

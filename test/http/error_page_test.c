@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "http/site.h"
 
@@ -221,6 +222,31 @@ TEST(the_debug_page_shows_the_lines_around_where_the_code_exits)
     CHECK(has(answer, "<li class=other><code>exchange_run</code> "), "%s", answer);
     CHECK_STR(body_of(site_get("/required")), "fine");
     site_end();
+}
+
+/* Whether the test above holds for a copy of this program that runs in that folder. */
+static bool holds_in(const char *folder, const char *copy)
+{
+    char command[512];
+
+    snprintf(command, sizeof command,
+        "cd '%s' && '%s' the_debug_page_shows_the_lines_around >/dev/null 2>&1", folder, copy);
+    return system(command) == 0;
+}
+
+TEST(sources_that_do_not_lie_above_a_program_are_found_in_the_folder_that_it_runs_in)
+{
+    char folder[] = "/tmp/anqa-pages-XXXXXX", copy[64], command[128];
+
+    need_addr2line();
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(copy, sizeof copy, "%s/copy", folder);
+    snprintf(command, sizeof command, "cp /proc/%d/exe %s", (int)getpid(), copy);
+    CHECK_EQ(system(command), 0);
+    CHECK(holds_in(SOURCE_DIR, copy));
+    CHECK(!holds_in(folder, copy));
+    unlink(copy);
+    rmdir(folder);
 }
 
 TEST(only_who_develops_sees_where_it_was)

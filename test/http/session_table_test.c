@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "http/site.h"
@@ -220,6 +221,34 @@ TEST(a_session_that_nobody_asks_for_ends_and_is_swept_out)
     while (rows() != 0) /* by the server */
         (void)anqa_receive(1);
     CHECK_STR(body_of(visit(&visitor, "/")), "");
+    end();
+}
+
+/* Of the only session: when it was last asked for. */
+static uint64_t used_ms(void)
+{
+    anqa_table_entry entry;
+    uint64_t ms;
+
+    CHECK_STATUS(anqa_table_first(anqa_table_whereis("sessions"), &entry), ANQA_OK);
+    memcpy(&ms, entry.row.ptr, sizeof ms);
+    return ms;
+}
+
+TEST(a_session_is_as_old_as_the_last_request_that_has_asked_for_it)
+{
+    uint64_t before_ms, put_ms, asked_ms;
+    struct visitor visitor = {0};
+
+    begin(&large_site);
+    before_ms = anqa_now_ms();
+    (void)visit(&visitor, "/?a");
+    put_ms = used_ms();
+    CHECK(put_ms >= before_ms && put_ms <= anqa_now_ms());
+    (void)anqa_receive(2);
+    CHECK_STR(body_of(visit(&visitor, "/")), "a");
+    asked_ms = used_ms();
+    CHECK(asked_ms > put_ms && asked_ms <= anqa_now_ms());
     end();
 }
 

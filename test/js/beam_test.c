@@ -1,6 +1,7 @@
 /* What scripts can do beside the language: Beam, timers, promises. */
 #include "support.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -73,9 +74,20 @@ static anqa_status nothing(const anqa_js_request *request, anqa_value_writer *re
     return ANQA_OK;
 }
 
-static const anqa_js_handler handlers[] = {{"add", add}, {"refuse", refuse}, {"crash", crash},
-    {"slow", slow}, {"leave", leave}, {"be_killed", be_killed}, {"fault", fault}, {"spoil", spoil},
-    {"no_words", no_words}, {"too_much", too_much}, {"nothing", nothing}, {0}};
+static _Atomic(bool) held, may_go;
+
+/* Whoever calls it at once takes no message meanwhile. */
+static anqa_status hold(const anqa_js_request *request, anqa_value_writer *result)
+{
+    atomic_store(&held, true);
+    while (!atomic_load(&may_go))
+        anqa_sleep(1);
+    return ANQA_OK;
+}
+
+static const anqa_js_handler handlers[] = {{"hold", hold}, {"add", add}, {"refuse", refuse},
+    {"crash", crash}, {"slow", slow}, {"leave", leave}, {"be_killed", be_killed}, {"fault", fault},
+    {"spoil", spoil}, {"no_words", no_words}, {"too_much", too_much}, {"nothing", nothing}, {0}};
 
 static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "beam",
     .source =
@@ -559,6 +571,58 @@ TEST(calls_that_nobody_waits_for_any_more_hold_no_place)
     CHECK_EQ(info.waiting_calls, 2u);
     (void)anqa_task_shutdown(&tasks[0], ANQA_BRUTAL_KILL);
     (void)anqa_task_shutdown(&tasks[2], ANQA_BRUTAL_KILL);
+    js_end(rt);
+}
+
+static anqa_payload call_hold(void *arg)
+{
+    (void)js_call(*(anqa_pid *)arg, "sync", "[\"hold\"]");
+    return anqa_nothing();
+}
+
+static anqa_payload ask_never(void *arg)
+{
+    (void)anqa_call(*(anqa_pid *)arg, "never", (anqa_json){NULL, 0}, ANQA_INFINITY);
+    return anqa_nothing();
+}
+
+static uint32_t waiting_calls(anqa_pid pid)
+{
+    anqa_js_info info;
+
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    return info.waiting_calls;
+}
+
+TEST(a_call_that_was_given_up_before_it_was_taken_holds_no_place)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_task holding;
+
+    atomic_store(&held, false);
+    atomic_store(&may_go, false);
+    holding = anqa_task_async(call_hold, &pid, sizeof pid);
+    while (!atomic_load(&held))
+        anqa_sleep(1);
+    CHECK_STATUS(anqa_js_call(pid, "never", NULL, 20, NULL, NULL, NULL), ANQA_E_TIMEOUT);
+    atomic_store(&may_go, true);
+    (void)anqa_task_await(&holding, LONG_MS);
+    CHECK_EQ(waiting_calls(pid), 0u);
+    js_end(rt);
+}
+
+TEST(a_gen_server_call_holds_its_place_however_long_it_waits)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_task asking = anqa_task_async(ask_never, &pid, sizeof pid);
+
+    for (uint32_t i = 0; i < LONG_MS && waiting_calls(pid) == 0; i++)
+        anqa_sleep(1);
+    CHECK_EQ(waiting_calls(pid), 1u);
+    CHECK(anqa_task_yield(&asking, 0) == NULL);
+    (void)anqa_task_shutdown(&asking, ANQA_BRUTAL_KILL);
     js_end(rt);
 }
 

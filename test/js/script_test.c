@@ -198,6 +198,47 @@ TEST(images_of_versions_of_a_file_that_no_process_runs_are_given_back)
     CHECK_EQ(rmdir(folder), 0);
 }
 
+static anqa_payload start_and_end(void *arg)
+{
+    const anqa_js_script *const *script = arg;
+
+    for (int i = 0; i < 10; i++) {
+        anqa_pid pid = js_start(*script);
+        CHECK(strchr("123456789", js_call(pid, "version", "[]")[0]) != NULL);
+        anqa_unlink(pid);
+        (void)js_kill(pid);
+    }
+    return anqa_nothing();
+}
+
+TEST(processes_start_and_end_on_all_schedulers_while_their_file_is_edited)
+{
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_js_script script = ANQA_JS_SCRIPT(.name = "edited", .path = "edited.js");
+    const anqa_js_script *given = &script;
+    anqa_rt *rt = js_begin(4);
+    anqa_task tasks[4];
+
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK_EQ(chdir(folder), 0);
+    (void)js_kill(start_edited(&script, 1));
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++)
+        tasks[i] = anqa_task_async(start_and_end, &given, sizeof given);
+    for (int version = 2; version < 20; version++) {
+        write_file("next.js", anqa_tmp_printf("export function version() { return %d; }", version));
+        CHECK_EQ(rename("next.js", script.path), 0); /* nobody reads half of it */
+        anqa_sleep(2);
+    }
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++)
+        (void)anqa_task_await(&tasks[i], LONG_MS);
+    (void)start_edited(&script, 100);
+    CHECK_EQ(count_images(), 1);
+    CHECK_EQ(unlink(script.path), 0);
+    js_end(rt);
+    CHECK_EQ(chdir("/"), 0);
+    CHECK_EQ(rmdir(folder), 0);
+}
+
 TEST(a_file_that_is_not_there_is_named)
 {
     static const anqa_js_script script = ANQA_JS_SCRIPT(.name = "lost", .path = "/nowhere/lost.js");
