@@ -192,8 +192,9 @@ typedef struct anqa_js_net_limits {
     uint32_t idle_ms; /* without a byte of an answer, while the script takes them; 0: 300,000 */
     uint32_t head_bytes; /* of the head of an answer; 0: 64 KiB, at most 100 KiB */
     uint32_t url_bytes;  /* 0: 16 KiB */
-    /* Of a message that comes over a WebSocket; 0: 16 MiB, at most 1 GiB. What all sockets of a process hold of messages that
-     * are not whole is at most 64 MiB, or four such messages, and 256 MiB in the runtime; beyond that a socket fails */
+    /* Of a message that comes over a WebSocket; 0: 16 MiB, at most 1 GiB. What all sockets of a process and of those
+     * that descend from it hold of messages that are not whole is at most 64 MiB, or four such messages, and 256 MiB in the runtime;
+     * beyond that a socket fails */
     uint32_t message_bytes;
     /* Of an answer, decompressed; 0: any. What waits for the script is a window of 256 KiB, and what one reading of
      * 16 KiB was decompressed to: at most 64 MiB, and 256 MiB in all answers of the runtime; beyond that an answer fails */

@@ -382,9 +382,9 @@
     push(timer);
     arm();
   }
-  function add(fn, ms, args, repeats) {
+  function add(fn, ms, args, repeats, ours = false) {
     if (typeof fn !== 'function') throw new TypeError('a timer needs a function');
-    if (timers.size >= limits.timers) throw new RangeError(`more than ${limits.timers} timers`);
+    if (timers.size >= limits.timers && !ours) throw new RangeError(`more than ${limits.timers} timers`);
     ms = Number(ms);
     ms = ms >= 1 && ms <= 2147483647 ? Math.trunc(ms) : ms > 1 ? 2147483647 : 1;
     const timer = { id: nextTimer++, fn, args, every: repeats ? ms : 0, due: 0, sequence: 0, live: true };
@@ -712,7 +712,8 @@
   const restorers = [];
   const web = {
     host, limits, inspect, log, global, Pid, Ref,
-    timers: { add, clear },
+    // own(fn, ms): what modules need one of, whether or not the script has as many timers as it may.
+    timers: { add, clear, own: (fn, ms) => add(fn, ms, [], false, true) },
     // Makes names global as the language's own are.
     define(names) {
       for (const name of Object.keys(names))
@@ -727,7 +728,8 @@
       });
     },
     askLong,
-    // fn is called with each value that a process tells with this id (web_tell), until it is dropped.
+    // fn is called with each value that a process tells with this id (web_tell), until it is dropped; with undefined and
+    // true where there was no memory for one.
     source(fn, id = newId()) {
       sources.set(id, fn);
       return id;
@@ -736,9 +738,9 @@
     // fn is called when the process begins as a snapshot: what worked for it outside is gone.
     onRestore(fn) { restorers[restorers.length] = fn; },
   };
-  function told(id, value) {
+  function told(id, value, lost) {
     const fn = sources.get(id);
-    if (fn !== undefined) return fn(value);
+    if (fn !== undefined) return fn(value, lost);
   }
 
   // ---- what the host's tools ask

@@ -36,6 +36,7 @@ enum {
     GPN_STRINGS = 1,
     EXPORTS_MAX = 4096,
     TIMERS_DEFAULT = 10000,
+    VALUES_DEFAULT = 16 << 20, /* as in anqa/value.h */
     HOLE_MAX = 64 << 10,
     HOST_PAGE = LINES_PAGE,
     WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
@@ -387,10 +388,12 @@ static struct platform_key platform_key(const struct js *js)
     const anqa_js_script *script = js->script;
     struct platform_key key = {.apis = js->image->apis};
 
-    snprintf(key.limits, sizeof key.limits, "({timers: %u, topics: %u, version: '%s', worker: %s})",
+    snprintf(key.limits, sizeof key.limits,
+        "({timers: %u, topics: %u, bytes: %zu, version: '%s', worker: %s})",
         script->limits.timers == 0 ? TIMERS_DEFAULT : script->limits.timers,
-        script->topics == NULL || script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX, anqa_version(),
-        js->image->worker ? "true" : "false");
+        script->topics == NULL || script->topics[0] == NULL ? 0 : BEAM_TOPICS_MAX,
+        script->limits.values.bytes == 0 ? VALUES_DEFAULT : script->limits.values.bytes,
+        anqa_version(), js->image->worker ? "true" : "false");
     return key;
 }
 

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PLATFORM_LIMITS 96
+#define PLATFORM_LIMITS 128
 
 struct js;
 struct js_rt;

@@ -869,13 +869,16 @@ static void hear_told(struct js *js, void *arg)
     const struct told *told = arg;
     uint64_t value = convert_in(js, told->value);
     anqa_js_error error;
+    bool lost = false;
 
     if (turn_is_exception(value)) {
         error = turn_exception(js);
         turn_log_error(js, "js.message_lost", &error);
-        return;
+        value = JS_UNDEFINED;
+        lost = true;
     }
-    call_part(js, BOOT_TOLD, (uint64_t[]){convert_double(told->id), value}, 2);
+    call_part(
+        js, BOOT_TOLD, (uint64_t[]){convert_double(told->id), value, lost ? JS_TRUE : JS_FALSE}, 3);
 }
 
 static void dropped(const anqa_msg *msg)

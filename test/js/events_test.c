@@ -190,3 +190,22 @@ TEST(ports_and_signals_made_at_the_top_level_work)
     CHECK_STR(js_call(js_start(&early), "look", "[]"), "\"loaded true\"");
     js_end(rt);
 }
+
+TEST(messages_come_where_a_script_has_as_many_timers_as_it_may_and_sends_none)
+{
+    static const anqa_js_script bound =
+        ANQA_JS_SCRIPT(.name = "bound", .source = "export const nothing = 0;",
+            .apis = ANQA_JS_EVENTS, .limits = {.timers = 1, .unread = 1});
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&bound);
+
+    CHECK_STR(
+        js_eval(pid, "setTimeout(() => {}, 1e6); const {port1, port2} = new MessageChannel(), "
+                     "heard = []; new Promise((done) => { port2.onmessage = (e) => { "
+                     "if (heard.push(e.data) === 3) done(heard) }; for (let i = 0; i < 3; i++) "
+                     "port1.postMessage(i) })"),
+        "[0,1,2]");
+    CHECK_STR(js_eval(pid, "try { setTimeout(() => {}, 1) } catch (e) { e.message }"),
+        "\"more than 1 timers\"");
+    js_end(rt);
+}

@@ -1099,3 +1099,47 @@ TEST(who_takes_no_large_values_has_no_network)
         get(pid, 1, "/"));
     js_end(rt);
 }
+
+/* Takes all of an answer, and keeps it as long as there is memory. */
+static const anqa_js_script narrow = ANQA_JS_SCRIPT(.name = "narrow",
+    .source =
+        "export async function whole(url, init) { const all = [];\n"
+        "  try { const r = await fetch(url, init);\n"
+        "    for await (const part of r.body) all.push(part);\n"
+        "    return all.length; }\n"
+        "  catch (e) { all.length = 0; return e.name === 'TypeError' ? e.message : e.name; } }\n"
+        "export async function get(url, init) { const r = await fetch(url, init);\n"
+        "  return [r.status, await r.text()]; }\n",
+    .apis = ANQA_JS_FETCH, .hosts = (const char *const[]){"127.0.0.1:*", NULL},
+    .limits = {.memory = (size_t)8 << 20, .turn_ms = 10000, .values = {.bytes = 1000000}});
+
+TEST(the_integrity_of_an_answer_larger_than_values_may_be_is_not_waited_for)
+{
+    anqa_rt *rt = js_begin(1);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&narrow);
+
+    for (int i = 0; i < 3; i++)
+        CHECK_STR(
+            js_call(pid, "whole",
+                anqa_tmp_printf("[\"%s\", {\"integrity\": \"sha256-AAAA\"}]", at(port, "/big"))),
+            "\"fetch failed: the integrity of more than 1000000 bytes cannot be seen\"");
+    CHECK_STR(get(pid, port, "/once"), "[200,\"hello\"]");
+    js_end(rt);
+}
+
+TEST(an_answer_that_finds_no_memory_fails)
+{
+    anqa_rt *rt = js_begin(1);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&narrow);
+
+    for (int i = 0; i < 3; i++) {
+        const char *end = js_call(pid, "whole", anqa_tmp_printf("[\"%s\"]", at(port, "/big")));
+        CHECK(strcmp(end, "\"fetch failed: there was no memory for what came\"") == 0 ||
+                  strcmp(end, "\"InternalError\"") == 0,
+            "%s", end);
+    }
+    CHECK_STR(get(pid, port, "/once"), "[200,\"hello\"]");
+    js_end(rt);
+}

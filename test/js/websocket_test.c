@@ -525,6 +525,38 @@ TEST(what_all_sockets_hold_of_messages_is_bounded, .timeout_ms = 120000)
     js_end(rt);
 }
 
+/* Children that open nine sockets each, and tell it of each that fails. */
+static const anqa_js_script family = ANQA_JS_SCRIPT(.name = "family",
+    .source =
+        "let lost = 0; const all = [];\n"
+        "export function init(arg) { if (arg === undefined) return Beam.onMessage(() => lost++);\n"
+        "  for (let i = 0; i < 9; i++) { const s = new WebSocket(arg.url); all.push(s);\n"
+        "    s.binaryType = 'arraybuffer'; s.onerror = () => Beam.send(arg.to, 1); } }\n"
+        "export function begin(url, n) { const to = Beam.self();\n"
+        "  for (let i = 0; i < n; i++) Beam.spawn(null, {url, to}); }\n"
+        "export function failures() { return lost; }\n",
+    .hosts = hosts, .apis = ANQA_JS_WEBSOCKET,
+    .limits = {.memory = (size_t)64 << 20,
+        .turn_ms = 60000,
+        .children = 4,
+        .net = {.message_bytes = 8 << 20}});
+
+TEST(what_sockets_of_a_family_hold_of_messages_is_bounded, .timeout_ms = 120000)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(put_part), other = net_serve(echo);
+    anqa_pid pid = js_start(&family), quiet = js_start(&member);
+
+    atomic_store(&rest, false);
+    CHECK_STR(js_call(pid, "begin", anqa_tmp_printf("[\"ws://127.0.0.1:%u/\", 4]", port)), "null");
+    wait_for_failed(
+        &pid, 1, 27, 36); /* nine of 7 MB fit into 64, unless some find it full at once */
+    CHECK_STR(open_at(quiet, other, "/", "[]"), "[\"open \"]");
+    CHECK_STR(js_call(quiet, "largeBytes", "[6000000]"), "true");
+    atomic_store(&rest, true);
+    js_end(rt);
+}
+
 TEST(the_end_of_the_process_is_the_end_of_its_sockets)
 {
     anqa_rt *rt = js_begin(2);

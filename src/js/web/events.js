@@ -476,24 +476,36 @@ export default function (web, op) {
 
   // ---- tasks: one message of the process to itself for all that wait
   const tasks = [];
-  let first = 0;
+  let first = 0, coming = false; // whether one is under way
   const run = () => {
+    coming = false;
+    if (first === tasks.length) return;
     const fn = tasks[first];
     tasks[first++] = undefined;
     if (first === tasks.length) first = tasks.length = 0;
-    else poke();
-    fn();
+    poke();
+    try {
+      fn();
+    } finally {
+      poke();
+    }
   };
   const poked = web.source(run);
+  // Where there is no memory for it, the next that is given tries again.
   function poke() {
-    if (!web.host(op, poked)) web.timers.add(run, 1, [], false);
+    if (coming || first === tasks.length) return;
+    try {
+      if (!web.host(op, poked)) web.timers.own(run, 1);
+      coming = true;
+    } catch {}
   }
   web.onRestore(() => {
-    if (tasks.length > first) poke(); // the message was in the mailbox
+    coming = false; // the message was in the mailbox
+    poke();
   });
   function task(fn) {
     tasks[tasks.length] = fn;
-    if (tasks.length === first + 1) poke();
+    poke();
   }
 
   // ---- channels

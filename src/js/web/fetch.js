@@ -68,15 +68,21 @@ export default function (web, op) {
   const isEmpty = (method, status) => method === 'HEAD' || status === 204 || status === 205 || status === 304;
 
   async function allOf(incoming) {
-    const parts = [];
+    const parts = [], most = web.limits.bytes;
     let length = 0;
-    for (let part = await incoming.next(); part !== undefined; part = await incoming.next()) {
-      parts.push(part);
-      length += part.length;
+    try {
+      for (let part = await incoming.next(); part !== undefined; part = await incoming.next()) {
+        length += part.length;
+        if (length > most) throw new TypeError(`fetch failed: the integrity of more than ${most} bytes cannot be seen`);
+        parts.push(part);
+      }
+      const all = new Uint8Array(length);
+      for (const part of parts.reverse()) all.set(part, length -= part.length);
+      return all;
+    } catch (error) {
+      incoming.cancel();
+      throw error;
     }
-    const all = new Uint8Array(length);
-    for (const part of parts.reverse()) all.set(part, length -= part.length);
-    return all;
   }
   // All of it has to be there before anybody sees a part.
   async function checked({ integrity }, bytes) {

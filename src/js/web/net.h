@@ -132,7 +132,6 @@ struct net {
     struct exit_hook hook;
     struct anqa_list jobs;
     uint32_t requests, sockets;
-    size_t held;      /* bytes of sockets */
     uint32_t looking; /* look-ups that were begun and have said nothing */
     uint64_t look_ms; /* when to try once more to begin one; UINT64_MAX: never */
     struct net_name names[NET_NAMES];

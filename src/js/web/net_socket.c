@@ -7,6 +7,7 @@
  * acknowledged when the kernel has it. Messages that come are told in parts, no more than a window ahead; when that is full,
  * nothing is read.
  */
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,11 +32,59 @@ enum {
     CODE_LOST = 1006,
     HELD_LITTLE = 64 << 10, /* bytes of one socket that it may always have */
     HELD_LEAST =
-        64 << 20, /* what all of a process may have together, or four of its largest messages */
+        64 << 20, /* what all of a family may have together, or four of its largest messages */
     HELD_MAX = 256 << 20 /* and all of the runtime */
 };
 
 static atomic_size_t held; /* shared: of all sockets */
+
+/* What the sockets of a family (spawn.h) hold. Shared; in the list as long as it has any. */
+struct share {
+    struct share *next;
+    anqa_pid family;
+    uint32_t sockets;
+    atomic_size_t held;
+};
+
+static struct share *shares;
+static pthread_mutex_t shares_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the list and `sockets` */
+
+/* NULL: no memory. */
+static struct share *share_take(anqa_pid family)
+{
+    struct share *share;
+
+    pthread_mutex_lock(&shares_lock);
+    share = shares;
+    while (share != NULL && !anqa_pid_eq(share->family, family))
+        share = share->next;
+    if (share == NULL) {
+        share = calloc(1, sizeof *share);
+        if (share != NULL) {
+            share->family = family;
+            share->next = shares;
+            shares = share;
+        }
+    }
+    if (share != NULL)
+        share->sockets++;
+    pthread_mutex_unlock(&shares_lock);
+    return share;
+}
+
+static void share_give_back(struct share *share)
+{
+    struct share **link = &shares;
+
+    pthread_mutex_lock(&shares_lock);
+    if (--share->sockets == 0) {
+        while (*link != share)
+            link = &(*link)->next;
+        *link = share->next;
+        free(share);
+    }
+    pthread_mutex_unlock(&shares_lock);
+}
 
 enum stage {
     CONNECTING,
@@ -60,6 +109,7 @@ struct socket {
     bool writable;   /* is watched for that */
     bool readable;
     struct net_bytes in, out;
+    struct share *share;
     size_t held;    /* bytes of `in`, `out` and a message that is not whole, as they were counted */
     size_t cost;    /* of what is in `out` */
     size_t untaken; /* told, and not taken */
@@ -77,19 +127,18 @@ static struct socket *socket_of(struct net_job *job)
     return ANQA_CONTAINER_OF(job, struct socket, job);
 }
 
-/* What it holds is counted anew. False: that has become more than may be, of the process or in the runtime. */
+/* What it holds is counted anew. False: that has become more than may be, of its family or in the runtime. */
 static bool count_held(struct socket *socket)
 {
-    struct net *net = socket->job.net;
     size_t now = socket->in.len + socket->out.len + websocket_held(&socket->ws), was = socket->held,
            all = atomic_fetch_add(&held, now - was) + (now - was),
-           most = (size_t)4 * net->limits.message_bytes;
+           ours = atomic_fetch_add(&socket->share->held, now - was) + (now - was),
+           most = (size_t)4 * socket->job.net->limits.message_bytes;
 
-    net->held += now - was;
     socket->held = now;
     if (now <= was || now <= HELD_LITTLE)
         return true;
-    return net->held <= (most > HELD_LEAST ? most : HELD_LEAST) && all <= HELD_MAX;
+    return ours <= (most > HELD_LEAST ? most : HELD_LEAST) && all <= HELD_MAX;
 }
 
 static void socket_free(struct net_job *job)
@@ -102,6 +151,7 @@ static void socket_free(struct net_job *job)
     net_bytes_free(&socket->in);
     net_bytes_free(&socket->out);
     (void)count_held(socket);
+    share_give_back(socket->share);
     free(socket->protocols);
     free(socket->head);
     anqa_list_remove(&job->node);
@@ -584,7 +634,7 @@ static bool socket_flush(struct net_job *job)
     if (socket->stage == OVER && !socket->telling)
         return tell_closed(socket);
     watch(socket);
-    return false;
+    return job->failure != NULL && net_tell_error(job);
 }
 
 static uint64_t socket_due(const struct net_job *job)
@@ -615,6 +665,11 @@ struct net_job *net_socket_new(struct net *net, uint32_t id, anqa_value what)
 
     if (socket == NULL)
         return NULL;
+    socket->share = share_take(net->family);
+    if (socket->share == NULL) {
+        free(socket);
+        return NULL;
+    }
     socket->job = (struct net_job){.net = net, .kind = &socket_kind, .id = id};
     socket->job.fd = CURL_SOCKET_BAD;
     socket->ws.client = true;

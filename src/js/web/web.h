@@ -40,7 +40,8 @@ void web_start_clock(struct js *js);
 /* The operation of that number, which is not one of Beam's; NULL: there is none, or not for this script. */
 const struct js_op *web_op(const struct js *js, uint32_t number);
 
-/* For a process that works for a script: `value` arrives at the function that was given to web.source() as `id`.
+/* For a process that works for a script: `value` arrives at the function that was given to web.source() as `id`, or its loss
+ * where the script has no memory for it.
  * Fails as anqa_send. */
 anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value);
 /* The same by a script, which pays for it: see beam_post. */

@@ -57,7 +57,7 @@ export default function (web, op) {
         throw new DOMException('workers are classic scripts', 'NotSupportedError');
       const text = textOf(`${source}`);
       this.#name = options?.name === undefined ? '' : `${options.name}`;
-      this.#source = web.source((told) => this.#hear(told));
+      this.#source = web.source((told, lost) => (lost ? fire(this, new MessageEvent('messageerror')) : this.#hear(told)));
       try {
         this.#pid = web.host(START, this.#source);
         monitor(this.#pid, (who, reason) => this.#end(reason));
@@ -114,8 +114,13 @@ export default function (web, op) {
     tell(ERROR, message);
   }
   web.events.reported = fail;
-  web.source(([kind, value, name]) => {
+  web.source((told, lost) => {
     if (closing) return;
+    if (lost) {
+      fire(scope, new MessageEvent('messageerror'));
+      return;
+    }
+    const [kind, value, name] = told;
     if (kind === MESSAGE) {
       fire(scope, new MessageEvent('message', { data: value }));
       return;

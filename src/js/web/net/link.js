@@ -17,7 +17,7 @@ export function link(web, op) {
   function post(ask, id, value) {
     const waits = unsent.length > 0;
     if (!waits && web.host(SEND, ask, id, value)) return;
-    if (!waits) web.timers.add(again, RETRY_MS, [], false);
+    if (!waits) web.timers.own(again, RETRY_MS);
     unsent.push([ask, id, value]);
   }
   function again() {
@@ -26,7 +26,7 @@ export function link(web, op) {
       while (gone < unsent.length && tried(unsent[gone])) gone++;
     } finally {
       unsent = unsent.slice(gone);
-      if (unsent.length > 0) web.timers.add(again, RETRY_MS, [], false);
+      if (unsent.length > 0) web.timers.own(again, RETRY_MS);
     }
   }
   // False: there is no room yet. What cannot be sent at all is the end of its job, and of no other.
@@ -73,7 +73,12 @@ export function link(web, op) {
     #id; #taken = 0;
     constructor(ask, what, hear) {
       start();
-      const id = web.source((told) => {
+      const id = web.source((told, lost) => {
+        if (lost) { // nothing may follow: it would have a hole
+          forget(id);
+          hear(['error', 'limit', 'there was no memory for what came']);
+          return post(ASK.DROP, id, undefined);
+        }
         const word = told[0];
         if (word === 'end' || word === 'error' || word === 'closed') forget(id);
         hear(told);
