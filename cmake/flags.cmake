@@ -14,10 +14,25 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "Kind of build" FORCE)
 endif()
 
+# __FILE__ and debug information name sources by their place in the tree, so that they are the same in each clone and objects of a compiler
+# cache fit all of them. Such a cache may make the paths of a command relative (ccache: base_dir), so both kinds are mapped. The
+# folder that the paths are relative to is "." for programs; gdb looks in the one that it runs in, too. The library has a name
+# there, so that pages which show a crash know its frames in a program of somebody else (src/runtime/source_lines.c). Clang
+# repeats a folder that is relative, and gdb would look for sources in it: no name. The last map that fits counts.
+file(RELATIVE_PATH tree_from_build "${CMAKE_BINARY_DIR}" "${PROJECT_SOURCE_DIR}")
+set(prefix_maps)
+foreach(tree "${PROJECT_SOURCE_DIR}" "${tree_from_build}")
+  if(tree)
+    string(REGEX REPLACE "/+$" "" tree "${tree}")
+    list(APPEND prefix_maps -fmacro-prefix-map=${tree}/= -fdebug-prefix-map=${tree}/=)
+  endif()
+endforeach()
+set(folder_name $<IF:$<AND:$<C_COMPILER_ID:GNU>,$<BOOL:$<TARGET_PROPERTY:ANQA_LIBRARY>>>,anqa,.>)
+
 add_library(anqa_flags INTERFACE)
 target_compile_definitions(anqa_flags INTERFACE _GNU_SOURCE=)
 target_compile_options(anqa_flags INTERFACE
-  -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/= # __FILE__ is relative to the tree
+  ${prefix_maps} "-fdebug-prefix-map=${CMAKE_BINARY_DIR}=${folder_name}"
   -fno-omit-frame-pointer # backtraces of contained faults walk frame pointers
   -fno-common
   -fstack-protector-strong

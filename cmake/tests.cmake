@@ -198,6 +198,14 @@ if(ANQA_JS AND ANQA_NODE AND NOT CMAKE_CROSSCOMPILING)
   endforeach()
 endif()
 
+if(TARGET http_error_page_test)
+  target_compile_definitions(http_error_page_test PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endif()
+
+if(TARGET js_nursery_test) # an engine that keeps its blocks otherwise
+  target_link_options(js_nursery_test PRIVATE LINKER:--wrap=Z_quickjsZ_js_malloc_rt LINKER:--wrap=Z_quickjsZ_js_free_rt)
+endif()
+
 if(TARGET js_script_test)
   anqa_add_script(js_script_test test/js/scripts/greeter.ts)
   anqa_add_script(js_script_test test/js/scripts/card.tsx OPTIONS --jsx=transform --jsx-factory=element)

@@ -16,7 +16,7 @@ declare const Beam: {
 type Rule = { name: string; pid: Pid | null; broken: string | null; decisions: number };
 type Outcome = { rule: string; decision?: unknown; error?: string };
 
-const PATIENCE_MS = 500;
+const PATIENCE_MS = 2000;
 const RULES_MAX = 100;
 
 const rules = new Map<string, Rule>();

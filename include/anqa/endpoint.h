@@ -204,7 +204,7 @@ typedef struct anqa_endpoint_drain {
 
 /** Whether error pages are for people who develop: with the reason, the request, and after a crash all frames and the lines of the sources around
  * those of the application. Lines are found by `addr2line` (binutils) in programs with debug information; without it there are names of
- * functions. */
+ * functions. Sources that are named relative to their project are looked for in the folders above the program and in the one that it runs in. */
 typedef enum anqa_debug_errors {
     ANQA_DEBUG_ERRORS_ENV, /* if ANQA_ENV in the environment is "dev" */
     ANQA_DEBUG_ERRORS_ON,
@@ -225,7 +225,8 @@ typedef struct anqa_endpoint {
     const anqa_https *https;
     bool no_http; /* it listens for https only */
     /* Requests without TLS are sent to https, those with it get strict-transport-security, as by anqa_plug_ssl, and before all else: also those
-     * for sockets and files. Their redirects are no lines of anqa_plug_logger. NULL: they are served */
+     * for sockets and files. What the server says by itself of faults, of requests that it can not read, of `OPTIONS *` and of files that it
+     * can not open for the moment is without that field. Redirects are no lines of anqa_plug_logger. NULL: they are served */
     const anqa_ssl_opts *force_ssl;
     const anqa_socket_mount *sockets;
     const anqa_static_files *statics;

@@ -39,8 +39,9 @@
  * Failing. The processes that are tracked are linked to the presence, as in Phoenix: if it crashes they end too, clients join
  * again and are tracked again. What is the application's, `fetch` and `handle_metas`, runs in a process beside it: if that crashes, or lets
  * 256 diffs wait, those that wait are told as they are and it starts afresh. A diff that finds no room (ANQA_BROADCAST_PENDING_MAX)
- * or no memory is told again until it does; what changes meanwhile becomes one diff behind it, and is bounded: nobody is
- * tracked or updated then (E_FULL) while 4 MiB of those who are gone are still to be told.
+ * or no memory on its way waits, and is told again to those who lack it until all have it; what changes meanwhile becomes one diff behind
+ * it, and is bounded: nobody is tracked or updated then (E_FULL) while 4 MiB of those who are gone are still to be told. Without the memory to
+ * make a diff, or to let it wait, the presence crashes, as any process does that gets none.
  *
  * Limits. A meta may have 4,096 bytes and be nested 32 deep, a key 255 bytes; .max_per_topic and .max_per_process count what
  * is tracked on this node.
@@ -124,7 +125,8 @@ ANQA_API anqa_status anqa_presence_untrack(
 /**
  * Pushes "presence_state" with all that are there to the channel's client, which waits for it after each join. Not before
  * `join` has returned. It is one message, and may be longer than max_output_bytes of the endpoint: then it waits until an earlier one
- * of the same connection has been sent. Once after each join: to a client that has one already it may bring back who has left a moment ago.
+ * of the same socket has been sent, and over HTTP/2 while those of the connection's other sockets fill 32 MiB. Once after each join: to a
+ * client that has one already it may bring back who has left a moment ago.
  * Fails: as anqa_presence_list; E_LIMIT (more than ANQA_PRESENCE_STATE_MAX bytes).
  */
 ANQA_API anqa_status anqa_presence_push_state(const anqa_presence *presence, anqa_socket *socket);

@@ -17,7 +17,7 @@
 struct transport {
     /* Room for a frame behind all others, filled before anything else is called. NULL: nothing can be sent any more. */
     char *(*room)(void *link, size_t size);
-    /* Lets the next frames, of `size` bytes, wait beyond the bytes that may wait for a client. False: such a one waits
+    /* Lets the next frames, of `size` bytes, wait beyond the bytes that may wait for a client. False: too much waits
      * still. NULL: there is no such bound. */
     bool (*allow)(void *link, size_t size);
     /* Sends several frames now, if nothing waits before them. A count of each is taken if need be. */

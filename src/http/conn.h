@@ -157,7 +157,8 @@ anqa_status conn_start(struct http_service *service, bool secure, anqa_tcp socke
  * connection is ending, or there is no memory (then it is reset). */
 char *conn_queue_room(struct conn *conn, size_t size);
 /* Lets `size` more bytes wait than the limit says, of what is added next, until all that waits has been sent; up to
- * CONN_ALLOW_MAX. False: more than the limit waits already, and does not get more. */
+ * CONN_ALLOW_MAX, which streams of HTTP/2 share as they share their connection. False: more than the limit waits already, or
+ * the other streams are allowed too much, and no more than before may wait. */
 #define CONN_ALLOW_MAX ((size_t)32 << 20)
 bool conn_allow(struct conn *conn, size_t size);
 /* Adds counted bufs (counts of their own are taken), written straight through if nothing waits before them. */

@@ -196,9 +196,9 @@ static void run_before_send(struct exchange *exchange, enum answer_state answer)
 void exchange_refuse(struct exchange *exchange, unsigned status, anqa_str words)
 {
     /* Of what is not sent. */
-    static const char *const fields[] = {"accept-ranges", "content-disposition", "content-encoding",
-        "content-language", "content-location", "content-range", "etag", "expires",
-        "last-modified"};
+    static const char *const fields[] = {"accept-ranges", "content-digest", "content-disposition",
+        "content-encoding", "content-language", "content-location", "content-range", "digest",
+        "etag", "expires", "last-modified", "repr-digest"};
 
     for (size_t i = 0; i < ANQA_COUNT(fields); i++)
         exchange_drop_fields(exchange, fields[i], anqa_str_of(""));

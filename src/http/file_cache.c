@@ -96,7 +96,8 @@ static void keep(struct file_cache *cache, struct kept_file *kept)
 
 /* ---------------------------------------------------------------- finding */
 
-/* Whether it is still the file that was found under its path, and as it was then. */
+/* Whether it is still the file that was found under its path, and as it was then. One that has lost that name may live on
+ * under others, which has changed it, too. */
 static bool is_fresh(const struct kept_file *kept)
 {
     const struct static_file *file = &kept->file;
@@ -104,7 +105,8 @@ static bool is_fresh(const struct kept_file *kept)
 
     return kept->until_ms > anqa_now_ms() && fstat(file->fd, &st) == 0 && st.st_nlink != 0 &&
            (uint64_t)st.st_size == file->size && st.st_mtim.tv_sec == file->modified_s &&
-           (uint32_t)st.st_mtim.tv_nsec == file->modified_ns;
+           (uint32_t)st.st_mtim.tv_nsec == file->modified_ns &&
+           st.st_ctim.tv_sec == file->changed_s && (uint32_t)st.st_ctim.tv_nsec == file->changed_ns;
 }
 
 /* NULL: there is none. */

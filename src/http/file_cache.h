@@ -2,10 +2,11 @@
  * Files of static mounts that stay open from one request to the next: to open and close one is a fifth of what it takes to answer
  * with it.
  *
- * A file is looked up by the mount, its path, and the codings that the client takes. One that was written to, taken away or replaced is
- * seen to be so by each request (fstat). What only its path can tell is seen within FILE_CACHE_MS, when it is opened anew: a folder or a link on the
- * way that stands for another one now, or a newer copy. No file is kept for longer without a request either, so that what was deleted
- * gives its room back. There are FILE_CACHE_FILES at most, the oldest goes first; where descriptors run out all go.
+ * A file is looked up by the mount, its path, and the codings that the client takes. One that was written to, taken away, replaced,
+ * renamed or closed to readers is seen to be so by each request (fstat). What only its path can tell is seen within FILE_CACHE_MS, when
+ * it is opened anew: a folder or a link on the way that stands for another one now, or a newer copy. No file is kept for longer without a
+ * request either, so that what was deleted gives its room back. There are FILE_CACHE_FILES at most, the oldest goes first; where
+ * descriptors run out all go.
  *
  * owner: scheduler, with all files: those who send one are processes on it. Nothing waits but for the disk.
  */

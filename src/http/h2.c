@@ -505,6 +505,8 @@ void h2_rests(struct h2 *h2)
 {
     struct conn *conn = h2->conn;
 
+    if (conn->phase != CONN_H2) /* it ends, and that has its own time */
+        return;
     if (h2->leaving)
         conn->since_s = outlet_now_s();
     else if (!h2->timed_head && !h2->failed)

@@ -105,7 +105,7 @@ static inline uint32_t h2_streams(const struct h2 *h2)
 void h2_wake(struct h2 *h2);
 /* Counts a frame that costs us more than the client. False: they are too many, and the connection fails. */
 bool h2_odd(struct h2 *h2);
-/* The last stream has ended: from now on the connection is idle. */
+/* The last stream has ended: from now on the connection is idle, unless it ends. */
 void h2_rests(struct h2 *h2);
 
 /* ---------------------------------------------------------------- heads (h2_head.c) */

@@ -14,7 +14,8 @@
 #define FILE_PART 16384u               /* a frame of data */
 #define SKIP_MAX 8000000u              /* of a body, behind the answer */
 #define SKIP_HELD_MAX 64000000u        /* before its end */
-#define HOLD_S 1u /* without anything of the body, before an answer is not held any more */
+/* Before an answer is not held any more: without anything of the body, or in all for one that does not say how long it is. */
+#define HOLD_S 1u
 
 static bool over(const struct conn *conn)
 {
@@ -108,7 +109,7 @@ void stream_orphan(struct h2_stream *stream)
 
 /* Some clients (curl 7.88) do not read any more when they have all of the answer, while they still send: they would wait for
  * windows for ever. So the end of an answer that comes before the end of the body is held until that has come, for as long as
- * it comes and is not too much of it. */
+ * it comes and is not too much of it. One that does not say how long it is may go on until its client has the answer. */
 bool stream_holds(struct h2_stream *stream)
 {
     struct conn *conn = &stream->conn;
@@ -160,7 +161,7 @@ static void hold_on(struct h2_stream *stream)
     if (stream->skipped > SKIP_HELD_MAX ||
         now - stream->holds_s > conn_seconds(conn->service->write_timeout, CONN_WRITE_S))
         release(stream);
-    else
+    else if (!stream->request->chunked)
         conn->since_s = now;
 }
 
@@ -253,12 +254,16 @@ void stream_count(struct conn *conn, int64_t bytes)
         h2->output_bytes += (uint64_t)bytes;
 }
 
-void stream_allow(struct conn *conn, int64_t bytes)
+bool stream_allow(struct conn *conn, int64_t bytes)
 {
     struct h2 *h2 = stream_of(conn)->h2;
 
-    if (h2 != NULL)
-        h2->allowed_bytes += (uint64_t)bytes;
+    if (h2 == NULL)
+        return true;
+    if (bytes > 0 && h2->allowed_bytes + (uint64_t)bytes > CONN_ALLOW_MAX)
+        return false;
+    h2->allowed_bytes += (uint64_t)bytes;
+    return true;
 }
 
 bool stream_may_hold(const struct conn *conn, size_t size, size_t limit)

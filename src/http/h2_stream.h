@@ -33,8 +33,9 @@ bool stream_write_file(struct conn *conn, int fd, struct range range);
 
 /* Its output has grown by so much. */
 void stream_count(struct conn *conn, int64_t bytes);
-/* It may hold so much more than others. */
-void stream_allow(struct conn *conn, int64_t bytes);
+/* It may hold so much more beyond the limit. False: all streams of the connection together would be allowed more than a
+ * connection is (CONN_ALLOW_MAX); never where `bytes` is below 0. */
+bool stream_allow(struct conn *conn, int64_t bytes);
 /* Whether all streams of the connection may hold `size` bytes more. limit: of one. */
 bool stream_may_hold(const struct conn *conn, size_t size, size_t limit);
 

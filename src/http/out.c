@@ -70,17 +70,20 @@ static void chunk_add(struct conn *conn, struct chunk *chunk)
     conn->out_end = chunk;
 }
 
-/* times ALLOWED_UNIT */
-static void set_allowed(struct conn *conn, uint16_t allowed)
+/* allowed: times ALLOWED_UNIT. False: other streams are allowed too much; never for 0. */
+static bool set_allowed(struct conn *conn, uint16_t allowed)
 {
-    if (conn->streamed && allowed != conn->allowed)
-        stream_allow(conn, ((int64_t)allowed - conn->allowed) * (int64_t)ALLOWED_UNIT);
+    int64_t more = ((int64_t)allowed - conn->allowed) * (int64_t)ALLOWED_UNIT;
+
+    if (conn->streamed && more != 0 && !stream_allow(conn, more))
+        return false;
     conn->allowed = allowed;
+    return true;
 }
 
 void conn_out_free(struct conn *conn)
 {
-    set_allowed(conn, 0);
+    (void)set_allowed(conn, 0);
     if (conn->streamed && conn->out != NULL)
         stream_count(conn, -(int64_t)conn->out_bytes);
     while (conn->out != NULL) {
@@ -118,14 +121,16 @@ void conn_dirty(struct conn *conn)
 }
 
 static_assert(CONN_ALLOW_MAX / ALLOWED_UNIT <= UINT16_MAX, "it is kept in 16 bits");
+static_assert(CONN_ALLOW_MAX % ALLOWED_UNIT == 0, "a stream alone may have it all");
 
 bool conn_allow(struct conn *conn, size_t size)
 {
-    if (!conn_is_closing(conn) && conn->out_bytes > output_limit(conn))
+    if (conn_is_closing(conn)) /* nothing of it will wait */
+        return true;
+    if (conn->out_bytes > output_limit(conn))
         return false;
     size = size < CONN_ALLOW_MAX ? size : CONN_ALLOW_MAX;
-    set_allowed(conn, (uint16_t)((size + ALLOWED_UNIT - 1) / ALLOWED_UNIT));
-    return true;
+    return set_allowed(conn, (uint16_t)((size + ALLOWED_UNIT - 1) / ALLOWED_UNIT));
 }
 
 /* False: that is too much, and it is reset. */
@@ -331,7 +336,7 @@ __attribute__((always_inline)) static inline void chunks_sent(
         if (*at == NULL) {
             conn->out_end = before;
             if (before == NULL && conn->allowed != 0)
-                set_allowed(conn, 0);
+                (void)set_allowed(conn, 0);
         }
         chunk_free(chunk);
     }

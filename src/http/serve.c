@@ -11,6 +11,7 @@
 #define HEAD_ROOM 1024u
 #define REASON_SIZE 1024u
 #define TEXT "text/plain; charset=utf-8"
+#define HSTS "strict-transport-security"
 #define METHODS "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 /* ---------------------------------------------------------------- heads and ends */
@@ -151,14 +152,22 @@ static bool is_let_in(struct conn *conn, struct exchange *exchange, const struct
     return !exchange->pub.halted;
 }
 
-/* What is_let_in has put, for answers that are not the exchange's. Empty: nothing. */
+/* What is_let_in has put, for answers that are not the exchange's; with a NUL behind it. Empty: nothing. */
 static anqa_str hsts_of(const struct exchange *exchange)
 {
     anqa_str value = {NULL, 0};
 
     if (has_begun(exchange))
-        (void)anqa_conn_resp_header(&exchange->pub, "strict-transport-security", &value);
+        (void)anqa_conn_resp_header(&exchange->pub, HSTS, &value);
     return value;
+}
+
+static void say_nothing_here(struct conn *conn, anqa_str hsts)
+{
+    const anqa_header fields[] = {
+        {"content-type", TEXT}, {hsts.len == 0 ? NULL : HSTS, hsts.ptr}, {NULL, NULL}};
+
+    respond(conn, 404, fields, anqa_str_of("there is nothing here\n"));
 }
 
 static bool serve_mount(struct conn *conn, struct exchange *exchange,
@@ -195,7 +204,7 @@ void serve_request(struct conn *conn, struct exchange *exchange, const struct ex
     else if (service->plugs != NULL)
         serve_plugs(conn, exchange, ops, request, service->plugs);
     else
-        conn_respond(conn, 404, TEXT, anqa_str_of("there is nothing here\n"));
+        say_nothing_here(conn, hsts_of(exchange));
 }
 
 void serve_crash_page(struct conn *conn, struct exchange *exchange, const struct exchange_ops *ops,
@@ -236,12 +245,14 @@ anqa_str serve_last_words(struct conn *conn, anqa_arena *arena, anqa_str *ret_co
 anqa_status serve_upgrade(struct conn *conn, struct exchange *exchange, const struct ws_ops *ops,
     void *user, uint16_t timeout_s, const struct ws_deflate *deflate)
 {
-    anqa_str head, protocol = {NULL, 0};
+    anqa_str head, protocol = {NULL, 0}, hsts = hsts_of(exchange);
     char buffer[HEAD_ROOM];
     struct response response;
 
     (void)anqa_conn_resp_header(&exchange->pub, "sec-websocket-protocol", &protocol);
     websocket_write_head(&response, buffer, sizeof buffer, exchange->request, protocol, deflate);
+    if (hsts.len != 0)
+        response_header(&response, HSTS, hsts);
     ANQA_REQUIRE(response_finish(&response, &head) == ANQA_OK);
     conn_upgrade(conn, head, ops, user, timeout_s);
     conn_ws_compress(conn, deflate);

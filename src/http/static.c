@@ -324,7 +324,9 @@ static enum static_result file_take(
         .fd = fd,
         .size = (uint64_t)st.st_size,
         .modified_s = st.st_mtim.tv_sec,
+        .changed_s = st.st_ctim.tv_sec,
         .modified_ns = (uint32_t)st.st_mtim.tv_nsec,
+        .changed_ns = (uint32_t)st.st_ctim.tv_nsec,
         .content_type = static_content_type(name),
         .encoding = encoding,
     };

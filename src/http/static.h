@@ -70,7 +70,9 @@ struct static_file {
     int fd; /* the caller closes it, with static_file_close or by himself */
     uint64_t size;
     int64_t modified_s;
-    uint32_t modified_ns;     /* behind that */
+    int64_t changed_s;    /* as that, and also its names, and who may read it */
+    uint32_t modified_ns; /* behind those */
+    uint32_t changed_ns;
     const char *content_type; /* static */
     char etag[19];            /* quoted, with a NUL */
     enum encoding encoding;   /* of the copy that this is */

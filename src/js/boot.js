@@ -22,7 +22,7 @@
     .concat(global, Math, JSON, iterators.map(Object.getPrototypeOf)))
     for (const key of Reflect.ownKeys(object)) Object.getOwnPropertyDescriptor(object, key);
 
-  const { apply } = Reflect, { withResolvers } = Promise;
+  const { apply } = Reflect, { withResolvers } = Promise, { then } = Promise.prototype;
   // Maps of ours: with functions of their own, as they were. Of those that scripts replace, none gets at what they hold.
   class OwnMap extends Map {}
   Object.defineProperties(OwnMap.prototype, Object.getOwnPropertyDescriptors(Map.prototype));
@@ -810,7 +810,7 @@
       watched.delete(key);
       if (watch !== undefined) return watch[0](pid, reason);
     },
-    (id, promise) => { promise.then((v) => host(SETTLED, id, true, v), (e) => host(SETTLED, id, false, e)); },
+    (id, promise) => { apply(then, promise, [(v) => host(SETTLED, id, true, v), (e) => host(SETTLED, id, false, e)]); },
     fail,
     (big) => big.toString(16),
     (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),

@@ -143,35 +143,56 @@ static void put_image(anqa_json_writer *w, const struct js_image *image)
     anqa_json_end_object(w);
 }
 
-/* Those that are kept as long as the runtime, so that they may be read without the lock. */
-static size_t find_images(struct js_rt *rt, struct js_image **images)
-{
-    size_t count = 0;
+/* Images that are told of, counted. */
+struct told {
+    struct js_rt *rt;
+    size_t count;
+    struct js_image *images[IMAGES_MAX];
+};
 
+static void release(void *arg)
+{
+    struct told *told = arg;
+
+    for (size_t i = 0; i < told->count; i++)
+        image_release(told->rt, told->images[i]);
+    anqa_heap_free(told);
+}
+
+static const struct told *find_images(struct js_rt *rt)
+{
+    struct told *told = anqa_heap_alloc(sizeof *told);
+
+    told->rt = rt;
+    told->count = 0;
+    (void)anqa_defer(release, told);
     pthread_mutex_lock(&rt->lock);
-    for (struct js_image *image = rt->images; image != NULL && count < IMAGES_MAX;
+    for (struct js_image *image = rt->images; image != NULL && told->count < IMAGES_MAX;
         image = image->next)
-        if (image->ready && image->text == NULL && image->coverage != NULL)
-            images[count++] = image;
+        if (image->ready && image->text == NULL && image->coverage != NULL) {
+            image->users++;
+            told->images[told->count++] = image;
+        }
     pthread_mutex_unlock(&rt->lock);
-    return count;
+    return told;
 }
 
 anqa_status anqa_js_coverage(anqa_json *ret_coverage, anqa_error *err)
 {
-    struct js_image **images = anqa_arena_alloc(anqa_tmp(), IMAGES_MAX * sizeof(struct js_image *));
+    anqa_deferred mark = anqa_defer_mark();
     anqa_json_writer *w = anqa_arena_alloc(anqa_tmp(), sizeof *w);
     struct js_rt *rt = js_rt_get();
-    size_t count;
+    const struct told *told;
 
     if (rt == NULL)
         return anqa_fail(err, ANQA_E_NOMEM, "no memory for JavaScript");
-    count = find_images(rt, images);
+    told = find_images(rt);
     anqa_json_writer_init(w, anqa_tmp(), 0);
     anqa_json_begin_array(w);
-    for (size_t i = 0; i < count; i++)
-        put_image(w, images[i]);
+    for (size_t i = 0; i < told->count; i++)
+        put_image(w, told->images[i]);
     anqa_json_end_array(w);
+    anqa_defer_run_to(mark);
     if (anqa_json_writer_finish(w, ret_coverage) != ANQA_OK)
         return anqa_fail(err, ANQA_E_LIMIT, "the coverage is too long");
     return ANQA_OK;

@@ -40,6 +40,7 @@ enum {
     HOST_PAGE = LINES_PAGE,
     WARM_LEAST = 4 * HOST_PAGE, /* below, faults cost less than the call */
     LINES_ROOM = 16 << 10,
+    SEARCH_PIECE = 256, /* pages */
     NURSERY_STRIPS = 2
 };
 
@@ -91,19 +92,25 @@ bool image_hash(struct js *js, uint8_t ret_hash[static SHA256_LEN])
     return true;
 }
 
-void image_free(struct js_image *image)
+/* What its maker has given it. */
+static void drop_parts(struct js_image *image)
 {
     for (uint32_t i = 0; i < image->export_count; i++)
         free(image->exports[i].name);
     free(image->exports);
     source_map_free(image->source_map);
-    free(image->text);
     source_files_free(image->files);
     coverage_forget(image);
     if (image->view != NULL)
         munmap((void *)(uintptr_t)image->view, image->size);
     if (image->fd >= 0)
         close(image->fd);
+}
+
+void image_free(struct js_image *image)
+{
+    drop_parts(image);
+    free(image->text);
     free(image);
 }
 
@@ -177,10 +184,57 @@ void image_learn(struct js *js)
 
 /* ---------------------------------------------------------------- what differs */
 
-static bool exact_lines(
-    const struct lines_source *source, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+bool image_search_begin(struct image_search *search, const struct js *js)
 {
-    size_t len = lines_encode(source, scratch, LINES_ROOM);
+    const struct js_image *image = js->image;
+
+    search->same = malloc(js->engine.memory.size / HOST_PAGE);
+    if (search->same == NULL)
+        return false;
+    search->source = (struct lines_source){.memory = js->engine.memory.data,
+        .image = image->view,
+        .size = js->engine.memory.size,
+        .image_size = image->size,
+        .from = js->engine.sp,
+        .same = search->same};
+    search->again = false;
+    pages_begin(&search->pages, js->rt, search->source.memory, search->source.size);
+    return true;
+}
+
+void image_search_into(struct image_search *search, uint8_t *out, size_t room)
+{
+    search->writing = (struct lines_writing){.out = out, .room = room};
+    search->page = 0;
+}
+
+bool image_search_some(struct image_search *search)
+{
+    uint32_t all = search->source.size / HOST_PAGE, first = search->page,
+             end = first + SEARCH_PIECE;
+
+    if (end > all)
+        end = all;
+    for (uint32_t i = first; i < end && !search->again; i++)
+        search->same[i] = !pages_own(&search->pages, i * HOST_PAGE);
+    lines_encode_pages(&search->writing, &search->source, first, end);
+    search->page = end;
+    search->again |= end == all;
+    return end < all;
+}
+
+static size_t search_all(struct image_search *search, uint8_t *out, size_t room)
+{
+    image_search_into(search, out, room);
+    while (image_search_some(search))
+        ;
+    return search->writing.len;
+}
+
+static bool exact_lines(
+    struct image_search *search, uint8_t *scratch, uint8_t **ret_lines, size_t *ret_len)
+{
+    size_t len = search_all(search, scratch, LINES_ROOM);
 
     *ret_len = len;
     *ret_lines = len == 0 ? NULL : malloc(len);
@@ -189,31 +243,19 @@ static bool exact_lines(
     if (len <= LINES_ROOM)
         memcpy(*ret_lines, scratch, len);
     else
-        (void)lines_encode(source, *ret_lines, len);
+        (void)search_all(search, *ret_lines, len);
     return true;
 }
 
 bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len)
 {
-    const struct js_image *image = js->image;
-    uint32_t pages = js->engine.memory.size / HOST_PAGE;
-    uint8_t *same = malloc(pages + LINES_ROOM); /* no memory of an event: that may end us */
-    struct lines_source source = {.memory = js->engine.memory.data,
-        .image = image->view,
-        .size = js->engine.memory.size,
-        .image_size = image->size,
-        .from = js->engine.sp,
-        .same = same};
-    struct pages known;
-    bool ok;
+    uint8_t *scratch = malloc(LINES_ROOM); /* no memory of an event: that may end us */
+    struct image_search search;
+    bool ok = image_search_begin(&search, js);
 
-    if (same == NULL)
-        return false;
-    pages_begin(&known, js->rt, source.memory, source.size);
-    for (uint32_t i = 0; i < pages; i++)
-        same[i] = !pages_own(&known, i * HOST_PAGE);
-    ok = exact_lines(&source, same + pages, ret_lines, ret_len);
-    free(same);
+    ok = ok && scratch != NULL && exact_lines(&search, scratch, ret_lines, ret_len);
+    free(search.same);
+    free(scratch);
     return ok;
 }
 
@@ -600,6 +642,15 @@ static bool runs_text(const struct js *js)
     return js->self != NULL && js->self->image != NULL;
 }
 
+/* Nobody comes any more who looks for its windows. */
+static void retire(struct js_rt *rt, struct js_image *image)
+{
+    pthread_mutex_lock(&rt->lock);
+    image->stale = true;
+    pthread_mutex_unlock(&rt->lock);
+    windows_empty(rt, image);
+}
+
 /* One of a file that is another now goes on for its processes only. */
 static void retire_changed(struct js *js)
 {
@@ -612,12 +663,14 @@ static void retire_changed(struct js *js)
     image = find(rt, js->script);
     if (image != NULL && !image->ready)
         image = NULL;
+    if (image != NULL)
+        image->users++;
     pthread_mutex_unlock(&rt->lock);
-    if (image == NULL || !source_files_changed(image->files))
+    if (image == NULL)
         return;
-    pthread_mutex_lock(&rt->lock);
-    image->stale = true;
-    pthread_mutex_unlock(&rt->lock);
+    if (source_files_changed(image->files))
+        retire(rt, image);
+    image_release(rt, image);
 }
 
 static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script)
@@ -637,8 +690,9 @@ static struct js_image *image_new(struct js_rt *rt, const anqa_js_script *script
     return image;
 }
 
-/* The image, or a place for one that the caller must make. *ret_make: it is ours to make. */
-static struct js_image *claim(struct js *js, bool *ret_make)
+/* The process becomes a user of its image, or of a place for one: *ret_make: it is ours to make. False: somebody makes it.
+ * Fails: E_NOMEM. */
+static bool claim(struct js *js, bool *ret_make, anqa_status *ret_status)
 {
     struct js_rt *rt = js->rt;
     struct js_image *image;
@@ -653,8 +707,20 @@ static struct js_image *claim(struct js *js, bool *ret_make)
         image->maker = anqa_self();
         *ret_make = true;
     }
+    if (image != NULL && (*ret_make || image->ready)) {
+        image->users++;
+        js->image = image;
+    }
     pthread_mutex_unlock(&rt->lock);
-    return image;
+    *ret_status = image == NULL ? ANQA_E_NOMEM : ANQA_OK;
+    return js->image != NULL;
+}
+
+void image_leave(struct js *js)
+{
+    if (js->image != NULL)
+        image_release(js->rt, js->image);
+    js->image = NULL;
 }
 
 /* ---------------------------------------------------------------- images of texts */
@@ -727,14 +793,14 @@ static struct js_image *too_idle(struct js_rt *rt)
     size_t count = 0, bytes = 0;
 
     for (struct js_image *image = rt->images; image != NULL; image = image->next) {
-        if (image->text == NULL || image->users > 0)
+        if (image->users > 0 || (image->text == NULL && !image->stale))
             continue;
+        if (image->stale || !image->ready)
+            return image;
         count++;
         bytes += image->size + image->text_len;
         if (oldest == NULL || image->idle_since < oldest->idle_since)
             oldest = image;
-        if (!image->ready)
-            return image;
     }
     return count > IMAGE_IDLE_MAX || bytes > IMAGE_IDLE_BYTES ? oldest : NULL;
 }
@@ -742,15 +808,15 @@ static struct js_image *too_idle(struct js_rt *rt)
 void image_release(struct js_rt *rt, struct js_image *image)
 {
     struct js_image *gone;
+    bool unused;
 
     pthread_mutex_lock(&rt->lock);
-    image->users--;
     image->idle_since = ++rt->releases;
-    while ((gone = too_idle(rt)) != NULL) {
-        struct js_window *windows = gone->free;
+    unused = --image->users == 0;
+    while (unused && (gone = too_idle(rt)) != NULL) {
         take_out(rt, gone);
         pthread_mutex_unlock(&rt->lock);
-        windows_empty(rt, windows);
+        windows_empty(rt, gone);
         image_free(gone);
         pthread_mutex_lock(&rt->lock);
     }
@@ -769,14 +835,8 @@ static void give_up(struct js *js, struct js_image *image)
 /* Whoever made it before and died may have left something. */
 static void forget(struct js_image *image)
 {
-    for (uint32_t i = 0; i < image->export_count; i++)
-        free(image->exports[i].name);
-    free(image->exports);
-    source_map_free(image->source_map);
-    source_files_free(image->files);
-    coverage_forget(image);
-    if (image->fd >= 0)
-        close(image->fd);
+    drop_parts(image);
+    image->view = NULL;
     image->files = NULL;
     image->exports = NULL;
     image->export_count = 0;
@@ -800,7 +860,6 @@ static anqa_status make(struct js *js, struct js_image *image, anqa_error *err)
     status = park_take(js, NULL, PARK_START_MS, err);
     if (status != ANQA_OK)
         return status;
-    js->image = image;
     image->source_map = making.source.map.len == 0 ? NULL : source_map_new(making.source.map);
     sha256_of(making.source.text.ptr, making.source.text.len, image->source_hash);
     js->loading = true;
@@ -824,17 +883,18 @@ bool image_renew(struct js *js)
 
 anqa_status image_open(struct js *js, anqa_error *err)
 {
-    struct js_image *image;
     anqa_status status = runs_text(js) ? ANQA_OK : source_check(js->script, err);
+    struct js_image *image;
     bool ours;
 
     if (status != ANQA_OK)
         return status;
     retire_changed(js);
-    while (image = claim(js, &ours), image != NULL && !ours && !image->ready)
+    while (!claim(js, &ours, &status) && status == ANQA_OK)
         anqa_sleep(1);
-    if (image == NULL)
-        return anqa_fail(err, ANQA_E_NOMEM, "the image of script '%s'", js->script->name);
+    if (status != ANQA_OK)
+        return anqa_fail(err, status, "the image of script '%s'", js->script->name);
+    image = js->image;
     if (ours) {
         status = make(js, image, err);
         if (status != ANQA_OK) {
@@ -845,7 +905,6 @@ anqa_status image_open(struct js *js, anqa_error *err)
         image->ready = true;
         pthread_mutex_unlock(&js->rt->lock);
     } else {
-        js->image = image;
         status = park_take(js, image, PARK_START_MS, err);
         if (status != ANQA_OK)
             return status;

@@ -11,9 +11,11 @@
  * another day: while it is made the clocks stand at 0 and what is random follows from the source, and in the platform
  * that it begins with (platform.h) from nothing. So a snapshot need not hold the image, only what names it (snapshot.h).
  *
- * Owner: struct js_rt. The image of a script lives as long as the runtime. Those of files that have changed are `stale`:
- * processes that still run keep them. The image of a text that came at run time (spawn.h) is counted by its users; when it has none
- * it is kept for the next one who brings the same text, as long as IMAGE_IDLE_MAX others and IMAGE_IDLE_BYTES allow.
+ * Owner: struct js_rt. Images are counted by their users: processes, parked ones too, from image_open to their exit hook, and
+ * whoever reads one that is not his own. That of a script lives as long as the runtime, used or not, unless its file changes:
+ * then it is `stale`, for the processes that have it, and goes with the last of them. That of a text that came at run time
+ * (spawn.h), which records count too, is kept when it has no users for the next one who brings the same text, as long as
+ * IMAGE_IDLE_MAX others and IMAGE_IDLE_BYTES allow.
  */
 #ifndef JS_IMAGE_H
 #define JS_IMAGE_H
@@ -26,6 +28,8 @@
 #include <anqa/js.h>
 
 #include "base/sha256.h" // IWYU pragma: export
+#include "js/lines.h"    // IWYU pragma: export
+#include "js/pages.h"    // IWYU pragma: export
 
 struct js;
 struct js_rt;
@@ -74,7 +78,7 @@ struct js_image {
     char *text; /* that it is of; NULL: the script's own */
     size_t text_len;
     bool worker;            /* no text: the platform, for a worker to begin with */
-    uint32_t users;         /* of a text's; guarded by js_rt.lock */
+    uint32_t users;         /* guarded by js_rt.lock */
     uint64_t idle_since;    /* js_rt.releases, then; as above */
     struct js_window *free; /* windows that show it; guarded by js_rt.lock */
     uint32_t warm;          /* of these; as above */
@@ -123,6 +127,8 @@ extern const char js_boot_start[], js_boot_end[];
 /* Gives the process its window and makes it an engine that is ready to run, from the image of its script.
  * Context: process, on a large stack; may wait. */
 anqa_status image_open(struct js *js, anqa_error *err);
+/* The process is no user of its image any more. Context: its exit hook, when its window has been given back. */
+void image_leave(struct js *js);
 /* The memory is again what it was at the start. False: the system refuses. Context: the process, mapped, in no turn. */
 bool image_renew(struct js *js);
 /* The export of that name; NULL: there is none. */
@@ -132,6 +138,7 @@ void image_free(struct js_image *image);
 struct js_image *image_of_text(
     struct js_rt *rt, const anqa_js_script *script, anqa_str text, bool worker);
 struct js_image *image_share(struct js_rt *rt, struct js_image *image);
+/* The caller is a user no more. Any thread; not with the lock. */
 void image_release(struct js_rt *rt, struct js_image *image);
 /* Has the system copy, at once, the pages that a first turn will write to: a page fault for each costs twice as much. */
 void image_warm(struct js *js);
@@ -142,6 +149,22 @@ void image_shrink(struct js *js);
 /* What its memory holds that the image does not (lines.h), malloc'ed; NULL and 0: nothing. False: no memory for that.
  * Context: any thread, while the process is in no turn; takes no memory of the calling process. */
 bool image_lines(const struct js *js, uint8_t **ret_lines, size_t *ret_len);
+
+/* The same piece by piece, a megabyte of memory in each: the memory is the same until the end of the last. */
+struct image_search {
+    struct lines_source source;
+    struct lines_writing writing;
+    struct pages pages;
+    uint8_t *same; /* malloc'ed, the caller's to free */
+    uint32_t page; /* the next to look at */
+    bool again;    /* which pages are the same is known */
+};
+/* False: no memory. */
+bool image_search_begin(struct image_search *search, const struct js *js);
+/* From the first page on: what has no room in `out` is only measured, see lines_encode. */
+void image_search_into(struct image_search *search, uint8_t *out, size_t room);
+/* One piece. False: it was the last, writing.len is what all take. */
+bool image_search_some(struct image_search *search);
 /* Random bytes; in deterministic mode those of the runtime's seed, while the image is made those of its source. */
 void image_random(struct js *js, void *bytes, size_t len);
 /* The SHA-256 of the image of a process, worked out at the first call. False: no memory to read it in. */

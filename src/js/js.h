@@ -92,7 +92,7 @@ struct js {
     struct engine engine; /* its env is this struct */
     const anqa_js_script *script;
     struct js_rt *rt;
-    struct js_image *image;
+    struct js_image *image; /* counted */
     struct js_window *window;
     struct exit_hook hook; /* gives the window back */
     anqa_arena scratch;    /* of the operation that runs: empty when none does */

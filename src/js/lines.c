@@ -9,12 +9,6 @@ enum { WORD = 4, WORDS = LINES_LINE / WORD, MASK = 2, SIZES = 4 /* bytes at most
 
 /* ---------------------------------------------------------------- writing */
 
-struct writing {
-    uint8_t *out;
-    size_t room, len; /* len: of all, it may be more than there is room for */
-    uint32_t next;    /* the line behind the last one written */
-};
-
 /* How many bytes a number with a sign takes. */
 static uint32_t size_of(uint32_t number)
 {
@@ -62,7 +56,7 @@ static size_t put_words(uint8_t *to, const uint8_t *line, const uint8_t *before)
 }
 
 static void write_line(
-    struct writing *w, uint32_t number, const uint8_t *line, const uint8_t *before)
+    struct lines_writing *w, uint32_t number, const uint8_t *line, const uint8_t *before)
 {
     uint8_t bytes[LINE_MOST + WORD]; /* words are put whole */
     size_t len = put_varint(bytes, number - w->next);
@@ -87,7 +81,7 @@ static bool differs(const uint8_t *line, const uint8_t *before)
 }
 
 static void write_page(
-    struct writing *w, const struct lines_source *source, uint32_t at, const uint8_t *before)
+    struct lines_writing *w, const struct lines_source *source, uint32_t at, const uint8_t *before)
 {
     for (uint32_t i = 0; i < LINES_PAGE; i += LINES_LINE) {
         const uint8_t *line = source->memory + at + i;
@@ -96,16 +90,24 @@ static void write_page(
     }
 }
 
-size_t lines_encode(const struct lines_source *source, uint8_t *out, size_t room)
+void lines_encode_pages(
+    struct lines_writing *w, const struct lines_source *source, uint32_t first, uint32_t end)
 {
     static const uint8_t zeros[LINES_PAGE];
-    struct writing w = {.out = out, .room = room};
+    uint32_t alive = source->from / LINES_PAGE;
 
-    for (uint32_t page = source->from / LINES_PAGE; page < source->size / LINES_PAGE; page++) {
+    for (uint32_t page = first < alive ? alive : first; page < end; page++) {
         uint32_t at = page * LINES_PAGE;
         if (source->same == NULL || source->same[page] == 0)
-            write_page(&w, source, at, at < source->image_size ? source->image + at : zeros);
+            write_page(w, source, at, at < source->image_size ? source->image + at : zeros);
     }
+}
+
+size_t lines_encode(const struct lines_source *source, uint8_t *out, size_t room)
+{
+    struct lines_writing w = {.out = out, .room = room};
+
+    lines_encode_pages(&w, source, 0, source->size / LINES_PAGE);
     return w.len;
 }
 
@@ -168,30 +170,37 @@ static const uint8_t *read_words(const uint8_t *at, const uint8_t *end, uint8_t 
     return sizes == 0 ? at : NULL;
 }
 
-static bool decode(const uint8_t *at, size_t len, uint8_t *memory, uint32_t size)
+bool lines_decode_some(struct lines_reading *reading, uint8_t *memory)
 {
-    const uint8_t *end = at + len;
-    uint32_t next = 0, lines = size / LINES_LINE, gap = 0;
+    const uint8_t *at = reading->at;
+    uint32_t lines = reading->size / LINES_LINE, gap = 0;
 
-    while (at < end) {
-        at = read_varint(at, end, &gap);
-        if (at == NULL || gap >= lines - next)
+    for (uint32_t i = 0; i < LINES_PIECE && at < reading->end; i++) {
+        at = read_varint(at, reading->end, &gap);
+        if (at == NULL || gap >= lines - reading->next)
             return false;
-        next += gap;
-        at = read_words(at, end, memory == NULL ? NULL : memory + (size_t)next * LINES_LINE);
+        reading->next += gap;
+        at = read_words(
+            at, reading->end, memory == NULL ? NULL : memory + (size_t)reading->next * LINES_LINE);
         if (at == NULL)
             return false;
-        next++;
+        reading->next++;
     }
+    reading->at = at;
+    return true;
+}
+
+bool lines_decode(const uint8_t *bytes, size_t len, uint8_t *memory, uint32_t size)
+{
+    struct lines_reading reading = {.at = bytes, .end = bytes + len, .size = size};
+
+    while (reading.at < reading.end)
+        if (!lines_decode_some(&reading, memory))
+            return false;
     return true;
 }
 
 bool lines_check(const uint8_t *bytes, size_t len, uint32_t size)
 {
-    return decode(bytes, len, NULL, size);
-}
-
-bool lines_decode(const uint8_t *bytes, size_t len, uint8_t *memory, uint32_t size)
-{
-    return decode(bytes, len, memory, size);
+    return lines_decode(bytes, len, NULL, size);
 }

@@ -39,11 +39,29 @@ struct lines_source {
  * `room`, what `out` holds is of no use. */
 size_t lines_encode(const struct lines_source *source, uint8_t *out, size_t room);
 
+/* The same piece by piece: of pages in ascending order, each from `first` to before `end`. `len` is that of all so far. */
+struct lines_writing {
+    uint8_t *out;
+    size_t room, len;
+    uint32_t next; /* the line behind the last one written */
+};
+void lines_encode_pages(
+    struct lines_writing *writing, const struct lines_source *source, uint32_t first, uint32_t end);
+
 /* Whether that is an encoding for memory of `size` bytes. */
 bool lines_check(const uint8_t *bytes, size_t len, uint32_t size);
 
 /* Puts the lines into memory that holds the image, and zeros beyond. The bytes may be anybody's: if they are no encoding
  * for `size` bytes, false is returned, and a part of them may be in the memory, but nothing outside of it. */
 bool lines_decode(const uint8_t *bytes, size_t len, uint8_t *memory, uint32_t size);
+
+/* Either of them piece by piece, LINES_PIECE lines at most in each: until `at` is `end`, or false is returned. */
+struct lines_reading {
+    const uint8_t *at, *end;
+    uint32_t size, next; /* next: the line behind the last one read; 0 at the start */
+};
+#define LINES_PIECE 4096u
+/* memory: NULL: it is only checked. */
+bool lines_decode_some(struct lines_reading *reading, uint8_t *memory);
 
 #endif

@@ -305,6 +305,8 @@ static ANQA_NORETURN void cannot_wake(const struct js *js, const char *why)
 static void restore(struct js *js)
 {
     struct js_window *window = js->window;
+    struct lines_reading reading = {
+        .at = js->lines, .end = js->lines + js->lines_len, .size = js->engine.memory.size};
 
     if (!window_grow(window, js->engine.memory.size))
         cannot_wake(js, "the system has no memory for it");
@@ -312,7 +314,11 @@ static void restore(struct js *js)
     window->touched = !js->fresh;
     if (js->lines_len > 0 && !window->warm)
         image_warm(js);
-    ANQA_INVARIANT(lines_decode(js->lines, js->lines_len, window->base, js->engine.memory.size));
+    while (reading.at < reading.end) {
+        ANQA_INVARIANT(lines_decode_some(&reading, window->base));
+        if (reading.at < reading.end)
+            anqa_yield(); /* it is PARKED, so the window is nobody else's */
+    }
 }
 
 static void wake(struct js *js)

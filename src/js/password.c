@@ -142,7 +142,7 @@ static anqa_payload run(void *arg)
 
     anqa_defer(forget, work);
     /* lent: should this process be killed, its memory stays until the worker is done */
-    status = work_blocking(&js_rt_get()->work, work->asker, work->family, derive, work);
+    status = work_blocking(&js_rt_get()->gates.work, work->asker, work->family, derive, work);
     if (status != ANQA_OK)
         payload = beam_answer(false, anqa_status_text(status), strlen(anqa_status_text(status)));
     else if (!work->done)

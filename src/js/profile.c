@@ -15,8 +15,8 @@ enum { TIME_MS = 5000, KEY_MAX = 8192 };
 
 /* A stack that was seen; its text is the key. Of other images' the same text can stand for others. */
 struct counted {
-    struct counted *next;         /* the same text, of another image */
-    const struct js_image *image; /* whose map it is for */
+    struct counted *next;   /* the same text, of another image */
+    struct js_image *image; /* whose map it is for, counted; NULL: it has none */
     const char *script;
     uint64_t count;
     size_t len;
@@ -32,7 +32,7 @@ struct js_profile {
     uint64_t samples, lost;
 };
 
-/* ---------------------------------------------------------------- counting */
+/* ---------------------------------------------------------------- counting; with js_rt.lock, up to count_text */
 
 static bool is_about(const struct js_profile *profile, const struct js *js)
 {
@@ -56,7 +56,7 @@ static bool put(struct js_profile *profile, struct counted *first, struct counte
 }
 
 static struct counted *add(struct js_profile *profile, struct counted *first, const struct js *js,
-    const struct js_image *image, anqa_str text)
+    struct js_image *image, anqa_str text)
 {
     struct counted *counted =
         profile->count < profile->most ? calloc(1, sizeof *counted + text.len) : NULL;
@@ -71,6 +71,8 @@ static struct counted *add(struct js_profile *profile, struct counted *first, co
         free(counted);
         return NULL;
     }
+    if (image != NULL)
+        image->users++;
     profile->count++;
     return counted;
 }
@@ -78,7 +80,7 @@ static struct counted *add(struct js_profile *profile, struct counted *first, co
 static void count(struct js_profile *profile, const struct js *js, anqa_str text)
 {
     /* others end, and have no map */
-    const struct js_image *image = js->image->text == NULL ? js->image : NULL;
+    struct js_image *image = js->image->text == NULL ? js->image : NULL;
     struct counted *first = map_str_get(&profile->stacks, text), *counted = first;
 
     while (counted != NULL && counted->image != image)
@@ -143,6 +145,8 @@ static void drop(void *arg)
     while (map_str_next(&profile->stacks, &it, &key, &value))
         for (struct counted *counted = value, *next; counted != NULL; counted = next) {
             next = counted->next;
+            if (counted->image != NULL)
+                image_release(profile->rt, counted->image);
             free(counted);
         }
     map_str_done(&profile->stacks);

@@ -67,6 +67,7 @@ static void give_back(struct exit_hook *hook, anqa_pid pid)
         coverage_harvest(js); /* it is ended in the midst of one */
     spawn_end_children(js, pid);
     park_leave(js);
+    image_leave(js);
     spawn_leave(js);
 }
 
@@ -341,6 +342,29 @@ static void answer_value(struct js *js, const anqa_caller *caller, int form, uin
     }
 }
 
+static struct js_waiting take_place(struct js *js, uint32_t i)
+{
+    struct js_waiting was = js->waiting[i];
+
+    js->waiting[i].id = 0;
+    js->waiting_count--;
+    return was;
+}
+
+/* The only way to a call that waits: by its id, as what a script does in between may have answered it. False: it waits no
+ * more. */
+static bool take_waiting(struct js *js, uint32_t id, struct js_waiting *ret_was)
+{
+    uint32_t i = 0;
+
+    while (i < js->waiting_size && (id == 0 || js->waiting[i].id != id))
+        i++;
+    if (i == js->waiting_size)
+        return false;
+    *ret_was = take_place(js, i);
+    return true;
+}
+
 /* Who has given up before his call was taken is known by the time only: that he has was told when it was not owed yet. So it
  * is answered, or it would be owed for ever. */
 uint32_t beam_waiting(struct js *js)
@@ -350,51 +374,46 @@ uint32_t beam_waiting(struct js *js)
     uint64_t now = anqa_now_ms();
 
     for (uint32_t i = 0; i < js->waiting_size; i++) {
-        struct js_waiting *waiting = &js->waiting[i];
+        const struct js_waiting *waiting = &js->waiting[i];
+        struct js_waiting was;
         if (waiting->id == 0 || (waiting->due_ms > now && proc_owes(&waiting->caller)))
             continue;
-        if (proc_owes(&waiting->caller))
-            answer_error(js, &waiting->caller, waiting->form, &late);
-        waiting->id = 0;
-        js->waiting_count--;
+        was = take_place(js, i);
+        if (proc_owes(&was.caller))
+            answer_error(js, &was.caller, was.form, &late);
     }
     return js->waiting_count;
 }
 
-/* A place for a call whose promise is pending. NULL: as many wait as may. */
-static struct js_waiting *new_waiting(struct js *js)
+/* Notes a call whose promise is pending: its id, or 0 when as many wait as may. */
+static uint32_t note_waiting(struct js *js, const anqa_caller *caller, uint64_t due_ms, int form)
 {
     uint32_t most = js->script->limits.calls == 0 ? DEFAULT_CALLS : js->script->limits.calls, i = 0;
 
     if (js->waiting_count >= most && beam_waiting(js) >= most)
-        return NULL;
-    if (js->waiting_count == js->waiting_size) {
-        uint32_t size = js->waiting_size == 0 ? 4 : js->waiting_size * 2;
+        return 0;
+    while (i < js->waiting_size && js->waiting[i].id != 0)
+        i++;
+    if (i == js->waiting_size) {
+        uint32_t size = i == 0 ? 4 : i * 2;
         js->waiting = anqa_heap_realloc(js->waiting, size * sizeof *js->waiting);
-        memset(js->waiting + js->waiting_size, 0, (size - js->waiting_size) * sizeof *js->waiting);
+        memset(js->waiting + i, 0, (size - i) * sizeof *js->waiting);
         js->waiting_size = size;
     }
-    while (js->waiting[i].id != 0)
-        i++;
     js->waiting_count++;
     js->next_id = js->next_id == INT32_MAX ? 1 : js->next_id + 1;
-    js->waiting[i].id = js->next_id;
-    return &js->waiting[i];
+    js->waiting[i] = (struct js_waiting){
+        .id = js->next_id, .form = (uint8_t)form, .due_ms = due_ms, .caller = *caller};
+    return js->next_id;
 }
 
 void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value)
 {
     struct js_waiting was;
     anqa_js_error error;
-    uint32_t i = 0;
 
-    while (i < js->waiting_size && (id == 0 || js->waiting[i].id != id))
-        i++;
-    if (i == js->waiting_size)
+    if (!take_waiting(js, id, &was))
         return;
-    was = js->waiting[i];
-    js->waiting[i].id = 0;
-    js->waiting_count--;
     if (ok) {
         answer_value(js, &was.caller, was.form, value);
         return;
@@ -407,26 +426,23 @@ void beam_settled(struct js *js, uint32_t id, bool ok, uint64_t value)
 static void answer_later(
     struct js *js, const anqa_caller *caller, uint64_t due_ms, int form, uint64_t promise)
 {
-    struct js_waiting *waiting = new_waiting(js);
+    uint32_t id = note_waiting(js, caller, due_ms, form);
     anqa_js_error error = {.name = anqa_str_of("RangeError"),
         .message = anqa_str_of("as many calls wait for an answer as may")};
+    struct js_waiting was;
     uint64_t value;
 
-    if (waiting == NULL) {
+    if (id == 0) {
         turn_free(js, promise);
         answer_error(js, caller, form, &error);
         return;
     }
-    waiting->caller = *caller;
-    waiting->form = (uint8_t)form;
-    waiting->due_ms = due_ms;
-    value = turn_call(
-        js, js->image->parts[BOOT_AWAIT], (uint64_t[]){convert_double(waiting->id), promise}, 2);
+    value =
+        turn_call(js, js->image->parts[BOOT_AWAIT], (uint64_t[]){convert_double(id), promise}, 2);
     if (turn_is_exception(value)) {
         error = turn_exception(js);
-        waiting->id = 0;
-        js->waiting_count--;
-        answer_error(js, caller, form, &error);
+        if (take_waiting(js, id, &was))
+            answer_error(js, &was.caller, was.form, &error);
     }
     turn_free(js, value);
 }
@@ -650,11 +666,12 @@ static void drop_calls(struct js *js)
 
     beam_forget_tasks(js);
     for (uint32_t i = 0; i < js->waiting_size; i++) {
-        if (js->waiting[i].id != 0)
-            answer_error(js, &js->waiting[i].caller, js->waiting[i].form, &error);
-        js->waiting[i].id = 0;
+        struct js_waiting was;
+        if (js->waiting[i].id == 0)
+            continue;
+        was = take_place(js, i);
+        answer_error(js, &was.caller, was.form, &error);
     }
-    js->waiting_count = 0;
 }
 
 /* A process that works for this one alone: nothing that it tells is to come later. */

@@ -12,7 +12,7 @@
 enum {
     VERSION = 2, /* 1: words of lines were whole */
     WASM_PAGE = 65536,
-    PIECE = 4 << 20, /* bytes to digest at once */
+    PIECE = 256 << 10, /* bytes to digest or copy at once: about a millisecond */
     NAME_MOST = 255,
     TAIL = 2 * SHA256_LEN
 };
@@ -101,42 +101,84 @@ void snapshot_hold(anqa_buf bytes)
     (void)anqa_defer(unref, held);
 }
 
-/* Head, name and lines, and room for the rest. Nothing here yields: what is parked stays so, what is not is in no turn. */
-static anqa_status put_lines(struct js *js, struct head *head, const uint8_t *lines, size_t len,
-    anqa_buf *ret_bytes, char **ret_tail)
+/* A snapshot with head and name, and room for lines and the rest; held. */
+static anqa_status make_room(
+    struct js *js, struct head *head, size_t len, anqa_buf *ret_bytes, char **ret_lines)
 {
-    char *at;
     anqa_status status;
+    char *at;
 
     head->lines_len = len;
     status = anqa_buf_new(sizeof *head + head->name_len + len + TAIL, ret_bytes, &at);
     if (status != ANQA_OK)
         return status;
+    snapshot_hold(*ret_bytes); /* whoever yields may be killed */
     memcpy(at, head, sizeof *head);
-    at += sizeof *head;
-    memcpy(at, js->script->name, head->name_len);
-    at += head->name_len;
+    memcpy(at + sizeof *head, js->script->name, head->name_len);
+    *ret_lines = at + sizeof *head + head->name_len;
+    return ANQA_OK;
+}
+
+/* Of one that is parked, and stays so: it has them already. */
+static anqa_status put_parked(
+    struct js *js, struct head *head, anqa_buf *ret_bytes, char **ret_tail)
+{
+    size_t len = js->lines_len;
+    char *to;
+    anqa_status status = make_room(js, head, len, ret_bytes, &to);
+
+    if (status != ANQA_OK)
+        return status;
+    for (size_t at = 0; at < len; at += PIECE) {
+        if (at > 0)
+            anqa_yield();
+        memcpy(to + at, js->lines + at, len - at < PIECE ? len - at : PIECE);
+    }
+    *ret_tail = to + len;
+    return ANQA_OK;
+}
+
+static void search_all(struct image_search *search, char *out, size_t room)
+{
+    image_search_into(search, (uint8_t *)out, room);
+    while (image_search_some(search))
+        anqa_yield();
+}
+
+/* Of one that is BUSY, in no turn: its memory stays what it is. */
+static anqa_status put_mapped(
+    struct js *js, struct head *head, anqa_buf *ret_bytes, char **ret_tail)
+{
+    struct image_search search;
+    anqa_status status;
+    char *to;
+    size_t len;
+
+    if (!image_search_begin(&search, js))
+        return ANQA_E_NOMEM;
+    (void)anqa_defer(free, search.same);
+    search_all(&search, NULL, 0);
+    len = search.writing.len;
+    status = make_room(js, head, len, ret_bytes, &to);
+    if (status != ANQA_OK)
+        return status;
     if (len > 0)
-        memcpy(at, lines, len);
-    *ret_tail = at + len;
+        search_all(&search, to, len);
+    *ret_tail = to + len;
     return ANQA_OK;
 }
 
 static anqa_status put_memory(
     struct js *js, struct head *head, anqa_buf *ret_bytes, char **ret_tail)
 {
-    uint8_t *lines = NULL;
-    size_t len = 0;
     anqa_status status;
 
     while (!park_try_begin(js)) {
-        if (park_is(js)) /* it has them already */
-            return put_lines(js, head, js->lines, js->lines_len, ret_bytes, ret_tail);
+        if (park_is(js))
+            return put_parked(js, head, ret_bytes, ret_tail);
         anqa_yield();
     }
-    status = image_lines(js, &lines, &len) ? put_lines(js, head, lines, len, ret_bytes, ret_tail)
-                                           : ANQA_E_NOMEM;
-    free(lines);
+    status = put_mapped(js, head, ret_bytes, ret_tail);
     park_end_unused(js);
     return status;
 }
@@ -152,9 +194,10 @@ anqa_status snapshot_take(struct js *js, anqa_buf *ret_bytes, anqa_error *err)
     if (status != ANQA_OK)
         return status;
     status = put_memory(js, &head, ret_bytes, &tail);
-    if (status != ANQA_OK)
+    if (status != ANQA_OK) {
+        anqa_defer_run_to(mark);
         return anqa_fail(err, status, "a snapshot of script '%s'", js->script->name);
-    snapshot_hold(*ret_bytes); /* whoever yields may be killed */
+    }
     digest_of(ret_bytes->ptr, ret_bytes->len - TAIL, digest);
     sha256_hmac(js->rt->secret, sizeof js->rt->secret, digest, sizeof digest, witness);
     memcpy(tail, digest, sizeof digest);
@@ -300,6 +343,22 @@ static uint64_t epoch_of(struct js *js, const struct parts *parts)
     return epoch;
 }
 
+/* Into the memory, or NULL: to check them; others have their turn meanwhile. */
+static bool read_lines(anqa_str lines, uint8_t *memory, uint32_t size)
+{
+    struct lines_reading reading = {.at = (const uint8_t *)lines.ptr,
+        .end = (const uint8_t *)lines.ptr + lines.len,
+        .size = size};
+    bool ok = true;
+
+    while (ok && reading.at < reading.end) {
+        ok = lines_decode_some(&reading, memory);
+        if (reading.at < reading.end)
+            anqa_yield();
+    }
+    return ok;
+}
+
 anqa_status snapshot_put(struct js *js, anqa_str bytes, double *ret_ms, anqa_error *err)
 {
     struct parts parts;
@@ -313,7 +372,7 @@ anqa_status snapshot_put(struct js *js, anqa_str bytes, double *ret_ms, anqa_err
     if (status != ANQA_OK)
         return status;
     size = parts.head.pages * WASM_PAGE;
-    if (!lines_check((const uint8_t *)parts.lines.ptr, parts.lines.len, size))
+    if (!read_lines(parts.lines, NULL, size))
         return damaged(err, "its memory is none");
     if (!window_grow(js->window, size))
         return anqa_fail(
@@ -321,8 +380,7 @@ anqa_status snapshot_put(struct js *js, anqa_str bytes, double *ret_ms, anqa_err
     js->engine.memory.pages = parts.head.pages;
     js->engine.memory.size = size;
     js->window->touched = true;
-    ANQA_INVARIANT(lines_decode(
-        (const uint8_t *)parts.lines.ptr, parts.lines.len, js->engine.memory.data, size));
+    ANQA_INVARIANT(read_lines(parts.lines, js->engine.memory.data, size));
     js->next_id = parts.head.next_id;
     js->epoch = epoch_of(js, &parts);
     js->restored = true;

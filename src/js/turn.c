@@ -46,15 +46,31 @@ struct entry {
     void *arg;
 };
 
+static void drop_rejection(struct js *js, uint32_t i)
+{
+    uint32_t reason = js->rejected[i], promise = js->rejected_promises[i];
+
+    js->rejected_count--;
+    js->rejected[i] = js->rejected[js->rejected_count];
+    js->rejected_promises[i] = js->rejected_promises[js->rejected_count];
+    q_qjs_free_value(&js->engine, reason);
+    q_qjs_free_value(&js->engine, promise);
+}
+
+/* Each leaves the list before it is looked at: what that runs of a script may handle it, or others, and make new ones, of which no
+ * more are told than could have been there. */
 static void log_rejections(struct js *js)
 {
-    for (uint32_t i = 0; i < js->rejected_count; i++) {
-        anqa_js_error error = turn_error_of(js, js_u64(js, js->rejected[i]));
+    for (uint32_t n = 0; n < ANQA_COUNT(js->rejected) && js->rejected_count > 0; n++) {
+        uint64_t reason = q_JS_DupValue(&js->engine, js->image->ctx, js_u64(js, js->rejected[0]));
+        anqa_js_error error;
+        drop_rejection(js, 0);
+        error = turn_error_of(js, reason);
         turn_log_error(js, "js.unhandled_rejection", &error);
-        q_qjs_free_value(&js->engine, js->rejected[i]);
-        q_qjs_free_value(&js->engine, js->rejected_promises[i]);
+        turn_free(js, reason);
     }
-    js->rejected_count = 0;
+    while (js->rejected_count > 0)
+        drop_rejection(js, 0);
 }
 
 static void log_left_out(struct js *js)
@@ -313,6 +329,12 @@ static const char *interrupted(const struct js *js)
     return anqa_tmp_printf("interrupted: a turn of more than %u ms", js->soft / TICKS_PER_MS);
 }
 
+/* A turn that was cut, as an error. */
+static anqa_js_error cut_error(const char *why)
+{
+    return (anqa_js_error){.name = anqa_str_of("InternalError"), .message = anqa_str_of(why)};
+}
+
 static const anqa_str cannot_be_shown = {"[cannot be shown]", 17};
 
 anqa_js_error turn_error_of(struct js *js, uint64_t thrown)
@@ -403,13 +425,8 @@ static void forget_rejection(struct js *js, uint64_t promise)
 
     while (i < js->rejected_count && js_u64(js, js->rejected_promises[i]) != promise)
         i++;
-    if (i == js->rejected_count)
-        return;
-    q_qjs_free_value(&js->engine, js->rejected[i]);
-    q_qjs_free_value(&js->engine, js->rejected_promises[i]);
-    js->rejected_count--;
-    js->rejected[i] = js->rejected[js->rejected_count];
-    js->rejected_promises[i] = js->rejected_promises[js->rejected_count];
+    if (i < js->rejected_count)
+        drop_rejection(js, i);
 }
 
 void turn_note_rejection(struct js *js, uint32_t promise, uint32_t reason, bool handled)
@@ -434,8 +451,7 @@ bool turn_jobs(struct js *js, anqa_js_error *ret_error)
         js->endless = !js->interrupt && ++js->jobs > most_jobs(js);
         if (js->interrupt || js->endless) {
             e->sp = sp;
-            *ret_error = (anqa_js_error){.name = anqa_str_of("InternalError"),
-                .message = anqa_str_of(js->endless ? too_many_jobs(js) : interrupted(js))};
+            *ret_error = cut_error(js->endless ? too_many_jobs(js) : interrupted(js));
             return false;
         }
         if ((int32_t)q_JS_ExecutePendingJob(e, rt, out) < 0)
@@ -467,7 +483,14 @@ struct js_outcome turn_settle(struct js *js, uint64_t value)
         return outcome;
     }
     switch (q_JS_PromiseState(e, ctx, value)) {
-    case 0: outcome.kind = OUTCOME_PENDING; return outcome;
+    case 0:
+        if (!js->interrupt) {
+            outcome.kind = OUTCOME_PENDING;
+            return outcome;
+        }
+        /* what was to settle it may be the job that was cut, the last one: then nothing ever does */
+        outcome.error = cut_error(interrupted(js));
+        break;
     case 1:
         outcome.kind = OUTCOME_VALUE;
         outcome.value = q_JS_PromiseResult(e, ctx, value);

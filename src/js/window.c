@@ -16,26 +16,19 @@
 #include "js/work.h"
 #include "runtime/hooks.h"
 #include "runtime/sched.h"
-#include "runtime/worker.h"
 
 #define DROP_GAP (8 * PAGES_SIZE)
 #define KEEP_PAGES 64u
-
-enum { LOOKS = 6, LOOKS_FAMILY = 2 }; /* names that are looked up at once: fewer than workers */
 
 /* ---------------------------------------------------------------- a runtime's */
 
 static void *rt_make(anqa_rt *rt)
 {
     struct js_rt *made = calloc(1, sizeof *made);
-    struct workers_stats workers;
 
     if (made == NULL)
         return NULL;
-    workers_get_stats(rt, &workers);
-    work_gate_init(
-        &made->work, workers.threads_max > 1 ? workers.threads_max / 2 : 1, 0, workers.queue_max);
-    work_gate_init(&made->looks, LOOKS, LOOKS_FAMILY, workers.queue_max);
+    work_gates_init(&made->gates, rt);
     made->rt = rt;
     made->limit = rt->options.js_mapped;
     made->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -205,13 +198,18 @@ static struct js_window *pop_shown(struct js_image *image)
     return window;
 }
 
-/* A free one that another image has left. */
+/* A free one that shows another image, which may go as soon as the lock is given up: it counts as showing none. */
 static struct js_window *window_rob(struct js_rt *rt)
 {
-    for (struct js_image *image = rt->images; image != NULL; image = image->next)
-        if (image->free != NULL)
-            return pop_shown(image);
-    return NULL;
+    struct js_window *window = NULL;
+
+    for (struct js_image *image = rt->images; image != NULL && window == NULL; image = image->next)
+        window = pop_shown(image);
+    if (window != NULL) {
+        window->image = NULL;
+        window->warm = false;
+    }
+    return window;
 }
 
 anqa_status window_show(struct js_window *window, struct js_image *image, anqa_error *err)
@@ -341,13 +339,24 @@ static bool restore(struct js_rt *rt, struct js_window *window, bool warm, bool 
     return drop_own(window, &pages, at, image->size, &keep);
 }
 
+/* Whether somebody may come who wants a window that shows it. */
+static bool is_current(struct js_rt *rt, const struct js_image *image)
+{
+    bool current;
+
+    pthread_mutex_lock(&rt->lock);
+    current = !image->stale;
+    pthread_mutex_unlock(&rt->lock);
+    return current;
+}
+
 /* Whether one more may stay warm: a place among them is taken. */
 static bool take_warmth(struct js_rt *rt, struct js_image *image)
 {
     bool taken;
 
     pthread_mutex_lock(&rt->lock);
-    taken = !image->stale && image->warm < WINDOWS_WARM;
+    taken = image->warm < WINDOWS_WARM;
     image->warm += taken;
     pthread_mutex_unlock(&rt->lock);
     return taken;
@@ -376,9 +385,9 @@ bool window_renew(struct js_rt *rt, struct js_window *window)
 static void window_put(
     struct js_rt *rt, struct js_image *image, struct js_window *window, bool shown, bool warm)
 {
-    struct js_window **list = shown && !image->stale ? &image->free : &rt->free;
+    struct js_window **list = shown ? &image->free : &rt->free;
 
-    window->warm = shown && window->warm && !image->stale;
+    window->warm = shown && window->warm;
     window->touched = false;
     if (warm && !window->warm) /* the place that was taken for it */
         image->warm--;
@@ -389,9 +398,10 @@ static void window_put(
 void window_give(struct js_rt *rt, struct js_window *window, bool wanted)
 {
     struct js_image *image = window->image;
-    bool warm = image != NULL && (window->touched || window->warm) && take_warmth(rt, image);
+    bool current = image != NULL && is_current(rt, image);
+    bool warm = current && (window->touched || window->warm) && take_warmth(rt, image);
     bool renew = window->touched || window->warm != warm;
-    bool shown = image != NULL && cut_tail(window) && (!renew || restore(rt, window, warm, wanted));
+    bool shown = current && cut_tail(window) && (!renew || restore(rt, window, warm, wanted));
     bool lost = !shown && !window_clear(window); /* no mappings left to do it with */
 
     pthread_mutex_lock(&rt->lock);
@@ -407,12 +417,22 @@ void window_give(struct js_rt *rt, struct js_window *window, bool wanted)
     }
 }
 
-void windows_empty(struct js_rt *rt, struct js_window *list)
+static struct js_window *take_shown(struct js_rt *rt, struct js_image *image)
 {
-    while (list != NULL) {
-        struct js_window *window = list;
+    struct js_window *window;
+
+    pthread_mutex_lock(&rt->lock);
+    window = pop_shown(image);
+    pthread_mutex_unlock(&rt->lock);
+    return window;
+}
+
+void windows_empty(struct js_rt *rt, struct js_image *image)
+{
+    struct js_window *window;
+
+    while ((window = take_shown(rt, image)) != NULL) {
         bool lost = !window_clear(window);
-        list = window->next;
         window->warm = window->touched = false;
         pthread_mutex_lock(&rt->lock);
         if (!lost) {

@@ -63,7 +63,12 @@ struct work_gate {
     uint32_t limit, family_limit, queue; /* constant */
     uint32_t working, waiters;
     struct anqa_list waiting, running; /* struct place */
-    uint64_t turns;                    /* workers given */
+    uint64_t turns; /* the last that was given; two apart, so that who comes is between them */
+};
+
+struct work_gates {
+    struct work_gate work, looks;
+    uint32_t limit, working; /* of both together */
 };
 
 /* Of a runtime. Owner: RT_LOCAL_JS. */
@@ -78,8 +83,8 @@ struct js_rt {
     uint32_t used_count;       /* of these */
     struct anqa_list waiting;  /* for a window: struct js_waiter, in the order they have come */
     _Atomic(uint32_t) waiters; /* shared: of these, and who looks whether he must be one */
-    struct work_gate work, looks;   /* see work.h */
-    _Atomic(uint32_t) parked;       /* shared: processes, */
+    struct work_gates gates;   /* see work.h */
+    _Atomic(uint32_t) parked;  /* shared: processes, */
     _Atomic(uint64_t) parked_bytes; /* their lines, */
     _Atomic(uint64_t) parks, wakes; /* and how often, since the start */
     int pagemap;                    /* -1: there is none */
@@ -121,7 +126,7 @@ anqa_status window_show(struct js_window *window, struct js_image *image, anqa_e
 void window_give(struct js_rt *rt, struct js_window *window, bool wanted);
 /* One that is out shows its image as when it was taken. False: the system refuses. */
 bool window_renew(struct js_rt *rt, struct js_window *window);
-/* Takes all pages of free windows that an image has left, which is gone after that. */
-void windows_empty(struct js_rt *rt, struct js_window *list);
+/* The free windows that show an image show nothing any more, and hold nothing of it. */
+void windows_empty(struct js_rt *rt, struct js_image *image);
 
 #endif

@@ -3,6 +3,13 @@
 #include <anqa/memory.h>
 
 #include "runtime/sched.h"
+#include "runtime/worker.h"
+
+enum {
+    FREE = 2, /* workers that scripts leave to others */
+    LOOKS = 6,
+    LOOKS_FAMILY = 2 /* names that are looked up at once */
+};
 
 /* Owner: the process that has it, on its heap; in the list guarded by the lock. */
 struct place {
@@ -13,7 +20,7 @@ struct place {
     uint64_t ref; /* wakes it */
     /* guarded by the lock */
     uint64_t
-        turn; /* when its family was last given a worker, as far as somebody of it is in a list; 0: not */
+        turn; /* when its family was last given a worker, as far as somebody of it is in a list; else when it came */
     bool granted;
 };
 
@@ -24,12 +31,15 @@ static struct place *place_of(struct anqa_list_node *node)
 
 /* All below, up to leave(): the lock is held. */
 
-static void grant(struct work_gate *gate, struct place *place)
+static void grant(struct work_gates *gates, struct place *place)
 {
+    struct work_gate *gate = place->gate;
     struct anqa_list_node *node = anqa_list_first(&gate->waiting);
 
+    gates->working++;
+    gate->working++;
     place->granted = true;
-    place->turn = ++gate->turns;
+    place->turn = gate->turns += 2;
     anqa_list_push(&gate->running, &place->node);
     for (; node != NULL; node = anqa_list_next(&gate->waiting, node))
         if (anqa_pid_eq(place_of(node)->family, place->family))
@@ -61,28 +71,45 @@ static bool may_run(const struct work_gate *gate, const struct place *place)
     return count_family(&gate->running, place->family, &turn) < gate->family_limit;
 }
 
-/* Of whose family it is longest ago gets what is given back; of these the first. NULL: nobody waits for it. */
-static struct place *pass(struct work_gate *gate)
+/* Of whose family it is longest ago; of these the first. NULL: nobody waits for what may be had. */
+static struct place *find_next(const struct work_gate *gate)
 {
     struct place *next = NULL;
 
+    if (gate->working >= gate->limit)
+        return NULL;
     for (struct anqa_list_node *node = anqa_list_first(&gate->waiting); node != NULL;
         node = anqa_list_next(&gate->waiting, node)) {
         struct place *place = place_of(node);
         if ((next == NULL || place->turn < next->turn) && may_run(gate, place))
             next = place;
     }
-    if (next == NULL) {
-        gate->working--;
-        return NULL;
-    }
-    gate->waiters--;
-    anqa_list_remove(&next->node);
-    grant(gate, next);
     return next;
 }
 
-/* A family has half of the queue, so that others find room. False: too many wait. */
+/* What this gate has given back goes to who waits for it. One at most: all others that wait have been refused before, for want
+ * of what is not given back now. NULL: nobody waits. */
+static struct place *pass(struct work_gates *gates, struct work_gate *gate)
+{
+    struct work_gate *other = gate == &gates->work ? &gates->looks : &gates->work;
+    struct place *next, *others;
+
+    gate->working--;
+    gates->working--;
+    next = find_next(gate);
+    others = find_next(other);
+    if (next == NULL || (others != NULL && other->working <= gate->working))
+        next = others;
+    if (next == NULL)
+        return NULL;
+    next->gate->waiters--;
+    anqa_list_remove(&next->node);
+    grant(gates, next);
+    return next;
+}
+
+/* A family has half of the queue, so that others find room. One that is in no list comes before the family that was served last,
+ * and behind all that have waited longer: whoever comes later does not pass them. False: too many wait. */
 static bool queue(struct work_gate *gate, struct place *place)
 {
     uint32_t waiting = count_family(&gate->waiting, place->family, &place->turn);
@@ -90,6 +117,8 @@ static bool queue(struct work_gate *gate, struct place *place)
     (void)count_family(&gate->running, place->family, &place->turn);
     if (gate->waiters >= gate->queue || waiting >= (gate->queue + 1) / 2)
         return false;
+    if (place->turn == 0)
+        place->turn = gate->turns - 1;
     gate->waiters++;
     anqa_list_push(&gate->waiting, &place->node);
     return true;
@@ -106,7 +135,7 @@ static void leave(void *arg)
     pthread_mutex_lock(&rt->lock);
     anqa_list_remove(&place->node);
     if (place->granted)
-        next = pass(place->gate);
+        next = pass(&rt->gates, place->gate);
     else
         place->gate->waiters--;
     if (next != NULL) { /* which may be gone when the lock is */
@@ -129,9 +158,9 @@ static enum entered enter(struct place *place)
     enum entered entered = ENTERED;
 
     pthread_mutex_lock(&rt->lock);
-    if (gate->working < gate->limit && may_run(gate, place)) {
-        gate->working++;
-        grant(gate, place);
+    if (rt->gates.working < rt->gates.limit && gate->working < gate->limit &&
+        may_run(gate, place)) {
+        grant(&rt->gates, place);
     } else if (queue(gate, place)) {
         entered = ENTERED_QUEUE;
     } else {
@@ -141,14 +170,28 @@ static enum entered enter(struct place *place)
     return entered;
 }
 
-void work_gate_init(
-    struct work_gate *gate, uint32_t limit, uint32_t family_limit, uint32_t queue_size)
+static void gate_init(struct work_gate *gate, uint32_t limit, uint32_t family_limit, uint32_t room)
 {
-    *gate = (struct work_gate){.limit = limit,
-        .family_limit = family_limit == 0 ? limit : family_limit,
-        .queue = queue_size};
+    *gate =
+        (struct work_gate){.limit = limit, .family_limit = family_limit, .queue = room, .turns = 2};
     anqa_list_init(&gate->waiting);
     anqa_list_init(&gate->running);
+}
+
+void work_gates_init(struct work_gates *gates, anqa_rt *rt)
+{
+    struct workers_stats workers;
+    uint32_t all, half, looks;
+
+    workers_get_stats(rt, &workers);
+    all = workers.threads_max;
+    half = all > 1 ? all / 2 : 1;
+    gates->limit = all > FREE ? all - FREE : 1;
+    gates->working = 0;
+    looks =
+        gates->limit > 1 ? gates->limit - 1 : 1; /* those that nobody answers leave one to work */
+    gate_init(&gates->work, half, half, workers.queue_max);
+    gate_init(&gates->looks, looks < LOOKS ? looks : LOOKS, LOOKS_FAMILY, workers.queue_max);
 }
 
 anqa_status work_blocking(

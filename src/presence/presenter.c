@@ -8,18 +8,20 @@
 
 #include "base/container.h"
 #include "presence/diff.h"
+#include "pubsub/pubsub.h"
 
 struct waiting {
     struct anqa_list_node node;
+    uint64_t rest; /* who has not got it yet (pubsub.h) */
     uint32_t topic_len, diff_len;
     char text[]; /* topic, diff */
 };
 
-/* A diff that is left out would never be made good, so it is told again as long as there is no room for it, before all others; to
- * those who got it already that is no news. */
-static bool broadcast(anqa_str topic, anqa_json diff)
+/* A diff that is left out would never be made good, so it is told again as long as there is no room for it, before all others; but
+ * not to those who got it already: one scheduler that hangs must not cost the clients of the others a diff at each try. */
+static bool broadcast(anqa_str topic, anqa_json diff, uint64_t *rest)
 {
-    anqa_status status = anqa_local_broadcast(topic, "presence_diff", diff);
+    anqa_status status = pubsub_local_rest(topic, "presence_diff", diff, rest);
 
     ANQA_REQUIRE((status == ANQA_OK || status == ANQA_E_FULL || status == ANQA_E_NOMEM) &&
                  "a diff that can be told");
@@ -59,12 +61,14 @@ static anqa_json fetched(const anqa_presence *spec, anqa_str topic, anqa_json pr
 
 static void broadcast_some_time(const anqa_presence *spec, anqa_str topic, anqa_json diff)
 {
-    if (broadcast(topic, diff))
+    uint64_t rest = PUBSUB_ALL;
+
+    if (broadcast(topic, diff, &rest))
         return;
     log_stuck(spec, topic);
     do
         anqa_sleep(PRESENTER_RETRY_MS);
-    while (!broadcast(topic, diff));
+    while (!broadcast(topic, diff, &rest));
 }
 
 static anqa_next on_diff(void *state, anqa_msg *msg)
@@ -153,12 +157,12 @@ static void tell_all_as_they_are(struct presenter *presenter)
 
     presenter->stuck = false;
     for (; presenter->count > 0; drop_first(presenter)) {
-        anqa_str topic = topic_of(first(presenter));
-        if (broadcast(topic, diff_in(first(presenter))))
+        struct waiting *waiting = first(presenter);
+        if (broadcast(topic_of(waiting), diff_in(waiting), &waiting->rest))
             continue;
         presenter->stuck = true;
         if (!was_stuck)
-            log_stuck(presenter->spec, topic);
+            log_stuck(presenter->spec, topic_of(waiting));
         return;
     }
 }
@@ -224,11 +228,13 @@ static void give_up(struct presenter *presenter)
     tell_all_as_they_are(presenter);
 }
 
-static void wait_in_turn(struct presenter *presenter, anqa_str topic, anqa_json diff)
+/* Without memory the presence crashes, as anqa/presence.h says: to make the diff anew would take memory, too. */
+static void wait_in_turn(struct presenter *presenter, anqa_str topic, anqa_json diff, uint64_t rest)
 {
     struct waiting *waiting = malloc(sizeof *waiting + topic.len + diff.len);
 
     ANQA_REQUIRE(waiting != NULL && "memory for a diff");
+    waiting->rest = rest;
     waiting->topic_len = (uint32_t)topic.len;
     waiting->diff_len = (uint32_t)diff.len;
     memcpy(waiting->text, topic.ptr, topic.len);
@@ -240,10 +246,11 @@ static void wait_in_turn(struct presenter *presenter, anqa_str topic, anqa_json 
 void presenter_tell(struct presenter *presenter, anqa_str topic, anqa_json diff)
 {
     bool alone = presenter->spec->fetch == NULL && presenter->spec->handle_metas == NULL;
+    uint64_t rest = PUBSUB_ALL;
 
-    if (alone && presenter->count == 0 && broadcast(topic, diff))
+    if (alone && presenter->count == 0 && broadcast(topic, diff, &rest))
         return;
-    wait_in_turn(presenter, topic, diff);
+    wait_in_turn(presenter, topic, diff, rest);
     if (presenter->stuck)
         return;
     if (alone)

@@ -3,8 +3,8 @@
  * beside the shard, one diff after the other. That process may take its time, and may crash: diffs wait meanwhile, and are
  * told as they are when it does not come back.
  *
- * Where PubSub has no room for a diff the presenter is *stuck*: that one and those behind it wait, and are told again. Its owner
- * then keeps further changes, of which much cancels out, in the state.
+ * Where PubSub has no room for a diff the presenter is *stuck*: that one and those behind it wait, and are told again to those who have not
+ * got them. Its owner then keeps further changes, of which much cancels out, in the state.
  */
 #ifndef PRESENCE_PRESENTER_H
 #define PRESENCE_PRESENTER_H

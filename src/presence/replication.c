@@ -181,6 +181,19 @@ static anqa_status ask_all(struct replication *r, anqa_arena *arena, uint64_t no
 
 /* ---------------------------------------------------------------- ticks */
 
+static void forgive_silence(struct replication *r, uint64_t now_ms)
+{
+    struct map_iter iter = {0};
+    anqa_str name;
+    void *value;
+
+    while (map_str_next(&r->state->replicas, &iter, &name, &value)) {
+        struct replica *replica = value;
+        if (replica->up)
+            replica->heard_ms = now_ms;
+    }
+}
+
 static void look_who_is_silent(struct replication *r, uint64_t now_ms)
 {
     struct map_iter iter = {0};
@@ -203,7 +216,11 @@ anqa_status replication_tick(struct replication *r, uint64_t now_ms)
     anqa_arena arena = {0};
     anqa_status status = ANQA_OK, asked;
 
-    look_who_is_silent(r, now_ms);
+    if (r->deaf)
+        forgive_silence(r, now_ms);
+    else
+        look_who_is_silent(r, now_ms);
+    r->deaf = false;
     r->silent++;
     if (r->sent_clock != r->state->self->clock || r->silent >= r->times.silent_periods)
         status = beat(r, &arena);

@@ -1,6 +1,7 @@
 /*
  * How trackers of several nodes come to agree: when what is said to whom. Time and transport are the caller's: it
- * calls replication_tick now and then and replication_receive with what has come, says how late it is, and sends what it is given.
+ * calls replication_tick now and then and replication_receive with what has come, says how late it is, and sends what it is given. While it
+ * cannot take what comes it says so (`deaf`): then a tick changes nothing of what is known of others.
  *
  * All is allowed to happen to messages: they may be lost, doubled, late, and come in any order. What is lost is seen by the
  * clocks in the next beat, and asked for.
@@ -40,6 +41,8 @@ struct replication {
     void *arg;
     uint64_t sent_clock; /* what the others were told of last */
     uint32_t silent;     /* ticks since */
+    /* What came was not taken, so nobody counts as silent until the next tick, which takes this back. */
+    bool deaf;
 };
 
 /* `send` and `arg` are still to be set. Fails: E_INVALID, when the times do not go together; err says why. */

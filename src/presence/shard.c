@@ -386,6 +386,16 @@ static void send_message(void *arg, const anqa_str *to, enum message_kind kind, 
             shard->spec->name, event, anqa_status_text(status));
 }
 
+/* What other nodes said before has to be told before they say more (state.h), be it by their silence. */
+static bool is_deaf(struct shard *shard)
+{
+    if (shard->presenter.stuck)
+        tell_now(shard);
+    if (shard->presenter.stuck)
+        shard->replication.deaf = true;
+    return shard->presenter.stuck;
+}
+
 static anqa_next on_broadcast(void *state, anqa_msg *msg)
 {
     struct shard *shard = state;
@@ -396,10 +406,8 @@ static anqa_next on_broadcast(void *state, anqa_msg *msg)
     if (!anqa_broadcast_of(msg, &view) || !anqa_pid_is_none(view.from) ||
         !message_kind_of(view.event, &kind))
         return anqa_noreply(); /* not of another node's tracker */
-    if (shard->presenter.stuck)
-        tell_now(shard);
-    if (shard->presenter.stuck)
-        return anqa_noreply(); /* what they said before has to be told first (state.h); they say it again */
+    if (is_deaf(shard))
+        return anqa_noreply(); /* they say it again */
     if (replication_receive(&shard->replication, anqa_now_ms(), kind, view.payload, &err) !=
         ANQA_OK)
         anqa_log(ANQA_WARN, "presence.message_refused", "presence=%s kind=%s error=\"%s\"",
@@ -431,6 +439,7 @@ static anqa_next on_tick(void *state, anqa_msg *msg)
 
     (void)anqa_send_after(
         anqa_self(), tick_tag, anqa_nothing(), shard->replication.times.period_ms);
+    (void)is_deaf(shard);
     if (may_speak(shard))
         status = replication_tick(&shard->replication, anqa_now_ms());
     if (status != ANQA_OK)

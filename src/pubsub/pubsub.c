@@ -632,47 +632,62 @@ static anqa_status shard_give(struct sched *s, struct shard *shard, anqa_buf mes
     return status == ANQA_E_NOPROC ? ANQA_OK : status; /* the runtime stops */
 }
 
-/* To the subscribers of this node. */
-static anqa_status hand_out(struct hub *hub, struct sched *s, const struct head *from,
-    struct buf_meter *meter, anqa_str topic, anqa_str event, anqa_json payload)
+/* To the subscribers of this node, on the schedulers of `rest`; those that took it are struck out. */
+static anqa_status hand_out(struct hub *hub, struct sched *s, struct buf_meter *meter,
+    anqa_pid except, const anqa_broadcast_view *what, uint64_t *rest)
 {
-    struct head head = *from;
-    uint64_t mask = shards_of(hub, topic);
+    struct head head = {.from = what->from.bits, .except = except.bits};
     anqa_status status, one;
     anqa_buf message;
 
-    if (mask == 0)
+    *rest &= shards_of(hub, what->topic);
+    if (*rest == 0)
         return ANQA_OK;
-    status = message_make(&head, meter, topic, event, payload, &message);
+    status = message_make(&head, meter, what->topic, what->event, what->payload, &message);
     if (status != ANQA_OK)
         return status;
-    for (uint16_t i = 0; mask != 0; i++, mask >>= 1) {
-        if ((mask & 1) == 0)
-            continue;
-        one = shard_give(s, &hub->shards[i], message);
-        status = one == ANQA_OK ? status : one;
+    for (uint64_t left = *rest; left != 0; left &= left - 1) {
+        one = shard_give(s, &hub->shards[__builtin_ctzll(left)], message);
+        if (one == ANQA_OK)
+            *rest &= ~(left & -left);
+        else
+            status = one;
     }
     anqa_buf_unref(message);
+    return status;
+}
+
+static anqa_status local(
+    struct buf_meter *meter, anqa_pid except, const anqa_broadcast_view *what, uint64_t *rest)
+{
+    struct sched *s;
+    struct hub *hub;
+    anqa_status status = ANQA_E_NOMEM;
+
+    (void)proc_self(&s);
+    if (!name_ok(what->topic.len) || !name_ok(what->event.len) || what->payload.len > UINT32_MAX)
+        return ANQA_E_INVALID;
+    anqa_section_begin();
+    hub = hub_of(s->rt);
+    if (hub != NULL)
+        status = hand_out(hub, s, meter, except, what, rest);
+    anqa_section_end();
     return status;
 }
 
 anqa_status pubsub_local(anqa_pid from, anqa_pid except, struct buf_meter *meter, anqa_str topic,
     anqa_str event, anqa_json payload)
 {
-    struct head head = {.from = from.bits, .except = except.bits};
-    struct sched *s;
-    struct hub *hub;
-    anqa_status status = ANQA_E_NOMEM;
+    uint64_t rest = PUBSUB_ALL;
 
-    (void)proc_self(&s);
-    if (!name_ok(topic.len) || !name_ok(event.len) || payload.len > UINT32_MAX)
-        return ANQA_E_INVALID;
-    anqa_section_begin();
-    hub = hub_of(s->rt);
-    if (hub != NULL)
-        status = hand_out(hub, s, &head, meter, topic, event, payload);
-    anqa_section_end();
-    return status;
+    return local(meter, except, &(anqa_broadcast_view){topic, event, payload, from}, &rest);
+}
+
+anqa_status pubsub_local_rest(anqa_str topic, const char *event, anqa_json payload, uint64_t *rest)
+{
+    anqa_broadcast_view what = {topic, anqa_str_of(event), payload, anqa_self()};
+
+    return local(NULL, (anqa_pid){0}, &what, rest);
 }
 
 _Atomic(struct node_link *) *pubsub_link(anqa_rt *rt)

@@ -80,6 +80,14 @@ struct buf_meter;
  * has received it; NULL: nobody is. Fails: as anqa_broadcast; E_LIMIT: more than the meter allows. */
 anqa_status pubsub_local(anqa_pid from, anqa_pid except, struct buf_meter *meter, anqa_str topic,
     anqa_str event, anqa_json payload);
+
+#define PUBSUB_ALL UINT64_MAX
+
+/* As anqa_local_broadcast, for who tries again until all have got it: nobody gets it twice. rest: PUBSUB_ALL at first; then as
+ * the last try has left it, the schedulers whose subscribers did not get it. */
+anqa_status pubsub_local_rest(
+    anqa_str topic, const char *event, anqa_json payload, uint64_t *rest) ANQA_MUST_CHECK;
+
 /* As anqa_broadcast_from the calling process, on a meter. */
 anqa_status pubsub_broadcast_metered(
     struct buf_meter *meter, anqa_str topic, const char *event, anqa_json payload);

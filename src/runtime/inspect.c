@@ -17,9 +17,10 @@ static_assert(ANQA_SCHEDULERS_MAX == SCHED_MAX, "there is room for all scheduler
 
 static bool lives(const struct proc *p, anqa_pid pid)
 {
-    /* acquire: what is read next is of this life or of a later one. */
-    return atomic_load_explicit(&p->in, memory_order_acquire) != IN_CLOSED &&
-           atomic_load_explicit(&p->generation, memory_order_acquire) == pid_generation(pid);
+    /* acquire: it has been spawned to its end, and what is read next is of this life or of a later one. In this order: a
+     * slot is closed before its generation moves on. Pairs with proc_spawn and proc_reset. */
+    return atomic_load_explicit(&p->generation, memory_order_acquire) == pid_generation(pid) &&
+           atomic_load_explicit(&p->in, memory_order_acquire) != IN_CLOSED;
 }
 
 static void look_at_mailbox(const struct proc *p, anqa_process_info *info)

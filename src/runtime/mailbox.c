@@ -468,7 +468,7 @@ void mailbox_poll(struct sched *s, struct proc *p)
 {
     if (p->flags & PROC_FOREIGN)
         mailbox_drain(s, p);
-    else if (!killed(p) && atomic_load_explicit(&p->in, memory_order_relaxed) > IN_CLOSED)
+    else if (!killed(p) && atomic_load_explicit(&p->in, memory_order_relaxed) > IN_IDLE)
         drain(s, p, take_in(p, IN_BUSY));
 }
 

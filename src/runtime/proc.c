@@ -497,9 +497,9 @@ static void proc_reset(
 {
     struct face *face = &s->rt->faces[p - s->rt->slots];
 
-    /* Relaxed: who learns the new pid learns it through a release of ours. */
+    /* Release: who sees the new generation sees a slot that is closed, until proc_spawn opens it. Pairs with lives. */
     atomic_store_explicit(&p->generation,
-        atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_relaxed);
+        atomic_load_explicit(&p->generation, memory_order_relaxed) + 1, memory_order_release);
     atomic_store_explicit(&p->shape, (uint8_t)shape, memory_order_release);
     atomic_store_explicit(&p->code.behaviour, NULL, memory_order_release);
     atomic_store_explicit(&p->stack, NULL, memory_order_release);
@@ -521,10 +521,9 @@ static void proc_reset(
     atomic_store_explicit(&p->bound, 0, memory_order_relaxed);
 }
 
-/* A slot that was never used before is not closed yet, and has a generation now: it must not pass for alive. */
+/* Nobody has seen it: it is closed still. */
 static void spawn_undo(struct sched *s, struct proc *p)
 {
-    atomic_store_explicit(&p->in, IN_CLOSED, memory_order_relaxed);
     parts_free(s, p);
     proc_release(s, p);
 }
@@ -595,7 +594,7 @@ anqa_status proc_spawn(struct sched *s, const anqa_spawn_opts *opts, struct proc
     *ret_pid = proc_pid(s->rt, p);
     atomic_store_explicit(&p->sched, spawn_place(s, opts), memory_order_relaxed);
     COUNT_ADD(s, spawned, 1);
-    /* We hold the token of a process that nobody knows yet. */
+    /* We hold the token of a process that nobody knows yet. From here on it may be seen, and sent to. */
     atomic_store_explicit(&p->in, IN_BUSY, memory_order_release);
     sched_ready(s, p);
     return ANQA_OK;
@@ -746,7 +745,7 @@ static void mailbox_close(struct sched *s, struct proc *p, anqa_reason reason)
         p->flags |= PROC_TOKEN_OUT;
     p->head = p->tail = NULL;
     mailbox_discard(s, unread, life, reason);
-    if (in > IN_CLOSED)
+    if (in > IN_IDLE)
         mailbox_discard(s, in_newest(in), life, reason);
 }
 

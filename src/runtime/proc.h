@@ -10,9 +10,9 @@
  *
  * `in` also says who must make the process run. Whoever swaps IN_IDLE for something holds *the token*: he alone must
  * put the process into a run queue, once. The owner gives the token back by leaving IN_IDLE in the exchange of a drain.
- * So a process is in at most one queue, and `run_next` is the only link that it needs. IN_CLOSED means dead: the one who
- * finds it answers for the dead. A message carries the generation it was meant for, so one that slips into the next
- * life of a slot is answered by its owner.
+ * So a process is in at most one queue, and `run_next` is the only link that it needs. IN_CLOSED means dead, or not spawned
+ * yet: the one who finds it answers for the dead. A message carries the generation it was meant for, so one that slips into
+ * the next life of a slot is answered by its owner.
  *
  * What others may look at while a process runs (inspect.h) is atomic: relaxed counters that the owner alone writes, and what is
  * written at a spawn, after the generation has moved on: who finds the generation as it was has read of one life only.
@@ -135,11 +135,11 @@ void rels_free(struct sched *s, struct rels *rels);
 
 /* ---------------------------------------------------------------- the slot */
 
-#define IN_BUSY ((uintptr_t)0)
-#define IN_IDLE ((uintptr_t)1)
-#define IN_CLOSED ((uintptr_t)2)
+#define IN_CLOSED ((uintptr_t)0) /* as in a table that is all zeroes: nobody has lived there yet */
+#define IN_BUSY ((uintptr_t)1)
+#define IN_IDLE ((uintptr_t)2)
 
-/* Above IN_CLOSED: the newest message's address, of which 44 bits tell, and above them how many there are. */
+/* Above IN_IDLE: the newest message's address, of which 44 bits tell, and above them how many there are. */
 #define IN_COUNT_SHIFT 44
 #define IN_COUNT_MAX ((uintptr_t)0xfffff) /* or more */
 
@@ -154,8 +154,8 @@ static inline uintptr_t in_push(uintptr_t in, const struct msg *msg)
 /* The newest message; NULL: there is none. */
 static inline struct msg *in_newest(uintptr_t in)
 {
-    return in <= IN_CLOSED ? NULL
-                           : (struct msg *)(in << (64 - IN_COUNT_SHIFT) >> (60 - IN_COUNT_SHIFT));
+    return in <= IN_IDLE ? NULL
+                         : (struct msg *)(in << (64 - IN_COUNT_SHIFT) >> (60 - IN_COUNT_SHIFT));
 }
 
 /* What a process is made of. */

@@ -237,6 +237,29 @@ static bool asked_before(const struct source_lines *lines, uint32_t i, const str
 
 /* ---------------------------------------------------------------- the sources themselves */
 
+/* Whether the file is there; then it is named with the folder. */
+static bool is_in(const char *folder, size_t len, struct source_line *line)
+{
+    char path[sizeof line->file];
+    struct stat st;
+    int n = snprintf(path, sizeof path, "%.*s/%s", (int)len, folder, line->file);
+
+    if (n < 0 || (size_t)n >= sizeof path || stat(path, &st) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    copy_text(line->file, sizeof line->file, path);
+    return true;
+}
+
+/* Debug information may name sources relative to their project (-ffile-prefix-map): then they are looked for in the folders above the
+ * object, from the innermost on. What is not there is opened as it is named, in the folder that the program runs in. */
+static void find_source(struct source_line *line, const char *object)
+{
+    const char *end = line->file[0] == '/' ? NULL : strrchr(object, '/');
+
+    while (end != NULL && !is_in(object, (size_t)(end - object), line))
+        end = memrchr(object, '/', (size_t)(end - object));
+}
+
 static char *read_source(const char *path, size_t *ret_len)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -318,6 +341,22 @@ static bool is_own(const struct source_lines *lines, uint32_t i, const char *roo
            (root[0] == '\0' || strncmp(frame->file, root, strlen(root)) != 0);
 }
 
+/* One of the application's own frames. */
+static void show_frame(struct source_lines *lines, uint32_t i, struct question *question)
+{
+    struct source_line *frame = &lines->frames[i];
+    struct excerpt *excerpt = &lines->excerpts[lines->excerpt_count];
+    uintptr_t offset;
+    const struct link_map *map = object_of(inside(&lines->trace, i), &offset);
+
+    if (map != NULL && file_of(map, question->path, sizeof question->path))
+        find_source(frame, question->path);
+    if (take_excerpt(frame, excerpt)) {
+        excerpt->frame = i;
+        lines->excerpt_count++;
+    }
+}
+
 void source_lines_find(struct source_lines *lines)
 {
     struct question *question = calloc(1, sizeof *question);
@@ -330,11 +369,9 @@ void source_lines_find(struct source_lines *lines)
         return;
     ask_all(lines, question);
     for (uint32_t i = 0; i < lines->trace.count; i++) {
-        struct source_line *frame = &lines->frames[i];
-        frame->own = is_own(lines, i, question->root);
-        if (frame->own && lines->excerpt_count < EXCERPTS &&
-            take_excerpt(frame, &lines->excerpts[lines->excerpt_count]))
-            lines->excerpts[lines->excerpt_count++].frame = i;
+        lines->frames[i].own = is_own(lines, i, question->root);
+        if (lines->frames[i].own && lines->excerpt_count < EXCERPTS)
+            show_frame(lines, i, question);
     }
     free(question);
 }

@@ -5,6 +5,8 @@
  * into a server. Where it is missing, or a program has no debug information, there are names of functions only. Bounded in time and
  * output. Never used where errors are not shown.
  *
+ * What lies in the folder of this library's own sources is not the application's.
+ *
  * Slow (a tenth of a second): for workers (anqa_blocking), or where a scheduler has nothing better to do.
  */
 #ifndef RUNTIME_SOURCE_LINES_H

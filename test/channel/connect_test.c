@@ -199,10 +199,10 @@ TEST(a_client_that_is_heard_of_is_not_idle)
     struct client client;
 
     server_begin(&rooms_endpoint);
-    client = client_open_at("/short/websocket?vsn=2.0.0"); /* a second */
-    for (int i = 0; i < 14; i++) {
+    client = client_open_at("/short/websocket?vsn=2.0.0"); /* four seconds */
+    for (int i = 0; i < 10; i++) {
         client_expect_nothing(client); /* by a heartbeat */
-        anqa_sleep(250);
+        anqa_sleep(500);
     }
     client_close(client);
     server_end();

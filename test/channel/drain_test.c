@@ -143,10 +143,9 @@ TEST(a_connection_without_a_request_is_closed, LIMIT)
 
 #define CLIENTS 6
 
-/* Reads the end of each, as they come; ms: when, from the call on. */
-static void read_ends(struct client *clients, uint64_t *ms)
+/* Reads the end of each, as they come; ms: when, from begin_ms on. */
+static void read_ends(struct client *clients, uint64_t begin_ms, uint64_t *ms)
 {
-    uint64_t begin_ms = anqa_now_ms();
     struct pollfd fds[CLIENTS];
 
     for (int i = 0; i < CLIENTS; i++)
@@ -167,13 +166,14 @@ static void read_ends(struct client *clients, uint64_t *ms)
 TEST(websockets_are_told_to_come_back_batch_by_batch, LIMIT)
 {
     struct client clients[CLIENTS];
-    uint64_t ms[CLIENTS];
+    uint64_t begin_ms, ms[CLIENTS];
 
     begin((anqa_endpoint_drain){.batch_size = 2, .batch_interval_ms = 300});
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = client_open();
+    begin_ms = anqa_now_ms();
     begin_stop();
-    read_ends(clients, ms);
+    read_ends(clients, begin_ms, ms);
     CHECK(ms[2] >= 280 && ms[4] >= 580, "the third after %u ms, the fifth after %u ms",
         (unsigned)ms[2], (unsigned)ms[4]);
     end();
@@ -314,15 +314,14 @@ static const anqa_channel saver_at_end = {.topic = "end:*", .terminate = save_at
 static const anqa_user_socket savers = {
     .channels = (const anqa_channel *const[]){&saver_at_end, &saver, NULL}};
 
-static void begin_savers(uint32_t shutdown_ms)
+static void begin_savers(void)
 {
     static const anqa_socket_mount mounts[] = {
         {.path = "/socket", .user_socket = &savers, .longpoll = {.on = true}}, {0}};
+    anqa_endpoint spec = polled_endpoint;
 
-    endpoint = polled_endpoint;
-    endpoint.sockets = mounts;
-    endpoint.drain = (anqa_endpoint_drain){.shutdown_ms = shutdown_ms};
-    server_begin(&endpoint);
+    spec.sockets = mounts;
+    begin_as(&spec, (anqa_endpoint_drain){0});
     CHECK_STATUS(anqa_gen_server_start(&store_server, NULL, NULL, &store, NULL), ANQA_OK);
 }
 
@@ -349,7 +348,7 @@ TEST(a_channel_that_saves_in_terminate_finds_who_was_started_before_the_endpoint
 {
     struct client client;
 
-    begin_savers(0);
+    begin_savers();
     client = client_open();
     client_join(client, "1", "end:a");
     begin_stop_both();
@@ -362,7 +361,7 @@ TEST(so_does_one_that_is_in_the_middle_of_a_message, LIMIT)
 {
     struct client client;
 
-    begin_savers(0);
+    begin_savers();
     client = client_open();
     client_join(client, "1", "in:a");
     client_send(client, "[\"1\",\"2\",\"in:a\",\"save\",{}]");
@@ -377,7 +376,7 @@ TEST(so_does_one_whose_client_polls_and_is_between_two_requests, LIMIT)
 {
     struct asker asker;
 
-    begin_savers(0);
+    begin_savers();
     asker = asker_open("/socket", "vsn=2.0.0");
     asker_join(&asker, "1", "end:a");
     begin_stop_both();
@@ -388,7 +387,7 @@ TEST(so_does_one_whose_client_had_gone_before, LIMIT)
 {
     struct client client;
 
-    begin_savers(0);
+    begin_savers();
     client = client_open();
     client_join(client, "1", "in:a");
     client_send(client, "[\"1\",\"2\",\"in:a\",\"save\",{}]");

@@ -172,6 +172,23 @@ TEST(a_window_without_anything_is_204)
     server_end();
 }
 
+/* Until a connection waits for what its session says. */
+static void await_waiting(void)
+{
+    anqa_process_info *infos;
+    size_t count;
+
+    for (unsigned n = 0; n < HARNESS_LONG_MS; n++) {
+        CHECK_STATUS(
+            anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
+        for (size_t i = 0; i < count; i++)
+            if (strcmp(infos[i].kind, "connection") == 0 && infos[i].status == ANQA_PROCESS_CALL)
+                return;
+        anqa_sleep(1);
+    }
+    ANQA_FAIL("no connection waits");
+}
+
 TEST(who_asks_again_while_a_request_waits_ends_that_one)
 {
     struct asker asker, again;
@@ -181,7 +198,7 @@ TEST(who_asks_again_while_a_request_waits_ends_that_one)
     asker = asker_open("/slow", "vsn=2.0.0");
     again = asker;
     first = asker_ask(&asker);
-    anqa_sleep(50); /* for it to come first; the other way round it is the same */
+    await_waiting();
     second = asker_ask(&again);
     CHECK_EQ(asker_got(&asker, first, NULL), 204);
     CHECK_EQ(asker_post(&asker, "[null,\"1\",\"phoenix\",\"heartbeat\",{}]"), 200);
@@ -437,7 +454,7 @@ TEST(disconnect_on_the_id_ends_the_session_and_who_waits_is_told_410)
     asker = asker_open("/slow", "vsn=2.0.0&name=ann");
     asker_join(&asker, "1", "room:a");
     fd = asker_ask(&asker);
-    anqa_sleep(50); /* for it to wait; if it comes later it opens a session, which is 410 too */
+    await_waiting();
     CHECK_STATUS(
         anqa_broadcast(anqa_str_of("users:ann"), "disconnect", ANQA_JSON_EMPTY_OBJECT), ANQA_OK);
     CHECK_EQ(asker_got(&asker, fd, NULL), 410);
@@ -485,23 +502,6 @@ static void stop_endpoint(void *arg)
 {
     (void)anqa_gen_server_stop(server_endpoint(), ANQA_SHUTDOWN, ANQA_INFINITY);
     server_tell("stopped", "");
-}
-
-/* Until a connection waits for what its session says. */
-static void await_waiting(void)
-{
-    anqa_process_info *infos;
-    size_t count;
-
-    for (unsigned n = 0; n < HARNESS_LONG_MS; n++) {
-        CHECK_STATUS(
-            anqa_process_list(&(anqa_process_list_opts){.limit = 1000}, &infos, &count), ANQA_OK);
-        for (size_t i = 0; i < count; i++)
-            if (strcmp(infos[i].kind, "connection") == 0 && infos[i].status == ANQA_PROCESS_CALL)
-                return;
-        anqa_sleep(1);
-    }
-    ANQA_FAIL("no connection waits");
 }
 
 TEST(an_endpoint_that_stops_tells_who_waits_and_ends_channels_as_draining)

@@ -373,7 +373,7 @@ const anqa_endpoint rooms_endpoint = {
                 .user_socket = &rooms_socket,
                 .compress = true,
                 .client_context = true},
-            {.path = "/short", .user_socket = &rooms_socket, .timeout_ms = 1000},
+            {.path = "/short", .user_socket = &rooms_socket, .timeout_ms = 4000},
             {.path = "/listed",
                 .user_socket = &rooms_socket,
                 .check_origin = ANQA_ORIGIN_LIST,

@@ -60,9 +60,11 @@ test("a room in a loop is paused, and its stack told by the source's lines", asy
 test("a profile is printed folded, or drawn", async (t) => {
   const { channel } = await room(t);
   const file = path.join(runtimeDir, "flame.svg");
-  channel.push("crash", { how: "loop" });
-  const { out } = await anqa("js", "profile", "--seconds", "1");
-  assert.match(out, /^crash \(.*chat-room.*:\d+\) \d+$/m);
+  await until("a profile with the loop in it", async () => {
+    channel.push("crash", { how: "loop" });
+    const { out } = await anqa("js", "profile", "--seconds", "1");
+    return /^crash \(.*chat-room.*:\d+\) \d+$/m.test(out);
+  });
   assert.match((await anqa("js", "profile", "--script", "nobody", "--seconds=1", "--svg", file)).out,
     /^0 samples in 1 s, of half a millisecond of JavaScript each: .*flame\.svg$/m);
   assert.match(fs.readFileSync(file, "utf8"), /^<\?xml .*<svg .*<\/svg>\n$/s);

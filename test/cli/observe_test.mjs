@@ -25,7 +25,12 @@ function hasTmux() {
 /** A terminal in which it runs, and has begun to listen to keys. */
 async function observe(options) {
   const terminal = await Terminal.open(`'${program}' observe --interval 250`, options);
-  await terminal.shows(/q quit/);
+  try {
+    await terminal.shows(/q quit/);
+  } catch (error) {
+    await terminal.close();
+    throw error;
+  }
   return terminal;
 }
 

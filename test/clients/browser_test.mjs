@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import path from "node:path";
 
-import { chromium } from "playwright-core";
-
+import { startChromium } from "./chromium.mjs";
 import { root, run, test, until } from "./harness.mjs";
 import { lives, tools } from "./lives.mjs";
 import { Server } from "./server.mjs";
@@ -13,11 +12,7 @@ const program = process.env.ROOMS ?? path.join(root, "build/dev/test/clients_roo
 process.env.PHOENIX_JS = path.join(root, "node_modules/phoenix/priv/static/phoenix.min.js");
 const start = () => new Server(program).start(0);
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  // Root may not use Chromium's sandbox; the page is our own.
-  args: ["--disable-gpu", "--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
-});
+const browser = await startChromium();
 
 /** A page of that server, with `connect(url, options)` and `join(socket, topic)` in it. */
 async function open(t, server) {
@@ -28,7 +23,7 @@ async function open(t, server) {
   await page.evaluate(() => {
     window.connect = (url, { transport, ...options } = {}) => {
       const given = transport ? { transport: transport === "LongPoll" ? Phoenix.LongPoll : window[transport] } : {};
-      const socket = new Phoenix.Socket(url, { ...given, timeout: 5000, reconnectAfterMs: () => 50, rejoinAfterMs: () => 50, ...options });
+      const socket = new Phoenix.Socket(url, { ...given, timeout: 20_000, reconnectAfterMs: () => 50, rejoinAfterMs: () => 50, ...options });
       socket.connect();
       return socket;
     };
@@ -48,7 +43,7 @@ async function open(t, server) {
       });
     window.push = (channel, event, payload) =>
       new Promise((resolve, reject) => {
-        channel.push(event, payload, 5000).receive("ok", resolve).receive("error", (error) => resolve({ error })).receive("timeout", reject);
+        channel.push(event, payload).receive("ok", resolve).receive("error", (error) => resolve({ error })).receive("timeout", reject);
       });
   });
   return page;
@@ -100,9 +95,9 @@ for (const transport of ["WebSocket", "LongPoll"]) {
       window.room = await joinRoom(window.socket, "room:a");
     }, transport);
     await server.kill();
-    await until("hearing of it", () => page.evaluate(() => !window.socket.isConnected()), 15_000);
+    await until("hearing of it", () => page.evaluate(() => !window.socket.isConnected()));
     await server.restart();
-    await until("joining again", () => page.evaluate(() => window.room.joins === 2), 20_000);
+    await until("joining again", () => page.evaluate(() => window.room.joins === 2));
     assert.deepEqual(await page.evaluate(() => push(window.room.channel, "echo", 1)), { got: 1 });
   });
 
@@ -153,7 +148,7 @@ test("an EventSource hears the rooms it names, and comes back by itself", async 
   await page.evaluate(() => push(window.room.channel, "shout", { i: 1 }));
   await until("the first broadcast", () => heard(1));
   await page.evaluate(() => window.room.channel.push("disconnect", { id: "users:eve" }));
-  await until("its second join", async () => (await joins()) === 2, 15_000);
+  await until("its second join", async () => (await joins()) === 2);
   await page.evaluate(() => push(window.room.channel, "shout", { i: 2 }));
   await until("the second broadcast", () => heard(2));
 });

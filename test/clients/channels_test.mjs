@@ -2,7 +2,6 @@
 // sequences against a model.
 
 import assert from "node:assert/strict";
-import { monitorEventLoopDelay } from "node:perf_hooks";
 
 import { run, sleep, test, until, within } from "./harness.mjs";
 import { Client, Refused, keysOf, leave, openRaw, push, startServer } from "./server.mjs";
@@ -119,28 +118,31 @@ test("the tree is given at the join, and again when a room starts", async (t) =>
 
 // ---------------------------------------------------------------- crashes
 
-/** Messages every 20 ms in a room of their own until `busy` ends; the longest time between two arrivals. */
-async function longestPause(server, t, busy) {
+/** A room of its own that is talked in; `longest` is the longest time between two arrivals. */
+async function talk(server, t) {
   const talker = await t.keep(new Client(server));
-  const calm = await talker.join("room:calm", { name: "Ann" });
-  const mine = monitorEventLoopDelay({ resolution: 5 });
-  let last = performance.now(), longest = 0, done = false;
-  calm.channel.on("new_message", () => {
-    longest = Math.max(longest, performance.now() - last);
-    last = performance.now();
-  });
-  await say(calm, "Ann", "first");
-  longest = 0;
-  mine.enable();
+  const room = await talker.join("room:calm", { name: "Ann" });
+  await say(room, "Ann", "first");
+  const heard = { room, last: performance.now(), longest: 0 };
+  heard.now = () => {
+    heard.longest = Math.max(heard.longest, performance.now() - heard.last);
+    heard.last = performance.now();
+  };
+  room.channel.on("new_message", heard.now);
+  return heard;
+}
+
+/** Messages every 20 ms on each server until `busy` ends, and their longest pauses. */
+async function longestPauses(servers, t, busy) {
+  const talks = await Promise.all(servers.map((server) => talk(server, t)));
+  let done = false;
   const work = busy().finally(() => (done = true));
   for (let i = 0; !done || i < 25; i++) {
-    say(calm, "Ann", `tick ${i}`).catch(() => {});
+    for (const { room } of talks) say(room, "Ann", `tick ${i}`).catch(() => {});
     await sleep(20);
   }
   await work;
-  mine.disable();
-  longest = Math.max(longest, performance.now() - last);
-  return { longest, own: mine.max / 1e6 };
+  return talks.map((heard) => (heard.now(), heard.longest));
 }
 
 /** Crashes a room in one way and waits until it answers again. */
@@ -154,20 +156,21 @@ async function crashAndRecover(server, t, how) {
   } else {
     assert.deepEqual(await push(room.channel, "crash", { how }), {});
   }
-  await until("the room answering again", () => say(room, "Bob", "after").then(() => true, () => false), 15_000);
+  await until("the room answering again", () => say(room, "Bob", "after").then(() => true, () => false), 60_000);
   await client.close();
 }
 
 for (const how of CRASHES) {
   test(`crashing a room by ${how} is over by itself, and another room goes on without a pause over 100 ms`, async (t) => {
     const { server } = await one(t);
-    let seen;
-    // A pause while this very process could not run says nothing of the server: then once more.
-    for (let attempt = 0; attempt < 5; attempt++) {
-      seen = await longestPause(server, t, () => crashAndRecover(server, t, how));
-      if (seen.longest <= 100 || seen.own < 40) break;
+    const quiet = await t.keep(startServer());
+    let pauses;
+    // A busy machine pauses both servers, now this one and now that one: then once more.
+    for (let attempt = 0; attempt < 10; attempt++) {
+      pauses = await longestPauses([server, quiet], t, () => crashAndRecover(server, t, how));
+      if (pauses[0] <= 100 + Math.max(0, pauses[1] - 40)) return;
     }
-    assert.ok(seen.longest <= 100, `a pause of ${seen.longest.toFixed(0)} ms (this process: ${seen.own.toFixed(0)} ms)`);
+    assert.fail(`a pause of ${pauses[0].toFixed(0)} ms (where nothing crashes: ${pauses[1].toFixed(0)} ms)`);
   });
 }
 
@@ -299,7 +302,7 @@ async function sequence(seed, clients) {
         assert.deepEqual(joined.reply.history.map((m) => m.text), room.history);
         room.inside.set(who, { joined, wanted: [] });
         const here = [...room.inside.keys()].map((n) => `c${n}`).sort();
-        await until(`c${who} seeing ${here}`, () => keysOf(joined.presence).join() === here.join(), 5000);
+        await until(`c${who} seeing ${here}`, () => keysOf(joined.presence).join() === here.join());
       } else if (what === "leave" && inside !== undefined) {
         await leave(inside.joined.channel);
         room.inside.delete(who);
@@ -312,7 +315,7 @@ async function sequence(seed, clients) {
     }
     for (const room of model) {
       for (const { joined, wanted } of room.inside.values()) {
-        await until("what was said", () => joined.got.length >= wanted.length, 5000);
+        await until("what was said", () => joined.got.length >= wanted.length);
         assert.deepEqual(texts(joined), wanted);
         await leave(joined.channel);
       }
@@ -327,7 +330,7 @@ test("500 random sequences of joins, leaves and messages go as a model says", as
   const { server } = await one(t);
   const clients = [];
   for (let i = 0; i < 3; i++) clients.push(await t.keep(new Client(server)));
-  for (let seed = 1; seed <= 500; seed++) await within(20_000, `sequence ${seed}`, sequence(seed, clients));
-}, 180_000);
+  for (let seed = 1; seed <= 500; seed++) await within(60_000, `sequence ${seed}`, sequence(seed, clients));
+}, 600_000);
 
 await run();

@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 
-import { chromium } from "playwright-core";
 import WebSocket from "ws";
 
+import { startChromium } from "./chromium.mjs";
 import { run, test, until } from "./harness.mjs";
 import { Client, openRaw, push, startServer } from "./server.mjs";
 
@@ -141,12 +141,7 @@ class Counter {
 /** What Chromium's own socket gets in one room, through a counter. */
 async function listen(t, server, takeOut, room) {
   const counter = await t.keep(new Counter().start(server, takeOut));
-  const browser = await t.keep(
-    chromium.launch({
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: ["--disable-gpu", "--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : [])],
-    }),
-  );
+  const browser = await t.keep(startChromium());
   const page = await browser.newPage();
   await page.goto(`${counter.url}/index.html`);
   await page.evaluate(

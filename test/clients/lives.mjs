@@ -5,9 +5,9 @@
 export function tools({ Socket, transport, base }) {
   const opened = [];
   const until = async (what, look) => {
-    const end = Date.now() + 15_000;
+    const end = Date.now() + 30_000;
     while (!look()) {
-      if (Date.now() > end) throw new Error(`${what}: not within 15 s`);
+      if (Date.now() > end) throw new Error(`${what}: not within 30 s`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   };
@@ -24,7 +24,7 @@ export function tools({ Socket, transport, base }) {
 
   /** A client of that mount. */
   function client({ at = "/socket", ...options } = {}) {
-    const socket = new Socket(base + at, { transport, timeout: 10_000, reconnectAfterMs: () => 50, rejoinAfterMs: () => 50, ...options });
+    const socket = new Socket(base + at, { transport, timeout: 20_000, reconnectAfterMs: () => 50, rejoinAfterMs: () => 50, ...options });
     const one = { socket, opens: 0 };
     opened.push(socket);
     socket.onOpen(() => one.opens++);
@@ -50,7 +50,7 @@ export function tools({ Socket, transport, base }) {
     return one;
   }
 
-  const push = (room, event, payload = {}) => answered(room.channel.push(event, payload, 10_000), event);
+  const push = (room, event, payload = {}) => answered(room.channel.push(event, payload, 20_000), event);
   const leave = (room) => answered(room.channel.leave(), "leaving");
   const close = () => Promise.all(opened.map((socket) => new Promise((resolve) => socket.disconnect(resolve))));
   return { client, until, same, push, leave, close };

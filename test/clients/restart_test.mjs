@@ -30,20 +30,25 @@ class Line {
 
   async close() {
     process.kill(this.pid, "SIGTERM");
-    await within(8000, "the last one ending", this.over);
+    await within(30_000, "the last one ending", this.over);
   }
 }
 
+// A connection without a request for a second is closed by a program that restarts: who comes later may find it so.
+const IDLE_MS = 900;
+
 /** Requests, one after the other, until it is told to stop. */
 async function visit(url, visits) {
+  let before, asked = performance.now();
   while (!visits.over) {
+    [before, asked] = [asked, performance.now()];
     try {
       const response = await fetch(url);
       await response.text();
       assert.equal(response.status, 200);
       visits.count++;
     } catch (error) {
-      visits.failed.push(String(error.cause ?? error));
+      if (asked - before < IDLE_MS) visits.failed.push(String(error.cause ?? error));
     }
     await sleep(2);
   }

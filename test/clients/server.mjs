@@ -10,8 +10,12 @@ import WebSocket from "ws";
 import { root, sleep, within } from "./harness.mjs";
 
 const program = process.env.CHAT_ROOM ?? path.join(root, "build/dev/examples/example_chat_room");
-const START_MS = 10_000;
-const STOP_MS = 8_000;
+const START_MS = 30_000;
+const STOP_MS = 20_000;
+/** For answers. */
+export const ANSWER_MS = 20_000;
+/** An endpoint that stops waits so long for clients who do not go. */
+export const SHUTDOWN_MS = 30_000;
 const SPOKEN_KEPT = 4000;
 
 /** A program, told to listen at a port. */
@@ -74,15 +78,17 @@ export const startServer = (run = program) => new Server(run).start(0);
 /** A client with a connection of its own. */
 export class Client {
   constructor(server, { url = `ws://127.0.0.1:${server.port}/socket`, transport = WebSocket } = {}) {
-    this.socket = new Socket(url, { transport, timeout: 5000, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
+    this.socket = new Socket(url, { transport, timeout: ANSWER_MS, reconnectAfterMs: () => 100, rejoinAfterMs: () => 100 });
     this.socket.connect();
   }
 
-  /** Joins and gives { channel, reply, got, presence }: `got` holds each new_message in order of arrival. */
+  /** Joins and gives { channel, reply, got, diffs, presence }: `got` holds each new_message and `diffs` each presence_diff, in order of
+   * arrival. */
   async join(topic, params) {
     const channel = this.socket.channel(topic, params);
-    const joined = { channel, got: [], joins: 0, presence: new Presence(channel) };
+    const joined = { channel, got: [], diffs: [], joins: 0, presence: new Presence(channel) };
     channel.on("new_message", (message) => joined.got.push(message));
+    channel.on("presence_diff", (diff) => joined.diffs.push(diff));
     joined.reply = await new Promise((resolve, reject) => {
       channel
         .join()
@@ -115,7 +121,7 @@ export class Refused extends Error {
 export function push(channel, event, payload) {
   return new Promise((resolve, reject) => {
     channel
-      .push(event, payload, 5000)
+      .push(event, payload, ANSWER_MS)
       .receive("ok", resolve)
       .receive("error", (answer) => reject(new Refused(answer)))
       .receive("timeout", () => reject(new Error(`${event}: no answer`)));
@@ -132,13 +138,13 @@ export function leave(channel) {
 export async function openRaw(server) {
   const raw = new WebSocket(`ws://127.0.0.1:${server.port}/socket/websocket?vsn=2.0.0`);
   raw.on("error", () => {});
-  await within(5000, "connecting", once(raw, "open"));
+  await within(ANSWER_MS, "connecting", once(raw, "open"));
   return {
     send: (frame) => raw.send(typeof frame === "string" || Buffer.isBuffer(frame) ? frame : JSON.stringify(frame)),
     ended: once(raw, "close"),
     /** The next reply to `ref`. */
     answer: (ref) =>
-      within(5000, `answer to ${ref}`, new Promise((resolve, reject) => {
+      within(ANSWER_MS, `answer to ${ref}`, new Promise((resolve, reject) => {
         raw.on("message", (bytes) => {
           const frame = JSON.parse(bytes);
           if (frame[1] === ref) resolve(frame);

@@ -12,9 +12,9 @@ import os from "node:os";
 import path from "node:path";
 import tls from "node:tls";
 
-import { chromium } from "playwright-core";
 import WebSocket from "ws";
 
+import { startChromium } from "./chromium.mjs";
 import { root, run, sleep, test, until, within } from "./harness.mjs";
 import { Client, push, startServer } from "./server.mjs";
 
@@ -69,7 +69,7 @@ function get(server, target, options = {}) {
 /** The name in the certificate that is shown now. */
 async function shown(server) {
   const socket = tls.connect({ port: server.secure, host: "127.0.0.1", rejectUnauthorized: false });
-  await within(5000, "a handshake", once(socket, "secureConnect"));
+  await within(30_000, "a handshake", once(socket, "secureConnect"));
   const name = socket.getPeerCertificate().subject.CN;
   socket.destroy();
   return name;
@@ -101,11 +101,8 @@ test("who chats over ws and who does over wss are in one room", async (t) => {
 test("the page works in a browser over https", async (t) => {
   const server = await t.keep(startSecure());
   const key = new X509Certificate(ca).publicKey.export({ type: "spki", format: "der" });
-  const browser = await t.keep(chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--disable-gpu", "--disable-dev-shm-usage", ...(process.getuid() === 0 ? ["--no-sandbox"] : []),
-      `--ignore-certificate-errors-spki-list=${createHash("sha256").update(key).digest("base64")}`],
-  }));
+  const digest = createHash("sha256").update(key).digest("base64");
+  const browser = await t.keep(startChromium(`--ignore-certificate-errors-spki-list=${digest}`));
   const shots = process.env.SCREENSHOTS ?? path.join(root, "build/screenshots");
   const page = await (await browser.newContext()).newPage();
   const errors = [];
@@ -158,7 +155,7 @@ test("a program that restarts refuses nobody over https, and its clients join ag
   visits.over = true;
   await Promise.all(visitors);
   process.kill(pid, "SIGTERM");
-  await within(8000, "the last one ending", over);
+  await within(30_000, "the last one ending", over);
   assert.deepEqual(visits.failed, []);
   assert.ok(visits.count > 10);
 });

@@ -9,7 +9,7 @@ import WebSocket from "ws";
 
 import { root, run, sleep, test, until, within } from "./harness.mjs";
 import { lives, tools } from "./lives.mjs";
-import { Refused, Server, leave, push } from "./server.mjs";
+import { ANSWER_MS, Refused, SHUTDOWN_MS, Server, leave, push } from "./server.mjs";
 
 const program = process.env.ROOMS ?? path.join(root, "build/dev/test/clients_rooms");
 const start = () => new Server(program).start(0);
@@ -22,7 +22,7 @@ class Client {
     this.opens = 0;
     this.socket = new Socket(`ws://127.0.0.1:${server.port}${options.at ?? "/socket"}`, {
       transport,
-      timeout: 5000,
+      timeout: ANSWER_MS,
       reconnectAfterMs: () => 50,
       rejoinAfterMs: () => 50,
       ...options,
@@ -56,7 +56,7 @@ class Client {
 
   async joined(topic, params, events) {
     const room = this.join(topic, params, events);
-    await within(10_000, `joining ${topic}`, room.reply);
+    await within(30_000, `joining ${topic}`, room.reply);
     return room;
   }
 
@@ -140,7 +140,7 @@ each("a client whose server is killed joins again when it is back, and what it p
   await until("hearing of it", () => !one.socket.isConnected());
   const late = push(rooms[0].channel, "echo", "late");
   await server.restart();
-  await until("joining again", () => rooms.every(({ joins }) => joins === 2), 20_000);
+  await until("joining again", () => rooms.every(({ joins }) => joins === 2));
   assert.deepEqual(await late, { got: "late" });
   await push(rooms[1].channel, "shout", { a: 1 });
   await until("hearing it", () => rooms[1].got.length === 1);
@@ -149,12 +149,10 @@ each("a client whose server is killed joins again when it is back, and what it p
 each("a server that stops sends its clients away at once, and they join its successor", async ({ server, client }) => {
   const one = await client();
   const room = await one.joined("room:a");
-  const begin = performance.now();
   server.child.kill("SIGTERM");
-  await server.ended;
-  assert.ok(performance.now() - begin < 4000, `${performance.now() - begin} ms`);
+  await within(SHUTDOWN_MS / 2, "its end", server.ended);
   await server.restart();
-  await until("joining again", () => room.joins === 2, 20_000);
+  await until("joining again", () => room.joins === 2);
 });
 
 each("who is refused by connect stays away", async ({ client }) => {
@@ -199,7 +197,7 @@ test("a client that cannot open a WebSocket falls back to long-poll by itself", 
 
 test("a client whose WebSocket opens and answers nothing falls back to long-poll", async (t) => {
   const server = await t.keep(start());
-  const client = await t.keep(new Client(server, WebSocket, { at: "/mute", longPollFallbackMs: 1500 }));
+  const client = await t.keep(new Client(server, WebSocket, { at: "/mute", longPollFallbackMs: 4000 }));
   const room = await client.joined("room:a");
   assert.equal(client.socket.transport, LongPoll);
   assert.equal(client.opens, 2);
@@ -208,18 +206,18 @@ test("a client whose WebSocket opens and answers nothing falls back to long-poll
 
 test("a client that can is not sent to long-poll", async (t) => {
   const server = await t.keep(start());
-  const client = await t.keep(new Client(server, WebSocket, { longPollFallbackMs: 5000 }));
+  const client = await t.keep(new Client(server, WebSocket, { longPollFallbackMs: 60_000 }));
   await client.joined("room:a");
   assert.equal(client.socket.transport, WebSocket);
 });
 
 test("heartbeats keep a WebSocket open", async (t) => {
   const server = await t.keep(start());
-  const client = await t.keep(new Client(server, WebSocket, { heartbeatIntervalMs: 20 }));
+  const client = await t.keep(new Client(server, WebSocket, { heartbeatIntervalMs: 2000 }));
   await client.joined("room:a");
   const beats = [];
   client.socket.onMessage(({ topic, event }) => topic === "phoenix" && event === "phx_reply" && beats.push(event));
-  await until("ten beats", () => beats.length >= 10);
+  await until("two beats", () => beats.length >= 2);
   assert.equal(client.opens, 1);
 });
 
@@ -229,7 +227,7 @@ test("a heartbeat without an answer ends a WebSocket, and the client comes back"
   const calm = await client.joined("room:a");
   let joins = 0;
   const room = client.join("room:b", () => ({ sleep_ms: joins++ === 0 ? 3000 : 0 })); // nothing else is answered meanwhile
-  await until("joining again", () => room.joins >= 1 && calm.joins >= 2, 20_000);
+  await until("joining again", () => room.joins >= 1 && calm.joins >= 2);
   assert.ok(client.opens >= 2);
 });
 
@@ -257,10 +255,10 @@ test("a POST that is not taken within the window (408) has the client that polls
   const client = await t.keep(new Client(server, LongPoll, { at: "/polled" }));
   const calm = await client.joined("room:a");
   let joins = 0;
-  const slow = client.join("room:slow", () => ({ sleep_ms: joins++ === 0 ? 3000 : 0 }));
+  const slow = client.join("room:slow", () => ({ sleep_ms: joins++ === 0 ? 6000 : 0 }));
   await until("the join on its way", () => joins === 1);
   calm.channel.push("echo", 1); // behind the join, for longer than a window
-  await until("joining again", () => calm.joins >= 2 && slow.joins >= 1, 20_000);
+  await until("joining again", () => calm.joins >= 2 && slow.joins >= 1);
   assert.ok(client.opens >= 2);
   await until("an answer", () => push(calm.channel, "echo", 2).then(() => true, () => false));
 });
@@ -270,11 +268,11 @@ test("a client that polls is there for many windows, and hears what comes in bet
   const one = await t.keep(new Client(server, LongPoll, { at: "/polled" }));
   const two = await t.keep(new Client(server, LongPoll, { at: "/polled" }));
   const a = await one.joined("room:a"), b = await two.joined("room:a");
-  for (let i = 0; i < 4; i++) {
-    await sleep(600); // longer than a window
+  for (let i = 0; i < 3; i++) {
+    await sleep(2200); // longer than a window
     await push(b.channel, "shout", { i });
   }
-  await until("all of them", () => a.got.length === 4);
+  await until("all of them", () => a.got.length === 3);
   assert.equal(one.opens, 1);
 });
 
@@ -341,10 +339,10 @@ each(`${SEQUENCES} random sequences go as a model says (SEED=${seed})`, async ({
     const clients = [await client(), await client(), await client()];
     while (next < SEQUENCES) {
       const number = next++;
-      await within(30_000, `sequence ${number}`, sequence(number, clients));
+      await within(120_000, `sequence ${number}`, sequence(number, clients));
     }
   };
   await Promise.all(Array.from({ length: LANES }, lane));
-}, 240_000);
+}, 400_000);
 
 await run();

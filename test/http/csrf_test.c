@@ -315,6 +315,9 @@ static void script(anqa_conn *conn, const void *opts)
 {
     anqa_conn_put_resp_header(conn, "content-type", conn->query_string);
     anqa_conn_put_resp_header(conn, "cache-control", anqa_str_of("public, max-age=3600"));
+    anqa_conn_put_resp_header(conn, "content-digest", anqa_str_of("sha-256=:c2VjcmV0:"));
+    anqa_conn_put_resp_header(conn, "Repr-Digest", anqa_str_of("sha-256=:c2VjcmV0:"));
+    anqa_conn_put_resp_header(conn, "digest", anqa_str_of("sha-256=c2VjcmV0"));
     if (anqa_str_is(conn->request_path, "/parts")) {
         (void)anqa_send_chunked(conn, 200);
         atomic_store(&chunk_status, (int)anqa_chunk(conn, secret()));
@@ -378,8 +381,8 @@ static const struct {
 TEST(a_script_is_not_given_to_pages_of_other_sites)
 {
     static const char words[] = "this script is for pages of this site only\n";
-    static const char *const fields[] = {
-        "content-encoding", "transfer-encoding", "content-range", "etag", "last-modified"};
+    static const char *const fields[] = {"content-encoding", "transfer-encoding", "content-range",
+        "etag", "last-modified", "content-digest", "Repr-Digest", "digest"};
 
     begin_scripts(anqa_str_of("secret()"));
     for (size_t i = 0; i < ANQA_COUNT(asked); i++) {

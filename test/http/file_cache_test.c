@@ -155,6 +155,57 @@ TEST(what_was_written_replaced_or_deleted_is_seen_by_the_next_request)
     end(cache);
 }
 
+/* What happens to a file from now on is told from what has happened to it: its times are as fine as the kernel's clock. */
+static void let_clock_go_on(const char *name)
+{
+    struct stat file, other;
+
+    CHECK_EQ(stat(path_of(name), &file), 0);
+    do {
+        put_file("clock", "");
+        CHECK_EQ(stat(path_of("clock"), &other), 0);
+    } while (other.st_ctim.tv_sec == file.st_ctim.tv_sec &&
+             other.st_ctim.tv_nsec == file.st_ctim.tv_nsec);
+}
+
+TEST(a_file_that_lives_on_under_another_name_or_is_closed_to_us_is_not_sent_under_its_old_one)
+{
+    struct file_cache *cache;
+    struct kept_file *kept;
+
+    begin(&(struct static_spec){0});
+    cache = file_cache_new();
+    CHECK_STR(content(cache, "/a.js"), "a()");
+    let_clock_go_on("a.js");
+    CHECK_EQ(rename(path_of("a.js"), path_of("a.js.bak")), 0);
+    put_file("a.js", "moved()");
+    CHECK_STR(content(cache, "/a.js"), "moved()");
+    CHECK_EQ(link(path_of("a.js"), path_of("copy.js")), 0);
+    CHECK_STR(content(cache, "/a.js"), "moved()");
+    let_clock_go_on("a.js");
+    put_file("new", "new()");
+    CHECK_EQ(rename(path_of("new"), path_of("a.js")), 0);
+    CHECK_STR(content(cache, "/a.js"), "new()");
+    CHECK_EQ(link(path_of("a.js"), path_of("other.js")), 0);
+    CHECK_STR(content(cache, "/a.js"), "new()");
+    let_clock_go_on("a.js");
+    CHECK_EQ(unlink(path_of("a.js")), 0);
+    CHECK_EQ(find(cache, "/a.js", NULL, &kept), STATIC_MISSING);
+    CHECK_STR(content(cache, "/b.js"), "b()");
+    kept = take(cache, "/b.js");
+    let_clock_go_on("b.js");
+    CHECK_EQ(chmod(path_of("b.js"), 0), 0);
+    if (geteuid() == 0) { /* to whom no file is closed */
+        struct kept_file *again = take(cache, "/b.js");
+        CHECK(again != kept);
+        kept_file_unref(again);
+    } else {
+        CHECK_EQ(find(cache, "/b.js", NULL, &(struct kept_file *){NULL}), STATIC_DENIED);
+    }
+    kept_file_unref(kept);
+    end(cache);
+}
+
 /* Within a tick of the clock, or with a time that was set, a file may change in one of them only. */
 TEST(a_file_whose_length_or_time_differs_is_opened_anew)
 {

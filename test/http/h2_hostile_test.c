@@ -52,6 +52,13 @@ static void echo(anqa_conn *conn)
         anqa_conn_halt(conn); /* what is answered says why */
 }
 
+/* Ends before its answer has gone out. */
+static void send_and_die(anqa_conn *conn)
+{
+    wait_for_gate(conn);
+    anqa_exit_signal(anqa_self(), ANQA_KILL);
+}
+
 static void plug(anqa_conn *conn, const void *opts)
 {
     atomic_fetch_add(&served, 1);
@@ -59,6 +66,8 @@ static void plug(anqa_conn *conn, const void *opts)
         wait_for_gate(conn);
     else if (anqa_str_is(conn->request_path, "/big"))
         send_big(conn);
+    else if (anqa_str_is(conn->request_path, "/die"))
+        send_and_die(conn);
     else if (anqa_str_is(conn->request_path, "/echo"))
         echo(conn);
     else if (anqa_str_is(conn->request_path, "/close"))
@@ -428,19 +437,41 @@ TEST(bodies_that_nobody_reads_keep_the_window_of_the_connection_shut)
     end_and_check(&peer);
 }
 
-TEST(who_sends_its_body_by_bytes_does_not_hold_the_answer_beyond_the_time_of_a_write)
+/* Sends bytes of a body until all of the answer has come. */
+static void send_until_answered(struct h2_peer *peer, uint32_t stream)
 {
-    struct h2_peer peer = begin(&strict);
     struct h2_got got;
 
-    h2_post(&peer, 1, "/");
-    h2_wait(&peer, NGHTTP2_HEADERS, 1, &got);
+    h2_wait(peer, NGHTTP2_HEADERS, stream, &got);
     do {
-        h2_data(&peer, 1, "x", false);
+        h2_data(peer, stream, "x", false);
         usleep(100000);
-    } while (recv(peer.fd, &got, 1, MSG_PEEK | MSG_DONTWAIT) < 0 ||
-             (h2_next(&peer, &got), got.type != NGHTTP2_DATA));
+    } while (recv(peer->fd, &got, 1, MSG_PEEK | MSG_DONTWAIT) < 0 ||
+             (h2_next(peer, &got), got.type != NGHTTP2_DATA));
     CHECK_STR(got.text, "hello");
+    CHECK((got.flags & NGHTTP2_FLAG_END_STREAM) != 0);
+}
+
+TEST(who_sends_its_body_by_bytes_does_not_hold_the_answer_beyond_the_time_of_a_write)
+{
+    static const char *const fields[] = {":method", "POST", ":scheme", "http", ":path", "/",
+        ":authority", "a", "content-length", "500", NULL};
+    struct h2_peer peer = begin(&strict);
+
+    h2_put_headers(&peer, 1, NGHTTP2_FLAG_END_HEADERS, fields);
+    send_until_answered(&peer, 1);
+    end(&peer);
+}
+
+static const anqa_endpoint patient = {
+    .plugs = plugs, .quiet = true, .limits = {.write_timeout_ms = 600000}};
+
+TEST(a_body_that_does_not_say_how_long_it_is_holds_the_answer_for_a_moment_only)
+{
+    struct h2_peer peer = begin(&patient);
+
+    h2_post(&peer, 1, "/");
+    send_until_answered(&peer, 1);
     end(&peer);
 }
 
@@ -604,6 +635,26 @@ TEST(who_asks_for_the_end_of_the_connection_gets_it_when_all_is_answered)
     answer = h2_read(&peer, 1);
     CHECK_STR(answer->body, "waited");
     CHECK(h2_read_end(&peer) <= 0);
+    end(&peer);
+}
+
+/* The server has nothing open for it any more. */
+static void wait_until_it_is_forgotten(const struct h2_peer *peer)
+{
+    while (send(peer->fd, "x", 1, MSG_NOSIGNAL) == 1)
+        usleep(10000);
+}
+
+TEST(who_leaves_and_does_not_hang_up_is_closed_also_behind_a_process_that_was_killed)
+{
+    struct h2_peer peer = begin(&quick_head);
+
+    h2_get(&peer, 1, "/die");
+    h2_put(&peer, NGHTTP2_GOAWAY, 0, 0, "\0\0\0\0\0\0\0\0", 8);
+    CHECK(h2_is_alive(&peer)); /* it knows */
+    atomic_store(&gate, true);
+    CHECK_STR(h2_read(&peer, 1)->body, "waited");
+    wait_until_it_is_forgotten(&peer); /* long before the idle time is over */
     end(&peer);
 }
 

@@ -8,16 +8,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "channel/large.h"
+#include "http/conn.h"
 #include "http/h2_peer.h"
 #include "http/site.h"
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10 };
 
 #define LONG 1000000u
+#define STATE 4000000u /* ten times what all streams of a `narrow` connection may leave unread */
 
 /* ---------------------------------------------------------------- the site */
 
-static _Atomic(int) open_now, pushed, failed;
+static _Atomic(int) open_now, pushed, failed, stated, stated_short;
 
 static void closed(void *arg)
 {
@@ -91,9 +94,24 @@ static anqa_next room_flood(anqa_socket *socket, anqa_json payload)
     return anqa_reply_ok(ANQA_JSON_NULL);
 }
 
+/* As a presence pushes its state. */
+static anqa_next room_state(anqa_socket *socket, anqa_json payload)
+{
+    size_t length = (size_t)anqa_json_int(payload, "length", STATE);
+    char *text = anqa_heap_alloc(length + 1);
+
+    memset(text, 's', length);
+    text[length] = '\0';
+    chan_push_large(socket, "state", anqa_jsonf("{'s': %s}", text));
+    atomic_fetch_add(length == STATE ? &stated : &stated_short, 1);
+    anqa_heap_free(text);
+    return anqa_noreply();
+}
+
 static const anqa_channel chat_room = {.topic = "room:*",
     .join = room_join,
-    .handle_in = (const anqa_event[]){{"shout", room_shout}, {"flood", room_flood}, {0}}};
+    .handle_in = (const anqa_event[]){
+        {"shout", room_shout}, {"flood", room_flood}, {"state", room_state}, {0}}};
 
 static const anqa_user_socket user_socket = {
     .channels = (const anqa_channel *const[]){&chat_room, NULL}, .log = ANQA_LOG_NONE};
@@ -107,6 +125,7 @@ static const anqa_endpoint tight = {.plugs = plugs,
     .quiet = true,
     .max_output_bytes = 100000,
     .limits = {.write_timeout_ms = 1000}};
+static const anqa_endpoint narrow = {.sockets = sockets, .quiet = true, .max_output_bytes = 100000};
 
 /* ---------------------------------------------------------------- the client */
 
@@ -449,23 +468,158 @@ TEST(a_socket_whose_client_reads_too_slowly_is_reset_and_its_neighbours_are_not)
     end(&peer);
 }
 
-TEST(all_streams_together_may_leave_only_so_much_unread)
+#define FLOODED 16u
+
+/* Streams 1, 3, ... */
+static struct h2_peer begin_joined(const anqa_endpoint *endpoint, uint32_t count)
 {
-    struct h2_peer peer = begin(&tight);
+    struct h2_peer peer = begin(endpoint);
+
+    for (uint32_t i = 0; i < count; i++)
+        join(&peer, 1 + 2 * i);
+    return peer;
+}
+
+static void set_windows(struct h2_peer *peer, uint32_t size)
+{
+    h2_setting(peer, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, size);
+    CHECK(h2_is_alive(peer));
+}
+
+/* 90 KB to each of FLOODED streams from that one on, less than one alone may leave unread: some of them are reset, and no other. */
+static void flood_all(struct h2_peer *peer, uint32_t first)
+{
     unsigned resets = 0;
     struct h2_got got;
 
-    for (uint32_t i = 0; i < 16; i++)
-        join(&peer, 1 + 2 * i);
-    h2_setting(&peer, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0);
-    CHECK(h2_is_alive(&peer));
-    for (uint32_t i = 0; i < 16; i++) /* 90 KB each: less than one alone may leave */
-        say(&peer, 1 + 2 * i, "[\"1\",\"2\",\"room:a\",\"flood\",{\"count\":22}]");
+    for (uint32_t i = 0; i < FLOODED; i++)
+        say(peer, first + 2 * i, "[\"1\",\"2\",\"room:a\",\"flood\",{\"count\":22}]");
     do {
-        h2_next(&peer, &got);
+        h2_next(peer, &got);
         CHECK(!got.over);
-        resets += got.type == NGHTTP2_RST_STREAM;
+        if (got.type == NGHTTP2_RST_STREAM) {
+            CHECK(got.stream >= first, "%u", got.stream);
+            resets++;
+        }
     } while (resets < 2);
+}
+
+TEST(all_streams_together_may_leave_only_so_much_unread)
+{
+    struct h2_peer peer = begin_joined(&tight, FLOODED);
+
+    set_windows(&peer, 0);
+    flood_all(&peer, 1);
     h2_hang_up(&peer);
     site_end();
+}
+
+/* ---------------------------------------------------------------- states longer than that */
+
+static void ask_state(struct h2_peer *peer, uint32_t stream)
+{
+    int before = atomic_load(&stated);
+
+    say(peer, stream, "[\"1\",\"2\",\"room:a\",\"state\",{}]");
+    wait_until(&stated, before + 1);
+}
+
+/* One message, whole; frames of other streams are read over. */
+static void read_state(struct h2_peer *peer, uint32_t stream)
+{
+    static const char head[] = "[\"1\",null,\"room:a\",\"state\",{\"s\":\"ssss";
+    size_t wanted = 10 + sizeof head - 1 - 4 + STATE + 3, len = 0;
+    struct h2_got got = {0};
+
+    while (len < wanted) {
+        h2_wait(peer, NGHTTP2_DATA, stream, &got);
+        if (len == 0) {
+            CHECK(memcmp(got.text, "\x81\x7f\0\0\0\0", 6) == 0);
+            CHECK(strncmp(got.text + 10, head, sizeof head - 1) == 0, "%.40s", got.text + 10);
+        } else if (got.len > 3) {
+            CHECK(got.text[0] == 's', "%.40s at %zu", got.text, len);
+        }
+        len += got.len;
+        h2_open_window(peer, 0, got.len);
+        h2_open_window(peer, stream, got.len);
+    }
+    CHECK_EQ(len, wanted);
+}
+
+TEST(a_state_longer_than_all_streams_may_leave_unread_reaches_a_socket_over_a_stream)
+{
+    struct h2_peer peer = begin_joined(&narrow, 2);
+
+    for (unsigned i = 0; i < 2; i++) {
+        ask_state(&peer, 1);
+        read_state(&peer, 1);
+        say(&peer, 3, "[\"1\",\"3\",\"room:a\",\"flood\",{\"count\":0}]");
+        hear(
+            &peer, 3, "[\"1\",\"3\",\"room:a\",\"phx_reply\",{\"status\":\"ok\",\"response\":{}}]");
+    }
+    end(&peer);
+}
+
+TEST(a_state_that_waits_is_its_streams_alone_and_comes_when_others_were_reset)
+{
+    struct h2_peer peer = begin_joined(&narrow, 1 + FLOODED);
+
+    set_windows(&peer, 0);
+    ask_state(&peer, 1);
+    flood_all(&peer, 3);
+    h2_setting(&peer, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 65535);
+    h2_open_window(
+        &peer, 0, 16u << 20); /* for what others were sent, too, that is not opened again */
+    read_state(&peer, 1);
+    end(&peer);
+}
+
+TEST(when_a_state_has_gone_streams_may_leave_as_much_unread_as_before)
+{
+    struct h2_peer peer = begin_joined(&narrow, 1 + FLOODED);
+
+    ask_state(&peer, 1);
+    read_state(&peer, 1);
+    set_windows(&peer, 0);
+    flood_all(&peer, 3);
+    end(&peer);
+}
+
+TEST(when_a_client_has_given_up_a_state_streams_may_leave_as_much_unread_as_before)
+{
+    struct h2_peer peer = begin_joined(&narrow, 1 + FLOODED);
+
+    set_windows(&peer, 0);
+    ask_state(&peer, 1);
+    h2_reset(&peer, 1, NGHTTP2_CANCEL);
+    CHECK(h2_is_alive(&peer));
+    flood_all(&peer, 3);
+    end(&peer);
+}
+
+#define GRANTED (CONN_ALLOW_MAX / (STATE + (64u << 10)))
+
+/* Each stream alone may have one of STATE wait. */
+TEST(states_that_wait_for_all_streams_of_a_connection_have_a_bound)
+{
+    struct h2_peer peer = begin_joined(&narrow, GRANTED + 2);
+    uint32_t beyond = 1 + 2 * GRANTED;
+
+    set_windows(&peer, 0);
+    for (uint32_t i = 0; i < GRANTED; i++)
+        ask_state(&peer, 1 + 2 * i);
+    say(&peer, beyond, "[\"1\",\"2\",\"room:a\",\"state\",{}]");
+    for (int i = 1; i <= 10; i++) { /* a short one has its place beside them */
+        say(&peer, beyond + 2, "[\"1\",\"2\",\"room:a\",\"state\",{\"length\":1}]");
+        wait_until(&stated_short, i);
+        usleep(10000);
+    }
+    CHECK_EQ(atomic_load(&stated), (int)GRANTED);
+    h2_open_window(&peer, 0, 16u << 20);
+    h2_open_window(&peer, 1, 65535);
+    read_state(&peer, 1);
+    wait_until(&stated, GRANTED + 1);
+    h2_open_window(&peer, beyond, 65535);
+    read_state(&peer, beyond);
+    end(&peer);
 }

@@ -173,6 +173,27 @@ static const struct attack {
     {"escape that grows", "let h = '<'; for (;;) h = Beam.escapeHTML(h + h)", ERROR},
     {"system seen without end", "for (;;) Beam.systemInfo()", ERROR},
     {"labels and finally", "for (;;) { try { throw 1 } finally { continue } }", ERROR},
+    {"then that settles first and throws",
+        "const p = Beam.sleep(1); p.then = (ok, no) => { ok(1); no(2); throw 3 }; p", FINE},
+    {"then of all promises",
+        "Promise.prototype.then = function (ok, no) { ok(1); no(2); throw 3 }; Beam.sleep(1)",
+        FINE},
+    {"constructor of a promise that throws",
+        "const p = Beam.sleep(1); Object.defineProperty(p, 'constructor', {get() { "
+        "Beam.processInfo(); throw 1 }}); p",
+        ERROR},
+    {"species that takes what it is given",
+        "class P extends Promise { static get [Symbol.species]() { return function (f) { f((v) => "
+        "{ throw v }, () => { throw 1 }) } } } new P((ok) => setTimeout(ok, 1))",
+        FINE},
+    {"built-in functions that do something else",
+        "const all = [Array, Map, Set, Promise].flatMap((c) => "
+        "Reflect.ownKeys(c.prototype).map((k) "
+        "=> [c.prototype, k])).filter((p) => !['constructor', 'length', 'size'].includes(p[1])); "
+        "for (let i = 0; i < all.length; i++) all[i][0][all[i][1]] = () => { throw 1 }; "
+        "Object.defineProperty(Array.prototype, 0, {get() { throw 1 }, set() { throw 1 }}); "
+        "Beam.sleep(1)",
+        FINE},
 };
 
 /* By the web platform, in a process that has all of it. */
@@ -500,5 +521,103 @@ TEST(a_malformed_source_map_changes_nothing)
             ANQA_E_SCRIPT);
         CHECK_STR(error.stack, "mapped:1:1", "%s", maps[i]);
     }
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- promises of scripts, which are answers */
+
+static anqa_js_script promising = ANQA_JS_SCRIPT(.name = "promising",
+    .source = "const waiting = [];\n"
+              "export function wait() { return new Promise((ok) => waiting.push(ok)); }\n"
+              "export function release() { for (const ok of waiting) ok(1); }\n"
+              "export function own() {\n"
+              "  const p = Beam.sleep(1);\n"
+              "  p.then = (ok) => { ok(7); throw 1; };\n"
+              "  return p; }\n"
+              "export function slow() {\n"
+              "  const p = new Promise(() => {});\n"
+              "  Object.defineProperty(p, 'constructor', {get() {\n"
+              "    for (const end = Date.now() + 50; Date.now() < end;);\n"
+              "    Beam.processInfo();\n"
+              "    throw new Error('slow'); }});\n"
+              "  return p; }\n",
+    .limits = {.calls = 100});
+
+static anqa_payload call_wait(void *arg)
+{
+    return anqa_text(anqa_json_of(anqa_str_of(js_call(*(anqa_pid *)arg, "wait", "[]"))));
+}
+
+static uint32_t waiting_calls(anqa_pid pid)
+{
+    anqa_js_info info;
+
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    return info.waiting_calls;
+}
+
+static void wait_for_calls(anqa_pid pid, uint32_t count)
+{
+    for (uint32_t i = 0; i < LONG_MS && waiting_calls(pid) != count; i++)
+        anqa_sleep(1);
+    CHECK_EQ(waiting_calls(pid), count);
+}
+
+TEST(a_call_whose_promise_has_a_then_of_its_own_is_answered_once)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&promising);
+    anqa_task tasks[9];
+    const char *answers[ANQA_COUNT(tasks)];
+
+    for (uint32_t i = 0; i < ANQA_COUNT(tasks); i++) {
+        tasks[i] = anqa_task_async(call_wait, &pid, sizeof pid);
+        if (i < 3 || i == 4)
+            wait_for_calls(pid, i + 1);
+        answers[i] = i == 2 || i > 4 ? js_call(pid, "own", "[]") : "null";
+    }
+    wait_for_calls(pid, ANQA_COUNT(tasks));
+    CHECK_STR(js_call(pid, "release", "[]"), "null");
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++) {
+        anqa_json answer = anqa_task_await(&tasks[i], LONG_MS)->body;
+        CHECK_STR(answers[i], "null");
+        CHECK_STR(anqa_tmp_printf("%.*s", ANQA_FMT(answer)), "1");
+    }
+    CHECK_EQ(waiting_calls(pid), 0u);
+    js_end(rt);
+}
+
+TEST(a_call_that_was_given_up_while_its_promise_was_looked_at_holds_no_place)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&promising);
+
+    for (int i = 0; i < 3; i++)
+        CHECK_STATUS(anqa_js_call(pid, "slow", NULL, 1, NULL, NULL, NULL), ANQA_E_TIMEOUT);
+    CHECK_STR(js_call(pid, "slow", "[]"), "Error: slow");
+    CHECK_EQ(waiting_calls(pid), 0u);
+    CHECK_STR(js_call(pid, "own", "[]"), "null");
+    js_end(rt);
+}
+
+/* What is told of the first handles them all, itself among them. */
+TEST(a_rejection_that_is_handled_while_it_is_logged_is_forgotten_once)
+{
+    static const char code[] =
+        "{ const all = []; for (let i = 0; i < 4; i++) { const e = new Error('x'); "
+        "Object.defineProperty(e, 'message', {get() { told++; for (const p of all.splice(0)) "
+        "p.catch(() => {}); return 'x' }}); all.push(Promise.reject(e)) } keep.push(...all) } 1";
+    static const char endless[] =
+        "{ const e = new Error('x'); Object.defineProperty(e, 'message', {get() { told++; "
+        "Promise.reject(e); return 'x' }}); Promise.reject(e) } 1";
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&promising);
+
+    CHECK_STR(js_eval(pid, "globalThis.keep = []; globalThis.told = 0; 1"), "1");
+    for (int i = 0; i < 50; i++)
+        CHECK_STR(js_eval(pid, code), "1");
+    CHECK_STR(js_eval(pid, "[keep.filter((p) => p instanceof Promise).length, told]"), "[200,50]");
+    CHECK_STR(js_eval(pid, endless), "1");
+    CHECK_STR(js_eval(pid, "told"), "54");
     js_end(rt);
 }

@@ -4,9 +4,11 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <resolv.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -885,6 +887,8 @@ static atomic_uint looked, looking, looking_most;
 static atomic_uint stuck;
 static atomic_bool let_go;
 static atomic_uint waits; /* seconds for each server of names, in the last look-up of a slow one */
+static atomic_uint
+    asked; /* the server of names that the last look-up of one of .asked.test would ask */
 
 int getaddrinfo(const char *restrict name, const char *restrict service,
     const struct addrinfo *restrict hints, struct addrinfo **restrict ret_list)
@@ -904,6 +908,10 @@ int getaddrinfo(const char *restrict name, const char *restrict service,
         while (!atomic_load(&let_go))
             usleep(1000);
         atomic_fetch_sub(&stuck, 1);
+        return EAI_NONAME;
+    }
+    if (len > 11 && strcmp(name + len - 11, ".asked.test") == 0) {
+        atomic_store(&asked, ntohl(_res.nsaddr_list[0].sin_addr.s_addr));
         return EAI_NONAME;
     }
     if (len <= 10 || strcmp(name + len - 10, ".slow.test") != 0)
@@ -974,6 +982,40 @@ TEST(each_server_of_names_is_waited_for_two_seconds)
     (void)js_call(pid, "get", "[\"http://b.slow.test/\"]");
     CHECK_EQ(atomic_load(&waits), 2u);
     js_end(rt);
+}
+
+/* From now on this process, and no other, sees a file of ours as the one that names servers of names. */
+static int own_resolv_conf(void)
+{
+    char path[] = "/tmp/anqa-resolv-XXXXXX";
+    int fd = mkstemp(path);
+
+    CHECK(fd >= 0);
+    if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
+        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(path, _PATH_RESCONF, NULL, MS_BIND, NULL) != 0) {
+        unlink(path);
+        SKIP("what is mounted can not be changed: %s", strerror(errno));
+    }
+    unlink(path);
+    return fd;
+}
+
+TEST(a_server_of_names_that_is_configured_later_is_asked)
+{
+    int fd = own_resolv_conf();
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&named);
+
+    for (unsigned i = 2; i < 10;
+        i++) { /* more than there are workers that may have read it before */
+        const char *line = anqa_tmp_printf("nameserver 127.0.0.%u\n", i);
+        CHECK_EQ(pwrite(fd, line, strlen(line), 0), (ssize_t)strlen(line));
+        (void)js_call(pid, "get", anqa_tmp_printf("[\"http://n%u.asked.test/\"]", i));
+        CHECK_EQ(atomic_load(&asked), 0x7f000000 + i);
+    }
+    js_end(rt);
+    close(fd);
 }
 
 TEST(a_connection_that_is_not_made_is_given_up)

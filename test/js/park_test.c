@@ -41,6 +41,8 @@ static const char *const topics[] = {"park:*", NULL};
     "big.length; i += 97) big[i] = i * seed; return big.length; }\n"                             \
     "export function check(seed) { for (let i = 0; i < big.length; i++) if (big[i] !== (i % 97 " \
     "=== 0 ? (i * seed) >>> 0 : 0)) return i; return 'same'; }\n"                                \
+    "export function sample(seed) { for (let i = 0; i < big.length; i += 9409) if (big[i] !== "  \
+    "(i * seed) >>> 0) return i; return 'same'; }\n"                                             \
     "export function spin(ms) { const end = Date.now() + ms; while (Date.now() < end); return "  \
     "'spun'; }\n"                                                                                \
     "export function random() { return Math.random(); }\n"
@@ -672,4 +674,144 @@ TEST(listeners_are_told_of_each_park_and_wake)
     CHECK_EQ(atomic_load(&told_wakes), 2);
     CHECK_STATUS(anqa_telemetry_detach("park"), ANQA_OK);
     js_end(rt);
+}
+
+/* ---------------------------------------------------------------- others have their turn meanwhile */
+
+static _Atomic(uint32_t) rounds, kill_at;
+
+/* Counts how often it has its turn, and kills the given one when that is kill_at. */
+static void count_rounds(void *state)
+{
+    const anqa_pid *victim = state;
+
+    for (;;) {
+        if (atomic_fetch_add(&rounds, 1) + 1 == atomic_load(&kill_at))
+            anqa_exit_signal(*victim, ANQA_KILL);
+        anqa_yield();
+    }
+}
+
+static anqa_pid start_ticker(anqa_pid victim)
+{
+    anqa_pid pid;
+
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = count_rounds,
+                                .arg = &victim,
+                                .arg_size = sizeof victim,
+                                .state_size = sizeof victim},
+                     &pid, NULL),
+        ANQA_OK);
+    return pid;
+}
+
+enum large_work { SNAPSHOT, RESTORE, WAKE };
+
+struct asked {
+    enum large_work what;
+    anqa_pid large;
+};
+
+/* Asks from the same scheduler, so that the rounds are those between question and answer, as numbers. */
+static anqa_payload ask_large(void *arg)
+{
+    const struct asked *asked = arg;
+    uint32_t *took = anqa_arena_alloc(anqa_tmp(), sizeof *took), before = atomic_load(&rounds);
+    anqa_str bytes = {NULL, 0};
+    anqa_pid pid = {0};
+
+    if (asked->what == WAKE)
+        CHECK_STR(js_call(asked->large, "add", "[1]"), "1");
+    else
+        CHECK_STATUS(anqa_js_snapshot(asked->large, LONG_MS, &bytes, NULL), ANQA_OK);
+    if (asked->what == RESTORE) {
+        before = atomic_load(&rounds);
+        CHECK_STATUS(anqa_js_restore_link(&script, bytes, NULL, NULL, &pid, NULL), ANQA_OK);
+    }
+    *took = atomic_load(&rounds) - before;
+    CHECK_STR(js_call(asked->what == RESTORE ? pid : asked->large, "sample", "[3]"), "\"same\"");
+    return anqa_bytes(took, sizeof *took);
+}
+
+/* Every page and each sixth line of 48 MB differ: pieces of a megabyte, or of 4096 lines. */
+static uint32_t rounds_of(enum large_work what)
+{
+    anqa_rt *rt = begin(1, 2);
+    struct asked asked = {what, js_start(&script)};
+    anqa_task task;
+    anqa_pid ticker;
+    uint32_t took;
+
+    CHECK_STR(js_call(asked.large, "grow", "[48, 3]"), "12582912");
+    if (what == WAKE)
+        push_out(asked.large);
+    ticker = start_ticker(asked.large);
+    task = anqa_task_async(ask_large, &asked, sizeof asked);
+    memcpy(&took, anqa_task_await(&task, LONG_MS)->body.ptr, sizeof took);
+    (void)js_kill(ticker);
+    js_end(rt);
+    return took;
+}
+
+TEST(others_run_while_a_large_memory_is_made_a_snapshot)
+{
+    uint32_t took = rounds_of(SNAPSHOT);
+
+    CHECK(took > 48, "%u", took);
+}
+
+TEST(others_run_while_a_snapshot_of_a_large_memory_is_restored)
+{
+    uint32_t took = rounds_of(RESTORE);
+
+    CHECK(took > 48, "%u", took);
+}
+
+TEST(others_run_while_a_large_memory_is_woken)
+{
+    uint32_t took = rounds_of(WAKE);
+
+    CHECK(took > 24, "%u", took);
+}
+
+static anqa_payload ask_dying(void *arg)
+{
+    const struct asked *asked = arg;
+    anqa_str bytes;
+
+    atomic_store(&kill_at, atomic_load(&rounds) + 8);
+    if (asked->what == WAKE)
+        CHECK(strncmp(js_call(asked->large, "add", "[1]"), "E_DIED", 6) == 0);
+    else
+        CHECK_STATUS(anqa_js_snapshot(asked->large, LONG_MS, &bytes, NULL), ANQA_E_DIED);
+    return anqa_nothing();
+}
+
+TEST(who_is_killed_while_its_large_memory_is_woken_or_made_a_snapshot_leaves_nothing)
+{
+    static const enum large_work works[] = {SNAPSHOT, WAKE};
+
+    for (size_t i = 0; i < ANQA_COUNT(works); i++) {
+        anqa_rt *rt = begin(1, 2);
+        struct asked asked = {works[i], {0}};
+        anqa_task task;
+        anqa_pid ticker, last;
+
+        (void)anqa_trap_exit(true);
+        asked.large = js_start(&script);
+        CHECK_STR(js_call(asked.large, "grow", "[48, 3]"), "12582912");
+        if (works[i] == WAKE)
+            push_out(asked.large);
+        ticker = start_ticker(asked.large);
+        task = anqa_task_async(ask_dying, &asked, sizeof asked);
+        (void)anqa_task_await(&task, LONG_MS);
+        (void)js_kill(ticker);
+        atomic_store(&kill_at, 0);
+        last = js_start(&script);
+        CHECK_STR(js_call(last, "add", "[1]"), "1");
+        if (works[i] == SNAPSHOT)
+            CHECK_EQ(counts().mapped, 1);
+        CHECK(counts().parked_bytes < 100000, "%llu", (unsigned long long)counts().parked_bytes);
+        js_end(rt);
+    }
 }

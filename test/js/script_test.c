@@ -1,6 +1,7 @@
 /* TypeScript: bundled into the binary at build, or read and bundled at start; errors name the files that people wrote. */
 #include "support.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -119,6 +120,122 @@ TEST(a_file_that_has_changed_is_read_again_by_the_next_process)
     CHECK_STR(js_call(second, "version", "[]"), "2");
     CHECK_EQ(unlink(path), 0);
     js_end(rt);
+    CHECK_EQ(rmdir(folder), 0);
+}
+
+/* Memory files of images: descriptors, and mappings. */
+static int count_images(void)
+{
+    char path[300], target[64];
+    DIR *folder = opendir("/proc/self/fd");
+    struct dirent *entry;
+    int count = 0;
+
+    CHECK(folder != NULL);
+    while ((entry = readdir(folder)) != NULL) { /* NOLINT(concurrency-mt-unsafe): ours alone */
+        ssize_t len;
+        snprintf(path, sizeof path, "/proc/self/fd/%s", entry->d_name);
+        len = readlink(path, target, sizeof target);
+        count += len > 14 && memcmp(target, "/memfd:anqa-js", 14) == 0;
+    }
+    closedir(folder);
+    return count;
+}
+
+static int count_mappings(void)
+{
+    FILE *file = fopen("/proc/self/maps", "re");
+    char line[512];
+    int count = 0;
+
+    CHECK(file != NULL);
+    while (fgets(line, sizeof line, file) != NULL)
+        count += strstr(line, "/memfd:anqa-js") != NULL;
+    CHECK_EQ(fclose(file), 0);
+    return count;
+}
+
+static anqa_pid start_edited(const anqa_js_script *script, int version)
+{
+    const char *expected = anqa_tmp_printf("%d", version);
+    anqa_pid pid;
+
+    write_file(script->path, anqa_tmp_printf("export function version() { return %d; }", version));
+    pid = js_start(script);
+    CHECK_STR(js_call(pid, "version", "[]"), expected);
+    return pid;
+}
+
+TEST(images_of_versions_of_a_file_that_no_process_runs_are_given_back)
+{
+    enum { EDITS = 30, WARM_UP = 5 };
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_js_script script = ANQA_JS_SCRIPT(.name = "edited", .path = "edited.js");
+    anqa_rt *rt = js_begin_with(&(anqa_options){.schedulers = 1, .js_mapped = 1});
+    anqa_pid parked, last;
+    int mappings = 0;
+
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK_EQ(chdir(folder), 0);
+    parked = start_edited(&script, 1);
+    last = start_edited(&script, 2);
+    for (int version = 3; version <= EDITS; version++) {
+        js_kill(last);
+        last = start_edited(&script, version);
+        CHECK_EQ(count_images(), 2);
+        if (version == WARM_UP)
+            mappings = count_mappings();
+    }
+    CHECK(mappings > 0 && count_mappings() <= mappings, "%d %d", mappings, count_mappings());
+    CHECK_STR(
+        js_call(parked, "version", "[]"), "1"); /* its own image is what its memory is made of */
+    js_kill(parked);
+    CHECK_EQ(count_images(), 1);
+    CHECK_STR(js_call(last, "version", "[]"), anqa_tmp_printf("%d", EDITS));
+    CHECK_EQ(unlink(script.path), 0);
+    js_end(rt);
+    CHECK_EQ(chdir("/"), 0);
+    CHECK_EQ(rmdir(folder), 0);
+}
+
+static anqa_payload start_and_end(void *arg)
+{
+    const anqa_js_script *const *script = arg;
+
+    for (int i = 0; i < 10; i++) {
+        anqa_pid pid = js_start(*script);
+        CHECK(strchr("123456789", js_call(pid, "version", "[]")[0]) != NULL);
+        anqa_unlink(pid);
+        (void)js_kill(pid);
+    }
+    return anqa_nothing();
+}
+
+TEST(processes_start_and_end_on_all_schedulers_while_their_file_is_edited)
+{
+    char folder[] = "/tmp/anqa-script-XXXXXX";
+    anqa_js_script script = ANQA_JS_SCRIPT(.name = "edited", .path = "edited.js");
+    const anqa_js_script *given = &script;
+    anqa_rt *rt = js_begin(4);
+    anqa_task tasks[4];
+
+    CHECK(mkdtemp(folder) != NULL);
+    CHECK_EQ(chdir(folder), 0);
+    (void)js_kill(start_edited(&script, 1));
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++)
+        tasks[i] = anqa_task_async(start_and_end, &given, sizeof given);
+    for (int version = 2; version < 20; version++) {
+        write_file("next.js", anqa_tmp_printf("export function version() { return %d; }", version));
+        CHECK_EQ(rename("next.js", script.path), 0); /* nobody reads half of it */
+        anqa_sleep(2);
+    }
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++)
+        (void)anqa_task_await(&tasks[i], LONG_MS);
+    (void)start_edited(&script, 100);
+    CHECK_EQ(count_images(), 1);
+    CHECK_EQ(unlink(script.path), 0);
+    js_end(rt);
+    CHECK_EQ(chdir("/"), 0);
     CHECK_EQ(rmdir(folder), 0);
 }
 

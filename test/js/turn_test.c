@@ -50,3 +50,21 @@ TEST(a_function_is_not_called_with_an_exception_among_its_values)
     CHECK_STR(js_call(pid, "counted", "[]"), "1");
     js_end(rt);
 }
+
+TEST(a_call_whose_last_job_was_cut_is_answered_with_an_error)
+{
+    static const anqa_js_script cut = ANQA_JS_SCRIPT(.name = "cut",
+        .source = "let calls = 0;\n"
+                  "export async function spin() { await null; calls++; for (;;); }\n"
+                  "export function counted() { return calls; }\n"
+                  "export async function fine() { await null; return calls; }",
+        .limits = {.turn_ms = 300});
+    static const char expected[] = "InternalError: interrupted: a turn of more than 300 ms";
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&cut);
+
+    CHECK_STR(js_call(pid, "spin", "[]"), expected);
+    CHECK_STR(js_call(pid, "counted", "[]"), "1"); /* its state stays */
+    CHECK_STR(js_call(pid, "fine", "[]"), "1");
+    js_end(rt);
+}

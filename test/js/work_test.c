@@ -17,6 +17,7 @@ enum { UNTIL_MAY_END = 0 };
 struct asked {
     anqa_pid asker, family;
     uint32_t ms;
+    bool looks; /* else it works */
 };
 
 static void work(void *job)
@@ -40,16 +41,18 @@ static void work(void *job)
 /* The status, in a byte. */
 static anqa_payload ask(void *arg)
 {
+    struct work_gates *gates = &js_rt_get()->gates;
     struct asked *asked = arg;
     char *status = anqa_arena_alloc(anqa_tmp(), 1);
 
-    *status = (char)work_blocking(&js_rt_get()->work, asked->asker, asked->family, work, asked);
+    *status = (char)work_blocking(
+        asked->looks ? &gates->looks : &gates->work, asked->asker, asked->family, work, asked);
     return anqa_bytes(status, 1);
 }
 
 static anqa_task start(anqa_pid asker, uint32_t ms)
 {
-    return anqa_task_async(ask, &(struct asked){asker, asker, ms}, sizeof(struct asked));
+    return anqa_task_async(ask, &(struct asked){asker, asker, ms, false}, sizeof(struct asked));
 }
 
 static anqa_status status_of(anqa_task task)
@@ -153,7 +156,7 @@ TEST(nothing_is_done_for_one_that_has_ended)
 static anqa_task start_of(uint64_t family, uint32_t ms)
 {
     return anqa_task_async(
-        ask, &(struct asked){anqa_self(), (anqa_pid){family}, ms}, sizeof(struct asked));
+        ask, &(struct asked){anqa_self(), (anqa_pid){family}, ms, false}, sizeof(struct asked));
 }
 
 /* Until so many wait for a worker. */
@@ -165,7 +168,7 @@ static void wait_until_queued(uint32_t count)
     for (uint32_t i = 0; i < LONG_MS && waiting != count; i++) {
         anqa_sleep(1);
         pthread_mutex_lock(&rt->lock);
-        waiting = rt->work.waiters;
+        waiting = rt->gates.work.waiters + rt->gates.looks.waiters;
         pthread_mutex_unlock(&rt->lock);
     }
     CHECK_EQ(waiting, count);
@@ -211,6 +214,42 @@ TEST(families_take_turns_for_workers)
     js_end(rt);
 }
 
+enum { TIMES = 50 };
+
+/* One job after the other. */
+static anqa_payload ask_on(void *arg)
+{
+    struct asked *asked = arg;
+
+    for (int i = 0; i < TIMES; i++)
+        CHECK_STATUS(
+            work_blocking(&js_rt_get()->gates.work, asked->asker, asked->family, work, asked),
+            ANQA_OK);
+    return anqa_nothing();
+}
+
+TEST(families_that_ask_again_and_again_pass_nobody_who_waits)
+{
+    anqa_rt *rt = begin(2, 300); /* one worker for scripts */
+    anqa_task first = start_of(2, UNTIL_MAY_END), second, others[2];
+
+    wait_until_it_runs();
+    second = start_of(2, 1);
+    wait_until_queued(1);
+    for (uint32_t i = 0; i < ANQA_COUNT(others); i++) {
+        others[i] = anqa_task_async(ask_on,
+            &(struct asked){anqa_self(), (anqa_pid){3 + i}, 1, false}, sizeof(struct asked));
+        wait_until_queued(2 + i);
+    }
+    atomic_store(&may_end, true);
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    CHECK_STATUS(status_of(second), ANQA_OK);
+    CHECK_EQ(atomic_load(&light_after), 3u); /* the first, and one of each that was there */
+    for (size_t i = 0; i < ANQA_COUNT(others); i++)
+        (void)anqa_task_await(&others[i], LONG_MS);
+    js_end(rt);
+}
+
 TEST(a_family_fills_half_of_the_queue)
 {
     anqa_rt *rt = begin(2, 4);
@@ -228,5 +267,81 @@ TEST(a_family_fills_half_of_the_queue)
     CHECK_STATUS(status_of(first), ANQA_OK);
     for (size_t i = 0; i < ANQA_COUNT(waiting); i++)
         CHECK_STATUS(status_of(waiting[i]), ANQA_OK);
+    js_end(rt);
+}
+
+/* ---------------------------------------------------------------- both kinds */
+
+enum { LOOKS = 6, WORKS = 5, KINDS = LOOKS + WORKS };
+
+static anqa_task start_look(uint64_t family, uint32_t ms)
+{
+    return anqa_task_async(
+        ask, &(struct asked){anqa_self(), (anqa_pid){family}, ms, true}, sizeof(struct asked));
+}
+
+/* As many of both as may be of each, all of other families. */
+static void start_both(anqa_task tasks[KINDS], uint32_t ms)
+{
+    for (uint32_t i = 0; i < KINDS; i++)
+        tasks[i] = i < LOOKS ? start_look(10 + i, ms) : start_of(10 + i, ms);
+}
+
+static void end_both(anqa_task tasks[KINDS])
+{
+    atomic_store(&may_end, true);
+    for (uint32_t i = 0; i < KINDS; i++)
+        CHECK_STATUS(status_of(tasks[i]), ANQA_OK);
+    CHECK_EQ(atomic_load(&ended), (uint32_t)KINDS);
+}
+
+static void nothing(void *job)
+{
+}
+
+/* Of the program, in a process of a scheduler. */
+static anqa_payload ask_as_others(void *arg)
+{
+    char *status = anqa_arena_alloc(anqa_tmp(), 1);
+
+    *status = (char)anqa_blocking(nothing, NULL, 0);
+    return anqa_bytes(status, 1);
+}
+
+TEST(look_ups_and_work_together_leave_two_workers_to_others)
+{
+    static const struct {
+        uint16_t workers;
+        uint32_t most;
+    } cases[] = {{1, 1}, {2, 1}, {3, 1}, {4, 2}, {8, 6}, {10, 8}, {20, 11}};
+
+    for (size_t i = 0; i < ANQA_COUNT(cases); i++) {
+        anqa_rt *rt = begin(cases[i].workers, 0);
+        anqa_task tasks[KINDS];
+        start_both(tasks, UNTIL_MAY_END);
+        wait_until_queued(KINDS - cases[i].most);
+        if (cases[i].workers > 1) /* whose worker none of them gives back */
+            CHECK_STATUS(status_of(anqa_task_async(ask_as_others, NULL, 0)), ANQA_OK);
+        end_both(tasks);
+        CHECK_EQ(atomic_load(&most), cases[i].most, "%u workers", cases[i].workers);
+        js_end(rt);
+    }
+}
+
+TEST(the_worker_that_is_free_is_for_the_kind_that_has_fewer)
+{
+    anqa_rt *rt = begin(3, 0); /* one for scripts */
+    anqa_task tasks[4], first = start_look(1, UNTIL_MAY_END);
+
+    wait_until_it_runs();
+    for (uint32_t i = 0; i < ANQA_COUNT(tasks); i++) {
+        tasks[i] = i < 2 ? start_look(2 + i, 1) : start_of(2 + i, 1);
+        wait_until_queued(i + 1);
+    }
+    atomic_store(&may_end, true);
+    CHECK_STATUS(status_of(first), ANQA_OK);
+    for (size_t i = 0; i < ANQA_COUNT(tasks); i++)
+        CHECK_STATUS(status_of(tasks[i]), ANQA_OK);
+    CHECK_EQ(atomic_load(&order), 14253u); /* the first, and these in turns */
     js_end(rt);
 }

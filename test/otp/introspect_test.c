@@ -511,6 +511,62 @@ TEST(a_list_lets_others_on_its_scheduler_have_their_turns)
     end(rt);
 }
 
+/* ---------------------------------------------------------------- births */
+
+/* Guests who have been seen, and whom a greeting has reached; how many come in all, once that is known. */
+static _Atomic(uint32_t) met, greeted, guests = UINT32_MAX;
+
+static void hear_greeting(void *state, const anqa_msg *msg)
+{
+    CHECK_STR(msg->tag, "welcome");
+    atomic_fetch_add_explicit(&greeted, 1, memory_order_relaxed);
+}
+
+static const anqa_behaviour guest = {.name = "guest", .handle = hear_greeting};
+
+/* Greets each guest as soon as it is seen. */
+static void run_greeter(void *state)
+{
+    anqa_process_list_opts opts = {.limit = 1, .kind = "guest"};
+    anqa_process_info *infos;
+
+    while (atomic_load_explicit(&met, memory_order_relaxed) <
+           atomic_load_explicit(&guests, memory_order_relaxed)) {
+        if (list(&opts, &infos) == 1) {
+            CHECK_STATUS(anqa_send(infos->pid, "welcome", anqa_nothing()), ANQA_OK);
+            opts.after = infos->pid;
+            atomic_fetch_add_explicit(&met, 1, memory_order_relaxed);
+        }
+        (void)anqa_receive(0); /* ends the event, and with it the list */
+    }
+}
+
+static bool all_are_greeted(void *arg)
+{
+    return atomic_load_explicit(&greeted, memory_order_relaxed) == atomic_load(&guests);
+}
+
+TEST(a_process_that_is_being_spawned_is_not_seen_until_messages_reach_it)
+{
+    enum { MANY = 50000, SEARCH_MS = 1000 };
+    anqa_rt *rt = begin();
+    anqa_pid greeter = spawned(&(anqa_spawn_opts){.run = run_greeter});
+    uint64_t end_ms = anqa_now_ms() + SEARCH_MS;
+    uint32_t count = 0;
+
+    while (count < MANY && anqa_now_ms() < end_ms && anqa_is_alive(greeter)) {
+        if (atomic_load_explicit(&met, memory_order_relaxed) < count)
+            continue; /* it shall look for the next one, whose slot nobody has had before */
+        (void)spawned(&(anqa_spawn_opts){.behaviour = &guest});
+        count++;
+    }
+    atomic_store(&guests, count);
+    (void)end_of(greeter);
+    CHECK_EQ(atomic_load(&met), count);
+    CHECK(soon(all_are_greeted, NULL), "%u of %u", atomic_load(&greeted), count);
+    end(rt);
+}
+
 /* ---------------------------------------------------------------- storms */
 
 static void run_briefly(void *state)

@@ -3,12 +3,14 @@
 
 #include <anqa/anqa.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "presence/diff.h"
 #include "presence/presenter.h"
 #include "pubsub/pubsub.h"
+#include "runtime/sched.h"
 
 #define T "room:a"
 
@@ -585,6 +587,26 @@ ANQA_TEST(diffs_that_find_no_room_wait_and_what_follows_becomes_one)
     ANQA_ASSERT_RECEIVED("diff", "{'joins': {'cid': _}, 'leaves': {}}");
 }
 
+ANQA_TEST(a_presence_without_memory_for_a_diff_crashes_and_starts_afresh)
+{
+    anqa_pid pid, server;
+
+    start();
+    hear_diffs();
+    anqa_trap_exit(true);
+    server = anqa_whereis("presence");
+    pid = someone();
+    CHECK_STATUS(track(pid, T, "ann"), ANQA_OK);
+    CHECK_STATUS(track(pid, T, "ben"), ANQA_OK);
+    harness_out_of_memory(true);
+    anqa_test_advance(25); /* the diff of ben's */
+    harness_out_of_memory(false);
+    CHECK(!anqa_is_alive(server) && !anqa_is_alive(pid));
+    anqa_test_advance(1000);
+    ANQA_ASSERT_JSON(listed(T), "{}");
+    CHECK_STATUS(track(someone(), T, "ann"), ANQA_OK);
+}
+
 static size_t count_of(anqa_json object)
 {
     size_t count;
@@ -712,6 +734,159 @@ ANQA_TEST(while_diffs_wait_other_nodes_are_not_heard)
     anqa_test_advance(100);
     ANQA_REFUTE_RECEIVED("diff", "{'leaves': {'ann': _}, ...}");
     ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+}
+
+static const anqa_presence brisk = {
+    .name = "presence", .broadcast_period_ms = 1000, .down_period_ms = 2500};
+
+/* A presence that heard of ann's node 2.6 seconds ago, which is too long, but has not ticked since it is. Returns that node's beat. */
+static anqa_buf know_ann(void)
+{
+    anqa_buf beat;
+
+    CHECK_STATUS(anqa_pubsub_attach(&mute, NULL, anqa_str_of("me")), ANQA_OK);
+    (void)anqa_start_supervised(&(const anqa_child_spec)ANQA_PRESENCE(&brisk));
+    CHECK_STATUS(anqa_subscribe(anqa_str_of("\xffpresence:presence:0")), ANQA_OK);
+    beat = from_far(
+        "beat", "[[\"far\",1,2,0,1,0,1,[],[[1,1,\"room:a\",\"ann\",{\"phx_ref\":\"x\"}]]]]");
+    again(beat);
+    anqa_unsubscribe(anqa_str_of("\xffpresence:presence:0"));
+    hear_diffs();
+    hear_flood();
+    anqa_test_capture_log(ANQA_WARN);
+    anqa_test_advance(2600);
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    flood();
+    CHECK_STATUS(track(someone(), "flood", "k"), ANQA_OK);
+    (void)listed("another");
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
+    return beat;
+}
+
+ANQA_TEST(while_diffs_wait_nobody_is_silent)
+{
+    (void)know_ann();
+    flood();
+    CHECK_STATUS(anqa_send(anqa_whereis("presence"), "presence.tick", anqa_nothing()), ANQA_OK);
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    anqa_test_advance(700); /* there is room again, and it has ticked */
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    ANQA_REFUTE_RECEIVED("diff");
+    anqa_test_advance(4000);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {}, 'leaves': {'ann': _}}");
+}
+
+ANQA_TEST(who_was_not_heard_because_diffs_waited_is_not_silent)
+{
+    anqa_buf beat = know_ann();
+
+    flood();
+    again(beat);
+    anqa_test_advance(700);
+    ANQA_ASSERT_JSON(listed(T), "{'ann': _}");
+    ANQA_REFUTE_RECEIVED("diff");
+    anqa_test_advance(4000);
+    ANQA_ASSERT_RECEIVED("diff", "{'joins': {}, 'leaves': {'ann': _}}");
+}
+
+/* ---------------------------------------------------------------- a scheduler that hangs */
+
+static _Atomic(bool) hangs;
+static _Atomic(unsigned) told_here, told_there;
+
+static void count_here(struct sub *sub, struct frame *const *frames, size_t count)
+{
+    atomic_fetch_add(&told_here, (unsigned)count);
+}
+
+static void count_there(struct sub *sub, struct frame *const *frames, size_t count)
+{
+    atomic_fetch_add(&told_there, (unsigned)count);
+}
+
+static void close_sub(void *sub)
+{
+    sub_close(sub);
+}
+
+static void count_diffs(void (*deliver)(struct sub *, struct frame *const *, size_t),
+    struct sub_ops *ops, struct sub *sub, const char *topic)
+{
+    ops->deliver = deliver;
+    *sub = (struct sub){.ops = ops, .who = anqa_self()};
+    ANQA_REQUIRE(sub_open(sub, anqa_str_of(topic)) == ANQA_OK);
+    (void)anqa_defer(close_sub, sub);
+}
+
+/* Keeps its scheduler from handing anything out. */
+static void hang_run(void *arg)
+{
+    static struct sub_ops ops, flood_ops;
+    static struct sub diffs, flood;
+
+    count_diffs(count_there, &ops, &diffs, T);
+    count_diffs(take_nothing, &flood_ops, &flood, "flood");
+    atomic_store(&hangs, true);
+    while (atomic_load(&hangs))
+        ;
+    anqa_sleep(ANQA_INFINITY);
+}
+
+static anqa_status track_in(const anqa_presence *spec, anqa_pid pid, const char *key)
+{
+    return anqa_presence_track_pid(
+        spec, pid, anqa_str_of(T), anqa_str_of(key), ANQA_JSON_NULL, NULL);
+}
+
+static void wait_for(_Atomic(unsigned) *count, unsigned wanted)
+{
+    for (int i = 0; i < 30000 && atomic_load(count) < wanted; i++)
+        anqa_sleep(1);
+    CHECK_EQ(atomic_load(count), wanted);
+}
+
+/* A diff that is tried again and again, until the other scheduler goes on. */
+static void tell_past_a_hang(const anqa_presence *spec)
+{
+    static struct sub_ops ops;
+    static struct sub diffs;
+    anqa_json all;
+    anqa_pid pid, server;
+    anqa_error err;
+
+    boss = anqa_self();
+    count_diffs(count_here, &ops, &diffs, T); /* which pins us */
+    CHECK_STATUS(anqa_spawn(&(anqa_spawn_opts){.run = hang_run,
+                                .link = true,
+                                .scheduler = (uint16_t)(2 - sched_self->index)},
+                     NULL, NULL),
+        ANQA_OK);
+    while (!atomic_load(&hangs))
+        anqa_sleep(1);
+    CHECK_STATUS(
+        anqa_gen_server_start_link(&anqa_presence_server, spec, NULL, &server, &err), ANQA_OK);
+    pid = someone();
+    flood();
+    CHECK_STATUS(track_in(spec, pid, "ann"), ANQA_OK);
+    wait_for(&told_here, 1);
+    for (int i = 0; i < 10; i++)
+        CHECK_STATUS(anqa_send(server, "presence.tell", anqa_nothing()), ANQA_OK);
+    CHECK_STATUS(anqa_presence_list(spec, anqa_str_of(T), &all), ANQA_OK);
+    anqa_sleep(100);
+    CHECK_EQ(atomic_load(&told_here), 1);
+    CHECK_EQ(atomic_load(&told_there), 0);
+    atomic_store(&hangs, false);
+    wait_for(&told_there, 1);
+    CHECK_STATUS(track_in(spec, pid, "ben"), ANQA_OK);
+    wait_for(&told_there, 2);
+    wait_for(&told_here, 2);
+}
+
+ANQA_TEST(a_diff_that_one_scheduler_has_no_room_for_reaches_the_others_once, .schedulers = 2)
+{
+    anqa_test_capture_log(ANQA_WARN);
+    tell_past_a_hang(&presence);
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
 }
 
 static const anqa_presence wide = {.name = "wide", .max_per_process = 2000};
@@ -877,6 +1052,14 @@ ANQA_TEST(a_diff_with_hooks_that_finds_no_room_waits_too)
     ANQA_ASSERT_RECEIVE("diff", 1000, "{'joins': {'ann': {'metas': [_], 'name': 'Mx ann'}}, ...}");
     ANQA_ASSERT_RECEIVE("metas", 100, "{'joins': {'ann': _}, ...}");
     ANQA_ASSERT_RECEIVE("diff", 1000, "{'joins': {'ben': {'metas': [_], 'name': 'Mx ben'}}, ...}");
+}
+
+ANQA_TEST(
+    a_diff_with_hooks_that_one_scheduler_has_no_room_for_reaches_the_others_once, .schedulers = 2)
+{
+    anqa_test_capture_log(ANQA_WARN);
+    tell_past_a_hang(&hooked);
+    ANQA_ASSERT_LOGGED("presence.diff_waits");
 }
 
 static void flood_again(void *state)

@@ -403,6 +403,50 @@ TEST(a_broadcast_that_one_scheduler_has_no_room_for_says_so_and_reaches_the_othe
     end(rt);
 }
 
+static void insist_run(void *arg)
+{
+    struct lane lane = {.sub.ops = &lane_ops};
+    uint64_t rest = PUBSUB_ALL;
+    unsigned n = 1; /* broadcasts that fill the other one, the last of which it does not take */
+
+    ANQA_REQUIRE(sub_open(&lane.sub, topic()) == ANQA_OK);
+    for (; anqa_broadcast(topic(), "e", big()) == ANQA_OK && n < 100; n++)
+        anqa_sleep(1);
+    for (int i = 0; i < 10; i++) {
+        CHECK_STATUS(pubsub_local_rest(topic(), "e", big(), &rest), ANQA_E_FULL);
+        CHECK_EQ(rest, 1); /* the first scheduler */
+        anqa_sleep(1);
+    }
+    CHECK_EQ(lane.got, n + 1);
+    atomic_store(&blocked, false);
+    for (int i = 0; i < 20000 && rest != 0; i++) {
+        anqa_sleep(1);
+        if (pubsub_local_rest(topic(), "e", big(), &rest) == ANQA_OK)
+            CHECK_EQ(rest, 0);
+    }
+    CHECK_EQ(rest, 0);
+    CHECK_EQ(lane.got, n + 1);
+    sub_close(&lane.sub);
+    tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
+}
+
+TEST(who_tries_again_reaches_those_only_who_have_not_got_it)
+{
+    anqa_rt *rt = begin();
+    anqa_pid self = anqa_self();
+    anqa_spawn_opts opts = {
+        .run = block_run, .arg = &self, .arg_size = sizeof self, .scheduler = 1};
+
+    atomic_store(&blocked, true);
+    CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
+    CHECK_STR(expect("blocks"), "null");
+    opts.run = insist_run;
+    opts.scheduler = 2;
+    CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
+    CHECK_STR(expect("done"), "null");
+    end(rt);
+}
+
 static void unlucky_run(void *arg)
 {
     anqa_status status;

@@ -325,6 +325,36 @@ TEST(all_that_an_endpoint_with_tls_for_all_answers_has_hsts)
     town_end();
 }
 
+TEST(a_websocket_of_an_endpoint_with_tls_for_all_has_hsts_in_its_handshake)
+{
+    struct caller caller;
+    char answer[1024];
+
+    begin_forced();
+    CHECK(caller_begin(&caller, NULL));
+    caller_say(&caller, "GET /socket/websocket HTTP/1.1\r\n" UPGRADE "\r\n");
+    (void)caller_get(&caller, "\r\n\r\n", answer, sizeof answer);
+    CHECK(has(answer, "HTTP/1.1 101 "), "%s", answer);
+    CHECK(has(answer, "\r\nstrict-transport-security: max-age=31536000\r\n"), "%s", answer);
+    caller_leave(&caller);
+    town_end();
+}
+
+static const anqa_endpoint forced_and_empty = {.force_ssl = &(anqa_ssl_opts){0}};
+
+TEST(that_there_is_nothing_is_said_with_hsts_too)
+{
+    const char *answer;
+
+    town_begin(&forced_and_empty);
+    answer = ask(0, "GET /a", "Host: a.org\r\n");
+    CHECK(has(answer, "HTTP/1.1 404 "), "%s", answer);
+    CHECK(has(answer, "\r\ncontent-type: text/plain; charset=utf-8\r\n"), "%s", answer);
+    CHECK(has(answer, "\r\nstrict-transport-security: max-age=31536000\r\n"), "%s", answer);
+    CHECK(has(answer, "\r\n\r\nthere is nothing here\n"), "%s", answer);
+    town_end();
+}
+
 static const anqa_endpoint behind_a_proxy = {
     .force_ssl =
         &(anqa_ssl_opts){

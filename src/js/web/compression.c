@@ -195,17 +195,18 @@ static bool run(struct codec *codec, bool last)
  * stream has ended, in one number; -1: the bytes are malformed; -2: there is no such codec. */
 static uint64_t op_run(struct js *js, const uint64_t *args)
 {
-    struct codec *codec = codec_of(js, args[0]);
     uint32_t in = 0, in_len = 0, out = 0, out_len = 0, read, written;
+    struct codec *codec;
     double from = 0;
     uint64_t answer;
 
-    if (codec == NULL)
-        return convert_double(-2);
     (void)bytes_arg(js, args[1], &in, &in_len);
     if (!bytes_arg(js, args[3], &out, &out_len) || !convert_number(args[2], &from) ||
         !(from >= 0 && from <= in_len))
         return turn_throw(js, "TypeError", "no bytes");
+    codec = codec_of(js, args[0]); /* from here on nothing of the script runs that could close it */
+    if (codec == NULL)
+        return convert_double(-2);
     read = in_len - (uint32_t)from < PIECE_MAX ? in_len - (uint32_t)from : PIECE_MAX;
     written = out_len < PIECE_MAX ? out_len : PIECE_MAX;
     codec->z.next_in = js_at(js, in + (uint32_t)from, read);

@@ -185,7 +185,8 @@ static anqa_payload run_long(void *arg)
     job->out = anqa_heap_alloc(subtle_room(job));
     job->size = subtle_room(job);
     /* lent: should this process be killed, all of it stays until the worker is done */
-    status = work_blocking(&js_rt_get()->work, given->asker, given->family, run_on_worker, job);
+    status =
+        work_blocking(&js_rt_get()->gates.work, given->asker, given->family, run_on_worker, job);
     if (status != ANQA_OK) {
         job->error = "OperationError";
         job->why = anqa_status_text(status);

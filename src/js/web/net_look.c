@@ -98,7 +98,8 @@ static void look_run(void *state)
     struct look *look = state;
     anqa_status status;
 
-    status = work_blocking(&js_rt_get()->looks, look->net, look->family, look_up, &look->work);
+    status =
+        work_blocking(&js_rt_get()->gates.looks, look->net, look->family, look_up, &look->work);
     if (status == ANQA_E_NOPROC)
         return;
     if (status != ANQA_OK) {
