@@ -485,6 +485,24 @@ TEST(of_a_stack_sixty_four_places_are_looked_up)
     js_end(rt);
 }
 
+TEST(places_that_the_map_does_not_know_count_among_those_that_are_looked_up)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_js_error error = {0};
+    anqa_pid pid;
+
+    mapped.source_map = "{\"version\":3,\"sources\":[\"a.ts\"],\"mappings\":\";AAAA\"}";
+    pid = js_start(&mapped);
+    CHECK_STATUS(anqa_js_eval(pid,
+                     anqa_str_of("const e = new Error('x'); e.stack = 'mapped:1:1\\n'.repeat(60) + "
+                                 "'mapped:2:1\\n'.repeat(10); throw e"),
+                     LONG_MS, NULL, &error, NULL),
+        ANQA_E_SCRIPT);
+    CHECK_EQ(count_in(error.stack, "mapped:1:1"), 60u);
+    CHECK_EQ(count_in(error.stack, "a.ts:1:1"), 4u);
+    js_end(rt);
+}
+
 TEST(a_malformed_source_map_changes_nothing)
 {
     static const char *const maps[] = {"", "{", "{\"sources\":[\"a.ts\"],\"mappings\":\"!\"}",

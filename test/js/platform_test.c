@@ -37,16 +37,33 @@ static const struct js_image *image_of(const anqa_js_script *of)
     return image;
 }
 
+/* Where in them the runtime finds what it needs. */
+static void check_same_places(const struct js_image *one, const struct js_image *again)
+{
+    CHECK_EQ(one->sp, again->sp);
+    CHECK_EQ(one->rt, again->rt);
+    CHECK_EQ(one->ctx, again->ctx);
+    CHECK_EQ(one->pid_atom, again->pid_atom);
+    CHECK_EQ(one->ref_atom, again->ref_atom);
+    CHECK_EQ(one->epoch_atom, again->epoch_atom);
+    CHECK_EQ(one->random, again->random);
+    CHECK_EQ(one->polls, again->polls);
+    CHECK(memcmp(one->parts, again->parts, sizeof one->parts) == 0);
+    CHECK(memcmp(one->debug_parts, again->debug_parts, sizeof one->debug_parts) == 0);
+}
+
 TEST(an_image_has_the_same_bytes_whether_its_platform_was_there)
 {
     anqa_rt *rt = js_begin(1);
     const struct js_image *image;
+    struct js_image made;
     uint8_t *bytes;
     uint32_t size;
 
     (void)js_start(&other);
     CHECK_STR(js_call(js_start(&script), "post", "[1]"), "1");
     image = image_of(&script);
+    memcpy(&made, image, sizeof made);
     size = image->size;
     bytes = malloc(size);
     CHECK(bytes != NULL);
@@ -58,6 +75,7 @@ TEST(an_image_has_the_same_bytes_whether_its_platform_was_there)
     image = image_of(&script);
     CHECK_EQ(image->size, size);
     CHECK(memcmp(image->view, bytes, size) == 0);
+    check_same_places(image, &made);
     js_end(rt);
     free(bytes);
 }

@@ -287,11 +287,13 @@ TEST(a_script_links_its_parent_and_its_children_only)
         anqa_tmp_printf("\"%s\"", refused));
     CHECK_STR(js_eval(pid, "ask(kid, 'Beam.unlink(arg); Beam.link(arg); 1')"), "1");
     CHECK_STR(js_eval(pid, "Beam.unlink(kid); Beam.link(kid); 1"), "1");
+    CHECK_STR(js_eval(pid, "Beam.register('parent'); 1"), "1");
+    CHECK_STR(js_eval(other, "globalThis.gone = Beam.whereis('parent'); 1"), "1");
     ref = anqa_monitor(pid);
     (void)js_eval(
         pid, "Beam.send(kid, [Beam.self(), 0, 'Beam.exit(\"gone\")'])"); /* it may end first */
     CHECK_STR(js_ended(ref), "error: gone");
-    CHECK_STR(js_eval(other, "1"), "1");
+    CHECK_STR(js_eval(other, "Beam.unlink(gone)"), "undefined");
     js_end(rt);
 }
 
