@@ -110,7 +110,8 @@ export default function (web, op) {
       bytes[i] = (digit(apply(charCodeAt, answer, [1 + 2 * i])) << 4) | digit(apply(charCodeAt, answer, [2 + 2 * i]));
     return bytes;
   }
-  // What finish(bytes) makes of the result, or a promise of it.
+  // What finish(bytes) makes of the result, or a promise of it. A job has no prototype, or scripts that define a member of
+  // all objects would get the job where it has none of that name.
   function run(what, { n = 0, m = 0, key, data, extra, more }, finish) {
     const answer = host(RUN, 0, what, n, m, key, data, extra, more);
     if (answer !== null) return finish(result(answer));
@@ -350,7 +351,7 @@ export default function (web, op) {
     const family = familyOf(params.name, params.namedCurve), allowed = ALLOWED[params.name], ofPublic = allowed[0], ofPrivate = allowed[1];
     allow(usages, ofPublic | ofPrivate);
     needUsages(usages & ofPrivate);
-    return run(GENERATE | (family << 16) | SECRET, { n: params.modulusLength, data: params.publicExponent }, (bytes) => ({
+    return run(GENERATE | (family << 16) | SECRET, { __proto__: null, n: params.modulusLength, data: params.publicExponent }, (bytes) => ({
       publicKey: keyOf(pairSlots('public', params, family, publicParts(family, bytes)), true, usages & ofPublic),
       privateKey: keyOf(pairSlots('private', params, family, bytes), extractable, usages & ofPrivate),
     }));
@@ -489,11 +490,11 @@ export default function (web, op) {
     if (format === 'jwk') {
       isPrivate = data.d !== undefined;
       kind = IMPORT_PARTS;
-      job = { key: pairJwk(data, params, family, extractable, usages) };
+      job = { __proto__: null, key: pairJwk(data, params, family, extractable, usages) };
     } else {
       allow(usages, ALLOWED[params.name][isPrivate ? 1 : 0]);
       kind = isPrivate ? IMPORT_PKCS8 : format === 'spki' ? IMPORT_SPKI : IMPORT_PUBLIC;
-      job = { data };
+      job = { __proto__: null, data };
     }
     return run(kind | (family << 16) | SECRET, job, (bytes) => {
       if (isPrivate) needUsages(usages);
@@ -552,12 +553,12 @@ export default function (web, op) {
       return finish(copy(unpack(bytes)[0]));
     }
     if (type !== (format === 'spki' ? 'public' : 'private')) throw fail('InvalidAccessError', `${format} is for keys of another type`);
-    return run((format === 'spki' ? EXPORT_SPKI : EXPORT_PKCS8) | (family << 16) | SECRET, { key: bytes }, finish);
+    return run((format === 'spki' ? EXPORT_SPKI : EXPORT_PKCS8) | (family << 16) | SECRET, { __proto__: null, key: bytes }, finish);
   }
 
   // ---- using them
   function crypt(params, slots, data, seals, finish, secret) {
-    const job = { key: slots.bytes, data }, flag = secret ? SECRET : 0;
+    const job = { __proto__: null, key: slots.bytes, data }, flag = secret ? SECRET : 0;
     let kind;
     switch (params.name) {
       case 'AES-CBC':
@@ -592,17 +593,19 @@ export default function (web, op) {
   }
   function signature(kind, params, slots, data, extra, finish) {
     const type = kind === SIGN ? 'private' : 'public';
-    if (params.name === 'HMAC') return run(what(kind === SIGN ? HMAC : HMAC_VERIFY, slots, slots.hash), { key: slots.bytes, data, extra }, finish);
+    if (params.name === 'HMAC') {
+      return run(what(kind === SIGN ? HMAC : HMAC_VERIFY, slots, slots.hash), { __proto__: null, key: slots.bytes, data, extra }, finish);
+    }
     if (slots.type !== type) throw fail('InvalidAccessError', `the key is not ${type}`);
     return run(what(kind, slots, params.name === 'Ed25519' ? undefined : params.hash ?? slots.hash),
-      { key: slots.bytes, data, extra, n: params.saltLength }, finish);
+      { __proto__: null, key: slots.bytes, data, extra, n: params.saltLength }, finish);
   }
   function agree(params, slots, length, finish) {
     const other = slotsOf(params.public);
     if (slots.type !== 'private') throw fail('InvalidAccessError', 'the key is not private');
     if (other.type !== 'public') throw fail('InvalidAccessError', 'the key of the other is not public');
     if (other.name !== slots.name || other.family !== slots.family) throw fail('InvalidAccessError', 'the keys are of different kinds');
-    return run(what(DERIVE, slots) | SECRET, { key: slots.bytes, data: unpack(other.bytes)[0] }, (secret) => {
+    return run(what(DERIVE, slots) | SECRET, { __proto__: null, key: slots.bytes, data: unpack(other.bytes)[0] }, (secret) => {
       if (length === null) return finish(copy(secret));
       const size = ceil(length / 8);
       if (size > lengthOf(secret)) throw fail('OperationError', 'more bits than there are');
@@ -614,10 +617,10 @@ export default function (web, op) {
   function derive(params, slots, length, finish) {
     if (params.name === 'ECDH' || params.name === 'X25519') return agree(params, slots, length, finish);
     if (length === null || length % 8 !== 0) throw fail('OperationError', 'the number of bits is not one of whole bytes');
-    if (params.name === 'HKDF')
-      return run(what(HKDF, slots, params.hash) | SECRET, { m: length / 8, key: slots.bytes, extra: params.salt, more: params.info }, finish);
+    const job = { __proto__: null, n: params.iterations, m: length / 8, key: slots.bytes, extra: params.salt, more: params.info };
+    if (params.name === 'HKDF') return run(what(HKDF, slots, params.hash) | SECRET, job, finish);
     if (params.iterations === 0) throw fail('OperationError', 'PBKDF2 without rounds');
-    return run(what(PBKDF2, slots, params.hash) | SECRET, { n: params.iterations, m: length / 8, key: slots.bytes, extra: params.salt }, finish);
+    return run(what(PBKDF2, slots, params.hash) | SECRET, job, finish);
   }
   function derivedLength(params) {
     switch (params.name) {
@@ -650,7 +653,7 @@ export default function (web, op) {
       own(this);
       need(2, arguments.length, 'digest');
       const params = normalize('digest', algorithm), bytes = source(data, 'the data');
-      return run(DIGEST | (HASHES[params.name] << 8), { data: bytes }, bufferOf);
+      return run(DIGEST | (HASHES[params.name] << 8), { __proto__: null, data: bytes }, bufferOf);
     }
     async generateKey(algorithm, extractable, usages) {
       own(this);
