@@ -562,8 +562,8 @@
     processInfo() { return Object.assign(host(PROCESS_INFO), { id: host(ID) }); },
     systemInfo() { return host(SYSTEM_INFO); },
     password: Object.freeze({
-      hash(text, options) { return askLong((id) => host(PASSWORD, id, undefined, text, options?.rounds)); },
-      verify(hash, text) { return askLong((id) => host(PASSWORD, id, hash ?? null, text)); },
+      hash(text, options) { return longPromise((id) => host(PASSWORD, id, undefined, text, options?.rounds)); },
+      verify(hash, text) { return longPromise((id) => host(PASSWORD, id, hash ?? null, text)); },
     }),
     version: limits.version,
   };
@@ -680,17 +680,16 @@
   if (hear !== undefined) delete BroadcastChannel.hear;
 
   // ---- what keeps a worker busy: two at a time, the others after them in their order. What comes of it may be a
-  // key that scripts must not see.
+  // key that scripts must not see: resolve(value) or reject(error) are called with it, since scripts may look at any promise.
   let busy = 0, firstLong, lastLong; // those that wait
-  // As web.ask. wait() is called when it does not start at once.
-  function askLong(start, wait) {
-    return new Promise((resolve, reject) => {
-      const job = { start, resolve, reject, next: undefined };
-      if (firstLong === undefined) firstLong = job; else lastLong.next = job;
-      lastLong = job;
-      if (busy < 2) startLong(); else wait?.();
-    });
+  // start(id) as that of web.ask. wait(), if it is given, is called when it does not start at once.
+  function askLong(start, wait, resolve, reject) {
+    const job = { __proto__: null, start, resolve, reject, next: undefined };
+    if (firstLong === undefined) firstLong = job; else lastLong.next = job;
+    lastLong = job;
+    if (busy < 2) startLong(); else wait?.();
   }
+  const longPromise = (start) => new Promise((resolve, reject) => { askLong(start, undefined, resolve, reject); });
   function startLong() {
     while (busy < 2 && firstLong !== undefined) {
       const job = firstLong, id = newId();

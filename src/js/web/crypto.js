@@ -3,14 +3,15 @@
 //
 // Key bytes live in the memory of the script's process, in private fields of CryptoKey. No script reads those of a key that
 // is not extractable: whatever touches them uses functions that were taken before the script ran, and no promise is ever
-// settled with an object that holds them (scripts may define `then` for all objects). What a bug of the engine gives away is the
-// script's own. Keys that C kept would be safer still, but would not outlive this memory where it is kept and started anew.
+// settled with what holds them (scripts may define `then` for all objects, and look at each promise). What a bug of the engine
+// gives away is the script's own. Keys that C kept would be safer still, but would not outlive this memory where it is kept and
+// started anew.
 export default function (web, op) {
   const RANDOM = op, RUN = op + 1, TEXT = op + 2, BYTES = op + 3, BASE64 = op + 4, UNBASE64 = op + 5;
   const DIGEST = 1, HMAC = 2, HMAC_VERIFY = 3, CBC_ENCRYPT = 4, CBC_DECRYPT = 5, CTR = 6, GCM_ENCRYPT = 7, GCM_DECRYPT = 8, WRAP = 9,
     UNWRAP = 10, PBKDF2 = 11, HKDF = 12, GENERATE = 13, IMPORT_PUBLIC = 14, IMPORT_PARTS = 15, IMPORT_SPKI = 16, IMPORT_PKCS8 = 17,
     EXPORT_SPKI = 18, EXPORT_PKCS8 = 19, SIGN = 20, VERIFY = 21, OAEP_ENCRYPT = 22, OAEP_DECRYPT = 23, DERIVE = 24;
-  const SECRET = 1 << 24; // the answer of a process comes as text, which nobody's `then` sees
+  const SECRET = 1 << 24; // the answer of a process comes as text
   const { Object, Reflect, Symbol, Number, Math, String, Promise, TypeError, DOMException, Uint8Array, ArrayBuffer, DataView, JSON } =
     globalThis;
   const { apply } = Reflect;
@@ -27,7 +28,6 @@ export default function (web, op) {
   const { isView } = ArrayBuffer;
   const { set } = Uint8Array.prototype;
   const { charCodeAt, toUpperCase, slice, indexOf } = String.prototype;
-  const { then } = Promise.prototype;
   const { parse, stringify } = JSON;
   const { freeze, assign, defineProperty, setPrototypeOf } = Object;
   const { trunc, ceil } = Math;
@@ -116,21 +116,20 @@ export default function (web, op) {
     const answer = host(RUN, 0, what, n, m, key, data, extra, more);
     if (answer !== null) return finish(result(answer));
     return new Promise((resolve, reject) => {
-      const promise = askLong((id) => {
+      askLong((id) => {
         const refused = host(RUN, id, what, n, m, key, data, extra, more);
         if (refused !== undefined) result(refused);
       }, () => {
         data = kept(data);
         extra = kept(extra);
         more = kept(more);
-      });
-      apply(then, promise, [(value) => {
+      }, (value) => {
         try {
           resolve(finish(result(value)));
         } catch (error) {
           reject(error);
         }
-      }, (error) => reject(error instanceof DOMException ? error : fail('OperationError', error.message))]);
+      }, (error) => reject(error instanceof DOMException ? error : fail('OperationError', error.message)));
     });
   }
   const kept = (bytes) => bytes === undefined ? undefined : copy(bytes);

@@ -1,5 +1,5 @@
 // Subresource Integrity: whether bytes are those that a request has named by their hash.
-const { btoa, String, TypeError } = globalThis;
+const { btoa, Promise, String, TypeError } = globalThis;
 
 const HASHES = ['sha256', 'sha384', 'sha512']; // the weakest first; numbers of subtle.h are two more
 const DIGEST = 1;
@@ -19,10 +19,11 @@ export function readIntegrity(metadata) {
 // A promise that is rejected when the bytes are others. `run` is the number of the operation that runs jobs of subtle.h.
 export async function checkIntegrity(web, run, wanted, bytes) {
   const ask = (id) => web.host(run, id, DIGEST | (wanted.hash + 2) << 8, 0, 0, undefined, bytes);
-  const digest = ask(0) ?? await web.askLong((id) => {
+  const start = (id) => {
     const refused = ask(id);
     if (refused !== undefined) throw new TypeError(`fetch failed: its integrity cannot be seen: ${refused.slice(1)}`);
-  });
+  };
+  const digest = ask(0) ?? await new Promise((resolve, reject) => { web.askLong(start, undefined, resolve, reject); });
   if (typeof digest === 'string') throw new TypeError(`fetch failed: its integrity cannot be seen: ${digest.slice(1)}`);
   if (!wanted.values.includes(btoa(String.fromCharCode(...digest)).replace(/=+$/, '')))
     throw new TypeError('fetch failed: the answer is not what its integrity says');
