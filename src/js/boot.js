@@ -562,8 +562,15 @@
     processInfo() { return Object.assign(host(PROCESS_INFO), { id: host(ID) }); },
     systemInfo() { return host(SYSTEM_INFO); },
     password: Object.freeze({
-      hash(text, options) { return longPromise((id) => host(PASSWORD, id, undefined, text, options?.rounds)); },
-      verify(hash, text) { return longPromise((id) => host(PASSWORD, id, hash ?? null, text)); },
+      hash(text, options) {
+        return new Promise((resolve, reject) => {
+          const rounds = options?.rounds;
+          askLong((id) => host(PASSWORD, id, undefined, text, rounds), undefined, resolve, reject);
+        });
+      },
+      verify(hash, text) {
+        return new Promise((resolve, reject) => { askLong((id) => host(PASSWORD, id, hash ?? null, text), undefined, resolve, reject); });
+      },
     }),
     version: limits.version,
   };
@@ -682,14 +689,13 @@
   // ---- what keeps a worker busy: two at a time, the others after them in their order. What comes of it may be a
   // key that scripts must not see: resolve(value) or reject(error) are called with it, since scripts may look at any promise.
   let busy = 0, firstLong, lastLong; // those that wait
-  // start(id) as that of web.ask. wait(), if it is given, is called when it does not start at once.
+  // start(id) as that of web.ask, but that it calls nothing of the script's. wait(), if it is given, is called when it does not start at once.
   function askLong(start, wait, resolve, reject) {
     const job = { __proto__: null, start, resolve, reject, next: undefined };
     if (firstLong === undefined) firstLong = job; else lastLong.next = job;
     lastLong = job;
     if (busy < 2) startLong(); else wait?.();
   }
-  const longPromise = (start) => new Promise((resolve, reject) => { askLong(start, undefined, resolve, reject); });
   function startLong() {
     while (busy < 2 && firstLong !== undefined) {
       const job = firstLong, id = newId();

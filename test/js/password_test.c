@@ -87,6 +87,25 @@ TEST(hashing_holds_nobody_up)
     js_end(rt);
 }
 
+TEST(options_that_hash_another_password_when_they_are_read_pass_no_limit)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&script);
+    anqa_js_info info = {0};
+
+    CHECK_STR(
+        js_eval(pid, "let depth = 0; function nest() { Beam.password.hash('x', {get rounds() { "
+                     "if (depth++ < 5) nest(); return 3000000; }}); } nest(); depth"),
+        "6");
+    CHECK_STATUS(anqa_js_get_info(pid, LONG_MS, &info, NULL), ANQA_OK);
+    CHECK_EQ(info.pending_calls, 2u);
+    CHECK_STR(js_eval(pid, "Beam.password.hash('x', {get rounds() { throw new Error('none') }})"),
+        "Error: none");
+    (void)anqa_trap_exit(true);
+    CHECK_STR(js_kill(pid), "killed");
+    js_end(rt);
+}
+
 TEST(top_level_code_hashes_no_passwords)
 {
     static const anqa_js_script early = ANQA_JS_SCRIPT(.name = "early.js",
