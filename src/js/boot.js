@@ -689,7 +689,8 @@
   // ---- what keeps a worker busy: two at a time, the others after them in their order. What comes of it may be a
   // key that scripts must not see: resolve(value) or reject(error) are called with it, since scripts may look at any promise.
   let busy = 0, firstLong, lastLong; // those that wait
-  // start(id) as that of web.ask, but that it calls nothing of the script's. wait(), if it is given, is called when it does not start at once.
+  // start(id) as that of web.ask, but that it calls nothing of the script's. wait(), if it is given, is called when it does not
+  // start at once.
   function askLong(start, wait, resolve, reject) {
     const job = { __proto__: null, start, resolve, reject, next: undefined };
     if (firstLong === undefined) firstLong = job; else lastLong.next = job;
@@ -716,7 +717,7 @@
   const sources = new OwnMap(); // id -> function
   const restorers = [];
   const web = {
-    host, limits, inspect, log, global, Pid, Ref,
+    __proto__: null, host, limits, inspect, log, global, Pid, Ref,
     // own(fn, ms): what modules need one of, whether or not the script has as many timers as it may.
     timers: { add, clear, own: (fn, ms) => add(fn, ms, [], false, true) },
     // Makes names global as the language's own are.

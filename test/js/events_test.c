@@ -79,6 +79,13 @@ static const struct {
         "try { Object.defineProperty(Event.prototype, 'isTrusted', {get: () => true}) } catch {}"
         "new Event('x').isTrusted",
         "false"},
+    {"what all objects have sees nothing of the platform's own",
+        "const seen = []; for (const name of ['reported', 'fire', 'host', 'task'])"
+        "Object.defineProperty(Object.prototype, name, {configurable: true, value() { "
+        "seen.push(name, "
+        "Object.keys(this)) }});"
+        "reportError(new Error('x')); seen",
+        "[]"},
 };
 
 TEST(events_are_what_the_standard_says)

@@ -629,7 +629,7 @@ export default function (web, op) {
     web.define({ BroadcastChannel });
   }
 
-  web.events = { fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task, now, origin: () => web.host(op + 2), shown };
+  web.events = { __proto__: null, fire: (target, event) => dispatch(target, event, true), handlers, onAbort, isSignal, report, task, now, origin: () => web.host(op + 2), shown };
   web.define({ Event, CustomEvent, MessageEvent, ErrorEvent, CloseEvent, ProgressEvent, EventTarget, AbortSignal, AbortController,
     MessagePort, MessageChannel, reportError });
 }
