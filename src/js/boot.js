@@ -23,6 +23,7 @@
     for (const key of Reflect.ownKeys(object)) Object.getOwnPropertyDescriptor(object, key);
 
   const { apply } = Reflect, { withResolvers } = Promise, { then } = Promise.prototype;
+  const { slice } = String.prototype, { toString: bigText } = BigInt.prototype;
   // Maps of ours: with functions of their own, as they were. Of those that scripts replace, none gets at what they hold.
   class OwnMap extends Map {}
   Object.defineProperties(OwnMap.prototype, Object.getOwnPropertyDescriptors(Map.prototype));
@@ -820,8 +821,8 @@
     },
     (id, promise) => { apply(then, promise, [(v) => host(SETTLED, id, true, v), (e) => host(SETTLED, id, false, e)]); },
     fail,
-    (big) => big.toString(16),
-    (hex) => hex[0] === '-' ? -BigInt('0x' + hex.slice(1)) : BigInt('0x' + hex),
+    (big) => apply(bigText, big, [16]),
+    (hex) => hex[0] === '-' ? -BigInt('0x' + apply(slice, hex, [1])) : BigInt('0x' + hex),
     hear, web, told, restored,
     () => [timers.size, watched.size, open.size, sources.size], getFunction,
     (name, ...args) => tools[name](...args),

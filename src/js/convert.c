@@ -162,9 +162,10 @@ static bool put_string(struct js *js, uint64_t value, anqa_value_writer *writer)
     return true;
 }
 
+/* -1: it is none. */
 static int hex_digit(char c)
 {
-    return c <= '9' ? c - '0' : c - 'a' + 10;
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool put_bigint(struct js *js, uint64_t value, anqa_value_writer *writer)
@@ -189,9 +190,18 @@ static bool put_bigint(struct js *js, uint64_t value, anqa_value_writer *writer)
         text.len--;
     }
     bytes = anqa_arena_calloc(writer->arena, text.len / 2 + 1, 1);
-    for (size_t i = 0; i < text.len; i++)
-        bytes[i / 2] =
-            (char)((uint8_t)bytes[i / 2] | hex_digit(text.ptr[text.len - 1 - i]) << (i % 2 * 4));
+    ok = text.len > 0;
+    for (size_t i = 0; i < text.len && ok; i++) {
+        int digit = hex_digit(text.ptr[text.len - 1 - i]);
+
+        ok = digit >= 0;
+        if (ok)
+            bytes[i / 2] = (char)((uint8_t)bytes[i / 2] | digit << (i % 2 * 4));
+    }
+    if (!ok) {
+        turn_throw(js, "TypeError", "a BigInt without digits cannot be sent");
+        return false;
+    }
     anqa_value_put_bigint(writer, negative, anqa_str_make(bytes, text.len / 2 + text.len % 2));
     return true;
 }

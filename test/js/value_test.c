@@ -79,6 +79,22 @@ TEST(integers_beyond_what_a_number_holds_become_big_integers)
     js_end(rt);
 }
 
+TEST(big_integers_are_sent_as_they_are_whatever_a_script_replaces)
+{
+    anqa_rt *rt = js_begin(1);
+    anqa_pid pid = js_start(&same);
+    anqa_value value, back;
+    const char *code = "BigInt.prototype.toString = () => '-'; String.prototype.slice = () => '1'; "
+                       "globalThis.BigInt "
+                       "= () => 5n; [2n ** 70n, -(2n ** 64n), 0n, 10n]";
+
+    CHECK_STATUS(anqa_js_eval(pid, anqa_str_of(code), LONG_MS, &value, NULL, NULL), ANQA_OK);
+    CHECK_STR(js_show(value), "[0x400000000000000000n,-0x010000000000000000n,0x0n,0x0an]");
+    CHECK_STATUS(anqa_js_call(pid, "same", &value, LONG_MS, &back, NULL, NULL), ANQA_OK);
+    CHECK_STR(js_show(back), "[0x400000000000000000n,-0x010000000000000000n,0x0n,0x0an]");
+    js_end(rt);
+}
+
 static const struct {
     const char *code, *error;
 } refused[] = {
