@@ -80,11 +80,11 @@ static const struct {
         "new Event('x').isTrusted",
         "false"},
     {"what all objects have sees nothing of the platform's own",
-        "const seen = []; for (const name of ['reported', 'fire', 'host', 'task'])"
-        "Object.defineProperty(Object.prototype, name, {configurable: true, value() { "
-        "seen.push(name, "
-        "Object.keys(this)) }});"
-        "reportError(new Error('x')); seen",
+        "const seen = [], {port1} = new MessageChannel(), other = new MessageChannel();"
+        "for (const name of ['reported', 'fire', 'host', 'task', 'copy', 'move'])"
+        "Object.defineProperty(Object.prototype, name, {configurable: true, get() { "
+        "seen.push(name, Object.keys(this)) }});"
+        "reportError(new Error('x')); try { port1.postMessage(other.port1) } catch {} seen",
         "[]"},
 };
 

@@ -217,5 +217,5 @@ export default function (web, op) {
   }
 
   web.clone = clone;
-  web.cloneable = (kind) => { ours[ours.length] = kind; };
+  web.cloneable = (kind) => { ours[ours.length] = setPrototypeOf(kind, null); };
 }
