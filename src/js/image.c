@@ -311,10 +311,10 @@ static void spin(struct js *js, uint32_t rounds)
     turn_free(js, turn_eval(js, anqa_str_of(text), "polls", 0));
 }
 
-/* The counter that goes down by one with each round of a loop. */
+/* The counter that goes down with each round of a loop, by one or a few. */
 static void find_polls(struct js *js)
 {
-    enum { FEW = 50, MANY = 250 };
+    enum { FEW = 50, MANY = 250, STEP_MAX = 4 };
     struct js_image *image = js->image;
     const void *context = js_at(js, image->ctx, CONTEXT_SPAN);
     const uint32_t *before, *between;
@@ -326,7 +326,9 @@ static void find_polls(struct js *js)
     for (uint32_t i = 0; i < CONTEXT_SPAN / 4; i++) {
         uint32_t few = before[i] - between[i];
         uint32_t many = between[i] - js_u32(js, image->ctx + i * 4);
-        if (few >= FEW && few < MANY && many - few == MANY - FEW)
+        uint32_t step = (many - few) / (MANY - FEW);
+        if (step >= 1 && step <= STEP_MAX && (many - few) % (MANY - FEW) == 0 &&
+            few >= step * FEW && few < step * MANY)
             image->polls = image->ctx + i * 4;
     }
 }

@@ -47,6 +47,7 @@ static void check_same_places(const struct js_image *one, const struct js_image 
     CHECK_EQ(one->ref_atom, again->ref_atom);
     CHECK_EQ(one->epoch_atom, again->epoch_atom);
     CHECK_EQ(one->random, again->random);
+    CHECK(one->polls != 0);
     CHECK_EQ(one->polls, again->polls);
     CHECK(memcmp(one->parts, again->parts, sizeof one->parts) == 0);
     CHECK(memcmp(one->debug_parts, again->debug_parts, sizeof one->debug_parts) == 0);

@@ -320,6 +320,8 @@ TEST(look_ups_and_work_together_leave_two_workers_to_others)
         anqa_task tasks[KINDS];
         start_both(tasks, UNTIL_MAY_END);
         wait_until_queued(KINDS - cases[i].most);
+        for (uint32_t k = 0; k < LONG_MS && atomic_load(&running) < cases[i].most; k++)
+            anqa_sleep(1);
         if (cases[i].workers > 1) /* whose worker none of them gives back */
             CHECK_STATUS(status_of(anqa_task_async(ask_as_others, NULL, 0)), ANQA_OK);
         end_both(tasks);
