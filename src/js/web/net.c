@@ -28,10 +28,9 @@ enum {
     STUCK_MS = 20,
     MESSAGE_MOST = 1 << 30, /* what limits.net.message_bytes may be */
     KEPT_ALIVE = 32,        /* connections that nobody uses */
-    JOB_LIES =
-        NET_WINDOW +
-        2 * NET_PART, /* told of a job and not received: a head, a window, which ends in a part */
-    ALL_LIE = 1 << 20 /* and what is asked */
+    /* Room on the meter. Told of one job: a head, and a window, whose end a part may be beyond. Asked by all: they try again. */
+    TOLD_ROOM = NET_WINDOW + 2 * NET_PART,
+    ASKED_ROOM = 1 << 20
 };
 
 static const char ask_tag[] = "$js.net";
@@ -177,6 +176,8 @@ bool net_tell_error(struct net_job *job)
     anqa_value_writer writer;
     size_t len = strlen(job->why);
 
+    if (job->net->stuck)
+        return false;
     for (size_t i = 0; i < len; i++) /* it quotes what servers say */
         if ((unsigned char)job->why[i] < ' ' || (unsigned char)job->why[i] > '~')
             job->why[i] = '?';
@@ -734,7 +735,7 @@ static const anqa_behaviour behaviour = {
 static anqa_status make_pass(struct js *js, const anqa_js_net_limits *limits)
 {
     size_t jobs = (size_t)limits->requests + limits->sockets;
-    struct buf_meter *meter = buf_meter_new(jobs * JOB_LIES + ALL_LIE, NULL);
+    struct buf_meter *meter = buf_meter_new(jobs * TOLD_ROOM + ASKED_ROOM, NULL);
     anqa_status status;
     char *bytes;
 
