@@ -701,13 +701,17 @@ static void take_ask(struct net *net, const anqa_msg *msg)
     }
 }
 
-static void take_meter(struct net *net, const anqa_msg *msg)
-{
+/* The bytes of js->net_pass, a buf on that meter: who has the buf has the meter, so it can be sent. */
+struct pass {
     struct buf_meter *meter;
+};
 
-    memcpy(&meter, msg->body.ptr, sizeof meter);
-    if (net->meter == NULL)
-        net->meter = buf_meter_ref(meter);
+static struct buf_meter *meter_of(const char *bytes)
+{
+    struct pass pass;
+
+    memcpy(&pass, bytes, sizeof pass);
+    return pass.meter;
 }
 
 static void net_handle(void *state, const anqa_msg *msg)
@@ -719,7 +723,7 @@ static void net_handle(void *state, const anqa_msg *msg)
     if (msg->kind == ANQA_MSG_PLAIN && msg->tag == ask_tag) /* by address: nobody else has it */
         take_ask(net, msg);
     else if (msg->kind == ANQA_MSG_PLAIN && msg->tag == meter_tag)
-        take_meter(net, msg);
+        net->meter = buf_meter_ref(meter_of(msg->body.ptr)); /* the first message, and once */
     else if (!net_look_heard(net, msg) && msg->kind == ANQA_MSG_TIMEOUT &&
              msg->ref.bits == net->timer.bits)
         net->armed_ms = UINT64_MAX;
@@ -731,20 +735,19 @@ static const anqa_behaviour behaviour = {
 
 /* ---------------------------------------------------------------- the operations */
 
-/* What js->net_pass is: a buf on the meter, with its address for bytes. Who has the buf has the meter, so it can be sent. */
 static anqa_status make_pass(struct js *js, const anqa_js_net_limits *limits)
 {
     size_t jobs = (size_t)limits->requests + limits->sockets;
-    struct buf_meter *meter = buf_meter_new(jobs * TOLD_ROOM + ASKED_ROOM, NULL);
+    struct pass pass = {buf_meter_new(jobs * TOLD_ROOM + ASKED_ROOM, NULL)};
     anqa_status status;
     char *bytes;
 
-    if (meter == NULL)
+    if (pass.meter == NULL)
         return ANQA_E_NOMEM;
-    status = buf_new_metered(meter, sizeof meter, 0, &js->net_pass, &bytes);
+    status = buf_new_metered(pass.meter, sizeof pass, 0, &js->net_pass, &bytes);
     if (status == ANQA_OK)
-        memcpy(bytes, &meter, sizeof meter);
-    buf_meter_unref(meter);
+        memcpy(bytes, &pass, sizeof pass);
+    buf_meter_unref(pass.meter);
     return status;
 }
 
@@ -758,14 +761,6 @@ static anqa_status pass_meter(struct js *js)
     anqa_exit_signal(js->net, ANQA_KILL);
     js->net.bits = 0;
     return status;
-}
-
-static struct buf_meter *meter_of(const struct js *js)
-{
-    struct buf_meter *meter;
-
-    memcpy(&meter, js->net_pass.ptr, sizeof meter);
-    return meter;
 }
 
 /* start(source): the process, which is there from now on. */
@@ -825,7 +820,8 @@ static uint64_t op_send(struct js *js, const uint64_t *args)
     head = (struct ask_head){(uint32_t)ask, (uint32_t)id};
     if (js->net_pass.len == 0)
         return JS_TRUE; /* there never was one */
-    status = buf_new_metered(meter_of(js), sizeof head + value.len, NET_COST, &bytes, &at);
+    status =
+        buf_new_metered(meter_of(js->net_pass.ptr), sizeof head + value.len, NET_COST, &bytes, &at);
     if (status != ANQA_OK)
         return JS_FALSE;
     memcpy(at, &head, sizeof head);
