@@ -183,7 +183,8 @@ typedef struct anqa_js_handler {
     anqa_status (*run)(const anqa_js_request *request, anqa_value_writer *result);
 } anqa_js_handler;
 
-/** Of fetch, WebSocket and EventSource. Zero fields stand for the defaults. */
+/** Of fetch, WebSocket and EventSource. Zero fields stand for the defaults. What came and waits in the mailbox of a script's process
+ * has at most 384 KiB for each of its `requests` and `sockets`, and 1 MiB: also what a request left that was aborted. */
 typedef struct anqa_js_net_limits {
     uint32_t requests;   /* at once, each until its answer is over; 0: 100 */
     uint32_t sockets;    /* WebSockets at once; 0: 20 */

@@ -137,7 +137,8 @@ struct js {
     uint32_t resets;
     anqa_value arg; /* of init; in the block of the process */
     uint64_t last_uuid;
-    anqa_pid net; /* works for it (web/net.h); zero: nobody */
+    anqa_pid net;      /* works for it (web/net.h); zero: nobody */
+    anqa_buf net_pass; /* see there; empty: it has asked for none yet */
     struct js_face face;
     uint8_t rejected_count;
     bool in_turn;

@@ -371,6 +371,8 @@ void spawn_leave(struct js *js)
     js->family = NULL;
     buf_meter_unref(js->out);
     js->out = NULL;
+    anqa_buf_unref(js->net_pass);
+    js->net_pass = (anqa_buf){0};
     pthread_mutex_unlock(&js->rt->lock);
     if (image != NULL)
         image_release(js->rt, image);

@@ -1072,6 +1072,107 @@ TEST(what_waits_for_all_scripts_is_bounded)
     js_end(rt);
 }
 
+/* Bytes in the mailbox of the calling process. */
+static bool count_bytes(const anqa_msg *msg, void *arg)
+{
+    *(size_t *)arg += msg->body.len;
+    return false;
+}
+
+static anqa_status unheard(const anqa_js_request *request, anqa_value_writer *result)
+{
+    size_t bytes = 0;
+
+    (void)anqa_receive_if(count_bytes, &bytes, 0);
+    anqa_value_put_int(result, (int64_t)bytes);
+    return ANQA_OK;
+}
+
+enum {
+    LIAR_MOST = 8 * (384 << 10) + (1 << 20), /* of what may lie in both mailboxes: see net.c */
+    LIAR_TRIES = 2000 /* milliseconds; more where it takes longer to fill them */
+};
+
+/* Both are one turn: nothing that comes is heard meanwhile. They return how many bytes wait when there is no room, or more
+ * than `most`. */
+static const char liar_source[] =
+    "const unheard = () => Beam.callSync('unheard');\n"
+    "export async function get(url) { const r = await fetch(url); return [r.status, await "
+    "r.text()]; }\n"
+    "const goOn = (from, ms, least, most) => { const spent = Date.now() - from, bytes = "
+    "unheard();\n"
+    "  return bytes < most && (spent < ms || (bytes < least && spent < 10 * ms)); };\n"
+    "export function leave(url, ms, least, most) { const from = Date.now();\n"
+    "  for (let wait = 20; goOn(from, ms, least, most); wait++) { const ac = new "
+    "AbortController();\n"
+    "    for (let i = 0; i < 6; i++) fetch(url, {signal: ac.signal}).catch(() => {});\n"
+    "    const next = Date.now() + wait; while (Date.now() < next); ac.abort(); }\n"
+    "  return unheard(); }\n"
+    "export async function lie(url, ms, least, most) { const {push, shift} = Array.prototype; let "
+    "parts;\n"
+    "  Array.prototype.push = function (one) { if (one instanceof Uint8Array) parts = parts ?? "
+    "this;\n"
+    "    return Reflect.apply(push, this, arguments); };\n"
+    "  Array.prototype.shift = function () { return this === parts ? new Uint8Array(65536) : "
+    "Reflect.apply(shift, this, []); };\n"
+    "  const ac = new AbortController(), reader = (await fetch(url, {signal: "
+    "ac.signal})).body.getReader();\n"
+    "  await reader.read(); const from = Date.now();\n"
+    "  while (goOn(from, ms, least, most)) { await reader.read();\n"
+    "    const next = Date.now() + 2; while (Date.now() < next); }\n"
+    "  const bytes = unheard(); Object.assign(Array.prototype, {push, shift}); ac.abort(); return "
+    "bytes; }\n";
+
+/* What a script has put in place of methods is not called with what is not its. */
+static const char replacing[] =
+    "export async function get(url) { let seen = 0; const r = FinalizationRegistry.prototype;\n"
+    "  r.register = r.unregister = () => { seen++; };\n"
+    "  return [await (await fetch(url)).text(), seen]; }\n";
+
+static const anqa_js_script replacer = ANQA_JS_SCRIPT(.name = "replacer", .source = replacing,
+    .apis = ANQA_JS_FETCH, .hosts = (const char *const[]){"127.0.0.1:*", NULL});
+
+TEST(a_script_that_replaces_methods_gets_no_transfer_into_its_hands)
+{
+    anqa_rt *rt = js_begin(1);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&replacer);
+
+    CHECK_STR(ask(pid, "get", port, "/once", ""), "[\"hello\",0]");
+    js_end(rt);
+}
+
+static const anqa_js_handler liar_handlers[] = {{"unheard", unheard}, {0}};
+static const anqa_js_script liar = ANQA_JS_SCRIPT(.name = "liar", .source = liar_source,
+    .apis = ANQA_JS_FETCH, .hosts = (const char *const[]){"127.0.0.1:*", NULL},
+    .handlers = liar_handlers, .limits = {.turn_ms = 60000, .net = {.requests = 6, .sockets = 2}});
+
+static void check_liar(const char *function)
+{
+    anqa_rt *rt = js_begin(2);
+    uint16_t port = net_serve(site);
+    anqa_pid pid = js_start(&liar);
+    size_t bytes =
+        strtoul(ask(pid, function, port, "/big",
+                    anqa_tmp_printf(", %d, %d, %d", LIAR_TRIES, LIAR_MOST / 2, 4 * LIAR_MOST)),
+            NULL, 10);
+
+    CHECK(bytes >= LIAR_MOST / 2, "%zu bytes", bytes); /* there is a limit to reach */
+    CHECK(bytes <= LIAR_MOST, "%zu bytes", bytes);
+    CHECK_STR(ask(pid, "get", port, "/once", ""), "[200,\"hello\"]");
+    js_end(rt);
+}
+
+TEST(what_aborted_requests_leave_in_the_mailbox_is_bounded)
+{
+    check_liar("leave");
+}
+
+TEST(a_script_that_lies_about_what_it_took_is_told_no_more)
+{
+    check_liar("lie");
+}
+
 static const anqa_js_script frugal =
     ANQA_JS_SCRIPT(.name = "frugal", .source = source, .apis = ANQA_JS_FETCH,
         .hosts = (const char *const[]){"127.0.0.1:*", NULL}, .limits = {.values = {.nodes = 20}});

@@ -2,6 +2,7 @@
 import { readDataUrl } from './net/data_url.js';
 import { exchanges } from './net/exchange.js';
 import { checkIntegrity, readIntegrity } from './net/integrity.js';
+import { uncurry } from './lib/base.js';
 
 export default function (web, op) {
   const { Promise, TypeError, Uint8Array, WeakRef, FinalizationRegistry } = globalThis;
@@ -9,6 +10,7 @@ export default function (web, op) {
   const { http, streams, events } = web;
   const { exchange } = exchanges(web, op);
   // Who lets go of an answer that was not read to its end lets go of its transfer.
+  const register = uncurry(FinalizationRegistry.prototype.register), unregister = uncurry(FinalizationRegistry.prototype.unregister);
   const unread = new FinalizationRegistry((incoming) => incoming.cancel());
 
   function ofBytes(bytes) {
@@ -47,7 +49,7 @@ export default function (web, op) {
     let controller;
     const end = (error) => {
       off?.();
-      unread.unregister(incoming);
+      unregister(unread, incoming);
       const to = controller.deref();
       if (error === undefined) to?.close();
       else to?.fail(error.value);
@@ -57,12 +59,12 @@ export default function (web, op) {
       pull: (c) => incoming.next().then((part) => (part === undefined ? end() : c.enqueue(part)), (value) => end({ value })),
       cancel() {
         off?.();
-        unread.unregister(incoming);
+        unregister(unread, incoming);
         incoming.cancel();
       },
     }, { bytes: true, mark: 0 });
     incoming.onFail = (value) => end({ value });
-    unread.register(stream, incoming, incoming);
+    register(unread, stream, incoming, incoming);
     return stream;
   }
   const isEmpty = (method, status) => method === 'HEAD' || status === 204 || status === 205 || status === 304;

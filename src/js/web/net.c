@@ -13,6 +13,7 @@
 #include <anqa/log.h>
 #include <anqa/memory.h>
 
+#include "base/buf_meter.h"
 #include "base/container.h"
 #include "js/convert.h"
 #include "js/spawn.h"
@@ -26,10 +27,14 @@ enum {
     IDLE_MS = 5000, /* without a job: the process ends */
     STUCK_MS = 20,
     MESSAGE_MOST = 1 << 30, /* what limits.net.message_bytes may be */
-    KEPT_ALIVE = 32         /* connections that nobody uses */
+    KEPT_ALIVE = 32,        /* connections that nobody uses */
+    /* Room on the meter. Told of one job: a head, and a window, whose end a part may be beyond. Asked by all: they try again. */
+    TOLD_ROOM = NET_WINDOW + 2 * NET_PART,
+    ASKED_ROOM = 1 << 20
 };
 
 static const char ask_tag[] = "$js.net";
+static const char meter_tag[] = "$js.net.meter";
 static const char stop_tag[] = "$js.net.stop";
 static const char timer_tag[] = "$js.net.timer";
 
@@ -110,7 +115,7 @@ void net_fail_curl(struct net_job *job, CURLcode result)
 
 bool net_tell(struct net_job *job, anqa_value value)
 {
-    anqa_status status = web_tell(job->net->owner, job->id, value);
+    anqa_status status = web_tell(job->net->meter, job->net->owner, job->id, value);
 
     if (status == ANQA_E_NOPROC)
         anqa_exit(ANQA_NORMAL);
@@ -140,6 +145,8 @@ bool net_tell_bytes(struct net_job *job, const char *bytes, size_t len)
     anqa_value_writer writer;
     anqa_value value = {NULL, 0};
 
+    if (job->net->stuck) /* what has no room is not written in vain for each job */
+        return false;
     anqa_value_writer_init(&writer, anqa_tmp(), NULL);
     anqa_value_put_bytes(&writer, anqa_str_make(bytes, len));
     if (anqa_value_done(&writer, &value) != ANQA_OK)
@@ -169,6 +176,8 @@ bool net_tell_error(struct net_job *job)
     anqa_value_writer writer;
     size_t len = strlen(job->why);
 
+    if (job->net->stuck)
+        return false;
     for (size_t i = 0; i < len; i++) /* it quotes what servers say */
         if ((unsigned char)job->why[i] < ' ' || (unsigned char)job->why[i] > '~')
             job->why[i] = '?';
@@ -593,6 +602,7 @@ static void on_exit_hook(struct exit_hook *hook, anqa_pid pid)
     }
     net_multi_close(&net->multi);
     net_look_close(net);
+    buf_meter_unref(net->meter);
 }
 
 static uint32_t or_standard(uint32_t given, uint32_t standard)
@@ -641,7 +651,6 @@ static void net_init(void *state)
         anqa_exit(anqa_error_reason("the network of a script: %s", anqa_status_text(status)));
     }
     net->entry->is_unix = 1; /* it is not TCP: only what is waited for is watched */
-    set_limits(net);
     anqa_list_init(&net->jobs);
     net->armed_ms = net->idle_ms = net->look_ms = UINT64_MAX;
     net->hook.run = on_exit_hook;
@@ -692,6 +701,19 @@ static void take_ask(struct net *net, const anqa_msg *msg)
     }
 }
 
+/* The bytes of js->net_pass, a buf on that meter: who has the buf has the meter, so it can be sent. */
+struct pass {
+    struct buf_meter *meter;
+};
+
+static struct buf_meter *meter_of(const char *bytes)
+{
+    struct pass pass;
+
+    memcpy(&pass, bytes, sizeof pass);
+    return pass.meter;
+}
+
 static void net_handle(void *state, const anqa_msg *msg)
 {
     struct net *net = state;
@@ -700,6 +722,8 @@ static void net_handle(void *state, const anqa_msg *msg)
         anqa_exit(ANQA_NORMAL);
     if (msg->kind == ANQA_MSG_PLAIN && msg->tag == ask_tag) /* by address: nobody else has it */
         take_ask(net, msg);
+    else if (msg->kind == ANQA_MSG_PLAIN && msg->tag == meter_tag)
+        net->meter = buf_meter_ref(meter_of(msg->body.ptr)); /* the first message, and once */
     else if (!net_look_heard(net, msg) && msg->kind == ANQA_MSG_TIMEOUT &&
              msg->ref.bits == net->timer.bits)
         net->armed_ms = UINT64_MAX;
@@ -710,6 +734,34 @@ static const anqa_behaviour behaviour = {
     .name = "js.network", .init = net_init, .handle = net_handle};
 
 /* ---------------------------------------------------------------- the operations */
+
+static anqa_status make_pass(struct js *js, const anqa_js_net_limits *limits)
+{
+    size_t jobs = (size_t)limits->requests + limits->sockets;
+    struct pass pass = {buf_meter_new(jobs * TOLD_ROOM + ASKED_ROOM, NULL)};
+    anqa_status status;
+    char *bytes;
+
+    if (pass.meter == NULL)
+        return ANQA_E_NOMEM;
+    status = buf_new_metered(pass.meter, sizeof pass, 0, &js->net_pass, &bytes);
+    if (status == ANQA_OK)
+        memcpy(bytes, &pass, sizeof pass);
+    buf_meter_unref(pass.meter);
+    return status;
+}
+
+/* The first message that the process gets. */
+static anqa_status pass_meter(struct js *js)
+{
+    anqa_status status = anqa_send(js->net, meter_tag, anqa_shared(js->net_pass));
+
+    if (status == ANQA_OK || status == ANQA_E_NOPROC)
+        return ANQA_OK;
+    anqa_exit_signal(js->net, ANQA_KILL);
+    js->net.bits = 0;
+    return status;
+}
 
 /* start(source): the process, which is there from now on. */
 static uint64_t op_start(struct js *js, const uint64_t *args)
@@ -726,30 +778,36 @@ static uint64_t op_start(struct js *js, const uint64_t *args)
             js, "RangeError", "limits.values.bytes is below %d: too little", 4 * NET_PART);
     (void)convert_number(args[0], &source);
     arg.source = (uint32_t)source;
-    status = anqa_spawn(
-        &(anqa_spawn_opts){
-            .behaviour = &behaviour,
-            .arg = &arg,
-            .arg_size = sizeof arg,
-            .state_size = sizeof arg,
-            .label = "network of a script",
-            .pinned = true,
-            .mailbox_limit = MAILBOX,
-        },
-        &js->net, NULL);
+    set_limits(&arg);
+    status = js->net_pass.len > 0 ? ANQA_OK : make_pass(js, &arg.limits);
+    if (status == ANQA_OK)
+        status = anqa_spawn(
+            &(anqa_spawn_opts){
+                .behaviour = &behaviour,
+                .arg = &arg,
+                .arg_size = sizeof arg,
+                .state_size = sizeof arg,
+                .label = "network of a script",
+                .pinned = true,
+                .mailbox_limit = MAILBOX,
+            },
+            &js->net, NULL);
+    if (status == ANQA_OK)
+        status = pass_meter(js);
     if (status != ANQA_OK)
         return turn_throw(js, "Error", "no process for the network: %s", anqa_status_text(status));
     return convert_pid_in(js, js->net);
 }
 
-/* send(ask, id, value): false when its mailbox is full; when it has ended, that is told by its monitor. */
+/* send(ask, id, value): false when its mailbox or the meter is full; when it has ended, that is told by its monitor. */
 static uint64_t op_send(struct js *js, const uint64_t *args)
 {
     double ask = -1, id = 0;
     struct ask_head head;
     anqa_value value;
     anqa_status status;
-    char *bytes;
+    anqa_buf bytes;
+    char *at;
 
     if (!convert_number(args[0], &ask) || !(ask >= 0 && ask < NET_ASK_COUNT) ||
         !convert_number(args[1], &id) || !(id >= 1 && id < UINT32_MAX))
@@ -760,10 +818,16 @@ static uint64_t op_send(struct js *js, const uint64_t *args)
         return turn_throw(
             js, "RangeError", "more than %d bytes for the network at once", NET_ASKED_MAX);
     head = (struct ask_head){(uint32_t)ask, (uint32_t)id};
-    bytes = anqa_arena_alloc(anqa_tmp(), sizeof head + value.len);
-    memcpy(bytes, &head, sizeof head);
-    memcpy(bytes + sizeof head, value.ptr, value.len);
-    status = anqa_send(js->net, ask_tag, anqa_bytes(bytes, sizeof head + value.len));
+    if (js->net_pass.len == 0)
+        return JS_TRUE; /* there never was one */
+    status =
+        buf_new_metered(meter_of(js->net_pass.ptr), sizeof head + value.len, NET_COST, &bytes, &at);
+    if (status != ANQA_OK)
+        return JS_FALSE;
+    memcpy(at, &head, sizeof head);
+    memcpy(at + sizeof head, value.ptr, value.len);
+    status = anqa_send(js->net, ask_tag, anqa_shared(bytes));
+    anqa_buf_unref(bytes);
     return status == ANQA_OK || status == ANQA_E_NOPROC ? JS_TRUE : JS_FALSE;
 }
 

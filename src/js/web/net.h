@@ -15,6 +15,10 @@
  * Back-pressure. Of a body that comes, so many bytes are told ahead of the script's taking them as a window holds; beyond
  * that the transfer is paused. A body that goes is asked for in the same way: the script may be a window ahead.
  *
+ * Windows hold for jobs that live, of scripts that say what they took. What lies in the mailboxes between the two processes is
+ * charged on a meter besides, whatever became of its job: a script's process has one for as long as it lives. There is room
+ * for the windows of as many jobs as may be; beyond that nobody's message goes until some were received.
+ *
  * What is told (web_tell), to the id that a job was asked with: bytes, of a body; or an array, whose first element says what it
  * is:
  *     ["head", status, reason, [name, value, ...]]   ["end"]   ["sent", bytes]   ["error", kind, text]
@@ -122,10 +126,11 @@ struct net_job {
 /* Owner: the network process; its state. */
 struct net {
     const anqa_js_script *script;
-    anqa_pid owner;  /* the script's process */
-    anqa_pid family; /* spawn_root of that */
-    uint32_t source; /* where it hears that nothing is going on */
-    anqa_ref watch;  /* of the owner's end */
+    anqa_pid owner;          /* the script's process */
+    anqa_pid family;         /* spawn_root of that */
+    struct buf_meter *meter; /* counted; NULL until it is told by the owner */
+    uint32_t source;         /* where it hears that nothing is going on */
+    anqa_ref watch;          /* of the owner's end */
     struct net_multi multi;
     anqa_js_net_limits limits; /* none is 0, but body_bytes */
     struct fd_entry *entry;    /* of the epoll instance */
@@ -139,7 +144,7 @@ struct net {
     uint64_t armed_ms; /* when it fires; UINT64_MAX: it does not */
     uint64_t idle_ms;  /* nothing is going on from then on */
     bool full;         /* some request has read a window, and is to be paused */
-    bool stuck;        /* the script's mailbox took no more */
+    bool stuck;        /* the script's mailbox took no more, or the meter */
     bool closing;      /* descriptors are not ours any more */
 };
 
@@ -178,7 +183,7 @@ void net_multi_close(struct net_multi *multi);
 /* The epoll instance of the process. */
 int net_epoll(const struct net *net);
 
-/* Tells; false: the script's mailbox is full, once more later. */
+/* Tells; false: there is no room, once more later. */
 bool net_tell(struct net_job *job, anqa_value value);
 bool net_tell_bytes(struct net_job *job, const char *bytes, size_t len);
 bool net_tell_word(struct net_job *job, const char *word);

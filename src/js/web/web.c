@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/buf_meter.h"
 #include "js/convert.h"
 #include "js/turn.h"
 #include "js/web/modules.h"
@@ -136,16 +137,24 @@ bool web_room(struct js *js, size_t len)
 
 /* ---------------------------------------------------------------- what processes tell */
 
+enum { TOLD_COST = 128 }; /* of a message, beside its bytes */
+
 static const char told_tag[] = "$js.told";
 
-anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value)
+anqa_status web_tell(struct buf_meter *meter, anqa_pid script, uint32_t id, anqa_value value)
 {
-    char *bytes = anqa_arena_alloc(anqa_tmp(), sizeof id + value.len);
+    anqa_buf bytes;
+    char *at;
+    anqa_status status = buf_new_metered(meter, sizeof id + value.len, TOLD_COST, &bytes, &at);
 
-    memcpy(bytes, &id, sizeof id);
+    if (status != ANQA_OK)
+        return status;
+    memcpy(at, &id, sizeof id);
     if (value.len > 0)
-        memcpy(bytes + sizeof id, value.ptr, value.len);
-    return anqa_send(script, told_tag, anqa_bytes(bytes, sizeof id + value.len));
+        memcpy(at + sizeof id, value.ptr, value.len);
+    status = anqa_send(script, told_tag, anqa_shared(bytes));
+    anqa_buf_unref(bytes);
+    return status;
 }
 
 anqa_status web_post(struct js *js, anqa_pid script, uint32_t id, anqa_value value)

@@ -41,9 +41,10 @@ void web_start_clock(struct js *js);
 const struct js_op *web_op(const struct js *js, uint32_t number);
 
 /* For a process that works for a script: `value` arrives at the function that was given to web.source() as `id`, or its loss
- * where the script has no memory for it.
- * Fails as anqa_send. */
-anqa_status web_tell(anqa_pid script, uint32_t id, anqa_value value);
+ * where the script has no memory for it. It is charged on the meter until the script has it.
+ * Fails as anqa_send; E_LIMIT: the meter has no room. */
+anqa_status web_tell(
+    struct buf_meter *meter, anqa_pid script, uint32_t id, anqa_value value) ANQA_MUST_CHECK;
 /* The same by a script, which pays for it: see beam_post. */
 anqa_status web_post(struct js *js, anqa_pid script, uint32_t id, anqa_value value) ANQA_MUST_CHECK;
 /* In a worker: its parent is told what nobody has caught. */
