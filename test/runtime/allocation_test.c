@@ -220,6 +220,7 @@ TEST(an_attached_thread_that_gets_no_memory_to_link_or_monitor_is_told_and_goes_
     anqa_pid mailbox = rt_puppet(NULL), other = rt_puppet(NULL);
     anqa_ref ref;
 
+    CHECK(rt_have(other, rt_do_nothing, NULL)); /* it has begun */
     run_out_of_memory(mailbox);
     CHECK_STATUS(anqa_link(other), ANQA_E_NOMEM);
     ref = anqa_monitor(other);
