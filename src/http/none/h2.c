@@ -85,7 +85,7 @@ void stream_count(struct conn *conn, int64_t bytes)
     never();
 }
 
-void stream_allow(struct conn *conn, int64_t bytes)
+bool stream_allow(struct conn *conn, int64_t bytes)
 {
     never();
 }
