@@ -467,40 +467,34 @@ static size_t count_in(anqa_str text, const char *what)
     return count;
 }
 
-TEST(of_a_stack_sixty_four_places_are_looked_up)
+/* How many places of the stack of what the code throws are `left` as they were, and how many were found in the map. */
+static void check_places(const char *map, const char *code, const char *place, unsigned left,
+    const char *found_place, unsigned found)
 {
     anqa_rt *rt = js_begin(1);
     anqa_js_error error = {0};
-    anqa_pid pid;
 
-    mapped.source_map = large_map();
-    pid = js_start(&mapped);
-    CHECK_STATUS(anqa_js_eval(pid,
-                     anqa_str_of("const e = new Error('x'); e.stack = 'mapped:1:3\\n'.repeat(100); "
-                                 "throw e"),
-                     LONG_MS, NULL, &error, NULL),
+    mapped.source_map = map;
+    CHECK_STATUS(anqa_js_eval(js_start(&mapped), anqa_str_of(code), LONG_MS, NULL, &error, NULL),
         ANQA_E_SCRIPT);
-    CHECK_EQ(count_in(error.stack, "a.ts:1:3"), 64u);
-    CHECK_EQ(count_in(error.stack, "mapped:1:3"), 36u);
+    CHECK_EQ(count_in(error.stack, place), left);
+    CHECK_EQ(count_in(error.stack, found_place), found);
     js_end(rt);
+}
+
+TEST(of_a_stack_sixty_four_places_are_looked_up)
+{
+    check_places(large_map(),
+        "const e = new Error('x'); e.stack = 'mapped:1:3\\n'.repeat(100); throw e", "mapped:1:3",
+        36, "a.ts:1:3", 64);
 }
 
 TEST(places_that_the_map_does_not_know_count_among_those_that_are_looked_up)
 {
-    anqa_rt *rt = js_begin(1);
-    anqa_js_error error = {0};
-    anqa_pid pid;
-
-    mapped.source_map = "{\"version\":3,\"sources\":[\"a.ts\"],\"mappings\":\";AAAA\"}";
-    pid = js_start(&mapped);
-    CHECK_STATUS(anqa_js_eval(pid,
-                     anqa_str_of("const e = new Error('x'); e.stack = 'mapped:1:1\\n'.repeat(60) + "
-                                 "'mapped:2:1\\n'.repeat(10); throw e"),
-                     LONG_MS, NULL, &error, NULL),
-        ANQA_E_SCRIPT);
-    CHECK_EQ(count_in(error.stack, "mapped:1:1"), 60u);
-    CHECK_EQ(count_in(error.stack, "a.ts:1:1"), 4u);
-    js_end(rt);
+    check_places("{\"version\":3,\"sources\":[\"a.ts\"],\"mappings\":\";AAAA\"}",
+        "const e = new Error('x'); e.stack = 'mapped:1:1\\n'.repeat(60) + "
+        "'mapped:2:1\\n'.repeat(10); throw e",
+        "mapped:1:1", 60, "a.ts:1:1", 4);
 }
 
 TEST(a_malformed_source_map_changes_nothing)

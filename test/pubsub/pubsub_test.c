@@ -385,7 +385,8 @@ static void fill_run(void *arg)
     tell(*(anqa_pid *)arg, "done", ANQA_JSON_NULL);
 }
 
-TEST(a_broadcast_that_one_scheduler_has_no_room_for_says_so_and_reaches_the_others)
+/* Runs `run` on the second scheduler, until it says "done", while the first hangs. */
+static void beside_a_hang(void (*run)(void *arg))
 {
     anqa_rt *rt = begin();
     anqa_pid self = anqa_self();
@@ -395,12 +396,17 @@ TEST(a_broadcast_that_one_scheduler_has_no_room_for_says_so_and_reaches_the_othe
     atomic_store(&blocked, true);
     CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
     CHECK_STR(expect("blocks"), "null");
-    opts.run = fill_run;
+    opts.run = run;
     opts.scheduler = 2;
     CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
     CHECK_STR(expect("done"), "null");
     atomic_store(&blocked, false);
     end(rt);
+}
+
+TEST(a_broadcast_that_one_scheduler_has_no_room_for_says_so_and_reaches_the_others)
+{
+    beside_a_hang(fill_run);
 }
 
 static void insist_run(void *arg)
@@ -432,19 +438,7 @@ static void insist_run(void *arg)
 
 TEST(who_tries_again_reaches_those_only_who_have_not_got_it)
 {
-    anqa_rt *rt = begin();
-    anqa_pid self = anqa_self();
-    anqa_spawn_opts opts = {
-        .run = block_run, .arg = &self, .arg_size = sizeof self, .scheduler = 1};
-
-    atomic_store(&blocked, true);
-    CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
-    CHECK_STR(expect("blocks"), "null");
-    opts.run = insist_run;
-    opts.scheduler = 2;
-    CHECK_STATUS(anqa_spawn(&opts, NULL, NULL), ANQA_OK);
-    CHECK_STR(expect("done"), "null");
-    end(rt);
+    beside_a_hang(insist_run);
 }
 
 static void unlucky_run(void *arg)
