@@ -357,7 +357,7 @@ endif()
 
 # The longest begin first, so that none runs alone at the end. CTest knows that by itself only where they have run before.
 set(cost 100)
-foreach(test http_h2_hostile js_attack js_fetch js_crypto http_conn js_beam otp_task otp_table_threads js_snapshot_programs
+foreach(test http_h2_hostile js_attack js_fetch js_fetch_limits js_crypto http_conn js_beam otp_task otp_table_threads js_snapshot_programs
     js_spawn js_websocket http_h1 http_ws_flood http_curl js_web_crypto kit_life js_beam_tools channel_sessions channel_life
     channel_longpoll channel_connect http_h2_websocket tls_serve control_server otp_tree runtime_net_limits js_encoding kit_messages
     js_trap otp_crash otp_model js_url js_compression js_snapshot js_debug)
