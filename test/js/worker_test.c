@@ -55,6 +55,28 @@ TEST(of_the_errors_of_a_turn_the_first_hundred_are_told)
     js_end(rt);
 }
 
+#define FILL "globalThis.all = []; try { for (;;) all.push(new Uint8Array(1 << 20)); } catch {}"
+#define HEAR "onmessage = () => tell('came'); onmessageerror = () => tell('lost');"
+
+TEST(a_message_that_finds_no_memory_is_a_messageerror)
+{
+    anqa_rt *rt = js_begin(2);
+    anqa_pid pid = js_start(&script);
+
+    CHECK_STR(
+        js_eval(pid, "const w = new Worker(`const tell = postMessage; " FILL HEAR " tell('full')`);"
+                     "once(w, 'message').then(() => { w.postMessage('x'.repeat(3 << 20));"
+                     "return once(w, 'message') }).then((e) => { w.terminate(); return e.data })"),
+        "\"lost\"");
+    CHECK_STR(
+        js_eval(pid, "const v = new Worker(`onmessage = () => postMessage('x'.repeat(3 << 20))`);"
+                     "new Promise((tell) => { " FILL
+                     "v.onmessage = () => tell('came'); v.onmessageerror = () => tell('lost');"
+                     "v.postMessage(1) })"),
+        "\"lost\"");
+    js_end(rt);
+}
+
 TEST(messages_hold_all_that_processes_can_send)
 {
     anqa_rt *rt = js_begin(1);
